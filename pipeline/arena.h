@@ -1,0 +1,48 @@
+// Arena: bytes that live as long as the block of input they were decoded from.
+#ifndef TOLLBOOK_PIPELINE_ARENA_H_
+#define TOLLBOOK_PIPELINE_ARENA_H_
+
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace tollbook {
+
+class Arena {
+ public:
+  char* Allocate(size_t bytes) {
+    if (bytes > left_) Grow(bytes);
+    char* at = next_;
+    next_ += bytes;
+    left_ -= bytes;
+    return at;
+  }
+  std::string_view Copy(std::string_view text) {
+    if (text.empty()) return {};
+    char* at = Allocate(text.size());
+    std::memcpy(at, text.data(), text.size());
+    return {at, text.size()};
+  }
+  void Clear() {
+    chunks_.clear();
+    next_ = nullptr;
+    left_ = 0;
+  }
+
+ private:
+  void Grow(size_t bytes) {
+    const size_t size = bytes > kChunkBytes ? bytes : kChunkBytes;
+    chunks_.push_back(std::make_unique_for_overwrite<char[]>(size));
+    next_ = chunks_.back().get();
+    left_ = size;
+  }
+  static constexpr size_t kChunkBytes = 64 << 10;
+  std::vector<std::unique_ptr<char[]>> chunks_;
+  char* next_ = nullptr;
+  size_t left_ = 0;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_ARENA_H_

@@ -1,0 +1,74 @@
+// Decode: one line of input to usage events, or to the reason why not.
+//
+// A UsageEvent borrows: its views point into the line, or into the arena where text had to be unescaped or put
+// together. Both live until the epoch that the line belongs to is committed.
+#ifndef TOLLBOOK_PIPELINE_DECODE_H_
+#define TOLLBOOK_PIPELINE_DECODE_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/exception.h"
+#include "pipeline/arena.h"
+#include "pipeline/mapping.h"
+#include "rating/calendar.h"
+
+namespace tollbook {
+
+inline constexpr size_t kLinePadding = 64;  // readable bytes behind every line, as simdjson needs them
+inline constexpr size_t kFieldBytesMax = 1024;
+inline constexpr int kDepthMax = 64;
+
+// One scalar of `data`. Nested objects are flattened: {"usage":{"tokens":5}} is "usage.tokens". Arrays (and objects)
+// are listed with their own name as kComposite, so that a meter that names one can say so.
+struct Property {
+  enum class Kind : uint8_t { kString, kNumber, kBool, kNull, kComposite };
+  std::string_view name;
+  std::string_view text;  // a string's unescaped text; else the JSON token as written
+  Kind kind = Kind::kNull;
+};
+
+struct UsageEvent {
+  std::string_view id;
+  std::string_view source;
+  std::string_view type;
+  std::string_view subject;
+  Instant time;
+  std::span<const Property> data;  // in input order; names are unique
+  std::string_view data_json;      // the text of `data` as written, when the input is JSON; else empty
+};
+
+struct DecodedEvent {
+  Reason reason = Reason::kNone;  // kNone: `event` is well-formed
+  UsageEvent event;
+};
+
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  // Appends one DecodedEvent for each event the line stands for (JSON: one; CSV: one for each `events` entry of the
+  // mapping), well-formed or not. `line` has no line end, is not empty, and kLinePadding bytes behind it may be read.
+  // `row` is 1 for a file's first data line (CSV: the header is not counted); only decoders with needs_rows() get it,
+  // others get 0. Not thread-safe: one decoder per thread. `data` spans stay valid like the other views.
+  virtual void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) = 0;
+};
+
+// CloudEvents 1.0 JSON by simdjson On-Demand. Every byte of the line is validated, fields that no meter names too.
+std::unique_ptr<Decoder> MakeJsonDecoder();
+// CSV through a mapping. `header` is the file's first line; `file` is the input's name for {file}.
+// Errors: a column that the mapping names and the header lacks, a header that repeats a column.
+absl::StatusOr<std::unique_ptr<Decoder>> MakeCsvDecoder(const SourceMapping& mapping, std::string_view header,
+                                                        std::string_view file);
+
+// The canonical form: one line of CloudEvents JSON, fields in the order specversion, id, source, type, subject, time,
+// data; the time in Z. Properties of a CSV event become data's members: numbers where the mapping says product or
+// `number`, strings else.
+void AppendCanonicalJson(const UsageEvent& event, std::string* out);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_DECODE_H_

@@ -1,0 +1,115 @@
+// Input: from the arguments of a command to files to read, and from a file to blocks of whole lines.
+#ifndef TOLLBOOK_PIPELINE_INPUT_H_
+#define TOLLBOOK_PIPELINE_INPUT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/arena.h"
+#include "pipeline/mapping.h"
+#include "rating/error.h"
+
+namespace tollbook {
+
+enum class Compression : uint8_t { kNone, kGzip, kZstd };
+
+struct InputFile {
+  std::string path;  // as given or found; "-" for standard input
+  std::string name;  // without directory and .gz/.zst: what {file} stands for
+  InputFormat format = InputFormat::kCloudEvents;
+  const SourceMapping* mapping = nullptr;        // borrowed; set for CSV
+  Compression compression = Compression::kNone;  // by its first bytes, not by its name; stdin too
+  uint64_t bytes = 0;                            // size on disk; 0 when not a regular file
+  bool regular = false;                          // can be read again from the start and skipped by content
+};
+
+struct LeftOut {
+  std::string path;
+  std::string why;  // "cannot be read: Permission denied: …", in the words of MakeError
+};
+
+struct InputList {
+  std::vector<InputFile> files;  // arguments in order; inside a directory or glob sorted by path, each file once
+  std::vector<LeftOut>
+      left_out;  // unreadable, a CSV without mapping, a device, a loop of directories …; the run goes on without them
+  uint64_t bytes = 0;
+};
+
+// Arguments: files, directories (recursive; .json .jsonl .ndjson .csv with or without .gz/.zst, and whatever a
+// mapping's glob matches; other files in a directory are left out silently except that the list says so), globs, "-". A
+// path that does not exist is an error: a typing mistake should not pass as an empty file.
+[[nodiscard]] absl::StatusOr<InputList> FindInputs(const std::vector<std::string>& arguments,
+                                                   const std::vector<SourceMapping>& mappings);
+
+// A run of whole lines of one file, in memory. The reader fills it, decoders read it in parallel.
+struct Block {
+  std::unique_ptr<char[]> storage;  // page-aligned would be better: see `data`
+  char* data = nullptr;             // the first line's first byte
+  size_t bytes = 0;     // ends with '\n' except at the end of a file without one; may be 0 for the last block of a file
+  uint64_t offset = 0;  // of `data` in the file's (decompressed) content
+  uint64_t first_row = 0;  // row number of the first line, when the reader counts rows; else 0
+  uint32_t file = 0;       // set by the caller
+  // Lines longer than the limit are cut out by the reader, which never holds one: each leaves its offset and first
+  // bytes here.
+  struct LongLine {
+    uint64_t offset;
+    uint64_t bytes;
+    uint64_t lines_before;
+    std::string excerpt;
+  };
+  // lines_before: line ends in this block's data in front of it
+  std::vector<LongLine> long_lines;
+  Arena arena;
+};
+
+// Where a reader stands, for going on after a restart: the next unread byte and line of the (decompressed) content, and
+// a digest of all the content before it, so that another file under the same name is told apart.
+struct SourcePosition {
+  uint64_t offset = 0;
+  uint64_t rows = 0;                         // data rows before it, when counted
+  uint64_t digest_low = 0, digest_high = 0;  // XXH3-128 of the content before `offset`
+  friend bool operator==(const SourcePosition&, const SourcePosition&) = default;
+};
+
+struct ReaderOptions {
+  size_t block_bytes = 4 << 20;
+  size_t line_bytes_max = 1 << 20;
+  bool count_rows = false;  // CSV: the mapping needs {row}
+};
+
+// Reads one file in order. Not thread-safe; one thread at a time.
+class BlockReader {
+ public:
+  virtual ~BlockReader() = default;
+  // CSV files: the header line is read at open, is part of the content and digest, and is not in any block. JSON: a
+  // byte order mark at the file's start is skipped (CSV too). Gzip may have several members, zstd several frames; both
+  // are read with bounded memory whatever they unpack to.
+  static absl::StatusOr<std::unique_ptr<BlockReader>> Open(const InputFile& file, const ReaderOptions& options);
+
+  virtual std::string_view header() const = 0;  // CSV
+
+  // Reads forward to `position` without giving blocks. False (and the reader is back at the start) when the content
+  // before it has another digest or is shorter: it is another file.
+  virtual absl::StatusOr<bool> SkipTo(const SourcePosition& position) = 0;
+
+  // The next block; false at the end. A damaged or truncated compressed file gives the whole lines that could be read,
+  // then an error (DataLoss) that names file and offset; a partial last line before the damage is not given.
+  virtual absl::StatusOr<bool> Next(Block* block) = 0;
+
+  virtual SourcePosition position() const = 0;  // after the last block given
+  virtual uint64_t bytes_read() const = 0;      // of the file on disk, for progress
+};
+
+// XXH3-128 of a regular file's bytes on disk: equal digests and sizes, the same file.
+struct FileDigest {
+  uint64_t low = 0, high = 0;
+  friend bool operator==(const FileDigest&, const FileDigest&) = default;
+};
+[[nodiscard]] absl::StatusOr<FileDigest> DigestFile(const std::string& path);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_INPUT_H_

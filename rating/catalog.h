@@ -1,0 +1,116 @@
+// Catalog: all that people decide: meters, plans, subscriptions, legal entities, accounts, posting rules.
+//
+// A Catalog is checked when it is made (ParseCatalog): references exist, ranges do not overlap, prices are exact. Code
+// that holds one need not check again. It does not change; a new version is a new Catalog.
+#ifndef TOLLBOOK_RATING_CATALOG_H_
+#define TOLLBOOK_RATING_CATALOG_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "rating/calendar.h"
+#include "rating/meter.h"
+#include "rating/money.h"
+#include "rating/plan.h"
+
+namespace tollbook {
+
+// One row of subscriptions.csv: a customer on a plan for a time. Several rows may share an id (versions); their times
+// do not overlap, and neither do those of two subscriptions of one subject.
+struct Subscription {
+  std::string id;
+  std::string subject;  // the CloudEvents `subject` of its usage; the id unless the file has a `subject` column
+  std::string account;
+  uint32_t plan = 0;            // index into Catalog::plans
+  uint32_t entity = 0;          // index into Catalog::entities
+  Zone zone;                    // the row's `zone`, else the entity's, else the book's
+  Day valid_from;               // civil, in `zone`
+  std::optional<Day> valid_to;  // exclusive; none: open
+  int line = 0;
+};
+
+struct Entity {
+  std::string name;
+  std::optional<Zone> zone;
+  Currency functional_currency;
+};
+
+struct Account {
+  std::string code;  // "4000" or "revenue:usage"
+  std::string name;
+  std::string type;  // asset, liability, equity, revenue, expense
+};
+
+enum class SummaryPolicy : uint8_t {
+  kDaily,   // one journal line per usage date
+  kPeriod,  // one per billing period, dated at its last day
+};
+
+// product x entity -> accounts. An empty entity or product means any; the most specific rule wins (product before
+// entity).
+struct PostingRule {
+  std::string product;
+  std::string entity;
+  std::string debit;                              // account code
+  std::string credit;                             // account code
+  std::map<std::string, std::string> dimensions;  // cost centre, department …: carried to the journal
+  SummaryPolicy summary = SummaryPolicy::kDaily;
+  int line = 0;
+};
+
+struct BookPolicy {
+  std::string name;  // part of every posting key
+  Zone zone;
+  Rounding rounding = Rounding::kHalfUp;
+};
+
+class Catalog {
+ public:
+  BookPolicy book;
+  std::vector<Entity> entities;
+  std::vector<Account> accounts;
+  std::vector<Meter> meters;  // sorted by name
+  std::vector<Plan> plans;
+  std::vector<PostingRule> posting_rules;
+  std::vector<Subscription> subscriptions;   // sorted by (subject, valid_from)
+  std::map<std::string, std::string> files;  // file name -> text, as read: the catalog's own record, kept in the book
+  std::string digest;                        // hex of a hash over `files`; equal digests, equal catalogs
+
+  // Indices into `meters` that an event type feeds; empty when none.
+  const std::vector<uint32_t>& MetersOfType(std::string_view event_type) const;
+  const Meter* FindMeter(std::string_view name) const;
+  // The subscriptions of a subject, by valid_from; an empty range when it has none.
+  struct SubscriptionRange {
+    const Subscription* first;
+    const Subscription* last;
+    const Subscription* begin() const { return first; }
+    const Subscription* end() const { return last; }
+  };
+  SubscriptionRange SubscriptionsOf(std::string_view subject) const;
+  // Which charge of the plan takes a total with these dimension values (in the meter's order)? The most specific
+  // filter; null: none.
+  const Charge* ChargeFor(const Plan& plan, const Meter& meter,
+                          const std::vector<std::string_view>& dimension_values) const;
+  // Never null for a product and entity that a subscription can reach (checked at load); null for others.
+  const PostingRule* PostingFor(std::string_view product, std::string_view entity) const;
+
+  void BuildIndex();  // after the vectors are filled; ParseCatalog does
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
+  };
+  std::unordered_map<std::string, std::vector<uint32_t>, Hash, std::equal_to<>> meters_of_type_;
+  std::unordered_map<std::string, std::pair<uint32_t, uint32_t>, Hash, std::equal_to<>> subscriptions_of_;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_RATING_CATALOG_H_
