@@ -126,7 +126,8 @@ ZoneText ReadZone(const char* p, const char* end, int64_t* offset_seconds) {
   const unsigned hours = TwoDigits(p + 1);
   const unsigned minutes = TwoDigits(p + 4);
   if (hours > 23 || minutes > 59) return ZoneText::kWrong;
-  *offset_seconds = (hours * 3'600 + minutes * 60) * (*p == '-' ? -1 : 1);
+  const int64_t east = hours * 3'600 + minutes * 60;
+  *offset_seconds = *p == '-' ? -east : east;
   return ZoneText::kOffset;
 }
 

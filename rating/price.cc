@@ -80,8 +80,10 @@ void PricePackages(const Charge& charge, Quantity quantity, Arithmetic* sum) {
   const Int128 packages = whole + (rest > 0 ? 1 : rest < 0 ? -1 : 0);
   Quantity count;
   if (__builtin_mul_overflow(packages, kOneUnit, &count.attos)) return sum->DoesNotFit();
-  sum->Step(count, charge.package_price,
-            [&] { return ToString(count) + " packages of " + ToString(charge.package_size); });
+  sum->Step(count, charge.package_price, [&] {
+    const std::string_view packages_of = count == Quantity::Units(1) ? " package of " : " packages of ";
+    return ToString(count).append(packages_of).append(ToString(charge.package_size));
+  });
 }
 
 // What is left to price once the included units are off; usage below zero has none to take off.

@@ -21,10 +21,11 @@ struct PriceStep {
   Worth worth;
 };
 
-// Negative totals (a meter that allows them): per unit and package price them as they are; a graduated or volume charge
-// prices them in its first tier; included units never make a quantity negative.
+// Negative totals (a meter that allows them): per unit prices them as they are; packages likewise, so that -n units give
+// back what n units cost; a graduated or volume charge prices them in its first tier, whose flat amount they enter no
+// more than zero does. Included units never make a quantity negative.
 // Errors: OutOfRange when an amount does not fit; the message names charge and quantity.
-// `steps` may be null.
+// `steps` may be null; it is cleared first, and the worths in it sum to the result.
 [[nodiscard]] absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity,
                                                   std::vector<PriceStep>* steps = nullptr);
 
