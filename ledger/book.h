@@ -1,0 +1,125 @@
+// Book: what has been accepted and what has been booked, durably. The only user of RocksDB.
+//
+// Two transactions change it, each ONE synced RocksDB write: CommitEpoch (seen keys, total deltas, exceptions, source
+// positions) and CommitSeal (journal batches, differences, catalog). When either returns ok, its effect survives kill
+// -9 and power loss; when it does not, nothing of it is there after the next Open.
+//
+// Threads   Commit* from one thread at a time. Reads from any thread, also beside a commit: they see the commits that
+// had returned. Errors    Unavailable: the disk (full, unreadable): make space, run the same command again. DataLoss:
+// bytes are not what was written; nothing is
+//           changed. FailedPrecondition: another process has the book, or a newer tollbook made it.
+#ifndef TOLLBOOK_LEDGER_BOOK_H_
+#define TOLLBOOK_LEDGER_BOOK_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/journal.h"
+#include "ledger/records.h"
+#include "ledger/seen_set.h"
+#include "ledger/totals_run.h"
+#include "rating/error.h"
+#include "rating/meter.h"
+
+namespace tollbook {
+
+struct BookOptions {
+  std::string directory;
+  bool create = false;  // make the book when the directory has none
+  BookIdentity
+      identity;  // for a new book: name, zone, seed. For one that is there: a non-empty name and zone must be its own
+  std::string holder;                            // who has it open, for the message to a second process
+  std::function<int64_t()> now_nanos = nullptr;  // the clock of commit times; null: 0
+};
+
+struct ShardRun {
+  int shard = 0;
+  std::string bytes;
+};
+
+struct ExceptionChunk {
+  bool held = false;
+  std::string bytes;  // Encode(std::vector<ExceptionRecord>)
+};
+
+// One epoch. `seen` borrows until CommitEpoch returns.
+struct EpochCommit {
+  LineCounts delta;
+  std::vector<CoveredRange> covered;
+  std::vector<std::pair<int, std::span<const SeenEntry>>> seen;
+  std::vector<ShardRun> totals;
+  std::vector<ExceptionChunk> exceptions;
+  std::vector<SourceRecord> sources;  // new or changed
+  std::vector<Meter> new_meters;      // whose definitions are fixed from now on
+  bool retires_held = false;  // a retry: what was held before this epoch is replaced by this epoch's held chunks
+};
+
+struct SealCommit {
+  SealRecord record;  // number and sequence are set by CommitSeal's caller from next_seal(); sequence by CommitSeal
+  std::vector<JournalBatch> batches;
+  std::vector<ShardRun> differences;
+  std::map<std::string, std::string> catalog_files;
+};
+
+struct StoredRun {
+  uint64_t sequence = 0;  // the commit that stored it
+  std::string bytes;
+};
+
+struct StoredExceptions {
+  uint64_t sequence = 0;
+  bool held = false;
+  std::string bytes;
+};
+
+class Book {
+ public:
+  static absl::StatusOr<std::unique_ptr<Book>> Open(const BookOptions& options);
+  virtual ~Book() = default;
+
+  virtual const BookIdentity& identity() const = 0;
+  virtual const LineCounts& counts() const = 0;
+  virtual uint64_t last_sequence() const = 0;
+  virtual uint64_t next_seal() const = 0;  // the number that the next seal gets
+
+  virtual absl::Status CommitEpoch(const EpochCommit& epoch) = 0;
+  virtual absl::Status CommitSeal(const SealCommit& seal) = 0;
+
+  // Absorb's side.
+  virtual absl::Status LoadSeen(int shard, SeenSet* into) const = 0;
+  virtual absl::StatusOr<std::vector<SourceRecord>> Sources() const = 0;  // by id
+  virtual absl::StatusOr<std::vector<Meter>> Meters() const = 0;
+
+  // Seal's side; also what a seal saw, by its `through_sequence`.
+  virtual absl::StatusOr<std::vector<StoredRun>> Totals(int shard, uint64_t through_sequence = UINT64_MAX) const = 0;
+  virtual absl::StatusOr<std::vector<StoredRun>> Differences(int shard,
+                                                             uint64_t through_sequence = UINT64_MAX) const = 0;
+  virtual absl::StatusOr<std::vector<SealRecord>> Seals() const = 0;
+  virtual absl::StatusOr<std::map<std::string, std::string>> CatalogFiles(std::string_view digest) const = 0;
+
+  // For people.
+  virtual absl::StatusOr<std::vector<JournalBatch>> Batches()
+      const = 0;  // by (entity, currency, accounting period, seal)
+  virtual absl::StatusOr<std::vector<CommitRecord>> Commits() const = 0;
+  // Held chunks only while they are not retired.
+  virtual absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const = 0;
+
+  // Every checksum of the store, the chain of commits, and each commit's body against its record.
+  struct Check {
+    std::string name;  // "chain of commits"
+    bool holds = false;
+    std::string detail;  // "12 commits" or what is wrong
+  };
+  virtual std::vector<Check> CheckStore() const = 0;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_BOOK_H_

@@ -1,0 +1,117 @@
+// Bytes: the small grammar that every stored value of the book is written in. FORMAT.md describes it.
+//
+//   fixed   big-endian, so that keys sort by number
+//   varint  seven bits a byte, low first; zigzag for signed numbers; up to 128 bits
+//   text    varint length, then the bytes
+// A reader never reads past its end: it turns `ok()` false and gives zeros, so that damaged bytes cannot run wild.
+#ifndef TOLLBOOK_LEDGER_BYTES_H_
+#define TOLLBOOK_LEDGER_BYTES_H_
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "rating/decimal.h"
+
+namespace tollbook {
+
+class ByteWriter {
+ public:
+  void Fixed8(uint8_t value) { bytes_.push_back(static_cast<char>(value)); }
+  void Fixed32(uint32_t value) { AppendBigEndian(value, 4); }
+  void Fixed64(uint64_t value) { AppendBigEndian(value, 8); }
+  void Varint(Uint128 value) {
+    char buffer[19];
+    int size = 0;
+    while (value >= 0x80) {
+      buffer[size++] = static_cast<char>(static_cast<uint8_t>(value) | 0x80);
+      value >>= 7;
+    }
+    buffer[size++] = static_cast<char>(value);
+    bytes_.append(buffer, size);
+  }
+  void Zigzag(Int128 value) { Varint((static_cast<Uint128>(value) << 1) ^ static_cast<Uint128>(value >> 127)); }
+  void Text(std::string_view text) {
+    Varint(text.size());
+    bytes_.append(text);
+  }
+  void Raw(std::string_view raw) { bytes_.append(raw); }
+
+  size_t size() const { return bytes_.size(); }
+  const std::string& bytes() const { return bytes_; }
+  std::string Take() { return std::move(bytes_); }
+
+ private:
+  void AppendBigEndian(uint64_t value, int size) {
+    for (int shift = 8 * (size - 1); shift >= 0; shift -= 8) bytes_.push_back(static_cast<char>(value >> shift));
+  }
+  std::string bytes_;
+};
+
+class ByteReader {
+ public:
+  explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
+
+  uint8_t Fixed8() { return static_cast<uint8_t>(BigEndian(1)); }
+  uint32_t Fixed32() { return static_cast<uint32_t>(BigEndian(4)); }
+  uint64_t Fixed64() { return BigEndian(8); }
+  Uint128 Varint() {
+    Uint128 value = 0;
+    for (int shift = 0; shift < 133 && !rest_.empty(); shift += 7) {
+      const auto byte = static_cast<uint8_t>(rest_.front());
+      rest_.remove_prefix(1);
+      value |= static_cast<Uint128>(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    return Fail();
+  }
+  uint64_t Varint64() { return static_cast<uint64_t>(Varint()); }
+  uint32_t Varint32() { return static_cast<uint32_t>(Varint()); }
+  Int128 Zigzag() {
+    const Uint128 value = Varint();
+    return static_cast<Int128>(value >> 1) ^ -static_cast<Int128>(value & 1);
+  }
+  std::string_view Text() { return Raw(Varint64()); }
+  std::string_view Raw(uint64_t size) {
+    if (size > rest_.size()) {
+      Fail();
+      return {};
+    }
+    const std::string_view raw = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return raw;
+  }
+  // A count that is to be followed by at least one byte each: refuses what the bytes cannot hold, before any
+  // allocation.
+  uint64_t Count() {
+    const uint64_t count = Varint64();
+    return count <= rest_.size() ? count : Fail();
+  }
+
+  // For what the grammar allows and the reader's owner does not, e.g. an index beyond its table. Always 0.
+  uint64_t Fail() {
+    ok_ = false;
+    rest_ = {};
+    return 0;
+  }
+
+  bool ok() const { return ok_; }
+  bool at_end() const { return rest_.empty(); }
+  bool done() const { return ok_ && rest_.empty(); }
+
+ private:
+  uint64_t BigEndian(size_t size) {
+    if (rest_.size() < size) return Fail();
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; ++i) value = value << 8 | static_cast<uint8_t>(rest_[i]);
+    rest_.remove_prefix(size);
+    return value;
+  }
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_BYTES_H_

@@ -1,0 +1,145 @@
+#include "ledger/journal.h"
+
+#include <xxhash.h>
+
+#include <cstdio>
+#include <tuple>
+
+#include "ledger/bytes.h"
+#include "ledger/records.h"
+#include "rating/error.h"
+
+namespace tollbook {
+namespace {
+
+// Derived from what the batch is, never from clock or chance: whoever seals the same usage again makes the same key.
+std::string PostingKey(std::string_view book_name, const JournalBatch& batch) {
+  ByteWriter text;
+  text.Text(book_name);
+  text.Text(batch.entity);
+  text.Text(batch.currency.code());
+  text.Text(batch.accounting_period);
+  text.Fixed64(batch.seal);
+  const XXH128_hash_t hash = XXH3_128bits(text.bytes().data(), text.size());
+  ByteWriter bytes;
+  bytes.Fixed64(hash.high64);
+  bytes.Fixed64(hash.low64);
+  return "tb-" + ToHex(bytes.bytes());
+}
+
+std::string BatchId(const JournalBatch& batch) {
+  char number[24];
+  std::snprintf(number, sizeof number, "%04llu", static_cast<unsigned long long>(batch.seal));
+  return batch.entity + "-" + std::string(batch.currency.code()) + "-" + batch.accounting_period + "-" + number;
+}
+
+bool SameBatch(const JournalBatch& batch, const LineKey& key) {
+  return std::tie(batch.entity, batch.currency, batch.accounting_period) ==
+         std::tie(key.entity, key.currency, key.accounting_period);
+}
+
+JournalBatch BatchFor(const LineKey& key, std::string_view book_name, uint64_t seal) {
+  JournalBatch batch;
+  batch.entity = key.entity;
+  batch.currency = key.currency;
+  batch.accounting_period = key.accounting_period;
+  batch.seal = seal;
+  batch.id = BatchId(batch);
+  batch.posting_key = PostingKey(book_name, batch);
+  return batch;
+}
+
+}  // namespace
+
+std::string JournalLine::memo() const {
+  return key.product + " usage, " + ToString(key.posting_date);
+}
+
+std::vector<Posting> PostingsOf(const JournalLine& line) {
+  return {{line.debit_account(), true, line.amount()}, {line.credit_account(), false, line.amount()}};
+}
+
+Int128 BalanceOf(const JournalBatch& batch) {
+  Int128 balance = 0;
+  for (const JournalLine& line : batch.lines) {
+    for (const Posting& posting : PostingsOf(line))
+      balance += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+  }
+  return balance;
+}
+
+SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_view book_name, uint64_t seal) {
+  SummarisedJournal journal;
+  for (const auto& [key, sum] : sums) {
+    if (sum.minor == 0) {
+      journal.line_of[key] = {};
+      continue;
+    }
+    if (journal.batches.empty() || !SameBatch(journal.batches.back(), key)) {
+      journal.batches.push_back(BatchFor(key, book_name, seal));
+    }
+    JournalBatch& batch = journal.batches.back();
+    JournalLine line;
+    line.number = static_cast<uint32_t>(batch.lines.size() + 1);
+    line.key = key;
+    line.minor = sum.minor;
+    line.differences = sum.differences;
+    journal.line_of[key] = {static_cast<uint32_t>(journal.batches.size() - 1), line.number};
+    batch.lines.push_back(std::move(line));
+  }
+  return journal;
+}
+
+std::string Encode(const JournalBatch& batch) {
+  ByteWriter out;
+  out.Text(batch.id);
+  out.Text(batch.posting_key);
+  out.Text(batch.entity);
+  out.Text(batch.currency.code());
+  out.Text(batch.accounting_period);
+  out.Varint(batch.seal);
+  out.Varint(batch.lines.size());
+  for (const JournalLine& line : batch.lines) {
+    out.Zigzag(line.key.posting_date.number);
+    out.Text(line.key.product);
+    out.Text(line.key.debit);
+    out.Text(line.key.credit);
+    out.Text(line.key.dimensions);
+    out.Zigzag(line.minor);
+    out.Varint(line.differences);
+  }
+  return out.Take();
+}
+
+absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored) {
+  ByteReader in(stored);
+  JournalBatch batch;
+  batch.id = in.Text();
+  batch.posting_key = in.Text();
+  batch.entity = in.Text();
+  const std::optional<Currency> currency = Currency::FromCode(in.Text());
+  if (!currency) return DamagedError("journal batch " + batch.id);
+  batch.currency = *currency;
+  batch.accounting_period = in.Text();
+  batch.seal = in.Varint64();
+  const uint64_t lines = in.Count();
+  for (uint64_t i = 0; i < lines && in.ok(); ++i) {
+    JournalLine line;
+    line.number = static_cast<uint32_t>(i + 1);
+    line.key.entity = batch.entity;
+    line.key.currency = batch.currency;
+    line.key.accounting_period = batch.accounting_period;
+    line.key.posting_date.number = static_cast<int32_t>(in.Zigzag());
+    line.key.product = in.Text();
+    line.key.debit = in.Text();
+    line.key.credit = in.Text();
+    line.key.dimensions = in.Text();
+    line.minor = in.Zigzag();
+    line.differences = in.Varint64();
+    batch.lines.push_back(std::move(line));
+  }
+  if (!in.done()) return DamagedError("journal batch " + batch.id);
+  return batch;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,97 @@
+// Journal: rated differences, summarised into balanced batches. Pure.
+//
+// A difference says by how much the book must change for one charge, billing period and usage date. Differences that
+// share a line key become one journal line; the lines of one legal entity, currency and accounting period become one
+// batch. Each line has two postings of the same amount, a debit and a credit, so it balances by itself, and so does
+// every batch. A negative difference posts the other way round: what would be debited is credited. Lines that come to
+// zero are left out.
+#ifndef TOLLBOOK_LEDGER_JOURNAL_H_
+#define TOLLBOOK_LEDGER_JOURNAL_H_
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rating/calendar.h"
+#include "rating/money.h"
+
+namespace tollbook {
+
+// What a journal line is about; the order of its members is the order of lines in a batch.
+struct LineKey {
+  std::string entity;
+  Currency currency;
+  std::string accounting_period;  // "2025-01"
+  Day posting_date;
+  std::string product;
+  std::string debit;  // account of a positive difference's debit
+  std::string credit;
+  std::string dimensions;  // "cost_center=100,region=eu"
+  friend bool operator==(const LineKey&, const LineKey&) = default;
+  friend auto operator<=>(const LineKey&, const LineKey&) = default;
+};
+
+struct JournalLine {
+  uint32_t number = 0;  // 1, 2, 3 … in its batch
+  LineKey key;
+  Int128 minor = 0;  // of the difference; never zero
+  uint64_t differences = 0;
+
+  // What is posted, always positive.
+  Money amount() const { return {key.currency, minor < 0 ? -minor : minor}; }
+  std::string_view debit_account() const { return minor < 0 ? key.credit : key.debit; }
+  std::string_view credit_account() const { return minor < 0 ? key.debit : key.credit; }
+  std::string memo() const;  // "api usage, 2025-01-25"
+};
+
+// One debit or credit of one account.
+struct Posting {
+  std::string_view account;
+  bool is_debit = false;
+  Money amount;  // positive
+};
+
+// The postings of a line, the debit first: what is printed, exported, and sums to zero.
+std::vector<Posting> PostingsOf(const JournalLine& line);
+
+struct JournalBatch {
+  std::string id;           // for people: "acme-us-USD-2025-01-0001": unique in its book
+  std::string posting_key;  // for the ERP: from book name, entity, currency, accounting period and seal number
+  std::string entity;
+  Currency currency;
+  std::string accounting_period;
+  uint64_t seal = 0;
+  std::vector<JournalLine> lines;
+};
+
+// Debits less credits over all postings: zero, or there is a bug.
+Int128 BalanceOf(const JournalBatch& batch);
+
+// Where the differences of a line key ended up.
+struct LineRef {
+  uint32_t batch = 0;  // index into the seal's batches
+  uint32_t line = 0;   // 0: came to zero, no line
+};
+
+struct LineSum {
+  Int128 minor = 0;
+  uint64_t differences = 0;
+};
+
+struct SummarisedJournal {
+  std::vector<JournalBatch> batches;  // by (entity, currency, accounting period)
+  std::map<LineKey, LineRef> line_of;
+};
+
+[[nodiscard]] SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_view book_name,
+                                          uint64_t seal);
+
+std::string Encode(const JournalBatch& batch);
+absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_JOURNAL_H_

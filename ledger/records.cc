@@ -1,0 +1,289 @@
+#include "ledger/records.h"
+
+#include <openssl/evp.h>
+
+#include "ledger/bytes.h"
+
+namespace tollbook {
+namespace {
+
+void Append(const LineCounts& counts, ByteWriter* out) {
+  // Signed: a retry takes from held.
+  for (uint64_t n : {counts.lines, counts.accepted, counts.duplicate, counts.conflict, counts.held, counts.rejected}) {
+    out->Zigzag(static_cast<int64_t>(n));
+  }
+}
+
+LineCounts ReadCounts(ByteReader* in) {
+  LineCounts counts;
+  for (uint64_t* n :
+       {&counts.lines, &counts.accepted, &counts.duplicate, &counts.conflict, &counts.held, &counts.rejected}) {
+    *n = static_cast<uint64_t>(static_cast<int64_t>(in->Zigzag()));
+  }
+  return counts;
+}
+
+void Append(const std::array<uint64_t, 2>& pair, ByteWriter* out) {
+  out->Fixed64(pair[0]);
+  out->Fixed64(pair[1]);
+}
+
+std::array<uint64_t, 2> ReadPair(ByteReader* in) {
+  const uint64_t first = in->Fixed64();
+  return {first, in->Fixed64()};
+}
+
+std::string_view View(const Hash256& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
+Hash256 ReadHash(ByteReader* in) {
+  Hash256 hash{};
+  const std::string_view raw = in->Raw(hash.size());
+  if (raw.size() == hash.size()) std::memcpy(hash.data(), raw.data(), raw.size());
+  return hash;
+}
+
+std::string EncodeWithoutHash(const CommitRecord& record) {
+  ByteWriter out;
+  out.Varint(record.sequence);
+  out.Fixed8(static_cast<uint8_t>(record.kind));
+  out.Raw(View(record.previous));
+  Append(record.body, &out);
+  out.Zigzag(record.committed_at_nanos);
+  Append(record.delta, &out);
+  Append(record.book, &out);
+  out.Varint(record.covered.size());
+  for (const CoveredRange& range : record.covered) {
+    out.Varint(range.source);
+    out.Varint(range.first_offset);
+    out.Varint(range.end_offset);
+    out.Varint(range.first_line);
+    out.Varint(range.end_line);
+  }
+  return out.Take();
+}
+
+}  // namespace
+
+uint64_t& LineCounts::of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kAccepted:
+      return accepted;
+    case Outcome::kDuplicate:
+      return duplicate;
+    case Outcome::kConflict:
+      return conflict;
+    case Outcome::kHeld:
+      return held;
+    case Outcome::kRejected:
+      break;
+  }
+  return rejected;
+}
+
+LineCounts& LineCounts::operator+=(const LineCounts& other) {
+  lines += other.lines;
+  accepted += other.accepted;
+  duplicate += other.duplicate;
+  conflict += other.conflict;
+  held += other.held;
+  rejected += other.rejected;
+  return *this;
+}
+
+LineCounts& LineCounts::operator-=(const LineCounts& other) {
+  lines -= other.lines;
+  accepted -= other.accepted;
+  duplicate -= other.duplicate;
+  conflict -= other.conflict;
+  held -= other.held;
+  rejected -= other.rejected;
+  return *this;
+}
+
+std::string ToHex(std::string_view bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(bytes.size() * 2);
+  for (const char byte : bytes) {
+    hex.push_back(kDigits[static_cast<uint8_t>(byte) >> 4]);
+    hex.push_back(kDigits[static_cast<uint8_t>(byte) & 15]);
+  }
+  return hex;
+}
+
+std::string ToHex(const Hash256& hash) {
+  return ToHex(View(hash));
+}
+
+Hash256 HashOf(const CommitRecord& record) {
+  const std::string bytes = EncodeWithoutHash(record);
+  Hash256 hash{};
+  unsigned int size = 0;
+  TOLLBOOK_ASSERT(EVP_Digest(bytes.data(), bytes.size(), hash.data(), &size, EVP_sha256(), nullptr) == 1 &&
+                  size == hash.size());
+  return hash;
+}
+
+absl::Status DamagedError(std::string_view which) {
+  return MakeError(absl::StatusCode::kDataLoss, "the book is damaged", which,
+                   "nothing was changed; restore the book from a backup, or absorb the sources into a new book");
+}
+
+std::string Encode(const BookIdentity& identity) {
+  ByteWriter out;
+  out.Fixed32(identity.format_version);  // first, and of fixed size: any version can read it
+  out.Text(identity.name);
+  out.Text(identity.zone);
+  Append(identity.seed, &out);
+  return out.Take();
+}
+
+absl::StatusOr<BookIdentity> DecodeBookIdentity(std::string_view stored) {
+  ByteReader in(stored);
+  BookIdentity identity;
+  identity.format_version = in.Fixed32();
+  if (in.ok() && identity.format_version > kFormatVersion)
+    return identity;  // the caller refuses it; the rest is unknown
+  identity.name = in.Text();
+  identity.zone = in.Text();
+  identity.seed = ReadPair(&in);
+  if (!in.done()) return DamagedError("identity record");
+  return identity;
+}
+
+std::string Encode(const SourceRecord& record) {
+  ByteWriter out;
+  out.Varint(record.id);
+  out.Text(record.path);
+  out.Varint(record.offset);
+  out.Varint(record.rows);
+  out.Varint(record.lines);
+  Append(record.digest, &out);
+  out.Fixed8(record.finished ? 1 : 0);
+  out.Varint(record.file_bytes);
+  Append(record.file_digest, &out);
+  Append(record.counts, &out);
+  return out.Take();
+}
+
+absl::StatusOr<SourceRecord> DecodeSourceRecord(std::string_view stored) {
+  ByteReader in(stored);
+  SourceRecord record;
+  record.id = in.Varint32();
+  record.path = in.Text();
+  record.offset = in.Varint64();
+  record.rows = in.Varint64();
+  record.lines = in.Varint64();
+  record.digest = ReadPair(&in);
+  record.finished = in.Fixed8() != 0;
+  record.file_bytes = in.Varint64();
+  record.file_digest = ReadPair(&in);
+  record.counts = ReadCounts(&in);
+  if (!in.done()) return DamagedError("source record");
+  return record;
+}
+
+std::string Encode(const CommitRecord& record) {
+  std::string bytes = EncodeWithoutHash(record);
+  bytes.append(View(record.hash));
+  return bytes;
+}
+
+absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
+  ByteReader in(stored);
+  CommitRecord record;
+  record.sequence = in.Varint64();
+  record.kind = static_cast<CommitKind>(in.Fixed8());
+  record.previous = ReadHash(&in);
+  record.body = ReadPair(&in);
+  record.committed_at_nanos = static_cast<int64_t>(in.Zigzag());
+  record.delta = ReadCounts(&in);
+  record.book = ReadCounts(&in);
+  const uint64_t ranges = in.Count();
+  for (uint64_t i = 0; i < ranges && in.ok(); ++i) {
+    CoveredRange range;
+    range.source = in.Varint32();
+    range.first_offset = in.Varint64();
+    range.end_offset = in.Varint64();
+    range.first_line = in.Varint64();
+    range.end_line = in.Varint64();
+    record.covered.push_back(range);
+  }
+  record.hash = ReadHash(&in);
+  if (!in.done()) return DamagedError("commit record");
+  return record;
+}
+
+std::string Encode(const SealRecord& record) {
+  ByteWriter out;
+  out.Varint(record.number);
+  out.Varint(record.sequence);
+  out.Text(record.catalog_digest);
+  out.Fixed8(record.through.has_value() ? 1 : 0);
+  out.Zigzag(record.through.value_or(Day{}).number);
+  out.Varint(record.differences);
+  out.Varint(record.batches.size());
+  for (const std::string& batch : record.batches) out.Text(batch);
+  return out.Take();
+}
+
+absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored) {
+  ByteReader in(stored);
+  SealRecord record;
+  record.number = in.Varint64();
+  record.sequence = in.Varint64();
+  record.catalog_digest = in.Text();
+  const bool has_through = in.Fixed8() != 0;
+  const Day through{static_cast<int32_t>(in.Zigzag())};
+  if (has_through) record.through = through;
+  record.differences = in.Varint64();
+  const uint64_t batches = in.Count();
+  for (uint64_t i = 0; i < batches && in.ok(); ++i) record.batches.emplace_back(in.Text());
+  if (!in.done()) return DamagedError("seal record");
+  return record;
+}
+
+std::string Encode(const std::vector<ExceptionRecord>& exceptions) {
+  ByteWriter out;
+  out.Varint(exceptions.size());
+  uint64_t last_line = 0;
+  uint64_t last_offset = 0;
+  for (const ExceptionRecord& record : exceptions) {
+    out.Fixed8(static_cast<uint8_t>(record.reason));
+    out.Varint(record.source);
+    out.Zigzag(static_cast<int64_t>(record.line - last_line));
+    out.Zigzag(static_cast<int64_t>(record.offset - last_offset));
+    out.Varint(record.part);
+    out.Text(record.payload);
+    last_line = record.line;
+    last_offset = record.offset;
+  }
+  return out.Take();
+}
+
+absl::StatusOr<std::vector<ExceptionRecord>> DecodeExceptions(std::string_view stored) {
+  ByteReader in(stored);
+  const uint64_t count = in.Count();
+  std::vector<ExceptionRecord> exceptions;
+  exceptions.reserve(count);
+  uint64_t last_line = 0;
+  uint64_t last_offset = 0;
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    ExceptionRecord record;
+    record.reason = static_cast<Reason>(in.Fixed8());
+    record.source = in.Varint32();
+    record.line = last_line + static_cast<uint64_t>(static_cast<int64_t>(in.Zigzag()));
+    record.offset = last_offset + static_cast<uint64_t>(static_cast<int64_t>(in.Zigzag()));
+    record.part = in.Varint32();
+    record.payload = in.Text();
+    last_line = record.line;
+    last_offset = record.offset;
+    exceptions.push_back(record);
+  }
+  if (!in.done()) return DamagedError("exceptions of an epoch");
+  return exceptions;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,67 @@
+#include "ledger/seen_set.h"
+
+#include "rating/error.h"
+
+namespace tollbook {
+namespace {
+
+constexpr size_t kSlotsAtStart = 256;
+
+bool SameKey(const SeenEntry& a, const SeenEntry& b) {
+  return a.key_high == b.key_high && a.key_middle == b.key_middle && a.key_low == b.key_low;
+}
+
+bool SameContent(const SeenEntry& a, const SeenEntry& b) {
+  return a.content_high == b.content_high && a.content_low == b.content_low;
+}
+
+}  // namespace
+
+SeenSet::SeenSet() {
+  Grow(kSlotsAtStart);
+}
+
+Seen SeenSet::Insert(const SeenEntry& entry) {
+  const uint32_t tag = TagOf(entry);
+  size_t slot = SlotOf(entry);
+  for (; slots_[slot] != 0; slot = (slot + 1) & mask_) {
+    if (static_cast<uint32_t>(slots_[slot] >> 32) != tag) continue;
+    const SeenEntry& first = entries_[static_cast<uint32_t>(slots_[slot]) - 1];
+    if (SameKey(first, entry)) return SameContent(first, entry) ? Seen::kDuplicate : Seen::kConflict;
+  }
+  TOLLBOOK_ASSERT(entries_.size() < UINT32_MAX - 1);
+  entries_.push_back(entry);
+  slots_[slot] = static_cast<uint64_t>(tag) << 32 | entries_.size();
+  // Two thirds full: probes stay short, and the index stays at 12 bytes a key.
+  if (entries_.size() * 3 > slots_.size() * 2) Grow(slots_.size() * 2);
+  return Seen::kFresh;
+}
+
+void SeenSet::Load(std::span<const SeenEntry> run) {
+  for (const SeenEntry& entry : run) (void)Insert(entry);
+  MarkCommitted();
+}
+
+void SeenSet::Reserve(size_t entries) {
+  entries_.reserve(entries);
+  size_t slots = slots_.size();
+  while (entries * 3 > slots * 2) slots *= 2;
+  if (slots > slots_.size()) Grow(slots);
+}
+
+void SeenSet::Grow(size_t slots) {
+  slots_.assign(slots, 0);
+  mask_ = slots - 1;
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    size_t slot = SlotOf(entries_[i]);
+    while (slots_[slot] != 0) slot = (slot + 1) & mask_;
+    slots_[slot] = static_cast<uint64_t>(TagOf(entries_[i])) << 32 | (i + 1);
+  }
+}
+
+std::span<const SeenEntry> SeenRun(std::string_view stored) {
+  if (stored.size() % sizeof(SeenEntry) != 0) return {};
+  return {reinterpret_cast<const SeenEntry*>(stored.data()), stored.size() / sizeof(SeenEntry)};
+}
+
+}  // namespace tollbook
