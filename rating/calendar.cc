@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "rating/decimal_digits.h"
+
 namespace tollbook {
 namespace {
 
@@ -107,12 +109,12 @@ bool TakeFraction(const char** p, const char* end, int64_t* nanos) {
   *nanos = 0;
   if (*p == end || **p != '.') return true;
   const char* const first = ++*p;
-  int64_t unit = kNanosPerSecond;
   for (; *p != end && DigitOf(**p) <= 9; ++*p) {
-    unit /= 10;
-    *nanos += unit * DigitOf(**p);
+    if (*p - first < 9) *nanos = *nanos * 10 + DigitOf(**p);
   }
-  return *p != first;
+  const int64_t digits = *p - first;
+  if (digits < 9) *nanos *= static_cast<int64_t>(kPowersOfTen[9 - digits]);
+  return digits > 0;
 }
 
 enum class ZoneText : uint8_t { kNone, kOffset, kWrong };
@@ -222,7 +224,7 @@ ParsedInstant ParseInstant(std::string_view text, bool assume_utc) {
   if (zone == ZoneText::kWrong) return Failed(TimeError::kNotATime);
 
   const int64_t seconds = DayFromCivil(date).number * kSecondsPerDay + second_of_day - offset_seconds;
-  const bool last_of_utc_day = FloorDivide(seconds + 1, kSecondsPerDay) * kSecondsPerDay == seconds + 1;
+  const bool last_of_utc_day = (seconds + 1) % kSecondsPerDay == 0;
   if (leap_second && !last_of_utc_day) return Failed(TimeError::kNotATime);
   if (zone == ZoneText::kNone && !assume_utc) return Failed(TimeError::kNoZone);
   if (seconds < 0 || seconds >= kEndOfTimeSeconds) return Failed(TimeError::kOutOfRange);

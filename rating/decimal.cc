@@ -9,6 +9,7 @@
 namespace tollbook {
 namespace {
 
+constexpr Uint128 kLargest = ~Uint128{0} >> 1;
 // 2^127 has 39 digits: a longer number cannot fit.
 constexpr int64_t kMaxDigits = 39;
 // Far above any exponent that could matter and far below what an int64 sum of it and a text's length could reach.
@@ -101,14 +102,14 @@ ParsedDecimal ParseAnyDecimal(std::string_view text, int scale) {
   if (last - first + power > kMaxDigits) return {DecimalError::kTooLarge, 0};
   if (power < 0) return {DecimalError::kTooPrecise, 0};
 
-  Int128 value = 0;
+  Uint128 value = 0;
   for (int64_t i = first; i < last + power; ++i) {
-    const int digit = i < last ? digits[i] : 0;
-    if (__builtin_mul_overflow(value, Int128{10}, &value) || __builtin_add_overflow(value, Int128{digit}, &value)) {
-      return {DecimalError::kTooLarge, 0};
-    }
+    if (value > kLargest / 10) return {DecimalError::kTooLarge, 0};
+    value = value * 10 + static_cast<unsigned>(i < last ? digits[i] : 0);
   }
-  return {DecimalError::kNone, parts.negative ? -value : value};
+  if (value > kLargest) return {DecimalError::kTooLarge, 0};
+  const Int128 magnitude = static_cast<Int128>(value);
+  return {DecimalError::kNone, parts.negative ? -magnitude : magnitude};
 }
 
 // Up to 39 digits, without leading zeros; none for zero.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "rating/error.h"
+#include "rating/quantity.h"
 
 namespace tollbook {
 namespace {
@@ -34,11 +35,9 @@ bool IsCodeShaped(std::string_view code) {
   return true;
 }
 
-Int128 PowerOfTen(int exponent) {
-  Int128 power = 1;
-  for (int i = 0; i < exponent; ++i) power *= 10;
-  return power;
-}
+// The worth's units in one minor unit, by the currency's minor digits.
+constexpr Int128 kMinorUnit[] = {kOneUnit * kOneUnit, kOneUnit*(kOneUnit / 10), kOneUnit*(kOneUnit / 100),
+                                 kOneUnit*(kOneUnit / 1'000), kOneUnit*(kOneUnit / 10'000)};
 
 // Is the amount to move one minor unit away from zero? `remainder` is what truncation left, in units of which `unit`
 // make one minor unit.
@@ -116,7 +115,7 @@ absl::StatusOr<Rounded> RoundToMinor(const Worth& exact, Currency currency, Roun
   exact.amount.DivideByPowerOfTen(dropped_digits, &quotient, &remainder);
 
   // At most 10^36 of the worth's units make one minor unit, so a remainder, and a residue, fits 128 bits.
-  const Int128 unit = PowerOfTen(dropped_digits);
+  const Int128 unit = kMinorUnit[currency.minor_digits()];
   const Int128 left_over = remainder.ToInt128();
   const bool odd = (quotient.limbs()[0] & 1) != 0;
   const Int128 step = !RoundsAway(rounding, left_over, unit, odd) ? 0 : exact.amount.negative() ? -1 : 1;

@@ -118,6 +118,7 @@ absl::StatusOr<DayWorth> WorthToDate(const RatedCharge& rated, Day day, const Us
 absl::Status RatePeriod(const Catalog& catalog, TotalRange totals, RatedCharge* rated) {
   const Currency currency = catalog.plans[rated->subscription->plan].currency;
   UsageTotal to_date;
+  rated->days.reserve(std::min(totals.size(), size_t{31}));
   for (size_t i = 0; i < totals.size(); ++i) {
     const SubjectTotal& total = *totals[i].total;
     if (!Merge(total.meter->aggregation, total.total, &to_date)) return TotalOutOfRange(*rated);

@@ -33,13 +33,15 @@ Wide Signed(const Limbs& magnitude, bool negative) {
 
 // Divides in place and gives the remainder.
 uint64_t DivideShort(Limbs* limbs, uint64_t divisor) {
-  Uint128 remainder = 0;
+  uint64_t remainder = 0;
   for (size_t i = 4; i-- > 0;) {
-    const Uint128 part = (remainder << 64) | (*limbs)[i];
-    (*limbs)[i] = static_cast<uint64_t>(part / divisor);
-    remainder = part % divisor;
+    uint64_t& limb = (*limbs)[i];
+    if ((remainder | limb) == 0) continue;  // most amounts are short, and a 128-bit division is not
+    const Uint128 part = (static_cast<Uint128>(remainder) << 64) | limb;
+    limb = static_cast<uint64_t>(part / divisor);
+    remainder = static_cast<uint64_t>(part) - limb * divisor;  // below the divisor, so 64 bits of it are all of it
   }
-  return static_cast<uint64_t>(remainder);
+  return remainder;
 }
 
 // Multiplies in place; false when more than 256 bits would be needed.

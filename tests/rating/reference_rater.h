@@ -1,0 +1,56 @@
+// ReferenceRater: the twin of rating/. Slow, plain, and meant to be read beside the rules: big rationals, every day
+// added up again from nothing. It shares the plain structs with rating/ and none of its functions, so that the two can
+// only agree by both being right.
+#ifndef TOLLBOOK_TESTS_RATING_REFERENCE_RATER_H_
+#define TOLLBOOK_TESTS_RATING_REFERENCE_RATER_H_
+
+#include <boost/multiprecision/cpp_int.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "rating/rate.h"
+
+namespace tollbook::reference {
+
+using Integer = boost::multiprecision::cpp_int;
+using Rational = boost::multiprecision::cpp_rational;
+
+Rational Exact(Quantity quantity);
+Rational Exact(Price price);
+Rational Exact(const Worth& worth);
+
+Rational WorthOf(const Charge& charge, const Rational& quantity);
+Integer InMinorUnits(const Rational& worth, int minor_digits, Rounding rounding);
+
+struct WorthToDate {
+  Rational quantity;
+  Rational worth;
+  Integer booked;  // minor units
+  uint64_t events = 0;
+};
+
+struct Line {
+  std::string subscription, plan, charge, month;  // the month is "2025-01"
+  friend auto operator<=>(const Line&, const Line&) = default;
+};
+struct Unrated {
+  UnratedUsage::Why why;
+  std::string meter, subscription;  // no subscription when unattributed
+  int64_t day;
+  friend auto operator<=>(const Unrated&, const Unrated&) = default;
+};
+
+struct Subject {
+  std::map<Line, std::map<int64_t, WorthToDate>> lines;  // by day since 1970-01-01
+  std::map<Unrated, uint64_t> unrated;                   // events
+};
+Subject Rate(const Catalog& catalog, const std::string& subject, const std::vector<SubjectTotal>& totals,
+             std::optional<Day> through);
+
+}  // namespace tollbook::reference
+
+#endif  // TOLLBOOK_TESTS_RATING_REFERENCE_RATER_H_

@@ -1,0 +1,252 @@
+// rating/ against its twin, on random charges and random usage: the same worth to the last digit.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "rating/rate.h"
+#include "tests/rating/in_words.h"
+#include "tests/rating/reference_rater.h"
+#include "tests/rating/seed.h"
+
+namespace tollbook {
+namespace {
+
+constexpr int kRounds = 20'000;
+
+// Random values as catalogs and telemetry have them: mostly short numbers, sometimes all 18 decimals, often exactly at
+// a bound or a hair beside it.
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : random_(seed) {}
+
+  int64_t UpTo(int64_t most) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(most + 1)); }
+  bool OneIn(int64_t n) { return UpTo(n - 1) == 0; }
+  template <typename List>
+  const auto& Of(const List& list) {
+    return *std::next(std::begin(list), UpTo(static_cast<int64_t>(std::size(list)) - 1));
+  }
+
+  // Up to 10^`digits` units with up to 18 decimals.
+  Int128 Decimal(int digits) {
+    const int64_t unit = Of(std::vector<int64_t>{1, 1'000'000'000, 1'000'000'000'000'000, 10'000'000'000'000'000,
+                                                 1'000'000'000'000'000'000});
+    int64_t most = 9;
+    for (int64_t i = UpTo(digits); i > 0; --i) most = most * 10 + 9;
+    return static_cast<Int128>(UpTo(most)) * unit;
+  }
+  Price PriceUpToThousands() { return {OneIn(20) ? -Decimal(3) : Decimal(3)}; }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+std::vector<Tier> RandomTiers(Dice& dice) {
+  std::vector<Tier> tiers(static_cast<size_t>(1 + dice.UpTo(4)));
+  Quantity bound;
+  for (Tier& tier : tiers) {
+    bound.attos += 1 + dice.Decimal(6);
+    tier.unit_price = dice.PriceUpToThousands();
+    if (dice.OneIn(2)) tier.flat = dice.PriceUpToThousands();
+    tier.up_to = bound;
+  }
+  tiers.back().up_to.reset();
+  return tiers;
+}
+
+Charge RandomCharge(Dice& dice) {
+  Charge charge;
+  charge.model = static_cast<ChargeModel>(dice.UpTo(3));
+  if (dice.OneIn(2)) charge.included = {dice.Decimal(4)};
+  charge.unit_price = dice.PriceUpToThousands();
+  charge.tiers = RandomTiers(dice);
+  charge.package_size = {1 + dice.Decimal(4)};
+  charge.package_price = dice.PriceUpToThousands();
+  charge.flat_at_zero = dice.OneIn(2);
+  return charge;
+}
+
+// A quantity at which something changes for this charge, or any.
+Quantity RandomQuantity(Dice& dice, const Charge& charge) {
+  if (dice.OneIn(8)) return {};
+  if (dice.OneIn(8)) return {-dice.Decimal(6)};
+  if (dice.OneIn(2)) return {dice.Decimal(9)};
+  const Tier& tier = dice.Of(charge.tiers);
+  Int128 bound = tier.up_to.value_or(Quantity{}).attos;
+  if (charge.model == ChargeModel::kPackage) bound = charge.package_size.attos * dice.UpTo(5);
+  return {charge.included.attos + bound + dice.UpTo(2) - 1};
+}
+
+std::string Text(const reference::Rational& value) {
+  return value.str();
+}
+
+TEST(Twin, PricesAnyQuantityByAnyChargeAlike) {
+  Dice dice(TestSeed());
+  for (int round = 0; round < kRounds; ++round) {
+    const Charge charge = RandomCharge(dice);
+    const Quantity quantity = RandomQuantity(dice, charge);
+    SCOPED_TRACE("round " + std::to_string(round) + ", " + std::string(ToString(charge.model)) + ", quantity " +
+                 ToString(quantity));
+    const absl::StatusOr<Worth> worth = PriceQuantity(charge, quantity);
+    const reference::Rational expected = reference::WorthOf(charge, reference::Exact(quantity));
+    if (!worth.ok()) {
+      // Only packages can be too many: more than a Quantity counts.
+      ASSERT_EQ(charge.model, ChargeModel::kPackage);
+      const reference::Rational packages = reference::Exact(quantity) / reference::Exact(charge.package_size);
+      ASSERT_GT(packages * packages,
+                reference::Rational("28948022309329048855892746252171976963317"));  // 1.7e20 each way
+      continue;
+    }
+    ASSERT_EQ(reference::Exact(*worth), expected) << Text(reference::Exact(*worth)) << " is not " << Text(expected);
+    for (const char* code : {"JPY", "USD", "BHD", "CLF"}) {
+      const Rounding rounding = static_cast<Rounding>(dice.UpTo(3));
+      const absl::StatusOr<Rounded> rounded = RoundToMinor(*worth, In(code), rounding);
+      ASSERT_TRUE(rounded.ok()) << rounded.status();
+      ASSERT_EQ(FormatDecimal(rounded->line.minor, 0),
+                reference::InMinorUnits(expected, In(code).minor_digits(), rounding).str());
+    }
+  }
+}
+
+constexpr const char* kZones[] = {
+    "UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia"};
+constexpr const char* kRegions[] = {"", "eu", "us"};
+constexpr const char* kModels[] = {"small", "large"};
+const char kSubject[] = "subject-1";
+
+Meter RandomMeter(Dice& dice, std::string name, bool whole_days) {
+  Meter meter;
+  meter.name = std::move(name);
+  meter.event_type = meter.name;
+  meter.aggregation = static_cast<Aggregation>(dice.UpTo(3));
+  if (dice.OneIn(2)) meter.dimensions = {"region", "model"};
+  meter.granularity = whole_days ? Granularity::kDay : dice.OneIn(2) ? Granularity::kHour : Granularity::kQuarterHour;
+  return meter;
+}
+
+Plan RandomPlan(Dice& dice, const Catalog& catalog, std::string name) {
+  Plan plan;
+  plan.name = std::move(name);
+  plan.currency = In(dice.Of(std::vector<const char*>{"USD", "JPY", "BHD"}));
+  for (const Meter& meter : catalog.meters) {
+    for (int64_t i = dice.UpTo(3); i > 0; --i) {
+      Charge charge = RandomCharge(dice);
+      charge.package_size.attos += kOneUnit;  // never too many packages
+      charge.name = "charge-" + std::to_string(plan.charges.size());
+      charge.meter = meter.name;
+      if (!meter.dimensions.empty() && dice.OneIn(2)) charge.filter["region"] = dice.Of(kRegions);
+      if (!meter.dimensions.empty() && dice.OneIn(2)) charge.filter["model"] = dice.Of(kModels);
+      plan.charges.push_back(std::move(charge));
+    }
+  }
+  return plan;
+}
+
+// Versions and changes of plan one after the other, with gaps now and then.
+void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
+  Day from = On("2025-02-20");
+  from.number += static_cast<int32_t>(dice.UpTo(10));
+  for (int64_t i = dice.UpTo(4); i > 0; --i) {
+    Subscription subscription;
+    subscription.id = "sub-" + std::to_string(dice.UpTo(1));
+    subscription.subject = kSubject;
+    subscription.plan = static_cast<uint32_t>(dice.UpTo(1));
+    subscription.zone = one_zone ? catalog->book.zone : ZoneOf(dice.Of(kZones));
+    subscription.valid_from = from;
+    from.number += static_cast<int32_t>(1 + dice.UpTo(20));
+    if (i > 1 || dice.OneIn(2)) subscription.valid_to = from;
+    from.number += dice.OneIn(3) ? static_cast<int32_t>(dice.UpTo(5)) : 0;
+    catalog->subscriptions.push_back(subscription);
+  }
+}
+
+Catalog RandomCatalog(Dice& dice) {
+  Catalog catalog;
+  const bool one_zone = dice.OneIn(2);
+  catalog.book.zone = ZoneOf(dice.Of(kZones));
+  catalog.book.rounding = static_cast<Rounding>(dice.UpTo(3));
+  catalog.meters = {RandomMeter(dice, "meter-a", one_zone), RandomMeter(dice, "meter-b", one_zone)};
+  catalog.plans = {RandomPlan(dice, catalog, "plan-x"), RandomPlan(dice, catalog, "plan-a")};
+  AddSubscriptions(dice, one_zone, &catalog);
+  catalog.BuildIndex();
+  return catalog;
+}
+
+std::vector<SubjectTotal> RandomTotals(Dice& dice, const Catalog& catalog) {
+  std::vector<SubjectTotal> totals;
+  for (int64_t i = dice.UpTo(12); i > 0; --i) {
+    SubjectTotal total;
+    total.meter = &dice.Of(catalog.meters);
+    if (!total.meter->dimensions.empty()) total.dimension_values = {dice.Of(kRegions), dice.Of(kModels)};
+    // 20 February to 10 April: two ends of a month, and clocks that change.
+    Instant at = At("2025-02-20T00:00:00Z");
+    at.nanos += dice.UpTo(49 * 96) * 900'000'000'000;
+    total.bucket = BucketOf(total.meter->granularity, at, catalog.book.zone);
+    total.total = {{dice.OneIn(8) ? -dice.Decimal(3) : dice.Decimal(6)}, static_cast<uint64_t>(1 + dice.UpTo(9)), {}};
+    if (total.meter->aggregation == Aggregation::kLatest) total.total.latest_at = {at.nanos + dice.UpTo(3)};
+    totals.push_back(std::move(total));
+  }
+  return totals;
+}
+
+void ExpectSameLines(const RatedSubject& rated, const reference::Subject& expected) {
+  ASSERT_EQ(rated.charges.size(), expected.lines.size());
+  auto line = expected.lines.begin();
+  for (const RatedCharge& charge : rated.charges) {
+    const auto& [key, days] = *line++;
+    SCOPED_TRACE(key.subscription + " " + key.plan + " " + key.charge + " " + key.month);
+    ASSERT_EQ(charge.subscription->id, key.subscription);
+    ASSERT_EQ(charge.charge->name, key.charge);
+    ASSERT_EQ(ToString(charge.period.start), key.month + "-01");
+    ASSERT_EQ(charge.days.size(), days.size());
+    auto day = days.begin();
+    for (const DayWorth& worth : charge.days) {
+      const auto& [number, reference_worth] = *day++;
+      SCOPED_TRACE(ToString(worth.usage_date));
+      ASSERT_EQ(worth.usage_date.number, number);
+      ASSERT_EQ(worth.events_to_date, reference_worth.events);
+      ASSERT_EQ(reference::Exact(worth.to_date), reference_worth.quantity);
+      ASSERT_EQ(reference::Exact(worth.worth_to_date), reference_worth.worth);
+      ASSERT_EQ(FormatDecimal(worth.booked_to_date.minor, 0), reference_worth.booked.str());
+    }
+  }
+}
+
+void ExpectSameUnrated(const RatedSubject& rated, const reference::Subject& expected) {
+  std::map<reference::Unrated, uint64_t> unrated;
+  for (const UnratedUsage& usage : rated.unrated) {
+    const std::string subscription = usage.subscription == nullptr ? "" : usage.subscription->id;
+    unrated[{usage.why, usage.meter->name, subscription, usage.usage_date.number}] += usage.events;
+  }
+  ASSERT_EQ(unrated, expected.unrated);
+}
+
+TEST(Twin, RatesAnySubjectAlike) {
+  Dice dice(TestSeed());
+  size_t lines = 0, unrated = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const Catalog catalog = RandomCatalog(dice);
+    const std::vector<SubjectTotal> totals = RandomTotals(dice, catalog);
+    std::optional<Day> through;
+    if (dice.OneIn(3)) through = Day{On("2025-02-20").number + static_cast<int32_t>(dice.UpTo(50))};
+
+    const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSubject, totals, through);
+    ASSERT_TRUE(rated.ok()) << rated.status();
+    const reference::Subject expected = reference::Rate(catalog, kSubject, totals, through);
+    ASSERT_NO_FATAL_FAILURE(ExpectSameLines(*rated, expected));
+    ASSERT_NO_FATAL_FAILURE(ExpectSameUnrated(*rated, expected));
+    lines += expected.lines.size();
+    unrated += expected.unrated.size();
+  }
+  // The dice must have made something to compare.
+  EXPECT_GT(lines, size_t{kRounds});
+  EXPECT_GT(unrated, size_t{kRounds / 10});
+}
+
+}  // namespace
+}  // namespace tollbook
