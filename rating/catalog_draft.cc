@@ -78,7 +78,7 @@ const NameTable::Entry* NameTable::Refer(std::string_view name, std::string_view
 const std::string* RequiredFile(CatalogDraft& draft, FileErrors& errors) {
   const auto file = draft.catalog.files.find(errors.file());
   if (file == draft.catalog.files.end()) {
-    errors.Add(0, "the file is missing", "add it to the catalog's directory");
+    errors.Add(0, "the file is missing", "add it to the catalog's directory, under this very name");
     return nullptr;
   }
   return &file->second;
