@@ -357,7 +357,7 @@ TEST(DecodeJson, JsonTestSuite) {
       EXPECT_THAT(embedded, AnyOf(Eq("invalid_json"), Eq("invalid_utf8")));
     } else if (expected == "must_accept") {
       ++accepted;
-      EXPECT_THAT(alone, AnyOf(Eq("not_an_object"), Eq("missing_id"), Eq("repeated_field")));
+      EXPECT_THAT(alone, AnyOf(Eq("not_an_object"), testing::StartsWith("missing_"), Eq("repeated_field")));
       EXPECT_EQ(embedded, "none");
     }
   }
