@@ -84,20 +84,25 @@ std::string Join(std::initializer_list<std::string_view> pieces) {
   return joined;
 }
 
-std::string DidYouMean(std::string_view word, std::span<const std::string_view> known) {
+std::string_view NearestWord(std::string_view word, std::span<const std::string_view> known) {
   constexpr size_t kWordBytesMax = 64;
   std::string_view nearest;
-  size_t distance = word.size() / 3 + 1;  // a word of which more than a third differs is another word
+  size_t limit = word.size() / 3 + 1;  // a word of which more than a third differs is another word
   for (const std::string_view candidate : known) {
     if (word.size() > kWordBytesMax || candidate.size() > kWordBytesMax) {
       continue;
     }
-    const size_t d = EditDistance(word, candidate);
-    if (d < distance || (d == distance && nearest.empty())) {
+    const size_t distance = EditDistance(word, candidate);
+    if (distance < limit || (distance == limit && nearest.empty())) {
       nearest = candidate;
-      distance = d;
+      limit = distance;
     }
   }
+  return nearest;
+}
+
+std::string DidYouMean(std::string_view word, std::span<const std::string_view> known) {
+  const std::string_view nearest = NearestWord(word, known);
   if (!nearest.empty()) {
     return Join({"did you mean ", Quoted(nearest), "?"});
   }

@@ -21,7 +21,7 @@ class FileErrors {
   FileErrors(std::string file, std::vector<CatalogError>* errors) : file_(std::move(file)), errors_(errors) {}
 
   void Add(int line, std::string what, std::string what_to_do);
-  bool any() const { return count_ > 0; }
+  bool full() const { return count_ > kListed; }  // nothing more will be listed
   const std::string& file() const { return file_; }
 
  private:
@@ -35,6 +35,9 @@ std::string Quoted(std::string_view text);
 
 // Pieces to one string.
 std::string Join(std::initializer_list<std::string_view> pieces);
+
+// The known word that `word` is most likely a slip of; empty when none is near.
+std::string_view NearestWord(std::string_view word, std::span<const std::string_view> known);
 
 // `did you mean "tiers"?` for the nearest of the known words when one is near; else all of them: `use one of a, b`.
 std::string DidYouMean(std::string_view word, std::span<const std::string_view> known);

@@ -60,6 +60,10 @@ class YamlMap {
   // error, and the YamlMap then behaves like one whose required keys were already complained about.
   YamlMap(const YamlNode& node, std::string_view what, FileErrors& errors);
 
+  // How messages name the map from now on: `charge "calls"`, once its name is known.
+  void SayAs(std::string what) { what_ = std::move(what); }
+  const std::string& what() const { return what_; }
+
   bool ok() const { return map_ != nullptr; }
   int line() const { return line_; }
   int LineOf(std::string_view key) const;  // of the key; of the map when it is absent

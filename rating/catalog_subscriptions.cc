@@ -1,0 +1,371 @@
+// subscriptions.csv: which customer is on which plan, and when.
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <unordered_map>
+
+#include "rating/catalog_draft.h"
+#include "rating/csv_text.h"
+#include "rating/zone_fit.h"
+
+namespace tollbook {
+namespace {
+
+enum Column { kId, kAccount, kPlan, kEntity, kCurrency, kValidFrom, kValidTo, kSubject, kZone, kColumns };
+constexpr std::array<std::string_view, kColumns> kColumnNames = {
+    "subscription", "account", "plan", "entity", "currency", "valid_from", "valid_to", "subject", "zone"};
+constexpr size_t kRequiredColumns = kSubject;
+constexpr int kAbsent = -1;
+using Columns = std::array<int, kColumns>;
+
+std::string_view CsvErrorWords(CsvError error) {
+  switch (error) {
+    case CsvError::kNone:
+      return "";
+    case CsvError::kOpenQuote:
+      return "a quote is opened and never closed";
+    case CsvError::kAfterQuote:
+      return "a closing quote is followed by neither a comma nor the end of the row";
+    case CsvError::kInsideField:
+      return "a quote stands within a field";
+  }
+  return "";
+}
+constexpr std::string_view kCsvAdvice = "put the whole field in quotes, and double each quote that it holds";
+
+// Reads the rows and adds subscriptions to the draft. Rows that are wrong are left out.
+class SubscriptionRows {
+ public:
+  SubscriptionRows(CatalogDraft& draft, FileErrors& errors) : draft_(draft), errors_(errors) {}
+
+  bool ReadHeader(const CsvRow& row) {
+    columns_.fill(kAbsent);
+    bool good = true;
+    for (size_t i = 0; i < row.fields.size(); ++i) {
+      good = ReadColumnName(row.fields[i], static_cast<int>(i)) && good;
+    }
+    for (size_t column = 0; column < kRequiredColumns; ++column) {
+      if (columns_[column] == kAbsent) {
+        errors_.Add(row.line, Join({"the header has no column ", Quoted(kColumnNames[column])}),
+                    "add it, in any place");
+        good = false;
+      }
+    }
+    width_ = row.fields.size();
+    return good;
+  }
+
+  void ReadRow(const CsvRow& row) {
+    if (row.fields.size() != width_) {
+      errors_.Add(row.line,
+                  "the row has " + std::to_string(row.fields.size()) + " fields, the header " + std::to_string(width_),
+                  "write one field for each column, empty ones included");
+      return;
+    }
+    row_ = &row;
+    if (!AreTextsGood()) {
+      return;
+    }
+    Subscription subscription;
+    subscription.line = row.line;
+    subscription.id = Field(kId);
+    subscription.subject = Field(kSubject).empty() ? Field(kId) : Field(kSubject);
+    subscription.account = Field(kAccount);
+    // Each says what is wrong with its own fields, so one row may tell several things.
+    const bool good_plan = ReadPlanAndCurrency(&subscription);
+    const bool good_place = ReadEntityAndZone(&subscription);
+    const bool good_time = ReadTime(&subscription);
+    if (good_plan && good_place && good_time) {
+      Keep(std::move(subscription));
+    }
+  }
+
+ private:
+  std::string_view Field(Column column) const {
+    return columns_[column] == kAbsent ? std::string_view() : row_->fields[static_cast<size_t>(columns_[column])];
+  }
+
+  std::string User() const { return Join({"subscription ", Quoted(Field(kId))}); }
+
+  bool ReadColumnName(std::string_view name, int position) {
+    const auto column = std::find(kColumnNames.begin(), kColumnNames.end(), name);
+    if (column == kColumnNames.end()) {
+      errors_.Add(1, Join({"the header has an unknown column ", Quoted(name)}), DidYouMean(name, kColumnNames));
+      return false;
+    }
+    int& known = columns_[static_cast<size_t>(column - kColumnNames.begin())];
+    if (known != kAbsent) {
+      errors_.Add(1, Join({"the header has column ", Quoted(name), " twice"}), "keep one of the two");
+      return false;
+    }
+    known = position;
+    return true;
+  }
+
+  bool AreTextsGood() {
+    bool good = true;
+    for (size_t column = 0; column < kColumns; ++column) {
+      const std::string_view text = Field(static_cast<Column>(column));
+      const bool may_be_empty = column >= kValidTo;
+      if (text.empty() && !may_be_empty) {
+        errors_.Add(row_->line, Join({Quoted(kColumnNames[column]), " of the row is empty"}), "fill it in");
+        good = false;
+      }
+      const bool control = std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+      if (control || text.size() > kTextBytesMax) {
+        errors_.Add(row_->line,
+                    Join({Quoted(kColumnNames[column]), " of the row has ",
+                          control ? "a line break or another control character" : "too many bytes"}),
+                    "write 1 to " + std::to_string(kTextBytesMax) + " bytes on one line");
+        good = false;
+      }
+    }
+    return good;
+  }
+
+  bool ReadPlanAndCurrency(Subscription* subscription) {
+    const NameTable::Entry* plan = draft_.plans.Find(Field(kPlan));
+    if (plan == nullptr) {
+      (void)draft_.plans.Refer(Field(kPlan), User(), row_->line, errors_);
+      return false;
+    }
+    subscription->plan = plan->index;
+    const std::string_view wanted = draft_.catalog.plans[plan->index].currency.code();
+    if (Field(kCurrency) != wanted) {
+      errors_.Add(
+          row_->line,
+          Join({User(), " is in ", Quoted(Field(kCurrency)), ", and its plan ", Quoted(Field(kPlan)), " in ", wanted}),
+          "name a plan in that currency, or mend the currency");
+      return false;
+    }
+    return true;
+  }
+
+  bool ReadEntityAndZone(Subscription* subscription) {
+    const NameTable::Entry* entity = draft_.entities.Find(Field(kEntity));
+    if (entity == nullptr) {
+      (void)draft_.entities.Refer(Field(kEntity), User(), row_->line, errors_);
+    } else {
+      subscription->entity = entity->index;
+    }
+    if (!Field(kZone).empty()) {
+      const std::optional<Zone> zone = ZoneOf(Field(kZone));
+      if (!zone) {
+        errors_.Add(row_->line, Join({"\"zone\" of ", User(), " is ", Quoted(Field(kZone)), ", not a time zone"}),
+                    std::string(kZoneAdvice));
+        return false;
+      }
+      subscription->zone = *zone;
+    } else if (entity != nullptr) {
+      subscription->zone = draft_.catalog.entities[entity->index].zone.value_or(draft_.catalog.book.zone);
+    }
+    return entity != nullptr;
+  }
+
+  bool ReadDay(Column column, std::optional<Day>* day) {
+    *day = ParseDay(Field(column));
+    if (!*day) {
+      errors_.Add(row_->line,
+                  Join({Quoted(kColumnNames[column]), " of ", User(), " is ", Quoted(Field(column)), ", not a date"}),
+                  "write YYYY-MM-DD");
+    }
+    return day->has_value();
+  }
+
+  bool ReadTime(Subscription* subscription) {
+    std::optional<Day> from;
+    const bool good_from = ReadDay(kValidFrom, &from);
+    const bool good_to = Field(kValidTo).empty() || ReadDay(kValidTo, &subscription->valid_to);
+    if (!good_from || !good_to) {
+      return false;
+    }
+    subscription->valid_from = *from;
+    if (subscription->valid_to && *subscription->valid_to <= *from) {
+      errors_.Add(row_->line, Join({User(), " ends at ", Field(kValidTo), ", not after its start ", Field(kValidFrom)}),
+                  "write the first day after its end as valid_to, or leave it empty");
+      return false;
+    }
+    return true;
+  }
+
+  std::optional<Zone> ZoneOf(std::string_view name) {
+    const auto known = zones_.find(name);
+    if (known != zones_.end()) {
+      return known->second;
+    }
+    return zones_.emplace(name, Zone::FromName(name)).first->second;
+  }
+
+  void Keep(Subscription subscription) {
+    draft_.reached.try_emplace({subscription.plan, subscription.entity}, subscription.line);
+    draft_.catalog.subscriptions.push_back(std::move(subscription));
+  }
+
+  CatalogDraft& draft_;
+  FileErrors& errors_;
+  Columns columns_{};
+  size_t width_ = 0;
+  const CsvRow* row_ = nullptr;
+  std::map<std::string, std::optional<Zone>, std::less<>> zones_;
+};
+
+bool CheckBytes(std::string_view text, FileErrors& errors) {
+  const size_t bad = FirstBadByte(text);
+  if (bad < text.size()) {
+    errors.Add(LineAt(text, bad), "a byte here is not UTF-8 text", "save the file as UTF-8");
+  }
+  return bad == text.size();
+}
+
+void ReadRows(std::string_view text, CatalogDraft& draft, FileErrors& errors) {
+  CsvReader reader(text);
+  CsvRow row;
+  SubscriptionRows rows(draft, errors);
+  if (!reader.Next(&row)) {
+    errors.Add(1, "the file has no header",
+               "write a first line that names its columns: " +
+                   std::string("subscription,account,plan,entity,currency,valid_from,valid_to"));
+    return;
+  }
+  if (row.error != CsvError::kNone) {
+    errors.Add(row.line, std::string(CsvErrorWords(row.error)), std::string(kCsvAdvice));
+    return;
+  }
+  if (!rows.ReadHeader(row)) {
+    return;
+  }
+  while (!errors.full() && reader.Next(&row)) {
+    if (row.error != CsvError::kNone) {
+      errors.Add(row.line, std::string(CsvErrorWords(row.error)), std::string(kCsvAdvice));
+    } else {
+      rows.ReadRow(row);
+    }
+  }
+}
+
+// All versions of a subscription share one invoice line for each charge and period, so what decides the period, the
+// books and whose usage it is may not change between them.
+void CheckVersionsAgree(const Catalog& catalog, FileErrors& errors) {
+  std::unordered_map<std::string_view, const Subscription*> first_of;
+  first_of.reserve(catalog.subscriptions.size());
+  for (const Subscription& version : catalog.subscriptions) {
+    const auto [entry, is_new] = first_of.try_emplace(version.id, &version);
+    const Subscription& first = *entry->second;
+    if (is_new || errors.full()) {
+      continue;
+    }
+    const std::string_view differs = version.subject != first.subject ? "subject"
+                                     : version.entity != first.entity ? "entity"
+                                     : !(version.zone == first.zone)  ? "zone"
+                                                                      : "";
+    if (!differs.empty()) {
+      const auto [early, late] = std::minmax(first.line, version.line);
+      errors.Add(late,
+                 Join({"subscription ", Quoted(version.id), " has another ", differs, " than its version at line ",
+                       std::to_string(early)}),
+                 "give it a new subscription id from that day on");
+    }
+  }
+}
+
+// Expects the order (subject, valid_from).
+void CheckOverlaps(const Catalog& catalog, FileErrors& errors) {
+  const Subscription* longest = nullptr;  // of the same subject and starting earlier, the one that ends last
+  for (const Subscription& next : catalog.subscriptions) {
+    if (longest == nullptr || longest->subject != next.subject) {
+      longest = &next;
+      continue;
+    }
+    if (!longest->valid_to || *longest->valid_to > next.valid_from) {
+      const auto [early, late] = std::minmax(longest->line, next.line);
+      const bool versions = longest->id == next.id;
+      errors.Add(late,
+                 Join({versions ? "two versions of subscription " : "two subscriptions of subject ",
+                       Quoted(versions ? next.id : next.subject), " are valid on ", ToString(next.valid_from),
+                       ": this one and line ", std::to_string(early)}),
+                 "end the earlier one with valid_to no later than the valid_from of the next");
+    }
+    if (longest->valid_to && (!next.valid_to || *next.valid_to > *longest->valid_to)) {
+      longest = &next;
+    }
+  }
+}
+
+struct ZoneUse {
+  const Subscription* first = nullptr;  // in the file
+  Day from{std::numeric_limits<int32_t>::max()};
+};
+
+void CheckZone(const ZoneUse& use, const Catalog& catalog, FileErrors& errors) {
+  const Plan& plan = catalog.plans[use.first->plan];
+  const Zone& zone = use.first->zone;
+  const ZoneFit fit = FitOf(zone);
+  for (const Charge& charge : plan.charges) {
+    const auto meter = std::find_if(catalog.meters.begin(), catalog.meters.end(),
+                                    [&](const Meter& candidate) { return candidate.name == charge.meter; });
+    if (meter == catalog.meters.end() || Fits(fit, meter->granularity, zone == catalog.book.zone, use.from)) {
+      continue;
+    }
+    const bool hour = Fits(fit, Granularity::kHour, false, use.from);
+    const bool quarter = Fits(fit, Granularity::kQuarterHour, false, use.from);
+    errors.Add(use.first->line,
+               Join({"the days of zone ", Quoted(zone.name()), " of subscription ", Quoted(use.first->id),
+                     " do not fit meter ", Quoted(meter->name), ", which keeps totals by ",
+                     meter->granularity == Granularity::kDay ? Join({"day of ", catalog.book.zone.name()})
+                                                             : std::string(ToString(meter->granularity))}),
+               hour || quarter ? Join({"give the meter granularity: ", hour ? "hour" : "quarter_hour",
+                                       ", or the subscription the book's zone"})
+                               : "give the subscription another zone: its days start between quarter hours");
+    return;
+  }
+}
+
+// A total cannot be split: each day of a subscription must be made of whole totals of the meters it is priced by.
+void CheckZones(const CatalogDraft& draft, FileErrors& errors) {
+  std::map<std::pair<uint32_t, std::string>, ZoneUse> uses;
+  const Subscription* last = nullptr;
+  ZoneUse* use = nullptr;
+  for (const Subscription& subscription : draft.catalog.subscriptions) {
+    if (last == nullptr || last->plan != subscription.plan || !(last->zone == subscription.zone)) {
+      use = &uses[{subscription.plan, subscription.zone.name()}];
+    }
+    last = &subscription;
+    if (use->first == nullptr || subscription.line < use->first->line) {
+      use->first = &subscription;
+    }
+    use->from = std::min(use->from, subscription.valid_from);
+  }
+  for (const auto& [key, zone_use] : uses) {
+    CheckZone(zone_use, draft.catalog, errors);
+  }
+}
+
+void SortSubscriptions(std::vector<Subscription>& subscriptions) {
+  const auto before = [](const Subscription& a, const Subscription& b) {
+    const int order = a.subject.compare(b.subject);
+    return order != 0 ? order < 0 : a.valid_from < b.valid_from;
+  };
+  // Exports are often in order, and rows are heavy to move.
+  if (!std::is_sorted(subscriptions.begin(), subscriptions.end(), before)) {
+    std::stable_sort(subscriptions.begin(), subscriptions.end(), before);
+  }
+}
+
+}  // namespace
+
+void ReadSubscriptions(CatalogDraft& draft) {
+  FileErrors errors("subscriptions.csv", &draft.errors);
+  const std::string* text = RequiredFile(draft, errors);
+  if (text == nullptr || !CheckBytes(*text, errors)) {
+    return;
+  }
+  ReadRows(*text, draft, errors);
+  SortSubscriptions(draft.catalog.subscriptions);
+  CheckVersionsAgree(draft.catalog, errors);
+  CheckOverlaps(draft.catalog, errors);
+  if (draft.has_book_zone) {
+    CheckZones(draft, errors);
+  }
+}
+
+}  // namespace tollbook
