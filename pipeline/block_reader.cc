@@ -150,8 +150,7 @@ class FileBlockReader final : public BlockReader {
   absl::Status ReadPreamble() {
     FillCarry(kByteOrderMark.size());
     if (carry_ == kByteOrderMark) ConsumeCarry(carry_.size());
-    if (file_.format == InputFormat::kCsv) TOLLBOOK_RETURN_IF_ERROR(ReadHeader());
-    return ended() && carry_.empty() && offset_ == 0 ? failure_ : absl::OkStatus();
+    return file_.format == InputFormat::kCsv ? ReadHeader() : absl::OkStatus();
   }
 
   absl::Status ReadHeader() {
