@@ -16,8 +16,8 @@ namespace tollbook {
 // Where a field's value comes from.
 struct FieldRule {
   enum class Kind : uint8_t {
-    kTemplate,  // text with {column}, {file}, {row}; a constant has none. {file}: the name without directory and
-                // .gz/.zst; {row}: 1 for the first data line; {row%100:03}: modulo, then zero-padded to a width
+    kTemplate,    // text with {column}, {file}, {row}; a constant has none. {file}: the name without directory and
+                  // .gz/.zst; {row}: 1 for the first data line; {row%100:03}: modulo, then zero-padded to a width
     kProduct,     // exact product of number columns
     kTimeOffset,  // base + offset seconds (a decimal column)
   };
@@ -52,7 +52,15 @@ struct ParsedMappings {
 // The text of sources.yaml; empty text gives no mappings.
 [[nodiscard]] ParsedMappings ParseMappings(std::string_view sources_yaml);
 
-// The first mapping whose glob matches; null: none (the file is then CloudEvents NDJSON unless it ends in .csv).
+// Whether any field of it uses {row}: the reader must then count rows.
+bool NeedsRows(const SourceMapping& mapping);
+
+// A file name or path without .gz or .zst.
+std::string_view WithoutPacking(std::string_view path);
+
+// The first mapping whose glob matches the name, or the path, with or without .gz/.zst. A glob with a slash is matched
+// against the path's end too: "eu/*.csv" matches /data/eu/a.csv. None: null (the file is then CloudEvents NDJSON unless
+// it ends in .csv).
 const SourceMapping* MappingFor(const std::vector<SourceMapping>& mappings, std::string_view path);
 
 }  // namespace tollbook

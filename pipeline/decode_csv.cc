@@ -1,0 +1,377 @@
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "pipeline/decode.h"
+#include "pipeline/envelope.h"
+#include "pipeline/exact_product.h"
+#include "pipeline/json_text.h"
+#include "pipeline/template.h"
+#include "rating/catalog_errors.h"
+#include "simdjson.h"
+
+namespace tollbook {
+namespace {
+
+constexpr Int128 kNanosPerSecond = 1'000'000'000;
+constexpr int kOffsetScale = 18;                                                // seconds are parsed to attoseconds ...
+constexpr Int128 kAttosPerNano = kNanosPerSecond;                               // ... and cut off at the nanosecond
+constexpr Int128 kEndOfTimeNanos = Int128{106'651} * 86'400 * kNanosPerSecond;  // 2262-01-01, as ParseInstant
+
+// Takes the text of a quoted cell: `rest` is behind its opening quote, and is left at the delimiter or empty. Doubled
+// quotes become one in the arena; without them the cell is a view into the line.
+bool TakeQuotedCell(std::string_view* rest, Arena& arena, std::string_view* cell) {
+  const char* const begin = rest->data();
+  size_t doubled = 0;
+  size_t at = 0;
+  for (;;) {
+    at = rest->find('"', at);
+    if (at == std::string_view::npos) return false;
+    if (at + 1 >= rest->size() || (*rest)[at + 1] != '"') break;
+    ++doubled;
+    at += 2;
+  }
+  *cell = {begin, at};
+  rest->remove_prefix(at + 1);
+  if (doubled == 0) return true;
+  char* const text = arena.Allocate(at - doubled);
+  char* out = text;
+  for (size_t i = 0; i < at; ++i) {
+    *out++ = begin[i];
+    if (begin[i] == '"') ++i;
+  }
+  *cell = {text, at - doubled};
+  return true;
+}
+
+// RFC 4180, but a record is one line. Blanks belong to the cell.
+Reason SplitCells(std::string_view line, char delimiter, Arena& arena, std::vector<std::string_view>* cells) {
+  cells->clear();
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  for (;;) {
+    std::string_view cell;
+    if (line.starts_with('"')) {
+      line.remove_prefix(1);
+      if (!TakeQuotedCell(&line, arena, &cell)) return Reason::kCsvQuote;
+      if (!line.empty() && line[0] != delimiter) return Reason::kCsvQuote;
+    } else {
+      cell = line.substr(0, line.find(delimiter));
+      line.remove_prefix(cell.size());
+    }
+    cells->push_back(cell);
+    if (line.empty()) return Reason::kNone;
+    line.remove_prefix(1);
+  }
+}
+
+// What all fields of a row are made from.
+struct Row {
+  std::span<const std::string_view> cells;
+  uint64_t number;
+  std::string_view constants;  // the decoder's, copied to where the event lives
+  Arena& arena;
+};
+
+struct Constant {
+  size_t offset = 0, bytes = 0;
+  std::string_view In(const Row& row) const { return row.constants.substr(offset, bytes); }
+};
+
+struct Piece {
+  enum class Kind : uint8_t { kConstant, kCell, kRow };
+  Kind kind = Kind::kConstant;
+  Constant constant;
+  size_t cell = 0;
+  uint64_t subtract = 0, modulo = 0;
+  int width = 0;
+};
+
+// A field's template, ready for rows: a constant or a lone column costs no copy.
+class Field {
+ public:
+  std::vector<Piece> pieces;
+
+  std::string_view TextOf(const Row& row) const {
+    if (pieces.empty()) return {};
+    const Piece& first = pieces[0];
+    if (pieces.size() == 1 && first.kind == Piece::Kind::kCell) return row.cells[first.cell];
+    if (pieces.size() == 1 && first.kind == Piece::Kind::kConstant) return first.constant.In(row);
+    return Join(row);
+  }
+
+ private:
+  static constexpr size_t kNumberBytes = 20;
+
+  std::string_view Join(const Row& row) const {
+    size_t room = 0;
+    for (const Piece& piece : pieces) {
+      room += piece.kind == Piece::Kind::kRow ? kNumberBytes : Text(piece, row).size();
+    }
+    char* const text = row.arena.Allocate(room);
+    char* out = text;
+    for (const Piece& piece : pieces) {
+      if (piece.kind == Piece::Kind::kRow) {
+        out = PutNumber(piece, row.number, out);
+      } else {
+        const std::string_view part = Text(piece, row);
+        out = std::copy(part.begin(), part.end(), out);
+      }
+    }
+    return {text, static_cast<size_t>(out - text)};
+  }
+  static std::string_view Text(const Piece& piece, const Row& row) {
+    return piece.kind == Piece::Kind::kCell ? row.cells[piece.cell] : piece.constant.In(row);
+  }
+  static char* PutNumber(const Piece& piece, uint64_t number, char* out) {
+    number -= piece.subtract;
+    if (piece.modulo != 0) number %= piece.modulo;
+    char digits[kNumberBytes];
+    const char* const end = std::to_chars(digits, digits + kNumberBytes, number).ptr;
+    for (auto padding = piece.width - (end - digits); padding > 0; --padding) *out++ = '0';
+    return std::copy(static_cast<const char*>(digits), end, out);
+  }
+};
+
+struct PropertyProgram {
+  Constant name;
+  bool is_number = false;
+  bool is_product = false;
+  Field text;
+  std::vector<size_t> factors;
+};
+
+struct EventProgram {
+  Field id, source, type, subject, time;
+  bool time_in_utc = false;
+  bool time_is_offset = false;
+  size_t offset_cell = 0;
+  Instant base;
+  std::vector<PropertyProgram> data;
+};
+
+Reason ReasonOf(DecimalError error) {
+  switch (error) {
+    case DecimalError::kNone:
+      return Reason::kNone;
+    case DecimalError::kNotANumber:
+      return Reason::kValueNotANumber;
+    case DecimalError::kTooLarge:
+      return Reason::kValueTooLarge;
+    case DecimalError::kTooPrecise:
+      return Reason::kValueTooPrecise;
+  }
+  return Reason::kValueNotANumber;
+}
+
+void SetTimeFromOffset(std::string_view seconds, Instant base, UsageEvent* event, ReasonSet* reasons) {
+  if (seconds.empty()) return reasons->Add(Reason::kMissingTime);
+  const ParsedDecimal parsed = ParseDecimal(seconds, kOffsetScale);
+  if (parsed.error == DecimalError::kTooLarge) return reasons->Add(Reason::kTimeOutOfRange);
+  if (parsed.error != DecimalError::kNone) return reasons->Add(Reason::kInvalidTime);
+  Int128 nanos = parsed.value / kAttosPerNano;
+  if (parsed.value % kAttosPerNano < 0) --nanos;  // cut off toward the past, as a time's own digits are
+  nanos += base.nanos;
+  if (nanos < 0 || nanos >= kEndOfTimeNanos) return reasons->Add(Reason::kTimeOutOfRange);
+  event->time.nanos = static_cast<int64_t>(nanos);
+}
+
+class CsvDecoder final : public Decoder {
+ public:
+  CsvDecoder(char delimiter, size_t columns, std::vector<EventProgram> events, std::string constants)
+      : delimiter_(delimiter), columns_(columns), events_(std::move(events)), constants_(std::move(constants)) {}
+
+  void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) override {
+    const Reason reason = Split(line, arena);
+    if (reason != Reason::kNone) {
+      for (size_t i = 0; i < events_.size(); ++i) out.emplace_back().reason = reason;
+      return;
+    }
+    // The decoder may be gone before the events are, so its own texts are copied to where they live.
+    const Row input{cells_, row, arena.Copy(constants_), arena};
+    for (const EventProgram& program : events_) {
+      DecodedEvent& decoded = out.emplace_back();
+      decoded.reason = DecodeEvent(program, input, &decoded.event);
+    }
+  }
+
+ private:
+  Reason Split(std::string_view line, Arena& arena) {
+    if (!simdjson::validate_utf8(line.data(), line.size())) return Reason::kInvalidUtf8;
+    const Reason reason = SplitCells(line, delimiter_, arena, &cells_);
+    if (reason != Reason::kNone) return reason;
+    return cells_.size() == columns_ ? Reason::kNone : Reason::kCsvColumns;
+  }
+
+  Reason DecodeEvent(const EventProgram& program, const Row& row, UsageEvent* event) {
+    ReasonSet reasons;
+    event->id = program.id.TextOf(row);
+    event->source = program.source.TextOf(row);
+    event->type = program.type.TextOf(row);
+    event->subject = program.subject.TextOf(row);
+    CheckNames(*event, &reasons);
+    if (program.time_is_offset) {
+      SetTimeFromOffset(row.cells[program.offset_cell], program.base, event, &reasons);
+    } else {
+      SetTime(program.time.TextOf(row), program.time_in_utc, event, &reasons);
+    }
+    properties_.clear();
+    for (const PropertyProgram& property : program.data) AddProperty(property, row, &reasons);
+    event->data = KeepProperties(properties_, row.arena);
+    return reasons.First();
+  }
+
+  void AddProperty(const PropertyProgram& program, const Row& row, ReasonSet* reasons) {
+    Property property{program.name.In(row), {}, Property::Kind::kString};
+    if (program.is_product) {
+      factors_.clear();
+      for (const size_t cell : program.factors) factors_.push_back(row.cells[cell]);
+      SetProduct(row.arena, &property, reasons);
+    } else {
+      property.text = program.text.TextOf(row);
+      if (program.is_number) SetNumber(&property, reasons);
+    }
+    properties_.push_back(property);
+  }
+
+  void SetProduct(Arena& arena, Property* property, ReasonSet* reasons) {
+    property->kind = Property::Kind::kNumber;
+    const DecimalError error = ExactProduct(factors_, arena, &property->text);
+    if (error != DecimalError::kNone) reasons->Add(ReasonOf(error));
+  }
+
+  // An empty cell is no value rather than a wrong one: it is null, and the meter that wants it says that it is missing.
+  static void SetNumber(Property* property, ReasonSet* reasons) {
+    property->kind = property->text.empty() ? Property::Kind::kNull : Property::Kind::kNumber;
+    if (property->text.empty()) {
+      property->text = "null";
+    } else {
+      reasons->AddIf(!IsJsonNumber(property->text), Reason::kValueNotANumber);
+    }
+  }
+
+  const char delimiter_;
+  const size_t columns_;
+  const std::vector<EventProgram> events_;
+  const std::string constants_;
+  std::vector<std::string_view> cells_;
+  std::vector<std::string_view> factors_;
+  std::vector<Property> properties_;
+};
+
+// A mapping with a header: names become cell numbers, constants go into one text.
+class Compiler {
+ public:
+  Compiler(std::span<const std::string_view> columns, std::string_view file) : columns_(columns), file_(file) {}
+
+  EventProgram Event(const EventMapping& mapping) {
+    EventProgram program;
+    program.id = Template(mapping.id.text);
+    program.source = Template(mapping.source.text);
+    program.type = Template(mapping.type.text);
+    program.subject = Template(mapping.subject.text);
+    program.time_in_utc = mapping.time_in_utc;
+    program.time_is_offset = mapping.time.kind == FieldRule::Kind::kTimeOffset;
+    if (program.time_is_offset) {
+      program.base = mapping.time.base;
+      program.offset_cell = Cell(mapping.time.columns.at(0));
+    } else {
+      program.time = Template(mapping.time.text);
+    }
+    for (const auto& [name, rule] : mapping.data) program.data.push_back(DataProperty(name, rule));
+    return program;
+  }
+
+  const std::string& constants() const { return constants_; }
+  const std::vector<std::string>& missing() const { return missing_; }
+
+ private:
+  PropertyProgram DataProperty(std::string_view name, const FieldRule& rule) {
+    PropertyProgram program;
+    program.name = Keep(name);
+    program.is_number = rule.is_number;
+    program.is_product = rule.kind == FieldRule::Kind::kProduct;
+    for (const std::string& column : rule.columns) program.factors.push_back(Cell(column));
+    if (!program.is_product) program.text = Template(rule.text);
+    return program;
+  }
+
+  Field Template(std::string_view text) {
+    Field field;
+    for (const TemplatePart& part : ParseTemplate(text).parts) {
+      Piece piece;
+      switch (part.kind) {
+        case TemplatePart::Kind::kText:
+          piece.constant = Keep(part.text);
+          break;
+        case TemplatePart::Kind::kFile:
+          piece.constant = Keep(file_);
+          break;
+        case TemplatePart::Kind::kColumn:
+          piece.kind = Piece::Kind::kCell;
+          piece.cell = Cell(part.text);
+          break;
+        case TemplatePart::Kind::kRow:
+          piece.kind = Piece::Kind::kRow;
+          piece.subtract = part.subtract;
+          piece.modulo = part.modulo;
+          piece.width = part.width;
+          break;
+      }
+      field.pieces.push_back(piece);
+    }
+    return field;
+  }
+
+  size_t Cell(std::string_view column) {
+    const auto found = std::find(columns_.begin(), columns_.end(), column);
+    if (found == columns_.end()) missing_.emplace_back(column);
+    return static_cast<size_t>(found - columns_.begin());
+  }
+
+  Constant Keep(std::string_view text) {
+    constants_.append(text);
+    return {constants_.size() - text.size(), text.size()};
+  }
+
+  const std::span<const std::string_view> columns_;
+  const std::string_view file_;
+  std::string constants_;
+  std::vector<std::string> missing_;
+};
+
+absl::Status HeaderError(std::string_view what, std::string_view file, std::string_view what_to_do) {
+  return MakeError(absl::StatusCode::kInvalidArgument, what, file, what_to_do);
+}
+
+absl::Status CheckHeader(const std::vector<std::string_view>& columns, std::string_view file) {
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const auto twin = std::find(columns.begin(), columns.begin() + static_cast<ptrdiff_t>(i), columns[i]);
+    if (twin != columns.begin() + static_cast<ptrdiff_t>(i)) {
+      return HeaderError("the header repeats the column " + Quoted(columns[i]), file, "give each column one name");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Decoder>> MakeCsvDecoder(const SourceMapping& mapping, std::string_view header,
+                                                        std::string_view file) {
+  Arena arena;
+  std::vector<std::string_view> columns;
+  if (!simdjson::validate_utf8(header.data(), header.size()) ||
+      SplitCells(header, mapping.delimiter, arena, &columns) != Reason::kNone) {
+    return HeaderError("the header cannot be read", file, "begin the file with one line of column names in UTF-8");
+  }
+  TOLLBOOK_RETURN_IF_ERROR(CheckHeader(columns, file));
+  Compiler compiler(columns, file);
+  std::vector<EventProgram> events;
+  for (const EventMapping& event : mapping.events) events.push_back(compiler.Event(event));
+  if (!compiler.missing().empty()) {
+    return HeaderError("the header has no column " + Quoted(compiler.missing()[0]), file,
+                       "correct sources.yaml, line " + std::to_string(mapping.line) + ", or the file's header");
+  }
+  return std::make_unique<CsvDecoder>(mapping.delimiter, columns.size(), std::move(events), compiler.constants());
+}
+
+}  // namespace tollbook
