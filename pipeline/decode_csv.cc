@@ -14,8 +14,8 @@ namespace tollbook {
 namespace {
 
 constexpr Int128 kNanosPerSecond = 1'000'000'000;
-constexpr int kOffsetScale = 18;                                        // seconds are parsed to attoseconds ...
-constexpr Int128 kAttosPerNano = kNanosPerSecond;                       // ... and cut off at the nanosecond
+constexpr int kOffsetScale = 18;                                                // seconds are parsed to attoseconds ...
+constexpr Int128 kAttosPerNano = kNanosPerSecond;                               // ... and cut off at the nanosecond
 constexpr Int128 kEndOfTimeNanos = Int128{106'651} * 86'400 * kNanosPerSecond;  // 2262-01-01, as ParseInstant
 
 // Takes the text of a quoted cell: `rest` is behind its opening quote, and is left at the delimiter or empty. Doubled

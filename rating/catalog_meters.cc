@@ -69,7 +69,10 @@ void ReadMeter(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   }
   ReadDimensions(map, meter, errors);
   meter.unit = map.Text("unit").value_or("");
-  meter.granularity = map.Choice<Granularity>("granularity", kGranularities, Granularity::kDay);
+  // A wrong word must not make the zones of subscriptions wrong as well: the finest fits most.
+  meter.granularity = map.Find("granularity") == nullptr
+                          ? Granularity::kDay
+                          : map.Choice<Granularity>("granularity", kGranularities, Granularity::kQuarterHour);
   map.RefuseOtherKeys();
   if (name) {
     draft.meters.Define(*name, static_cast<uint32_t>(draft.catalog.meters.size()), map.LineOf("name"), errors);

@@ -98,6 +98,11 @@ void ReadFilter(YamlMap& map, Charge& charge, const Meter* meter, FileErrors& er
     }
     charge.filter.emplace(dimension, std::move(value));
   }
+  // With a wrong filter nothing can be said about which other charges take the same usage.
+  const YamlNode* node = map.Find("filter");
+  if (node != nullptr && (node->kind != YamlNode::Kind::kMap || node->items.size() != charge.filter.size())) {
+    charge.meter.clear();
+  }
 }
 
 void ReadMeterOfCharge(YamlMap& map, Charge& charge, CatalogDraft& draft, FileErrors& errors) {

@@ -23,8 +23,10 @@ bool IsIgnored(std::string_view name) {
 void CheckNames(CatalogDraft& draft) {
   for (const auto& [name, text] : draft.catalog.files) {
     if (std::find(kFileNames.begin(), kFileNames.end(), name) == kFileNames.end()) {
+      const bool is_near = !NearestWord(name, kFileNames).empty();
       FileErrors(name, &draft.errors)
-          .Add(0, "this file is not part of a catalog", DidYouMean(name, kFileNames) + " Else move it elsewhere");
+          .Add(0, "this file is not part of a catalog",
+               is_near ? DidYouMean(name, kFileNames) : "move it elsewhere, or mend its name");
     }
   }
 }

@@ -32,7 +32,8 @@ class TreeBuilder : public YAML::EventHandler {
     Add(Scalar(mark, anchor, YamlNode::Kind::kNull, "?", ""));
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    throw Refused{mark.line + 1, "an alias (*name) is not taken", "write the value out"};
+    // An alias needs an anchor before it, which is refused already.
+    CheckTagAndAnchor(mark, "", 1);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
@@ -342,6 +343,12 @@ std::optional<std::string> YamlMap::TextOf(const YamlNode& node, std::string_vie
   if (std::any_of(node.text.begin(), node.text.end(), IsControl)) {
     errors_.Add(node.line, Join({Quoted(key), " of ", what_, " has a line break or another control character"}),
                 "write it on one line");
+    return std::nullopt;
+  }
+  // Blanks at an end are the trace of a quote that was never closed: yaml-cpp lets it run to the end of the file.
+  if (node.text.front() == ' ' || node.text.back() == ' ') {
+    errors_.Add(node.line, Join({Quoted(key), " of ", what_, " starts or ends with a blank"}),
+                "remove the blank, or close the quote");
     return std::nullopt;
   }
   return node.text;

@@ -30,7 +30,7 @@
 namespace tollbook {
 
 inline constexpr size_t kYamlBytesMax = 16 << 20;
-inline constexpr size_t kYamlValuesMax = 2'000'000;
+inline constexpr size_t kYamlValuesMax = 500'000;
 inline constexpr size_t kTextBytesMax = 1024;
 
 struct YamlNode {
@@ -71,7 +71,8 @@ class YamlMap {
   const YamlNode* Find(std::string_view key);      // null: absent
   const YamlNode* Required(std::string_view key);  // null: absent, which is an error now
 
-  // A scalar of 1..kTextBytesMax bytes without control characters.
+  // A scalar of 1..kTextBytesMax bytes without control characters and without blanks at its ends. What may hold a tab
+  // or a blank only (a delimiter) is had by Find().
   std::optional<std::string> Text(std::string_view key);
   std::optional<std::string> RequiredText(std::string_view key);
 

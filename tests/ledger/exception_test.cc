@@ -1,0 +1,40 @@
+#include "ledger/exception.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace tollbook {
+namespace {
+
+TEST(Exception, EachReasonHasAWordOfItsOwnAndARemedy) {
+  std::set<std::string_view> words;
+  for (int i = 0; i < kReasons; ++i) {
+    const auto reason = static_cast<Reason>(i);
+    EXPECT_TRUE(words.insert(ToString(reason)).second) << ToString(reason);
+    EXPECT_EQ(ReasonFromString(ToString(reason)), reason);
+    EXPECT_TRUE(RemedyOf(reason).ends_with(".")) << ToString(reason);
+  }
+  EXPECT_EQ(ReasonFromString("nonsense"), std::nullopt);
+}
+
+TEST(Exception, OnlyAnUnknownMeterIsHeld) {
+  EXPECT_EQ(OutcomeOf(Reason::kNone), Outcome::kAccepted);
+  EXPECT_EQ(OutcomeOf(Reason::kUnknownMeter), Outcome::kHeld);
+  EXPECT_EQ(OutcomeOf(Reason::kDuplicate), Outcome::kDuplicate);
+  EXPECT_EQ(OutcomeOf(Reason::kConflict), Outcome::kConflict);
+  int rejected = 0;
+  for (int i = 0; i < kReasons; ++i) rejected += OutcomeOf(static_cast<Reason>(i)) == Outcome::kRejected;
+  EXPECT_EQ(rejected, kReasons - 4);
+}
+
+TEST(Exception, TheWordsOfOutcomes) {
+  EXPECT_EQ(ToString(Outcome::kAccepted), "accepted");
+  EXPECT_EQ(ToString(Outcome::kDuplicate), "duplicate");
+  EXPECT_EQ(ToString(Outcome::kConflict), "conflict");
+  EXPECT_EQ(ToString(Outcome::kHeld), "held");
+  EXPECT_EQ(ToString(Outcome::kRejected), "rejected");
+}
+
+}  // namespace
+}  // namespace tollbook
