@@ -1,0 +1,45 @@
+# The developer's verbs. `make help` lists them.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+EVENTS ?= 1M
+TOLLBOOK := build/release/tollbook
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo test test-sanitizers bench tidy clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+deps: ## install the Debian packages that are missing
+	@tools/deps.sh
+
+build: deps ## build/release/tollbook
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target tollbook
+
+demo: build ## generate telemetry (EVENTS=1M), run the main job on it, print the journal
+	@rm -rf demo/books
+	@mkdir -p demo
+	$(TOLLBOOK) generate --events $(EVENTS) --out demo/usage.ndjson --catalog-out demo/catalog
+	$(TOLLBOOK) run --books demo/books --catalog demo/catalog demo/usage.ndjson
+
+test: deps ## build all and run every test
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+	ctest --preset release -j $(JOBS)
+
+test-sanitizers: deps ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer (slow)
+	cmake --preset asan-ubsan
+	cmake --build --preset asan-ubsan -j $(JOBS)
+	ctest --preset asan-ubsan -j $(JOBS)
+
+bench: deps ## measure the parts and the whole job
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+	cmake --build --preset release --target bench
+
+tidy: ## check arrows between rooms, paths in documents, leftovers
+	@python3 -B tests/tidy_test.py .
+
+clean: ## remove what was built and the demo
+	rm -rf build demo
