@@ -74,8 +74,11 @@ class Zone {
   Instant StartOf(Day day) const;  // the day's first instant, skipped midnights included
   friend bool operator==(const Zone& a, const Zone& b) { return a.zone_.name() == b.zone_.name(); }
 
+  struct Offsets;  // of calendar.cc
+
  private:
   absl::TimeZone zone_;
+  const Offsets* offsets_ = nullptr;  // lives for ever; null: always UTC
 };
 
 }  // namespace tollbook

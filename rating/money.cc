@@ -1,0 +1,131 @@
+#include "rating/money.h"
+
+#include <string>
+
+#include "rating/error.h"
+
+namespace tollbook {
+namespace {
+
+// ISO 4217, active codes that have a minor unit, by its digits. Metals, bond market units and test codes have none, so
+// nothing can be booked in them. BGN left the list in 2026; usage of 2025 may still be billed in it.
+struct CurrencyList {
+  uint8_t minor_digits;
+  std::string_view codes;  // three letters and a blank each
+};
+constexpr CurrencyList kCurrencies[] = {
+    {2,
+     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF "
+     "CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ "
+     "GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD "
+     "MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON "
+     "RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS "
+     "UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG"},
+    {0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"},
+    {3, "BHD IQD JOD KWD LYD OMR TND"},
+    {4, "CLF UYW"},
+};
+
+bool IsCodeShaped(std::string_view code) {
+  if (code.size() != 3) return false;
+  for (const char c : code) {
+    if (c < 'A' || c > 'Z') return false;
+  }
+  return true;
+}
+
+Int128 PowerOfTen(int exponent) {
+  Int128 power = 1;
+  for (int i = 0; i < exponent; ++i) power *= 10;
+  return power;
+}
+
+// Is the amount to move one minor unit away from zero? `remainder` is what truncation left, in units of which `unit`
+// make one minor unit.
+bool RoundsAway(Rounding rounding, Int128 remainder, Int128 unit, bool odd) {
+  const Int128 magnitude = remainder < 0 ? -remainder : remainder;
+  switch (rounding) {
+    case Rounding::kHalfUp:
+      return magnitude >= unit - magnitude;
+    case Rounding::kHalfEven:
+      return magnitude > unit - magnitude || (magnitude == unit - magnitude && odd);
+    case Rounding::kUp:
+      return magnitude != 0;
+    case Rounding::kDown:
+      return false;
+  }
+  TOLLBOOK_ASSERT(!"a rounding of the list");
+  return false;
+}
+
+absl::Status AmountOutOfRange(std::string_view which) {
+  return MakeError(absl::StatusCode::kOutOfRange, "an amount does not fit 128 bits of minor units", which,
+                   "check the prices and quantities behind it");
+}
+
+}  // namespace
+
+std::optional<Currency> Currency::FromCode(std::string_view code) {
+  if (!IsCodeShaped(code)) return std::nullopt;
+  for (const CurrencyList& list : kCurrencies) {
+    for (size_t at = 0; at < list.codes.size(); at += 4) {
+      if (list.codes.substr(at, 3) != code) continue;
+      Currency currency;
+      code.copy(currency.code_, 3);
+      currency.minor_digits_ = list.minor_digits;
+      return currency;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string ToString(Price price) {
+  return FormatDecimal(price.attos, kPriceScale);
+}
+
+std::string ToString(const Worth& worth) {
+  return worth.amount.ToDecimal(kWorthScale);
+}
+
+std::string ToString(const Money& money) {
+  return FormatFixed(money.minor, money.currency.minor_digits());
+}
+
+absl::StatusOr<Money> Add(const Money& a, const Money& b) {
+  TOLLBOOK_ASSERT(a.currency == b.currency);
+  Money sum = a;
+  if (__builtin_add_overflow(a.minor, b.minor, &sum.minor)) {
+    return AmountOutOfRange(ToString(a) + " plus " + ToString(b));
+  }
+  return sum;
+}
+
+absl::StatusOr<Money> Subtract(const Money& a, const Money& b) {
+  TOLLBOOK_ASSERT(a.currency == b.currency);
+  Money difference = a;
+  if (__builtin_sub_overflow(a.minor, b.minor, &difference.minor)) {
+    return AmountOutOfRange(ToString(a) + " less " + ToString(b));
+  }
+  return difference;
+}
+
+absl::StatusOr<Rounded> RoundToMinor(const Worth& exact, Currency currency, Rounding rounding) {
+  const int dropped_digits = kWorthScale - currency.minor_digits();
+  Wide quotient;
+  Wide remainder;
+  exact.amount.DivideByPowerOfTen(dropped_digits, &quotient, &remainder);
+
+  // At most 10^36 of the worth's units make one minor unit, so a remainder, and a residue, fits 128 bits.
+  const Int128 unit = PowerOfTen(dropped_digits);
+  const Int128 left_over = remainder.ToInt128();
+  const bool odd = (quotient.limbs()[0] & 1) != 0;
+  const Int128 step = !RoundsAway(rounding, left_over, unit, odd) ? 0 : exact.amount.negative() ? -1 : 1;
+
+  Money line{currency, 0};
+  if (!quotient.FitsInt128() || __builtin_add_overflow(quotient.ToInt128(), step, &line.minor)) {
+    return AmountOutOfRange(ToString(exact) + " " + std::string(currency.code()));
+  }
+  return Rounded{line, Worth{Wide::FromInt128(left_over - step * unit)}};
+}
+
+}  // namespace tollbook

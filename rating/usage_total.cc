@@ -1,0 +1,69 @@
+#include "rating/usage_total.h"
+
+#include "rating/error.h"
+
+namespace tollbook {
+namespace {
+
+constexpr int64_t kHourNanos = 3'600'000'000'000;
+constexpr int64_t kQuarterHourNanos = kHourNanos / 4;
+
+int64_t FloorDivide(int64_t value, int64_t divisor) {
+  return value / divisor - (value % divisor < 0 ? 1 : 0);
+}
+
+bool Replaces(Aggregation aggregation, const UsageTotal& delta, const UsageTotal& into) {
+  if (into.events == 0) return true;
+  if (aggregation == Aggregation::kLatest && delta.latest_at != into.latest_at) {
+    return delta.latest_at > into.latest_at;
+  }
+  return delta.value > into.value;
+}
+
+}  // namespace
+
+bool Merge(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
+  UsageTotal merged = *into;
+  switch (aggregation) {
+    case Aggregation::kSum:
+    case Aggregation::kCount:
+      if (!Add(into->value, delta.value, &merged.value)) return false;
+      break;
+    case Aggregation::kMax:
+    case Aggregation::kLatest:
+      // No events: no value either, not a value of zero.
+      if (delta.events != 0 && Replaces(aggregation, delta, *into)) merged = delta;
+      break;
+  }
+  if (__builtin_add_overflow(into->events, delta.events, &merged.events)) return false;
+  *into = merged;
+  return true;
+}
+
+Bucket BucketOf(Granularity granularity, Instant instant, const Zone& book_zone) {
+  switch (granularity) {
+    case Granularity::kDay:
+      return {book_zone.DayOf(instant).number};
+    case Granularity::kHour:
+      return {static_cast<int32_t>(FloorDivide(instant.nanos, kHourNanos))};
+    case Granularity::kQuarterHour:
+      return {static_cast<int32_t>(FloorDivide(instant.nanos, kQuarterHourNanos))};
+  }
+  TOLLBOOK_ASSERT(!"a granularity of the list");
+  return {};
+}
+
+Day DayOfBucket(Granularity granularity, Bucket bucket, const Zone& zone) {
+  switch (granularity) {
+    case Granularity::kDay:
+      return {bucket.number};
+    case Granularity::kHour:
+      return zone.DayOf({bucket.number * kHourNanos});
+    case Granularity::kQuarterHour:
+      return zone.DayOf({bucket.number * kQuarterHourNanos});
+  }
+  TOLLBOOK_ASSERT(!"a granularity of the list");
+  return {};
+}
+
+}  // namespace tollbook
