@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/aligned_buffer.h"
 #include "pipeline/arena.h"
 #include "pipeline/mapping.h"
 #include "rating/error.h"
@@ -44,23 +45,25 @@ struct InputList {
 [[nodiscard]] absl::StatusOr<InputList> FindInputs(const std::vector<std::string>& arguments,
                                                    const std::vector<SourceMapping>& mappings);
 
-// A run of whole lines of one file, in memory. The reader fills it, decoders read it in parallel.
+// A run of whole lines of one file, in memory. The reader fills it, decoders read it in parallel. Handing a block back
+// to Next() reuses its storage.
 struct Block {
-  std::unique_ptr<char[]> storage;  // page-aligned would be better: see `data`
-  char* data = nullptr;             // the first line's first byte
-  size_t bytes = 0;     // ends with '\n' except at the end of a file without one; may be 0 for the last block of a file
-  uint64_t offset = 0;  // of `data` in the file's (decompressed) content
-  uint64_t first_row = 0;  // row number of the first line, when the reader counts rows; else 0
+  AlignedBuffer storage;
+  char* data = nullptr;    // the first line's first byte; kLinePadding readable bytes (zeros) follow the last line
+  size_t bytes = 0;        // ends with '\n' except at the end of a file without one; may be 0 before a long line
+  uint64_t offset = 0;     // of `data` in the file's (decompressed) content
+  uint64_t first_row = 0;  // row number of the first line, when the reader counts rows; else 0. Every physical line
+                           // behind the header is a row, blank and long ones too
   uint32_t file = 0;       // set by the caller
-  // Lines longer than the limit are cut out by the reader, which never holds one: each leaves its offset and first
-  // bytes here.
+  // Lines longer than the limit are cut out by the reader, which never holds one: each leaves its offset, length (with
+  // its line end) and first 256 bytes here. A long line ends its block, so that the lines in `data` are contiguous in
+  // the file: it stands behind all of them.
   struct LongLine {
     uint64_t offset;
     uint64_t bytes;
-    uint64_t lines_before;
+    uint64_t lines_before;  // line ends in this block's data, all in front of it
     std::string excerpt;
   };
-  // lines_before: line ends in this block's data in front of it
   std::vector<LongLine> long_lines;
   Arena arena;
 };
@@ -92,7 +95,9 @@ class BlockReader {
   virtual std::string_view header() const = 0;  // CSV
 
   // Reads forward to `position` without giving blocks. False (and the reader is back at the start) when the content
-  // before it has another digest or is shorter: it is another file.
+  // before it has another digest or is shorter: it is another file. So it is when its last line had no line end and has
+  // gone on since, for that line must be read as a whole; a line end that came since is passed over. Refused
+  // (FailedPrecondition) for what cannot be read again from the start.
   virtual absl::StatusOr<bool> SkipTo(const SourcePosition& position) = 0;
 
   // The next block; false at the end. A damaged or truncated compressed file gives the whole lines that could be read,

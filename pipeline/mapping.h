@@ -16,8 +16,8 @@ namespace tollbook {
 // Where a field's value comes from.
 struct FieldRule {
   enum class Kind : uint8_t {
-    kTemplate,  // text with {column}, {file}, {row}; a constant has none. {file}: the name without directory and
-                // .gz/.zst; {row}: 1 for the first data line; {row%100:03}: modulo, then zero-padded to a width
+    kTemplate,    // text with {column}, {file}, {row}; a constant has none. {file}: the name without directory and
+                  // .gz/.zst; {row}: 1 for the first data line; {row%100:03}: modulo, then zero-padded to a width
     kProduct,     // exact product of number columns
     kTimeOffset,  // base + offset seconds (a decimal column)
   };

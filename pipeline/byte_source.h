@@ -1,0 +1,42 @@
+// ByteSource: the content of one file as a stream of bytes, unpacked when it is packed.
+//
+// Memory is bounded whatever the content unpacks to: a source fills the caller's buffer and holds no more than its own
+// fixed input buffer (and the window of the compression, at most 128 MiB).
+#ifndef TOLLBOOK_PIPELINE_BYTE_SOURCE_H_
+#define TOLLBOOK_PIPELINE_BYTE_SOURCE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "pipeline/input.h"
+#include "rating/error.h"
+
+namespace tollbook {
+
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  // At most `bytes` bytes into `into`; 0: the end. DataLoss: the packed file is damaged or cut off; what could be
+  // unpacked before was given first. The message names file and place.
+  virtual absl::StatusOr<size_t> Read(char* into, size_t bytes) = 0;
+  virtual uint64_t bytes_read() const = 0;  // of the file on disk
+};
+
+// By the first bytes of a file: at least kMagicBytes of them when the file has so many.
+inline constexpr size_t kMagicBytes = 4;
+Compression CompressionOf(std::string_view first_bytes);
+
+// The bytes as they are on disk; "-" is standard input.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path);
+// Several gzip members, or zstd frames, one behind the other, are one content. `path` is for messages.
+std::unique_ptr<ByteSource> MakeGzipSource(std::unique_ptr<ByteSource> packed, std::string path);
+std::unique_ptr<ByteSource> MakeZstdSource(std::unique_ptr<ByteSource> packed, std::string path);
+
+// Opens the file, looks at its first bytes and unpacks it if they say so.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_BYTE_SOURCE_H_

@@ -1,0 +1,120 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "pipeline/byte_source.h"
+
+namespace tollbook {
+namespace {
+
+class FileSource final : public ByteSource {
+ public:
+  FileSource(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
+  ~FileSource() override {
+    if (descriptor_ != STDIN_FILENO) ::close(descriptor_);
+  }
+
+  absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
+    for (;;) {
+      const ssize_t got = ::read(descriptor_, into, bytes);
+      if (got >= 0) {
+        bytes_read_ += static_cast<uint64_t>(got);
+        return static_cast<size_t>(got);
+      }
+      if (errno == EINTR) continue;
+      return MakeError(absl::StatusCode::kUnavailable, "cannot be read",
+                       path_ + " at byte " + std::to_string(bytes_read_),
+                       std::string(std::strerror(errno)) + "; check the disk or the mount, then run again");
+    }
+  }
+  uint64_t bytes_read() const override { return bytes_read_; }
+
+ private:
+  const int descriptor_;
+  const std::string path_;
+  uint64_t bytes_read_ = 0;
+};
+
+// The bytes that were looked at to tell the compression come first, then the rest.
+class PeekedSource final : public ByteSource {
+ public:
+  PeekedSource(std::string peeked, std::unique_ptr<ByteSource> rest)
+      : peeked_(std::move(peeked)), rest_(std::move(rest)) {}
+
+  absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
+    if (given_ == peeked_.size()) return rest_->Read(into, bytes);
+    const size_t take = std::min(bytes, peeked_.size() - given_);
+    std::memcpy(into, peeked_.data() + given_, take);
+    given_ += take;
+    return take;
+  }
+  uint64_t bytes_read() const override { return rest_->bytes_read(); }
+
+ private:
+  const std::string peeked_;
+  size_t given_ = 0;
+  std::unique_ptr<ByteSource> rest_;
+};
+
+// A pipe may give the first bytes one by one.
+absl::StatusOr<std::string> ReadFirstBytes(ByteSource& source) {
+  std::string first(kMagicBytes, '\0');
+  size_t size = 0;
+  while (size < first.size()) {
+    absl::StatusOr<size_t> got = source.Read(first.data() + size, first.size() - size);
+    if (!got.ok()) return got.status();
+    if (*got == 0) break;
+    size += *got;
+  }
+  first.resize(size);
+  return first;
+}
+
+}  // namespace
+
+Compression CompressionOf(std::string_view first_bytes) {
+  if (first_bytes.starts_with("\x1f\x8b")) return Compression::kGzip;
+  if (first_bytes.starts_with("\x28\xb5\x2f\xfd")) return Compression::kZstd;
+  // A zstd file may begin with a skippable frame: 0x184D2A50 to 0x184D2A5F, little-endian.
+  if (first_bytes.size() >= 4 && (first_bytes[0] & 0xf0) == 0x50 && first_bytes.substr(1, 3) == "\x2a\x4d\x18") {
+    return Compression::kZstd;
+  }
+  return Compression::kNone;
+}
+
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path) {
+  if (path == "-") return std::make_unique<FileSource>(STDIN_FILENO, "standard input");
+  int descriptor = -1;
+  do {
+    descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  } while (descriptor < 0 && errno == EINTR);
+  if (descriptor < 0) {
+    const auto code = errno == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kPermissionDenied;
+    return MakeError(code, "cannot be opened", path,
+                     std::string(std::strerror(errno)) + "; check that it is there and that you may read it");
+  }
+  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);  // a hint; pipes refuse it, which is fine
+  return std::make_unique<FileSource>(descriptor, path);
+}
+
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<ByteSource>> file = OpenFileSource(path);
+  if (!file.ok()) return file;
+  absl::StatusOr<std::string> first = ReadFirstBytes(**file);
+  if (!first.ok()) return first.status();
+  const Compression compression = CompressionOf(*first);
+  std::unique_ptr<ByteSource> source = std::make_unique<PeekedSource>(*std::move(first), *std::move(file));
+  switch (compression) {
+    case Compression::kNone:
+      return source;
+    case Compression::kGzip:
+      return MakeGzipSource(std::move(source), path);
+    case Compression::kZstd:
+      return MakeZstdSource(std::move(source), path);
+  }
+  return source;
+}
+
+}  // namespace tollbook
