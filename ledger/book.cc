@@ -1,31 +1,24 @@
 #include "ledger/book.h"
 
-#include <fcntl.h>
-#include <rocksdb/db.h>
-#include <rocksdb/table.h>
-#include <rocksdb/write_batch.h>
-#include <unistd.h>
 #define XXH_INLINE_ALL  // the streaming state is complete only so
 #include <xxhash.h>
 
-#include <atomic>
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <array>
 #include <filesystem>
-#include <fstream>
+#include <tuple>
+#include <utility>
 
 #include "ledger/book_lock.h"
 #include "ledger/bytes.h"
+#include "ledger/format_file.h"
 #include "ledger/high_water.h"
+#include "ledger/store.h"
 
 namespace tollbook {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Column families, by the order of kFamilyNames.
-enum Family : size_t { kDefault, kSeen, kTotals, kExceptions, kJournal, kFamilies };
-constexpr const char* kFamilyNames[kFamilies] = {"default", "seen", "totals", "exceptions", "journal"};
 
 constexpr std::string_view kIdentityKey = "identity";
 constexpr std::string_view kHeldFloorKey = "held_floor";
@@ -36,28 +29,27 @@ constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
 constexpr std::string_view kDifferencePrefix = "difference/";
-constexpr const char* kFormatFile = "FORMAT";
 
-rocksdb::Slice ToSlice(std::string_view text) {
-  return {text.data(), text.size()};
-}
-std::string_view View(const rocksdb::Slice& slice) {
-  return {slice.data(), slice.size()};
+std::string Named(std::string_view prefix, std::string_view name) {
+  return std::string(prefix).append(name);
 }
 
-std::string Key(std::string_view prefix, uint64_t number) {
+std::string Numbered(std::string_view prefix, uint64_t number) {
   ByteWriter key;
   key.Raw(prefix);
   key.Fixed64(number);
   return key.Take();
 }
 
-std::string ShardKey(std::string_view prefix, int shard, uint64_t sequence) {
+std::string ShardPrefix(std::string_view prefix, int shard) {
   ByteWriter key;
   key.Raw(prefix);
   key.Fixed8(static_cast<uint8_t>(shard));
-  key.Fixed64(sequence);
   return key.Take();
+}
+
+std::string ShardKey(std::string_view prefix, int shard, uint64_t sequence) {
+  return Numbered(ShardPrefix(prefix, shard), sequence);
 }
 
 std::string ExceptionKey(uint64_t sequence, uint32_t chunk, bool held) {
@@ -68,7 +60,11 @@ std::string ExceptionKey(uint64_t sequence, uint32_t chunk, bool held) {
   return key.Take();
 }
 
-// One write to the book: what goes in, and the digest of the part that never changes.
+std::string_view BytesOf(std::span<const SeenEntry> entries) {
+  return {reinterpret_cast<const char*>(entries.data()), entries.size_bytes()};
+}
+
+// The digest of what a commit stored and that never changes.
 class Body {
  public:
   Body() { TOLLBOOK_ASSERT(XXH3_128bits_reset(&state_) == XXH_OK); }
@@ -89,151 +85,182 @@ class Body {
   alignas(64) XXH3_state_t state_;
 };
 
-absl::Status FromRocks(const rocksdb::Status& status, const std::string& directory) {
-  if (status.ok()) return absl::OkStatus();
-  if (status.IsCorruption()) return DamagedError(directory + ": " + status.ToString());
-  if (status.IsNoSpace()) {
-    return MakeError(
-        absl::StatusCode::kUnavailable, "the disk is full", directory,
-        "make space and run the same command again; what was acknowledged is kept, the rest is read again");
+// One commit in the making.
+class CommitWrite {
+ public:
+  explicit CommitWrite(std::unique_ptr<StoreWrite> write) : write_(std::move(write)) {}
+  // What never changes: it counts for the digest, in the order in which DigestOf reads it back.
+  void PutForEver(Family family, std::string_view key, std::string_view value) {
+    body_.Add(family, key, value);
+    write_->Put(family, key, value);
   }
-  return MakeError(absl::StatusCode::kUnavailable, "the store cannot be read or written",
-                   directory + ": " + status.ToString(),
-                   "mend the cause and run the same command again; what was acknowledged is kept");
-}
+  // What a later commit replaces.
+  void Put(Family family, std::string_view key, std::string_view value) { write_->Put(family, key, value); }
+  std::array<uint64_t, 2> Digest() const { return body_.Digest(); }
+  std::unique_ptr<StoreWrite> Take() { return std::move(write_); }
 
-rocksdb::DBOptions DatabaseOptions() {
-  rocksdb::DBOptions options;
-  options.create_if_missing = true;
-  options.create_missing_column_families = true;
-  options.max_background_jobs = 2;
-  options.bytes_per_sync = 1 << 20;
-  options.max_total_wal_size = 512 << 20;
-  options.track_and_verify_wals_in_manifest = true;
-  options.keep_log_file_num = 3;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  return options;
-}
+ private:
+  std::unique_ptr<StoreWrite> write_;
+  Body body_;
+};
 
-// Values are few and large (a run of thousands of keys or totals), so they go to blob files, which compaction does not
-// rewrite.
-rocksdb::ColumnFamilyOptions FamilyOptions(Family family) {
-  rocksdb::ColumnFamilyOptions options;
-  options.write_buffer_size = 64 << 20;
-  options.max_write_buffer_number = 4;
-  if (family == kDefault) return options;
-  options.enable_blob_files = true;
-  options.min_blob_size = 512;
-  options.blob_file_size = 256 << 20;
-  // Seen keys are hashes: nothing to compress.
-  options.blob_compression_type = family == kSeen ? rocksdb::kNoCompression : rocksdb::kLZ4Compression;
-  if (family == kExceptions) options.blob_compression_type = rocksdb::kZSTD;
-  return options;
-}
-
-absl::Status WriteFormatFile(const std::string& directory) {
-  const std::string path = directory + "/" + kFormatFile;
-  const std::string text = "tollbook book, format " + std::to_string(kFormatVersion) + "\n";
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  const bool written =
-      fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  if (written) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kUnavailable, "cannot write", path + ": " + std::strerror(error),
-                   "check the disk and the permissions of the book's directory");
-}
-
-// 0: there is no book.
-absl::StatusOr<uint32_t> ReadFormatFile(const std::string& directory) {
-  std::ifstream file(directory + "/" + kFormatFile);
-  if (!file) return 0;
-  std::string line;
-  std::getline(file, line);
-  constexpr std::string_view kStart = "tollbook book, format ";
-  uint32_t version = 0;
-  if (line.rfind(kStart, 0) == 0) {
-    for (const char digit : line.substr(kStart.size())) {
-      if (digit < '0' || digit > '9' || version > 100'000) return DamagedError(directory + "/" + kFormatFile);
-      version = version * 10 + static_cast<uint32_t>(digit - '0');
-    }
+// The runs of a commit in the order of their shards. Two of one shard would overwrite each other: a bug.
+template <typename Run, typename ShardOf>
+std::vector<const Run*> ByShard(const std::vector<Run>& runs, int shards, const ShardOf& shard_of) {
+  std::vector<const Run*> ordered;
+  for (const Run& run : runs) ordered.push_back(&run);
+  std::sort(ordered.begin(), ordered.end(), [&](const Run* a, const Run* b) { return shard_of(*a) < shard_of(*b); });
+  int last = -1;
+  for (const Run* run : ordered) {
+    TOLLBOOK_ASSERT(shard_of(*run) > last && shard_of(*run) < shards);
+    last = shard_of(*run);
   }
-  if (version == 0) return DamagedError(directory + "/" + kFormatFile);
-  if (version > kFormatVersion) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "the book was made by a newer tollbook",
-                     directory + " has format " + std::to_string(version) + ", this program knows up to " +
-                         std::to_string(kFormatVersion),
-                     "use the newer program");
-  }
-  return version;
+  return ordered;
+}
+
+std::vector<const ShardRun*> ByShard(const std::vector<ShardRun>& runs) {
+  return ByShard(runs, kTotalShards, [](const ShardRun& run) { return run.shard; });
+}
+
+// So that the write grows once; keys and small records included.
+size_t BytesIn(const EpochCommit& epoch) {
+  size_t bytes = 4096 + 256 * (epoch.sources.size() + epoch.covered.size());
+  for (const auto& [shard, entries] : epoch.seen) bytes += entries.size_bytes() + 32;
+  for (const ShardRun& run : epoch.totals) bytes += run.bytes.size() + 32;
+  for (const ExceptionChunk& chunk : epoch.exceptions) bytes += chunk.bytes.size() + 32;
+  return bytes;
+}
+
+// A link fits the one before it.
+absl::Status CheckLink(const CommitRecord& before, const CommitRecord& record) {
+  const std::string which = "commit " + std::to_string(before.sequence + 1);
+  if (record.sequence != before.sequence + 1) return DamagedError(which + " is missing");
+  if (record.previous != before.hash || HashOf(record) != record.hash)
+    return DamagedError(which + " is not what was written");
+  LineCounts book = before.book;
+  book += record.delta;
+  if (book != record.book || !book.balanced()) return DamagedError(which + ": its counts do not add up");
+  return absl::OkStatus();
+}
+
+// Visits every commit, each checked against the one before it; then the newest one (sequence 0 when there is none).
+absl::StatusOr<CommitRecord> WalkChain(const Store& store,
+                                       const std::function<absl::Status(const CommitRecord&)>& visit) {
+  CommitRecord newest;
+  const absl::Status walked =
+      store.Scan(Family::kDefault, kCommitPrefix, [&](std::string_view, std::string_view value) -> absl::Status {
+        absl::StatusOr<CommitRecord> record = DecodeCommitRecord(value);
+        if (!record.ok()) return record.status();
+        TOLLBOOK_RETURN_IF_ERROR(CheckLink(newest, *record));
+        newest = *std::move(record);
+        return visit(newest);
+      });
+  if (!walked.ok()) return walked;
+  return newest;
+}
+
+absl::StatusOr<CommitRecord> NewestCommit(const Store& store) {
+  return WalkChain(store, [](const CommitRecord&) { return absl::OkStatus(); });
+}
+
+// All values under a prefix, in key order.
+template <typename Record, typename Decode>
+absl::StatusOr<std::vector<Record>> Decoded(const Store& store, Family family, std::string_view prefix,
+                                            const Decode& decode) {
+  std::vector<Record> records;
+  const absl::Status scanned = store.Scan(family, prefix, [&](std::string_view, std::string_view value) {
+    absl::StatusOr<Record> record = decode(value);
+    if (record.ok()) records.push_back(*std::move(record));
+    return record.status();
+  });
+  if (!scanned.ok()) return scanned;
+  return records;
 }
 
 // A directory that holds other things is not made into a book.
-absl::Status PrepareDirectory(const BookOptions& options) {
+absl::Status CheckNothingForeign(const std::string& directory) {
+  constexpr std::string_view kOurs[] = {"BOOKLOCK", "HIGHWATER", "HIGHWATER.new", "FORMAT.new", "store"};
   std::error_code error;
-  if (!options.create && !fs::exists(options.directory + "/" + kFormatFile, error)) {
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    if (std::find(std::begin(kOurs), std::end(kOurs), entry->path().filename().string()) != std::end(kOurs)) continue;
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the directory is neither empty nor a book", directory,
+                     "name an empty or new directory with --books");
+  }
+  if (!error) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kUnavailable, "cannot read the book's directory",
+                   directory + ": " + error.message(), "check the path and its permissions");
+}
+
+absl::Status PrepareDirectory(const BookOptions& options) {
+  absl::StatusOr<uint32_t> version = ReadFormatFile(options.directory);
+  if (!version.ok()) return version.status();
+  if (*version != 0) return absl::OkStatus();
+  if (!options.create) {
     return MakeError(absl::StatusCode::kNotFound, "there is no book", options.directory,
                      "name the directory that `tollbook run --books` made, or make one with it");
   }
+  std::error_code error;
   fs::create_directories(options.directory, error);
   if (error) {
     return MakeError(absl::StatusCode::kUnavailable, "cannot make the book's directory",
                      options.directory + ": " + error.message(), "check the path and its permissions");
   }
-  if (fs::exists(options.directory + "/" + kFormatFile, error)) return absl::OkStatus();
-  for (const fs::directory_entry& entry : fs::directory_iterator(options.directory, error)) {
-    if (entry.path().filename() == "BOOKLOCK") continue;
-    return MakeError(absl::StatusCode::kFailedPrecondition, "the directory is neither empty nor a book",
-                     options.directory, "name an empty or new directory with --books");
+  return CheckNothingForeign(options.directory);
+}
+
+// High-water mark, store, identity, and FORMAT last: a crash between any two of them leaves a directory without FORMAT,
+// and the next call completes it. What has commits but no FORMAT is a damaged book, never made anew.
+absl::Status MakeBook(const BookOptions& options) {
+  const std::string& directory = options.directory;
+  if (options.identity.name.empty() || options.identity.zone.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "a new book needs a name and a zone", directory,
+                     "give both in book.yaml");
   }
-  return absl::OkStatus();
+  if (!HighWater::Exists(directory)) {
+    if (Store::Exists(directory)) return DamagedError(directory + ": FORMAT and HIGHWATER are missing");
+    TOLLBOOK_RETURN_IF_ERROR(HighWater::Create(directory));
+  }
+  absl::StatusOr<HighWater> high_water = HighWater::Open(directory);
+  if (!high_water.ok()) return high_water.status();
+  if (high_water->mark().sequence != 0) return DamagedError(directory + ": FORMAT is missing");
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory, StoreAccess::kCreate);
+  if (!store.ok()) return store.status();
+  absl::StatusOr<CommitRecord> newest = NewestCommit(**store);
+  if (!newest.ok()) return newest.status();
+  if (newest->sequence != 0) return DamagedError(directory + ": FORMAT is missing");
+  std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+  write->Put(Family::kDefault, kIdentityKey, Encode(options.identity));
+  TOLLBOOK_RETURN_IF_ERROR((*store)->Write(std::move(write)));
+  return WriteFormatFile(directory);
 }
 
-void Append(const Meter& meter, ByteWriter* out) {
-  out->Text(meter.name);
-  out->Text(meter.event_type);
-  out->Fixed8(static_cast<uint8_t>(meter.aggregation));
-  out->Text(meter.value_property);
-  out->Varint(meter.dimensions.size());
-  for (const std::string& dimension : meter.dimensions) out->Text(dimension);
-  out->Text(meter.unit);
-  out->Fixed8(static_cast<uint8_t>(meter.granularity));
-  out->Fixed8(meter.allow_negative ? 1 : 0);
+// A log that is damaged behind all that was acknowledged (a write that power loss tore) costs nothing and is cut there.
+// One that is damaged before is refused while the store is still as it was.
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& directory, const HighWater& high_water) {
+  absl::StatusOr<std::unique_ptr<Store>> whole = Store::Open(directory, StoreAccess::kWhole);
+  if (!absl::IsDataLoss(whole.status())) return whole;
+  {
+    absl::StatusOr<std::unique_ptr<Store>> look = Store::Open(directory, StoreAccess::kUpToDamageReadOnly);
+    if (!look.ok()) return whole;
+    const absl::StatusOr<CommitRecord> newest = NewestCommit(**look);
+    if (!newest.ok() || !high_water.Admits(*newest)) return whole;
+  }
+  return Store::Open(directory, StoreAccess::kUpToDamage);
 }
 
-absl::StatusOr<Meter> DecodeMeter(std::string_view stored) {
-  ByteReader in(stored);
-  Meter meter;
-  meter.name = in.Text();
-  meter.event_type = in.Text();
-  meter.aggregation = static_cast<Aggregation>(in.Fixed8());
-  meter.value_property = in.Text();
-  const uint64_t dimensions = in.Count();
-  for (uint64_t i = 0; i < dimensions && in.ok(); ++i) meter.dimensions.emplace_back(in.Text());
-  meter.unit = in.Text();
-  meter.granularity = static_cast<Granularity>(in.Fixed8());
-  meter.allow_negative = in.Fixed8() != 0;
-  if (!in.done()) return DamagedError("meter record");
-  return meter;
-}
-
-class RocksBook final : public Book {
+class StoredBook final : public Book {
  public:
-  RocksBook(std::string directory, BookLock lock, HighWater high_water, std::function<int64_t()> now)
+  StoredBook(std::string directory, BookLock lock, HighWater high_water, std::unique_ptr<Store> store,
+             std::function<int64_t()> now)
       : directory_(std::move(directory)),
         lock_(std::move(lock)),
         high_water_(std::move(high_water)),
+        store_(std::move(store)),
         now_(std::move(now)) {}
 
-  ~RocksBook() override {
-    if (db_ == nullptr) return;
-    for (rocksdb::ColumnFamilyHandle* handle : families_) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-    db_->Close().PermitUncheckedError();
-  }
-
-  absl::Status OpenStore();
-  absl::Status Identify(const BookOptions& options);
-  absl::Status CheckAgainstHighWater();
+  // After the constructor, once.
+  absl::Status ReadIdentity(const BookOptions& options);
+  absl::Status ReadChain();
   absl::Status CountSeals();
 
   const BookIdentity& identity() const override { return identity_; }
@@ -248,10 +275,10 @@ class RocksBook final : public Book {
   absl::StatusOr<std::vector<SourceRecord>> Sources() const override;
   absl::StatusOr<std::vector<Meter>> Meters() const override;
   absl::StatusOr<std::vector<StoredRun>> Totals(int shard, uint64_t through_sequence) const override {
-    return Runs(kTotals, "", shard, through_sequence);
+    return Runs(Family::kTotals, ShardPrefix("", shard), through_sequence);
   }
   absl::StatusOr<std::vector<StoredRun>> Differences(int shard, uint64_t through_sequence) const override {
-    return Runs(kJournal, kDifferencePrefix, shard, through_sequence);
+    return Runs(Family::kJournal, ShardPrefix(kDifferencePrefix, shard), through_sequence);
   }
   absl::StatusOr<std::vector<SealRecord>> Seals() const override;
   absl::StatusOr<std::map<std::string, std::string>> CatalogFiles(std::string_view digest) const override;
@@ -261,60 +288,45 @@ class RocksBook final : public Book {
   std::vector<Check> CheckStore() const override;
 
  private:
-  absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) const;
-  // Visits the keys that start with `prefix`, in order.
-  absl::Status Scan(Family family, std::string_view prefix,
-                    const std::function<absl::Status(std::string_view key, std::string_view value)>& visit) const;
-  absl::StatusOr<std::vector<StoredRun>> Runs(Family family, std::string_view prefix, int shard,
+  absl::StatusOr<std::vector<StoredRun>> Runs(Family family, const std::string& prefix,
                                               uint64_t through_sequence) const;
-  absl::Status Write(CommitRecord record, const Body& body, rocksdb::WriteBatch* batch);
-  void Put(rocksdb::WriteBatch* batch, Family family, std::string_view key, std::string_view value) const {
-    const rocksdb::Status status = batch->Put(families_[family], ToSlice(key), ToSlice(value));
-    TOLLBOOK_ASSERT(status.ok());
-  }
-  absl::StatusOr<Body> BodyOf(const CommitRecord& record) const;
-  Check CheckChain() const;
+  absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
+  absl::StatusOr<uint64_t> HeldFloor() const;  // what was held by earlier commits is retired
+
+  absl::Status PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
+  absl::Status PutCatalog(const SealCommit& seal, CommitWrite* write) const;
+  absl::Status Commit(CommitRecord record, CommitWrite write);
+
+  // What the commits of each kind stored beside their runs, by sequence.
+  struct Contents {
+    std::map<uint64_t, SealRecord> seals;
+    std::map<uint64_t, std::vector<MeterRecord>> meters;
+  };
+  absl::StatusOr<Contents> ReadContents() const;
+  absl::StatusOr<std::array<uint64_t, 2>> DigestOf(const CommitRecord& record, const Contents& contents) const;
+  absl::Status AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const;
+  absl::Status AddSeal(uint64_t sequence, const Contents& contents, Body* body) const;
+  absl::Status AddStored(Family family, const std::string& key, Body* body) const;
+  absl::StatusOr<uint64_t> CheckCommits() const;
 
   const std::string directory_;
-  BookLock lock_;
+  const BookLock lock_;
   HighWater high_water_;
+  const std::unique_ptr<Store> store_;
   const std::function<int64_t()> now_;
-  std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*> families_;
   BookIdentity identity_;
   CommitRecord last_;
   uint64_t next_seal_ = 1;
   bool failed_ = false;  // a commit that failed leaves the store's state unknown until the next Open
 };
 
-absl::Status RocksBook::OpenStore() {
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (size_t family = 0; family < kFamilies; ++family) {
-    descriptors.emplace_back(kFamilyNames[family], FamilyOptions(static_cast<Family>(family)));
-  }
-  rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(DatabaseOptions(), directory_ + "/store", descriptors, &families_, &db);
-  db_.reset(db);
-  return FromRocks(status, directory_);
-}
-
-absl::Status RocksBook::Identify(const BookOptions& options) {
-  absl::StatusOr<std::optional<std::string>> stored = Get(kDefault, kIdentityKey);
+absl::Status StoredBook::ReadIdentity(const BookOptions& options) {
+  const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kDefault, kIdentityKey);
   if (!stored.ok()) return stored.status();
-  if (!stored->has_value()) {
-    // A crash may have come between the making of the directory and this write; nothing can have been committed before
-    // it.
-    if (high_water_.mark().sequence != 0) return DamagedError(directory_ + ": its identity is missing");
-    if (options.identity.name.empty()) return DamagedError(directory_ + ": its making was not completed");
-    rocksdb::WriteOptions write;
-    write.sync = true;
-    TOLLBOOK_RETURN_IF_ERROR(FromRocks(db_->Put(write, ToSlice(kIdentityKey), Encode(options.identity)), directory_));
-    identity_ = options.identity;
-    return absl::OkStatus();
-  }
+  if (!stored->has_value()) return DamagedError(directory_ + ": its identity is missing");
   absl::StatusOr<BookIdentity> identity = DecodeBookIdentity(**stored);
   if (!identity.ok()) return identity.status();
+  if (identity->format_version > kFormatVersion) return NewerFormatError(directory_, identity->format_version);
   identity_ = *std::move(identity);
   const auto fixed = [&](std::string_view what, const std::string& is, const std::string& wanted) {
     if (wanted.empty() || wanted == is) return absl::OkStatus();
@@ -326,58 +338,32 @@ absl::Status RocksBook::Identify(const BookOptions& options) {
   return fixed("the zone", identity_.zone, options.identity.zone);
 }
 
-absl::Status RocksBook::CheckAgainstHighWater() {
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), families_[kDefault]));
-  it->SeekForPrev(Key(kCommitPrefix, UINT64_MAX));
-  if (it->Valid() && View(it->key()).starts_with(kCommitPrefix)) {
-    absl::StatusOr<CommitRecord> last = DecodeCommitRecord(View(it->value()));
-    if (!last.ok()) return last.status();
-    last_ = *std::move(last);
-  }
-  TOLLBOOK_RETURN_IF_ERROR(FromRocks(it->status(), directory_));
+absl::Status StoredBook::ReadChain() {
+  absl::StatusOr<CommitRecord> newest = NewestCommit(*store_);
+  if (!newest.ok()) return newest.status();
+  last_ = *std::move(newest);
   const HighWaterMark mark = high_water_.mark();
-  // A crash between a commit and the raising of the mark leaves the store one ahead, never more.
-  const bool one_ahead = last_.sequence == mark.sequence + 1;
-  const bool level = last_.sequence == mark.sequence;
-  if ((one_ahead && last_.previous == mark.hash) || (level && (mark.sequence == 0 || last_.hash == mark.hash))) {
-    return one_ahead ? high_water_.Raise({last_.sequence, last_.hash}) : absl::OkStatus();
+  if (!high_water_.Admits(last_)) {
+    return DamagedError(directory_ + ": commit " + std::to_string(mark.sequence) +
+                        " was acknowledged, and the store ends at commit " + std::to_string(last_.sequence) +
+                        (last_.sequence == mark.sequence ? ", which is another or not the newest" : ""));
   }
-  return DamagedError(directory_ + ": commit " + std::to_string(mark.sequence) +
-                      " was acknowledged, and the store ends at commit " + std::to_string(last_.sequence) +
-                      (level ? " with another content" : ""));
+  return last_.sequence == mark.sequence ? absl::OkStatus() : high_water_.Raise({last_.sequence, last_.hash});
 }
 
-absl::Status RocksBook::CountSeals() {
-  absl::StatusOr<std::vector<SealRecord>> seals = Seals();
+absl::Status StoredBook::CountSeals() {
+  const absl::StatusOr<std::vector<SealRecord>> seals = Seals();
   if (seals.ok() && !seals->empty()) next_seal_ = seals->back().number + 1;
   return seals.status();
 }
 
-absl::StatusOr<std::optional<std::string>> RocksBook::Get(Family family, std::string_view key) const {
-  std::string value;
-  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), families_[family], ToSlice(key), &value);
-  if (status.IsNotFound()) return std::optional<std::string>();
-  if (!status.ok()) return FromRocks(status, directory_);
-  return std::optional<std::string>(std::move(value));
-}
-
-absl::Status RocksBook::Scan(Family family, std::string_view prefix,
-                             const std::function<absl::Status(std::string_view, std::string_view)>& visit) const {
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), families_[family]));
-  for (it->Seek(ToSlice(prefix)); it->Valid() && View(it->key()).starts_with(prefix); it->Next()) {
-    TOLLBOOK_RETURN_IF_ERROR(visit(View(it->key()), View(it->value())));
-  }
-  return FromRocks(it->status(), directory_);
-}
-
-absl::StatusOr<std::vector<StoredRun>> RocksBook::Runs(Family family, std::string_view prefix, int shard,
-                                                       uint64_t through_sequence) const {
-  ByteWriter start;
-  start.Raw(prefix);
-  start.Fixed8(static_cast<uint8_t>(shard));
+absl::StatusOr<std::vector<StoredRun>> StoredBook::Runs(Family family, const std::string& prefix,
+                                                        uint64_t through_sequence) const {
   std::vector<StoredRun> runs;
-  const absl::Status scanned = Scan(family, start.bytes(), [&](std::string_view key, std::string_view value) {
-    const uint64_t sequence = ByteReader(key.substr(start.size())).Fixed64();
+  const absl::Status scanned = store_->Scan(family, prefix, [&](std::string_view key, std::string_view value) {
+    ByteReader in(key.substr(prefix.size()));
+    const uint64_t sequence = in.Fixed64();
+    if (!in.done()) return DamagedError(directory_ + ": the key of a run");
     if (sequence <= through_sequence) runs.push_back({sequence, std::string(value)});
     return absl::OkStatus();
   });
@@ -385,268 +371,305 @@ absl::StatusOr<std::vector<StoredRun>> RocksBook::Runs(Family family, std::strin
   return runs;
 }
 
-absl::Status RocksBook::Write(CommitRecord record, const Body& body, rocksdb::WriteBatch* batch) {
-  TOLLBOOK_ASSERT(!failed_);
+absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   record.sequence = last_.sequence + 1;
   record.previous = last_.hash;
-  record.body = body.Digest();
+  record.body = write.Digest();
   record.committed_at_nanos = now_ ? now_() : 0;
+  record.book = last_.book;
+  record.book += record.delta;
   record.hash = HashOf(record);
   // Law 1 holds in the book at every commit, or the commit is not made.
   TOLLBOOK_ASSERT(record.book.balanced());
-  Put(batch, kDefault, Key(kCommitPrefix, record.sequence), Encode(record));
-  rocksdb::WriteOptions write;
-  write.sync = true;
-  absl::Status written = FromRocks(db_->Write(write, batch), directory_);
-  if (written.ok()) written = high_water_.Raise({record.sequence, record.hash});
-  failed_ = !written.ok();
-  if (written.ok()) last_ = std::move(record);
-  return written;
+  write.Put(Family::kDefault, Numbered(kCommitPrefix, record.sequence), Encode(record));
+  if (failed_) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "an earlier commit failed", directory_,
+                     "open the book again");
+  }
+  failed_ = true;
+  TOLLBOOK_RETURN_IF_ERROR(store_->Write(write.Take()));
+  TOLLBOOK_RETURN_IF_ERROR(high_water_.Raise({record.sequence, record.hash}));
+  failed_ = false;
+  last_ = std::move(record);
+  return absl::OkStatus();
 }
 
-absl::Status RocksBook::CommitEpoch(const EpochCommit& epoch) {
+absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
+  const uint64_t sequence = last_.sequence + 1;
   CommitRecord record;
   record.kind = CommitKind::kEpoch;
   record.delta = epoch.delta;
-  record.book = last_.book;
-  record.book += epoch.delta;
   record.covered = epoch.covered;
-  const uint64_t sequence = last_.sequence + 1;
+  record.retires_held = epoch.retires_held;
 
-  rocksdb::WriteBatch batch;
-  Body body;
-  const auto put = [&](Family family, const std::string& key, std::string_view value) {
-    body.Add(family, key, value);
-    Put(&batch, family, key, value);
-  };
-  for (const auto& [shard, entries] : epoch.seen) {
-    put(kSeen, ShardKey("", shard, sequence), {reinterpret_cast<const char*>(entries.data()), entries.size_bytes()});
+  CommitWrite write(store_->NewWrite(BytesIn(epoch)));
+  for (const auto* run : ByShard(epoch.seen, kSeenShards, [](const auto& shard_seen) { return shard_seen.first; })) {
+    write.PutForEver(Family::kSeen, ShardKey("", run->first, sequence), BytesOf(run->second));
   }
-  for (const ShardRun& run : epoch.totals) put(kTotals, ShardKey("", run.shard, sequence), run.bytes);
-  for (uint32_t chunk = 0; chunk < epoch.exceptions.size(); ++chunk) {
-    put(kExceptions, ExceptionKey(sequence, chunk, epoch.exceptions[chunk].held), epoch.exceptions[chunk].bytes);
+  for (const ShardRun* run : ByShard(epoch.totals)) {
+    write.PutForEver(Family::kTotals, ShardKey("", run->shard, sequence), run->bytes);
   }
-  for (const SourceRecord& source : epoch.sources) Put(&batch, kDefault, Key(kSourcePrefix, source.id), Encode(source));
-  for (const Meter& meter : epoch.new_meters) {
-    ByteWriter definition;
-    Append(meter, &definition);
-    Put(&batch, kDefault, std::string(kMeterPrefix) + meter.name, definition.bytes());
+  for (uint32_t number = 0; number < epoch.exceptions.size(); ++number) {
+    const ExceptionChunk& chunk = epoch.exceptions[number];
+    write.PutForEver(Family::kExceptions, ExceptionKey(sequence, number, chunk.held), chunk.bytes);
   }
-  if (epoch.retires_held) Put(&batch, kDefault, kHeldFloorKey, Key("", sequence));
-  return Write(std::move(record), body, &batch);
+  TOLLBOOK_RETURN_IF_ERROR(PutNewMeters(epoch, sequence, &write));
+  for (const SourceRecord& source : epoch.sources) {
+    write.Put(Family::kDefault, Numbered(kSourcePrefix, source.id), Encode(source));
+  }
+  if (epoch.retires_held) write.Put(Family::kDefault, kHeldFloorKey, Numbered("", sequence));
+  return Commit(std::move(record), std::move(write));
 }
 
-absl::Status RocksBook::CommitSeal(const SealCommit& seal) {
+absl::Status StoredBook::PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const {
+  std::map<std::string, const Meter*> by_name;
+  for (const Meter& meter : epoch.new_meters) by_name.emplace(meter.name, &meter);
+  for (const auto& [name, meter] : by_name) {
+    const std::string key = Named(kMeterPrefix, name);
+    const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kDefault, key);
+    if (!stored.ok()) return stored.status();
+    if (!stored->has_value()) {
+      write->PutForEver(Family::kDefault, key, Encode(MeterRecord{sequence, *meter}));
+      continue;
+    }
+    const absl::StatusOr<MeterRecord> before = DecodeMeterRecord(**stored);
+    if (!before.ok()) return before.status();
+    if (before->meter == *meter) continue;
+    return MakeError(absl::StatusCode::kFailedPrecondition, "a meter that the book has totals of cannot change", name,
+                     "put its definition back in meters.yaml, or count under a new meter");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StoredBook::CommitSeal(const SealCommit& seal) {
   TOLLBOOK_ASSERT(seal.record.number == next_seal_);
+  const uint64_t sequence = last_.sequence + 1;
   CommitRecord record;
   record.kind = CommitKind::kSeal;
-  record.book = last_.book;
-  const uint64_t sequence = last_.sequence + 1;
 
-  rocksdb::WriteBatch batch;
-  Body body;
-  const auto put = [&](const std::string& key, std::string_view value) {
-    body.Add(kJournal, key, value);
-    Put(&batch, kJournal, key, value);
-  };
-  for (const JournalBatch& journal : seal.batches) put(std::string(kBatchPrefix) + journal.id, Encode(journal));
-  for (const ShardRun& run : seal.differences) put(ShardKey(kDifferencePrefix, run.shard, sequence), run.bytes);
   SealRecord seal_record = seal.record;
   seal_record.sequence = sequence;
-  put(Key(kSealPrefix, seal_record.number), Encode(seal_record));
-  ByteWriter files;
-  files.Varint(seal.catalog_files.size());
-  for (const auto& [name, text] : seal.catalog_files) {
-    files.Text(name);
-    files.Text(text);
+  seal_record.batches.clear();
+  CommitWrite write(store_->NewWrite(0));
+  for (const JournalBatch& batch : seal.batches) {
+    TOLLBOOK_ASSERT(batch.seal == seal_record.number && BalanceOf(batch) == 0);
+    seal_record.batches.push_back(batch.id);
+    write.PutForEver(Family::kJournal, Named(kBatchPrefix, batch.id), Encode(batch));
   }
-  Put(&batch, kJournal, std::string(kCatalogPrefix) + seal.record.catalog_digest, files.bytes());
-  TOLLBOOK_RETURN_IF_ERROR(Write(std::move(record), body, &batch));
+  for (const ShardRun* run : ByShard(seal.differences)) {
+    write.PutForEver(Family::kJournal, ShardKey(kDifferencePrefix, run->shard, sequence), run->bytes);
+  }
+  write.PutForEver(Family::kJournal, Numbered(kSealPrefix, seal_record.number), Encode(seal_record));
+  TOLLBOOK_RETURN_IF_ERROR(PutCatalog(seal, &write));
+  TOLLBOOK_RETURN_IF_ERROR(Commit(std::move(record), std::move(write)));
   ++next_seal_;
   return absl::OkStatus();
 }
 
-absl::Status RocksBook::LoadSeen(int shard, SeenSet* into) const {
-  ByteWriter prefix;
-  prefix.Fixed8(static_cast<uint8_t>(shard));
-  return Scan(kSeen, prefix.bytes(), [&](std::string_view, std::string_view value) {
-    if (value.size() % sizeof(SeenEntry) != 0) return DamagedError(directory_ + ": a run of seen keys");
-    into->Load(SeenRun(value));
-    return absl::OkStatus();
-  });
+// A catalog that an earlier seal stored is there already; under the same digest it must be the same.
+absl::Status StoredBook::PutCatalog(const SealCommit& seal, CommitWrite* write) const {
+  const std::string key = Named(kCatalogPrefix, seal.record.catalog_digest);
+  const std::string files = Encode(seal.catalog_files);
+  const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kJournal, key);
+  if (!stored.ok()) return stored.status();
+  if (stored->has_value() && **stored != files) return DamagedError(directory_ + ": " + key);
+  write->PutForEver(Family::kJournal, key, files);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<SourceRecord>> RocksBook::Sources() const {
-  std::vector<SourceRecord> sources;
-  const absl::Status scanned = Scan(kDefault, kSourcePrefix, [&](std::string_view, std::string_view value) {
-    absl::StatusOr<SourceRecord> source = DecodeSourceRecord(value);
-    if (source.ok()) sources.push_back(*std::move(source));
-    return source.status();
-  });
-  if (!scanned.ok()) return scanned;
-  return sources;
+absl::Status StoredBook::LoadSeen(int shard, SeenSet* into) const {
+  const absl::StatusOr<std::vector<StoredRun>> runs = Runs(Family::kSeen, ShardPrefix("", shard), UINT64_MAX);
+  if (!runs.ok()) return runs.status();
+  size_t bytes = 0;
+  for (const StoredRun& run : *runs) bytes += run.bytes.size();
+  into->Reserve(into->size() + bytes / sizeof(SeenEntry));
+  for (const StoredRun& run : *runs) {
+    if (!into->Load(run.bytes)) return DamagedError(directory_ + ": a run of seen keys");
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Meter>> RocksBook::Meters() const {
+absl::StatusOr<std::vector<SourceRecord>> StoredBook::Sources() const {
+  return Decoded<SourceRecord>(*store_, Family::kDefault, kSourcePrefix, DecodeSourceRecord);
+}
+
+absl::StatusOr<std::vector<MeterRecord>> StoredBook::MeterRecords() const {
+  return Decoded<MeterRecord>(*store_, Family::kDefault, kMeterPrefix, DecodeMeterRecord);
+}
+
+absl::StatusOr<std::vector<Meter>> StoredBook::Meters() const {
+  absl::StatusOr<std::vector<MeterRecord>> records = MeterRecords();
+  if (!records.ok()) return records.status();
   std::vector<Meter> meters;
-  const absl::Status scanned = Scan(kDefault, kMeterPrefix, [&](std::string_view, std::string_view value) {
-    absl::StatusOr<Meter> meter = DecodeMeter(value);
-    if (meter.ok()) meters.push_back(*std::move(meter));
-    return meter.status();
-  });
-  if (!scanned.ok()) return scanned;
+  for (MeterRecord& record : *records) meters.push_back(std::move(record.meter));
   return meters;
 }
 
-absl::StatusOr<std::vector<SealRecord>> RocksBook::Seals() const {
-  std::vector<SealRecord> seals;
-  const absl::Status scanned = Scan(kJournal, kSealPrefix, [&](std::string_view, std::string_view value) {
-    absl::StatusOr<SealRecord> seal = DecodeSealRecord(value);
-    if (seal.ok()) seals.push_back(*std::move(seal));
-    return seal.status();
-  });
-  if (!scanned.ok()) return scanned;
-  return seals;
+absl::StatusOr<std::vector<SealRecord>> StoredBook::Seals() const {
+  return Decoded<SealRecord>(*store_, Family::kJournal, kSealPrefix, DecodeSealRecord);
 }
 
-absl::StatusOr<std::map<std::string, std::string>> RocksBook::CatalogFiles(std::string_view digest) const {
-  absl::StatusOr<std::optional<std::string>> stored = Get(kJournal, std::string(kCatalogPrefix) + std::string(digest));
+absl::StatusOr<std::map<std::string, std::string>> StoredBook::CatalogFiles(std::string_view digest) const {
+  const std::string key = Named(kCatalogPrefix, digest);
+  const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kJournal, key);
   if (!stored.ok()) return stored.status();
-  if (!stored->has_value()) return DamagedError(directory_ + ": catalog " + std::string(digest) + " is missing");
-  ByteReader in(**stored);
-  std::map<std::string, std::string> files;
-  const uint64_t count = in.Count();
-  for (uint64_t i = 0; i < count && in.ok(); ++i) {
-    const std::string name(in.Text());
-    files[name] = in.Text();
-  }
-  if (!in.done()) return DamagedError(directory_ + ": catalog " + std::string(digest));
-  return files;
+  if (!stored->has_value()) return DamagedError(directory_ + ": " + key + " is missing");
+  return DecodeCatalogFiles(**stored);
 }
 
-absl::StatusOr<std::vector<JournalBatch>> RocksBook::Batches() const {
-  std::vector<JournalBatch> batches;
-  const absl::Status scanned = Scan(kJournal, kBatchPrefix, [&](std::string_view, std::string_view value) {
-    absl::StatusOr<JournalBatch> batch = DecodeJournalBatch(value);
-    if (batch.ok()) batches.push_back(*std::move(batch));
-    return batch.status();
+absl::StatusOr<std::vector<JournalBatch>> StoredBook::Batches() const {
+  absl::StatusOr<std::vector<JournalBatch>> batches =
+      Decoded<JournalBatch>(*store_, Family::kJournal, kBatchPrefix, DecodeJournalBatch);
+  if (!batches.ok()) return batches;
+  // Ids do not sort so: "acme-x" comes after "acme", and its batches before those in USD.
+  std::sort(batches->begin(), batches->end(), [](const JournalBatch& a, const JournalBatch& b) {
+    return std::tie(a.entity, a.currency, a.accounting_period, a.seal) <
+           std::tie(b.entity, b.currency, b.accounting_period, b.seal);
   });
-  if (!scanned.ok()) return scanned;
   return batches;
 }
 
-absl::StatusOr<std::vector<CommitRecord>> RocksBook::Commits() const {
-  std::vector<CommitRecord> commits;
-  const absl::Status scanned = Scan(kDefault, kCommitPrefix, [&](std::string_view, std::string_view value) {
-    absl::StatusOr<CommitRecord> commit = DecodeCommitRecord(value);
-    if (commit.ok()) commits.push_back(*std::move(commit));
-    return commit.status();
-  });
-  if (!scanned.ok()) return scanned;
-  return commits;
+absl::StatusOr<std::vector<CommitRecord>> StoredBook::Commits() const {
+  return Decoded<CommitRecord>(*store_, Family::kDefault, kCommitPrefix, DecodeCommitRecord);
 }
 
-absl::Status RocksBook::ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const {
-  absl::StatusOr<std::optional<std::string>> stored = Get(kDefault, kHeldFloorKey);
+absl::StatusOr<uint64_t> StoredBook::HeldFloor() const {
+  const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kDefault, kHeldFloorKey);
   if (!stored.ok()) return stored.status();
-  const uint64_t held_floor = stored->has_value() ? ByteReader(**stored).Fixed64() : 0;
-  return Scan(kExceptions, "", [&](std::string_view key, std::string_view value) {
+  if (!stored->has_value()) return 0;
+  ByteReader in(**stored);
+  const uint64_t floor = in.Fixed64();
+  if (!in.done()) return DamagedError(directory_ + ": held_floor");
+  return floor;
+}
+
+absl::Status StoredBook::ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const {
+  const absl::StatusOr<uint64_t> held_floor = HeldFloor();
+  if (!held_floor.ok()) return held_floor.status();
+  return store_->Scan(Family::kExceptions, "", [&](std::string_view key, std::string_view value) {
     ByteReader in(key);
     StoredExceptions chunk;
     chunk.sequence = in.Fixed64();
-    (void)in.Fixed32();
-    chunk.held = in.Fixed8() != 0;
-    if (chunk.held && chunk.sequence < held_floor) return absl::OkStatus();
+    (void)in.Fixed32();  // its number in the commit
+    chunk.held = in.Flag();
+    if (!in.done()) return DamagedError(directory_ + ": the key of exceptions");
+    if (chunk.held && chunk.sequence < *held_floor) return absl::OkStatus();
     chunk.bytes = value;
     return visit(chunk);
   });
 }
 
-// What CommitEpoch and CommitSeal put in, read back in the same order.
-absl::StatusOr<Body> RocksBook::BodyOf(const CommitRecord& record) const {
-  Body body;
-  const auto add = [&](Family family, const std::string& key) {
-    absl::StatusOr<std::optional<std::string>> value = Get(family, key);
-    if (value.ok() && value->has_value()) body.Add(family, key, **value);
-    return value.status();
-  };
-  if (record.kind == CommitKind::kEpoch) {
-    for (int shard = 0; shard < kSeenShards; ++shard) {
-      TOLLBOOK_RETURN_IF_ERROR(add(kSeen, ShardKey("", shard, record.sequence)));
-    }
-    for (int shard = 0; shard < kTotalShards; ++shard) {
-      TOLLBOOK_RETURN_IF_ERROR(add(kTotals, ShardKey("", shard, record.sequence)));
-    }
-    TOLLBOOK_RETURN_IF_ERROR(
-        Scan(kExceptions, Key("", record.sequence), [&](std::string_view key, std::string_view value) {
-          body.Add(kExceptions, key, value);
-          return absl::OkStatus();
-        }));
-    return body;
-  }
+absl::StatusOr<StoredBook::Contents> StoredBook::ReadContents() const {
   absl::StatusOr<std::vector<SealRecord>> seals = Seals();
   if (!seals.ok()) return seals.status();
-  for (const SealRecord& seal : *seals) {
-    if (seal.sequence != record.sequence) continue;
-    for (const std::string& batch : seal.batches)
-      TOLLBOOK_RETURN_IF_ERROR(add(kJournal, std::string(kBatchPrefix) + batch));
-    for (int shard = 0; shard < kTotalShards; ++shard) {
-      TOLLBOOK_RETURN_IF_ERROR(add(kJournal, ShardKey(kDifferencePrefix, shard, record.sequence)));
-    }
-    TOLLBOOK_RETURN_IF_ERROR(add(kJournal, Key(kSealPrefix, seal.number)));
-  }
-  return body;
+  absl::StatusOr<std::vector<MeterRecord>> meters = MeterRecords();
+  if (!meters.ok()) return meters.status();
+  Contents contents;
+  for (SealRecord& seal : *seals) contents.seals.emplace(seal.sequence, std::move(seal));
+  for (MeterRecord& meter : *meters) contents.meters[meter.sequence].push_back(std::move(meter));
+  return contents;
 }
 
-Book::Check RocksBook::CheckChain() const {
-  Check check{"chain of commits", false, ""};
-  absl::StatusOr<std::vector<CommitRecord>> commits = Commits();
-  if (!commits.ok()) return check.detail = Std(commits.status().message()), check;
-  Hash256 previous{};
-  LineCounts book;
-  uint64_t sequence = 0;
-  for (const CommitRecord& record : *commits) {
+absl::Status StoredBook::AddStored(Family family, const std::string& key, Body* body) const {
+  const absl::StatusOr<std::optional<std::string>> value = store_->Get(family, key);
+  if (value.ok() && value->has_value()) body->Add(family, key, **value);
+  return value.status();
+}
+
+// In the order of CommitEpoch.
+absl::Status StoredBook::AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const {
+  for (int shard = 0; shard < kSeenShards; ++shard) {
+    TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kSeen, ShardKey("", shard, sequence), body));
+  }
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kTotals, ShardKey("", shard, sequence), body));
+  }
+  TOLLBOOK_RETURN_IF_ERROR(
+      store_->Scan(Family::kExceptions, Numbered("", sequence), [&](std::string_view key, std::string_view value) {
+        body->Add(Family::kExceptions, key, value);
+        return absl::OkStatus();
+      }));
+  const auto meters = contents.meters.find(sequence);
+  if (meters == contents.meters.end()) return absl::OkStatus();
+  for (const MeterRecord& record : meters->second) {
+    TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Named(kMeterPrefix, record.meter.name), body));
+  }
+  return absl::OkStatus();
+}
+
+// In the order of CommitSeal.
+absl::Status StoredBook::AddSeal(uint64_t sequence, const Contents& contents, Body* body) const {
+  const auto found = contents.seals.find(sequence);
+  if (found == contents.seals.end()) return DamagedError("its seal is missing");
+  const SealRecord& seal = found->second;
+  for (const std::string& batch : seal.batches) {
+    TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kJournal, Named(kBatchPrefix, batch), body));
+  }
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kJournal, ShardKey(kDifferencePrefix, shard, sequence), body));
+  }
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kJournal, Numbered(kSealPrefix, seal.number), body));
+  return AddStored(Family::kJournal, Named(kCatalogPrefix, seal.catalog_digest), body);
+}
+
+absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord& record,
+                                                             const Contents& contents) const {
+  Body body;
+  TOLLBOOK_RETURN_IF_ERROR(record.kind == CommitKind::kEpoch ? AddEpoch(record.sequence, contents, &body)
+                                                             : AddSeal(record.sequence, contents, &body));
+  return body.Digest();
+}
+
+// How many there are, each with what it stored.
+absl::StatusOr<uint64_t> StoredBook::CheckCommits() const {
+  const absl::StatusOr<Contents> contents = ReadContents();
+  if (!contents.ok()) return contents.status();
+  uint64_t retired_by = 0;
+  const absl::StatusOr<CommitRecord> newest = WalkChain(*store_, [&](const CommitRecord& record) -> absl::Status {
     const std::string which = "commit " + std::to_string(record.sequence);
-    if (record.sequence != ++sequence)
-      return check.detail = "commit " + std::to_string(sequence) + " is missing", check;
-    if (record.previous != previous || HashOf(record) != record.hash)
-      return check.detail = which + " is not what was written", check;
-    book += record.delta;
-    if (book != record.book || !book.balanced()) return check.detail = which + ": its counts do not add up", check;
-    const absl::StatusOr<Body> body = BodyOf(record);
-    if (!body.ok()) return check.detail = which + ": " + std::string(Std(body.status().message())), check;
-    if (body->Digest() != record.body) return check.detail = which + ": what it stored is not what was written", check;
-    previous = record.hash;
-  }
-  check.holds = true;
-  check.detail = std::to_string(sequence) + " commits, each with what it stored";
-  return check;
+    const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, *contents);
+    if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
+    if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
+    if (record.retires_held) retired_by = record.sequence;
+    return absl::OkStatus();
+  });
+  if (!newest.ok()) return newest.status();
+  if (!high_water_.Admits(*newest)) return DamagedError("the newest commits are missing");
+  const absl::StatusOr<uint64_t> held_floor = HeldFloor();
+  if (!held_floor.ok()) return held_floor.status();
+  if (*held_floor != retired_by) return DamagedError("what is held is not what was written");
+  return newest->sequence;
 }
 
-std::vector<Book::Check> RocksBook::CheckStore() const {
-  std::vector<Check> checks;
-  const rocksdb::Status checksums = db_->VerifyChecksum();
-  checks.push_back({"checksums of the store", checksums.ok(), checksums.ok() ? "every block" : checksums.ToString()});
-  checks.push_back(CheckChain());
-  return checks;
+std::vector<Book::Check> StoredBook::CheckStore() const {
+  const absl::Status checksums = store_->VerifyChecksums();
+  const absl::StatusOr<uint64_t> commits = CheckCommits();
+  const auto detail = [](const absl::Status& status, std::string when_ok) {
+    return status.ok() ? std::move(when_ok) : std::string(Std(status.message()));
+  };
+  return {{"checksums of the store", checksums.ok(), detail(checksums, "every block")},
+          {"chain of commits", commits.ok(),
+           detail(commits.status(), std::to_string(commits.value_or(0)) + " commits, each with what it stored")}};
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Book>> Book::Open(const BookOptions& options) {
+  const std::string& directory = options.directory;
   TOLLBOOK_RETURN_IF_ERROR(PrepareDirectory(options));
-  absl::StatusOr<BookLock> lock = BookLock::Take(options.directory, options.holder);
+  absl::StatusOr<BookLock> lock = BookLock::Take(directory, options.holder);
   if (!lock.ok()) return lock.status();
-  absl::StatusOr<uint32_t> version = ReadFormatFile(options.directory);
+  const absl::StatusOr<uint32_t> version = ReadFormatFile(directory);  // again: now nobody else is making it
   if (!version.ok()) return version.status();
-  if (*version == 0) TOLLBOOK_RETURN_IF_ERROR(WriteFormatFile(options.directory));
-  absl::StatusOr<HighWater> high_water = HighWater::Open(options.directory);
+  if (*version == 0) TOLLBOOK_RETURN_IF_ERROR(MakeBook(options));
+  absl::StatusOr<HighWater> high_water = HighWater::Open(directory);
   if (!high_water.ok()) return high_water.status();
-  auto book =
-      std::make_unique<RocksBook>(options.directory, *std::move(lock), *std::move(high_water), options.now_nanos);
-  TOLLBOOK_RETURN_IF_ERROR(book->OpenStore());
-  TOLLBOOK_RETURN_IF_ERROR(book->Identify(options));
-  TOLLBOOK_RETURN_IF_ERROR(book->CheckAgainstHighWater());
+  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(directory, *high_water);
+  if (!store.ok()) return store.status();
+  auto book = std::make_unique<StoredBook>(directory, *std::move(lock), *std::move(high_water), *std::move(store),
+                                           options.now_nanos);
+  TOLLBOOK_RETURN_IF_ERROR(book->ReadIdentity(options));
+  TOLLBOOK_RETURN_IF_ERROR(book->ReadChain());
   TOLLBOOK_RETURN_IF_ERROR(book->CountSeals());
   return book;
 }

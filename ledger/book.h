@@ -2,12 +2,14 @@
 //
 // Two transactions change it, each ONE synced RocksDB write: CommitEpoch (seen keys, total deltas, exceptions, source
 // positions) and CommitSeal (journal batches, differences, catalog). When either returns ok, its effect survives kill
-// -9 and power loss; when it does not, nothing of it is there after the next Open.
+// -9 and power loss. When it does not, the book must be opened again, and has then all of it or nothing of it: the
+// source positions and next_seal() say which.
 //
-// Threads   Commit* from one thread at a time. Reads from any thread, also beside a commit: they see the commits that
-// had returned. Errors    Unavailable: the disk (full, unreadable): make space, run the same command again. DataLoss:
-// bytes are not what was written; nothing is
-//           changed. FailedPrecondition: another process has the book, or a newer tollbook made it.
+// Threads   Commit*, counts, last_sequence and next_seal from one thread at a time. The other reads from any thread,
+//           also beside a commit: they see the commits that had returned, and perhaps the one under way.
+// Errors    Unavailable: the disk (full, unreadable): make space, run the same command again. DataLoss: bytes are not
+//           what was written; the book is refused as it is. FailedPrecondition: another process has the book, a newer
+//           tollbook made it, or its name, zone or a meter would change.
 #ifndef TOLLBOOK_LEDGER_BOOK_H_
 #define TOLLBOOK_LEDGER_BOOK_H_
 
@@ -19,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ledger/journal.h"
@@ -33,8 +36,8 @@ namespace tollbook {
 struct BookOptions {
   std::string directory;
   bool create = false;  // make the book when the directory has none
-  BookIdentity
-      identity;  // for a new book: name, zone, seed. For one that is there: a non-empty name and zone must be its own
+  // For a new book: name, zone, seed. For one that is there: a non-empty name and zone must be its own.
+  BookIdentity identity;
   std::string holder;                            // who has it open, for the message to a second process
   std::function<int64_t()> now_nanos = nullptr;  // the clock of commit times; null: 0
 };
@@ -49,7 +52,7 @@ struct ExceptionChunk {
   std::string bytes;  // Encode(std::vector<ExceptionRecord>)
 };
 
-// One epoch. `seen` borrows until CommitEpoch returns.
+// One epoch. `seen` borrows until CommitEpoch returns. At most one run a shard, in any order.
 struct EpochCommit {
   LineCounts delta;
   std::vector<CoveredRange> covered;
@@ -62,7 +65,7 @@ struct EpochCommit {
 };
 
 struct SealCommit {
-  SealRecord record;  // number and sequence are set by CommitSeal's caller from next_seal(); sequence by CommitSeal
+  SealRecord record;  // `number` is next_seal(); `sequence` and `batches` are filled in by CommitSeal
   std::vector<JournalBatch> batches;
   std::vector<ShardRun> differences;
   std::map<std::string, std::string> catalog_files;
@@ -105,10 +108,10 @@ class Book {
   virtual absl::StatusOr<std::map<std::string, std::string>> CatalogFiles(std::string_view digest) const = 0;
 
   // For people.
-  virtual absl::StatusOr<std::vector<JournalBatch>> Batches()
-      const = 0;  // by (entity, currency, accounting period, seal)
+  // By (entity, currency, accounting period, seal).
+  virtual absl::StatusOr<std::vector<JournalBatch>> Batches() const = 0;
   virtual absl::StatusOr<std::vector<CommitRecord>> Commits() const = 0;
-  // Held chunks only while they are not retired.
+  // Held chunks only while they are not retired. Not beside a commit that retires them.
   virtual absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const = 0;
 
   // Every checksum of the store, the chain of commits, and each commit's body against its record.

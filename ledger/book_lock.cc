@@ -5,19 +5,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+
+#include "ledger/durable_file.h"
 
 namespace tollbook {
 
 absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::string_view holder) {
   const std::string path = directory + "/BOOKLOCK";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (fd < 0) {
-    return MakeError(absl::StatusCode::kUnavailable, "cannot open", path + ": " + std::strerror(errno),
-                     "check the permissions of the book's directory");
-  }
+  if (fd < 0) return FileError("cannot open", path);
   BookLock lock(fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return FileError("cannot lock", path);
     char first[256] = {};
     const ssize_t size = pread(fd, first, sizeof first - 1, 0);
     return MakeError(
@@ -25,8 +24,7 @@ absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::strin
         "wait for " + (size > 0 ? std::string(first, size) : std::string("the other process")) + " to end, or end it");
   }
   if (ftruncate(fd, 0) != 0 || pwrite(fd, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
-    return MakeError(absl::StatusCode::kUnavailable, "cannot write", path + ": " + std::strerror(errno),
-                     "make space on the disk");
+    return FileError("cannot write", path);
   }
   return lock;
 }

@@ -3,14 +3,16 @@
 //   fixed   big-endian, so that keys sort by number
 //   varint  seven bits a byte, low first; zigzag for signed numbers; up to 128 bits
 //   text    varint length, then the bytes
+// A value has one form: a reader refuses a varint with a needless last byte, or one too large for what it is read into.
 // A reader never reads past its end: it turns `ok()` false and gives zeros, so that damaged bytes cannot run wild.
 #ifndef TOLLBOOK_LEDGER_BYTES_H_
 #define TOLLBOOK_LEDGER_BYTES_H_
 
 #include <cstdint>
-#include <cstring>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "rating/decimal.h"
 
@@ -40,6 +42,7 @@ class ByteWriter {
 
   size_t size() const { return bytes_.size(); }
   const std::string& bytes() const { return bytes_; }
+  void Clear() { bytes_.clear(); }
   std::string Take() { return std::move(bytes_); }
 
  private:
@@ -57,20 +60,31 @@ class ByteReader {
   uint32_t Fixed32() { return static_cast<uint32_t>(BigEndian(4)); }
   uint64_t Fixed64() { return BigEndian(8); }
   Uint128 Varint() {
-    Uint128 value = 0;
-    for (int shift = 0; shift < 133 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<uint8_t>(rest_.front());
+    // Nearly all numbers of the book are short.
+    if (!rest_.empty() && static_cast<uint8_t>(rest_.front()) < 0x80) {
+      const auto value = static_cast<uint8_t>(rest_.front());
       rest_.remove_prefix(1);
-      value |= static_cast<Uint128>(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
+      return value;
     }
-    return Fail();
+    return LongVarint();
   }
-  uint64_t Varint64() { return static_cast<uint64_t>(Varint()); }
-  uint32_t Varint32() { return static_cast<uint32_t>(Varint()); }
+  uint64_t Varint64() { return Narrow<uint64_t>(Varint()); }
+  uint32_t Varint32() { return Narrow<uint32_t>(Varint()); }
   Int128 Zigzag() {
     const Uint128 value = Varint();
     return static_cast<Int128>(value >> 1) ^ -static_cast<Int128>(value & 1);
+  }
+  int64_t Zigzag64() { return Narrow<int64_t>(Zigzag()); }
+  int32_t Zigzag32() { return Narrow<int32_t>(Zigzag()); }
+  bool Flag() {
+    const uint8_t value = Fixed8();
+    return value <= 1 ? value == 1 : Fail() != 0;
+  }
+  // One of an enum whose values are 0 or more and at most `last`.
+  template <typename Enum>
+  Enum OneOf(Enum last) {
+    const uint8_t value = Fixed8();
+    return static_cast<Enum>(value <= static_cast<uint8_t>(last) ? value : Fail());
   }
   std::string_view Text() { return Raw(Varint64()); }
   std::string_view Raw(uint64_t size) {
@@ -82,11 +96,10 @@ class ByteReader {
     rest_.remove_prefix(size);
     return raw;
   }
-  // A count that is to be followed by at least one byte each: refuses what the bytes cannot hold, before any
-  // allocation.
-  uint64_t Count() {
+  // A count of things that take at least `bytes_each` bytes: refuses what the bytes cannot hold, before any allocation.
+  uint64_t Count(size_t bytes_each = 1) {
     const uint64_t count = Varint64();
-    return count <= rest_.size() ? count : Fail();
+    return count <= rest_.size() / bytes_each ? count : Fail();
   }
 
   // For what the grammar allows and the reader's owner does not, e.g. an index beyond its table. Always 0.
@@ -97,10 +110,29 @@ class ByteReader {
   }
 
   bool ok() const { return ok_; }
-  bool at_end() const { return rest_.empty(); }
   bool done() const { return ok_ && rest_.empty(); }
 
  private:
+  template <typename Narrower, typename Wider>
+  Narrower Narrow(Wider value) {
+    const bool fits = value >= static_cast<Wider>(std::numeric_limits<Narrower>::min()) &&
+                      value <= static_cast<Wider>(std::numeric_limits<Narrower>::max());
+    return static_cast<Narrower>(fits ? value : static_cast<Wider>(Fail()));
+  }
+  Uint128 LongVarint() {
+    constexpr int kLastShift = 126;  // 18 * 7: the 19th byte holds the top two bits
+    Uint128 value = 0;
+    for (int shift = 0; shift <= kLastShift && !rest_.empty(); shift += 7) {
+      const auto byte = static_cast<uint8_t>(rest_.front());
+      rest_.remove_prefix(1);
+      value |= static_cast<Uint128>(byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      const bool needless = byte == 0;
+      const bool beyond = shift == kLastShift && byte > 3;
+      return needless || beyond ? Fail() : value;
+    }
+    return Fail();
+  }
   uint64_t BigEndian(size_t size) {
     if (rest_.size() < size) return Fail();
     uint64_t value = 0;

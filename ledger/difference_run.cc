@@ -10,15 +10,16 @@ void DifferenceRunWriter::BeginSubject(std::string_view subject, uint32_t differ
 }
 
 uint32_t DifferenceRunWriter::InternCharge(const BookedKey& key) {
-  ByteWriter text;
-  text.Text(key.plan);
-  text.Text(key.charge);
-  text.Text(key.product);
-  text.Text(key.entity);
-  text.Raw(key.currency.code());
-  const auto [it, added] = charge_ids_.try_emplace(text.bytes(), static_cast<uint32_t>(charge_ids_.size()));
-  if (added) charges_.Raw(it->first);
-  return it->second;
+  charge_key_.Clear();
+  charge_key_.Text(key.plan);
+  charge_key_.Text(key.charge);
+  charge_key_.Text(key.product);
+  charge_key_.Text(key.entity);
+  charge_key_.Raw(key.currency.code());
+  const auto known = charge_ids_.find(charge_key_.bytes());
+  if (known != charge_ids_.end()) return known->second;
+  charges_.Raw(charge_key_.bytes());
+  return charge_ids_.emplace(charge_key_.bytes(), static_cast<uint32_t>(charge_ids_.size())).first->second;
 }
 
 uint32_t DifferenceRunWriter::InternLine(LineRef line) {
@@ -41,8 +42,8 @@ void DifferenceRunWriter::Add(const Difference& difference) {
     body_.Raw(difference.key.subscription);
   }
   body_.Zigzag(difference.key.period.start.number);
-  body_.Varint(difference.key.period.end.number - difference.key.period.start.number);
-  body_.Zigzag(difference.key.usage_date.number - difference.key.period.start.number);
+  body_.Zigzag(difference.key.period.end.number - int64_t{difference.key.period.start.number});
+  body_.Zigzag(difference.key.usage_date.number - int64_t{difference.key.period.start.number});
   body_.Zigzag(difference.minor);
   body_.Varint(InternLine(difference.line));
 }
@@ -83,6 +84,7 @@ DifferenceRunReader::DifferenceRunReader(std::string_view stored) : reader_(stor
 }
 
 bool DifferenceRunReader::NextSubject(std::string_view* subject, uint32_t* differences) {
+  if (subjects_left_ == 0 && !reader_.done()) reader_.Fail();
   if (subjects_left_ == 0 || !reader_.ok()) return false;
   --subjects_left_;
   subject_ = reader_.Text();
@@ -91,15 +93,21 @@ bool DifferenceRunReader::NextSubject(std::string_view* subject, uint32_t* diffe
   return reader_.ok();
 }
 
+Day DifferenceRunReader::DaysAfter(Day start, int64_t days) {
+  Day day;
+  if (__builtin_add_overflow(start.number, days, &day.number)) reader_.Fail();
+  return day;
+}
+
 bool DifferenceRunReader::Next(Difference* difference) {
   const uint64_t charge = reader_.Varint64();
   if (charge >= charges_.size()) return reader_.Fail(), false;
   difference->key = charges_[charge];
   const uint64_t subscription = reader_.Varint64();
   difference->key.subscription = subscription == 0 ? subject_ : reader_.Raw(subscription - 1);
-  difference->key.period.start.number = static_cast<int32_t>(reader_.Zigzag());
-  difference->key.period.end.number = difference->key.period.start.number + static_cast<int32_t>(reader_.Varint32());
-  difference->key.usage_date.number = difference->key.period.start.number + static_cast<int32_t>(reader_.Zigzag());
+  const Day start{reader_.Zigzag32()};
+  difference->key.period = {start, DaysAfter(start, reader_.Zigzag64())};
+  difference->key.usage_date = DaysAfter(start, reader_.Zigzag64());
   difference->minor = reader_.Zigzag();
   const uint64_t line = reader_.Varint64();
   if (line >= lines_.size()) return reader_.Fail(), false;

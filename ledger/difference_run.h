@@ -36,6 +36,7 @@ struct Difference {
   LineRef line;  // of this seal's batches
 };
 
+// Borrows a subject until the next one begins.
 class DifferenceRunWriter {
  public:
   void BeginSubject(std::string_view subject, uint32_t differences);
@@ -47,6 +48,7 @@ class DifferenceRunWriter {
   uint32_t InternCharge(const BookedKey& key);
   uint32_t InternLine(LineRef line);
   std::unordered_map<std::string, uint32_t> charge_ids_;
+  ByteWriter charge_key_;  // of the charge at hand; kept to save an allocation each
   ByteWriter charges_;
   std::unordered_map<uint64_t, uint32_t> line_ids_;
   ByteWriter lines_;
@@ -64,6 +66,7 @@ class DifferenceRunReader {
   bool ok() const { return reader_.ok(); }
 
  private:
+  Day DaysAfter(Day start, int64_t days);
   ByteReader reader_;
   std::vector<BookedKey> charges_;  // without subscription, period and usage date
   std::vector<LineRef> lines_;

@@ -9,16 +9,17 @@
 #include <optional>
 
 #include "ledger/bytes.h"
+#include "ledger/durable_file.h"
 
 namespace tollbook {
 namespace {
 
-constexpr size_t kSlotBytes = 512;  // a sector: slots never tear together
+constexpr size_t kSlotBytes = 4096;  // a block of the disk: the slots never tear together
 constexpr std::string_view kMagic = "tollhwm1";
+constexpr std::string_view kFileName = "HIGHWATER";
 
-absl::Status FileError(std::string_view what, const std::string& path) {
-  return MakeError(absl::StatusCode::kUnavailable, what, path + ": " + std::strerror(errno),
-                   "check the disk and the permissions of the book's directory");
+std::string PathIn(const std::string& directory) {
+  return directory + "/" + std::string(kFileName);
 }
 
 std::string EncodeSlot(const HighWaterMark& mark) {
@@ -45,40 +46,41 @@ std::optional<HighWaterMark> DecodeSlot(std::string_view bytes) {
   return mark;
 }
 
-absl::Status SyncDirectory(const std::string& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return FileError("cannot open", directory);
-  const bool synced = fsync(fd) == 0;
-  close(fd);
-  return synced ? absl::OkStatus() : FileError("cannot sync", directory);
-}
-
 }  // namespace
 
+bool HighWater::Exists(const std::string& directory) {
+  return access(PathIn(directory).c_str(), F_OK) == 0;
+}
+
+absl::Status HighWater::Create(const std::string& directory) {
+  const std::string nothing_yet = EncodeSlot({});
+  return WriteFileAtomically(directory, kFileName, nothing_yet + nothing_yet);
+}
+
 absl::StatusOr<HighWater> HighWater::Open(const std::string& directory) {
-  const std::string path = directory + "/HIGHWATER";
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  const std::string path = PathIn(directory);
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return DamagedError(path + " is missing");
   if (fd < 0) return FileError("cannot open", path);
   HighWater file(fd, path);
-  char bytes[2 * kSlotBytes] = {};
-  const ssize_t size = pread(fd, bytes, sizeof bytes, 0);
-  if (size < 0) return FileError("cannot read", path);
-  if (size == 0) {
-    TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(directory));
-    TOLLBOOK_RETURN_IF_ERROR(file.Raise({}));
-    return file;
-  }
-  std::optional<HighWaterMark> newest;
-  for (const size_t slot : {size_t{0}, kSlotBytes}) {
-    const std::optional<HighWaterMark> mark = DecodeSlot({bytes + slot, kSlotBytes});
-    if (mark && (!newest || mark->sequence > newest->sequence)) newest = mark;
-  }
-  if (!newest) return DamagedError(path);
-  file.mark_ = *newest;
+  std::string bytes(2 * kSlotBytes, '\0');
+  if (pread(fd, bytes.data(), bytes.size(), 0) < 0) return FileError("cannot read", path);
+  const std::optional<HighWaterMark> even = DecodeSlot(std::string_view(bytes).substr(0, kSlotBytes));
+  const std::optional<HighWaterMark> odd = DecodeSlot(std::string_view(bytes).substr(kSlotBytes));
+  if (!even && !odd) return DamagedError(path);
+  file.torn_ = !even || !odd;
+  file.mark_ = !odd || (even && even->sequence > odd->sequence) ? *even : *odd;
   return file;
 }
 
-HighWater::HighWater(HighWater&& other) noexcept : fd_(other.fd_), path_(std::move(other.path_)), mark_(other.mark_) {
+bool HighWater::Admits(const CommitRecord& newest) const {
+  const bool one_ahead = newest.sequence == mark_.sequence + 1 && newest.previous == mark_.hash;
+  const bool level = newest.sequence == mark_.sequence && newest.hash == mark_.hash;
+  return one_ahead || (level && !torn_);
+}
+
+HighWater::HighWater(HighWater&& other) noexcept
+    : fd_(other.fd_), path_(std::move(other.path_)), mark_(other.mark_), torn_(other.torn_) {
   other.fd_ = -1;
 }
 
@@ -93,6 +95,7 @@ absl::Status HighWater::Raise(const HighWaterMark& mark) {
     return FileError("cannot write", path_);
   if (fdatasync(fd_) != 0) return FileError("cannot sync", path_);
   mark_ = mark;
+  torn_ = false;
   return absl::OkStatus();
 }
 

@@ -122,19 +122,20 @@ absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored) {
   batch.currency = *currency;
   batch.accounting_period = in.Text();
   batch.seal = in.Varint64();
-  const uint64_t lines = in.Count();
+  const uint64_t lines = in.Count(7);  // a line takes at least a byte a field
   for (uint64_t i = 0; i < lines && in.ok(); ++i) {
     JournalLine line;
     line.number = static_cast<uint32_t>(i + 1);
     line.key.entity = batch.entity;
     line.key.currency = batch.currency;
     line.key.accounting_period = batch.accounting_period;
-    line.key.posting_date.number = static_cast<int32_t>(in.Zigzag());
+    line.key.posting_date.number = in.Zigzag32();
     line.key.product = in.Text();
     line.key.debit = in.Text();
     line.key.credit = in.Text();
     line.key.dimensions = in.Text();
     line.minor = in.Zigzag();
+    if (line.minor == 0) in.Fail();
     line.differences = in.Varint64();
     batch.lines.push_back(std::move(line));
   }

@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <cstring>
+
 #include "ledger/bytes.h"
 
 namespace tollbook {
@@ -18,7 +20,7 @@ LineCounts ReadCounts(ByteReader* in) {
   LineCounts counts;
   for (uint64_t* n :
        {&counts.lines, &counts.accepted, &counts.duplicate, &counts.conflict, &counts.held, &counts.rejected}) {
-    *n = static_cast<uint64_t>(static_cast<int64_t>(in->Zigzag()));
+    *n = static_cast<uint64_t>(in->Zigzag64());
   }
   return counts;
 }
@@ -61,6 +63,7 @@ std::string EncodeWithoutHash(const CommitRecord& record) {
     out.Varint(range.first_line);
     out.Varint(range.end_line);
   }
+  out.Fixed8(record.retires_held ? 1 : 0);
   return out.Take();
 }
 
@@ -177,7 +180,7 @@ absl::StatusOr<SourceRecord> DecodeSourceRecord(std::string_view stored) {
   record.rows = in.Varint64();
   record.lines = in.Varint64();
   record.digest = ReadPair(&in);
-  record.finished = in.Fixed8() != 0;
+  record.finished = in.Flag();
   record.file_bytes = in.Varint64();
   record.file_digest = ReadPair(&in);
   record.counts = ReadCounts(&in);
@@ -195,13 +198,14 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
   ByteReader in(stored);
   CommitRecord record;
   record.sequence = in.Varint64();
-  record.kind = static_cast<CommitKind>(in.Fixed8());
+  record.kind = in.OneOf(CommitKind::kSeal);
   record.previous = ReadHash(&in);
   record.body = ReadPair(&in);
-  record.committed_at_nanos = static_cast<int64_t>(in.Zigzag());
+  record.committed_at_nanos = in.Zigzag64();
   record.delta = ReadCounts(&in);
   record.book = ReadCounts(&in);
-  const uint64_t ranges = in.Count();
+  const uint64_t ranges = in.Count(5);
+  record.covered.reserve(ranges);
   for (uint64_t i = 0; i < ranges && in.ok(); ++i) {
     CoveredRange range;
     range.source = in.Varint32();
@@ -211,8 +215,9 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
     range.end_line = in.Varint64();
     record.covered.push_back(range);
   }
+  record.retires_held = in.Flag();
   record.hash = ReadHash(&in);
-  if (!in.done()) return DamagedError("commit record");
+  if (!in.done() || static_cast<uint8_t>(record.kind) == 0) return DamagedError("commit record");
   return record;
 }
 
@@ -235,14 +240,70 @@ absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored) {
   record.number = in.Varint64();
   record.sequence = in.Varint64();
   record.catalog_digest = in.Text();
-  const bool has_through = in.Fixed8() != 0;
-  const Day through{static_cast<int32_t>(in.Zigzag())};
+  const bool has_through = in.Flag();
+  const Day through{in.Zigzag32()};
   if (has_through) record.through = through;
   record.differences = in.Varint64();
   const uint64_t batches = in.Count();
   for (uint64_t i = 0; i < batches && in.ok(); ++i) record.batches.emplace_back(in.Text());
   if (!in.done()) return DamagedError("seal record");
   return record;
+}
+
+std::string Encode(const MeterRecord& record) {
+  const Meter& meter = record.meter;
+  ByteWriter out;
+  out.Varint(record.sequence);
+  out.Text(meter.name);
+  out.Text(meter.event_type);
+  out.Fixed8(static_cast<uint8_t>(meter.aggregation));
+  out.Text(meter.value_property);
+  out.Varint(meter.dimensions.size());
+  for (const std::string& dimension : meter.dimensions) out.Text(dimension);
+  out.Text(meter.unit);
+  out.Fixed8(static_cast<uint8_t>(meter.granularity));
+  out.Fixed8(meter.allow_negative ? 1 : 0);
+  return out.Take();
+}
+
+absl::StatusOr<MeterRecord> DecodeMeterRecord(std::string_view stored) {
+  ByteReader in(stored);
+  MeterRecord record;
+  record.sequence = in.Varint64();
+  Meter& meter = record.meter;
+  meter.name = in.Text();
+  meter.event_type = in.Text();
+  meter.aggregation = in.OneOf(Aggregation::kLatest);
+  meter.value_property = in.Text();
+  const uint64_t dimensions = in.Count();
+  for (uint64_t i = 0; i < dimensions && in.ok(); ++i) meter.dimensions.emplace_back(in.Text());
+  meter.unit = in.Text();
+  meter.granularity = in.OneOf(Granularity::kQuarterHour);
+  meter.allow_negative = in.Flag();
+  if (!in.done()) return DamagedError("meter record");
+  return record;
+}
+
+std::string Encode(const std::map<std::string, std::string>& catalog_files) {
+  ByteWriter out;
+  out.Varint(catalog_files.size());
+  for (const auto& [name, text] : catalog_files) {
+    out.Text(name);
+    out.Text(text);
+  }
+  return out.Take();
+}
+
+absl::StatusOr<std::map<std::string, std::string>> DecodeCatalogFiles(std::string_view stored) {
+  ByteReader in(stored);
+  std::map<std::string, std::string> files;
+  const uint64_t count = in.Count(2);
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    const std::string_view name = in.Text();
+    files.emplace(name, in.Text());
+  }
+  if (!in.done() || files.size() != count) return DamagedError("catalog files");
+  return files;
 }
 
 std::string Encode(const std::vector<ExceptionRecord>& exceptions) {
@@ -265,17 +326,17 @@ std::string Encode(const std::vector<ExceptionRecord>& exceptions) {
 
 absl::StatusOr<std::vector<ExceptionRecord>> DecodeExceptions(std::string_view stored) {
   ByteReader in(stored);
-  const uint64_t count = in.Count();
+  const uint64_t count = in.Count(6);  // an exception takes at least a byte a field
   std::vector<ExceptionRecord> exceptions;
   exceptions.reserve(count);
   uint64_t last_line = 0;
   uint64_t last_offset = 0;
   for (uint64_t i = 0; i < count && in.ok(); ++i) {
     ExceptionRecord record;
-    record.reason = static_cast<Reason>(in.Fixed8());
+    record.reason = in.OneOf(static_cast<Reason>(kReasons - 1));
     record.source = in.Varint32();
-    record.line = last_line + static_cast<uint64_t>(static_cast<int64_t>(in.Zigzag()));
-    record.offset = last_offset + static_cast<uint64_t>(static_cast<int64_t>(in.Zigzag()));
+    record.line = last_line + static_cast<uint64_t>(in.Zigzag64());
+    record.offset = last_offset + static_cast<uint64_t>(in.Zigzag64());
     record.part = in.Varint32();
     record.payload = in.Text();
     last_line = record.line;

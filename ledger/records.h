@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "ledger/exception.h"
 #include "rating/calendar.h"
 #include "rating/error.h"
+#include "rating/meter.h"
 
 namespace tollbook {
 
@@ -74,11 +76,12 @@ struct CommitRecord {
   uint64_t sequence = 0;  // 1, 2, 3 … without gaps
   CommitKind kind = CommitKind::kEpoch;
   Hash256 previous{};
-  std::array<uint64_t, 2> body{};     // XXH3-128 over the commit's immutable keys and values, in key order
+  std::array<uint64_t, 2> body{};     // XXH3-128 over the commit's immutable keys and values
   int64_t committed_at_nanos = 0;     // from the injected clock; for people only
   LineCounts delta;                   // epoch: how the counts of the book changed (a retry takes from held)
   LineCounts book;                    // after this commit
   std::vector<CoveredRange> covered;  // epoch
+  bool retires_held = false;          // epoch: a retry; what was held before it no longer is
   Hash256 hash{};
 };
 Hash256 HashOf(const CommitRecord& record);  // over everything but `hash`
@@ -91,6 +94,12 @@ struct SealRecord {
   std::optional<Day> through;
   uint64_t differences = 0;
   std::vector<std::string> batches;  // ids, in order
+};
+
+// A meter's definition, fixed from the commit that first counted it.
+struct MeterRecord {
+  uint64_t sequence = 0;
+  Meter meter;
 };
 
 // One exception. Held ones keep the whole line: it is read again when the catalog knows its meter.
@@ -108,11 +117,15 @@ std::string Encode(const BookIdentity&);
 std::string Encode(const SourceRecord&);
 std::string Encode(const CommitRecord&);
 std::string Encode(const SealRecord&);
+std::string Encode(const MeterRecord&);
+std::string Encode(const std::map<std::string, std::string>& catalog_files);  // by file name
 std::string Encode(const std::vector<ExceptionRecord>&);
 absl::StatusOr<BookIdentity> DecodeBookIdentity(std::string_view stored);
 absl::StatusOr<SourceRecord> DecodeSourceRecord(std::string_view stored);
 absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored);
 absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored);
+absl::StatusOr<MeterRecord> DecodeMeterRecord(std::string_view stored);
+absl::StatusOr<std::map<std::string, std::string>> DecodeCatalogFiles(std::string_view stored);
 absl::StatusOr<std::vector<ExceptionRecord>> DecodeExceptions(std::string_view stored);  // payloads point into `stored`
 
 // "damaged: <which>: restore the book from a backup …"

@@ -1,5 +1,7 @@
 #include "ledger/seen_set.h"
 
+#include <cstring>
+
 #include "rating/error.h"
 
 namespace tollbook {
@@ -37,9 +39,21 @@ Seen SeenSet::Insert(const SeenEntry& entry) {
   return Seen::kFresh;
 }
 
-void SeenSet::Load(std::span<const SeenEntry> run) {
-  for (const SeenEntry& entry : run) (void)Insert(entry);
+bool SeenSet::Load(std::string_view run) {
+  if (run.size() % sizeof(SeenEntry) != 0) return false;
+  // Copied one by one: the store's bytes stand at any address.
+  const auto entry_at = [&](size_t offset) {
+    SeenEntry entry;
+    std::memcpy(&entry, run.data() + offset, sizeof entry);
+    return entry;
+  };
+  constexpr size_t kAhead = 16 * sizeof(SeenEntry);  // far enough for the memory to answer meanwhile
+  for (size_t offset = 0; offset < run.size(); offset += sizeof(SeenEntry)) {
+    if (offset + kAhead < run.size()) Prefetch(entry_at(offset + kAhead));
+    (void)Insert(entry_at(offset));
+  }
   MarkCommitted();
+  return true;
 }
 
 void SeenSet::Reserve(size_t entries) {
@@ -57,11 +71,6 @@ void SeenSet::Grow(size_t slots) {
     while (slots_[slot] != 0) slot = (slot + 1) & mask_;
     slots_[slot] = static_cast<uint64_t>(TagOf(entries_[i])) << 32 | (i + 1);
   }
-}
-
-std::span<const SeenEntry> SeenRun(std::string_view stored) {
-  if (stored.size() % sizeof(SeenEntry) != 0) return {};
-  return {reinterpret_cast<const SeenEntry*>(stored.data()), stored.size() / sizeof(SeenEntry)};
 }
 
 }  // namespace tollbook

@@ -12,6 +12,7 @@
 #ifndef TOLLBOOK_LEDGER_SEEN_SET_H_
 #define TOLLBOOK_LEDGER_SEEN_SET_H_
 
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -28,7 +29,7 @@ struct SeenEntry {
   uint32_t content_low = 0;
   friend bool operator==(const SeenEntry&, const SeenEntry&) = default;
 };
-static_assert(sizeof(SeenEntry) == 20);
+static_assert(sizeof(SeenEntry) == 20 && std::endian::native == std::endian::little);
 
 inline constexpr int kSeenShardBits = 8;
 inline constexpr int kSeenShards = 1 << kSeenShardBits;
@@ -46,7 +47,9 @@ class SeenSet {
   // Brings the slot that Insert will touch into the cache.
   void Prefetch(const SeenEntry& entry) const { __builtin_prefetch(&slots_[SlotOf(entry)], 1); }
 
-  void Load(std::span<const SeenEntry> run);  // of an earlier commit
+  // The stored bytes of an earlier commit's entries. False, and nothing is loaded, when they are not a whole number of
+  // entries.
+  [[nodiscard]] bool Load(std::string_view run);
   void Reserve(size_t entries);
 
   size_t size() const { return entries_.size(); }
@@ -67,9 +70,6 @@ class SeenSet {
   size_t mask_ = 0;
   size_t committed_ = 0;
 };
-
-// A stored run to entries; empty when its size is not a whole number of entries.
-std::span<const SeenEntry> SeenRun(std::string_view stored);
 
 }  // namespace tollbook
 

@@ -12,9 +12,8 @@ void AppendValue(Quantity value, ByteWriter* out) {
   if (units * kOneUnit == value.attos) {
     out->Zigzag(units * 2);
   } else {
-    // The lowest bit tells the two apart; attos below 2^126 leave room for it, and the two sides beyond are written in
-    // two parts.
-    out->Zigzag(units * 2 + (units < 0 || value.attos < 0 ? -1 : 1));
+    // An odd number says that the part below the unit follows. Both have the sign of the value.
+    out->Zigzag(units * 2 + (value.attos < 0 ? -1 : 1));
     out->Zigzag(value.attos - units * kOneUnit);
   }
 }
@@ -22,9 +21,10 @@ void AppendValue(Quantity value, ByteWriter* out) {
 Quantity ReadValue(ByteReader* in) {
   const Int128 tagged = in->Zigzag();
   const Int128 units = tagged / 2;
-  if (tagged % 2 == 0) return {units * kOneUnit};
-  const Int128 rest = in->Zigzag();
-  return {units * kOneUnit + rest};
+  const Int128 rest = tagged % 2 == 0 ? 0 : in->Zigzag();
+  Int128 attos = 0;
+  if (__builtin_mul_overflow(units, kOneUnit, &attos) || __builtin_add_overflow(attos, rest, &attos)) in->Fail();
+  return {in->ok() ? attos : 0};
 }
 
 }  // namespace
@@ -59,7 +59,7 @@ void TotalsRunWriter::BeginSubject(std::string_view subject, uint32_t cells) {
 void TotalsRunWriter::AddCell(uint32_t meter, uint32_t dimensions, Bucket bucket, const UsageTotal& total) {
   body_.Varint(meter);
   body_.Varint(dimensions);
-  body_.Zigzag(bucket.number - last_bucket_);
+  body_.Zigzag(static_cast<int64_t>(bucket.number) - last_bucket_);
   last_bucket_ = bucket.number;
   body_.Varint(total.events);
   AppendValue(total.value, &body_);
@@ -78,11 +78,11 @@ std::string TotalsRunWriter::Finish() {
 }
 
 TotalsRunReader::TotalsRunReader(std::string_view stored) : reader_(stored) {
-  const uint64_t meters = reader_.Count();
+  const uint64_t meters = reader_.Count(2);
   meters_.reserve(meters);
   for (uint64_t i = 0; i < meters && reader_.ok(); ++i) {
     const std::string_view name = reader_.Text();
-    meters_.push_back({name, static_cast<Aggregation>(reader_.Fixed8())});
+    meters_.push_back({name, reader_.OneOf(Aggregation::kLatest)});
   }
   const uint64_t tuples = reader_.Count();
   dimensions_.resize(tuples);
@@ -94,6 +94,7 @@ TotalsRunReader::TotalsRunReader(std::string_view stored) : reader_(stored) {
 }
 
 bool TotalsRunReader::NextSubject(std::string_view* subject, uint32_t* cells) {
+  if (subjects_left_ == 0 && !reader_.done()) reader_.Fail();
   if (subjects_left_ == 0 || !reader_.ok()) return false;
   --subjects_left_;
   *subject = reader_.Text();
@@ -110,12 +111,11 @@ bool TotalsRunReader::NextCell(TotalCell* cell) {
   }
   cell->meter = static_cast<uint32_t>(meter);
   cell->dimensions = static_cast<uint32_t>(dimensions);
-  last_bucket_ += static_cast<int64_t>(reader_.Zigzag());
-  cell->bucket = {static_cast<int32_t>(last_bucket_)};
+  if (__builtin_add_overflow(last_bucket_, reader_.Zigzag64(), &last_bucket_)) reader_.Fail();
+  cell->bucket = {last_bucket_};
   cell->total.events = reader_.Varint64();
   cell->total.value = ReadValue(&reader_);
-  cell->total.latest_at.nanos =
-      meters_[meter].aggregation == Aggregation::kLatest ? static_cast<int64_t>(reader_.Zigzag()) : 0;
+  cell->total.latest_at.nanos = meters_[meter].aggregation == Aggregation::kLatest ? reader_.Zigzag64() : 0;
   return reader_.ok();
 }
 

@@ -62,14 +62,14 @@ class TotalsRunWriter {
   ByteWriter dimensions_;
   ByteWriter body_;
   uint64_t subjects_ = 0;
-  int64_t last_bucket_ = 0;
+  int32_t last_bucket_ = 0;
 };
 
 // Reads a run in its order. Views point into `stored`.
 class TotalsRunReader {
  public:
   explicit TotalsRunReader(std::string_view stored);
-  // The next subject; false at the end or when the bytes are damaged (then !ok()).
+  // The next subject; false at the end or when the bytes are damaged (then !ok()), bytes left over included.
   bool NextSubject(std::string_view* subject, uint32_t* cells);
   bool NextCell(TotalCell* cell);  // `cells` times after each subject
   void SkipCells(uint32_t cells);
@@ -87,7 +87,7 @@ class TotalsRunReader {
   std::vector<MeterEntry> meters_;
   std::vector<std::vector<std::string_view>> dimensions_;
   uint64_t subjects_left_ = 0;
-  int64_t last_bucket_ = 0;
+  int32_t last_bucket_ = 0;
 };
 
 }  // namespace tollbook

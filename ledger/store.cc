@@ -1,0 +1,163 @@
+#include "ledger/store.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "ledger/records.h"
+
+namespace tollbook {
+namespace {
+
+constexpr const char* kFamilyNames[kFamilies] = {"default", "seen", "totals", "exceptions", "journal"};
+
+rocksdb::Slice ToSlice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+std::string_view View(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+absl::Status FromRocks(const rocksdb::Status& status, const std::string& directory) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string which = directory + ": " + status.ToString();
+  // A file of the store that is gone is damage, not a disk to be mended.
+  if (status.IsCorruption() || status.IsPathNotFound()) return DamagedError(which);
+  if (status.IsNoSpace()) {
+    return MakeError(
+        absl::StatusCode::kUnavailable, "the disk is full", directory,
+        "make space and run the same command again; what was acknowledged is kept, the rest is read again");
+  }
+  return MakeError(absl::StatusCode::kUnavailable, "the store cannot be read or written", which,
+                   "mend the cause and run the same command again; what was acknowledged is kept");
+}
+
+rocksdb::DBOptions DatabaseOptions(StoreAccess access) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = access == StoreAccess::kCreate;
+  options.create_missing_column_families = access == StoreAccess::kCreate;
+  const bool up_to_damage = access == StoreAccess::kUpToDamage || access == StoreAccess::kUpToDamageReadOnly;
+  // kTolerateCorruptedTailRecords is RocksDB's name for refusing all damage but an incomplete last record.
+  options.wal_recovery_mode = up_to_damage ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                                           : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.track_and_verify_wals_in_manifest = true;
+  options.max_background_jobs = 2;
+  options.bytes_per_sync = 1 << 20;
+  options.max_total_wal_size = 512 << 20;
+  options.keep_log_file_num = 3;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  return options;
+}
+
+// Values are few and large (a run of thousands of keys or totals), so they go to blob files, which compaction does not
+// rewrite.
+rocksdb::ColumnFamilyOptions FamilyOptions(Family family) {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = 64 << 20;
+  options.max_write_buffer_number = 4;
+  if (family == Family::kDefault) return options;
+  options.enable_blob_files = true;
+  options.min_blob_size = 512;
+  options.blob_file_size = 256 << 20;
+  // Seen keys are hashes: nothing to compress.
+  options.blob_compression_type = family == Family::kSeen ? rocksdb::kNoCompression : rocksdb::kLZ4Compression;
+  if (family == Family::kExceptions) options.blob_compression_type = rocksdb::kZSTD;
+  return options;
+}
+
+std::string PathIn(const std::string& directory) {
+  return directory + "/store";
+}
+
+class RocksWrite final : public StoreWrite {
+ public:
+  RocksWrite(const std::vector<rocksdb::ColumnFamilyHandle*>& families, size_t bytes_expected)
+      : families_(families), batch_(bytes_expected) {}
+  void Put(Family family, std::string_view key, std::string_view value) override {
+    const rocksdb::Status status = batch_.Put(families_[static_cast<size_t>(family)], ToSlice(key), ToSlice(value));
+    TOLLBOOK_ASSERT(status.ok());
+  }
+  rocksdb::WriteBatch* batch() { return &batch_; }
+
+ private:
+  const std::vector<rocksdb::ColumnFamilyHandle*>& families_;
+  rocksdb::WriteBatch batch_;
+};
+
+class RocksStore final : public Store {
+ public:
+  RocksStore(std::string directory, std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> families)
+      : directory_(std::move(directory)), db_(std::move(db)), families_(std::move(families)) {}
+  RocksStore(const RocksStore&) = delete;
+  RocksStore& operator=(const RocksStore&) = delete;
+
+  ~RocksStore() override {
+    for (rocksdb::ColumnFamilyHandle* handle : families_) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    db_->Close().PermitUncheckedError();
+  }
+
+  absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) const override {
+    std::string value;
+    const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), Handle(family), ToSlice(key), &value);
+    if (status.IsNotFound()) return std::optional<std::string>();
+    if (!status.ok()) return FromRocks(status, directory_);
+    return std::optional<std::string>(std::move(value));
+  }
+
+  absl::Status Scan(Family family, std::string_view prefix, const Visit& visit) const override {
+    rocksdb::ReadOptions read;
+    read.fill_cache = false;  // each value is read once
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, Handle(family)));
+    for (it->Seek(ToSlice(prefix)); it->Valid() && View(it->key()).starts_with(prefix); it->Next()) {
+      TOLLBOOK_RETURN_IF_ERROR(visit(View(it->key()), View(it->value())));
+    }
+    return FromRocks(it->status(), directory_);
+  }
+
+  std::unique_ptr<StoreWrite> NewWrite(size_t bytes_expected) const override {
+    return std::make_unique<RocksWrite>(families_, bytes_expected);
+  }
+
+  absl::Status Write(std::unique_ptr<StoreWrite> write) override {
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    return FromRocks(db_->Write(options, static_cast<RocksWrite*>(write.get())->batch()), directory_);
+  }
+
+  absl::Status VerifyChecksums() const override { return FromRocks(db_->VerifyChecksum(), directory_); }
+
+ private:
+  rocksdb::ColumnFamilyHandle* Handle(Family family) const { return families_[static_cast<size_t>(family)]; }
+
+  const std::string directory_;
+  const std::unique_ptr<rocksdb::DB> db_;
+  const std::vector<rocksdb::ColumnFamilyHandle*> families_;
+};
+
+}  // namespace
+
+bool Store::Exists(const std::string& directory) {
+  std::error_code ignored;  // what cannot be looked at is not there
+  return std::filesystem::exists(PathIn(directory) + "/CURRENT", ignored);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory, StoreAccess access) {
+  if (access != StoreAccess::kCreate && !Exists(directory)) return DamagedError(directory + "/store is missing");
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (size_t family = 0; family < kFamilies; ++family) {
+    descriptors.emplace_back(kFamilyNames[family], FamilyOptions(static_cast<Family>(family)));
+  }
+  rocksdb::DB* db = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  const rocksdb::DBOptions options = DatabaseOptions(access);
+  const rocksdb::Status status =
+      access == StoreAccess::kUpToDamageReadOnly
+          ? rocksdb::DB::OpenForReadOnly(options, PathIn(directory), descriptors, &families, &db)
+          : rocksdb::DB::Open(options, PathIn(directory), descriptors, &families, &db);
+  if (!status.ok()) return FromRocks(status, directory);
+  return std::make_unique<RocksStore>(directory, std::unique_ptr<rocksdb::DB>(db), std::move(families));
+}
+
+}  // namespace tollbook

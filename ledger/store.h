@@ -1,0 +1,61 @@
+// Store: the book's keys and values in RocksDB, by family. It knows how RocksDB is opened, read, written and what its
+// errors mean; what the keys and values are is the Book's.
+#ifndef TOLLBOOK_LEDGER_STORE_H_
+#define TOLLBOOK_LEDGER_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "rating/error.h"
+
+namespace tollbook {
+
+// The numbers are part of the digest of a commit: append only.
+enum class Family : uint8_t { kDefault, kSeen, kTotals, kExceptions, kJournal };
+inline constexpr size_t kFamilies = 5;
+
+enum class StoreAccess : uint8_t {
+  kCreate,  // makes it when it is missing
+  // Refuses a log with damage in it; a last record that is merely incomplete was never acknowledged and is dropped.
+  kWhole,
+  // Takes all commits before the first damage of the log, whether or not they are all there should be: the caller must
+  // know.
+  kUpToDamage,
+  // The same, and changes nothing on the disk. To look before kUpToDamage drops anything.
+  kUpToDamageReadOnly,
+};
+
+// Several puts that happen together or not at all.
+class StoreWrite {
+ public:
+  virtual ~StoreWrite() = default;
+  virtual void Put(Family family, std::string_view key, std::string_view value) = 0;
+};
+
+// Reads from any thread.
+class Store {
+ public:
+  using Visit = std::function<absl::Status(std::string_view key, std::string_view value)>;
+
+  static bool Exists(const std::string& directory);
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory, StoreAccess access);
+  virtual ~Store() = default;
+
+  virtual absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) const = 0;
+  // Visits the keys that start with `prefix`, in order, as they were when it began.
+  virtual absl::Status Scan(Family family, std::string_view prefix, const Visit& visit) const = 0;
+
+  virtual std::unique_ptr<StoreWrite> NewWrite(size_t bytes_expected) const = 0;
+  // Synced. When it fails, all of it or nothing of it will be there after the next Open.
+  virtual absl::Status Write(std::unique_ptr<StoreWrite> write) = 0;
+
+  virtual absl::Status VerifyChecksums() const = 0;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_STORE_H_
