@@ -2,6 +2,7 @@
 #ifndef TOLLBOOK_PIPELINE_ARENA_H_
 #define TOLLBOOK_PIPELINE_ARENA_H_
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string_view>
@@ -17,6 +18,16 @@ class Arena {
     next_ += bytes;
     left_ -= bytes;
     return at;
+  }
+  char* AllocateAligned(size_t bytes, size_t alignment) {
+    const size_t skip = -reinterpret_cast<uintptr_t>(next_) & (alignment - 1);
+    if (skip + bytes <= left_) {
+      next_ += skip;
+      left_ -= skip;
+    } else {
+      Grow(bytes);  // a fresh chunk is aligned for anything
+    }
+    return Allocate(bytes);
   }
   std::string_view Copy(std::string_view text) {
     if (text.empty()) return {};

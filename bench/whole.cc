@@ -1,0 +1,195 @@
+// The whole main job on generated telemetry, beside decoding alone: the same bytes, the same machine, in turn. Prints
+// each run and the medians.
+#include <oneapi/tbb/enumerable_thread_specific.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "bench/bench_data.h"
+#include "ledger/book.h"
+#include "pipeline/absorb.h"
+#include "pipeline/decode.h"
+#include "pipeline/lines.h"
+#include "pipeline/seal.h"
+
+namespace tollbook::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  uint64_t events = 10'000'000;
+  int runs = 5;
+  int threads = 0;
+  std::string directory;
+};
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Memory that lay idle goes back to a virtual machine's host, and the next process pays to get it again; so each timed
+// run starts from the same state: a few gigabytes touched and freed just before.
+void ResetMemory() {
+  std::vector<char> touched(size_t{2} << 30);
+  for (size_t i = 0; i < touched.size(); i += 4096) touched[i] = 1;
+  if (touched[0] != 1) Die("memory");
+}
+
+// Reads the file's bytes and decodes every line, nothing else.
+double DecodeOnly(const InputList& inputs, int threads, const GenerateReport& expected) {
+  ResetMemory();
+  const Clock::time_point start = Clock::now();
+  struct Local {
+    std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
+    std::vector<DecodedEvent> events;
+    uint64_t lines = 0;
+  };
+  tbb::enumerable_thread_specific<Local> locals;
+  const std::unique_ptr<BlockReader> reader = Require(BlockReader::Open(inputs.files[0], {}));
+  tbb::task_arena arena(threads > 0 ? threads : tbb::task_arena::automatic);
+  std::mutex reader_mutex;  // guards reader
+  arena.execute([&] {
+    tbb::parallel_for(
+        0, tbb::this_task_arena::max_concurrency(),
+        [&](int) {
+          Local& local = locals.local();
+          for (Block block;;) {
+            block.arena.Clear();
+            {
+              const std::lock_guard lock(reader_mutex);
+              if (!Require(reader->Next(&block))) return;
+            }
+            ForEachLine(block, [&](const BlockLine& line) {
+              local.events.clear();
+              local.decoder->Decode(line.text, 0, block.arena, local.events);
+              local.lines += local.events.size();
+            });
+          }
+        },
+        tbb::simple_partitioner());
+  });
+  const double seconds = SecondsSince(start);
+  uint64_t lines = 0;
+  for (const Local& local : locals) lines += local.lines;
+  RequireEqual(lines, expected.lines, "lines decoded");
+  return seconds;
+}
+
+struct WholeJob {
+  double absorb_seconds = 0;
+  double seal_seconds = 0;
+  double seconds = 0;
+};
+
+WholeJob RunWholeJob(const InputList& inputs, const Catalog& catalog, const Options& options,
+                     const GenerateReport& expected) {
+  ResetMemory();
+  const std::string directory = options.directory + "/book";
+  std::filesystem::remove_all(directory);
+  WholeJob job;
+  const Clock::time_point start = Clock::now();
+  {
+    BookOptions book_options;
+    book_options.directory = directory;
+    book_options.create = true;
+    book_options.identity = {kFormatVersion, catalog.book.name, catalog.book.zone.name(), {11, 22}};
+    const std::unique_ptr<Book> book = Require(Book::Open(book_options));
+    AbsorbOptions absorb;
+    absorb.threads = options.threads;
+    const AbsorbReport absorbed = Require(Absorb(*book, catalog, inputs, absorb));
+    job.absorb_seconds = SecondsSince(start);
+    const SealReport sealed = Require(Seal(*book, catalog, {options.threads, std::nullopt}));
+    job.seal_seconds = SecondsSince(start) - job.absorb_seconds;
+    RequireEqual(absorbed.counts.lines, expected.lines, "lines");
+    RequireEqual(absorbed.counts.accepted, expected.accepted, "accepted");
+    RequireEqual(absorbed.counts.duplicate, expected.duplicate, "duplicates");
+    RequireEqual(absorbed.counts.conflict, expected.conflict, "conflicts");
+    RequireEqual(absorbed.counts.held, expected.held, "held");
+    RequireEqual(absorbed.counts.rejected, expected.rejected, "rejected");
+    RequireEqual(sealed.unattributed_events, expected.unattributed, "unattributed");
+    if (sealed.batches.empty()) Die("no journal");
+  }
+  job.seconds = SecondsSince(start);
+  return job;
+}
+
+void PrintLine(const char* what, const std::vector<double>& seconds, const GenerateReport& report) {
+  const double median = Median(seconds);
+  const auto [least, most] = std::minmax_element(seconds.begin(), seconds.end());
+  std::printf("%-28s %7.3f s (%.3f to %.3f)  %6.2f M events/s  %7.1f MB/s\n", what, median, *least, *most,
+              static_cast<double>(report.lines) / median / 1e6, static_cast<double>(report.bytes) / median / 1e6);
+}
+
+int Main(const Options& options) {
+  std::filesystem::create_directories(options.directory);
+  const GenerateOptions generate = OptionsFor(options.events);
+  const std::string path = options.directory + "/usage.ndjson";
+  const GenerateReport report = WriteTelemetry(generate, path);
+  const Catalog catalog = CatalogOf(generate);
+  const InputList inputs = Require(FindInputs({path}, {}));
+  std::printf("%llu events, %.2f GB, %u subscriptions\n", static_cast<unsigned long long>(report.lines),
+              static_cast<double>(report.bytes) / 1e9, generate.subscriptions);
+
+  std::vector<double> decode, whole, absorb, seal, ratio;
+  for (int run = 0; run < options.runs; ++run) {
+    decode.push_back(DecodeOnly(inputs, options.threads, report));
+    const WholeJob job = RunWholeJob(inputs, catalog, options, report);
+    whole.push_back(job.seconds);
+    absorb.push_back(job.absorb_seconds);
+    seal.push_back(job.seal_seconds);
+    ratio.push_back(decode.back() / job.seconds);
+  }
+  PrintLine("read and decode, no more", decode, report);
+  PrintLine("whole job, durable", whole, report);
+  PrintLine("  of it absorb", absorb, report);
+  PrintLine("  of it seal", seal, report);
+  struct rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  std::printf("whole job / decode: %.2f of the rate; peak memory %.2f GB\n", Median(ratio),
+              static_cast<double>(usage.ru_maxrss) / 1e6);
+  uint64_t book_bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(options.directory + "/book")) {
+    if (entry.is_regular_file()) book_bytes += entry.file_size();
+  }
+  std::printf("book on disk: %.1f bytes an event; every count and the journal checked in each run\n",
+              static_cast<double>(book_bytes) / static_cast<double>(report.lines));
+  std::filesystem::remove_all(options.directory);
+  return 0;
+}
+
+}  // namespace
+}  // namespace tollbook::bench
+
+int main(int argc, char** argv) {
+  tollbook::bench::Options options;
+  options.directory =
+      (std::filesystem::temp_directory_path() / ("tollbook-bench-" + std::to_string(getpid()))).string();
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string flag = argv[i];
+    if (flag == "--events")
+      options.events = std::stoull(argv[i + 1]);
+    else if (flag == "--runs")
+      options.runs = std::stoi(argv[i + 1]);
+    else if (flag == "--threads")
+      options.threads = std::stoi(argv[i + 1]);
+    else if (flag == "--dir")
+      options.directory = argv[i + 1];
+    else
+      tollbook::bench::Die("unknown flag " + flag + ": use --events N, --runs N, --threads N, --dir DIR");
+  }
+  return tollbook::bench::Main(options);
+}

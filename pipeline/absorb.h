@@ -1,0 +1,64 @@
+// Absorb: usage into the book. Hot and parallel.
+//
+//   bytes -decode-> usage events -by identity-> dedup shards -the fresh, by subject-> total shards -one synced write->
+//   the book
+//
+// An epoch is a run of consecutive blocks. Within it: blocks are read in order and decoded in parallel; each dedup
+// shard goes through its identities in input order (so which of two conflicting events is the first does not depend on
+// threads); each total shard adds up what is fresh; then everything is ONE commit, written while the next epoch is
+// being decoded. Memory: two epochs (input bytes, about as much again for what was decoded) plus the seen keys: 32 to
+// 44 bytes an event of the book. Threads: absorb uses `threads` of them; a book is absorbed into by one Absorb at a
+// time.
+#ifndef TOLLBOOK_PIPELINE_ABSORB_H_
+#define TOLLBOOK_PIPELINE_ABSORB_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ledger/book.h"
+#include "pipeline/input.h"
+#include "pipeline/source_feeder.h"
+#include "rating/catalog.h"
+
+namespace tollbook {
+
+struct AbsorbProgress {
+  uint64_t bytes_done = 0;   // of the inputs, on disk
+  uint64_t bytes_total = 0;  // 0: not known (a pipe)
+  uint64_t events = 0;
+};
+
+struct AbsorbOptions {
+  int threads = 0;                                      // 0: as many as the machine has cores
+  uint64_t epoch_bytes = 96 << 20;                      // of decompressed input; more: fewer commits, more memory
+  size_t block_bytes = 2 << 20;                         // what one thread decodes at a time
+  size_t line_bytes_max = 1 << 20;                      // longer lines are rejected
+  int64_t epoch_millis = 2000;                          // a slow input commits at least this often
+  const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
+  std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
+};
+
+struct AbsorbReport {
+  LineCounts counts;                                 // of this run
+  std::vector<std::pair<Reason, uint64_t>> reasons;  // what was not accepted, by reason
+  std::vector<SkippedSource> skipped;                // absorbed before
+  std::vector<LeftOut> left_out;                     // could not be read, or not to the end
+  uint64_t epochs = 0;
+  uint64_t bytes = 0;  // decompressed
+  bool stopped = false;
+};
+
+// Errors: the book's (see Book); FailedPrecondition when a meter is defined otherwise than the totals in the book were
+// made; OutOfRange when a total leaves the range of a Quantity. What was committed before an error stays.
+[[nodiscard]] absl::StatusOr<AbsorbReport> Absorb(Book& book, const Catalog& catalog, const InputList& inputs,
+                                                  const AbsorbOptions& options);
+
+// Reads the held events of the book again, now that the catalog may know their meters. What is still held stays.
+[[nodiscard]] absl::StatusOr<AbsorbReport> RetryHeld(Book& book, const Catalog& catalog, const AbsorbOptions& options);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_ABSORB_H_

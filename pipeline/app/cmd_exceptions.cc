@@ -1,0 +1,145 @@
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#include "pipeline/app/commands.h"
+#include "pipeline/app/report.h"
+#include "pipeline/app/run_flow.h"
+#include "pipeline/app/session.h"
+#include "pipeline/app/table.h"
+#include "pipeline/charges.h"
+
+namespace tollbook {
+namespace {
+
+const std::vector<Column> kColumns = {{"reason"},     {"outcome"}, {"source"}, {"line", true}, {"byte_offset", true},
+                                      {"part", true}, {"subject"}, {"meter"},  {"usage_date"}, {"events", true},
+                                      {"payload"}};
+
+// Lines that were not accepted, then accepted usage that no subscription or charge takes.
+class Listing {
+ public:
+  explicit Listing(const ExceptionsOptions& options)
+      : options_(options), limit_(options.format.empty() ? options.limit : UINT64_MAX), table_(kColumns) {}
+
+  absl::Status AddLines(const Book& book) {
+    absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
+    if (!sources.ok()) return sources.status();
+    return book.ForEachExceptions([&](const StoredExceptions& chunk) {
+      absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
+      if (!records.ok()) return records.status();
+      for (const ExceptionRecord& record : *records) {
+        const std::string reason(ToString(record.reason));
+        if (!Wanted(reason)) continue;
+        Count(reason, std::string(ToString(OutcomeOf(record.reason))), 1);
+        if (table_.rows() >= limit_) continue;
+        table_.Add({reason, std::string(ToString(OutcomeOf(record.reason))), (*sources)[record.source].path,
+                    std::to_string(record.line), std::to_string(record.offset), std::to_string(record.part), "", "", "",
+                    "1", std::string(record.payload)});
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status AddUnrated(const Book& book, const Catalog& catalog) {
+    std::map<std::tuple<std::string, std::string, std::string, Day>, uint64_t> unrated;  // why, subject, meter, date
+    std::mutex unrated_mutex;
+    const absl::Status visited =
+        VisitSubjects(book, catalog, {}, options_.threads, [&](int, const SubjectWorth& worth) {
+          const std::lock_guard lock(unrated_mutex);
+          for (const UnratedUsage& usage : worth.rated.unrated) {
+            const std::string why = usage.why == UnratedUsage::Why::kUnattributed ? "unattributed" : "unpriced";
+            unrated[{why, std::string(worth.subject), usage.meter->name, usage.usage_date}] += usage.events;
+          }
+          return absl::OkStatus();
+        });
+    if (!visited.ok()) return visited;
+    for (const auto& [place, events] : unrated) {
+      const auto& [why, subject, meter, date] = place;
+      if (!Wanted(why)) continue;
+      Count(why, "accepted", events);
+      if (table_.rows() >= limit_) continue;
+      table_.Add({why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), ""});
+    }
+    return absl::OkStatus();
+  }
+
+  int Print() const {
+    if (!options_.format.empty()) return PrintTable(table_, options_.format);
+    Table summary({{"reason"}, {"outcome"}, {"count", true}, {"what_to_do"}});
+    uint64_t all = 0;
+    for (const auto& [reason, count] : counts_) {
+      all += count.second;
+      summary.Add({reason, count.first, Thousands(count.second), Remedy(reason)});
+    }
+    if (counts_.empty()) return tollbook::Print("No exceptions.\n");
+    std::string text = summary.ToText() + "\n" + table_.ToText();
+    if (table_.rows() >= limit_) text += "The first " + Thousands(limit_) + " rows; --format csv gives all of them.\n";
+    return tollbook::Print(text);
+  }
+
+ private:
+  bool Wanted(const std::string& reason) const { return options_.reason.empty() || options_.reason == reason; }
+  void Count(const std::string& reason, const std::string& outcome, uint64_t events) {
+    auto& count = counts_[reason];
+    count.first = outcome;
+    count.second += events;
+  }
+  static std::string Remedy(const std::string& reason) {
+    if (reason == "unattributed")
+      return "Add the subject's subscription to subscriptions.csv and seal; nothing is read again.";
+    if (reason == "unpriced") return "Add a charge for the meter to the plan and seal; nothing is read again.";
+    const std::optional<Reason> known = ReasonFromString(reason);
+    return known ? std::string(RemedyOf(*known)) : "";
+  }
+  const ExceptionsOptions& options_;
+  const uint64_t limit_;
+  Table table_;
+  std::map<std::string, std::pair<std::string, uint64_t>> counts_;
+};
+
+absl::StatusOr<int> List(const ExceptionsOptions& options) {
+  const bool known = options.reason.empty() || options.reason == "unattributed" || options.reason == "unpriced" ||
+                     ReasonFromString(options.reason);
+  if (!known) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "no such reason", "--reason " + options.reason,
+                     "docs/exceptions.md lists them");
+  }
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions");
+  if (!book.ok()) return book.status();
+  Listing listing(options);
+  TOLLBOOK_RETURN_IF_ERROR(listing.AddLines(**book));
+  absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
+  if (catalog.ok()) {
+    TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));
+  } else if (!absl::IsNotFound(catalog.status())) {
+    return catalog.status();
+  }
+  return listing.Print();
+}
+
+absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
+  absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options.catalog);
+  if (!loaded.ok()) return loaded.status();
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions retry");
+  if (!book.ok()) return book.status();
+  AbsorbOptions absorb;
+  absorb.threads = options.threads;
+  absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
+  if (!report.ok()) return report.status();
+  if (options.format == "json") return Print(ToJson({&*report, nullptr, 0, options.books}).dump() + "\n");
+  const LineCounts& counts = report->counts;
+  return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
+               Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
+               Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" +
+               (counts.accepted > 0 ? "`tollbook seal` books what was accepted.\n" : ""));
+}
+
+}  // namespace
+
+int CmdExceptions(const ExceptionsOptions& options) {
+  const absl::StatusOr<int> code = options.retry ? Retry(options) : List(options);
+  return code.ok() ? *code : Fail(code.status());
+}
+
+}  // namespace tollbook

@@ -1,0 +1,151 @@
+#include "pipeline/app/commands.h"
+#include "pipeline/app/report.h"
+#include "pipeline/app/session.h"
+#include "pipeline/app/table.h"
+#include "pipeline/explain.h"
+
+namespace tollbook {
+namespace {
+
+constexpr size_t kStretchesShown = 4;
+
+std::string Signed(const Money& money) {
+  return (money.minor > 0 ? "+" : "") + ToString(money);
+}
+
+std::string OriginText(const UsageOrigin& origin, const std::string& unit) {
+  std::string text = "      commit " + std::to_string(origin.commit) + ": " + ToString(origin.quantity) +
+                     (unit.empty() ? "" : " " + unit) + " in " + Thousands(origin.events) + " events, read from";
+  for (size_t i = 0; i < origin.stretches.size() && i < kStretchesShown; ++i) {
+    const UsageOrigin::Stretch& stretch = origin.stretches[i];
+    text += (i == 0 ? " " : ", ") + stretch.path + ":" + std::to_string(stretch.first_line) + "-" +
+            std::to_string(stretch.last_line);
+  }
+  if (origin.stretches.size() > kStretchesShown)
+    text += " and " + Thousands(origin.stretches.size() - kStretchesShown) + " sources more";
+  return text + "\n";
+}
+
+std::string ChargeText(const ExplainedCharge& charge) {
+  const std::string unit = charge.unit.empty() ? "" : " " + charge.unit;
+  std::string text = "\n  " + charge.subscription + "  " + charge.plan + "/" + charge.charge +
+                     (charge.filter.empty() ? "" : " (" + charge.filter + ")") + "  " + ToString(charge.period.start) +
+                     " to " + ToString(charge.period.end) + "  " + Signed(charge.difference) + "\n";
+  if (!charge.rated) {
+    return text + "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) +
+           "; the catalog of this seal charges it no more, so it is booked back\n";
+  }
+  text += "    used by the end of " + ToString(charge.usage_date) + ": " + ToString(charge.to_date) + unit + " of " +
+          charge.meter + "\n";
+  Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
+  for (const PriceStep& step : charge.steps)
+    steps.Add({step.what, ToString(step.quantity), ToString(step.unit_price), ToString(step.worth)});
+  const std::string table = steps.ToText();
+  for (size_t begin = 0; begin < table.size();) {
+    const size_t end = table.find('\n', begin);
+    text += "      " + table.substr(begin, end - begin) + "\n";
+    begin = end + 1;
+  }
+  text +=
+      "    worth to date " + ToString(charge.worth_to_date) + ", rounded " + ToString(charge.rounded_to_date) + "\n";
+  text += "    before that day " + ToString(charge.before) + unit + ", worth " + ToString(charge.worth_before) +
+          ", rounded " + ToString(charge.rounded_before) + "\n";
+  text += "    booked for the day by earlier seals " + ToString(charge.booked_before) + "\n";
+  text += "    so: " + ToString(charge.rounded_to_date) + " - " + ToString(charge.rounded_before) + " - " +
+          ToString(charge.booked_before) + " = " + ToString(charge.difference) + "\n";
+  text += "    from\n";
+  for (const UsageOrigin& origin : charge.origins) text += OriginText(origin, charge.unit);
+  return text;
+}
+
+std::string TextOf(const Explanation& explanation) {
+  const JournalLine& line = explanation.line;
+  std::string text = explanation.batch.id + "/" + std::to_string(line.number) + "  " + line.memo() + "\n";
+  text += "  entity " + explanation.batch.entity + ", accounting period " + explanation.batch.accounting_period +
+          ", posting date " + ToString(line.key.posting_date) + ", posting key " + explanation.batch.posting_key + "\n";
+  const std::string amount = ToString(line.amount()) + " " + std::string(explanation.batch.currency.code());
+  text += "  debit  " + std::string(line.debit_account()) + "  " + amount + "\n  credit " +
+          std::string(line.credit_account()) + "  " + amount + "\n";
+  text += "  seal " + std::to_string(explanation.seal.number) + " (commit " +
+          std::to_string(explanation.seal.sequence) + "), catalog " + explanation.seal.catalog_digest + "\n";
+  text += "  the sum of " + Thousands(explanation.charges) + " differences: " + Signed(explanation.sum) + "\n";
+  for (const ExplainedCharge& charge : explanation.largest) text += ChargeText(charge);
+  if (explanation.charges > explanation.largest.size()) {
+    text += "\n  and " + Thousands(explanation.charges - explanation.largest.size()) +
+            " smaller ones; --limit shows more\n";
+  }
+  return text;
+}
+
+Json ToJson(const ExplainedCharge& charge) {
+  Json json = {{"subject", charge.subject},
+               {"subscription", charge.subscription},
+               {"plan", charge.plan},
+               {"charge", charge.charge},
+               {"meter", charge.meter},
+               {"dimensions", charge.filter},
+               {"period_start", ToString(charge.period.start)},
+               {"period_end", ToString(charge.period.end)},
+               {"usage_date", ToString(charge.usage_date)},
+               {"difference", ToString(charge.difference)},
+               {"rated", charge.rated},
+               {"quantity_to_date", ToString(charge.to_date)},
+               {"quantity_before", ToString(charge.before)},
+               {"worth_to_date", ToString(charge.worth_to_date)},
+               {"worth_before", ToString(charge.worth_before)},
+               {"rounded_to_date", ToString(charge.rounded_to_date)},
+               {"rounded_before", ToString(charge.rounded_before)},
+               {"booked_before", ToString(charge.booked_before)}};
+  json["steps"] = Json::array();
+  for (const PriceStep& step : charge.steps) {
+    json["steps"].push_back({{"step", step.what},
+                             {"quantity", ToString(step.quantity)},
+                             {"price", ToString(step.unit_price)},
+                             {"worth", ToString(step.worth)}});
+  }
+  json["origins"] = Json::array();
+  for (const UsageOrigin& origin : charge.origins) {
+    Json from = {{"commit", origin.commit}, {"quantity", ToString(origin.quantity)}, {"events", origin.events}};
+    from["sources"] = Json::array();
+    for (const UsageOrigin::Stretch& stretch : origin.stretches) {
+      from["sources"].push_back(
+          {{"path", stretch.path}, {"first_line", stretch.first_line}, {"last_line", stretch.last_line}});
+    }
+    json["origins"].push_back(std::move(from));
+  }
+  return json;
+}
+
+Json ToJson(const Explanation& explanation) {
+  const JournalLine& line = explanation.line;
+  Json json = {{"batch_id", explanation.batch.id},
+               {"posting_key", explanation.batch.posting_key},
+               {"line", line.number},
+               {"entity", explanation.batch.entity},
+               {"accounting_period", explanation.batch.accounting_period},
+               {"posting_date", ToString(line.key.posting_date)},
+               {"currency", std::string(explanation.batch.currency.code())},
+               {"debit_account", std::string(line.debit_account())},
+               {"credit_account", std::string(line.credit_account())},
+               {"amount", ToString(line.amount())},
+               {"product", line.key.product},
+               {"seal", explanation.seal.number},
+               {"catalog", explanation.seal.catalog_digest},
+               {"differences", explanation.charges},
+               {"sum", ToString(explanation.sum)}};
+  json["charges"] = Json::array();
+  for (const ExplainedCharge& charge : explanation.largest) json["charges"].push_back(ToJson(charge));
+  return json;
+}
+
+}  // namespace
+
+int CmdExplain(const ExplainOptions& options) {
+  const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "explain");
+  if (!book.ok()) return Fail(book.status());
+  const absl::StatusOr<Explanation> explanation = Explain(**book, options.line, options.limit);
+  if (!explanation.ok()) return Fail(explanation.status());
+  return Print(options.json ? ToJson(*explanation).dump() + "\n" : TextOf(*explanation));
+}
+
+}  // namespace tollbook

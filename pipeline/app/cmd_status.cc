@@ -1,0 +1,89 @@
+#include <ctime>
+#include <filesystem>
+
+#include "pipeline/app/commands.h"
+#include "pipeline/app/report.h"
+#include "pipeline/app/session.h"
+#include "pipeline/app/table.h"
+
+namespace tollbook {
+namespace {
+
+uint64_t BytesOnDisk(const std::string& directory) {
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, error)) {
+    if (entry.is_regular_file(error)) bytes += entry.file_size(error);
+  }
+  return bytes;
+}
+
+absl::StatusOr<int> Show(const ReadOptions& options) {
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "status");
+  if (!book.ok()) return book.status();
+  absl::StatusOr<std::vector<CommitRecord>> commits = (*book)->Commits();
+  if (!commits.ok()) return commits.status();
+  absl::StatusOr<std::vector<SealRecord>> seals = (*book)->Seals();
+  if (!seals.ok()) return seals.status();
+  absl::StatusOr<std::vector<SourceRecord>> sources = (*book)->Sources();
+  if (!sources.ok()) return sources.status();
+
+  const BookIdentity& identity = (*book)->identity();
+  const LineCounts& counts = (*book)->counts();
+  const uint64_t sealed_through = seals->empty() ? 0 : seals->back().sequence;
+  uint64_t unsealed = 0, batches = 0, unfinished = 0;
+  for (const CommitRecord& commit : *commits)
+    unsealed += commit.kind == CommitKind::kEpoch && commit.sequence > sealed_through;
+  for (const SealRecord& seal : *seals) batches += seal.batches.size();
+  for (const SourceRecord& source : *sources) unfinished += !source.finished;
+  const std::string last_commit =
+      commits->empty() ? "" : ToString(Instant{commits->back().committed_at_nanos / 1'000'000'000 * 1'000'000'000});
+
+  if (options.format == "json") {
+    Json json;
+    json["name"] = identity.name;
+    json["zone"] = identity.zone;
+    json["format_version"] = identity.format_version;
+    json["lines_read"] = counts.lines;
+    json["accepted"] = counts.accepted;
+    json["duplicate"] = counts.duplicate;
+    json["conflict"] = counts.conflict;
+    json["held"] = counts.held;
+    json["rejected"] = counts.rejected;
+    json["sources"] = sources->size();
+    json["sources_unfinished"] = unfinished;
+    json["commits"] = commits->size();
+    json["last_commit_at"] = last_commit;
+    json["seals"] = seals->size();
+    json["batches"] = batches;
+    json["epochs_not_sealed"] = unsealed;
+    json["bytes_on_disk"] = BytesOnDisk(options.books);
+    return Print(json.dump() + "\n");
+  }
+  Table table({{"book"}, {identity.name, true}});
+  table.Add({"zone", identity.zone});
+  table.Add({"lines read", Thousands(counts.lines)});
+  table.Add({"accepted", Thousands(counts.accepted)});
+  table.Add({"duplicate", Thousands(counts.duplicate)});
+  table.Add({"conflict", Thousands(counts.conflict)});
+  table.Add({"held", Thousands(counts.held)});
+  table.Add({"rejected", Thousands(counts.rejected)});
+  table.Add({"sources",
+             Thousands(sources->size()) + (unfinished > 0 ? " (" + Thousands(unfinished) + " not to the end)" : "")});
+  table.Add({"commits", Thousands(commits->size())});
+  table.Add({"last commit", last_commit});
+  table.Add({"seals", Thousands(seals->size())});
+  table.Add({"journal batches", Thousands(batches)});
+  table.Add({"epochs since the last seal", Thousands(unsealed)});
+  table.Add({"bytes on disk", Thousands(BytesOnDisk(options.books))});
+  return Print(table.ToText());
+}
+
+}  // namespace
+
+int CmdStatus(const ReadOptions& options) {
+  const absl::StatusOr<int> code = Show(options);
+  return code.ok() ? *code : Fail(code.status());
+}
+
+}  // namespace tollbook

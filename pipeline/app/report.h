@@ -1,0 +1,33 @@
+// Report: what commands print about a book, for people and as JSON. Amounts and quantities are text in JSON, never
+// binary numbers.
+#ifndef TOLLBOOK_PIPELINE_APP_REPORT_H_
+#define TOLLBOOK_PIPELINE_APP_REPORT_H_
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "ledger/book.h"
+#include "pipeline/absorb.h"
+#include "pipeline/seal.h"
+
+namespace tollbook {
+
+using Json = nlohmann::ordered_json;
+
+// What `run`, `absorb` and `seal` did together; parts that did not happen are left out.
+struct RunReport {
+  const AbsorbReport* absorbed = nullptr;
+  const SealReport* sealed = nullptr;
+  double seconds = 0;
+  std::string books;
+};
+
+Json ToJson(const RunReport& report);
+void PrintReport(const RunReport& report);
+
+std::string Thousands(uint64_t number);  // "1,234,567"
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_APP_REPORT_H_

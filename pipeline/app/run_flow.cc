@@ -1,0 +1,90 @@
+#include "pipeline/app/run_flow.h"
+
+#include <chrono>
+#include <cstdio>
+
+#include "pipeline/app/progress.h"
+#include "pipeline/app/report.h"
+#include "pipeline/app/session.h"
+#include "pipeline/app/table.h"
+
+namespace tollbook {
+namespace {
+
+absl::Status Stopped(const std::string& books) {
+  return MakeError(absl::StatusCode::kCancelled, "stopped", books,
+                   "what was read so far is in the book; run the same command again to go on from there");
+}
+
+// Nothing could be read, though something was asked for: that is no success.
+absl::Status NothingRead(const AbsorbReport& report) {
+  if (report.left_out.empty() || report.counts.lines > 0 || !report.skipped.empty()) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kUnavailable, "none of the inputs could be read", report.left_out.front().path,
+                   report.left_out.front().why);
+}
+
+bool HasExceptions(const AbsorbReport& report) {
+  return report.counts.lines != report.counts.accepted || !report.left_out.empty();
+}
+
+absl::StatusOr<int> Run(const RunFlow& flow) {
+  const auto start = std::chrono::steady_clock::now();
+  absl::StatusOr<std::optional<Day>> through = ParseThrough(flow.through);
+  if (!through.ok()) return through.status();
+  absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(flow.catalog);
+  if (!loaded.ok()) return loaded.status();
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(flow.books, flow.command, &loaded->catalog);
+  if (!book.ok()) return book.status();
+
+  RunReport report;
+  report.books = flow.books;
+  std::optional<AbsorbReport> absorbed;
+  if (flow.absorb != nullptr) {
+    absl::StatusOr<AbsorbReport> result = AbsorbWithProgress(**book, *loaded, *flow.absorb);
+    if (!result.ok()) return result.status();
+    absorbed = *std::move(result);
+    report.absorbed = &*absorbed;
+    if (absorbed->stopped) return Stopped(flow.books);
+    TOLLBOOK_RETURN_IF_ERROR(NothingRead(*absorbed));
+  }
+  std::optional<SealReport> sealed;
+  if (flow.seal) {
+    absl::StatusOr<SealReport> result = Seal(**book, loaded->catalog, {flow.threads, *through});
+    if (!result.ok()) return result.status();
+    sealed = *std::move(result);
+    report.sealed = &*sealed;
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (flow.json) {
+    (void)Print(ToJson(report).dump() + "\n");
+  } else {
+    PrintReport(report);
+  }
+  const bool strict = flow.absorb != nullptr && flow.absorb->strict;
+  return strict && HasExceptions(*absorbed) ? kStrictExceptions : kDone;
+}
+
+}  // namespace
+
+int RunAndReport(const RunFlow& flow) {
+  const absl::StatusOr<int> code = Run(flow);
+  return code.ok() ? *code : Fail(code.status());
+}
+
+absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const LoadedCatalog& loaded, const AbsorbFlags& flags) {
+  const std::atomic<bool>& stop = StopRequested();
+  absl::StatusOr<InputList> inputs = FindInputs(flags.inputs, loaded.mappings);
+  if (!inputs.ok()) return inputs.status();
+  AbsorbOptions options;
+  options.threads = flags.threads;
+  if (flags.epoch_bytes > 0) options.epoch_bytes = flags.epoch_bytes;
+  if (flags.block_bytes > 0) options.block_bytes = flags.block_bytes;
+  options.stop = &stop;
+  Progress progress(flags.quiet || flags.json);
+  options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };
+  absl::StatusOr<AbsorbReport> report = Absorb(book, loaded.catalog, *inputs, options);
+  progress.Finish();
+  return report;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,36 @@
+// RunFlow: what run, absorb and seal share: load the catalog, open the book, find the inputs, go, report.
+#ifndef TOLLBOOK_PIPELINE_APP_RUN_FLOW_H_
+#define TOLLBOOK_PIPELINE_APP_RUN_FLOW_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ledger/book.h"
+#include "pipeline/absorb.h"
+#include "pipeline/app/commands.h"
+#include "pipeline/catalog_dir.h"
+#include "pipeline/seal.h"
+
+namespace tollbook {
+
+struct RunFlow {
+  std::string command;  // "run"
+  std::string books;
+  std::string catalog;
+  std::string through;
+  const AbsorbFlags* absorb = nullptr;  // null: only seal
+  bool seal = false;
+  int threads = 0;
+  bool json = false;
+};
+
+// Gives the exit code; errors are printed.
+int RunAndReport(const RunFlow& flow);
+
+// Absorbs with a progress bar and stops cleanly on a signal.
+absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const LoadedCatalog& loaded, const AbsorbFlags& flags);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_APP_RUN_FLOW_H_

@@ -1,0 +1,101 @@
+#include "pipeline/app/session.h"
+
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+
+#include "pipeline/catalog_dir.h"
+#include "pipeline/charges.h"
+
+namespace tollbook {
+namespace {
+
+std::atomic<bool> stop_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free);  // it is written in a signal handler
+
+void OnSignal(int) {
+  stop_requested.store(true);
+}
+
+int64_t NowNanos() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
+absl::StatusOr<std::array<uint64_t, 2>> RandomSeed() {
+  std::array<uint64_t, 2> seed{};
+  if (getrandom(seed.data(), sizeof seed, 0) == static_cast<ssize_t>(sizeof seed)) return seed;
+  return MakeError(absl::StatusCode::kUnavailable, "no random numbers from the system", std::strerror(errno),
+                   "try again");
+}
+
+}  // namespace
+
+int Fail(const absl::Status& status) {
+  std::string_view rest = Std(status.message());
+  while (!rest.empty()) {
+    const size_t end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    if (!line.empty()) std::fprintf(stderr, "tollbook: %.*s\n", static_cast<int>(line.size()), line.data());
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  return status.code() == absl::StatusCode::kInvalidArgument ? kUsageOrCatalogError : kFailed;
+}
+
+absl::StatusOr<std::unique_ptr<Book>> OpenBook(const std::string& directory, std::string_view command,
+                                               const Catalog* catalog) {
+  BookOptions options;
+  options.directory = directory;
+  options.holder = "process " + std::to_string(getpid()) + " (tollbook " + std::string(command) + ")";
+  options.now_nanos = NowNanos;
+  if (catalog != nullptr) {
+    options.create = true;
+    options.identity.name = catalog->book.name;
+    options.identity.zone = catalog->book.zone.name();
+    absl::StatusOr<std::array<uint64_t, 2>> seed = RandomSeed();
+    if (!seed.ok()) return seed.status();
+    options.identity.seed = *seed;
+  }
+  return Book::Open(options);
+}
+
+absl::StatusOr<Catalog> CatalogFor(const Book& book, const std::string& directory) {
+  if (directory.empty()) return SealedCatalog(book);
+  absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(directory);
+  if (!loaded.ok()) return loaded.status();
+  return std::move(loaded->catalog);
+}
+
+const std::atomic<bool>& StopRequested() {
+  static const bool installed = [] {
+    struct sigaction action = {};
+    action.sa_handler = OnSignal;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);  // no SA_RESTART: a read that waits for input ends
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+    return true;
+  }();
+  (void)installed;
+  return stop_requested;
+}
+
+absl::StatusOr<std::optional<Day>> ParseThrough(const std::string& text) {
+  if (text.empty()) return std::optional<Day>();
+  if (const std::optional<Day> day = ParseDay(text)) return day;
+  return MakeError(absl::StatusCode::kInvalidArgument, "not a date", "--through " + text, "write it as 2025-01-31");
+}
+
+uint64_t PeakMemoryBytes() {
+  struct rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,40 @@
+// Session: what every command that touches a book needs from the world: the clock, chance for a new book's seed, the
+// name of this process, signals, and how an error is told.
+#ifndef TOLLBOOK_PIPELINE_APP_SESSION_H_
+#define TOLLBOOK_PIPELINE_APP_SESSION_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ledger/book.h"
+#include "rating/catalog.h"
+
+namespace tollbook {
+
+enum ExitCode : int { kDone = 0, kFailed = 1, kUsageOrCatalogError = 2, kStrictExceptions = 3 };
+
+// Prints `tollbook: <message>` on stderr, one line each, and gives the exit code: 2 for InvalidArgument (usage,
+// catalog), 1 for all else.
+int Fail(const absl::Status& status);
+
+// A book that is there. With `catalog`, a directory without a book is made into one, and name and zone must agree.
+absl::StatusOr<std::unique_ptr<Book>> OpenBook(const std::string& directory, std::string_view command,
+                                               const Catalog* catalog = nullptr);
+
+// --catalog when given, else the catalog that the newest seal kept.
+absl::StatusOr<Catalog> CatalogFor(const Book& book, const std::string& directory);
+
+// SIGINT and SIGTERM ask to stop at the next epoch; a second one ends the process as usual. Process-wide, set up once.
+const std::atomic<bool>& StopRequested();
+
+// "" -> none.
+absl::StatusOr<std::optional<Day>> ParseThrough(const std::string& text);
+
+uint64_t PeakMemoryBytes();
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_APP_SESSION_H_

@@ -1,0 +1,85 @@
+#include "pipeline/cell_table.h"
+
+#include <algorithm>
+#include <span>
+#include <tuple>
+
+#include "ledger/totals_run.h"
+
+namespace tollbook {
+namespace {
+
+constexpr size_t kSlotsAtStart = 1024;
+
+}  // namespace
+
+CellTable::CellTable() : slots_(kSlotsAtStart), mask_(kSlotsAtStart - 1) {}
+
+bool CellTable::Add(const Measurement& m, Aggregation aggregation) {
+  const UsageTotal delta{m.value, 1, aggregation == Aggregation::kLatest ? m.time : Instant{}};
+  const uint64_t tag = m.cell_high >> 32;
+  size_t slot = m.cell_low & mask_;
+  for (; slots_[slot] != 0; slot = (slot + 1) & mask_) {
+    if (slots_[slot] >> 32 != tag) continue;
+    Cell& cell = cells_[static_cast<uint32_t>(slots_[slot]) - 1];
+    if (cell.first.cell_high == m.cell_high && cell.first.cell_low == m.cell_low)
+      return Merge(aggregation, delta, &cell.total);
+  }
+  cells_.push_back({m, delta});
+  slots_[slot] = tag << 32 | cells_.size();
+  if (cells_.size() * 2 > slots_.size()) Grow();
+  return true;
+}
+
+void CellTable::Grow() {
+  slots_.assign(slots_.size() * 2, 0);
+  mask_ = slots_.size() - 1;
+  for (size_t i = 0; i < cells_.size(); ++i) {
+    size_t slot = cells_[i].first.cell_low & mask_;
+    while (slots_[slot] != 0) slot = (slot + 1) & mask_;
+    slots_[slot] = (cells_[i].first.cell_high >> 32) << 32 | (i + 1);
+  }
+}
+
+std::string CellTable::Pack(const std::vector<Meter>& meters, std::vector<bool>* used_meters) {
+  // Order by (subject, meter, bucket), through small keys: moving whole cells would cost more than the sort.
+  struct Order {
+    uint64_t high, low;
+    uint32_t meter;
+    int32_t bucket;
+    uint32_t cell;
+  };
+  std::vector<Order> order(cells_.size());
+  for (uint32_t i = 0; i < cells_.size(); ++i) {
+    const Measurement& m = cells_[i].first;
+    order[i] = {m.subject_hash.high, m.subject_hash.low, m.meter, m.bucket.number, i};
+  }
+  std::sort(order.begin(), order.end(), [](const Order& a, const Order& b) {
+    return std::tie(a.high, a.low, a.meter, a.bucket, a.cell) < std::tie(b.high, b.low, b.meter, b.bucket, b.cell);
+  });
+
+  TotalsRunWriter writer;
+  constexpr uint32_t kUnset = UINT32_MAX;
+  std::vector<uint32_t> meter_ids(meters.size(), kUnset);
+  for (size_t begin = 0; begin < order.size();) {
+    size_t end = begin + 1;
+    while (end < order.size() && order[end].high == order[begin].high && order[end].low == order[begin].low) ++end;
+    writer.BeginSubject(cells_[order[begin].cell].first.subject, static_cast<uint32_t>(end - begin));
+    for (; begin < end; ++begin) {
+      const Cell& cell = cells_[order[begin].cell];
+      const Meter& meter = meters[cell.first.meter];
+      uint32_t& id = meter_ids[cell.first.meter];
+      if (id == kUnset) id = writer.Meter(meter.name, meter.aggregation);
+      const uint32_t dimensions = writer.Dimensions(std::span(cell.first.dimension_values, meter.dimensions.size()));
+      writer.AddCell(id, dimensions, cell.first.bucket, cell.total);
+    }
+  }
+  for (size_t meter = 0; meter < meters.size(); ++meter) {
+    if (meter_ids[meter] != kUnset) (*used_meters)[meter] = true;
+  }
+  cells_.clear();
+  std::fill(slots_.begin(), slots_.end(), 0);
+  return writer.Finish();
+}
+
+}  // namespace tollbook

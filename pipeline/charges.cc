@@ -1,0 +1,124 @@
+#include "pipeline/charges.h"
+
+#include <algorithm>
+#include <mutex>
+#include <tuple>
+
+#include "rating/catalog_text.h"
+
+namespace tollbook {
+namespace {
+
+bool SameCharge(const BookedKey& a, const BookedKey& b) {
+  return std::tie(a.subscription, a.plan, a.charge, a.product, a.entity, a.currency, a.period) ==
+         std::tie(b.subscription, b.plan, b.charge, b.product, b.entity, b.currency, b.period);
+}
+
+ChargeRow RowOf(const Catalog& catalog, const RatedCharge& rated) {
+  const Plan& plan = catalog.plans[rated.subscription->plan];
+  ChargeRow row;
+  row.subscription = rated.subscription->id;
+  row.charge = rated.charge->name;
+  row.meter = rated.charge->meter;
+  row.dimensions = FilterText(*rated.charge);
+  row.period = rated.period;
+  row.currency = plan.currency;
+  row.quantity = rated.days.back().to_date;
+  row.exact = rated.days.back().worth_to_date;
+  row.booked.currency = plan.currency;
+  row.plan = plan.name;
+  row.entity = catalog.entities[rated.subscription->entity].name;
+  row.events = rated.days.back().events_to_date;
+  return row;
+}
+
+ChargeRow RowOf(const BookedKey& key) {
+  ChargeRow row;
+  row.subscription = key.subscription;
+  row.charge = key.charge;
+  row.period = key.period;
+  row.currency = key.currency;
+  row.booked.currency = key.currency;
+  row.plan = key.plan;
+  row.entity = key.entity;
+  return row;
+}
+
+// Gives each booked amount to its charge's row; what no row takes gets one of its own.
+std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth) {
+  std::vector<ChargeRow> rows;
+  std::vector<BookedKey> keys;
+  for (const RatedCharge& rated : worth.rated.charges) {
+    rows.push_back(RowOf(catalog, rated));
+    const ChargeRow& row = rows.back();
+    keys.push_back({rated.subscription->id,
+                    catalog.plans[rated.subscription->plan].name,
+                    rated.charge->name,
+                    rated.charge->product,
+                    catalog.entities[rated.subscription->entity].name,
+                    row.currency,
+                    row.period,
+                    {}});
+  }
+  for (const BookedAmount& amount : worth.booked) {
+    size_t row = 0;
+    while (row < keys.size() && !SameCharge(keys[row], amount.key)) ++row;
+    if (row == keys.size()) {
+      rows.push_back(RowOf(amount.key));
+      keys.push_back(amount.key);
+    }
+    rows[row].booked.minor += amount.minor;
+  }
+  std::erase_if(rows, [](const ChargeRow& row) { return row.events == 0 && row.booked.minor == 0; });
+  return rows;
+}
+
+}  // namespace
+
+std::string FilterText(const Charge& charge) {
+  std::string text;
+  for (const auto& [name, value] : charge.filter) {
+    if (!text.empty()) text += ';';
+    text += name + "=" + value;
+  }
+  return text;
+}
+
+absl::StatusOr<std::vector<ChargeRow>> Charges(const Book& book, const Catalog& catalog, const WorthWindow& window,
+                                               int threads) {
+  std::vector<ChargeRow> rows;
+  std::mutex rows_mutex;  // guards rows
+  const absl::Status visited = VisitSubjects(book, catalog, window, threads, [&](int, const SubjectWorth& worth) {
+    std::vector<ChargeRow> of_subject = RowsOf(catalog, worth);
+    const std::lock_guard lock(rows_mutex);
+    std::move(of_subject.begin(), of_subject.end(), std::back_inserter(rows));
+    return absl::OkStatus();
+  });
+  if (!visited.ok()) return visited;
+  std::sort(rows.begin(), rows.end(), [](const ChargeRow& a, const ChargeRow& b) {
+    return std::tie(a.subscription, a.charge, a.meter, a.dimensions, a.period, a.plan, a.entity) <
+           std::tie(b.subscription, b.charge, b.meter, b.dimensions, b.period, b.plan, b.entity);
+  });
+  return rows;
+}
+
+absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number) {
+  absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  while (!seals->empty() && seals->back().number > seal_number) seals->pop_back();
+  if (seals->empty()) {
+    return MakeError(absl::StatusCode::kNotFound, "nothing is sealed yet", book.identity().name,
+                     "name the catalog with --catalog, or seal first");
+  }
+  absl::StatusOr<std::map<std::string, std::string>> files = book.CatalogFiles(seals->back().catalog_digest);
+  if (!files.ok()) return files.status();
+  ParsedCatalog parsed = ParseCatalog(*std::move(files));
+  if (!parsed.catalog) {
+    return MakeError(absl::StatusCode::kDataLoss, "the catalog kept with a seal is not accepted any more",
+                     parsed.errors.empty() ? "?" : ToString(parsed.errors.front()),
+                     "name a mended catalog with --catalog");
+  }
+  return *std::move(parsed.catalog);
+}
+
+}  // namespace tollbook

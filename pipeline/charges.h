@@ -1,0 +1,41 @@
+// Charges: each charge and billing period with its quantity, its exact worth by a catalog, and what is booked for it.
+#ifndef TOLLBOOK_PIPELINE_CHARGES_H_
+#define TOLLBOOK_PIPELINE_CHARGES_H_
+
+#include <string>
+#include <vector>
+
+#include "ledger/book.h"
+#include "pipeline/subject_worth.h"
+#include "rating/catalog.h"
+
+namespace tollbook {
+
+struct ChargeRow {
+  std::string subscription;
+  std::string charge;
+  std::string meter;
+  std::string dimensions;  // the charge's filter: "model=m-large"
+  BillingPeriod period;
+  Currency currency;
+  Quantity quantity;
+  Worth exact;
+  Money booked;
+  std::string plan;
+  std::string entity;
+  uint64_t events = 0;
+};
+
+// By subscription, charge, meter, dimensions, period. A charge that is booked and no longer in the catalog has quantity
+// and worth zero until the next seal books it back.
+[[nodiscard]] absl::StatusOr<std::vector<ChargeRow>> Charges(const Book& book, const Catalog& catalog,
+                                                             const WorthWindow& window, int threads);
+
+// The catalog of the newest seal, as the book keeps it. NotFound when nothing was sealed.
+[[nodiscard]] absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number = UINT64_MAX);
+
+std::string FilterText(const Charge& charge);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_CHARGES_H_

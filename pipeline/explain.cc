@@ -1,0 +1,250 @@
+#include "pipeline/explain.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "ledger/difference_run.h"
+#include "ledger/totals_run.h"
+#include "pipeline/charges.h"
+#include "pipeline/subject_worth.h"
+
+namespace tollbook {
+namespace {
+
+absl::Status NoSuchLine(std::string_view line, std::string_view what_to_do) {
+  return MakeError(absl::StatusCode::kNotFound, "there is no such journal line", line, what_to_do);
+}
+
+// Finds the batch and the line; fills explanation->batch, line and seal.
+absl::Status FindLine(const Book& book, std::string_view name, Explanation* explanation) {
+  const size_t slash = name.rfind('/');
+  uint32_t number = 0;
+  if (slash != std::string_view::npos) std::from_chars(name.data() + slash + 1, name.data() + name.size(), number);
+  if (number == 0) return NoSuchLine(name, "write <batch>/<line>, as `tollbook journals` lists them");
+  absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return batches.status();
+  const auto batch = std::find_if(batches->begin(), batches->end(),
+                                  [&](const JournalBatch& b) { return b.id == name.substr(0, slash); });
+  if (batch == batches->end()) return NoSuchLine(name, "`tollbook journals` lists the batches");
+  if (number > batch->lines.size())
+    return NoSuchLine(name, "the batch has lines 1 to " + std::to_string(batch->lines.size()));
+  explanation->batch = *batch;
+  explanation->line = batch->lines[number - 1];
+  absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  for (const SealRecord& seal : *seals) {
+    if (seal.number == batch->seal) explanation->seal = seal;
+  }
+  return absl::OkStatus();
+}
+
+struct OwnedDifference {
+  std::string subject;
+  std::string subscription, plan, charge, product, entity;
+  BookedKey key;  // its names are in the strings above only after Rebind
+  Int128 minor = 0;
+  BookedKey Key() const {
+    return {subscription, plan, charge, product, entity, key.currency, key.period, key.usage_date};
+  }
+};
+
+// All differences of the line's seal that went into it.
+absl::StatusOr<std::vector<OwnedDifference>> DifferencesOf(const Book& book, const Explanation& explanation) {
+  const auto& ids = explanation.seal.batches;
+  const auto batch = static_cast<uint32_t>(std::find(ids.begin(), ids.end(), explanation.batch.id) - ids.begin());
+  std::vector<OwnedDifference> found;
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    absl::StatusOr<std::vector<StoredRun>> runs = book.Differences(shard, explanation.seal.sequence);
+    if (!runs.ok()) return runs.status();
+    for (const StoredRun& run : *runs) {
+      if (run.sequence != explanation.seal.sequence) continue;
+      DifferenceRunReader reader(run.bytes);
+      std::string_view subject;
+      uint32_t count = 0;
+      while (reader.NextSubject(&subject, &count)) {
+        Difference d;
+        for (uint32_t i = 0; i < count && reader.Next(&d); ++i) {
+          if (d.line.batch != batch || d.line.line != explanation.line.number) continue;
+          found.push_back({std::string(subject), std::string(d.key.subscription), std::string(d.key.plan),
+                           std::string(d.key.charge), std::string(d.key.product), std::string(d.key.entity), d.key,
+                           d.minor});
+        }
+      }
+      if (!reader.ok()) return DamagedError("booked amounts of commit " + std::to_string(run.sequence));
+    }
+  }
+  return found;
+}
+
+// Which commits brought the usage of a charge, on one day or in the whole period.
+class OriginFinder {
+ public:
+  static absl::StatusOr<OriginFinder> Make(const Book& book) {
+    OriginFinder finder(book);
+    absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
+    if (!commits.ok()) return commits.status();
+    for (CommitRecord& commit : *commits) finder.commits_[commit.sequence] = std::move(commit);
+    absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
+    if (!sources.ok()) return sources.status();
+    finder.sources_ = *std::move(sources);
+    return finder;
+  }
+
+  absl::Status Find(const Catalog& catalog, const RatedCharge& rated, Day first, Day last, uint64_t through_sequence,
+                    std::vector<UsageOrigin>* origins) const {
+    const std::string& subject = rated.subscription->subject;
+    const Meter& meter = *catalog.FindMeter(rated.charge->meter);
+    const int shard = TotalShardOf(HashSubject(subject, book_.identity().seed[0]));
+    absl::StatusOr<std::vector<StoredRun>> runs = book_.Totals(shard, through_sequence);
+    if (!runs.ok()) return runs.status();
+    for (const StoredRun& run : *runs) {
+      TotalsRunReader reader(run.bytes);
+      std::string_view name;
+      uint32_t count = 0;
+      UsageTotal sum;
+      while (reader.NextSubject(&name, &count)) {
+        if (name != subject) {
+          reader.SkipCells(count);
+          continue;
+        }
+        TotalCell cell;
+        for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
+          if (reader.meters()[cell.meter].name != meter.name) continue;
+          const Day day = DayOfBucket(meter.granularity, cell.bucket, rated.subscription->zone);
+          if (day < first || last < day) continue;
+          const Plan& plan = catalog.plans[rated.subscription->plan];
+          if (catalog.ChargeFor(plan, meter, reader.dimensions()[cell.dimensions]) != rated.charge) continue;
+          if (!Merge(meter.aggregation, cell.total, &sum)) {
+            return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range", subject,
+                             "see `tollbook charges`");
+          }
+        }
+      }
+      if (!reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
+      if (sum.events > 0) origins->push_back(OriginOf(run.sequence, sum));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  explicit OriginFinder(const Book& book) : book_(book) {}
+
+  UsageOrigin OriginOf(uint64_t sequence, const UsageTotal& sum) const {
+    UsageOrigin origin{sequence, sum.value, sum.events, {}};
+    const auto commit = commits_.find(sequence);
+    if (commit == commits_.end()) return origin;
+    for (const CoveredRange& range : commit->second.covered) {
+      origin.stretches.push_back({sources_[range.source].path, range.first_line, range.end_line - 1});
+    }
+    return origin;
+  }
+
+  const Book& book_;
+  std::map<uint64_t, CommitRecord> commits_;
+  std::vector<SourceRecord> sources_;
+};
+
+const RatedCharge* FindRated(const Catalog& catalog, const SubjectWorth& worth, const BookedKey& key) {
+  for (const RatedCharge& rated : worth.rated.charges) {
+    if (rated.subscription->id == key.subscription && rated.charge->name == key.charge && rated.period == key.period &&
+        catalog.plans[rated.subscription->plan].name == key.plan) {
+      return &rated;
+    }
+  }
+  return nullptr;
+}
+
+Money BookedFor(const SubjectWorth& worth, const BookedKey& key) {
+  for (const BookedAmount& amount : worth.booked) {
+    if (amount.key == key) return {key.currency, amount.minor};
+  }
+  return {key.currency, 0};
+}
+
+// The days of the charge up to the usage date: the last of them and the one before it.
+absl::Status FillArithmetic(const RatedCharge& rated, ExplainedCharge* explained) {
+  const bool whole_period = explained->usage_date.number == explained->period.end.number - 1 &&
+                            rated.days.back().usage_date <= explained->usage_date;
+  const DayWorth* last = nullptr;
+  const DayWorth* before = nullptr;
+  for (const DayWorth& day : rated.days) {
+    if (explained->usage_date < day.usage_date) break;
+    before = last;
+    last = &day;
+  }
+  if (last == nullptr) return absl::OkStatus();
+  // A day without usage of its own has nothing before it to take off but itself.
+  if (last->usage_date != explained->usage_date && !whole_period) before = last;
+  explained->to_date = last->to_date;
+  explained->worth_to_date = last->worth_to_date;
+  explained->rounded_to_date = last->booked_to_date;
+  if (before != nullptr) {
+    explained->before = before->to_date;
+    explained->worth_before = before->worth_to_date;
+    explained->rounded_before = before->booked_to_date;
+  }
+  return PriceQuantity(*rated.charge, explained->to_date, &explained->steps).status();
+}
+
+}  // namespace
+
+absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit) {
+  Explanation explanation;
+  TOLLBOOK_RETURN_IF_ERROR(FindLine(book, line, &explanation));
+  absl::StatusOr<Catalog> catalog = SealedCatalog(book, explanation.seal.number);
+  if (!catalog.ok()) return catalog.status();
+  absl::StatusOr<std::vector<OwnedDifference>> differences = DifferencesOf(book, explanation);
+  if (!differences.ok()) return differences.status();
+
+  explanation.charges = differences->size();
+  explanation.sum.currency = explanation.line.key.currency;
+  for (const OwnedDifference& difference : *differences) explanation.sum.minor += difference.minor;
+  std::sort(differences->begin(), differences->end(), [](const OwnedDifference& a, const OwnedDifference& b) {
+    const Int128 size_a = a.minor < 0 ? -a.minor : a.minor;
+    const Int128 size_b = b.minor < 0 ? -b.minor : b.minor;
+    return size_a != size_b ? size_a > size_b : a.Key() < b.Key();
+  });
+  if (differences->size() > limit) differences->resize(limit);
+
+  absl::StatusOr<OriginFinder> origins = OriginFinder::Make(book);
+  if (!origins.ok()) return origins.status();
+  for (const OwnedDifference& difference : *differences) {
+    const BookedKey key = difference.Key();
+    ExplainedCharge explained;
+    explained.subject = difference.subject;
+    explained.subscription = difference.subscription;
+    explained.plan = difference.plan;
+    explained.charge = difference.charge;
+    explained.period = key.period;
+    explained.usage_date = key.usage_date;
+    explained.difference = {key.currency, difference.minor};
+    explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.currency, 0};
+    // The book just before the seal: the same totals, and what earlier seals had booked.
+    const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject};
+    const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
+      explained.booked_before = BookedFor(worth, key);
+      const RatedCharge* rated = FindRated(*catalog, worth, key);
+      if (rated == nullptr) return absl::OkStatus();
+      explained.rated = true;
+      explained.meter = rated->charge->meter;
+      explained.unit = catalog->FindMeter(rated->charge->meter)->unit;
+      explained.filter = FilterText(*rated->charge);
+      const PostingRule* rule = catalog->PostingFor(rated->charge->product, difference.entity);
+      const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
+      TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, &explained));
+      if (by_period) {
+        explained.before = {};
+        explained.worth_before = {};
+        explained.rounded_before.minor = 0;
+      }
+      return origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date, key.usage_date,
+                           explanation.seal.sequence, &explained.origins);
+    });
+    if (!visited.ok()) return visited;
+    explanation.largest.push_back(std::move(explained));
+  }
+  return explanation;
+}
+
+}  // namespace tollbook

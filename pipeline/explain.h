@@ -1,0 +1,58 @@
+// Explain: from a journal line down to the charges behind it, their arithmetic, and the stretches of the sources that
+// the usage came from.
+//
+// Everything is as it was at the line's seal: the totals up to that commit, and the catalog that the seal kept.
+#ifndef TOLLBOOK_PIPELINE_EXPLAIN_H_
+#define TOLLBOOK_PIPELINE_EXPLAIN_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/book.h"
+#include "rating/price.h"
+
+namespace tollbook {
+
+// Usage of one commit that went into a charge on the usage date (or, where a line covers the period, in the period).
+struct UsageOrigin {
+  uint64_t commit = 0;
+  Quantity quantity;  // as the meter aggregates within that commit
+  uint64_t events = 0;
+  struct Stretch {
+    std::string path;
+    uint64_t first_line = 0, last_line = 0;  // 1-based, inclusive
+  };
+  std::vector<Stretch> stretches;  // of the sources, that the commit covered
+};
+
+struct ExplainedCharge {
+  std::string subject, subscription, plan, charge, meter, unit, filter;
+  BillingPeriod period;
+  Day usage_date;
+  Money difference;    // this charge's share in the line
+  bool rated = false;  // false: the seal's catalog has no such charge any more, and the line books it back
+  Quantity to_date;    // the period's quantity up to the usage date
+  Quantity before;     // up to the day with usage before it
+  Worth worth_to_date, worth_before;
+  Money rounded_to_date, rounded_before;
+  Money booked_before;           // what earlier seals had booked for this usage date
+  std::vector<PriceStep> steps;  // of to_date
+  std::vector<UsageOrigin> origins;
+};
+
+struct Explanation {
+  JournalBatch batch;
+  JournalLine line;
+  SealRecord seal;
+  Money sum;                             // of all differences behind the line: equals what the line posts
+  uint64_t charges = 0;                  // behind the line
+  std::vector<ExplainedCharge> largest;  // by amount; at most `limit`
+};
+
+// `line`: "<batch id>/<line number>". NotFound with what there is when it does not exist.
+[[nodiscard]] absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EXPLAIN_H_

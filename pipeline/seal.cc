@@ -1,0 +1,186 @@
+#include "pipeline/seal.h"
+
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <map>
+#include <tuple>
+
+#include "ledger/difference_run.h"
+#include "ledger/totals_run.h"
+#include "pipeline/arena.h"
+#include "pipeline/subject_worth.h"
+
+namespace tollbook {
+namespace {
+
+// A journal line to be, within one shard; the shards' sums are put together at the end.
+struct ShardLine {
+  LineKey key;
+  LineSum sum;
+};
+
+struct SubjectDifferences {
+  std::string_view subject;
+  std::vector<BookedAmount> differences;
+  std::vector<uint32_t> lines;  // of each difference: index into ShardSeal::lines
+};
+
+// What one shard of subjects adds to the seal.
+class ShardSeal {
+ public:
+  absl::Status Add(const Catalog& catalog, const SubjectWorth& worth, std::optional<Day> through);
+  std::string Pack(const SummarisedJournal& journal) const;
+
+  std::vector<ShardLine> lines;
+  SealReport counts;
+
+ private:
+  uint32_t LineOf(const Catalog& catalog, const BookedKey& key);
+  BookedKey Keep(const BookedKey& key);
+
+  Arena arena_;  // names that would end with the visit
+  std::vector<SubjectDifferences> subjects_;
+  std::map<std::tuple<std::string_view, std::string_view, Currency, Day>, uint32_t> line_ids_;
+};
+
+// Usage is booked in the accounting period of its usage date.
+LineKey LineKeyFor(const PostingRule& rule, const BookedKey& key) {
+  LineKey line;
+  line.entity = key.entity;
+  line.currency = key.currency;
+  line.accounting_period = AccountingPeriodOf(key.usage_date);
+  line.posting_date = key.usage_date;
+  line.product = key.product;
+  line.debit = rule.debit;
+  line.credit = rule.credit;
+  for (const auto& [name, value] : rule.dimensions) {
+    if (!line.dimensions.empty()) line.dimensions += ',';
+    line.dimensions += name + "=" + value;
+  }
+  return line;
+}
+
+uint32_t ShardSeal::LineOf(const Catalog& catalog, const BookedKey& key) {
+  const auto [it, added] = line_ids_.try_emplace({key.entity, key.product, key.currency, key.usage_date},
+                                                 static_cast<uint32_t>(lines.size()));
+  if (added) lines.push_back({LineKeyFor(*catalog.PostingFor(key.product, key.entity), key), {}});
+  return it->second;
+}
+
+BookedKey ShardSeal::Keep(const BookedKey& key) {
+  BookedKey kept = key;
+  for (std::string_view* name : {&kept.subscription, &kept.plan, &kept.charge, &kept.product, &kept.entity})
+    *name = arena_.Copy(*name);
+  return kept;
+}
+
+absl::Status ShardSeal::Add(const Catalog& catalog, const SubjectWorth& worth, std::optional<Day> through) {
+  ++counts.subjects;
+  counts.charges += worth.rated.charges.size();
+  for (const UnratedUsage& unrated : worth.rated.unrated) {
+    (unrated.why == UnratedUsage::Why::kUnattributed ? counts.unattributed_events : counts.unpriced_events) +=
+        unrated.events;
+  }
+  std::vector<BookedAmount> due;
+  for (const RatedCharge& rated : worth.rated.charges) {
+    const std::vector<BookedAmount> amounts = AmountsDue(catalog, rated, through);
+    due.insert(due.end(), amounts.begin(), amounts.end());
+  }
+  std::vector<BookedAmount> differences = LessBooked(std::move(due), worth.booked, through);
+  if (differences.empty()) return absl::OkStatus();
+
+  SubjectDifferences subject{arena_.Copy(worth.subject), {}, {}};
+  for (const BookedAmount& difference : differences) {
+    if (catalog.PostingFor(difference.key.product, difference.key.entity) == nullptr) {
+      return MakeError(absl::StatusCode::kFailedPrecondition,
+                       "no posting rule for a product that has amounts in the book",
+                       std::string(difference.key.product) + " of " + std::string(difference.key.entity),
+                       "put a rule for it back in posting.yaml");
+    }
+    const BookedKey key = Keep(difference.key);
+    const uint32_t line = LineOf(catalog, key);
+    lines[line].sum.minor += difference.minor;
+    lines[line].sum.differences += 1;
+    subject.differences.push_back({key, difference.minor});
+    subject.lines.push_back(line);
+  }
+  counts.differences += subject.differences.size();
+  subjects_.push_back(std::move(subject));
+  return absl::OkStatus();
+}
+
+std::string ShardSeal::Pack(const SummarisedJournal& journal) const {
+  std::vector<LineRef> refs;
+  for (const ShardLine& line : lines) refs.push_back(journal.line_of.at(line.key));
+  DifferenceRunWriter writer;
+  for (const SubjectDifferences& subject : subjects_) {
+    writer.BeginSubject(subject.subject, static_cast<uint32_t>(subject.differences.size()));
+    for (size_t i = 0; i < subject.differences.size(); ++i) {
+      writer.Add({subject.differences[i].key, subject.differences[i].minor, refs[subject.lines[i]]});
+    }
+  }
+  return writer.empty() ? std::string() : writer.Finish();
+}
+
+// Law 4: every batch sums to zero. A batch that does not is a bug of ours, and nothing is written.
+void AssertBalanced(const std::vector<JournalBatch>& batches) {
+  for (const JournalBatch& batch : batches) TOLLBOOK_ASSERT(BalanceOf(batch) == 0);
+}
+
+std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const SummarisedJournal& journal, int threads) {
+  std::vector<std::string> packed(shards.size());
+  tbb::task_arena arena(threads > 0 ? threads : tbb::task_arena::automatic);
+  arena.execute([&] {
+    tbb::parallel_for(size_t{0}, shards.size(), [&](size_t shard) { packed[shard] = shards[shard].Pack(journal); });
+  });
+  std::vector<ShardRun> runs;
+  for (size_t shard = 0; shard < packed.size(); ++shard) {
+    if (!packed[shard].empty()) runs.push_back({static_cast<int>(shard), std::move(packed[shard])});
+  }
+  return runs;
+}
+
+}  // namespace
+
+absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options) {
+  std::vector<ShardSeal> shards(kTotalShards);
+  const absl::Status visited = VisitSubjects(
+      book, catalog, {.through = options.through}, options.threads,
+      [&](int shard, const SubjectWorth& worth) { return shards[shard].Add(catalog, worth, options.through); });
+  if (!visited.ok()) return visited;
+
+  SealReport report;
+  std::map<LineKey, LineSum> sums;
+  for (const ShardSeal& shard : shards) {
+    report.subjects += shard.counts.subjects;
+    report.charges += shard.counts.charges;
+    report.differences += shard.counts.differences;
+    report.unattributed_events += shard.counts.unattributed_events;
+    report.unpriced_events += shard.counts.unpriced_events;
+    for (const ShardLine& line : shard.lines) {
+      LineSum& sum = sums[line.key];
+      sum.minor += line.sum.minor;
+      sum.differences += line.sum.differences;
+    }
+  }
+  if (report.differences == 0) return report;
+
+  SummarisedJournal journal = Summarise(sums, book.identity().name, book.next_seal());
+  AssertBalanced(journal.batches);
+  SealCommit seal;
+  seal.record.number = book.next_seal();
+  seal.record.catalog_digest = catalog.digest;
+  seal.record.through = options.through;
+  seal.record.differences = report.differences;
+  for (const JournalBatch& batch : journal.batches) seal.record.batches.push_back(batch.id);
+  seal.differences = PackAll(shards, journal, options.threads);
+  seal.batches = std::move(journal.batches);
+  seal.catalog_files = catalog.files;
+  TOLLBOOK_RETURN_IF_ERROR(book.CommitSeal(seal));
+  report.seal = seal.record.number;
+  report.batches = std::move(seal.batches);
+  return report;
+}
+
+}  // namespace tollbook

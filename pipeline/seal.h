@@ -1,0 +1,40 @@
+// Seal: what the accepted usage is worth, less what is booked, into the journal. Cold and pure but for the one commit
+// at its end.
+//
+//   usage totals -rate-> worth -less what is booked-> differences -summarise-> journal batches -one synced write-> the
+//   book
+#ifndef TOLLBOOK_PIPELINE_SEAL_H_
+#define TOLLBOOK_PIPELINE_SEAL_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/book.h"
+#include "rating/catalog.h"
+
+namespace tollbook {
+
+struct SealOptions {
+  int threads = 0;             // 0: as many as the machine has cores
+  std::optional<Day> through;  // books usage dated up to this day (in each subscription's zone); none: all
+};
+
+struct SealReport {
+  uint64_t seal = 0;                 // its number; 0 when there was nothing to book
+  uint64_t subjects = 0;             // that have usage
+  uint64_t charges = 0;              // rated: subscription, charge and billing period
+  uint64_t differences = 0;          // booked
+  uint64_t unattributed_events = 0;  // in the book; no subscription of theirs is valid on their day
+  uint64_t unpriced_events = 0;      // in the book; the plan has no charge for them
+  std::vector<JournalBatch> batches;
+};
+
+// A second seal of the same totals and catalog books nothing.
+// Errors: the book's; OutOfRange with subscription and charge where an amount cannot be held.
+[[nodiscard]] absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_SEAL_H_

@@ -1,0 +1,155 @@
+#include "pipeline/source_feeder.h"
+
+#include <algorithm>
+
+namespace tollbook {
+
+SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, const ReaderOptions& options,
+                           const std::atomic<bool>* stop)
+    : inputs_(inputs), records_(std::move(known)), fed_(records_.size()), options_(options), stop_(stop) {
+  for (size_t id = 0; id < records_.size(); ++id) TOLLBOOK_ASSERT(records_[id].id == id);
+}
+
+bool SourceFeeder::Next(Block* block) {
+  for (;;) {
+    if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) {
+      stopped_ = true;
+      return false;
+    }
+    if (reader_ == nullptr && !OpenNext()) return false;
+    if (reader_ == nullptr) continue;  // that one was skipped or left out
+    absl::StatusOr<bool> more = reader_->Next(block);
+    if (!more.ok()) {
+      LeaveOut(records_[current_].path, more.status());
+      bytes_before_ += reader_->bytes_read();
+      reader_.reset();
+      continue;
+    }
+    if (!*more) {
+      FinishCurrent();
+      continue;
+    }
+    block->file = current_;
+    const SourcePosition position = reader_->position();
+    SourceRecord& record = records_[current_];
+    record.offset = position.offset;
+    record.rows = position.rows;
+    record.digest = {position.digest_low, position.digest_high};
+    Touch(current_);
+    return true;
+  }
+}
+
+bool SourceFeeder::OpenNext() {
+  if (next_file_ == inputs_.files.size()) return false;
+  const InputFile& file = inputs_.files[next_file_++];
+  if (file.regular && AlreadyAbsorbed(file)) {
+    bytes_before_ += file.bytes;
+    return true;
+  }
+  ReaderOptions options = options_;
+  options.count_rows = file.format == InputFormat::kCsv;
+  absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
+  if (!reader.ok()) {
+    LeaveOut(file.path, reader.status());
+    return true;
+  }
+  reader_ = *std::move(reader);
+  absl::StatusOr<uint32_t> source = Resume(file);
+  if (!source.ok()) {
+    LeaveOut(file.path, source.status());
+    reader_.reset();
+    return true;
+  }
+  current_ = *source;
+  fed_.resize(records_.size());
+  fed_[current_] = {&file, std::string(reader_->header())};
+  return true;
+}
+
+bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
+  std::optional<FileDigest> digest;
+  for (const SourceRecord& record : records_) {
+    if (!record.finished || record.file_bytes != file.bytes) continue;
+    if (!digest) {
+      absl::StatusOr<FileDigest> read = DigestFile(file.path);
+      if (!read.ok()) return false;  // opening it will say why
+      digest = *read;
+    }
+    if (record.file_digest != std::array<uint64_t, 2>{digest->low, digest->high}) continue;
+    skipped_.push_back({file.path, record.id, record.counts.lines});
+    return true;
+  }
+  return false;
+}
+
+absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
+  for (size_t id = records_.size(); file.regular && id-- > 0;) {
+    SourceRecord& record = records_[id];
+    if (record.path != file.path) continue;
+    absl::StatusOr<bool> same = reader_->SkipTo({record.offset, record.rows, record.digest[0], record.digest[1]});
+    if (!same.ok()) return same.status();
+    if (!*same) continue;
+    record.finished = false;  // it has grown
+    return static_cast<uint32_t>(id);
+  }
+  SourceRecord record;
+  record.id = static_cast<uint32_t>(records_.size());
+  record.path = file.path;
+  const SourcePosition start = reader_->position();
+  record.offset = start.offset;
+  record.digest = {start.digest_low, start.digest_high};
+  record.lines = file.format == InputFormat::kCsv ? 1 : 0;  // the header
+  records_.push_back(record);
+  Touch(record.id);
+  return record.id;
+}
+
+void SourceFeeder::FinishCurrent() {
+  SourceRecord& record = records_[current_];
+  const InputFile& file = *fed_[current_].file;
+  bytes_before_ += reader_->bytes_read();
+  reader_.reset();
+  Touch(current_);
+  if (!file.regular) {
+    record.finished = true;  // never recognised again: it has no size and digest
+    return;
+  }
+  record.file_bytes = file.bytes;
+  if (file.compression == Compression::kNone && record.offset == file.bytes) {
+    record.file_digest = record.digest;  // the content is the file
+    record.finished = true;
+    return;
+  }
+  absl::StatusOr<FileDigest> digest = DigestFile(file.path);
+  if (!digest.ok()) return;
+  record.file_digest = {digest->low, digest->high};
+  record.finished = true;
+}
+
+const InputFile* SourceFeeder::FileOf(uint32_t source) const {
+  return source < fed_.size() ? fed_[source].file : nullptr;
+}
+
+std::string_view SourceFeeder::HeaderOf(uint32_t source) const {
+  return fed_[source].header;
+}
+
+SourceRecord& SourceFeeder::record(uint32_t source) {
+  return records_[source];
+}
+
+std::vector<uint32_t> SourceFeeder::TakeTouched() {
+  std::sort(touched_.begin(), touched_.end());
+  return std::exchange(touched_, {});
+}
+
+void SourceFeeder::LeaveOut(const std::string& path, const absl::Status& status) {
+  left_out_.push_back({path, std::string(Std(status.message()))});
+}
+
+void SourceFeeder::Touch(uint32_t source) {
+  if (touched_.empty() || touched_.back() != source) touched_.push_back(source);
+}
+
+}  // namespace tollbook

@@ -1,0 +1,81 @@
+// SourceFeeder: the inputs as one stream of blocks, in order, from where the book left off.
+//
+// A file that was absorbed whole is recognised by its content and skipped. One that was absorbed in part, or has grown
+// since, goes on where the book stands, if what is before that point is still the same; if not, it is a new source, and
+// dedup keeps the book right.
+#ifndef TOLLBOOK_PIPELINE_SOURCE_FEEDER_H_
+#define TOLLBOOK_PIPELINE_SOURCE_FEEDER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/records.h"
+#include "pipeline/input.h"
+
+namespace tollbook {
+
+struct SkippedSource {
+  std::string path;
+  uint32_t source = 0;  // the record of the same content
+  uint64_t lines = 0;
+};
+
+// One thread at a time.
+class SourceFeeder {
+ public:
+  // `known`: the book's sources. `stop`: may be null; when it turns true, the stream ends.
+  SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, const ReaderOptions& options,
+               const std::atomic<bool>* stop);
+
+  // The next block, with Block::file set to the id of its source. False at the end of all inputs or after a stop.
+  bool Next(Block* block);
+
+  // The input behind a source id that Next has given; null for held events and sources of earlier runs.
+  const InputFile* FileOf(uint32_t source) const;
+  std::string_view HeaderOf(uint32_t source) const;
+
+  // The record of a source, with everything up to the last block that Next gave.
+  SourceRecord& record(uint32_t source);
+  // Sources that Next touched since the last call.
+  std::vector<uint32_t> TakeTouched();
+
+  const std::vector<SkippedSource>& skipped() const { return skipped_; }
+  const std::vector<LeftOut>& left_out() const { return left_out_; }  // errors met while reading
+  uint64_t bytes_read() const { return bytes_before_ + (reader_ ? reader_->bytes_read() : 0); }
+  bool stopped() const { return stopped_; }
+
+ private:
+  struct Fed {
+    const InputFile* file = nullptr;
+    std::string header;
+  };
+  bool OpenNext();
+  bool AlreadyAbsorbed(const InputFile& file);
+  absl::StatusOr<uint32_t> Resume(const InputFile& file);
+  void FinishCurrent();
+  void LeaveOut(const std::string& path, const absl::Status& status);
+  void Touch(uint32_t source);
+
+  const InputList& inputs_;
+  std::vector<SourceRecord> records_;  // index: id
+  std::vector<Fed> fed_;               // index: id
+  const ReaderOptions options_;
+  const std::atomic<bool>* stop_;
+  size_t next_file_ = 0;
+  std::unique_ptr<BlockReader> reader_;
+  uint32_t current_ = 0;
+  std::vector<uint32_t> touched_;
+  std::vector<SkippedSource> skipped_;
+  std::vector<LeftOut> left_out_;
+  uint64_t bytes_before_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_SOURCE_FEEDER_H_

@@ -1,0 +1,58 @@
+// SubjectWorth: what each subject of the book used, what that is worth by a catalog, and what is booked for it. The
+// common ground of seal, charges, verify and explain.
+#ifndef TOLLBOOK_PIPELINE_SUBJECT_WORTH_H_
+#define TOLLBOOK_PIPELINE_SUBJECT_WORTH_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ledger/book.h"
+#include "ledger/difference_run.h"
+#include "rating/catalog.h"
+#include "rating/rate.h"
+
+namespace tollbook {
+
+// What a seal booked, or the sum of what all seals booked, for one key.
+struct BookedAmount {
+  BookedKey key;
+  Int128 minor = 0;
+};
+
+// Views live until the visitor returns.
+struct SubjectWorth {
+  std::string_view subject;
+  std::span<const SubjectTotal> totals;  // merged; by (meter, dimension values, bucket)
+  RatedSubject rated;
+  std::vector<BookedAmount> booked;  // by key, each once, none zero
+};
+
+struct WorthWindow {
+  std::optional<Day> through = std::nullopt;                    // usage dates after it are not due
+  uint64_t through_sequence = UINT64_MAX;                       // the book as it was after this commit
+  std::optional<std::string_view> only_subject = std::nullopt;  // one subject instead of all
+};
+
+// Calls `visit` for each subject that has totals: shards in parallel (at most `threads`, 0: all cores), the subjects of
+// a shard one after the other. The first error ends it.
+[[nodiscard]] absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window,
+                                         int threads,
+                                         const std::function<absl::Status(int shard, const SubjectWorth&)>& visit);
+
+// What a rated charge should be booked as: one amount per usage date, or one at the period's last day, as the posting
+// rule says. Amounts of zero are left out, and so are dates after `through`.
+[[nodiscard]] std::vector<BookedAmount> AmountsDue(const Catalog& catalog, const RatedCharge& rated,
+                                                   std::optional<Day> through);
+
+// due - booked, by key; booked dates after `through` are left as they are.
+[[nodiscard]] std::vector<BookedAmount> LessBooked(std::vector<BookedAmount> due,
+                                                   const std::vector<BookedAmount>& booked, std::optional<Day> through);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_SUBJECT_WORTH_H_

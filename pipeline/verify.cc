@@ -1,0 +1,254 @@
+#include "pipeline/verify.h"
+
+#include <array>
+#include <map>
+#include <mutex>
+
+#include "ledger/difference_run.h"
+#include "pipeline/charges.h"
+#include "pipeline/subject_worth.h"
+
+namespace tollbook {
+namespace {
+
+using EntityCurrency = std::pair<std::string, Currency>;
+
+LawCheck Failed(int law, std::string name, const absl::Status& status) {
+  return {law, std::move(name), false, std::string(Std(status.message()))};
+}
+
+std::string Text(const LineCounts& counts) {
+  return std::to_string(counts.lines) + " lines = " + std::to_string(counts.accepted) + " accepted + " +
+         std::to_string(counts.duplicate) + " duplicate + " + std::to_string(counts.conflict) + " conflict + " +
+         std::to_string(counts.held) + " held + " + std::to_string(counts.rejected) + " rejected";
+}
+
+absl::StatusOr<LineCounts> CountsOfSources(const Book& book) {
+  absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
+  if (!sources.ok()) return sources.status();
+  LineCounts sum;
+  for (const SourceRecord& source : *sources) sum += source.counts;
+  return sum;
+}
+
+// How many exceptions of each outcome the book keeps.
+absl::StatusOr<LineCounts> CountsOfExceptions(const Book& book) {
+  LineCounts kept;
+  const absl::Status visited = book.ForEachExceptions([&](const StoredExceptions& chunk) {
+    absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
+    if (!records.ok()) return records.status();
+    for (const ExceptionRecord& record : *records) ++kept.of(OutcomeOf(record.reason));
+    return absl::OkStatus();
+  });
+  if (!visited.ok()) return visited;
+  return kept;
+}
+
+LawCheck EveryLineAccountedFor(const Book& book) {
+  LawCheck check{1, "every line is accounted for", false, Text(book.counts())};
+  const absl::StatusOr<LineCounts> sources = CountsOfSources(book);
+  if (!sources.ok()) return Failed(1, check.name, sources.status());
+  const absl::StatusOr<LineCounts> kept = CountsOfExceptions(book);
+  if (!kept.ok()) return Failed(1, check.name, kept.status());
+  const LineCounts& counts = book.counts();
+  if (!counts.balanced()) {
+    check.detail += ": does not add up";
+  } else if (*sources != counts) {
+    check.detail = "the sources say " + Text(*sources) + "; the book says " + Text(counts);
+  } else if (kept->duplicate != counts.duplicate || kept->conflict != counts.conflict || kept->held != counts.held ||
+             kept->rejected != counts.rejected) {
+    check.detail = "the exceptions kept are " + Text(*kept) + "; the book says " + Text(counts);
+  } else {
+    check.holds = true;
+  }
+  return check;
+}
+
+LawCheck CountedOnce(const Book& book) {
+  LawCheck check{2, "counted once", false, ""};
+  uint64_t keys = 0;
+  for (int shard = 0; shard < kSeenShards; ++shard) {
+    SeenSet seen;
+    const absl::Status loaded = book.LoadSeen(shard, &seen);
+    if (!loaded.ok()) return Failed(2, check.name, loaded);
+    keys += seen.size();  // each key once: a second one would not be inserted
+  }
+  check.holds = keys == book.counts().accepted;
+  check.detail = std::to_string(keys) + " different events for " + std::to_string(book.counts().accepted) + " accepted";
+  return check;
+}
+
+// Booked amounts less what the newest seal's totals are worth by the newest seal's catalog: nothing.
+LawCheck BookedIsWorth(const Book& book, int threads) {
+  LawCheck check{3, "booked = worth", true, ""};
+  absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return Failed(3, check.name, seals.status());
+  if (seals->empty()) return check.detail = "nothing is sealed yet", check;
+  absl::StatusOr<Catalog> catalog = SealedCatalog(book);
+  if (!catalog.ok()) return Failed(3, check.name, catalog.status());
+  const SealRecord& seal = seals->back();
+  std::mutex mutex;  // guards charges and check
+  uint64_t charges = 0;
+  const absl::Status visited =
+      VisitSubjects(book, *catalog, {seal.through, seal.sequence}, threads, [&](int, const SubjectWorth& worth) {
+        std::vector<BookedAmount> due;
+        for (const RatedCharge& rated : worth.rated.charges) {
+          const std::vector<BookedAmount> amounts = AmountsDue(*catalog, rated, seal.through);
+          due.insert(due.end(), amounts.begin(), amounts.end());
+        }
+        const std::vector<BookedAmount> differences = LessBooked(std::move(due), worth.booked, seal.through);
+        const std::lock_guard lock(mutex);
+        charges += worth.rated.charges.size();
+        if (differences.empty() || !check.holds) return absl::OkStatus();
+        check.holds = false;
+        const BookedAmount& first = differences.front();
+        check.detail = std::string(first.key.subscription) + " " + std::string(first.key.charge) + " on " +
+                       ToString(first.key.usage_date) + " differs by " +
+                       ToString(Money{first.key.currency, first.minor});
+        return absl::OkStatus();
+      });
+  if (!visited.ok()) return Failed(3, check.name, visited);
+  if (check.holds) check.detail = std::to_string(charges) + " charges as of seal " + std::to_string(seal.number);
+  return check;
+}
+
+// What each seal's differences say for each of its lines.
+absl::StatusOr<std::map<std::pair<std::string, uint32_t>, Int128>> SumsByLine(const Book& book) {
+  absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  std::map<uint64_t, const SealRecord*> by_sequence;
+  for (const SealRecord& seal : *seals) by_sequence[seal.sequence] = &seal;
+  std::map<std::pair<std::string, uint32_t>, Int128> sums;
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    absl::StatusOr<std::vector<StoredRun>> runs = book.Differences(shard);
+    if (!runs.ok()) return runs.status();
+    for (const StoredRun& run : *runs) {
+      const auto seal = by_sequence.find(run.sequence);
+      if (seal == by_sequence.end())
+        return DamagedError("differences of commit " + std::to_string(run.sequence) + ", which is no seal");
+      DifferenceRunReader reader(run.bytes);
+      std::string_view subject;
+      uint32_t count = 0;
+      while (reader.NextSubject(&subject, &count)) {
+        Difference d;
+        for (uint32_t i = 0; i < count && reader.Next(&d); ++i) {
+          if (d.line.line == 0) continue;  // came to zero
+          if (d.line.batch >= seal->second->batches.size())
+            return DamagedError("differences of commit " + std::to_string(run.sequence));
+          sums[{seal->second->batches[d.line.batch], d.line.line}] += d.minor;
+        }
+      }
+      if (!reader.ok()) return DamagedError("differences of commit " + std::to_string(run.sequence));
+    }
+  }
+  return sums;
+}
+
+LawCheck Balanced(const Book& book) {
+  LawCheck check{4, "balanced", false, ""};
+  absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return Failed(4, check.name, batches.status());
+  auto sums = SumsByLine(book);
+  if (!sums.ok()) return Failed(4, check.name, sums.status());
+  uint64_t lines = 0;
+  for (const JournalBatch& batch : *batches) {
+    for (const JournalLine& line : batch.lines) {
+      const auto sum = sums->find({batch.id, line.number});
+      if (sum == sums->end() || sum->second != line.minor) {
+        check.detail = batch.id + "/" + std::to_string(line.number) + " is not the sum of the differences behind it";
+        return check;
+      }
+      sums->erase(sum);
+      ++lines;
+    }
+    if (BalanceOf(batch) != 0) return check.detail = batch.id + " does not balance", check;
+  }
+  if (!sums->empty()) return check.detail = "differences without a line: " + sums->begin()->first.first, check;
+  check.holds = true;
+  check.detail = std::to_string(batches->size()) + " batches, " + std::to_string(lines) + " lines";
+  return check;
+}
+
+}  // namespace
+
+std::vector<LawCheck> Verify(const Book& book, int threads) {
+  std::vector<LawCheck> checks;
+  for (const Book::Check& check : book.CheckStore()) checks.push_back({0, check.name, check.holds, check.detail});
+  checks.push_back(EveryLineAccountedFor(book));
+  checks.push_back(CountedOnce(book));
+  checks.push_back(BookedIsWorth(book, threads));
+  checks.push_back(Balanced(book));
+  return checks;
+}
+
+absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int threads) {
+  std::vector<ReconcileRow> rows;
+  const auto add = [&](std::string step, std::string what, std::string left, std::string right,
+                       const EntityCurrency* of = nullptr) {
+    const bool equal = left == right;
+    rows.push_back({std::move(step), of ? of->first : "", of ? std::string(of->second.code()) : "", std::move(left),
+                    std::move(right), std::move(what), equal});
+  };
+  absl::StatusOr<LineCounts> sources = CountsOfSources(book);
+  if (!sources.ok()) return sources.status();
+  const LineCounts& counts = book.counts();
+  add("lines read", "sources = book", std::to_string(sources->lines), std::to_string(counts.lines));
+  add("accepted", "sources = book", std::to_string(sources->accepted), std::to_string(counts.accepted));
+  absl::StatusOr<LineCounts> kept = CountsOfExceptions(book);
+  if (!kept.ok()) return kept.status();
+  add("not accepted", "exceptions = book",
+      std::to_string(kept->duplicate + kept->conflict + kept->held + kept->rejected),
+      std::to_string(counts.duplicate + counts.conflict + counts.held + counts.rejected));
+
+  absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  if (seals->empty()) return rows;
+  absl::StatusOr<Catalog> catalog = SealedCatalog(book);
+  if (!catalog.ok()) return catalog.status();
+
+  struct Sums {
+    Int128 due = 0, booked = 0, journal = 0;
+  };
+  std::map<EntityCurrency, Sums> sums;
+  std::mutex sums_mutex;  // guards sums and the events
+  uint64_t events = 0, events_rated = 0, events_unrated = 0;
+  // Totals that came after the newest seal count too: then booked lags behind, and the row says so.
+  const absl::Status visited =
+      VisitSubjects(book, *catalog, {.through = seals->back().through}, threads, [&](int, const SubjectWorth& worth) {
+        std::vector<BookedAmount> due;
+        uint64_t rated_events = 0;
+        for (const RatedCharge& rated : worth.rated.charges) {
+          const std::vector<BookedAmount> amounts = AmountsDue(*catalog, rated, seals->back().through);
+          due.insert(due.end(), amounts.begin(), amounts.end());
+          rated_events += rated.days.back().events_to_date;
+        }
+        const std::lock_guard lock(sums_mutex);
+        for (const SubjectTotal& total : worth.totals) events += total.total.events;
+        events_rated += rated_events;
+        for (const UnratedUsage& unrated : worth.rated.unrated) events_unrated += unrated.events;
+        for (const BookedAmount& amount : due)
+          sums[{std::string(amount.key.entity), amount.key.currency}].due += amount.minor;
+        for (const BookedAmount& amount : worth.booked)
+          sums[{std::string(amount.key.entity), amount.key.currency}].booked += amount.minor;
+        return absl::OkStatus();
+      });
+  if (!visited.ok()) return visited;
+  if (!seals->back().through) {
+    add("metered events", "totals = rated + unrated", std::to_string(events),
+        std::to_string(events_rated + events_unrated));
+  }
+  absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return batches.status();
+  for (const JournalBatch& batch : *batches) {
+    for (const JournalLine& line : batch.lines) sums[{batch.entity, batch.currency}].journal += line.minor;
+  }
+  for (const auto& [of, sum] : sums) {
+    add("worth, rounded", "worth = booked", ToString(Money{of.second, sum.due}), ToString(Money{of.second, sum.booked}),
+        &of);
+    add("booked", "booked = journal", ToString(Money{of.second, sum.booked}), ToString(Money{of.second, sum.journal}),
+        &of);
+  }
+  return rows;
+}
+
+}  // namespace tollbook
