@@ -17,10 +17,10 @@ TEST(ZoneFitTest, KnowsFromWhenDaysAreMadeOfWholeTotals) {
       {"America/New_York", "1970-01-01", "1970-01-01"},
       {"Asia/Kolkata", "never", "1970-01-01"},
       {"Asia/Kathmandu", "never", "1970-01-01"},
-      {"Australia/Lord_Howe", "never", "1970-01-01"},   // daylight saving of half an hour
-      {"Asia/Singapore", "1982-01-02", "1970-01-01"},   // +07:30 before
-      {"Asia/Pyongyang", "2018-05-06", "1970-01-01"},   // +08:30 from 2015 to 2018
-      {"Africa/Monrovia", "1972-01-08", "1972-01-08"},  // -00:44:30 before
+      {"Australia/Lord_Howe", "2100-10-04", "1970-01-01"},  // half an hour of daylight saving, each year anew
+      {"Asia/Singapore", "1982-01-02", "1970-01-01"},       // +07:30 before
+      {"Asia/Pyongyang", "2018-05-06", "1970-01-01"},       // +08:30 from 2015 to 2018
+      {"Africa/Monrovia", "1972-01-08", "1972-01-08"},      // -00:44:30 before
   };
   for (const auto& [name, hours_from, quarters_from] : kCases) {
     const ZoneFit fit = FitOf(*Zone::FromName(name));
