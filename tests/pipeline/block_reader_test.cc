@@ -337,8 +337,12 @@ TEST(BlockReader, ZerosBehindAGzipMemberArePaddingAndOtherBytesAreDamage) {
 TEST(BlockReader, ABombIsOneLongLineInBoundedMemory) {
   TemporaryDirectory directory;
   const std::string one_mb(1 << 20, 'b');
+  const std::string gzip_of_one = Gzip(one_mb), zstd_of_one = Zstd(one_mb);
   std::string gzip, zstd;
-  for (int i = 0; i < 300; ++i) gzip += Gzip(one_mb), zstd += Zstd(one_mb);
+  for (int i = 0; i < 300; ++i) {
+    gzip += gzip_of_one;
+    zstd += zstd_of_one;
+  }
   for (const std::string& packed : {gzip, zstd}) {
     const std::string path = directory.Write("bomb", packed);
     rusage before{}, after{};

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "pipeline/template.h"
 
 namespace tollbook {
@@ -56,6 +59,19 @@ TEST(ParseMappings, AWholeFile) {
   EXPECT_TRUE(NeedsRows(csv));
   EXPECT_EQ(parsed.mappings[1].format, InputFormat::kCloudEvents);
   EXPECT_FALSE(NeedsRows(parsed.mappings[1]));
+}
+
+TEST(ParseMappings, TheFeedsWeShipAreFine) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(TOLLBOOK_SOURCE_DIR "/data")) {
+    if (entry.path().filename() != "sources.yaml") continue;
+    std::ifstream in(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const ParsedMappings parsed = ParseMappings(text);
+    EXPECT_FALSE(parsed.mappings.empty()) << entry.path() << (parsed.errors.empty() ? "" : ToString(parsed.errors[0]));
+    ++files;
+  }
+  EXPECT_GT(files, 0);
 }
 
 TEST(ParseMappings, NoTextIsNoMapping) {
