@@ -1,0 +1,107 @@
+// Commands: one struct of options and one function for each command. main.cc parses; a command opens, runs and reports.
+#ifndef TOLLBOOK_PIPELINE_APP_COMMANDS_H_
+#define TOLLBOOK_PIPELINE_APP_COMMANDS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/generate.h"
+
+namespace tollbook {
+
+// Every command returns the process's exit code (ExitCode in session.h).
+
+// Input and its pace: run, absorb.
+struct AbsorbFlags {
+  std::vector<std::string> inputs;
+  int threads = 0;           // 0: all cores
+  uint64_t epoch_bytes = 0;  // 0: the default; hidden flag, for tests
+  uint64_t block_bytes = 0;  // 0: the default; hidden flag, for tests
+  bool quiet = false;        // no progress
+  bool strict = false;       // exceptions are exit code 3
+  bool json = false;
+};
+
+struct RunOptions {
+  std::string books;
+  std::string catalog;
+  std::string through;  // YYYY-MM-DD; empty: all
+  AbsorbFlags absorb;
+};
+int CmdRun(const RunOptions& options);
+
+struct AbsorbCommandOptions {
+  std::string books;
+  std::string catalog;
+  AbsorbFlags absorb;
+};
+int CmdAbsorb(const AbsorbCommandOptions& options);
+
+struct SealCommandOptions {
+  std::string books;
+  std::string catalog;
+  std::string through;
+  int threads = 0;
+  bool json = false;
+};
+int CmdSeal(const SealCommandOptions& options);
+
+// charges, journals, status, reconcile, verify: read a book.
+struct ReadOptions {
+  std::string books;
+  std::string catalog;  // empty: the one kept with the newest seal (only charges asks for one)
+  std::string format;   // "", csv, json, ledger (journals only); empty: a table for people
+  int threads = 0;
+};
+int CmdCharges(const ReadOptions& options);
+int CmdJournals(const ReadOptions& options);
+int CmdStatus(const ReadOptions& options);
+int CmdReconcile(const ReadOptions& options);
+int CmdVerify(const ReadOptions& options);
+
+struct ExceptionsOptions {
+  std::string books;
+  std::string reason;    // a Reason's word; empty: all
+  std::string format;    // "", csv, json
+  uint64_t limit = 100;  // rows shown to people; csv and json give all
+  bool retry = false;    // `exceptions retry`: read the held events again
+  std::string catalog;   // for retry
+  int threads = 0;
+};
+int CmdExceptions(const ExceptionsOptions& options);
+
+struct ExplainOptions {
+  std::string books;
+  std::string line;    // "<batch>/<line>"
+  uint64_t limit = 5;  // charges shown
+  bool json = false;
+};
+int CmdExplain(const ExplainOptions& options);
+
+struct GenerateCommandOptions {
+  GenerateOptions generate;
+  std::string output;       // file, or "-"
+  std::string catalog_dir;  // where the matching catalog goes; empty: none
+  bool json = false;
+  bool quiet = false;
+};
+int CmdGenerate(const GenerateCommandOptions& options);
+
+struct ConvertOptions {
+  std::vector<std::string> inputs;
+  std::string catalog;  // for its sources.yaml
+  std::string output;   // file, or "-"
+  bool quiet = false;
+};
+int CmdConvert(const ConvertOptions& options);
+
+struct CatalogCheckOptions {
+  std::string directory;
+  bool json = false;
+};
+int CmdCatalogCheck(const CatalogCheckOptions& options);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_APP_COMMANDS_H_

@@ -1,0 +1,292 @@
+// tollbook: the command line. Parses, hands the options to the command, gives back its exit code.
+//
+// The only file that knows CLI11, which is slow to compile and throws.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/app/commands.h"
+#include "pipeline/app/session.h"
+#include "rating/calendar.h"
+
+namespace tollbook {
+namespace {
+
+const std::map<std::string, uint64_t> kThousands = {
+    {"k", 1'000}, {"M", 1'000'000}, {"G", 1'000'000'000}, {"T", 1'000'000'000'000}};
+
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.set_version_flag("--version", "tollbook " TOLLBOOK_VERSION);
+    app_.require_subcommand(1);
+    app_.get_formatter()->column_width(30);
+    app_.get_formatter()->label("REQUIRED", "(required)");
+    app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
+    app_.get_formatter()->label("Subcommands", "Commands");
+    app_.footer(
+        "`tollbook COMMAND --help` tells more.\n"
+        "Exit codes: 0 done, 1 failed, 2 command line or catalog wrong, 3 exceptions met with --strict.\n"
+        "Example:\n"
+        "  tollbook run --books book --catalog catalog usage.ndjson");
+    AddRun();
+    AddAbsorb();
+    AddSeal();
+    AddReaders();
+    AddGenerate();
+    AddConvert();
+    AddCatalog();
+  }
+
+  int Run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::Success& asked) {  // --help, --version
+      return app_.exit(asked);
+    } catch (const CLI::ParseError& error) {
+      return Fail(InOurWords(error));
+    }
+    return command_();
+  }
+
+ private:
+  template <typename Options>
+  CLI::App* Add(const std::string& name, const std::string& what, const std::string& example, Options* options,
+                int (*command)(const Options&)) {
+    CLI::App* sub = app_.add_subcommand(name, what);
+    sub->footer("Example:\n  " + example);
+    sub->final_callback([this, options, command] { command_ = [options, command] { return command(*options); }; });
+    return sub;
+  }
+
+  static void AddBooks(CLI::App* sub, std::string* books) {
+    sub->add_option("--books", *books, "Directory of the book")->type_name("DIR")->required();
+  }
+  static CLI::Option* AddCatalogDir(CLI::App* sub, std::string* catalog, const std::string& what) {
+    return sub->add_option("--catalog", *catalog, what)->type_name("DIR");
+  }
+  static CLI::Option* AddInputs(CLI::App* sub, std::vector<std::string>* inputs, const std::string& what) {
+    return sub->add_option("INPUT", *inputs, what)->type_name("");
+  }
+  static CLI::Option* AddJson(CLI::App* sub, bool* json) { return sub->add_flag("--json", *json, "Print JSON"); }
+  static void AddQuiet(CLI::App* sub, bool* quiet) { sub->add_flag("-q,--quiet", *quiet, "No progress"); }
+
+  static void AddThrough(CLI::App* sub, std::string* through) {
+    sub->add_option("--through", *through, "Seal usage dated up to this day, inclusive (default: all)")
+        ->type_name("YYYY-MM-DD")
+        ->check([](const std::string& text) { return ParseDay(text) ? "" : "'" + text + "' is not a date"; });
+  }
+  static void AddThreads(CLI::App* sub, int* threads) {
+    sub->add_option("--threads", *threads, "Threads (default: one per core)")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024));
+  }
+  static void AddStrict(CLI::App* sub, bool* strict) {
+    sub->add_flag("--strict", *strict, "Exit code 3 when a line or an input was not accepted");
+  }
+
+  // --format, and --json as its short form; without either, a table for people.
+  static void AddFormat(CLI::App* sub, std::string* format, const std::vector<std::string>& names) {
+    std::string joined;
+    for (const std::string& name : names) joined += (joined.empty() ? "" : "|") + name;
+    CLI::Option* option = sub->add_option("--format", *format, "For programs (default: a table for people)")
+                              ->type_name(joined)
+                              ->check([names, joined](const std::string& text) {
+                                const bool known = std::find(names.begin(), names.end(), text) != names.end();
+                                return known ? "" : "'" + text + "' is not one of " + joined;
+                              });
+    sub->add_flag_callback(
+           "--json", [format] { *format = "json"; }, "The same as --format json")
+        ->excludes(option);
+  }
+
+  static void AddAbsorbFlags(CLI::App* sub, AbsorbFlags* flags) {
+    AddInputs(sub, &flags->inputs, "Files, directories, globs, or - for standard input")->required();
+    AddStrict(sub, &flags->strict);
+    AddJson(sub, &flags->json);
+    AddQuiet(sub, &flags->quiet);
+    AddThreads(sub, &flags->threads);
+    // For tests: no result depends on where the work is cut.
+    sub->add_option("--block-bytes", flags->block_bytes)->group("");
+    sub->add_option("--epoch-bytes", flags->epoch_bytes)->group("");
+  }
+
+  void AddRun() {
+    CLI::App* sub = Add("run", "Absorb usage files and seal: the main job",
+                        "tollbook run --books book --catalog catalog usage/ more.csv.gz", &run_, CmdRun);
+    AddBooks(sub, &run_.books);
+    AddCatalogDir(sub, &run_.catalog, "Directory of the catalog")->required();
+    AddThrough(sub, &run_.through);
+    AddAbsorbFlags(sub, &run_.absorb);
+  }
+
+  void AddAbsorb() {
+    CLI::App* sub = Add("absorb", "Take usage into the book, without booking it",
+                        "zcat usage.gz | tollbook absorb --books book --catalog catalog -", &absorb_, CmdAbsorb);
+    AddBooks(sub, &absorb_.books);
+    AddCatalogDir(sub, &absorb_.catalog, "Directory of the catalog")->required();
+    AddAbsorbFlags(sub, &absorb_.absorb);
+  }
+
+  void AddSeal() {
+    CLI::App* sub = Add("seal", "Rate what was absorbed and book the difference",
+                        "tollbook seal --books book --catalog catalog --through 2025-01-31", &seal_, CmdSeal);
+    AddBooks(sub, &seal_.books);
+    AddCatalogDir(sub, &seal_.catalog, "Directory of the catalog")->required();
+    AddThrough(sub, &seal_.through);
+    AddJson(sub, &seal_.json);
+    AddThreads(sub, &seal_.threads);
+  }
+
+  void AddRead(const std::string& name, const std::string& what, const std::string& example, ReadOptions* options,
+               int (*command)(const ReadOptions&), const std::vector<std::string>& formats) {
+    CLI::App* sub = Add(name, what, example, options, command);
+    AddBooks(sub, &options->books);
+    if (formats.empty()) {
+      sub->add_flag_callback(
+          "--json", [options] { options->format = "json"; }, "Print JSON");
+    } else {
+      AddFormat(sub, &options->format, formats);
+    }
+    AddThreads(sub, &options->threads);
+  }
+
+  void AddReaders() {
+    AddRead("charges", "What each subscription owes, by charge and billing period",
+            "tollbook charges --books book --format csv", &charges_, CmdCharges, {"csv", "json"});
+    AddCatalogDir(app_.get_subcommand("charges"), &charges_.catalog,
+                  "Directory of the catalog (default: the last seal's)");
+    AddRead("journals", "The journal batches", "tollbook journals --books book --format ledger | ledger -f - bal",
+            &journals_, CmdJournals, {"csv", "json", "ledger"});
+    AddExceptions();
+    AddRead("status", "What the book holds", "tollbook status --books book", &status_, CmdStatus, {});
+    AddRead("reconcile", "Compare counts and amounts, from the lines read to the journal",
+            "tollbook reconcile --books book", &reconcile_, CmdReconcile, {"csv", "json"});
+    AddRead("verify", "Check the laws against the stored book", "tollbook verify --books book", &verify_, CmdVerify,
+            {});
+    AddExplain();
+  }
+
+  void AddExceptions() {
+    CLI::App* sub = Add("exceptions", "The lines that are not in the book, and why",
+                        "tollbook exceptions --books book --reason unknown_meter\n"
+                        "  tollbook exceptions retry --books book --catalog catalog",
+                        &exceptions_, CmdExceptions);
+    AddBooks(sub, &exceptions_.books);
+    sub->add_option("--reason", exceptions_.reason, "Only this reason")->type_name("WORD");
+    sub->add_option("--limit", exceptions_.limit, "Lines shown to people (default: 100)")->type_name("N");
+    AddFormat(sub, &exceptions_.format, {"csv", "json"});
+    sub->require_subcommand(0, 1);
+    sub->add_subcommand("list", "List them (the default)")->fallthrough();
+    CLI::App* retry = sub->add_subcommand("retry", "Offer what is held to the catalog again")->fallthrough();
+    AddCatalogDir(retry, &exceptions_.catalog, "Directory of the catalog")->required();
+    AddThreads(retry, &exceptions_.threads);
+    retry->callback([this] { exceptions_.retry = true; });
+  }
+
+  void AddExplain() {
+    CLI::App* sub = Add("explain", "From a journal line down to the usage behind it, with the arithmetic",
+                        "tollbook explain --books book BATCH/LINE", &explain_, CmdExplain);
+    AddBooks(sub, &explain_.books);
+    sub->add_option("LINE", explain_.line, "Batch id and line number")->type_name("")->required();
+    sub->add_option("--limit", explain_.limit, "Charges shown (default: 5)")->type_name("N");
+    AddJson(sub, &explain_.json);
+  }
+
+  void AddGenerate() {
+    generate_.output = "-";
+    CLI::App* sub =
+        Add("generate", "Make deterministic usage telemetry and its catalog",
+            "tollbook generate --events 10M --out usage.ndjson --catalog-out catalog", &generate_, CmdGenerate);
+    GenerateOptions& telemetry = generate_.generate;
+    sub->add_option("--out", generate_.output, "File to write (default: -, standard output)")->type_name("FILE");
+    sub->add_option("--catalog-out", generate_.catalog_dir, "Directory for the catalog")->type_name("DIR");
+    sub->add_option("--events", telemetry.events, "Lines; k, M, G are thousands, millions … (default: 1M)")
+        ->type_name("N")
+        ->transform(CLI::AsNumberWithUnit(kThousands, CLI::AsNumberWithUnit::CASE_SENSITIVE));
+    sub->add_option("--seed", telemetry.seed, "Another seed, other data (default: 1)")->type_name("N");
+    sub->add_option("--subscriptions", telemetry.subscriptions, "Subscriptions (default: 1000)")->type_name("N");
+    sub->add_option_function<std::string>(
+           "--first-day",
+           [&telemetry](const std::string& text) {
+             const std::optional<Day> day = ParseDay(text);
+             if (!day.has_value()) throw CLI::ValidationError("--first-day", "'" + text + "' is not a date");
+             telemetry.first_day = *day;
+           },
+           "First day of usage (default: 2025-01-01)")
+        ->type_name("YYYY-MM-DD");
+    sub->add_option("--days", telemetry.days, "Days of usage (default: 31)")->type_name("N");
+    AddShare(sub, "--redelivered", &telemetry.redelivered_per_million, "sent again (default: 20000)");
+    AddShare(sub, "--conflicts", &telemetry.conflict_per_million, "with a used id and other content (default: 100)");
+    AddShare(sub, "--malformed", &telemetry.malformed_per_million, "that can never be usage (default: 1000)");
+    AddShare(sub, "--late", &telemetry.late_per_million, "dated in the month before (default: 5000)");
+    AddShare(sub, "--unknown-subscriptions", &telemetry.unknown_subscription_per_million,
+             "of unknown subscriptions (default: 2000)");
+    AddShare(sub, "--unknown-meters", &telemetry.unknown_meter_per_million, "of an unknown meter (default: 1000)");
+    AddJson(sub, &generate_.json);
+    AddQuiet(sub, &generate_.quiet);
+  }
+
+  static void AddShare(CLI::App* sub, const std::string& name, uint32_t* per_million, const std::string& what) {
+    sub->add_option(name, *per_million, "Lines per million " + what)->type_name("N");
+  }
+
+  void AddConvert() {
+    convert_.output = "-";
+    CLI::App* sub = Add("convert", "Any readable input to canonical CloudEvents, one a line",
+                        "tollbook convert --catalog catalog --out usage.ndjson calls.csv.zst", &convert_, CmdConvert);
+    AddInputs(sub, &convert_.inputs, "Files, directories, globs, or - for standard input")->required();
+    AddCatalogDir(sub, &convert_.catalog, "Directory whose sources.yaml says how CSV files map");
+    sub->add_option("--out", convert_.output, "File to write (default: -, standard output)")->type_name("FILE");
+    AddQuiet(sub, &convert_.quiet);
+  }
+
+  void AddCatalog() {
+    CLI::App* catalog = app_.add_subcommand("catalog", "Work on a catalog");
+    catalog->require_subcommand(1);
+    CLI::App* check = catalog->add_subcommand("check", "Check a catalog and print all that is wrong with it");
+    check->footer("Example:\n  tollbook catalog check catalog");
+    check->add_option("DIR", catalog_check_.directory, "Directory of the catalog")->type_name("")->required();
+    AddJson(check, &catalog_check_.json);
+    check->final_callback([this] { command_ = [this] { return CmdCatalogCheck(catalog_check_); }; });
+  }
+
+  // CLI11's sentence, cut to `what: which thing: what to do`.
+  absl::Status InOurWords(const CLI::ParseError& error) const {
+    const std::string what = error.get_name() == "RequiredError" ? "something is missing on the command line"
+                             : error.get_name() == "ExtrasError" ? "not known on the command line"
+                                                                 : "wrong on the command line";
+    std::string which = error.what();
+    if (error.get_name() == "ExtrasError") which.erase(0, std::min(which.find(": ") + 2, which.size()));
+    std::string command = "tollbook";
+    for (const CLI::App* at = &app_; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      command += " " + at->get_name();
+    }
+    return MakeError(absl::StatusCode::kInvalidArgument, what, which, "see `" + command + " --help`");
+  }
+
+  CLI::App app_{"tollbook: usage telemetry to a balanced journal, exactly once", "tollbook"};
+  std::function<int()> command_;
+  RunOptions run_;
+  AbsorbCommandOptions absorb_;
+  SealCommandOptions seal_;
+  ReadOptions charges_, journals_, status_, reconcile_, verify_;
+  ExceptionsOptions exceptions_;
+  ExplainOptions explain_;
+  GenerateCommandOptions generate_;
+  ConvertOptions convert_;
+  CatalogCheckOptions catalog_check_;
+};
+
+}  // namespace
+}  // namespace tollbook
+
+int main(int argc, char** argv) {
+  return tollbook::CommandLine().Run(argc, argv);
+}

@@ -1,0 +1,150 @@
+#include "pipeline/app/table.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "pipeline/app/session.h"
+#include "pipeline/app/text.h"
+
+namespace tollbook {
+namespace {
+
+constexpr std::string_view kGap = "  ";
+constexpr size_t kNarrowest = 8;
+
+using Cells = std::vector<std::string>;
+
+size_t Total(const std::vector<size_t>& widths) {
+  return std::accumulate(widths.begin(), widths.end(), kGap.size() * (widths.size() - 1));
+}
+
+// Too many numbers for the terminal: it wraps, rather than that digits are hidden.
+void Shrink(const std::vector<Column>& columns, size_t width, std::vector<size_t>* widths) {
+  for (size_t total = Total(*widths); total > width; --total) {
+    size_t* widest = nullptr;
+    for (size_t i = 0; i < widths->size(); ++i) {
+      size_t& at = (*widths)[i];
+      if (!columns[i].right && at > kNarrowest && (widest == nullptr || at > *widest)) widest = &at;
+    }
+    if (widest == nullptr) return;
+    --*widest;
+  }
+}
+
+void AppendLine(const std::vector<Column>& columns, const std::vector<size_t>& widths, const Cells& cells,
+                std::string* out) {
+  std::string line;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (i != 0) line.append(kGap);
+    const std::string cell = columns[i].right ? cells[i] : Truncated(cells[i], widths[i]);
+    const size_t blanks = widths[i] - std::min(widths[i], DisplayWidth(cell));
+    if (columns[i].right) line.append(blanks, ' ');
+    line.append(cell);
+    if (!columns[i].right) line.append(blanks, ' ');
+  }
+  // Blanks at the end would wrap a line that just fits.
+  line.erase(line.find_last_not_of(' ') + 1);
+  out->append(line).push_back('\n');
+}
+
+void AppendCsvCell(std::string_view cell, std::string* out) {
+  if (cell.find_first_of(",\"\r\n") == std::string_view::npos) {
+    out->append(cell);
+    return;
+  }
+  out->push_back('"');
+  for (char c : cell) {
+    if (c == '"') out->push_back('"');
+    out->push_back(c);
+  }
+  out->push_back('"');
+}
+
+}  // namespace
+
+Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+  TOLLBOOK_ASSERT(!columns_.empty());
+}
+
+void Table::Add(std::vector<std::string> cells) {
+  TOLLBOOK_ASSERT(cells.size() == columns_.size());
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::ToText() const {
+  std::vector<Cells> lines(1);
+  for (const Column& column : columns_) {
+    lines[0].push_back(Printable(column.name));
+    std::replace(lines[0].back().begin(), lines[0].back().end(), '_', ' ');
+  }
+  for (const Cells& row : rows_) {
+    lines.emplace_back();
+    for (const std::string& cell : row) lines.back().push_back(Printable(cell));
+  }
+  std::vector<size_t> widths(columns_.size());
+  for (const Cells& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(line[i]));
+  }
+  if (const size_t terminal = TerminalWidth(STDOUT_FILENO); terminal != 0) Shrink(columns_, terminal, &widths);
+
+  std::string out;
+  AppendLine(columns_, widths, lines[0], &out);
+  for (size_t i = 0; i < Total(widths); ++i) out.append("─");
+  out.push_back('\n');
+  for (size_t i = 1; i < lines.size(); ++i) AppendLine(columns_, widths, lines[i], &out);
+  return out;
+}
+
+std::string Table::ToCsv() const {
+  std::string out;
+  const auto append = [&](const auto& items, const auto& text_of) {
+    for (size_t i = 0; i < items.size(); ++i) {
+      if (i != 0) out.push_back(',');
+      AppendCsvCell(text_of(items[i]), &out);
+    }
+    out.push_back('\n');
+  };
+  append(columns_, [](const Column& column) -> std::string_view { return column.name; });
+  for (const Cells& row : rows_) append(row, [](const std::string& cell) -> std::string_view { return cell; });
+  return out;
+}
+
+std::string Table::ToJson() const {
+  nlohmann::ordered_json array = nlohmann::ordered_json::array();
+  for (const Cells& row : rows_) {
+    nlohmann::ordered_json object = nlohmann::ordered_json::object();
+    for (size_t i = 0; i < row.size(); ++i) object[columns_[i].name] = row[i];
+    array.push_back(std::move(object));
+  }
+  // Bytes that are not UTF-8 become U+FFFD; JSON cannot carry them.
+  return array.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+int Print(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EPIPE) {
+      return kDone;  // who reads has seen enough
+    } else if (errno != EINTR) {
+      return Fail(MakeError(absl::StatusCode::kUnavailable, "cannot write",
+                            std::string("standard output: ") + std::strerror(errno),
+                            "check where the output goes and the space there"));
+    }
+  }
+  return kDone;
+}
+
+int PrintTable(const Table& table, std::string_view format) {
+  if (format == "csv") return Print(table.ToCsv());
+  if (format == "json") return Print(table.ToJson() + "\n");
+  return Print(table.ToText());
+}
+
+}  // namespace tollbook
