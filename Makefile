@@ -36,7 +36,8 @@ test-sanitizers: deps ## the tests again under AddressSanitizer and UndefinedBeh
 bench: deps ## measure the parts and the whole job
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
-	cmake --build --preset release --target bench
+	build/release/bench/bench_parts
+	build/release/bench/bench_whole
 
 tidy: ## check arrows between rooms, paths in documents, leftovers
 	@python3 -B tests/tidy_test.py .

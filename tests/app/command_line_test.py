@@ -1,0 +1,87 @@
+"""The command line: help, exit codes, the form of errors, and generate.
+
+Usage: command_line_test.py TOLLBOOK
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOLLBOOK = sys.argv.pop(1)
+COMMANDS = ["run", "absorb", "seal", "charges", "journals", "exceptions", "status", "reconcile", "verify", "explain",
+            "generate", "convert", "catalog check"]
+
+
+def tollbook(*arguments):
+    return subprocess.run([TOLLBOOK, *arguments], capture_output=True, timeout=60)
+
+
+class CommandLine(unittest.TestCase):
+    def test_every_command_has_help_with_an_example(self):
+        overview = tollbook("--help").stdout.decode()
+        for command in COMMANDS:
+            with self.subTest(command):
+                done = tollbook(*command.split(), "--help")
+                self.assertEqual(done.returncode, 0)
+                self.assertIn("Example:\n  ", done.stdout.decode())
+                self.assertIn("tollbook " + command, done.stdout.decode())
+                self.assertIn(command.split()[0], overview)
+
+    def test_version(self):
+        done = tollbook("--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout.decode(), r"^tollbook \d+\.\d+\.\d+\n$")
+
+    def test_a_wrong_command_line_is_code_2_and_one_line(self):
+        for arguments in ([], ["frobnicate"], ["run"], ["status", "--books", "b", "--colour"],
+                          ["seal", "--books", "b", "--catalog", "c", "--through", "2025-02-30"],
+                          ["journals", "--books", "b", "--format", "xml"],
+                          ["status", "--books", "b", "--format", "csv"],
+                          ["generate", "--days", "0"], ["generate", "--first-day", "soon"],
+                          ["catalog"], ["catalog", "check"]):
+            with self.subTest(arguments):
+                done = tollbook(*arguments)
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(done.stdout, b"")
+                self.assertRegex(done.stderr.decode(), r"^tollbook: [^\n]+: [^\n]+: [^\n]+\n$")
+
+    def test_a_catalog_that_is_not_there(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = tollbook("catalog", "check", directory + "/none")
+            self.assertEqual(done.returncode, 2)
+            self.assertTrue(done.stderr.startswith(b"tollbook: "))
+            done = tollbook("catalog", "check", "--json", directory + "/none")
+            self.assertEqual(done.returncode, 2)
+            self.assertFalse(json.loads(done.stdout)["valid"])
+
+    def test_generate_gives_events_and_a_catalog_that_checks(self):
+        with tempfile.TemporaryDirectory() as directory:
+            events = pathlib.Path(directory, "usage.ndjson")
+            done = tollbook("generate", "--events", "20k", "--json", "--out", str(events), "--catalog-out",
+                            directory + "/catalog")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = json.loads(done.stdout)
+            text = events.read_bytes()
+            self.assertEqual(report["lines"], 20000)
+            self.assertEqual(report["lines"], text.count(b"\n"))
+            self.assertEqual(report["bytes"], len(text))
+            done = tollbook("catalog", "check", "--json", directory + "/catalog")
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertEqual(json.loads(done.stdout)["meters"], 8)
+            # The same to standard output, the report then beside it.
+            done = tollbook("generate", "--events", "20k")
+            self.assertEqual(done.stdout, text)
+            self.assertIn(b"20,000", done.stderr)
+
+    def test_generate_says_where_it_cannot_write(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = tollbook("generate", "--events", "1", "--out", directory)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr.decode(), r"^tollbook: cannot write: ")
+
+
+if __name__ == "__main__":
+    unittest.main()
