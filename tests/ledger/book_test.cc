@@ -146,8 +146,10 @@ TEST_F(BookTest, KeepsSeals) {
   EXPECT_EQ(seals[0].sequence, 2u);
   EXPECT_EQ(seals[0].batches, std::vector<std::string>{"acme-USD-2025-01-0001"});
   std::vector<std::string> ids;
-  for (const JournalBatch& batch : *(*book)->Batches()) ids.push_back(batch.id);
-  EXPECT_EQ(ids, (std::vector<std::string>{"acme-USD-2025-01-0001", "acme-USD-2025-01-0003", "acme.x-USD-2025-01-0002"}));
+  const std::vector<JournalBatch> batches = *(*book)->Batches();
+  for (const JournalBatch& batch : batches) ids.push_back(batch.id);
+  EXPECT_EQ(ids,
+            (std::vector<std::string>{"acme-USD-2025-01-0001", "acme-USD-2025-01-0003", "acme.x-USD-2025-01-0002"}));
   EXPECT_EQ((*book)->Differences(9)->size(), 3u);
   EXPECT_EQ((*book)->Differences(9, 2)->size(), 1u) << "as seal 1 left them";
   EXPECT_EQ((*book)->CatalogFiles("digest")->at("book.yaml"), "name: demo\n");
@@ -278,7 +280,8 @@ class BookDamage : public BookTest {
   static std::string FileOf(const std::string& book, std::string_view extension) {
     std::string newest;
     for (const fs::directory_entry& entry : fs::directory_iterator(book + "/store")) {
-      const bool matches = entry.path().extension() == extension || entry.path().filename().string().starts_with(extension);
+      const bool matches =
+          entry.path().extension() == extension || entry.path().filename().string().starts_with(extension);
       if (matches && fs::file_size(entry) > 0) newest = std::max(newest, entry.path().string());
     }
     return newest;

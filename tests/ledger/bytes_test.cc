@@ -105,7 +105,10 @@ TEST(Bytes, RefusesWhatDoesNotFit) {
 }
 
 TEST(Bytes, TextLongerThanTheRestIsRefused) {
-  ByteReader in(std::string_view("\x05" "abcd", 5));
+  ByteReader in(
+      std::string_view("\x05"
+                       "abcd",
+                       5));
   EXPECT_EQ(in.Text(), "");
   EXPECT_FALSE(in.ok());
   EXPECT_EQ(in.Fixed64(), 0u) << "and all that follows is zero";

@@ -25,8 +25,8 @@ class ExactBytes {
   std::unique_ptr<char[]> bytes_;
 };
 
-// `decodes` says whether the bytes were accepted. Every truncation and every appended byte is refused; a flipped byte is
-// accepted or refused, and nothing worse.
+// `decodes` says whether the bytes were accepted. Every truncation and every appended byte is refused; a flipped byte
+// is accepted or refused, and nothing worse.
 template <typename Decodes>
 void TryDamage(std::string_view good, const Decodes& decodes) {
   EXPECT_TRUE(decodes(ExactBytes(good).view()));

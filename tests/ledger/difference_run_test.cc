@@ -32,8 +32,9 @@ std::string Write(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     writer.BeginSubject(row.subject, 1);
     Difference difference;
-    difference.key = {row.subscription, "starter", row.charge, "api", "acme-us", *Currency::FromCode(row.currency),
-                      {{row.start}, {row.end}}, {row.usage_date}};
+    difference.key = {
+        row.subscription,         "starter",       row.charge, "api", "acme-us", *Currency::FromCode(row.currency),
+        {{row.start}, {row.end}}, {row.usage_date}};
     difference.minor = row.minor;
     difference.line = {row.batch, row.line};
     writer.Add(difference);

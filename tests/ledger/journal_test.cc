@@ -19,8 +19,9 @@ struct Sum {
 std::map<LineKey, LineSum> Sums(const std::vector<Sum>& rows) {
   std::map<LineKey, LineSum> sums;
   for (const Sum& row : rows) {
-    const LineKey key{row.entity, *Currency::FromCode(row.currency), row.period, {row.day}, row.product, "1200", "4000",
-                      "cost_center=100"};
+    const LineKey key{
+        row.entity,       *Currency::FromCode(row.currency), row.period, {row.day}, row.product, "1200", "4000",
+        "cost_center=100"};
     sums[key].minor += row.minor;
     ++sums[key].differences;
   }
@@ -41,14 +42,10 @@ std::string Printed(const SummarisedJournal& journal) {
 }
 
 const std::vector<Sum> kRows = {
-    {"acme-us", "USD", "2025-02", kJanuary25 + 1, "api", -250},
-    {"acme-us", "USD", "2025-01", kJanuary25, "mail", 300},
-    {"acme-us", "USD", "2025-01", kJanuary25, "api", 1000},
-    {"acme-us", "USD", "2025-01", kJanuary25, "api", 234},
-    {"acme-us", "EUR", "2025-01", kJanuary25, "api", 7},
-    {"acme-jp", "JPY", "2025-01", kJanuary25, "api", 500},
-    {"acme-jp", "JPY", "2025-01", kJanuary25, "zero", 5},
-    {"acme-jp", "JPY", "2025-01", kJanuary25, "zero", -5},
+    {"acme-us", "USD", "2025-02", kJanuary25 + 1, "api", -250}, {"acme-us", "USD", "2025-01", kJanuary25, "mail", 300},
+    {"acme-us", "USD", "2025-01", kJanuary25, "api", 1000},     {"acme-us", "USD", "2025-01", kJanuary25, "api", 234},
+    {"acme-us", "EUR", "2025-01", kJanuary25, "api", 7},        {"acme-jp", "JPY", "2025-01", kJanuary25, "api", 500},
+    {"acme-jp", "JPY", "2025-01", kJanuary25, "zero", 5},       {"acme-jp", "JPY", "2025-01", kJanuary25, "zero", -5},
     {"acme-zz", "USD", "2025-01", kJanuary25, "zero", 0},
 };
 

@@ -48,8 +48,15 @@ SealRecord Seal() {
 }
 
 MeterRecord Tokens() {
-  return {9, {"tokens", "llm.tokens", Aggregation::kMax, "usage.tokens", {"model", "region"}, "token",
-              Granularity::kQuarterHour, true}};
+  return {9,
+          {"tokens",
+           "llm.tokens",
+           Aggregation::kMax,
+           "usage.tokens",
+           {"model", "region"},
+           "token",
+           Granularity::kQuarterHour,
+           true}};
 }
 
 const std::vector<ExceptionRecord> kExceptions = {
@@ -103,10 +110,24 @@ TEST(Records, TheExampleOfTheFormatDocument) {
                                                    {Reason::kDuplicate, 1, 2, 200, 0, ""}};
   EXPECT_EQ(ToHex(Encode(exceptions)),
             "02"
-            "03" "01" "06" "d804" "00" "017b"
-            "1a" "01" "01" "c701" "00" "00");
+            "03"
+            "01"
+            "06"
+            "d804"
+            "00"
+            "017b"
+            "1a"
+            "01"
+            "01"
+            "c701"
+            "00"
+            "00");
   EXPECT_EQ(ToHex(Encode(BookIdentity{1, "demo", "UTC", {1, 2}})),
-            "00000001" "0464656d6f" "03555443" "0000000000000001" "0000000000000002");
+            "00000001"
+            "0464656d6f"
+            "03555443"
+            "0000000000000001"
+            "0000000000000002");
 }
 
 TEST(Records, AnIdentityOfANewerFormatIsReadAsFarAsItsVersion) {

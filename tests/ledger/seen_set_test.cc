@@ -52,9 +52,7 @@ TEST(SeenSet, AgreesWithAMapOverAMillionKeys) {
   for (int i = 0; i < 1'000'000; ++i) {
     const SeenEntry entry = Random(random, 600'000);
     const auto [it, fresh] = first.try_emplace({entry.key_high, entry.key_middle, entry.key_low}, entry.content_high);
-    const Seen expected = fresh                              ? Seen::kFresh
-                          : it->second == entry.content_high ? Seen::kDuplicate
-                                                             : Seen::kConflict;
+    const Seen expected = fresh ? Seen::kFresh : it->second == entry.content_high ? Seen::kDuplicate : Seen::kConflict;
     ASSERT_EQ(seen.Insert(entry), expected) << i;
   }
   EXPECT_EQ(seen.size(), first.size());

@@ -42,8 +42,11 @@ bool Read(std::string_view stored, std::vector<Cell>* cells) {
     TotalCell cell;
     for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
       const auto& values = reader.dimensions()[cell.dimensions];
-      cells->push_back({std::string(subject), std::string(reader.meters()[cell.meter].name),
-                        {values.begin(), values.end()}, cell.bucket.number, cell.total});
+      cells->push_back({std::string(subject),
+                        std::string(reader.meters()[cell.meter].name),
+                        {values.begin(), values.end()},
+                        cell.bucket.number,
+                        cell.total});
     }
   }
   return reader.ok();
@@ -64,7 +67,7 @@ const Row kValues[] = {
     {"just below a unit", kOneUnit - 1},
     {"the largest", kLargest},
     {"the smallest", -kLargest - 1},
-    {"the largest whole", kLargest / kOneUnit * kOneUnit},
+    {"the largest whole", kLargest / kOneUnit* kOneUnit},
 };
 
 TEST(TotalsRun, EveryValueComesBack) {
