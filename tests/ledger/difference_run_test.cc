@@ -1,0 +1,97 @@
+#include "ledger/difference_run.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/ledger/damage.h"
+
+namespace tollbook {
+namespace {
+
+constexpr Int128 kLargest = static_cast<Int128>(~static_cast<Uint128>(0) >> 1);
+
+struct Row {
+  std::string subject, subscription, charge, currency;
+  int32_t start, end, usage_date;
+  Int128 minor;
+  uint32_t batch, line;
+  friend bool operator==(const Row&, const Row&) = default;
+};
+
+const std::vector<Row> kRows = {
+    {"s1", "s1", "calls", "USD", 20'089, 20'120, 20'113, 1234, 0, 1},
+    {"s1", "s1", "calls", "USD", 20'089, 20'120, 20'114, -1234, 0, 2},
+    {"s2", "contract-9", "calls", "EUR", 20'089, 20'120, 20'089, kLargest, 1, 1},
+    {"s2", "", "mails", "JPY", -31, 0, -1, -kLargest - 1, 0, 0},
+    {"", "", "calls", "USD", INT32_MIN, INT32_MAX, INT32_MAX, 1, UINT32_MAX, UINT32_MAX},
+};
+
+std::string Write(const std::vector<Row>& rows) {
+  DifferenceRunWriter writer;
+  for (const Row& row : rows) {
+    writer.BeginSubject(row.subject, 1);
+    Difference difference;
+    difference.key = {
+        row.subscription,         "starter",       row.charge, "api", "acme-us", *Currency::FromCode(row.currency),
+        {{row.start}, {row.end}}, {row.usage_date}};
+    difference.minor = row.minor;
+    difference.line = {row.batch, row.line};
+    writer.Add(difference);
+  }
+  return writer.Finish();
+}
+
+bool Read(std::string_view stored, std::vector<Row>* rows) {
+  DifferenceRunReader reader(stored);
+  std::string_view subject;
+  uint32_t count = 0;
+  while (reader.NextSubject(&subject, &count)) {
+    Difference d;
+    for (uint32_t i = 0; i < count && reader.Next(&d); ++i) {
+      rows->push_back({std::string(subject), std::string(d.key.subscription), std::string(d.key.charge),
+                       std::string(d.key.currency.code()), d.key.period.start.number, d.key.period.end.number,
+                       d.key.usage_date.number, d.minor, d.line.batch, d.line.line});
+    }
+  }
+  return reader.ok();
+}
+
+TEST(DifferenceRun, EveryDifferenceComesBack) {
+  std::vector<Row> read;
+  EXPECT_TRUE(Read(Write(kRows), &read));
+  EXPECT_EQ(read, kRows);
+}
+
+TEST(DifferenceRun, RandomDifferencesComeBack) {
+  std::mt19937_64 random(6);
+  std::vector<Row> rows;
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string subject = "s" + std::to_string(random() % 50);
+    const auto start = static_cast<int32_t>(20'000 + random() % 300);
+    rows.push_back({subject, random() % 2 == 0 ? subject : "contract", "charge-" + std::to_string(random() % 9),
+                    random() % 2 == 0 ? "USD" : "BHD", start, start + 31, start + static_cast<int32_t>(random() % 31),
+                    static_cast<Int128>(static_cast<Uint128>(random()) << 64 | random()) >> random() % 127,
+                    static_cast<uint32_t>(random() % 4), static_cast<uint32_t>(random() % 1000)});
+  }
+  std::vector<Row> read;
+  EXPECT_TRUE(Read(Write(rows), &read));
+  EXPECT_EQ(read, rows);
+}
+
+TEST(DifferenceRun, ASubscriptionNamedAsItsSubjectTakesOneByte) {
+  std::vector<Row> as_subject = {kRows[0]};
+  std::vector<Row> other = {kRows[0]};
+  other[0].subscription = "s2";
+  EXPECT_EQ(Write(other).size(), Write(as_subject).size() + 2);
+}
+
+TEST(DifferenceRun, DamageIsRefusedOrHarmless) {
+  TryDamage(Write(kRows), [](std::string_view stored) {
+    std::vector<Row> read;
+    return Read(stored, &read);
+  });
+}
+
+}  // namespace
+}  // namespace tollbook

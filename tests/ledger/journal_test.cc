@@ -1,0 +1,134 @@
+#include "ledger/journal.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/ledger/damage.h"
+
+namespace tollbook {
+namespace {
+
+constexpr int32_t kJanuary25 = 20'113;  // 2025-01-25
+
+struct Sum {
+  const char *entity, *currency, *period;
+  int32_t day;
+  const char* product;
+  int64_t minor;
+};
+
+std::map<LineKey, LineSum> Sums(const std::vector<Sum>& rows) {
+  std::map<LineKey, LineSum> sums;
+  for (const Sum& row : rows) {
+    const LineKey key{
+        row.entity,       *Currency::FromCode(row.currency), row.period, {row.day}, row.product, "1200", "4000",
+        "cost_center=100"};
+    sums[key].minor += row.minor;
+    ++sums[key].differences;
+  }
+  return sums;
+}
+
+std::string Printed(const SummarisedJournal& journal) {
+  std::string text;
+  for (const JournalBatch& batch : journal.batches) {
+    text += batch.id + "\n";
+    for (const JournalLine& line : batch.lines) {
+      text += "  " + std::to_string(line.number) + " " + ToString(line.key.posting_date) + " debit " +
+              std::string(line.debit_account()) + " credit " + std::string(line.credit_account()) + " " +
+              ToString(line.amount()) + " " + line.memo() + "\n";
+    }
+  }
+  return text;
+}
+
+const std::vector<Sum> kRows = {
+    {"acme-us", "USD", "2025-02", kJanuary25 + 1, "api", -250}, {"acme-us", "USD", "2025-01", kJanuary25, "mail", 300},
+    {"acme-us", "USD", "2025-01", kJanuary25, "api", 1000},     {"acme-us", "USD", "2025-01", kJanuary25, "api", 234},
+    {"acme-us", "EUR", "2025-01", kJanuary25, "api", 7},        {"acme-jp", "JPY", "2025-01", kJanuary25, "api", 500},
+    {"acme-jp", "JPY", "2025-01", kJanuary25, "zero", 5},       {"acme-jp", "JPY", "2025-01", kJanuary25, "zero", -5},
+    {"acme-zz", "USD", "2025-01", kJanuary25, "zero", 0},
+};
+
+TEST(Summarise, OneBatchPerEntityCurrencyAndPeriodOneLinePerKey) {
+  // Lines that come to zero are left out, and a batch without lines; a negative difference posts the other way round.
+  EXPECT_EQ(Printed(Summarise(Sums(kRows), "demo", 3)),
+            "acme-jp-JPY-2025-01-0003\n"
+            "  1 2025-01-25 debit 1200 credit 4000 500 api usage, 2025-01-25\n"
+            "acme-us-EUR-2025-01-0003\n"
+            "  1 2025-01-25 debit 1200 credit 4000 0.07 api usage, 2025-01-25\n"
+            "acme-us-USD-2025-01-0003\n"
+            "  1 2025-01-25 debit 1200 credit 4000 12.34 api usage, 2025-01-25\n"
+            "  2 2025-01-25 debit 1200 credit 4000 3.00 mail usage, 2025-01-25\n"
+            "acme-us-USD-2025-02-0003\n"
+            "  1 2025-01-26 debit 4000 credit 1200 2.50 api usage, 2025-01-26\n");
+}
+
+TEST(Summarise, EveryBatchBalancesAndEveryPostingIsPositive) {
+  for (const JournalBatch& batch : Summarise(Sums(kRows), "demo", 3).batches) {
+    EXPECT_TRUE(BalanceOf(batch) == 0);
+    for (const JournalLine& line : batch.lines) {
+      const std::vector<Posting> postings = PostingsOf(line);
+      ASSERT_EQ(postings.size(), 2u);
+      EXPECT_TRUE(postings[0].is_debit && !postings[1].is_debit);
+      EXPECT_NE(postings[0].account, postings[1].account);
+      EXPECT_TRUE(postings[0].amount.minor > 0 && postings[0].amount == postings[1].amount);
+    }
+  }
+}
+
+TEST(Summarise, EveryLineKeyIsTracedToItsLine) {
+  const std::map<LineKey, LineSum> sums = Sums(kRows);
+  const SummarisedJournal journal = Summarise(sums, "demo", 3);
+  ASSERT_EQ(journal.line_of.size(), sums.size());
+  for (const auto& [key, ref] : journal.line_of) {
+    if (ref.line == 0) {
+      EXPECT_TRUE(sums.at(key).minor == 0);
+      continue;
+    }
+    const JournalLine& line = journal.batches.at(ref.batch).lines.at(ref.line - 1);
+    EXPECT_EQ(line.key, key);
+    EXPECT_TRUE(line.minor == sums.at(key).minor);
+    EXPECT_EQ(line.differences, sums.at(key).differences);
+  }
+}
+
+TEST(Summarise, NothingDueIsNoBatch) {
+  EXPECT_TRUE(Summarise({}, "demo", 1).batches.empty());
+}
+
+std::string KeyOf(const Sum& row, const char* book, uint64_t seal) {
+  return Summarise(Sums({row}), book, seal).batches.at(0).posting_key;
+}
+
+TEST(PostingKey, ComesFromWhatTheBatchIs) {
+  const Sum row{"acme-us", "USD", "2025-01", kJanuary25, "api", 100};
+  // Stored and sent: it may never change.
+  EXPECT_EQ(KeyOf(row, "demo", 1), "tb-eb6528f22c649c32f82d763bb4490005");
+  EXPECT_EQ(KeyOf(row, "demo", 1), KeyOf(row, "demo", 1)) << "same input, same key";
+  EXPECT_NE(KeyOf(row, "demo", 1), KeyOf(row, "other", 1)) << "another book";
+  EXPECT_NE(KeyOf(row, "demo", 1), KeyOf(row, "demo", 2)) << "another seal";
+  const Sum others[] = {{"acme-eu", "USD", "2025-01", kJanuary25, "api", 100},
+                        {"acme-us", "EUR", "2025-01", kJanuary25, "api", 100},
+                        {"acme-us", "USD", "2025-02", kJanuary25, "api", 100}};
+  for (const Sum& other : others) EXPECT_NE(KeyOf(row, "demo", 1), KeyOf(other, "demo", 1));
+}
+
+TEST(JournalBatch, ComesBackAsItWasAndDamageIsRefusedOrHarmless) {
+  const JournalBatch batch = Summarise(Sums(kRows), "demo", 12'345).batches.at(2);
+  const absl::StatusOr<JournalBatch> read = DecodeJournalBatch(Encode(batch));
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->id, batch.id);
+  EXPECT_EQ(read->posting_key, batch.posting_key);
+  EXPECT_EQ(read->seal, batch.seal);
+  ASSERT_EQ(read->lines.size(), batch.lines.size());
+  for (size_t i = 0; i < batch.lines.size(); ++i) {
+    EXPECT_EQ(read->lines[i].key, batch.lines[i].key);
+    EXPECT_EQ(read->lines[i].number, batch.lines[i].number);
+    EXPECT_EQ(read->lines[i].differences, batch.lines[i].differences);
+    EXPECT_TRUE(read->lines[i].minor == batch.lines[i].minor);
+  }
+  TryDamage(Encode(batch), [](std::string_view stored) { return DecodeJournalBatch(stored).ok(); });
+}
+
+}  // namespace
+}  // namespace tollbook
