@@ -32,7 +32,8 @@ enum class Reason : uint8_t {
   kMissingType = 12,
   kMissingSubject = 13,
   kMissingTime = 14,
-  kFieldTooLong = 15,  // id, source, type, subject or a dimension value above 1,024 bytes
+  kFieldTooLong = 15,  // id, source, type, subject or a dimension value above 1,024 bytes; or the paths of nested data
+                       // come to more than 16 times the line
   kInvalidTime = 16,
   kTimeWithoutZone = 17,
   kTimeOutOfRange = 18,  // before 1970 or after 2261

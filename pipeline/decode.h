@@ -52,7 +52,7 @@ class Decoder {
   virtual ~Decoder() = default;
   // Appends one DecodedEvent for each event the line stands for (JSON: one; CSV: one for each `events` entry of the
   // mapping), well-formed or not. `line` has no line end, is not empty, and kLinePadding bytes behind it may be read.
-  // `row` is 1 for a file's first data line (CSV: the header is not counted); only decoders with needs_rows() get it,
+  // `row` is 1 for a file's first data line (CSV: the header is not counted); only a mapping with NeedsRows() needs it,
   // others get 0. Not thread-safe: one decoder per thread. `data` spans stay valid like the other views.
   virtual void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) = 0;
 };

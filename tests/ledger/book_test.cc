@@ -9,8 +9,9 @@
 
 #include <algorithm>
 
-#include "ledger/difference_run.h"
+#include "ledger/bytes.h"
 #include "ledger/high_water.h"
+#include "ledger/store.h"
 #include "tests/ledger/scratch_directory.h"
 
 namespace tollbook {
@@ -422,6 +423,62 @@ TEST_F(BookDamage, FlippedBytesOfTheStoresFilesAreFound) {
       EXPECT_NE(found, Found::kMissed) << kind << " at " << at;
     }
   }
+}
+
+std::string Be64(uint64_t number) {
+  ByteWriter bytes;
+  bytes.Fixed64(number);
+  return bytes.Take();
+}
+
+struct Altered {
+  const char* name;
+  Family family;
+  std::string key, value;
+};
+
+// Values that RocksDB holds for good and that are not what a commit wrote.
+TEST_F(BookDamage, AValueThatNoCommitWroteIsFoundByCheck) {
+  {
+    const absl::StatusOr<std::unique_ptr<Book>> book = Reopen(path());
+    ASSERT_TRUE(book.ok());
+    ASSERT_TRUE((*book)->CommitSeal(SealOf(1, "acme")).ok());
+  }
+  const std::vector<Altered> rows = {
+      {"seen keys of commit 2", Family::kSeen, "\2" + Be64(2), std::string(20, 'x')},
+      {"totals of commit 2", Family::kTotals, "\5" + Be64(2), "other"},
+      {"totals that commit 2 did not have", Family::kTotals, "\7" + Be64(2), "other"},
+      {"exceptions of commit 2", Family::kExceptions, Be64(2) + std::string("\0\0\0\1\0", 5), "other"},
+      {"a meter that commit 2 did not bring", Family::kDefault, "meter/", Encode(MeterRecord{2, Meter()})},
+      {"what is held", Family::kDefault, "held_floor", Be64(4)},
+      {"differences of the seal", Family::kJournal, "difference/\x9" + Be64(6), "other"},
+      {"the catalog of the seal", Family::kJournal, "catalog/digest", Encode(std::map<std::string, std::string>())},
+      {"the batch of the seal", Family::kJournal, "batch/acme-USD-2025-01-0001", Encode(SealOf(1, "b").batches[0])},
+  };
+  for (const Altered& row : rows) {
+    EXPECT_EQ(After([&](const std::string& book) {
+                absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(book, StoreAccess::kWhole);
+                ASSERT_TRUE(store.ok());
+                std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+                write->Put(row.family, row.key, row.value);
+                ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+              }),
+              Found::kByCheck)
+        << row.name;
+  }
+}
+
+TEST_F(BookDamage, ABrokenLinkIsFoundByOpen) {
+  CommitRecord third = (*(*Reopen(path()))->Commits())[2];
+  ++third.delta.duplicate;
+  EXPECT_EQ(After([&](const std::string& book) {
+              absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(book, StoreAccess::kWhole);
+              ASSERT_TRUE(store.ok());
+              std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+              write->Put(Family::kDefault, "commit/" + Be64(3), Encode(third));
+              ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+            }),
+            Found::kByOpen);
 }
 
 // Full disks.
