@@ -142,10 +142,12 @@ Works Absorber::DecodeEpoch(const NextBlock& next, SourceFeeder* feeder) {
   std::mutex
       works_mutex;  // guards `works` between the reading and nothing else: decoders hold pointers to the elements
   uint64_t bytes = 0;
+  const uint64_t events_before = events_.load(std::memory_order_relaxed);
   const auto start = std::chrono::steady_clock::now();
   const auto read = [&](tbb::flow_control& control) -> BlockWork* {
     const bool due =
         bytes >= options_.epoch_bytes ||
+        events_.load(std::memory_order_relaxed) - events_before >= options_.epoch_events ||
         (bytes > 0 && std::chrono::steady_clock::now() - start > std::chrono::milliseconds(options_.epoch_millis));
     auto work = std::make_unique<BlockWork>();
     if (due || !next(&work->block)) {
@@ -490,6 +492,7 @@ absl::StatusOr<AbsorbReport> Absorb(Book& book, const Catalog& catalog, const In
 absl::StatusOr<AbsorbReport> RetryHeld(Book& book, const Catalog& catalog, const AbsorbOptions& options) {
   AbsorbOptions one_epoch = options;
   one_epoch.epoch_bytes = UINT64_MAX;
+  one_epoch.epoch_events = UINT64_MAX;
   one_epoch.epoch_millis = INT64_MAX / 1'000'000;
   return Absorber(book, catalog, one_epoch).FromHeld();
 }
