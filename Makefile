@@ -5,7 +5,7 @@ EVENTS ?= 1M
 TOLLBOOK := build/release/tollbook
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers bench tidy clean
+.PHONY: help deps build demo test test-sanitizers test-tsan bench tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,13 @@ test-sanitizers: deps ## the tests again under AddressSanitizer and UndefinedBeh
 	cmake --preset asan-ubsan
 	cmake --build --preset asan-ubsan -j $(JOBS)
 	ctest --preset asan-ubsan -j $(JOBS)
+
+test-tsan: deps ## the parallel parts under ThreadSanitizer, with an instrumented oneTBB (slow)
+	dpkg -s clang dpkg-dev >/dev/null 2>&1 || apt-get install -y clang dpkg-dev
+	cmake --preset tsan -DTOLLBOOK_MARCH=
+	cmake --build --preset tsan -j $(JOBS) --target pipeline_tests tollbook
+	LD_LIBRARY_PATH=$$(tools/instrumented_tbb.sh build/tsan-tbb) TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp halt_on_error=1" \
+	  build/tsan/tests/pipeline_tests
 
 bench: deps ## measure the parts and the whole job
 	cmake --preset release

@@ -10,7 +10,6 @@
 #include <future>
 #include <map>
 #include <memory>
-#include <mutex>
 
 #include "ledger/totals_run.h"
 #include "pipeline/block_work.h"
@@ -27,31 +26,27 @@ constexpr size_t kPrefetchAhead = 12;
 using Works = std::vector<std::unique_ptr<BlockWork>>;
 
 // Where events come from: the next block, or false when the input (or this epoch's share of it) is over.
-using NextBlock = std::function<bool(Block*)>;
+using NextBlock = std::function<bool(BlockWork*)>;
 
-// A decoder per thread and source; CSV files have one each, JSON files share one.
+// A thread's decoders: one for all JSON, and one for the CSV file at hand.
 class Decoders {
  public:
-  explicit Decoders(SourceFeeder* feeder) : feeder_(feeder), json_(MakeJsonDecoder()) {}
-
-  Decoder& For(uint32_t source) {
-    const InputFile* file = feeder_ == nullptr ? nullptr : feeder_->FileOf(source);
-    if (file == nullptr || file->format != InputFormat::kCsv) return *json_;
-    if (csv_ == nullptr || csv_source_ != source) {
+  Decoder& For(const FedSource* from) {
+    if (from == nullptr || from->file->format != InputFormat::kCsv) return *json_;
+    if (csv_of_ != from) {
       absl::StatusOr<std::unique_ptr<Decoder>> made =
-          MakeCsvDecoder(*file->mapping, feeder_->HeaderOf(source), file->name);
-      TOLLBOOK_ASSERT(made.ok());  // the feeder's caller made one from the same header before
+          MakeCsvDecoder(*from->file->mapping, from->header, from->file->name);
+      TOLLBOOK_ASSERT(made.ok());  // the feeder made one from the same header before it gave a block
       csv_ = *std::move(made);
-      csv_source_ = source;
+      csv_of_ = from;
     }
     return *csv_;
   }
 
  private:
-  SourceFeeder* feeder_;
-  std::unique_ptr<Decoder> json_;
+  std::unique_ptr<Decoder> json_ = MakeJsonDecoder();
   std::unique_ptr<Decoder> csv_;
-  uint32_t csv_source_ = 0;
+  const FedSource* csv_of_ = nullptr;
 };
 
 // What a thread brings to decoding.
@@ -74,7 +69,7 @@ class Absorber {
  private:
   absl::Status Prepare();
   absl::Status CheckMeters();
-  Works DecodeEpoch(const NextBlock& next, SourceFeeder* feeder);
+  Works DecodeEpoch(const NextBlock& next);
   void Deduplicate(Works& works);
   absl::Status Accumulate(const Works& works, EpochCommit* epoch);
   void AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch);
@@ -132,15 +127,13 @@ absl::Status Absorber::CheckMeters() {
 
 // Reads the epoch's blocks in order and decodes them in parallel. Twice as many blocks as threads are in flight between
 // the two, no more.
-Works Absorber::DecodeEpoch(const NextBlock& next, SourceFeeder* feeder) {
+Works Absorber::DecodeEpoch(const NextBlock& next) {
   if (workers_ == nullptr) {
-    workers_ = std::make_unique<tbb::enumerable_thread_specific<Worker>>([this, feeder] {
-      return Worker{Decoders(feeder), BlockDecoder(Measurer(catalog_, book_.identity()))};
+    workers_ = std::make_unique<tbb::enumerable_thread_specific<Worker>>([this] {
+      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity()))};
     });
   }
   Works works;
-  std::mutex
-      works_mutex;  // guards `works` between the reading and nothing else: decoders hold pointers to the elements
   uint64_t bytes = 0;
   const uint64_t events_before = events_.load(std::memory_order_relaxed);
   const auto start = std::chrono::steady_clock::now();
@@ -150,19 +143,18 @@ Works Absorber::DecodeEpoch(const NextBlock& next, SourceFeeder* feeder) {
         events_.load(std::memory_order_relaxed) - events_before >= options_.epoch_events ||
         (bytes > 0 && std::chrono::steady_clock::now() - start > std::chrono::milliseconds(options_.epoch_millis));
     auto work = std::make_unique<BlockWork>();
-    if (due || !next(&work->block)) {
+    if (due || !next(work.get())) {
       control.stop();
       return nullptr;
     }
     bytes += work->block.bytes;
     report_.bytes += work->block.bytes;
-    const std::lock_guard lock(works_mutex);
-    works.push_back(std::move(work));
+    works.push_back(std::move(work));  // only here, one at a time; decoders hold pointers to the elements
     return works.back().get();
   };
   const auto decode = [&](BlockWork* work) {
     Worker& worker = workers_->local();
-    worker.blocks.Decode(worker.decoders.For(work->block.file), work);
+    worker.blocks.Decode(worker.decoders.For(work->from), work);
     events_.fetch_add(work->verdicts.size(), std::memory_order_relaxed);
   };
   arena_.execute([&] {
@@ -359,15 +351,16 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.block_bytes = options_.block_bytes;
   reading.line_bytes_max = options_.line_bytes_max;
   SourceFeeder feeder(inputs, *std::move(known), reading, options_.stop);
-  const auto next = [&](Block* block) {
-    const bool more = feeder.Next(block);
+  const auto next = [&](BlockWork* work) {
+    const bool more = feeder.Next(&work->block);
+    if (more) work->from = feeder.current();
     if (options_.progress)
       options_.progress({feeder.bytes_read(), inputs.bytes, events_.load(std::memory_order_relaxed)});
     return more;
   };
 
   for (;;) {
-    Works works = DecodeEpoch(next, &feeder);
+    Works works = DecodeEpoch(next);
     // The entries of the epoch before are lent to its commit until here.
     TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
     const std::vector<uint32_t> touched = feeder.TakeTouched();
@@ -421,7 +414,8 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   std::vector<size_t> block_starts;
   size_t next_chunk = 0;
   absl::Status damaged;
-  const auto next = [&](Block* block) {
+  const auto next = [&](BlockWork* work) {
+    Block* block = &work->block;
     if (next_chunk == chunks.size()) return false;
     absl::StatusOr<std::vector<ExceptionRecord>> decoded = DecodeExceptions(chunks[next_chunk++].bytes);
     if (!decoded.ok()) {
@@ -441,7 +435,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
     records.insert(records.end(), decoded->begin(), decoded->end());
     return true;
   };
-  Works works = DecodeEpoch(next, nullptr);
+  Works works = DecodeEpoch(next);
   TOLLBOOK_RETURN_IF_ERROR(damaged);
   Deduplicate(works);
   EpochCommit epoch;

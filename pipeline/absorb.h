@@ -33,8 +33,8 @@ struct AbsorbProgress {
 
 struct AbsorbOptions {
   int threads = 0;                                      // 0: as many as the machine has cores
-  uint64_t epoch_bytes = 96 << 20;                  // of decompressed input; more: fewer commits, more memory
-  uint64_t epoch_events = 512 << 10;                // the same bound for inputs with short lines
+  uint64_t epoch_bytes = 96 << 20;                      // of decompressed input; more: fewer commits, more memory
+  uint64_t epoch_events = 512 << 10;                    // the same bound for inputs with short lines
   size_t block_bytes = 2 << 20;                         // what one thread decodes at a time
   size_t line_bytes_max = 1 << 20;                      // longer lines are rejected
   int64_t epoch_millis = 2000;                          // a slow input commits at least this often

@@ -13,6 +13,7 @@
 #include "pipeline/input.h"
 #include "pipeline/lines.h"
 #include "pipeline/measure.h"
+#include "pipeline/source_feeder.h"
 
 namespace tollbook {
 
@@ -54,7 +55,8 @@ struct EventPlace {
 
 struct BlockWork {
   Block block;
-  uint64_t line_ends = 0;  // of the block, cut-out lines included
+  const FedSource* from = nullptr;  // null: held events, which are canonical JSON
+  uint64_t line_ends = 0;           // of the block, cut-out lines included
   std::vector<EventPlace> places;
   std::vector<Reason> verdicts;  // of each event; dedup shards write theirs without touching another's
   ByShard<Identity, kSeenShards> identities;

@@ -113,6 +113,8 @@ absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number) {
   absl::StatusOr<std::map<std::string, std::string>> files = book.CatalogFiles(seals->back().catalog_digest);
   if (!files.ok()) return files.status();
   ParsedCatalog parsed = ParseCatalog(*std::move(files));
+  if (parsed.catalog && parsed.catalog->digest != seals->back().catalog_digest)
+    return DamagedError("catalog " + seals->back().catalog_digest);
   if (!parsed.catalog) {
     return MakeError(absl::StatusCode::kDataLoss, "the catalog kept with a seal is not accepted any more",
                      parsed.errors.empty() ? "?" : ToString(parsed.errors.front()),

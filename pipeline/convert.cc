@@ -14,7 +14,7 @@ class Converter {
 
   absl::Status File(const InputFile& file) {
     ReaderOptions options;
-    options.count_rows = file.format == InputFormat::kCsv;
+    options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
     absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
     if (!reader.ok()) return LeaveOut(file, reader.status());
     std::unique_ptr<Decoder> decoder = MakeJsonDecoder();

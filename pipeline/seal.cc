@@ -3,6 +3,7 @@
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -61,6 +62,21 @@ LineKey LineKeyFor(const PostingRule& rule, const BookedKey& key) {
   return line;
 }
 
+// An event counts once, also when its type feeds several meters: each of them has it, so the largest count of a type
+// and day is the number of events.
+void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) {
+  std::map<std::pair<std::string_view, Day>, uint64_t> unattributed;
+  for (const UnratedUsage& usage : unrated) {
+    if (usage.why == UnratedUsage::Why::kUnpriced) {
+      counts->unpriced_events += usage.events;
+      continue;
+    }
+    uint64_t& events = unattributed[{usage.meter->event_type, usage.usage_date}];
+    events = std::max(events, usage.events);
+  }
+  for (const auto& [place, events] : unattributed) counts->unattributed_events += events;
+}
+
 uint32_t ShardSeal::LineOf(const Catalog& catalog, const BookedKey& key) {
   const auto [it, added] = line_ids_.try_emplace({key.entity, key.product, key.currency, key.usage_date},
                                                  static_cast<uint32_t>(lines.size()));
@@ -78,10 +94,7 @@ BookedKey ShardSeal::Keep(const BookedKey& key) {
 absl::Status ShardSeal::Add(const Catalog& catalog, const SubjectWorth& worth, std::optional<Day> through) {
   ++counts.subjects;
   counts.charges += worth.rated.charges.size();
-  for (const UnratedUsage& unrated : worth.rated.unrated) {
-    (unrated.why == UnratedUsage::Why::kUnattributed ? counts.unattributed_events : counts.unpriced_events) +=
-        unrated.events;
-  }
+  CountUnrated(worth.rated.unrated, &counts);
   std::vector<BookedAmount> due;
   for (const RatedCharge& rated : worth.rated.charges) {
     const std::vector<BookedAmount> amounts = AmountsDue(catalog, rated, through);

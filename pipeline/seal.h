@@ -27,7 +27,7 @@ struct SealReport {
   uint64_t charges = 0;              // rated: subscription, charge and billing period
   uint64_t differences = 0;          // booked
   uint64_t unattributed_events = 0;  // in the book; no subscription of theirs is valid on their day
-  uint64_t unpriced_events = 0;      // in the book; the plan has no charge for them
+  uint64_t unpriced_events = 0;      // in the book; the plan has no charge for them; once for each meter that has them
   std::vector<JournalBatch> batches;
 };
 

@@ -2,11 +2,24 @@
 
 #include <algorithm>
 
+#include "pipeline/decode.h"
+
 namespace tollbook {
+namespace {
+
+// A CSV file whose header does not fit its mapping is left out before any of its rows is read; an empty file has
+// neither.
+absl::Status CheckHeader(const InputFile& file, std::string_view header) {
+  const bool empty = file.regular && file.bytes == 0;
+  if (file.format != InputFormat::kCsv || empty) return absl::OkStatus();
+  return MakeCsvDecoder(*file.mapping, header, file.name).status();
+}
+
+}  // namespace
 
 SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, const ReaderOptions& options,
                            const std::atomic<bool>* stop)
-    : inputs_(inputs), records_(std::move(known)), fed_(records_.size()), options_(options), stop_(stop) {
+    : inputs_(inputs), records_(std::move(known)), options_(options), stop_(stop) {
   for (size_t id = 0; id < records_.size(); ++id) TOLLBOOK_ASSERT(records_[id].id == id);
 }
 
@@ -20,7 +33,7 @@ bool SourceFeeder::Next(Block* block) {
     if (reader_ == nullptr) continue;  // that one was skipped or left out
     absl::StatusOr<bool> more = reader_->Next(block);
     if (!more.ok()) {
-      LeaveOut(records_[current_].path, more.status());
+      LeaveOut(opened_.back().file->path, more.status());
       bytes_before_ += reader_->bytes_read();
       reader_.reset();
       continue;
@@ -29,13 +42,13 @@ bool SourceFeeder::Next(Block* block) {
       FinishCurrent();
       continue;
     }
-    block->file = current_;
+    block->file = opened_.back().id;
     const SourcePosition position = reader_->position();
-    SourceRecord& record = records_[current_];
+    SourceRecord& record = records_[opened_.back().id];
     record.offset = position.offset;
     record.rows = position.rows;
     record.digest = {position.digest_low, position.digest_high};
-    Touch(current_);
+    Touch(opened_.back().id);
     return true;
   }
 }
@@ -48,22 +61,25 @@ bool SourceFeeder::OpenNext() {
     return true;
   }
   ReaderOptions options = options_;
-  options.count_rows = file.format == InputFormat::kCsv;
+  options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
   absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
   if (!reader.ok()) {
     LeaveOut(file.path, reader.status());
     return true;
   }
   reader_ = *std::move(reader);
+  if (const absl::Status header = CheckHeader(file, reader_->header()); !header.ok()) {
+    LeaveOut(file.path, header);
+    reader_.reset();
+    return true;
+  }
   absl::StatusOr<uint32_t> source = Resume(file);
   if (!source.ok()) {
     LeaveOut(file.path, source.status());
     reader_.reset();
     return true;
   }
-  current_ = *source;
-  fed_.resize(records_.size());
-  fed_[current_] = {&file, std::string(reader_->header())};
+  opened_.push_back({*source, &file, std::string(reader_->header())});
   return true;
 }
 
@@ -106,11 +122,11 @@ absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
 }
 
 void SourceFeeder::FinishCurrent() {
-  SourceRecord& record = records_[current_];
-  const InputFile& file = *fed_[current_].file;
+  SourceRecord& record = records_[opened_.back().id];
+  const InputFile& file = *opened_.back().file;
   bytes_before_ += reader_->bytes_read();
   reader_.reset();
-  Touch(current_);
+  Touch(opened_.back().id);
   if (!file.regular) {
     record.finished = true;  // never recognised again: it has no size and digest
     return;
@@ -125,14 +141,6 @@ void SourceFeeder::FinishCurrent() {
   if (!digest.ok()) return;
   record.file_digest = {digest->low, digest->high};
   record.finished = true;
-}
-
-const InputFile* SourceFeeder::FileOf(uint32_t source) const {
-  return source < fed_.size() ? fed_[source].file : nullptr;
-}
-
-std::string_view SourceFeeder::HeaderOf(uint32_t source) const {
-  return fed_[source].header;
 }
 
 SourceRecord& SourceFeeder::record(uint32_t source) {

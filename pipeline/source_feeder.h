@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +26,14 @@ struct SkippedSource {
   uint64_t lines = 0;
 };
 
+// An input as it was opened. Does not change and stays where it is, so decoders may look at it while the feeder goes
+// on.
+struct FedSource {
+  uint32_t id = 0;
+  const InputFile* file = nullptr;
+  std::string header;  // CSV
+};
+
 // One thread at a time.
 class SourceFeeder {
  public:
@@ -35,9 +44,8 @@ class SourceFeeder {
   // The next block, with Block::file set to the id of its source. False at the end of all inputs or after a stop.
   bool Next(Block* block);
 
-  // The input behind a source id that Next has given; null for held events and sources of earlier runs.
-  const InputFile* FileOf(uint32_t source) const;
-  std::string_view HeaderOf(uint32_t source) const;
+  // Where the last block of Next came from.
+  const FedSource* current() const { return &opened_.back(); }
 
   // The record of a source, with everything up to the last block that Next gave.
   SourceRecord& record(uint32_t source);
@@ -50,10 +58,6 @@ class SourceFeeder {
   bool stopped() const { return stopped_; }
 
  private:
-  struct Fed {
-    const InputFile* file = nullptr;
-    std::string header;
-  };
   bool OpenNext();
   bool AlreadyAbsorbed(const InputFile& file);
   absl::StatusOr<uint32_t> Resume(const InputFile& file);
@@ -63,12 +67,11 @@ class SourceFeeder {
 
   const InputList& inputs_;
   std::vector<SourceRecord> records_;  // index: id
-  std::vector<Fed> fed_;               // index: id
+  std::deque<FedSource> opened_;       // a deque: its elements do not move
   const ReaderOptions options_;
   const std::atomic<bool>* stop_;
   size_t next_file_ = 0;
   std::unique_ptr<BlockReader> reader_;
-  uint32_t current_ = 0;
   std::vector<uint32_t> touched_;
   std::vector<SkippedSource> skipped_;
   std::vector<LeftOut> left_out_;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <mutex>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -189,20 +187,6 @@ bool AlwaysUtc(const Zone::Offsets& offsets) {
   return offsets.seconds_east.size() == 1 && offsets.seconds_east.front() == 0;
 }
 
-// One table per zone, made once and kept for ever, as the library keeps its own: a catalog may name the same zone on a
-// million subscriptions. Null: UTC.
-const Zone::Offsets* SharedOffsets(const absl::TimeZone& zone) {
-  static auto* const mutex = new std::mutex;
-  static auto* const tables = new std::unordered_map<std::string, std::unique_ptr<const Zone::Offsets>>;
-  const std::lock_guard<std::mutex> lock(*mutex);
-  const auto [entry, is_new] = tables->try_emplace(zone.name());
-  if (is_new) {
-    Zone::Offsets offsets = OffsetsOf(zone);
-    if (!AlwaysUtc(offsets)) entry->second = std::make_unique<const Zone::Offsets>(std::move(offsets));
-  }
-  return entry->second.get();
-}
-
 }  // namespace
 
 ParsedInstant ParseInstant(std::string_view text, bool assume_utc) {
@@ -287,7 +271,8 @@ std::optional<Zone> Zone::FromName(std::string_view name) {
   if (!LooksLikeIanaName(name) || !absl::LoadTimeZone(Abs(name), &zone)) return std::nullopt;
   Zone result;
   result.zone_ = zone;
-  result.offsets_ = SharedOffsets(zone);
+  Offsets offsets = OffsetsOf(zone);
+  if (!AlwaysUtc(offsets)) result.offsets_ = std::make_shared<const Offsets>(std::move(offsets));
   return result;
 }
 

@@ -7,6 +7,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,7 +79,7 @@ class Zone {
 
  private:
   absl::TimeZone zone_;
-  const Offsets* offsets_ = nullptr;  // lives for ever; null: always UTC
+  std::shared_ptr<const Offsets> offsets_;  // shared by copies; null: always UTC
 };
 
 }  // namespace tollbook

@@ -87,7 +87,7 @@ void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
   std::printf("%s", table.ToText().c_str());
   if (sealed != nullptr && sealed->unattributed_events > 0) {
     std::printf(
-        "In the book, %s metered events have no subscription yet; they are booked as soon as the catalog brings it.\n",
+        "In the book, %s accepted events have no subscription yet; they are booked as soon as the catalog brings it.\n",
         Thousands(sealed->unattributed_events).c_str());
   }
   if (sealed != nullptr && sealed->unpriced_events > 0) {
