@@ -377,6 +377,24 @@ TEST_F(BookDamage, ATailThatWasNeverAcknowledgedIsCut) {
   EXPECT_EQ(with_tail(std::string(5000, '\x5a')), Found::kHarmless) << "what stood on the disk before";
 }
 
+TEST_F(BookDamage, ACompleteTailThatIsDamagedAndWasNeverAcknowledgedIsCut) {
+  const std::string log_name = FileOf(path(), ".log").substr(path().size());
+  const std::string acknowledged = ReadFile(path() + log_name);
+  {
+    const ScratchDirectory longer;  // the same commits and one more, in one log
+    const absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(Options(longer.path()));
+    ASSERT_TRUE(book.ok() && CommitEpochs(book->get(), 1, kCommits + 1).ok());
+    const std::string six = ReadFile(FileOf(longer.path(), ".log"));
+    ASSERT_GT(six.size(), acknowledged.size());
+    ASSERT_EQ(six.substr(0, acknowledged.size()), acknowledged);
+    std::string damaged = six;
+    damaged[six.size() - 100] ^= 1;
+    EXPECT_EQ(After([&](const std::string& copy) { WriteFile(copy + log_name, damaged); }), Found::kHarmless);
+    damaged[acknowledged.size() - 100] ^= 1;
+    EXPECT_EQ(After([&](const std::string& copy) { WriteFile(copy + log_name, damaged); }), Found::kByOpen);
+  }
+}
+
 TEST_F(BookDamage, AMarkThatDoesNotFitTheStoreIsFoundByOpen) {
   const auto with_mark = [&](uint64_t sequence, uint64_t of) {
     return After([&](const std::string& book) {
@@ -470,7 +488,7 @@ TEST_F(BookDamage, AValueThatNoCommitWroteIsFoundByCheck) {
 
 TEST_F(BookDamage, ABrokenLinkIsFoundByOpen) {
   CommitRecord third = (*(*Reopen(path()))->Commits())[2];
-  ++third.delta.duplicate;
+  ++third.committed_at_nanos;
   EXPECT_EQ(After([&](const std::string& book) {
               absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(book, StoreAccess::kWhole);
               ASSERT_TRUE(store.ok());
