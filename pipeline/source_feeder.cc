@@ -19,6 +19,7 @@ bool SourceFeeder::Next(Block* block) {
     if (reader_ == nullptr && !OpenNext()) return false;
     if (reader_ == nullptr) continue;  // that one was skipped or left out
     absl::StatusOr<bool> more = reader_->Next(block);
+    if (absl::IsCancelled(more.status())) continue;  // the wait for a pipe ended by the stop
     if (!more.ok()) {
       LeaveOut(records_[current_].path, more.status());
       bytes_before_ += reader_->bytes_read();
@@ -49,7 +50,9 @@ bool SourceFeeder::OpenNext() {
   }
   ReaderOptions options = options_;
   options.count_rows = file.format == InputFormat::kCsv;
+  options.stop = stop_;
   absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
+  if (absl::IsCancelled(reader.status())) return true;  // Next sees the stop
   if (!reader.ok()) {
     LeaveOut(file.path, reader.status());
     return true;
