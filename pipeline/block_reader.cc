@@ -68,7 +68,7 @@ class FileBlockReader final : public BlockReader {
     offset_ = rows_ = 0;
     last_byte_ = '\n';
     at_start_ = true;
-    absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file_.path);
+    absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file_.path, options_.stop);
     if (!source.ok()) return source.status();
     source_ = *std::move(source);
     return ReadPreamble();

@@ -5,6 +5,7 @@
 #ifndef TOLLBOOK_PIPELINE_BYTE_SOURCE_H_
 #define TOLLBOOK_PIPELINE_BYTE_SOURCE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,14 +29,17 @@ class ByteSource {
 inline constexpr size_t kMagicBytes = 4;
 Compression CompressionOf(std::string_view first_bytes);
 
-// The bytes as they are on disk; "-" is standard input.
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path);
+// The bytes as they are on disk; "-" is standard input. A pipe may give nothing for long: once `stop` (may be null) turns
+// true, Read no longer waits for it and says Cancelled.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path,
+                                                           const std::atomic<bool>* stop = nullptr);
 // Several gzip members, or zstd frames, one behind the other, are one content. `path` is for messages.
 std::unique_ptr<ByteSource> MakeGzipSource(std::unique_ptr<ByteSource> packed, std::string path);
 std::unique_ptr<ByteSource> MakeZstdSource(std::unique_ptr<ByteSource> packed, std::string path);
 
 // Opens the file, looks at its first bytes and unpacks it if they say so.
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path);
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path,
+                                                       const std::atomic<bool>* stop = nullptr);
 
 }  // namespace tollbook
 

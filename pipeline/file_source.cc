@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,21 +11,29 @@
 namespace tollbook {
 namespace {
 
+// How long a stop may go unseen while a pipe gives nothing.
+constexpr int kStopSeenMillis = 50;
+
 class FileSource final : public ByteSource {
  public:
-  FileSource(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
+  FileSource(int descriptor, std::string path, const std::atomic<bool>* stop)
+      : descriptor_(descriptor), path_(std::move(path)), stop_(stop) {
+    struct stat info;
+    may_wait_ = ::fstat(descriptor_, &info) == 0 && !S_ISREG(info.st_mode);
+  }
   ~FileSource() override {
     if (descriptor_ != STDIN_FILENO) ::close(descriptor_);
   }
 
   absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
     for (;;) {
+      if (may_wait_) TOLLBOOK_RETURN_IF_ERROR(WaitForBytes());
       const ssize_t got = ::read(descriptor_, into, bytes);
       if (got >= 0) {
         bytes_read_ += static_cast<uint64_t>(got);
         return static_cast<size_t>(got);
       }
-      if (errno == EINTR) continue;
+      if (errno == EINTR || errno == EAGAIN) continue;
       return MakeError(absl::StatusCode::kUnavailable, "cannot be read",
                        path_ + " at byte " + std::to_string(bytes_read_),
                        std::string(std::strerror(errno)) + "; check the disk or the mount, then run again");
@@ -32,8 +42,22 @@ class FileSource final : public ByteSource {
   uint64_t bytes_read() const override { return bytes_read_; }
 
  private:
+  // A signal may go to any thread, so it is not enough that it interrupts a read: the stop is looked at now and then.
+  absl::Status WaitForBytes() {
+    for (;;) {
+      if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) {
+        return MakeError(absl::StatusCode::kCancelled, "stopped while waiting for input", path_, "run again");
+      }
+      struct pollfd wait = {descriptor_, POLLIN, 0};
+      const int ready = ::poll(&wait, 1, stop_ == nullptr ? -1 : kStopSeenMillis);
+      if (ready > 0 || (ready < 0 && errno != EINTR)) return absl::OkStatus();  // read() says what is wrong
+    }
+  }
+
   const int descriptor_;
   const std::string path_;
+  const std::atomic<bool>* const stop_;
+  bool may_wait_ = false;
   uint64_t bytes_read_ = 0;
 };
 
@@ -84,11 +108,12 @@ Compression CompressionOf(std::string_view first_bytes) {
   return Compression::kNone;
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path) {
-  if (path == "-") return std::make_unique<FileSource>(STDIN_FILENO, "standard input");
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path, const std::atomic<bool>* stop) {
+  if (path == "-") return std::make_unique<FileSource>(STDIN_FILENO, "standard input", stop);
   int descriptor = -1;
   do {
-    descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Not blocking: to open a pipe that nobody writes to yet would wait where no stop is seen.
+    descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   } while (descriptor < 0 && errno == EINTR);
   if (descriptor < 0) {
     const auto code = errno == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kPermissionDenied;
@@ -96,11 +121,11 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& pa
                      std::string(std::strerror(errno)) + "; check that it is there and that you may read it");
   }
   ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);  // a hint; pipes refuse it, which is fine
-  return std::make_unique<FileSource>(descriptor, path);
+  return std::make_unique<FileSource>(descriptor, path, stop);
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<ByteSource>> file = OpenFileSource(path);
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const std::atomic<bool>* stop) {
+  absl::StatusOr<std::unique_ptr<ByteSource>> file = OpenFileSource(path, stop);
   if (!file.ok()) return file;
   absl::StatusOr<std::string> first = ReadFirstBytes(**file);
   if (!first.ok()) return first.status();

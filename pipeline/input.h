@@ -2,6 +2,7 @@
 #ifndef TOLLBOOK_PIPELINE_INPUT_H_
 #define TOLLBOOK_PIPELINE_INPUT_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -81,6 +82,8 @@ struct ReaderOptions {
   size_t block_bytes = 4 << 20;
   size_t line_bytes_max = 1 << 20;
   bool count_rows = false;  // CSV: the mapping needs {row}
+  // Turns true: a pipe that is waited for ends with Cancelled, behind the whole lines that it has given. Null: never.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 // Reads one file in order. Not thread-safe; one thread at a time.

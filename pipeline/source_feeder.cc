@@ -32,6 +32,7 @@ bool SourceFeeder::Next(Block* block) {
     if (reader_ == nullptr && !OpenNext()) return false;
     if (reader_ == nullptr) continue;  // that one was skipped or left out
     absl::StatusOr<bool> more = reader_->Next(block);
+    if (absl::IsCancelled(more.status())) continue;  // the wait for a pipe ended by the stop
     if (!more.ok()) {
       LeaveOut(opened_.back().file->path, more.status());
       bytes_before_ += reader_->bytes_read();
@@ -62,7 +63,9 @@ bool SourceFeeder::OpenNext() {
   }
   ReaderOptions options = options_;
   options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
+  options.stop = stop_;
   absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
+  if (absl::IsCancelled(reader.status())) return true;  // Next sees the stop
   if (!reader.ok()) {
     LeaveOut(file.path, reader.status());
     return true;
