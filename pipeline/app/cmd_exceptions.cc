@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -66,7 +67,7 @@ class Listing {
 
   int Print() const {
     if (!options_.format.empty()) return PrintTable(table_, options_.format);
-    Table summary({{"reason"}, {"outcome"}, {"count", true}, {"what_to_do"}});
+    Table summary({{"reason"}, {"outcome"}, {"count", true}, {"what_to_do", false, true}});
     uint64_t all = 0;
     for (const auto& [reason, count] : counts_) {
       all += count.second;
@@ -114,6 +115,8 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
     TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));
   } else if (!absl::IsNotFound(catalog.status())) {
     return catalog.status();
+  } else if (options.format.empty()) {
+    std::fprintf(stderr, "Nothing is sealed yet: --catalog DIR also shows accepted usage that nothing prices.\n");
   }
   return listing.Print();
 }

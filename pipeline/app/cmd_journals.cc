@@ -122,6 +122,9 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
     if (!catalog.ok()) return catalog.status();
     return Print(LedgerText(*catalog).Of(*batches));
   }
+  if (batches->empty() && options.format.empty()) {
+    return Print("The journal is empty: `tollbook seal` books what was absorbed.\n");
+  }
   return PrintTable(options.format.empty() ? ShortTableOf(*batches) : TableOf(*batches), options.format);
 }
 

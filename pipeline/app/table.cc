@@ -52,6 +52,23 @@ void AppendLine(const std::vector<Column>& columns, const std::vector<size_t>& w
   out->append(line).push_back('\n');
 }
 
+// A row, and below it what its wrapped cells go on with.
+void AppendRow(const std::vector<Column>& columns, const std::vector<size_t>& widths, Cells cells, std::string* out) {
+  for (bool more = true; more;) {
+    more = false;
+    Cells rest(cells.size());
+    for (size_t i = 0; i < cells.size(); ++i) {
+      if (!columns[i].wrap) continue;
+      const size_t end = WrapAt(cells[i], widths[i]);
+      rest[i] = cells[i].substr(std::min(cells[i].find_first_not_of(' ', end), cells[i].size()));
+      cells[i].resize(end);
+      more = more || !rest[i].empty();
+    }
+    AppendLine(columns, widths, cells, out);
+    cells = std::move(rest);
+  }
+}
+
 void AppendCsvCell(std::string_view cell, std::string* out) {
   if (cell.find_first_of(",\"\r\n") == std::string_view::npos) {
     out->append(cell);
@@ -96,7 +113,7 @@ std::string Table::ToText() const {
   AppendLine(columns_, widths, lines[0], &out);
   for (size_t i = 0; i < Total(widths); ++i) out.append("─");
   out.push_back('\n');
-  for (size_t i = 1; i < lines.size(); ++i) AppendLine(columns_, widths, lines[i], &out);
+  for (size_t i = 1; i < lines.size(); ++i) AppendRow(columns_, widths, lines[i], &out);
   return out;
 }
 

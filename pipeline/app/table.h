@@ -12,6 +12,7 @@ namespace tollbook {
 struct Column {
   std::string name;    // the CSV header and JSON key; people see it with blanks for underscores
   bool right = false;  // numbers
+  bool wrap = false;   // sentences: too long for the terminal, they go on in the next line and are not cut
 };
 
 class Table {
@@ -21,7 +22,7 @@ class Table {
   size_t rows() const { return rows_.size(); }
 
   // Aligned by display width (UTF-8), header underlined; cells with control characters are escaped. Wider than the
-  // terminal: the widest left-aligned column is cut with "…".
+  // terminal: the widest left-aligned column is made narrower; its cells are cut with "…", or wrapped.
   std::string ToText() const;
   // RFC 4180: quoted where needed; first line is the header.
   std::string ToCsv() const;
