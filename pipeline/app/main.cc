@@ -186,7 +186,8 @@ class CommandLine {
     AddFormat(sub, &exceptions_.format, {"csv", "json"});
     sub->require_subcommand(0, 1);
     sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
-    CLI::App* retry = sub->add_subcommand("retry", "Offer what is held to the catalog again")->fallthrough()->group(kCommands);
+    CLI::App* retry =
+        sub->add_subcommand("retry", "Offer what is held to the catalog again")->fallthrough()->group(kCommands);
     AddCatalogDir(retry, &exceptions_.catalog, "Directory of the catalog")->required();
     AddThreads(retry, &exceptions_.threads);
     retry->callback([this] { exceptions_.retry = true; });
@@ -253,7 +254,8 @@ class CommandLine {
     CLI::App* catalog = app_.add_subcommand("catalog", "Work on a catalog")->group(kCommands);
     catalog->require_subcommand(1);
     catalog->footer("Example:\n  tollbook catalog check catalog");
-    CLI::App* check = catalog->add_subcommand("check", "Check a catalog and print all that is wrong with it")->group(kCommands);
+    CLI::App* check =
+        catalog->add_subcommand("check", "Check a catalog and print all that is wrong with it")->group(kCommands);
     check->footer("Example:\n  tollbook catalog check catalog");
     check->add_option("DIR", catalog_check_.directory, "Directory of the catalog")->type_name("")->required();
     AddJson(check, &catalog_check_.json);

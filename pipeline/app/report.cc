@@ -5,6 +5,7 @@
 
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/app/text.h"
 
 namespace tollbook {
 namespace {
@@ -39,7 +40,8 @@ void PrintJournal(const SealReport& sealed) {
     std::printf("\nJournal: nothing to book; the book already says what the usage is worth\n");
     return;
   }
-  Table table({{"batch"}, {"account"}, {"lines", true}, {"debit", true}, {"credit", true}, {"currency"}});
+  Table table(
+      {{"batch", false, Narrow::kKeep}, {"account"}, {"lines", true}, {"debit", true}, {"credit", true}, {"currency"}});
   uint64_t lines = 0;
   size_t left_out = 0;
   for (const JournalBatch& batch : sealed.batches) {
@@ -96,15 +98,16 @@ void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
                 Thousands(sealed->unpriced_events).c_str());
   }
   for (const SkippedSource& skipped : absorbed.skipped) {
-    std::printf("Absorbed before, by its content: %s (%s lines)\n", skipped.path.c_str(),
-                Thousands(skipped.lines).c_str());
+    std::printf("Absorbed before, by its content: %s (%s)\n", skipped.path.c_str(),
+                Counted(skipped.lines, "line", "lines").c_str());
   }
   PrintLeftOut(absorbed.left_out);
 }
 
 void PrintExceptions(const AbsorbReport& absorbed) {
   if (absorbed.reasons.empty()) return;
-  Table table({{"exception"}, {"outcome"}, {"count", true}, {"what_to_do", false, true}});
+  Table table(
+      {{"exception", false, Narrow::kKeep}, {"outcome"}, {"count", true}, {"what_to_do", false, Narrow::kWrap}});
   for (const auto& [reason, count] : absorbed.reasons) {
     table.Add({std::string(ToString(reason)), std::string(ToString(OutcomeOf(reason))), Thousands(count),
                std::string(RemedyOf(reason))});
@@ -132,9 +135,7 @@ void PrintNext(const RunReport& report) {
 }  // namespace
 
 std::string Thousands(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
-  return digits;
+  return Grouped(number);
 }
 
 void PrintLeftOut(const std::vector<LeftOut>& left_out) {

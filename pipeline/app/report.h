@@ -29,7 +29,7 @@ void PrintReport(const RunReport& report);
 
 void PrintLeftOut(const std::vector<LeftOut>& left_out);  // on stderr: each with why, and what to do
 
-std::string Thousands(uint64_t number);  // "1,234,567"
+std::string Thousands(uint64_t number);                                             // "1,234,567"
 std::string Counted(uint64_t number, std::string_view one, std::string_view many);  // "1 batch", "1,234 batches"
 
 }  // namespace tollbook

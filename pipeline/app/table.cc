@@ -29,7 +29,9 @@ void Shrink(const std::vector<Column>& columns, size_t width, std::vector<size_t
     size_t* widest = nullptr;
     for (size_t i = 0; i < widths->size(); ++i) {
       size_t& at = (*widths)[i];
-      if (!columns[i].right && at > kNarrowest && (widest == nullptr || at > *widest)) widest = &at;
+      if (!columns[i].right && columns[i].narrow != Narrow::kKeep && at > kNarrowest &&
+          (widest == nullptr || at > *widest))
+        widest = &at;
     }
     if (widest == nullptr) return;
     --*widest;
@@ -58,7 +60,7 @@ void AppendRow(const std::vector<Column>& columns, const std::vector<size_t>& wi
     more = false;
     Cells rest(cells.size());
     for (size_t i = 0; i < cells.size(); ++i) {
-      if (!columns[i].wrap) continue;
+      if (columns[i].narrow != Narrow::kWrap) continue;
       const size_t end = WrapAt(cells[i], widths[i]);
       rest[i] = cells[i].substr(std::min(cells[i].find_first_not_of(' ', end), cells[i].size()));
       cells[i].resize(end);

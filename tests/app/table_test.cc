@@ -43,10 +43,11 @@ TEST(Text, WrapsAtBlanksAndBreaksWordsThatAreTooLong) {
     size_t width;
     const char* first_line;
   };
-  for (const Case& c : {Case{"add a meter", 20, "add a meter"}, Case{"add a meter", 11, "add a meter"},
-                        Case{"add a meter", 10, "add a"}, Case{"add a meter", 5, "add a"}, Case{"add a meter", 4, "add"},
-                        Case{"add  a meter", 4, "add"}, Case{"subscriptions.csv", 8, "subscrip"}, Case{"日本語", 4, "日本"},
-                        Case{"日本語", 1, "日"}, Case{"", 3, ""}}) {
+  for (const Case& c :
+       {Case{"add a meter", 20, "add a meter"}, Case{"add a meter", 11, "add a meter"},
+        Case{"add a meter", 10, "add a"}, Case{"add a meter", 5, "add a"}, Case{"add a meter", 4, "add"},
+        Case{"add  a meter", 4, "add"}, Case{"subscriptions.csv", 8, "subscrip"}, Case{"日本語", 4, "日本"},
+        Case{"日本語", 1, "日"}, Case{"", 3, ""}}) {
     SCOPED_TRACE(std::string(c.text) + " in " + std::to_string(c.width));
     const std::string text = c.text;
     EXPECT_EQ(text.substr(0, WrapAt(text, c.width)), c.first_line);
