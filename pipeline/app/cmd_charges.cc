@@ -25,6 +25,23 @@ Table TableOf(const std::vector<ChargeRow>& rows) {
   return table;
 }
 
+// For people: what fits a screen. A billing period is a month, and the charge says the meter.
+Table ShortTableOf(const std::vector<ChargeRow>& rows) {
+  Table table({{"subscription"},
+               {"charge"},
+               {"dimensions"},
+               {"period"},
+               {"quantity", true},
+               {"exact", true},
+               {"booked", true},
+               {"currency", false, Narrow::kKeep}});
+  for (const ChargeRow& row : rows) {
+    table.Add({row.subscription, row.charge, row.dimensions, AccountingPeriodOf(row.period.start),
+               ToString(row.quantity), ToString(row.exact), ToString(row.booked), std::string(row.currency.code())});
+  }
+  return table;
+}
+
 absl::StatusOr<std::vector<ChargeRow>> Rows(const ReadOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "charges");
   if (!book.ok()) return book.status();
@@ -37,7 +54,8 @@ absl::StatusOr<std::vector<ChargeRow>> Rows(const ReadOptions& options) {
 
 int CmdCharges(const ReadOptions& options) {
   const absl::StatusOr<std::vector<ChargeRow>> rows = Rows(options);
-  return rows.ok() ? PrintTable(TableOf(*rows), options.format) : Fail(rows.status());
+  if (!rows.ok()) return Fail(rows.status());
+  return PrintTable(options.format.empty() ? ShortTableOf(*rows) : TableOf(*rows), options.format);
 }
 
 }  // namespace tollbook

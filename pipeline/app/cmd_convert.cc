@@ -34,15 +34,14 @@ absl::StatusOr<ConvertReport> ConvertAll(const ConvertOptions& options) {
 int CmdConvert(const ConvertOptions& options) {
   const absl::StatusOr<ConvertReport> report = ConvertAll(options);
   if (!report.ok()) return Fail(report.status());
-  for (const LeftOut& left_out : report->left_out)
-    std::fprintf(stderr, "tollbook: left out: %s: %s\n", left_out.path.c_str(), left_out.why.c_str());
+  PrintLeftOut(report->left_out);
   for (const UnconvertedLine& line : report->first_unconverted) {
     std::fprintf(stderr, "tollbook: not a usage event: %s:%llu: %s\n", line.path.c_str(),
                  static_cast<unsigned long long>(line.line), std::string(ToString(line.reason)).c_str());
   }
   if (!options.quiet) {
-    std::fprintf(stderr, "%s events converted, %s lines are no usage events\n", Thousands(report->converted).c_str(),
-                 Thousands(report->unconverted).c_str());
+    std::fprintf(stderr, "%s converted, %s no usage events\n", Counted(report->converted, "event", "events").c_str(),
+                 Counted(report->unconverted, "line is", "lines are").c_str());
   }
   return kDone;
 }

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -36,6 +37,7 @@ class Listing {
         table_.Add({reason, std::string(ToString(OutcomeOf(record.reason))), (*sources)[record.source].path,
                     std::to_string(record.line), std::to_string(record.offset), std::to_string(record.part), "", "", "",
                     "1", std::string(record.payload)});
+        lines_.Add({reason, (*sources)[record.source].path, std::to_string(record.line), std::string(record.payload)});
       }
       return absl::OkStatus();
     });
@@ -60,21 +62,27 @@ class Listing {
       Count(why, "accepted", events);
       if (table_.rows() >= limit_) continue;
       table_.Add({why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), ""});
+      unrated_.Add({why, subject, meter, ToString(date), Thousands(events)});
     }
     return absl::OkStatus();
   }
 
   int Print() const {
     if (!options_.format.empty()) return PrintTable(table_, options_.format);
-    Table summary({{"reason"}, {"outcome"}, {"count", true}, {"what_to_do"}});
+    Table summary(
+        {{"reason", false, Narrow::kKeep}, {"outcome"}, {"count", true}, {"what_to_do", false, Narrow::kWrap}});
     uint64_t all = 0;
     for (const auto& [reason, count] : counts_) {
       all += count.second;
       summary.Add({reason, count.first, Thousands(count.second), Remedy(reason)});
     }
     if (counts_.empty()) return tollbook::Print("No exceptions.\n");
-    std::string text = summary.ToText() + "\n" + table_.ToText();
-    if (table_.rows() >= limit_) text += "The first " + Thousands(limit_) + " rows; --format csv gives all of them.\n";
+    std::string text = summary.ToText();
+    for (const Table* table : {&lines_, &unrated_}) {
+      if (table->rows() > 0) text.append("\n").append(table->ToText());
+    }
+    if (table_.rows() >= limit_)
+      text += "The first " + Thousands(limit_) + " rows; --format csv gives all, with places to the byte.\n";
     return tollbook::Print(text);
   }
 
@@ -95,6 +103,9 @@ class Listing {
   const ExceptionsOptions& options_;
   const uint64_t limit_;
   Table table_;
+  // The same for people, who need less of it.
+  Table lines_{{{"reason", false, Narrow::kKeep}, {"source"}, {"line", true}, {"payload"}}};
+  Table unrated_{{{"reason", false, Narrow::kKeep}, {"subject"}, {"meter"}, {"usage_date"}, {"events", true}}};
   std::map<std::string, std::pair<std::string, uint64_t>> counts_;
 };
 
@@ -114,6 +125,8 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
     TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));
   } else if (!absl::IsNotFound(catalog.status())) {
     return catalog.status();
+  } else if (options.format.empty()) {
+    std::fprintf(stderr, "Nothing is sealed yet: --catalog DIR also shows accepted usage that nothing prices.\n");
   }
   return listing.Print();
 }

@@ -10,12 +10,13 @@ namespace {
 constexpr size_t kStretchesShown = 4;
 
 std::string Signed(const Money& money) {
-  return (money.minor > 0 ? "+" : "") + ToString(money);
+  return std::string(money.minor > 0 ? "+" : "") + ToString(money);
 }
 
 std::string OriginText(const UsageOrigin& origin, const std::string& unit) {
   std::string text = "      commit " + std::to_string(origin.commit) + ": " + ToString(origin.quantity) +
-                     (unit.empty() ? "" : " " + unit) + " in " + Thousands(origin.events) + " events, read from";
+                     (unit.empty() ? "" : " " + unit) + " in " + Counted(origin.events, "event", "events") +
+                     ", read from";
   for (size_t i = 0; i < origin.stretches.size() && i < kStretchesShown; ++i) {
     const UsageOrigin::Stretch& stretch = origin.stretches[i];
     text += (i == 0 ? " " : ", ") + stretch.path + ":" + std::to_string(stretch.first_line) + "-" +
@@ -68,7 +69,8 @@ std::string TextOf(const Explanation& explanation) {
           std::string(line.credit_account()) + "  " + amount + "\n";
   text += "  seal " + std::to_string(explanation.seal.number) + " (commit " +
           std::to_string(explanation.seal.sequence) + "), catalog " + explanation.seal.catalog_digest + "\n";
-  text += "  the sum of " + Thousands(explanation.charges) + " differences: " + Signed(explanation.sum) + "\n";
+  text += "  the sum of " + Counted(explanation.charges, "difference", "differences") + ": " + Signed(explanation.sum) +
+          "\n";
   for (const ExplainedCharge& charge : explanation.largest) text += ChargeText(charge);
   if (explanation.charges > explanation.largest.size()) {
     text += "\n  and " + Thousands(explanation.charges - explanation.largest.size()) +

@@ -41,16 +41,22 @@ Table TableOf(const std::vector<JournalBatch>& batches) {
   return table;
 }
 
-// For people: what can be read on a screen. The posting key and the rest are in the CSV.
+// For people: what can be read on a screen; the batch's id says entity, currency and period. The posting key and the
+// rest are in the CSV.
 Table ShortTableOf(const std::vector<JournalBatch>& batches) {
-  Table table({{"line"}, {"posting_date"}, {"account"}, {"debit", true}, {"credit", true}, {"currency"}, {"product"}});
+  Table table({{"line", false, Narrow::kKeep},
+               {"posting_date", false, Narrow::kKeep},
+               {"account"},
+               {"debit", true},
+               {"credit", true},
+               {"product"}});
   for (const JournalBatch& batch : batches) {
     for (const JournalLine& line : batch.lines) {
       for (const Posting& posting : PostingsOf(line)) {
         const std::string amount = ToString(posting.amount);
         table.Add({batch.id + "/" + std::to_string(line.number), ToString(line.key.posting_date),
                    std::string(posting.account), posting.is_debit ? amount : "", posting.is_debit ? "" : amount,
-                   std::string(batch.currency.code()), line.key.product});
+                   line.key.product});
       }
     }
   }
@@ -121,6 +127,9 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
     absl::StatusOr<Catalog> catalog = SealedCatalog(**book);
     if (!catalog.ok()) return catalog.status();
     return Print(LedgerText(*catalog).Of(*batches));
+  }
+  if (batches->empty() && options.format.empty()) {
+    return Print("The journal is empty: `tollbook seal` books what was absorbed.\n");
   }
   return PrintTable(options.format.empty() ? ShortTableOf(*batches) : TableOf(*batches), options.format);
 }

@@ -17,6 +17,8 @@
 namespace tollbook {
 namespace {
 
+constexpr const char* kCommands = "Commands";  // their heading in the help
+
 const std::map<std::string, uint64_t> kThousands = {
     {"k", 1'000}, {"M", 1'000'000}, {"G", 1'000'000'000}, {"T", 1'000'000'000'000}};
 
@@ -28,7 +30,7 @@ class CommandLine {
     app_.get_formatter()->column_width(30);
     app_.get_formatter()->label("REQUIRED", "(required)");
     app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
-    app_.get_formatter()->label("Subcommands", "Commands");
+    app_.get_formatter()->label("Excludes", "not with");
     app_.footer(
         "`tollbook COMMAND --help` tells more.\n"
         "Exit codes: 0 done, 1 failed, 2 command line or catalog wrong, 3 exceptions met with --strict.\n"
@@ -58,7 +60,7 @@ class CommandLine {
   template <typename Options>
   CLI::App* Add(const std::string& name, const std::string& what, const std::string& example, Options* options,
                 int (*command)(const Options&)) {
-    CLI::App* sub = app_.add_subcommand(name, what);
+    CLI::App* sub = app_.add_subcommand(name, what)->group(kCommands);
     sub->footer("Example:\n  " + example);
     sub->final_callback([this, options, command] { command_ = [options, command] { return command(*options); }; });
     return sub;
@@ -84,7 +86,7 @@ class CommandLine {
   static void AddThreads(CLI::App* sub, int* threads) {
     sub->add_option("--threads", *threads, "Threads (default: one per core)")
         ->type_name("N")
-        ->check(CLI::Range(1, 1024));
+        ->check(CLI::Range(1, 1024).description(""));
   }
   static void AddStrict(CLI::App* sub, bool* strict) {
     sub->add_flag("--strict", *strict, "Exit code 3 when a line or an input was not accepted");
@@ -180,10 +182,12 @@ class CommandLine {
     AddBooks(sub, &exceptions_.books);
     sub->add_option("--reason", exceptions_.reason, "Only this reason")->type_name("WORD");
     sub->add_option("--limit", exceptions_.limit, "Lines shown to people (default: 100)")->type_name("N");
+    AddCatalogDir(sub, &exceptions_.catalog, "Directory of the catalog (default: the last seal's)");
     AddFormat(sub, &exceptions_.format, {"csv", "json"});
     sub->require_subcommand(0, 1);
-    sub->add_subcommand("list", "List them (the default)")->fallthrough();
-    CLI::App* retry = sub->add_subcommand("retry", "Offer what is held to the catalog again")->fallthrough();
+    sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
+    CLI::App* retry =
+        sub->add_subcommand("retry", "Offer what is held to the catalog again")->fallthrough()->group(kCommands);
     AddCatalogDir(retry, &exceptions_.catalog, "Directory of the catalog")->required();
     AddThreads(retry, &exceptions_.threads);
     retry->callback([this] { exceptions_.retry = true; });
@@ -208,7 +212,7 @@ class CommandLine {
     sub->add_option("--catalog-out", generate_.catalog_dir, "Directory for the catalog")->type_name("DIR");
     sub->add_option("--events", telemetry.events, "Lines; k, M, G are thousands, millions … (default: 1M)")
         ->type_name("N")
-        ->transform(CLI::AsNumberWithUnit(kThousands, CLI::AsNumberWithUnit::CASE_SENSITIVE));
+        ->transform(CLI::AsNumberWithUnit(kThousands, CLI::AsNumberWithUnit::CASE_SENSITIVE).description(""));
     sub->add_option("--seed", telemetry.seed, "Another seed, other data (default: 1)")->type_name("N");
     sub->add_option("--subscriptions", telemetry.subscriptions, "Subscriptions (default: 1000)")->type_name("N");
     sub->add_option_function<std::string>(
@@ -247,9 +251,11 @@ class CommandLine {
   }
 
   void AddCatalog() {
-    CLI::App* catalog = app_.add_subcommand("catalog", "Work on a catalog");
+    CLI::App* catalog = app_.add_subcommand("catalog", "Work on a catalog")->group(kCommands);
     catalog->require_subcommand(1);
-    CLI::App* check = catalog->add_subcommand("check", "Check a catalog and print all that is wrong with it");
+    catalog->footer("Example:\n  tollbook catalog check catalog");
+    CLI::App* check =
+        catalog->add_subcommand("check", "Check a catalog and print all that is wrong with it")->group(kCommands);
     check->footer("Example:\n  tollbook catalog check catalog");
     check->add_option("DIR", catalog_check_.directory, "Directory of the catalog")->type_name("")->required();
     AddJson(check, &catalog_check_.json);

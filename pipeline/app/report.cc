@@ -5,6 +5,7 @@
 
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/app/text.h"
 
 namespace tollbook {
 namespace {
@@ -39,7 +40,8 @@ void PrintJournal(const SealReport& sealed) {
     std::printf("\nJournal: nothing to book; the book already says what the usage is worth\n");
     return;
   }
-  Table table({{"batch"}, {"account"}, {"lines", true}, {"debit", true}, {"credit", true}, {"currency"}});
+  Table table(
+      {{"batch", false, Narrow::kKeep}, {"account"}, {"lines", true}, {"debit", true}, {"credit", true}, {"currency"}});
   uint64_t lines = 0;
   size_t left_out = 0;
   for (const JournalBatch& batch : sealed.batches) {
@@ -62,10 +64,11 @@ void PrintJournal(const SealReport& sealed) {
                  AmountOrNothing(batch.currency, sums.credit), std::string(batch.currency.code())});
     }
   }
-  std::printf("\nJournal: seal %llu booked %s differences in %zu batches with %s lines\n%s",
-              static_cast<unsigned long long>(sealed.seal), Thousands(sealed.differences).c_str(),
-              sealed.batches.size(), Thousands(lines).c_str(), table.ToText().c_str());
-  if (left_out > 0) std::printf("and %zu batches more\n", left_out);
+  std::printf("\nJournal: seal %llu booked %s in %s with %s\n%s", static_cast<unsigned long long>(sealed.seal),
+              Counted(sealed.differences, "difference", "differences").c_str(),
+              Counted(sealed.batches.size(), "batch", "batches").c_str(), Counted(lines, "line", "lines").c_str(),
+              table.ToText().c_str());
+  if (left_out > 0) std::printf("and %s more\n", Counted(left_out, "batch", "batches").c_str());
 
   Table totals({{"entity"}, {"currency"}, {"debit", true}, {"credit", true}});
   for (const auto& [of, sums] : TotalsOf(sealed.batches)) {
@@ -95,16 +98,16 @@ void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
                 Thousands(sealed->unpriced_events).c_str());
   }
   for (const SkippedSource& skipped : absorbed.skipped) {
-    std::printf("Absorbed before, by its content: %s (%s lines)\n", skipped.path.c_str(),
-                Thousands(skipped.lines).c_str());
+    std::printf("Absorbed before, by its content: %s (%s)\n", skipped.path.c_str(),
+                Counted(skipped.lines, "line", "lines").c_str());
   }
-  for (const LeftOut& left_out : absorbed.left_out)
-    std::fprintf(stderr, "tollbook: left out: %s: %s\n", left_out.path.c_str(), left_out.why.c_str());
+  PrintLeftOut(absorbed.left_out);
 }
 
 void PrintExceptions(const AbsorbReport& absorbed) {
   if (absorbed.reasons.empty()) return;
-  Table table({{"exception"}, {"outcome"}, {"count", true}, {"what_to_do"}});
+  Table table(
+      {{"exception", false, Narrow::kKeep}, {"outcome"}, {"count", true}, {"what_to_do", false, Narrow::kWrap}});
   for (const auto& [reason, count] : absorbed.reasons) {
     table.Add({std::string(ToString(reason)), std::string(ToString(OutcomeOf(reason))), Thousands(count),
                std::string(RemedyOf(reason))});
@@ -132,9 +135,19 @@ void PrintNext(const RunReport& report) {
 }  // namespace
 
 std::string Thousands(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
-  return digits;
+  return Grouped(number);
+}
+
+void PrintLeftOut(const std::vector<LeftOut>& left_out) {
+  constexpr std::string_view kLeftOut = "left out: ";
+  for (const LeftOut& input : left_out) {
+    const bool said = input.why.starts_with(kLeftOut);
+    std::fprintf(stderr, "tollbook: %s%s\n", said ? "" : kLeftOut.data(), input.why.c_str());
+  }
+}
+
+std::string Counted(uint64_t number, std::string_view one, std::string_view many) {
+  return Thousands(number) + " " + std::string(number == 1 ? one : many);
 }
 
 Json ToJson(const RunReport& report) {

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ledger/book.h"
@@ -26,7 +27,10 @@ struct RunReport {
 Json ToJson(const RunReport& report);
 void PrintReport(const RunReport& report);
 
-std::string Thousands(uint64_t number);  // "1,234,567"
+void PrintLeftOut(const std::vector<LeftOut>& left_out);  // on stderr: each with why, and what to do
+
+std::string Thousands(uint64_t number);                                             // "1,234,567"
+std::string Counted(uint64_t number, std::string_view one, std::string_view many);  // "1 batch", "1,234 batches"
 
 }  // namespace tollbook
 

@@ -19,8 +19,10 @@ absl::Status Stopped(const std::string& books) {
 // Nothing could be read, though something was asked for: that is no success.
 absl::Status NothingRead(const AbsorbReport& report) {
   if (report.left_out.empty() || report.counts.lines > 0 || !report.skipped.empty()) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kUnavailable, "none of the inputs could be read", report.left_out.front().path,
-                   report.left_out.front().why);
+  PrintLeftOut(report.left_out);
+  return MakeError(absl::StatusCode::kUnavailable, "none of the inputs could be read",
+                   Counted(report.left_out.size(), "input", "inputs") + " left out",
+                   "mend what is said above and run the same command again");
 }
 
 bool HasExceptions(const AbsorbReport& report) {

@@ -29,7 +29,9 @@ void Shrink(const std::vector<Column>& columns, size_t width, std::vector<size_t
     size_t* widest = nullptr;
     for (size_t i = 0; i < widths->size(); ++i) {
       size_t& at = (*widths)[i];
-      if (!columns[i].right && at > kNarrowest && (widest == nullptr || at > *widest)) widest = &at;
+      if (!columns[i].right && columns[i].narrow != Narrow::kKeep && at > kNarrowest &&
+          (widest == nullptr || at > *widest))
+        widest = &at;
     }
     if (widest == nullptr) return;
     --*widest;
@@ -50,6 +52,23 @@ void AppendLine(const std::vector<Column>& columns, const std::vector<size_t>& w
   // Blanks at the end would wrap a line that just fits.
   line.erase(line.find_last_not_of(' ') + 1);
   out->append(line).push_back('\n');
+}
+
+// A row, and below it what its wrapped cells go on with.
+void AppendRow(const std::vector<Column>& columns, const std::vector<size_t>& widths, Cells cells, std::string* out) {
+  for (bool more = true; more;) {
+    more = false;
+    Cells rest(cells.size());
+    for (size_t i = 0; i < cells.size(); ++i) {
+      if (columns[i].narrow != Narrow::kWrap) continue;
+      const size_t end = WrapAt(cells[i], widths[i]);
+      rest[i] = cells[i].substr(std::min(cells[i].find_first_not_of(' ', end), cells[i].size()));
+      cells[i].resize(end);
+      more = more || !rest[i].empty();
+    }
+    AppendLine(columns, widths, cells, out);
+    cells = std::move(rest);
+  }
 }
 
 void AppendCsvCell(std::string_view cell, std::string* out) {
@@ -96,7 +115,7 @@ std::string Table::ToText() const {
   AppendLine(columns_, widths, lines[0], &out);
   for (size_t i = 0; i < Total(widths); ++i) out.append("─");
   out.push_back('\n');
-  for (size_t i = 1; i < lines.size(); ++i) AppendLine(columns_, widths, lines[i], &out);
+  for (size_t i = 1; i < lines.size(); ++i) AppendRow(columns_, widths, lines[i], &out);
   return out;
 }
 

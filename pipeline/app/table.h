@@ -2,6 +2,7 @@
 #ifndef TOLLBOOK_PIPELINE_APP_TABLE_H_
 #define TOLLBOOK_PIPELINE_APP_TABLE_H_
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -9,9 +10,17 @@
 
 namespace tollbook {
 
+// What becomes of a column when the table is wider than the terminal.
+enum class Narrow : uint8_t {
+  kCut,   // its cells end in "…"
+  kWrap,  // sentences: they go on in the next line
+  kKeep,  // what is typed again, such as an id: it stays whole, and the terminal wraps
+};
+
 struct Column {
   std::string name;    // the CSV header and JSON key; people see it with blanks for underscores
-  bool right = false;  // numbers
+  bool right = false;  // numbers; they are never cut
+  Narrow narrow = Narrow::kCut;
 };
 
 class Table {
@@ -21,7 +30,7 @@ class Table {
   size_t rows() const { return rows_.size(); }
 
   // Aligned by display width (UTF-8), header underlined; cells with control characters are escaped. Wider than the
-  // terminal: the widest left-aligned column is cut with "…".
+  // terminal: the widest column that may be narrower is made so.
   std::string ToText() const;
   // RFC 4180: quoted where needed; first line is the header.
   std::string ToCsv() const;

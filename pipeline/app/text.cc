@@ -114,6 +114,20 @@ std::string Truncated(std::string_view text, size_t width) {
   return std::string(text.substr(0, end)) + "…";
 }
 
+size_t WrapAt(std::string_view text, size_t width) {
+  size_t columns = 0;
+  size_t end = 0;
+  size_t blank = 0;  // the last one that a line may end at
+  while (end < text.size()) {
+    const CodePoint point = First(text.substr(end));
+    if (text[end] == ' ' && columns != 0 && text[end - 1] != ' ') blank = end;
+    columns += point.bytes == 0 ? 1 : WidthOf(point.value);
+    if (columns > width && text[end] != ' ' && end != 0) return blank != 0 ? blank : end;
+    end += std::max<size_t>(point.bytes, 1);
+  }
+  return text.size();
+}
+
 std::string Grouped(std::string_view decimal) {
   const size_t start = decimal.starts_with('-') ? 1 : 0;
   const size_t point = std::min(decimal.find('.'), decimal.size());

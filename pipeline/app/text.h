@@ -18,6 +18,10 @@ namespace tollbook {
 // At most `width` columns; what is cut is marked by an ellipsis. `text` is Printable.
 [[nodiscard]] std::string Truncated(std::string_view text, size_t width);
 
+// How many bytes of it fit into `width` columns when it is broken at blanks; a word longer than a line is broken
+// anywhere. All of a text that fits; at least one character of one that does not. `text` is Printable.
+[[nodiscard]] size_t WrapAt(std::string_view text, size_t width);
+
 // "1,234,567.89": separators in the whole part of a plain decimal; other text unchanged.
 [[nodiscard]] std::string Grouped(std::string_view decimal);
 [[nodiscard]] std::string Grouped(uint64_t number);

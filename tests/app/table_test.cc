@@ -37,6 +37,23 @@ TEST(Text, CutsByColumnsAndSaysSo) {
   EXPECT_EQ(Truncated("東京都", 4), "東…");
 }
 
+TEST(Text, WrapsAtBlanksAndBreaksWordsThatAreTooLong) {
+  struct Case {
+    const char* text;
+    size_t width;
+    const char* first_line;
+  };
+  for (const Case& c :
+       {Case{"add a meter", 20, "add a meter"}, Case{"add a meter", 11, "add a meter"},
+        Case{"add a meter", 10, "add a"}, Case{"add a meter", 5, "add a"}, Case{"add a meter", 4, "add"},
+        Case{"add  a meter", 4, "add"}, Case{"subscriptions.csv", 8, "subscrip"}, Case{"日本語", 4, "日本"},
+        Case{"日本語", 1, "日"}, Case{"", 3, ""}}) {
+    SCOPED_TRACE(std::string(c.text) + " in " + std::to_string(c.width));
+    const std::string text = c.text;
+    EXPECT_EQ(text.substr(0, WrapAt(text, c.width)), c.first_line);
+  }
+}
+
 TEST(Text, GroupsTheWholePartOnly) {
   EXPECT_EQ(Grouped("1137397.75475198"), "1,137,397.75475198");
   EXPECT_EQ(Grouped("-1000"), "-1,000");
