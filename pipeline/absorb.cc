@@ -154,6 +154,7 @@ Works Absorber::DecodeEpoch(const NextBlock& next, SourceFeeder* feeder) {
     }
     bytes += work->block.bytes;
     report_.bytes += work->block.bytes;
+    for (const Block::LongLine& cut : work->block.long_lines) report_.bytes += cut.bytes;
     const std::lock_guard lock(works_mutex);
     works.push_back(std::move(work));
     return works.back().get();

@@ -24,6 +24,8 @@ struct RunReport {
 };
 
 Json ToJson(const RunReport& report);
+// On one line. Paths need not be UTF-8, which JSON cannot carry: other bytes become U+FFFD.
+std::string ToText(const Json& json);
 void PrintReport(const RunReport& report);
 
 std::string Thousands(uint64_t number);  // "1,234,567"
