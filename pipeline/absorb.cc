@@ -149,6 +149,7 @@ Works Absorber::DecodeEpoch(const NextBlock& next) {
     }
     bytes += work->block.bytes;
     report_.bytes += work->block.bytes;
+    for (const Block::LongLine& cut : work->block.long_lines) report_.bytes += cut.bytes;
     works.push_back(std::move(work));  // only here, one at a time; decoders hold pointers to the elements
     return works.back().get();
   };

@@ -30,7 +30,7 @@ struct InputFile {
 
 struct LeftOut {
   std::string path;
-  std::string why;  // "cannot be read: Permission denied: …", in the words of MakeError
+  std::string why;  // "it is a device or a socket; give files, …", or an error's `what: which: what to do`
 };
 
 struct InputList {

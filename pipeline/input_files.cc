@@ -167,7 +167,7 @@ class InputFinder {
     LeaveOut(path, "it is a device or a socket", "give files, directories, pipes or -");
   }
   void LeaveOut(const std::string& path, const std::string& why, std::string_view what_to_do) {
-    LeaveOut(path, MakeError(absl::StatusCode::kUnavailable, "left out", path, why + "; " + std::string(what_to_do)));
+    list_.left_out.push_back({path, why + "; " + std::string(what_to_do)});
   }
   void LeaveOut(const std::string& path, const absl::Status& why) {
     list_.left_out.push_back({path, std::string(why.message())});

@@ -140,7 +140,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   absorb.threads = options.threads;
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
   if (!report.ok()) return report.status();
-  if (options.format == "json") return Print(ToJson({&*report, nullptr, 0, options.books}).dump() + "\n");
+  if (options.format == "json") return Print(ToText(ToJson({&*report, nullptr, 0, options.books})));
   const LineCounts& counts = report->counts;
   return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
                Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +

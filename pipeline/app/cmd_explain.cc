@@ -147,7 +147,7 @@ int CmdExplain(const ExplainOptions& options) {
   if (!book.ok()) return Fail(book.status());
   const absl::StatusOr<Explanation> explanation = Explain(**book, options.line, options.limit);
   if (!explanation.ok()) return Fail(explanation.status());
-  return Print(options.json ? ToJson(*explanation).dump() + "\n" : TextOf(*explanation));
+  return Print(options.json ? ToText(ToJson(*explanation)) : TextOf(*explanation));
 }
 
 }  // namespace tollbook

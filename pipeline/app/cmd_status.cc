@@ -58,7 +58,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
     json["batches"] = batches;
     json["epochs_not_sealed"] = unsealed;
     json["bytes_on_disk"] = BytesOnDisk(options.books);
-    return Print(json.dump() + "\n");
+    return Print(ToText(json));
   }
   Table table({{"book"}, {identity.name, true}});
   table.Add({"zone", identity.zone});

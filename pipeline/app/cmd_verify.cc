@@ -17,7 +17,7 @@ int CmdVerify(const ReadOptions& options) {
     table.Add({check.law == 0 ? "" : std::to_string(check.law), check.name, check.holds ? "yes" : "NO", check.detail});
     json.push_back({{"law", check.law}, {"name", check.name}, {"holds", check.holds}, {"detail", check.detail}});
   }
-  const int printed = Print(options.format == "json" ? json.dump() + "\n" : table.ToText());
+  const int printed = Print(options.format == "json" ? ToText(json) : table.ToText());
   if (printed != kDone) return printed;
   return holds ? kDone
                : Fail(MakeError(

@@ -198,6 +198,10 @@ Json ToJson(const RunReport& report) {
   return json;
 }
 
+std::string ToText(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 void PrintReport(const RunReport& report) {
   if (report.absorbed != nullptr) {
     PrintLines(*report.absorbed, report.sealed);

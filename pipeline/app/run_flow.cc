@@ -58,7 +58,7 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (flow.json) {
-    (void)Print(ToJson(report).dump() + "\n");
+    (void)Print(ToText(ToJson(report)));
   } else {
     PrintReport(report);
   }

@@ -129,7 +129,7 @@ std::string Table::ToCsv() const {
     out.push_back('\n');
   };
   append(columns_, [](const Column& column) -> std::string_view { return column.name; });
-  for (const Cells& row : rows_) append(row, [](const std::string& cell) -> std::string_view { return cell; });
+  for (const Cells& row : rows_) append(row, [](const std::string& cell) { return PlainUtf8(cell); });
   return out;
 }
 

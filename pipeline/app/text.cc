@@ -99,6 +99,19 @@ std::string Printable(std::string_view text) {
   return out;
 }
 
+std::string PlainUtf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const CodePoint point = First(text);
+    const std::string_view bytes = text.substr(0, std::max<size_t>(point.bytes, 1));
+    const bool control = point.value < 0x20 && point.value != '\t' && point.value != '\n' && point.value != '\r';
+    out.append(point.bytes == 0 || control ? "\uFFFD" : bytes);
+    text.remove_prefix(bytes.size());
+  }
+  return out;
+}
+
 std::string Truncated(std::string_view text, size_t width) {
   if (DisplayWidth(text) <= width) return std::string(text);
   if (width == 0) return "";

@@ -15,6 +15,9 @@ namespace tollbook {
 // sequence in it must not reach the terminal.
 [[nodiscard]] std::string Printable(std::string_view text);
 
+// What a text file may hold: bytes that are not UTF-8, and controls but tab and line ends, become U+FFFD.
+[[nodiscard]] std::string PlainUtf8(std::string_view text);
+
 // At most `width` columns; what is cut is marked by an ellipsis. `text` is Printable.
 [[nodiscard]] std::string Truncated(std::string_view text, size_t width);
 

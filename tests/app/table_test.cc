@@ -88,6 +88,13 @@ TEST(Table, QuotesCsvWhereNeededAndChangesNothingElse) {
   EXPECT_EQ(table.ToCsv(), "memo,amount_due\n\"a, \"\"b\"\"\",1\n\"two\nlines\", 2\n");
 }
 
+TEST(Table, WritesCsvThatIsText) {
+  Table table({{"payload"}});
+  table.Add({"caf\xe9 \x1b[2J Zürich"});
+  table.Add({std::string("a\0b", 3)});
+  EXPECT_EQ(table.ToCsv(), "payload\ncaf\uFFFD \uFFFD[2J Zürich\na\uFFFDb\n");
+}
+
 TEST(Table, WritesEveryJsonCellAsText) {
   Table table({{"memo"}, {"amount_due", true}});
   table.Add({"caf\xe9", "0.10"});

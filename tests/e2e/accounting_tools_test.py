@@ -1,0 +1,114 @@
+"""Other accounting programs read our journal and come to our balances, to the cent.
+
+`tollbook journals --format ledger` goes through `ledger` and `hledger`, two plain-text accounting programs; each
+account's balance in each currency must be the sum of our postings.
+"""
+
+import collections
+import csv
+import decimal
+import io
+import re
+import shutil
+import subprocess
+import unittest
+
+import book
+import small
+
+LEDGER = shutil.which("ledger")
+HLEDGER = shutil.which("hledger")
+
+
+class AccountingTools(book.Case):
+    @classmethod
+    def setUpClass(cls):
+        if not LEDGER and not HLEDGER:
+            raise unittest.SkipTest("neither ledger nor hledger is installed")
+
+    def read_back(self, bill):
+        """(the journal as a file, our balances by entity, account code and currency)."""
+        journal = self.scratch / "journal.ledger"
+        journal.write_bytes(bill.read("journals", "--format", "ledger"))
+        balances = collections.Counter()
+        for row in bill.postings():
+            balances[row["entity"], row["account"], row["currency"]] += (
+                decimal.Decimal(row["debit"]) - decimal.Decimal(row["credit"]))
+        return journal, {place: amount for place, amount in balances.items() if amount}
+
+    def check(self, bill):
+        journal, ours = self.read_back(bill)
+        for name, program, balances_of in (("ledger", LEDGER, self.ledger), ("hledger", HLEDGER, self.hledger)):
+            with self.subTest(name):
+                if program is None:
+                    self.skipTest(name + " is not installed")
+                self.assertEqual(balances_of(journal), ours)
+        book.say(f"{len(bill.postings()):,} postings, {len(ours)} balances the same")
+
+    def place(self, account, currency):
+        """assets:acme-us:1200 Unbilled receivable -> acme-us, 1200"""
+        _, entity, name = account.split(":")
+        return entity, name.split(" ")[0], currency
+
+    def run_tool(self, *command):
+        done = subprocess.run([str(part) for part in command], capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.assertEqual(done.stderr, b"")
+        return done.stdout.decode("utf-8")
+
+    def ledger(self, journal):
+        self.run_tool(LEDGER, "-f", journal, "bal")
+        text = self.run_tool(LEDGER, "-f", journal, "bal", "--flat", "--no-total", "--format",
+                             "%(account)\t%(quantity(scrub(display_total)))\t%(commodity(scrub(display_total)))\n")
+        if not re.search(r"\t-?[\d.]+\t[A-Z]{3}\n", text):
+            self.fail("ledger shows " + text[:300])
+        return {self.place(account, currency): decimal.Decimal(amount)
+                for account, amount, currency in (line.split("\t") for line in text.splitlines())}
+
+    def hledger(self, journal):
+        self.run_tool(HLEDGER, "-f", journal, "check")
+        text = self.run_tool(HLEDGER, "-f", journal, "bal", "--flat", "-N", "-O", "csv", "--layout", "bare")
+        return {self.place(row["account"], row["commodity"]): decimal.Decimal(row["balance"])
+                for row in csv.DictReader(io.StringIO(text)) if decimal.Decimal(row["balance"])}
+
+    def test_made_up_usage_of_three_entities_and_currencies(self):
+        events, catalog, _ = book.generate(self.scratch, "100k")
+        bill = book.Book(self.scratch / "book", catalog)
+        bill.run(events)
+        _, ours = self.read_back(bill)
+        self.assertEqual({currency for _, _, currency in ours}, {"USD", "EUR", "JPY"})
+        self.check(bill)
+
+    def test_negative_differences_and_names_that_look_like_syntax(self):
+        catalog = small.write_catalog(self.scratch / "catalog")
+        chart = (catalog / "chart.yaml").read_text()
+        odd = 'Revenue; (usage) [net]  = 100% "a" @ $5 | x'
+        (catalog / "chart.yaml").write_text(chart.replace("Usage revenue", "'" + odd + "'"))
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(*(small.event(n, 1000 + n, time=f"2025-01-{n:02}T00:00:00Z")
+                                        for n in range(1, 29))))
+        bill.run(usage)
+        plans = (catalog / "plans.yaml").read_text()
+        (catalog / "plans.yaml").write_text(plans.replace("0.01", "0.007"))
+        bill.seal()
+        self.assertEqual(bill.status()["seals"], 2)
+        self.check(bill)
+
+    @unittest.skipUnless((book.SHARED / "data" / "azure-llm-2023").is_dir(), "the Azure trace is not there")
+    def test_real_usage(self):
+        bill = book.Book(self.scratch / "book", book.REPOSITORY / "data" / "azure-llm-2023" / "catalog")
+        bill.run(book.SHARED / "data" / "azure-llm-2023" / "AzureLLMInferenceTrace_conv.csv")
+        self.check(bill)
+
+    def test_an_empty_book_is_an_empty_journal(self):
+        catalog = small.write_catalog(self.scratch / "catalog")
+        bill = book.Book(self.scratch / "book", catalog)
+        (self.scratch / "usage.ndjson").write_bytes(b"")
+        bill.run(self.scratch / "usage.ndjson")
+        self.assertEqual(bill.read("journals", "--format", "ledger"), b"")
+        self.assertEqual(bill.journals().decode(), book.JOURNALS_HEADER + "\n")
+
+
+if __name__ == "__main__":
+    book.main()
