@@ -55,6 +55,7 @@ class SourceFeeder {
     std::string header;
   };
   bool OpenNext();
+  static absl::Status HeaderFits(const InputFile& file, std::string_view header);
   bool AlreadyAbsorbed(const InputFile& file);
   absl::StatusOr<uint32_t> Resume(const InputFile& file);
   void FinishCurrent();
