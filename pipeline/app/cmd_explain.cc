@@ -63,12 +63,13 @@ std::string TextOf(const Explanation& explanation) {
   const JournalLine& line = explanation.line;
   std::string text = explanation.batch.id + "/" + std::to_string(line.number) + "  " + line.memo() + "\n";
   text += "  entity " + explanation.batch.entity + ", accounting period " + explanation.batch.accounting_period +
-          ", posting date " + ToString(line.key.posting_date) + ", posting key " + explanation.batch.posting_key + "\n";
+          ", posting date " + ToString(line.key.posting_date) + "\n  posting key " + explanation.batch.posting_key +
+          "\n";
   const std::string amount = ToString(line.amount()) + " " + std::string(explanation.batch.currency.code());
   text += "  debit  " + std::string(line.debit_account()) + "  " + amount + "\n  credit " +
           std::string(line.credit_account()) + "  " + amount + "\n";
   text += "  seal " + std::to_string(explanation.seal.number) + " (commit " +
-          std::to_string(explanation.seal.sequence) + "), catalog " + explanation.seal.catalog_digest + "\n";
+          std::to_string(explanation.seal.sequence) + ")\n  catalog " + explanation.seal.catalog_digest + "\n";
   text += "  the sum of " + Counted(explanation.charges, "difference", "differences") + ": " + Signed(explanation.sum) +
           "\n";
   for (const ExplainedCharge& charge : explanation.largest) text += ChargeText(charge);

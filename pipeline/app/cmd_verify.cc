@@ -10,7 +10,7 @@ int CmdVerify(const ReadOptions& options) {
   const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "verify");
   if (!book.ok()) return Fail(book.status());
   bool holds = true;
-  Table table({{"law", true}, {"what"}, {"holds"}, {"detail"}});
+  Table table({{"law", true}, {"what"}, {"holds"}, {"detail", false, Narrow::kWrap}});
   Json json = Json::array();
   for (const LawCheck& check : Verify(**book, options.threads)) {
     holds = holds && check.holds;
@@ -31,7 +31,13 @@ int CmdReconcile(const ReadOptions& options) {
   const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(**book, options.threads);
   if (!rows.ok()) return Fail(rows.status());
   bool equal = true;
-  Table table({{"step"}, {"entity"}, {"currency"}, {"compared"}, {"left", true}, {"right", true}, {"equal"}});
+  Table table({{"step"},
+               {"entity"},
+               {"currency"},
+               {"compared", false, Narrow::kWrap},
+               {"left", true},
+               {"right", true},
+               {"equal"}});
   for (const ReconcileRow& row : *rows) {
     equal = equal && row.equal;
     table.Add({row.step, row.entity, row.currency, row.what, row.left, row.right, row.equal ? "yes" : "NO"});
