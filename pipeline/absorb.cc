@@ -40,7 +40,7 @@ class Decoders {
     if (csv_ == nullptr || csv_source_ != source) {
       absl::StatusOr<std::unique_ptr<Decoder>> made =
           MakeCsvDecoder(*file->mapping, feeder_->HeaderOf(source), file->name);
-      TOLLBOOK_ASSERT(made.ok());  // the feeder's caller made one from the same header before
+      TOLLBOOK_ASSERT(made.ok());  // the feeder leaves out a file whose header does not fit
       csv_ = *std::move(made);
       csv_source_ = source;
     }

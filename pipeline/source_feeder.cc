@@ -2,7 +2,18 @@
 
 #include <algorithm>
 
+#include "pipeline/decode.h"
+
 namespace tollbook {
+namespace {
+
+// A CSV file whose columns are not those of its mapping has no usage that could be read. An empty one has none to read.
+absl::Status HeaderFits(const InputFile& file, const BlockReader& reader) {
+  if (file.format != InputFormat::kCsv || reader.position().offset == 0) return absl::OkStatus();
+  return MakeCsvDecoder(*file.mapping, reader.header(), file.name).status();
+}
+
+}  // namespace
 
 SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, const ReaderOptions& options,
                            const std::atomic<bool>* stop)
@@ -55,6 +66,11 @@ bool SourceFeeder::OpenNext() {
     return true;
   }
   reader_ = *std::move(reader);
+  if (const absl::Status fits = HeaderFits(file, *reader_); !fits.ok()) {
+    LeaveOut(file.path, fits);
+    reader_.reset();
+    return true;
+  }
   absl::StatusOr<uint32_t> source = Resume(file);
   if (!source.ok()) {
     LeaveOut(file.path, source.status());
