@@ -95,6 +95,7 @@ class OriginFinder {
                     std::vector<UsageOrigin>* origins) const {
     const std::string& subject = rated.subscription->subject;
     const Meter& meter = *catalog.FindMeter(rated.charge->meter);
+    const Catalog::SubscriptionRange subscriptions = catalog.SubscriptionsOf(subject);
     const int shard = TotalShardOf(HashSubject(subject, book_.identity().seed[0]));
     absl::StatusOr<std::vector<StoredRun>> runs = book_.Totals(shard, through_sequence);
     if (!runs.ok()) return runs.status();
@@ -111,8 +112,8 @@ class OriginFinder {
         TotalCell cell;
         for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
           if (reader.meters()[cell.meter].name != meter.name) continue;
-          const Day day = DayOfBucket(meter.granularity, cell.bucket, rated.subscription->zone);
-          if (day < first || last < day) continue;
+          const UsagePlace place = PlaceOf(catalog, subscriptions, meter.granularity, cell.bucket);
+          if (place.day < first || last < place.day || !SamePlan(place.subscription, rated.subscription)) continue;
           const Plan& plan = catalog.plans[rated.subscription->plan];
           if (catalog.ChargeFor(plan, meter, reader.dimensions()[cell.dimensions]) != rated.charge) continue;
           if (!Merge(meter.aggregation, cell.total, &sum)) {
@@ -129,6 +130,11 @@ class OriginFinder {
 
  private:
   explicit OriginFinder(const Book& book) : book_(book) {}
+
+  // Versions of a subscription that keep the plan share its charges; another plan or subscription has its own.
+  static bool SamePlan(const Subscription* taker, const Subscription* rated) {
+    return taker != nullptr && taker->id == rated->id && taker->plan == rated->plan;
+  }
 
   UsageOrigin OriginOf(uint64_t sequence, const UsageTotal& sum) const {
     UsageOrigin origin{sequence, sum.value, sum.events, {}};
@@ -147,10 +153,13 @@ class OriginFinder {
 
 const RatedCharge* FindRated(const Catalog& catalog, const SubjectWorth& worth, const BookedKey& key) {
   for (const RatedCharge& rated : worth.rated.charges) {
-    if (rated.subscription->id == key.subscription && rated.charge->name == key.charge && rated.period == key.period &&
-        catalog.plans[rated.subscription->plan].name == key.plan) {
-      return &rated;
-    }
+    const Plan& plan = catalog.plans[rated.subscription->plan];
+    const bool same_charge = rated.subscription->id == key.subscription && plan.name == key.plan &&
+                             rated.charge->name == key.charge && rated.period == key.period;
+    // What was booked for another product, entity or currency is booked back there, and anew here.
+    const bool same_books = rated.charge->product == key.product && plan.currency == key.currency &&
+                            catalog.entities[rated.subscription->entity].name == key.entity;
+    if (same_charge && same_books) return &rated;
   }
   return nullptr;
 }
@@ -162,10 +171,17 @@ Money BookedFor(const SubjectWorth& worth, const BookedKey& key) {
   return {key.currency, 0};
 }
 
-// The days of the charge up to the usage date: the last of them and the one before it.
-absl::Status FillArithmetic(const RatedCharge& rated, ExplainedCharge* explained) {
-  const bool whole_period = explained->usage_date.number == explained->period.end.number - 1 &&
-                            rated.days.back().usage_date <= explained->usage_date;
+// Is anything due for the charge on the usage date? If not, the line only books back what was booked there before the
+// summary policy or the charge's filter changed.
+bool DueOn(const RatedCharge& rated, bool by_period, Day usage_date) {
+  if (by_period) return usage_date.number == rated.period.end.number - 1;
+  return std::any_of(rated.days.begin(), rated.days.end(),
+                     [&](const DayWorth& day) { return day.usage_date == usage_date; });
+}
+
+// The running state at the usage date, and at what it is compared with: nothing, where the line covers the period; the
+// day before, where it covers the day; itself, where nothing is due.
+absl::Status FillArithmetic(const RatedCharge& rated, bool by_period, ExplainedCharge* explained) {
   const DayWorth* last = nullptr;
   const DayWorth* before = nullptr;
   for (const DayWorth& day : rated.days) {
@@ -174,8 +190,8 @@ absl::Status FillArithmetic(const RatedCharge& rated, ExplainedCharge* explained
     last = &day;
   }
   if (last == nullptr) return absl::OkStatus();
-  // A day without usage of its own has nothing before it to take off but itself.
-  if (last->usage_date != explained->usage_date && !whole_period) before = last;
+  if (by_period) before = nullptr;
+  if (!DueOn(rated, by_period, explained->usage_date)) before = last;
   explained->to_date = last->to_date;
   explained->worth_to_date = last->worth_to_date;
   explained->rounded_to_date = last->booked_to_date;
@@ -232,12 +248,8 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       explained.filter = FilterText(*rated->charge);
       const PostingRule* rule = catalog->PostingFor(rated->charge->product, difference.entity);
       const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
-      TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, &explained));
-      if (by_period) {
-        explained.before = {};
-        explained.worth_before = {};
-        explained.rounded_before.minor = 0;
-      }
+      TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, by_period, &explained));
+      if (!DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
       return origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date, key.usage_date,
                            explanation.seal.sequence, &explained.origins);
     });

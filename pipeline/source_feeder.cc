@@ -7,12 +7,10 @@
 namespace tollbook {
 namespace {
 
-// A CSV file whose header does not fit its mapping is left out before any of its rows is read; an empty file has
-// neither.
-absl::Status CheckHeader(const InputFile& file, std::string_view header) {
-  const bool empty = file.regular && file.bytes == 0;
-  if (file.format != InputFormat::kCsv || empty) return absl::OkStatus();
-  return MakeCsvDecoder(*file.mapping, header, file.name).status();
+// A CSV file whose columns are not those of its mapping has no usage that could be read. An empty one has none to read.
+absl::Status HeaderFits(const InputFile& file, const BlockReader& reader) {
+  if (file.format != InputFormat::kCsv || reader.position().offset == 0) return absl::OkStatus();
+  return MakeCsvDecoder(*file.mapping, reader.header(), file.name).status();
 }
 
 }  // namespace
@@ -71,8 +69,8 @@ bool SourceFeeder::OpenNext() {
     return true;
   }
   reader_ = *std::move(reader);
-  if (const absl::Status header = CheckHeader(file, reader_->header()); !header.ok()) {
-    LeaveOut(file.path, header);
+  if (const absl::Status fits = HeaderFits(file, *reader_); !fits.ok()) {
+    LeaveOut(file.path, fits);
     reader_.reset();
     return true;
   }

@@ -17,22 +17,6 @@ struct PricedTotal {
 
 using TotalRange = std::span<const PricedTotal>;
 
-// Where the usage of one total belongs.
-struct Place {
-  const Subscription* subscription = nullptr;  // null: none is valid on that day
-  Day day;
-};
-
-Place PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions, const SubjectTotal& total) {
-  const Granularity granularity = total.meter->granularity;
-  for (const Subscription& subscription : subscriptions) {
-    const Day day = DayOfBucket(granularity, total.bucket, subscription.zone);
-    if (day < subscription.valid_from) continue;
-    if (!subscription.valid_to.has_value() || day < *subscription.valid_to) return {&subscription, day};
-  }
-  return {nullptr, DayOfBucket(granularity, total.bucket, catalog.book.zone)};
-}
-
 // Remembers the last answer: a subject's totals come day after day of the same meter and dimensions.
 class ChargeFinder {
  public:
@@ -170,6 +154,16 @@ void Gather(std::vector<UnratedUsage>* unrated) {
 
 }  // namespace
 
+UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions, Granularity granularity,
+                   Bucket bucket) {
+  for (const Subscription& subscription : subscriptions) {
+    const Day day = DayOfBucket(granularity, bucket, subscription.zone);
+    if (day < subscription.valid_from) continue;
+    if (!subscription.valid_to.has_value() || day < *subscription.valid_to) return {&subscription, day};
+  }
+  return {nullptr, DayOfBucket(granularity, bucket, catalog.book.zone)};
+}
+
 absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_view subject,
                                          std::span<const SubjectTotal> totals, std::optional<Day> through) {
   const Catalog::SubscriptionRange subscriptions = catalog.SubscriptionsOf(subject);
@@ -178,7 +172,7 @@ absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_vie
   priced.reserve(totals.size());
   ChargeFinder finder(catalog);
   for (const SubjectTotal& total : totals) {
-    const Place place = PlaceOf(catalog, subscriptions, total);
+    const UsagePlace place = PlaceOf(catalog, subscriptions, total.meter->granularity, total.bucket);
     if (through.has_value() && place.day > *through) continue;
     if (place.subscription == nullptr) {
       result.unrated.push_back({UnratedUsage::Why::kUnattributed, total.meter, nullptr, place.day, total.total.events});

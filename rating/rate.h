@@ -58,6 +58,15 @@ struct RatedSubject {
   std::vector<UnratedUsage> unrated;
 };
 
+// Where the usage of one bucket belongs. The first subscription that is valid on the bucket's day in its own zone takes
+// it, so that none is priced twice where the next one's days begin earlier.
+struct UsagePlace {
+  const Subscription* subscription = nullptr;  // null: none is valid
+  Day day;                                     // in the subscription's zone; the book's without one
+};
+[[nodiscard]] UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions,
+                                 Granularity granularity, Bucket bucket);
+
 // A charge's totals are gathered per (subscription id, plan, charge, billing period): two versions of a subscription
 // that keep the plan go on in the same tiers. For max and latest the running quantity is the running max or latest.
 // `through`: usage dated after it is left out (not yet due), not unrated.

@@ -1,0 +1,142 @@
+#include "tests/pipeline/catalog_texts.h"
+
+#include <set>
+
+#include "rating/catalog_text.h"
+
+namespace tollbook {
+namespace {
+
+std::string Quoted(const std::string& text) {
+  return "\"" + text + "\"";
+}
+
+// One YAML flow mapping: {name: "s1", price: 0.10}.
+class FlowMap {
+ public:
+  FlowMap& Text(const char* key, const std::string& value) { return value.empty() ? *this : Add(key, Quoted(value)); }
+  FlowMap& Bare(const char* key, const std::string& value) { return value.empty() ? *this : Add(key, value); }
+  std::string str() const { return "{" + members_ + "}"; }
+
+ private:
+  FlowMap& Add(const std::string& key, const std::string& value) {
+    members_ += (members_.empty() ? "" : ", ") + key + ": " + value;
+    return *this;
+  }
+  std::string members_;
+};
+
+std::string EntitiesYaml(const CatalogTexts& texts) {
+  std::string yaml = "entities:\n";
+  for (const CatalogTexts::Entity& e : texts.entities) {
+    yaml += "  - " + FlowMap().Text("name", e.name).Text("functional_currency", e.currency).Text("zone", e.zone).str() +
+            "\n";
+  }
+  return yaml;
+}
+
+std::string ChartYaml(const CatalogTexts& texts) {
+  std::set<std::string> assets, revenues;
+  for (const CatalogTexts::Posting& p : texts.postings) {
+    assets.insert(p.debit);
+    revenues.insert(p.credit);
+  }
+  std::string yaml = "accounts:\n";
+  for (const std::string& code : assets) yaml += "  - {code: " + Quoted(code) + ", name: Receivable, type: asset}\n";
+  for (const std::string& code : revenues) yaml += "  - {code: " + Quoted(code) + ", name: Revenue, type: revenue}\n";
+  return yaml;
+}
+
+std::string MetersYaml(const CatalogTexts& texts) {
+  std::string yaml = "meters:\n";
+  for (const CatalogTexts::Meter& m : texts.meters) {
+    std::string dimensions;
+    for (const std::string& name : m.dimensions) dimensions += (dimensions.empty() ? "" : ", ") + name;
+    FlowMap map;
+    map.Text("name", m.name).Text("event_type", m.event_type).Bare("aggregation", m.aggregation);
+    map.Text("value", m.value).Bare("granularity", m.granularity);
+    if (!dimensions.empty()) map.Bare("dimensions", "[" + dimensions + "]");
+    if (m.allow_negative) map.Bare("allow_negative", "true");
+    yaml += "  - " + map.str() + "\n";
+  }
+  return yaml;
+}
+
+std::string TiersFlow(const std::vector<CatalogTexts::Tier>& tiers) {
+  std::string list;
+  for (const CatalogTexts::Tier& t : tiers) {
+    list +=
+        (list.empty() ? "" : ", ") + FlowMap().Bare("up_to", t.up_to).Bare("price", t.price).Bare("flat", t.flat).str();
+  }
+  return "[" + list + "]";
+}
+
+std::string ChargeFlow(const CatalogTexts::Charge& c) {
+  FlowMap map;
+  map.Text("name", c.name).Text("meter", c.meter).Text("product", c.product).Bare("model", c.model);
+  map.Bare("included", c.included).Bare("per", c.per).Bare("price", c.price).Bare("package_size", c.package_size);
+  FlowMap filter;
+  for (const auto& [name, value] : c.filter) filter.Text(name.c_str(), value);
+  if (!c.filter.empty()) map.Bare("filter", filter.str());
+  if (!c.tiers.empty()) map.Bare("tiers", TiersFlow(c.tiers));
+  if (c.flat_at_zero) map.Bare("flat_at_zero", "true");
+  return map.str();
+}
+
+std::string PlansYaml(const CatalogTexts& texts) {
+  std::string yaml = "plans:\n";
+  for (const CatalogTexts::Plan& plan : texts.plans) {
+    yaml += "  - name: " + Quoted(plan.name) + "\n    currency: " + plan.currency + "\n    charges:\n";
+    for (const CatalogTexts::Charge& c : texts.charges) {
+      if (c.plan == plan.name) yaml += "      - " + ChargeFlow(c) + "\n";
+    }
+  }
+  return yaml;
+}
+
+std::string PostingYaml(const CatalogTexts& texts) {
+  std::string yaml = "posting:\n";
+  for (const CatalogTexts::Posting& p : texts.postings) {
+    yaml += "  - " +
+            FlowMap()
+                .Text("product", p.product)
+                .Text("entity", p.entity)
+                .Text("debit", p.debit)
+                .Text("credit", p.credit)
+                .Bare("summary", p.by_period ? "period" : "daily")
+                .str() +
+            "\n";
+  }
+  return yaml;
+}
+
+std::string SubscriptionsCsv(const CatalogTexts& texts) {
+  std::string csv = "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone\n";
+  for (const CatalogTexts::Subscription& s : texts.subscriptions) {
+    csv += s.id + ",account-of-" + s.id + "," + s.plan + "," + s.entity + "," + s.currency + "," + s.from + "," + s.to +
+           "," + s.subject + "," + s.zone + "\n";
+  }
+  return csv;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> CatalogTexts::Files() const {
+  return {{"book.yaml", std::string("name: ") + kTestBook + "\nzone: " + zone + "\nrounding: " + rounding + "\n"},
+          {"entities.yaml", EntitiesYaml(*this)},
+          {"chart.yaml", ChartYaml(*this)},
+          {"meters.yaml", MetersYaml(*this)},
+          {"plans.yaml", PlansYaml(*this)},
+          {"posting.yaml", PostingYaml(*this)},
+          {"subscriptions.csv", SubscriptionsCsv(*this)}};
+}
+
+absl::StatusOr<Catalog> Parse(const CatalogTexts& texts) {
+  ParsedCatalog parsed = ParseCatalog(texts.Files());
+  if (parsed.catalog) return *std::move(parsed.catalog);
+  std::string all = "the catalog is refused";
+  for (const CatalogError& error : parsed.errors) all += "\n  " + ToString(error);
+  return absl::InvalidArgumentError(Abs(all));
+}
+
+}  // namespace tollbook

@@ -1,0 +1,63 @@
+// CatalogTexts: a catalog as tests make one up, row by row, and the files that say it.
+#ifndef TOLLBOOK_TESTS_PIPELINE_CATALOG_TEXTS_H_
+#define TOLLBOOK_TESTS_PIPELINE_CATALOG_TEXTS_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rating/catalog.h"
+#include "rating/error.h"
+
+namespace tollbook {
+
+// Every member is the text that the file will hold; an empty one is left out.
+struct CatalogTexts {
+  struct Entity {
+    std::string name, currency, zone;
+  };
+  struct Meter {
+    std::string name, event_type, aggregation, value, granularity;
+    std::vector<std::string> dimensions;
+    bool allow_negative = false;
+  };
+  struct Tier {
+    std::string up_to, price, flat;
+  };
+  struct Charge {
+    std::string plan, name, meter, product, model, included, per, price, package_size;
+    std::map<std::string, std::string> filter;
+    std::vector<Tier> tiers;
+    bool flat_at_zero = false;
+  };
+  struct Plan {
+    std::string name, currency;
+  };
+  struct Posting {
+    std::string product, entity, debit, credit;
+    bool by_period = false;
+  };
+  struct Subscription {
+    std::string id, plan, entity, currency, from, to, subject, zone;
+  };
+
+  std::string zone = "UTC";
+  std::string rounding = "half_up";
+  std::vector<Entity> entities;
+  std::vector<Meter> meters;
+  std::vector<Plan> plans;
+  std::vector<Charge> charges;
+  std::vector<Posting> postings;
+  std::vector<Subscription> subscriptions;
+
+  std::map<std::string, std::string> Files() const;
+};
+
+inline constexpr char kTestBook[] = "test";
+
+// All errors, one a line, when the catalog is refused.
+[[nodiscard]] absl::StatusOr<Catalog> Parse(const CatalogTexts& texts);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_TESTS_PIPELINE_CATALOG_TEXTS_H_

@@ -1,0 +1,578 @@
+#include "tests/pipeline/scenario.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "pipeline/charges.h"
+#include "pipeline/seal.h"
+#include "pipeline/verify.h"
+#include "tests/pipeline/catalog_texts.h"
+#include "tests/pipeline/small_book.h"
+
+namespace tollbook {
+namespace {
+
+constexpr char kUsualProduct[] = "usage";
+
+struct Statement {
+  int line = 0;
+  std::string text;                // without outcome
+  std::vector<std::string> words;  // of `text`
+  std::string outcome;             // behind "->"
+};
+
+std::vector<std::string> WordsOf(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+std::vector<Statement> StatementsOf(std::string_view text) {
+  std::vector<Statement> statements;
+  std::istringstream in{std::string(text)};
+  int number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    if (line.starts_with('#')) continue;
+    Statement s;
+    s.line = number;
+    const size_t arrow = line.rfind(" -> ");
+    s.text = line.substr(0, arrow);
+    s.words = WordsOf(s.text);
+    if (arrow != std::string::npos) s.outcome = Joined(WordsOf(line.substr(arrow + 4)));
+    if (!s.words.empty()) statements.push_back(std::move(s));
+  }
+  return statements;
+}
+
+// The words behind the ones with a fixed place: `from 2025-01-01`, `negative`.
+class Options {
+ public:
+  Options(const Statement& s, size_t first)
+      : words_(s.words.begin() + std::min(first, s.words.size()), s.words.end()) {}
+
+  // The value behind `name`; empty without it.
+  std::string Take(const std::string& name) {
+    const auto at = std::find(words_.begin(), words_.end(), name);
+    if (at == words_.end() || at + 1 == words_.end()) return "";
+    const std::string value = *(at + 1);
+    words_.erase(at, at + 2);
+    return value;
+  }
+  bool TakeFlag(const std::string& name) {
+    const auto at = std::find(words_.begin(), words_.end(), name);
+    if (at == words_.end()) return false;
+    words_.erase(at);
+    return true;
+  }
+  // The words behind `name` up to the end.
+  std::vector<std::string> TakeRest(const std::string& name) {
+    const auto at = std::find(words_.begin(), words_.end(), name);
+    if (at == words_.end()) return {};
+    const std::vector<std::string> rest(at + 1, words_.end());
+    words_.erase(at, words_.end());
+    return rest;
+  }
+  // All words of the form name=value.
+  std::vector<std::pair<std::string, std::string>> TakePairs() {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    std::erase_if(words_, [&](const std::string& word) {
+      const size_t equals = word.find('=');
+      if (equals == std::string::npos) return false;
+      pairs.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+      return true;
+    });
+    return pairs;
+  }
+  const std::vector<std::string>& left() const { return words_; }
+
+ private:
+  std::vector<std::string> words_;
+};
+
+std::vector<std::string> Split(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, at);) parts.push_back(part);
+  return parts;
+}
+
+// "10000@0.002", "50000@0.0015+5", "rest@0.001"
+CatalogTexts::Tier TierOf(const std::string& word) {
+  const size_t at = word.find('@');
+  const size_t plus = word.find('+');
+  CatalogTexts::Tier tier;
+  tier.up_to = word.substr(0, at);
+  if (tier.up_to == "rest") tier.up_to.clear();
+  tier.price = at == std::string::npos ? "" : word.substr(at + 1, plus == std::string::npos ? plus : plus - at - 1);
+  if (plus != std::string::npos) tier.flat = word.substr(plus + 1);
+  return tier;
+}
+
+std::string OutcomeText(Reason reason) {
+  const Outcome outcome = OutcomeOf(reason);
+  if (outcome != Outcome::kRejected) return std::string(ToString(outcome));
+  return "rejected(" + std::string(ToString(reason)) + ")";
+}
+
+std::string Text(const JournalBatch& batch, const JournalLine& line) {
+  std::string text = batch.accounting_period + " " + batch.entity + " " + std::string(batch.currency.code()) + " " +
+                     ToString(line.key.posting_date) + " debit " + std::string(line.debit_account()) + " credit " +
+                     std::string(line.credit_account()) + " " + ToString(line.amount());
+  if (line.key.product != kUsualProduct) text += " product " + line.key.product;
+  return text;
+}
+
+class Runner {
+ public:
+  Runner(const std::vector<Statement>& statements, const ScenarioRun& run)
+      : statements_(statements), run_(run), book_(ZoneIn(statements), run.seed) {}
+
+  ScenarioResult Run() {
+    for (const Statement& s : statements_) {
+      at_ = &s;
+      Step(s);
+    }
+    at_ = nullptr;
+    FinishUsage();
+    FinishJournal();
+    for (const std::string& wrong : WhatIsWrong(*book_)) Problem(wrong);
+    result_.journal = JournalBytes(*book_);
+    return std::move(result_);
+  }
+
+ private:
+  using Handler = void (Runner::*)(const Statement&);
+
+  static std::string ZoneIn(const std::vector<Statement>& statements) {
+    for (const Statement& s : statements) {
+      if (s.words[0] != "book") continue;
+      const std::string zone = Options(s, 1).Take("zone");
+      if (!zone.empty()) return zone;
+    }
+    return "UTC";
+  }
+
+  void Problem(const std::string& text) { result_.problems.push_back({at_ == nullptr ? 0 : at_->line, text}); }
+  void Expect(const std::string& expected, const std::string& got) {
+    if (expected != got) Problem("expected: " + expected + "\n     got: " + got);
+  }
+  void RefuseLeftOver(const Options& options) {
+    if (!options.left().empty()) Problem("words not understood: " + Joined(options.left()));
+  }
+
+  void Step(const Statement& s) {
+    static const std::map<std::string, Handler> catalog_words = {
+        {"book", &Runner::SetBook},        {"entity", &Runner::SetEntity}, {"meter", &Runner::SetMeter},
+        {"plan", &Runner::SetPlan},        {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
+        {"sub", &Runner::SetSubscription}, {"drop", &Runner::Drop}};
+    static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
+    static const std::map<std::string, Handler> other_words = {{"any", &Runner::SetAnyOrder},
+                                                               {"seal", &Runner::DoSeal},
+                                                               {"retry", &Runner::DoRetry},
+                                                               {"restart", &Runner::DoRestart},
+                                                               {"worth", &Runner::CheckWorth},
+                                                               {"unattributed", &Runner::CheckUnrated},
+                                                               {"unpriced", &Runner::CheckUnrated},
+                                                               {"lines", &Runner::CheckLines},
+                                                               {"balance", &Runner::CheckBalance},
+                                                               {"laws", &Runner::CheckLaws},
+                                                               {"reconciled", &Runner::CheckReconciled}};
+    if (s.words[0] == "journal") return journal_.push_back(&s);
+    FinishJournal();
+    if (const auto it = usage_words.find(s.words[0]); it != usage_words.end()) return (this->*it->second)(s);
+    FinishUsage();
+    if (const auto it = catalog_words.find(s.words[0]); it != catalog_words.end()) {
+      catalog_.reset();
+      return (this->*it->second)(s);
+    }
+    if (const auto it = other_words.find(s.words[0]); it != other_words.end()) {
+      if (run_.reopen_always && (s.words[0] == "seal" || s.words[0] == "retry")) Reopen();
+      return (this->*it->second)(s);
+    }
+    Problem("no such word: " + s.words[0]);
+  }
+
+  // The word at a fixed place.
+  std::string Word(const Statement& s, size_t i) {
+    if (i < s.words.size()) return s.words[i];
+    Problem("a word is missing behind: " + s.text);
+    return "";
+  }
+
+  // ----- the catalog
+
+  void SetBook(const Statement& s) {
+    Options options(s, 1);
+    if (const std::string zone = options.Take("zone"); !zone.empty()) texts_.zone = zone;
+    if (const std::string rounding = options.Take("rounding"); !rounding.empty()) texts_.rounding = rounding;
+    RefuseLeftOver(options);
+  }
+
+  void SetEntity(const Statement& s) {
+    Options options(s, 3);
+    texts_.entities.push_back({Word(s, 1), Word(s, 2), options.Take("zone")});
+    RefuseLeftOver(options);
+  }
+
+  void SetMeter(const Statement& s) {
+    Options options(s, 3);
+    CatalogTexts::Meter meter;
+    meter.name = Word(s, 1);
+    meter.aggregation = Word(s, 2);
+    if (meter.aggregation != "count") meter.value = "value";
+    if (const std::string value = options.Take("of"); !value.empty()) meter.value = value;
+    meter.event_type = options.Take("type");
+    meter.dimensions = Split(options.Take("by"), ',');
+    if (options.TakeFlag("hourly")) meter.granularity = "hour";
+    if (options.TakeFlag("quarter_hourly")) meter.granularity = "quarter_hour";
+    meter.allow_negative = options.TakeFlag("negative");
+    RefuseLeftOver(options);
+    texts_.meters.push_back(meter);
+  }
+
+  void SetPlan(const Statement& s) { texts_.plans.push_back({Word(s, 1), Word(s, 2)}); }
+
+  void SetCharge(const Statement& s) {
+    Options options(s, 5);
+    CatalogTexts::Charge charge;
+    charge.plan = Word(s, 1);
+    charge.name = Word(s, 2);
+    charge.meter = Word(s, 3);
+    charge.model = Word(s, 4);
+    for (const std::string& tier : options.TakeRest("tiers")) charge.tiers.push_back(TierOf(tier));
+    charge.product = options.Take("product");
+    if (charge.product.empty()) charge.product = kUsualProduct;
+    charge.included = options.Take("included");
+    charge.per = options.Take("per");
+    charge.price = options.Take("price");
+    charge.package_size = options.Take("size");
+    if (const std::string filter = options.Take("where"); !filter.empty()) {
+      for (const std::string& pair : Split(filter, ','))
+        charge.filter[pair.substr(0, pair.find('='))] = pair.substr(pair.find('=') + 1);
+    }
+    charge.flat_at_zero = options.TakeFlag("flat_at_zero");
+    RefuseLeftOver(options);
+    for (CatalogTexts::Charge& old : texts_.charges) {
+      if (old.plan == charge.plan && old.name == charge.name) {
+        old = charge;
+        return;
+      }
+    }
+    texts_.charges.push_back(charge);
+  }
+
+  void SetPosting(const Statement& s) {
+    Options options(s, 3);
+    CatalogTexts::Posting posting;
+    posting.product = Word(s, 1) == "any" ? "" : Word(s, 1);
+    posting.entity = Word(s, 2) == "any" ? "" : Word(s, 2);
+    posting.debit = options.Take("debit");
+    posting.credit = options.Take("credit");
+    posting.by_period = options.TakeFlag("by_period");
+    RefuseLeftOver(options);
+    for (CatalogTexts::Posting& old : texts_.postings) {
+      if (old.product == posting.product && old.entity == posting.entity) {
+        old = posting;
+        return;
+      }
+    }
+    texts_.postings.push_back(posting);
+  }
+
+  // The same subscription from the same day replaces; from another day it is another version.
+  void SetSubscription(const Statement& s) {
+    Options options(s, 5);
+    CatalogTexts::Subscription subscription{Word(s, 1),
+                                            Word(s, 2),
+                                            Word(s, 3),
+                                            Word(s, 4),
+                                            options.Take("from"),
+                                            options.Take("to"),
+                                            options.Take("subject"),
+                                            options.Take("zone")};
+    RefuseLeftOver(options);
+    for (CatalogTexts::Subscription& old : texts_.subscriptions) {
+      if (old.id == subscription.id && old.from == subscription.from) {
+        old = subscription;
+        return;
+      }
+    }
+    texts_.subscriptions.push_back(subscription);
+  }
+
+  void Drop(const Statement& s) {
+    const std::string what = Word(s, 1), name = Word(s, 2);
+    size_t dropped = 0;
+    if (what == "sub") dropped = std::erase_if(texts_.subscriptions, [&](const auto& sub) { return sub.id == name; });
+    if (what == "charge") {
+      dropped = std::erase_if(texts_.charges, [&](const auto& c) { return c.plan == name && c.name == Word(s, 3); });
+    }
+    if (dropped == 0) Problem("there is no such thing to drop");
+  }
+
+  const Catalog* CurrentCatalog() {
+    if (catalog_) return &*catalog_;
+    CatalogTexts texts = texts_;
+    if (texts.entities.empty()) texts.entities.push_back({"acme-us", "USD", ""});
+    if (texts.postings.empty()) texts.postings.push_back({"", "", "1200", "4000", false});
+    absl::StatusOr<Catalog> parsed = Parse(texts);
+    if (parsed.ok()) return &catalog_.emplace(*std::move(parsed));
+    Problem(std::string(Std(parsed.status().message())));
+    return nullptr;
+  }
+
+  // ----- usage
+
+  struct Line {
+    const Statement* statement;
+    std::string text;
+  };
+
+  // `usage ID SUBJECT METER VALUE at TIME [from SOURCE] [name=value …]`; the value is `-` where the meter counts.
+  void AddUsage(const Statement& s) {
+    Options options(s, 5);
+    EventText event;
+    event.id = Word(s, 1);
+    event.subject = Word(s, 2);
+    event.type = Word(s, 3);
+    for (const CatalogTexts::Meter& meter : texts_.meters) {
+      if (meter.name == event.type && !meter.event_type.empty()) event.type = meter.event_type;
+    }
+    if (Word(s, 4) != "-") event.value = Word(s, 4);
+    event.time = options.Take("at");
+    if (const std::string source = options.Take("from"); !source.empty()) event.source = source;
+    event.labels = options.TakePairs();
+    RefuseLeftOver(options);
+    usage_.push_back({&s, ToJson(event)});
+  }
+
+  void AddRaw(const Statement& s) {
+    const size_t word = s.text.find("raw ");
+    usage_.push_back({&s, s.text.substr(word + 4)});
+  }
+
+  // Absorbs the usage lines since the last other step, as one file, and compares how each ended.
+  void FinishUsage() {
+    if (usage_.empty()) return;
+    std::vector<Line> lines = std::exchange(usage_, {});
+    if (run_.backwards) std::reverse(lines.begin(), lines.end());
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    // Each file begins with blank lines, another number each: no two are the same file.
+    ++files_;
+    std::string content(files_, '\n');
+    for (const Line& line : lines) content += line.text + "\n";
+    const std::string path = book_.Write("usage-" + std::to_string(files_) + ".ndjson", content);
+    const absl::StatusOr<AbsorbReport> report = Absorb(*book_, *catalog, Inputs({path}), run_.absorb);
+    if (!report.ok()) return Problem(std::string(Std(report.status().message())));
+
+    std::map<uint64_t, Reason> reasons;
+    for (const Kept& kept : KeptExceptions(*book_)) {
+      if (kept.path == path) reasons[kept.record.line] = kept.record.reason;
+    }
+    std::multiset<std::string> expected, got;
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const auto reason = reasons.find(files_ + i + 1);
+      const std::string outcome = OutcomeText(reason == reasons.end() ? Reason::kNone : reason->second);
+      expected.insert(lines[i].statement->outcome);
+      got.insert(outcome);
+      if (run_.backwards || lines[i].statement->outcome == outcome) continue;
+      result_.problems.push_back(
+          {lines[i].statement->line, "expected: " + lines[i].statement->outcome + "\n     got: " + outcome});
+    }
+    if (run_.backwards && expected != got) Problem("backwards, other outcomes");
+  }
+
+  // ----- steps
+
+  void SetAnyOrder(const Statement& s) {
+    if (Word(s, 1) != "order") Problem("any what?");
+    result_.any_order = true;
+  }
+
+  void Reopen() { book_.Reopen(); }
+  void DoRestart(const Statement&) { Reopen(); }
+
+  // `seal [through DAY] -> N batches | nothing | refused …`
+  void DoSeal(const Statement& s) {
+    Options options(s, 1);
+    SealOptions sealing;
+    sealing.threads = run_.absorb.threads;
+    if (const std::string through = options.Take("through"); !through.empty()) sealing.through = ParseDay(through);
+    RefuseLeftOver(options);
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    absl::StatusOr<SealReport> report = Seal(*book_, *catalog, sealing);
+    sealed_.clear();
+    if (!report.ok()) {
+      const std::string message(Std(report.status().message()));
+      const std::string wanted = s.outcome.starts_with("refused ") ? s.outcome.substr(8) : s.outcome;
+      if (message.find(wanted) == std::string::npos) Expect(s.outcome, "refused " + message);
+      return;
+    }
+    sealed_ = std::move(report->batches);
+    const size_t batches = sealed_.size();
+    Expect(s.outcome, batches == 0 ? "nothing" : std::to_string(batches) + (batches == 1 ? " batch" : " batches"));
+  }
+
+  // `retry -> accepted 2 held 1`
+  void DoRetry(const Statement& s) {
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    const absl::StatusOr<AbsorbReport> report = RetryHeld(*book_, *catalog, run_.absorb);
+    if (!report.ok()) return Problem(std::string(Std(report.status().message())));
+    ExpectCounts(WordsOf(s.outcome), report->counts);
+  }
+
+  void ExpectCounts(const std::vector<std::string>& words, const LineCounts& counts) {
+    const std::map<std::string, uint64_t> got = {{"read", counts.lines},          {"accepted", counts.accepted},
+                                                 {"duplicate", counts.duplicate}, {"conflict", counts.conflict},
+                                                 {"held", counts.held},           {"rejected", counts.rejected}};
+    for (size_t i = 0; i + 1 < words.size(); i += 2) {
+      const auto count = got.find(words[i]);
+      if (count == got.end()) {
+        Problem("no such count: " + words[i]);
+      } else {
+        Expect(words[i] + " " + words[i + 1], words[i] + " " + std::to_string(count->second));
+      }
+    }
+  }
+
+  // ----- outcomes
+
+  // The journal lines behind a seal are all of its lines.
+  void FinishJournal() {
+    if (journal_.empty()) return;
+    const std::vector<const Statement*> expected = std::exchange(journal_, {});
+    std::multiset<std::string> got;
+    for (const JournalBatch& batch : sealed_) {
+      for (const JournalLine& line : batch.lines) got.insert(Text(batch, line));
+    }
+    const Statement* const at = std::exchange(at_, nullptr);
+    for (const Statement* s : expected) {
+      at_ = s;
+      const std::string text = Joined({s->words.begin() + 1, s->words.end()});
+      const auto found = got.find(text);
+      if (found != got.end()) {
+        got.erase(found);
+      } else {
+        Problem("the seal has no such journal line: " + text);
+      }
+    }
+    for (const std::string& more : got) Problem("the seal has another journal line: " + more);
+    at_ = at;
+  }
+
+  // `worth SUBSCRIPTION CHARGE MONTH quantity … exact … booked … [events …] [plan …] [entity …]`, or `none`
+  void CheckWorth(const Statement& s) {
+    Options options(s, 4);
+    const std::string plan = options.Take("plan"), entity = options.Take("entity");
+    const bool none = options.TakeFlag("none");
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    absl::StatusOr<std::vector<ChargeRow>> rows = Charges(*book_, *catalog, {}, run_.absorb.threads);
+    if (!rows.ok()) return Problem(std::string(Std(rows.status().message())));
+    std::erase_if(*rows, [&](const ChargeRow& row) {
+      return row.subscription != Word(s, 1) || row.charge != Word(s, 2) ||
+             !ToString(row.period.start).starts_with(Word(s, 3)) || (!plan.empty() && row.plan != plan) ||
+             (!entity.empty() && row.entity != entity);
+    });
+    if (rows->size() != (none ? 0 : 1)) return Problem(std::to_string(rows->size()) + " such charges");
+    if (none) return;
+    const ChargeRow& row = rows->front();
+    for (const auto& [name, got] :
+         std::vector<std::pair<std::string, std::string>>{{"quantity", ToString(row.quantity)},
+                                                          {"exact", ToString(row.exact)},
+                                                          {"booked", ToString(row.booked)},
+                                                          {"events", std::to_string(row.events)}}) {
+      const std::string expected = options.Take(name);
+      if (!expected.empty()) Expect(name + " " + expected, name + " " + got);
+    }
+    RefuseLeftOver(options);
+  }
+
+  // `unattributed N`, `unpriced N`: events in the book that cost nothing, by the catalog as it is now.
+  void CheckUnrated(const Statement& s) {
+    const auto why = s.words[0] == "unpriced" ? UnratedUsage::Why::kUnpriced : UnratedUsage::Why::kUnattributed;
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    std::mutex mutex;  // guards events
+    uint64_t events = 0;
+    const absl::Status visited = VisitSubjects(*book_, *catalog, {}, 1, [&](int, const SubjectWorth& worth) {
+      const std::lock_guard lock(mutex);
+      for (const UnratedUsage& unrated : worth.rated.unrated) events += unrated.why == why ? unrated.events : 0;
+      return absl::OkStatus();
+    });
+    if (!visited.ok()) Problem(std::string(Std(visited.message())));
+    Expect(s.words[0] + " " + Word(s, 1), s.words[0] + " " + std::to_string(events));
+  }
+
+  // `lines read 5 accepted 4 duplicate 1 …`
+  void CheckLines(const Statement& s) { ExpectCounts({s.words.begin() + 1, s.words.end()}, book_->counts()); }
+
+  // `balance ENTITY CURRENCY ACCOUNT AMOUNT`: debits less credits, over all that was ever posted.
+  void CheckBalance(const Statement& s) {
+    const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
+    if (!batches.ok()) return Problem(std::string(Std(batches.status().message())));
+    const std::optional<Currency> currency = Currency::FromCode(Word(s, 2));
+    if (!currency) return Problem("no such currency");
+    Money sum{*currency, 0};
+    for (const JournalBatch& batch : *batches) {
+      if (batch.entity != Word(s, 1) || batch.currency != *currency) continue;
+      for (const JournalLine& line : batch.lines) {
+        for (const Posting& posting : PostingsOf(line)) {
+          if (posting.account == Word(s, 3))
+            sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+        }
+      }
+    }
+    Expect(Word(s, 4), ToString(sum));
+  }
+
+  void CheckLaws(const Statement&) {
+    for (const std::string& broken : BrokenLaws(*book_)) Problem(broken);
+  }
+
+  // After a seal of everything: what the sources say, what the usage is worth and what is booked are the same.
+  void CheckReconciled(const Statement&) {
+    const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book_, run_.absorb.threads);
+    if (!rows.ok()) return Problem(std::string(Std(rows.status().message())));
+    for (const ReconcileRow& row : *rows) {
+      if (!row.equal) Problem(row.step + ": " + row.what + ": " + row.left + " and " + row.right);
+    }
+  }
+
+  const std::vector<Statement>& statements_;
+  const ScenarioRun& run_;
+  SmallBook book_;
+  CatalogTexts texts_;
+  std::optional<Catalog> catalog_;  // of `texts_`; none when they changed
+  std::vector<Line> usage_;         // not absorbed yet
+  size_t files_ = 0;
+  std::vector<JournalBatch> sealed_;  // of the last seal
+  std::vector<const Statement*> journal_;
+  const Statement* at_ = nullptr;
+  ScenarioResult result_;
+};
+
+}  // namespace
+
+ScenarioResult RunScenario(std::string_view text, const ScenarioRun& run) {
+  const std::vector<Statement> statements = StatementsOf(text);
+  return Runner(statements, run).Run();
+}
+
+}  // namespace tollbook

@@ -1,0 +1,37 @@
+// Scenario: a story of usage, seals and their journal, in the words of tests/scenarios/README.md, run against the real
+// flow and a real book.
+#ifndef TOLLBOOK_TESTS_PIPELINE_SCENARIO_H_
+#define TOLLBOOK_TESTS_PIPELINE_SCENARIO_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/absorb.h"
+
+namespace tollbook {
+
+// How to run it: none of this may change an outcome.
+struct ScenarioRun {
+  AbsorbOptions absorb;
+  uint64_t seed = 1;
+  bool reopen_always = false;  // close and open the book before every seal and retry
+  bool backwards = false;      // each run of usage lines last to first; only for scenarios that say `any order`
+};
+
+struct ScenarioProblem {
+  int line = 0;  // 0: of the whole scenario
+  std::string text;
+};
+
+struct ScenarioResult {
+  std::vector<ScenarioProblem> problems;
+  std::string journal;     // the stored bytes of all batches
+  bool any_order = false;  // the scenario says that the order of its usage lines changes nothing
+};
+
+ScenarioResult RunScenario(std::string_view text, const ScenarioRun& run);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_TESTS_PIPELINE_SCENARIO_H_
