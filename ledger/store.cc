@@ -56,6 +56,8 @@ rocksdb::DBOptions DatabaseOptions(StoreAccess access) {
   options.max_background_jobs = 2;
   options.bytes_per_sync = 1 << 20;
   options.max_total_wal_size = 512 << 20;
+  options.db_write_buffer_size =
+      192 << 20;  // all families together: what a book may hold in memory before it is on disk
   options.info_log = std::make_shared<NoLog>();
   // After an error the book is opened again, by a person who made space; nothing goes on in the background.
   options.max_bgerror_resume_count = 0;
