@@ -17,7 +17,11 @@ absl::Status HeaderFits(const InputFile& file, const BlockReader& reader) {
 
 SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, const ReaderOptions& options,
                            const std::atomic<bool>* stop)
-    : inputs_(inputs), records_(std::move(known)), fed_(records_.size()), options_(options), stop_(stop) {
+    : inputs_(inputs),
+      records_(std::move(known)),
+      fed_(records_.size() + inputs.files.size()),
+      options_(options),
+      stop_(stop) {
   for (size_t id = 0; id < records_.size(); ++id) TOLLBOOK_ASSERT(records_[id].id == id);
 }
 
@@ -78,7 +82,6 @@ bool SourceFeeder::OpenNext() {
     return true;
   }
   current_ = *source;
-  fed_.resize(records_.size());
   fed_[current_] = {&file, std::string(reader_->header())};
   return true;
 }

@@ -25,7 +25,7 @@ struct SkippedSource {
   uint64_t lines = 0;
 };
 
-// One thread at a time.
+// One thread at a time, but for FileOf and HeaderOf of a block that Next has given.
 class SourceFeeder {
  public:
   // `known`: the book's sources. `stop`: may be null; when it turns true, the stream ends.
@@ -63,7 +63,8 @@ class SourceFeeder {
 
   const InputList& inputs_;
   std::vector<SourceRecord> records_;  // index: id
-  std::vector<Fed> fed_;               // index: id
+  // Index: id. Never grows: decoders read the elements of blocks that Next gave beside the next file's opening.
+  std::vector<Fed> fed_;
   const ReaderOptions options_;
   const std::atomic<bool>* stop_;
   size_t next_file_ = 0;
