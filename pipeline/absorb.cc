@@ -3,7 +3,6 @@
 #include <oneapi/tbb/enumerable_thread_specific.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/parallel_pipeline.h>
-#include <oneapi/tbb/task_arena.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +13,7 @@
 #include "ledger/totals_run.h"
 #include "pipeline/block_work.h"
 #include "pipeline/cell_table.h"
+#include "pipeline/worker_arena.h"
 
 namespace tollbook {
 namespace {
@@ -58,10 +58,7 @@ struct Worker {
 class Absorber {
  public:
   Absorber(Book& book, const Catalog& catalog, const AbsorbOptions& options)
-      : book_(book),
-        catalog_(catalog),
-        options_(options),
-        arena_(options.threads > 0 ? options.threads : tbb::task_arena::automatic) {}
+      : book_(book), catalog_(catalog), options_(options), arena_(options.threads) {}
 
   absl::StatusOr<AbsorbReport> FromInputs(const InputList& inputs);
   absl::StatusOr<AbsorbReport> FromHeld();
@@ -79,7 +76,7 @@ class Absorber {
   Book& book_;
   const Catalog& catalog_;
   const AbsorbOptions& options_;
-  tbb::task_arena arena_;
+  WorkerArena arena_;
   std::vector<SeenSet> seen_{kSeenShards};
   std::vector<CellTable> cells_{kTotalShards};
   std::vector<std::string> fixed_meters_;

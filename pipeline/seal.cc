@@ -1,7 +1,6 @@
 #include "pipeline/seal.h"
 
 #include <oneapi/tbb/parallel_for.h>
-#include <oneapi/tbb/task_arena.h>
 
 #include <algorithm>
 #include <map>
@@ -11,6 +10,7 @@
 #include "ledger/totals_run.h"
 #include "pipeline/arena.h"
 #include "pipeline/subject_worth.h"
+#include "pipeline/worker_arena.h"
 
 namespace tollbook {
 namespace {
@@ -143,7 +143,7 @@ void AssertBalanced(const std::vector<JournalBatch>& batches) {
 
 std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const SummarisedJournal& journal, int threads) {
   std::vector<std::string> packed(shards.size());
-  tbb::task_arena arena(threads > 0 ? threads : tbb::task_arena::automatic);
+  WorkerArena arena(threads);
   arena.execute([&] {
     tbb::parallel_for(size_t{0}, shards.size(), [&](size_t shard) { packed[shard] = shards[shard].Pack(journal); });
   });

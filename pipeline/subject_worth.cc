@@ -1,7 +1,6 @@
 #include "pipeline/subject_worth.h"
 
 #include <oneapi/tbb/parallel_for.h>
-#include <oneapi/tbb/task_arena.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +9,7 @@
 #include <unordered_map>
 
 #include "ledger/totals_run.h"
+#include "pipeline/worker_arena.h"
 
 namespace tollbook {
 namespace {
@@ -184,7 +184,7 @@ absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const Worth
   }
   std::vector<absl::Status> visited(kTotalShards);
   std::atomic<bool> failed = false;
-  tbb::task_arena arena(threads > 0 ? threads : tbb::task_arena::automatic);
+  WorkerArena arena(threads);
   arena.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       if (failed.load(std::memory_order_relaxed)) return;

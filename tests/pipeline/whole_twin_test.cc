@@ -1,0 +1,536 @@
+// The whole flow against its twin: random catalogs and random usage, good and bad, through Absorb and Seal, against a
+// plain reading of the rules with ordered maps and big rationals. TOLLBOOK_SEED=<number> repeats a run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <tuple>
+
+#include "absl/time/civil_time.h"
+#include "pipeline/absorb.h"
+#include "pipeline/charges.h"
+#include "pipeline/seal.h"
+#include "tests/pipeline/catalog_texts.h"
+#include "tests/pipeline/small_book.h"
+#include "tests/rating/reference_rater.h"
+#include "tests/rating/seed.h"
+
+namespace tollbook {
+namespace {
+
+using testing::IsEmpty;
+
+constexpr int kCases = 40;
+
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : random_(seed) {}
+  int UpTo(int most) { return static_cast<int>(random_() % static_cast<uint64_t>(most + 1)); }
+  bool OneIn(int n) { return UpTo(n - 1) == 0; }
+  template <typename List>
+  const auto& Of(const List& list) {
+    return *std::next(std::begin(list), UpTo(static_cast<int>(std::size(list)) - 1));
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+// ----- random catalogs
+
+constexpr const char* kAggregations[] = {"sum", "count", "max", "latest"};
+constexpr const char* kZones[] = {"UTC", "Europe/Berlin", "America/New_York"};
+constexpr const char* kPrices[] = {"0.005", "0.10", "1", "0.0333", "12.5", "0.000000001"};
+constexpr const char* kModels[] = {"per_unit", "graduated", "volume", "package"};
+constexpr const char* kSubjects[] = {"u0", "u1", "u2", "u3"};
+
+CatalogTexts::Charge RandomCharge(Dice& dice, const std::string& plan, const std::string& meter) {
+  CatalogTexts::Charge charge;
+  charge.plan = plan;
+  charge.meter = meter;
+  charge.name = meter;
+  charge.product = dice.OneIn(2) ? "api" : "ai";
+  charge.model = dice.Of(kModels);
+  if (dice.OneIn(3)) charge.included = dice.OneIn(2) ? "100" : "0.5";
+  if (charge.model == "per_unit" || charge.model == "package") {
+    charge.price = dice.Of(kPrices);
+    if (charge.model == "package") charge.package_size = dice.OneIn(2) ? "100" : "3";
+    return charge;
+  }
+  charge.flat_at_zero = dice.OneIn(2);
+  for (const char* up_to : {"3", "100", "200.5"}) {
+    if (dice.OneIn(2)) charge.tiers.push_back({up_to, dice.Of(kPrices), dice.OneIn(2) ? "2.345" : ""});
+  }
+  charge.tiers.push_back({"", dice.Of(kPrices), dice.OneIn(3) ? "1" : ""});
+  return charge;
+}
+
+void AddMeters(Dice& dice, bool one_zone, CatalogTexts* texts) {
+  for (const char* name : {"calls", "seats", "tokens", "late"}) {
+    CatalogTexts::Meter meter;
+    meter.name = name;
+    meter.aggregation = dice.Of(kAggregations);
+    // Two meters of one type, now and then; the one that comes late has its own.
+    const bool own_type = meter.name == "late" || dice.OneIn(2);
+    meter.event_type = own_type ? meter.name : "shared";
+    if (meter.aggregation != "count") {
+      meter.value = "value";
+      meter.allow_negative = dice.OneIn(3);
+    }
+    if (dice.OneIn(2)) meter.dimensions = {"model"};
+    meter.granularity = one_zone && dice.OneIn(2) ? "day" : "hour";
+    texts->meters.push_back(meter);
+  }
+}
+
+void AddPlans(Dice& dice, CatalogTexts* texts) {
+  texts->plans = {{"starter", "USD"}, {"pro", dice.OneIn(2) ? "JPY" : "BHD"}};
+  for (const CatalogTexts::Plan& plan : texts->plans) {
+    for (const CatalogTexts::Meter& meter : texts->meters) {
+      if (meter.name != "calls" && dice.OneIn(5)) continue;  // usage that nothing prices
+      texts->charges.push_back(RandomCharge(dice, plan.name, meter.name));
+      if (meter.dimensions.empty() || dice.OneIn(2)) continue;
+      CatalogTexts::Charge filtered = RandomCharge(dice, plan.name, meter.name);
+      filtered.name += "-large";
+      filtered.filter = {{"model", "large"}};
+      texts->charges.push_back(filtered);
+    }
+  }
+}
+
+// Versions, changes of plan and gaps, one after the other.
+void AddSubscriptions(Dice& dice, bool one_zone, CatalogTexts* texts) {
+  for (const std::string subject : kSubjects) {
+    std::map<std::string, std::pair<std::string, std::string>> of_id;  // entity and zone, which all versions share
+    absl::CivilDay day(2024, 12, 20 + dice.UpTo(20));
+    for (int left = 1 + dice.UpTo(2); left > 0; --left) {
+      const std::string id = subject + (left > 1 ? "-first" : "-next");
+      const auto [at, added] =
+          of_id.try_emplace(id, dice.OneIn(2) ? "acme-us" : "acme-jp", one_zone ? texts->zone : dice.Of(kZones));
+      const CatalogTexts::Plan& plan = dice.Of(texts->plans);
+      CatalogTexts::Subscription subscription{
+          id, plan.name, at->second.first, plan.currency, absl::FormatCivilTime(day), "", subject, at->second.second};
+      day += 5 + dice.UpTo(40);
+      if (left > 1 || dice.OneIn(3)) subscription.to = absl::FormatCivilTime(day);
+      if (dice.OneIn(3)) day += 1 + dice.UpTo(5);
+      texts->subscriptions.push_back(subscription);
+    }
+  }
+}
+
+CatalogTexts RandomTexts(Dice& dice) {
+  CatalogTexts texts;
+  const bool one_zone = dice.OneIn(2);
+  texts.zone = dice.Of(kZones);
+  texts.rounding = dice.Of(std::vector<const char*>{"half_up", "half_even", "up", "down"});
+  texts.entities = {{"acme-us", "USD", ""}, {"acme-jp", "JPY", ""}};
+  texts.postings = {{"", "", "1200", "4000", dice.OneIn(3)}, {"api", "acme-us", "1300", "4100", dice.OneIn(2)}};
+  AddMeters(dice, one_zone, &texts);
+  AddPlans(dice, &texts);
+  const bool api_is_sold = std::any_of(texts.charges.begin(), texts.charges.end(),
+                                       [](const CatalogTexts::Charge& c) { return c.product == "api"; });
+  if (!api_is_sold) texts.postings.pop_back();
+  AddSubscriptions(dice, one_zone, &texts);
+  return texts;
+}
+
+// The catalog before its last changes: a meter is not known yet, a subject has no subscription, a price is wrong.
+CatalogTexts Earlier(Dice& dice, CatalogTexts texts) {
+  std::erase_if(texts.meters, [](const auto& meter) { return meter.name == "late"; });
+  std::erase_if(texts.charges, [](const auto& charge) { return charge.meter == "late"; });
+  std::erase_if(texts.subscriptions, [](const auto& s) { return s.subject == kSubjects[0]; });
+  for (CatalogTexts::Charge& charge : texts.charges) {
+    if (!charge.price.empty() && dice.OneIn(2)) charge.price = dice.Of(kPrices);
+    if (dice.OneIn(4)) charge.included = charge.included.empty() ? "7" : "";
+  }
+  const bool api_is_sold = std::any_of(texts.charges.begin(), texts.charges.end(),
+                                       [](const CatalogTexts::Charge& c) { return c.product == "api"; });
+  if (!api_is_sold) std::erase_if(texts.postings, [](const auto& p) { return p.product == "api"; });
+  return texts;
+}
+
+// ----- random usage
+
+struct Value {
+  const char* text;
+  int64_t nanos;
+};
+constexpr Value kValues[] = {{"0", 0},
+                             {"1", 1'000'000'000},
+                             {"1.0", 1'000'000'000},
+                             {"2.5", 2'500'000'000},
+                             {"100", 100'000'000'000},
+                             {"1e2", 100'000'000'000},
+                             {"101", 101'000'000'000},
+                             {"0.000000001", 1},
+                             {"-3", -3'000'000'000}};
+
+struct Line {
+  bool malformed = false;
+  EventText event;
+  int64_t seconds = 0;  // of its time
+  const Value* value = nullptr;
+  std::string model;
+};
+
+std::string Text(const Line& line) {
+  return line.malformed ? "{\"id\":" : ToJson(line.event);
+}
+
+void SetTime(int64_t seconds, Line* line) {
+  line->seconds = seconds;
+  line->event.time =
+      std::string(absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(seconds), absl::UTCTimeZone()));
+}
+void SetValue(const Value* value, Line* line) {
+  line->value = value;
+  line->event.value = value == nullptr ? "" : value->text;
+}
+void SetModel(const std::string& model, Line* line) {
+  line->model = model;
+  line->event.labels.clear();
+  if (!model.empty()) line->event.labels = {{"model", model}};
+}
+
+Line FreshLine(Dice& dice, int number) {
+  Line line;
+  line.event.id = std::to_string(number / 2);
+  line.event.source = number % 2 == 0 ? "a" : "b";
+  line.event.type = dice.Of(std::vector<const char*>{"calls", "seats", "tokens", "shared", "late", "late"});
+  if (dice.OneIn(30)) line.event.type = "nobody-knows";
+  line.event.subject = dice.OneIn(15) ? "nobody" : dice.Of(kSubjects);
+  // January to March 2025, often at the change of a day in one of the zones.
+  const int64_t start = 1735689600;
+  SetTime(start + dice.UpTo(90 * 24) * 3600 - dice.UpTo(2), &line);
+  SetValue(dice.OneIn(25) ? nullptr : &dice.Of(kValues), &line);
+  SetModel(dice.Of(std::vector<const char*>{"", "large", "small"}), &line);
+  return line;
+}
+
+// The same id with something else in it, or only written otherwise, or the same.
+Line SentAgain(Dice& dice, Line line) {
+  switch (dice.UpTo(7)) {
+    case 0:
+      SetTime(line.seconds + 1, &line);
+      break;
+    case 1:
+      line.event.subject = dice.Of(kSubjects);
+      break;
+    case 2:
+      SetValue(&dice.Of(kValues), &line);
+      break;
+    case 3:
+      SetModel("large", &line);
+      break;
+    case 4:
+      SetModel(line.model, &line);
+      line.event.labels.emplace_back("note", "again");
+      break;
+    default:
+      break;
+  }
+  return line;
+}
+
+std::vector<Line> RandomLines(Dice& dice) {
+  std::vector<Line> lines;
+  for (int i = 20 + dice.UpTo(60); i > 0; --i) {
+    if (dice.OneIn(25)) {
+      lines.push_back({});
+      lines.back().malformed = true;
+    } else if (!lines.empty() && dice.OneIn(4)) {
+      const Line again = dice.Of(lines);
+      lines.push_back(SentAgain(dice, again));
+    } else {
+      lines.push_back(FreshLine(dice, static_cast<int>(lines.size())));
+    }
+  }
+  return lines;
+}
+
+// ----- the twin: the rules, one line of input after the other
+
+class Twin {
+ public:
+  void Read(const Line& line, const CatalogTexts& catalog) {
+    ++counts.lines;
+    Judge(line, catalog);
+  }
+  void Retry(const CatalogTexts& catalog) {
+    const std::vector<Line> held = std::exchange(held_, {});
+    counts.held -= held.size();
+    for (const Line& line : held) Judge(line, catalog);
+  }
+  std::map<std::string, std::vector<SubjectTotal>> Totals(const Catalog& catalog) const;
+
+  LineCounts counts;
+
+ private:
+  using Content = std::tuple<std::string, std::string, int64_t, int64_t, std::string>;
+  struct Cell {
+    std::string subject, meter, model;
+    int32_t bucket;
+    friend auto operator<=>(const Cell&, const Cell&) = default;
+  };
+  struct Total {
+    int64_t nanos = 0;
+    int64_t latest_seconds = 0;
+    uint64_t events = 0;
+  };
+
+  void Judge(const Line& line, const CatalogTexts& catalog);
+  void Count(const Line& line, const CatalogTexts::Meter& meter, const std::string& book_zone);
+
+  std::map<std::pair<std::string, std::string>, Content> seen_;
+  std::vector<Line> held_;
+  std::map<Cell, Total> totals_;
+};
+
+void Twin::Judge(const Line& line, const CatalogTexts& catalog) {
+  if (line.malformed) {
+    ++counts.rejected;
+    return;
+  }
+  std::vector<const CatalogTexts::Meter*> meters;
+  bool takes_value = false, takes_model = false, refuses_negative = false;
+  for (const CatalogTexts::Meter& meter : catalog.meters) {
+    if (meter.event_type != line.event.type) continue;
+    meters.push_back(&meter);
+    takes_value |= meter.aggregation != "count";
+    takes_model |= !meter.dimensions.empty();
+    refuses_negative |= meter.aggregation != "count" && !meter.allow_negative;
+  }
+  if (meters.empty()) {
+    ++counts.held;
+    held_.push_back(line);
+    return;
+  }
+  if (takes_value && (line.value == nullptr || (refuses_negative && line.value->nanos < 0))) {
+    ++counts.rejected;
+    return;
+  }
+  const Content content{line.event.subject, line.event.type, line.seconds, takes_value ? line.value->nanos : 0,
+                        takes_model ? line.model : ""};
+  const auto [first, fresh] = seen_.try_emplace({line.event.source, line.event.id}, content);
+  if (!fresh) {
+    ++(first->second == content ? counts.duplicate : counts.conflict);
+    return;
+  }
+  ++counts.accepted;
+  for (const CatalogTexts::Meter* meter : meters) Count(line, *meter, catalog.zone);
+}
+
+void Twin::Count(const Line& line, const CatalogTexts::Meter& meter, const std::string& book_zone) {
+  absl::TimeZone zone;
+  if (!absl::LoadTimeZone(book_zone, &zone)) std::abort();
+  const absl::CivilDay day(absl::ToCivilDay(absl::FromUnixSeconds(line.seconds), zone));
+  const int64_t bucket = meter.granularity == "day" ? day - absl::CivilDay(1970, 1, 1) : line.seconds / 3600;
+  Total& total = totals_[{line.event.subject, meter.name, meter.dimensions.empty() ? "" : line.model,
+                          static_cast<int32_t>(bucket)}];
+  const int64_t value = meter.aggregation == "count" ? 1'000'000'000 : line.value->nanos;
+  const bool first = total.events++ == 0;
+  const auto rank = std::make_pair(meter.aggregation == "latest" ? line.seconds : 0, value);
+  if (meter.aggregation == "sum" || meter.aggregation == "count") {
+    total.nanos += value;
+  } else if (first || rank > std::make_pair(total.latest_seconds, total.nanos)) {
+    std::tie(total.latest_seconds, total.nanos) = rank;
+  }
+}
+
+std::map<std::string, std::vector<SubjectTotal>> Twin::Totals(const Catalog& catalog) const {
+  std::map<std::string, std::vector<SubjectTotal>> totals;
+  for (const auto& [cell, total] : totals_) {
+    SubjectTotal of_subject;
+    of_subject.meter = catalog.FindMeter(cell.meter);
+    if (!of_subject.meter->dimensions.empty()) of_subject.dimension_values = {cell.model};
+    of_subject.bucket = {cell.bucket};
+    of_subject.total = {
+        {static_cast<Int128>(total.nanos) * 1'000'000'000}, total.events, {total.latest_seconds * 1'000'000'000}};
+    totals[cell.subject].push_back(std::move(of_subject));
+  }
+  return totals;
+}
+
+// What the book should say in the end, each as text so that a difference can be read.
+struct Expected {
+  std::vector<std::string> charges;                   // sorted
+  std::map<std::string, reference::Integer> journal;  // entity, currency, date, product -> minor units; none zero
+  uint64_t unattributed = 0, unpriced = 0;
+};
+
+std::string ChargeText(const std::string& subscription, const std::string& plan, const std::string& charge,
+                       const std::string& month, const std::string& booked, const reference::Rational& quantity,
+                       const reference::Rational& exact, uint64_t events) {
+  return subscription + " " + plan + " " + charge + " " + month + ": quantity " + quantity.str() + ", exact " +
+         exact.str() + ", booked " + booked + ", " + std::to_string(events) + " events";
+}
+
+Expected ExpectedOf(const Twin& twin, const Catalog& catalog) {
+  Expected expected;
+  for (const auto& [subject, totals] : twin.Totals(catalog)) {
+    const reference::Subject rated = reference::Rate(catalog, subject, totals, std::nullopt);
+    for (const auto& [unrated, events] : rated.unrated)
+      (unrated.why == UnratedUsage::Why::kUnpriced ? expected.unpriced : expected.unattributed) += events;
+    for (const auto& [line, days] : rated.lines) {
+      const reference::WorthToDate& end = days.rbegin()->second;
+      expected.charges.push_back(ChargeText(line.subscription, line.plan, line.charge, line.month, end.booked.str(),
+                                            end.quantity, end.worth, end.events));
+      const auto subscription = std::find_if(catalog.subscriptions.begin(), catalog.subscriptions.end(),
+                                             [&, id = line.subscription](const auto& s) { return s.id == id; });
+      const auto plan = std::find_if(catalog.plans.begin(), catalog.plans.end(),
+                                     [&, name = line.plan](const auto& p) { return p.name == name; });
+      const auto charge = std::find_if(plan->charges.begin(), plan->charges.end(),
+                                       [&, name = line.charge](const auto& c) { return c.name == name; });
+      const std::string& entity = catalog.entities[subscription->entity].name;
+      const bool by_period = catalog.PostingFor(charge->product, entity)->summary == SummaryPolicy::kPeriod;
+      reference::Integer before = 0;
+      for (const auto& [day, to_date] : days) {
+        absl::CivilDay date = absl::CivilDay(1970, 1, 1) + day;
+        if (by_period) date = absl::CivilDay(absl::CivilMonth(date) + 1) - 1;
+        expected.journal[entity + " " + std::string(plan->currency.code()) + " " + absl::FormatCivilTime(date) + " " +
+                         charge->product] += to_date.booked - before;
+        before = to_date.booked;
+      }
+    }
+  }
+  std::sort(expected.charges.begin(), expected.charges.end());
+  std::erase_if(expected.journal, [](const auto& entry) { return entry.second == 0; });
+  return expected;
+}
+
+void ExpectBook(const Book& book, const Catalog& catalog, const Twin& twin, const SealReport& last) {
+  const Expected expected = ExpectedOf(twin, catalog);
+  ASSERT_EQ(book.counts(), twin.counts) << book.counts().accepted << " accepted, not " << twin.counts.accepted << "; "
+                                        << book.counts().duplicate << " duplicate, not " << twin.counts.duplicate
+                                        << "; " << book.counts().held << " held, not " << twin.counts.held;
+  const absl::StatusOr<std::vector<ChargeRow>> rows = Charges(book, catalog, {}, 2);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  std::vector<std::string> charges;
+  for (const ChargeRow& row : *rows) {
+    charges.push_back(ChargeText(row.subscription, row.plan, row.charge, ToString(row.period.start).substr(0, 7),
+                                 FormatDecimal(row.booked.minor, 0), reference::Exact(row.quantity),
+                                 reference::Exact(row.exact), row.events));
+  }
+  std::sort(charges.begin(), charges.end());
+  ASSERT_EQ(charges, expected.charges);
+
+  const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  ASSERT_TRUE(batches.ok()) << batches.status();
+  std::map<std::string, reference::Integer> journal;
+  for (const JournalBatch& batch : *batches) {
+    for (const JournalLine& line : batch.lines) {
+      journal[batch.entity + " " + std::string(batch.currency.code()) + " " + ToString(line.key.posting_date) + " " +
+              line.key.product] += reference::Integer(FormatDecimal(line.minor, 0));
+    }
+  }
+  std::erase_if(journal, [](const auto& entry) { return entry.second == 0; });
+  ASSERT_EQ(journal, expected.journal);
+  ASSERT_EQ(last.unattributed_events, expected.unattributed);
+  ASSERT_EQ(last.unpriced_events, expected.unpriced);
+  ASSERT_THAT(WhatIsWrong(book), IsEmpty());
+}
+
+// ----- the flow, in pieces
+
+AbsorbOptions RandomPieces(Dice& dice) {
+  AbsorbOptions options;
+  options.threads = 1 + dice.UpTo(3);
+  if (dice.OneIn(4)) return options;
+  options.epoch_bytes = static_cast<uint64_t>(1 + dice.UpTo(3000));
+  options.block_bytes = static_cast<size_t>(1 + dice.UpTo(1000));
+  return options;
+}
+
+// Runs of lines; each is a file.
+std::vector<std::vector<Line>> CutIntoFiles(Dice& dice, const std::vector<Line>& lines) {
+  std::vector<std::vector<Line>> files(1);
+  for (const Line& line : lines) {
+    if (dice.OneIn(15)) files.emplace_back();
+    files.back().push_back(line);
+  }
+  return files;
+}
+
+std::string Write(const SmallBook& book, size_t number, const std::vector<Line>& lines) {
+  std::string content(number, '\n');  // no two files are the same
+  for (const Line& line : lines) content += Text(line) + "\n";
+  const std::string name = "usage-" + std::to_string(number) + ".ndjson";
+  if (number % 3 == 1) return book.Write(name + ".gz", Gzip(content));
+  return book.Write(name, content);
+}
+
+// Seals, restarts and a change of the catalog in between.
+void RunInSteps(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& early_texts, const CatalogTexts& texts,
+                const Catalog& early, const Catalog& catalog) {
+  SmallBook book(texts.zone, static_cast<uint64_t>(dice.UpTo(1 << 20)));
+  Twin twin;
+  const std::vector<std::vector<Line>> files = CutIntoFiles(dice, lines);
+  const int changes_at = dice.UpTo(static_cast<int>(files.size()));
+  for (size_t i = 0; i < files.size(); ++i) {
+    const bool changed = static_cast<int>(i) >= changes_at;
+    for (const Line& line : files[i]) twin.Read(line, changed ? texts : early_texts);
+    const absl::StatusOr<AbsorbReport> report =
+        Absorb(*book, changed ? catalog : early, Inputs({Write(book, i, files[i])}), RandomPieces(dice));
+    ASSERT_TRUE(report.ok()) << report.status();
+    if (dice.OneIn(2)) {
+      SealOptions sealing{1 + dice.UpTo(3), std::nullopt};
+      if (dice.OneIn(2)) sealing.through = Day{20'089 + dice.UpTo(90)};  // 2025-01-01 and on
+      ASSERT_TRUE(Seal(*book, changed ? catalog : early, sealing).ok());
+      ASSERT_THAT(BrokenLaws(*book), IsEmpty());
+    }
+    if (dice.OneIn(3)) book.Reopen();
+  }
+  twin.Retry(texts);
+  ASSERT_TRUE(RetryHeld(*book, catalog, RandomPieces(dice)).ok());
+  const absl::StatusOr<SealReport> sealed = Seal(*book, catalog, {});
+  ASSERT_TRUE(sealed.ok()) << sealed.status();
+  ASSERT_NO_FATAL_FAILURE(ExpectBook(*book, catalog, twin, *sealed));
+  const absl::StatusOr<SealReport> again = Seal(*book, catalog, {});
+  ASSERT_TRUE(again.ok() && again->seal == 0) << "a second seal books something";
+}
+
+// Everything, then one seal; the journal's bytes.
+void RunAtOnce(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& texts, const Catalog& catalog,
+               std::string* journal) {
+  SmallBook book(texts.zone, static_cast<uint64_t>(dice.UpTo(1 << 20)));
+  Twin twin;
+  for (const Line& line : lines) twin.Read(line, texts);
+  const std::vector<std::vector<Line>> files = CutIntoFiles(dice, lines);
+  std::vector<std::string> paths;
+  for (size_t i = 0; i < files.size(); ++i) paths.push_back(Write(book, i, files[i]));
+  const absl::StatusOr<AbsorbReport> report = Absorb(*book, catalog, Inputs(paths), RandomPieces(dice));
+  ASSERT_TRUE(report.ok()) << report.status();
+  const absl::StatusOr<SealReport> sealed = Seal(*book, catalog, {1 + dice.UpTo(3), std::nullopt});
+  ASSERT_TRUE(sealed.ok()) << sealed.status();
+  ASSERT_NO_FATAL_FAILURE(ExpectBook(*book, catalog, twin, *sealed));
+  *journal = JournalBytes(*book);
+}
+
+TEST(WholeTwin, BooksWhatTheRulesSayHoweverItIsCut) {
+  const uint64_t seed = TestSeed();
+  uint64_t with_journal = 0;
+  for (int i = 0; i < kCases; ++i) {
+    SCOPED_TRACE("case " + std::to_string(i) + " of TOLLBOOK_SEED=" + std::to_string(seed));
+    Dice dice(seed + static_cast<uint64_t>(i) * 1'000'003);
+    const CatalogTexts texts = RandomTexts(dice);
+    const CatalogTexts early_texts = Earlier(dice, texts);
+    const absl::StatusOr<Catalog> catalog = Parse(texts), early = Parse(early_texts);
+    ASSERT_TRUE(catalog.ok()) << catalog.status();
+    ASSERT_TRUE(early.ok()) << early.status();
+    const std::vector<Line> lines = RandomLines(dice);
+    ASSERT_NO_FATAL_FAILURE(RunInSteps(dice, lines, early_texts, texts, *early, *catalog));
+    std::string first, second;
+    ASSERT_NO_FATAL_FAILURE(RunAtOnce(dice, lines, texts, *catalog, &first));
+    ASSERT_NO_FATAL_FAILURE(RunAtOnce(dice, lines, texts, *catalog, &second));
+    ASSERT_EQ(first, second) << "other cuts, threads and seed: other journal bytes";
+    with_journal += first.empty() ? 0 : 1;
+  }
+  // The dice must have made something to compare.
+  EXPECT_GT(with_journal, uint64_t{kCases / 2});
+}
+
+}  // namespace
+}  // namespace tollbook
