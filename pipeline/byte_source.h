@@ -29,8 +29,8 @@ class ByteSource {
 inline constexpr size_t kMagicBytes = 4;
 Compression CompressionOf(std::string_view first_bytes);
 
-// The bytes as they are on disk; "-" is standard input. A pipe may give nothing for long: once `stop` (may be null) turns
-// true, Read no longer waits for it and says Cancelled.
+// The bytes as they are on disk; "-" is standard input. A pipe may give nothing for long: once `stop` (may be null)
+// turns true, Read no longer waits for it and says Cancelled.
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path,
                                                            const std::atomic<bool>* stop = nullptr);
 // Several gzip members, or zstd frames, one behind the other, are one content. `path` is for messages.

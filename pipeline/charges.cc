@@ -96,8 +96,11 @@ absl::StatusOr<std::vector<ChargeRow>> Charges(const Book& book, const Catalog& 
   });
   if (!visited.ok()) return visited;
   std::sort(rows.begin(), rows.end(), [](const ChargeRow& a, const ChargeRow& b) {
-    return std::tie(a.subscription, a.charge, a.meter, a.dimensions, a.period, a.plan, a.entity) <
-           std::tie(b.subscription, b.charge, b.meter, b.dimensions, b.period, b.plan, b.entity);
+    const std::string_view a_currency = a.currency.code(), b_currency = b.currency.code();
+    return std::tie(a.subscription, a.charge, a.meter, a.dimensions, a.period, a_currency, a.quantity, a.exact.amount,
+                    a.booked.minor, a.plan, a.entity) < std::tie(b.subscription, b.charge, b.meter, b.dimensions,
+                                                                 b.period, b_currency, b.quantity, b.exact.amount,
+                                                                 b.booked.minor, b.plan, b.entity);
   });
   return rows;
 }

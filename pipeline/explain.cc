@@ -13,7 +13,8 @@ namespace tollbook {
 namespace {
 
 absl::Status NoSuchLine(std::string_view line, std::string_view what_to_do) {
-  return MakeError(absl::StatusCode::kNotFound, "there is no such journal line", line, what_to_do);
+  return MakeError(absl::StatusCode::kNotFound, "there is no such journal line", line.empty() ? "(empty)" : line,
+                   what_to_do);
 }
 
 // Finds the batch and the line; fills explanation->batch, line and seal.
