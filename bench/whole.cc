@@ -215,7 +215,7 @@ int main(int argc, char** argv) {
     else if (flag == "--threads")
       options.threads = std::stoi(argv[i + 1]);
     else if (flag == "--dir")
-      options.directory = argv[i + 1];
+      options.directory = std::string(argv[i + 1]) + "/tollbook-bench";
     else
       tollbook::bench::Die("unknown flag " + flag + ": use --events N, --runs N, --threads N, --dir DIR");
   }

@@ -19,6 +19,7 @@ constexpr int64_t kDayMs = 86'400'000;
 constexpr uint32_t kMillion = 1'000'000;
 constexpr uint32_t kUnknownSubjects = 20;
 constexpr uint32_t kSubscriptionsMax = 900'000;  // six digits, with room for the unknown ones
+constexpr uint64_t kLinesMax = 1'000'000'000'000;  // above it is a negative number that wrapped, or a mistake
 constexpr size_t kBufferBytes = 1 << 20;         // stays in the second cache while it is written and handed on
 
 // SplitMix64's finisher (Steele, Lea and Flood, 2014): a bijection, so different numbers give different ids.
@@ -354,6 +355,7 @@ absl::Status CheckGenerateOptions(const GenerateOptions& options) {
   if (options.subscriptions < 1 || options.subscriptions > kSubscriptionsMax) {
     return OutOfRange(std::to_string(options.subscriptions) + " subscriptions", "give 1 to 900000");
   }
+  if (options.events > kLinesMax) return OutOfRange(std::to_string(options.events) + " events", "give at most 1000 G");
   if (options.days < 1 || options.days > 3660)
     return OutOfRange(std::to_string(options.days) + " days", "give 1 to 3660");
   // 1971-01-01 to 2250-12-31: the month before and the days after are still dates that a book accepts.

@@ -181,7 +181,9 @@ class CommandLine {
                         &exceptions_, CmdExceptions);
     AddBooks(sub, &exceptions_.books);
     sub->add_option("--reason", exceptions_.reason, "Only this reason")->type_name("WORD");
-    sub->add_option("--limit", exceptions_.limit, "Lines shown to people (default: 100)")->type_name("N");
+    sub->add_option("--limit", exceptions_.limit, "Lines shown to people (default: 100)")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
     AddCatalogDir(sub, &exceptions_.catalog, "Directory of the catalog (default: the last seal's)");
     AddFormat(sub, &exceptions_.format, {"csv", "json"});
     sub->require_subcommand(0, 1);
@@ -198,7 +200,9 @@ class CommandLine {
                         "tollbook explain --books book BATCH/LINE", &explain_, CmdExplain);
     AddBooks(sub, &explain_.books);
     sub->add_option("LINE", explain_.line, "Batch id and line number")->type_name("")->required();
-    sub->add_option("--limit", explain_.limit, "Charges shown (default: 5)")->type_name("N");
+    sub->add_option("--limit", explain_.limit, "Charges shown (default: 5)")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
     AddJson(sub, &explain_.json);
   }
 
