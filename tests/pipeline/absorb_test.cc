@@ -414,7 +414,9 @@ EndState SealedState(Book& book, const Catalog& catalog) {
                                std::to_string(kept.record.part) + " " + std::string(ToString(kept.record.reason)) +
                                " " + kept.payload);
   }
-  for (const SourceRecord& source : *book.Sources()) {
+  const absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
+  EXPECT_TRUE(sources.ok()) << sources.status();
+  for (const SourceRecord& source : *sources) {
     state.sources.push_back(std::filesystem::path(source.path).filename().string() + " " +
                             std::to_string(source.offset) + " " + std::to_string(source.lines) + " " +
                             std::to_string(source.counts.lines) + (source.finished ? " finished" : " open"));

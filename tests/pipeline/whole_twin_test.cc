@@ -23,7 +23,7 @@ namespace {
 
 using testing::IsEmpty;
 
-constexpr int kCases = 40;
+constexpr int kCases = 20;
 
 class Dice {
  public:
