@@ -42,8 +42,9 @@ class Killed(book.Case):
         except subprocess.TimeoutExpired:
             running.kill()
             running.communicate()
-            self.assertEqual(running.returncode, -signal.SIGKILL)
-            return True
+            if running.returncode == -signal.SIGKILL:
+                return True
+        # Done, if only just before the signal came.
         self.assertEqual(running.returncode, 0)
         return False
 
