@@ -134,19 +134,22 @@ Works Absorber::DecodeEpoch(const NextBlock& next) {
   uint64_t bytes = 0;
   const uint64_t events_before = events_.load(std::memory_order_relaxed);
   const auto start = std::chrono::steady_clock::now();
+  const auto due = [&] {
+    return bytes >= options_.epoch_bytes ||
+           events_.load(std::memory_order_relaxed) - events_before >= options_.epoch_events ||
+           (bytes > 0 && std::chrono::steady_clock::now() - start > std::chrono::milliseconds(options_.epoch_millis));
+  };
   const auto read = [&](tbb::flow_control& control) -> BlockWork* {
-    const bool due =
-        bytes >= options_.epoch_bytes ||
-        events_.load(std::memory_order_relaxed) - events_before >= options_.epoch_events ||
-        (bytes > 0 && std::chrono::steady_clock::now() - start > std::chrono::milliseconds(options_.epoch_millis));
     auto work = std::make_unique<BlockWork>();
-    if (due || !next(work.get())) {
-      control.stop();
-      return nullptr;
-    }
+    // An idle pipe gives empty blocks, so that what came before can be committed in time.
+    do {
+      if (due() || !next(work.get())) {
+        control.stop();
+        return nullptr;
+      }
+    } while (work->block.bytes == 0 && work->block.long_lines.empty());
     bytes += work->block.bytes;
-    report_.bytes += work->block.bytes;
-    for (const Block::LongLine& cut : work->block.long_lines) report_.bytes += cut.bytes;
+    for (const Block::LongLine& cut : work->block.long_lines) bytes += cut.bytes;
     works.push_back(std::move(work));  // only here, one at a time; decoders hold pointers to the elements
     return works.back().get();
   };
@@ -160,6 +163,7 @@ Works Absorber::DecodeEpoch(const NextBlock& next) {
     tbb::parallel_pipeline(in_flight, tbb::make_filter<void, BlockWork*>(tbb::filter_mode::serial_in_order, read) &
                                           tbb::make_filter<BlockWork*, void>(tbb::filter_mode::parallel, decode));
   });
+  report_.bytes += bytes;
   return works;
 }
 
@@ -348,6 +352,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   ReaderOptions reading;
   reading.block_bytes = options_.block_bytes;
   reading.line_bytes_max = options_.line_bytes_max;
+  reading.idle_millis = static_cast<int>(std::min<int64_t>(options_.epoch_millis / 4, 500));
   SourceFeeder feeder(inputs, *std::move(known), reading, options_.stop);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);

@@ -68,7 +68,7 @@ class FileBlockReader final : public BlockReader {
     offset_ = rows_ = 0;
     last_byte_ = '\n';
     at_start_ = true;
-    absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file_.path, options_.stop);
+    absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file_.path, {options_.stop, options_.idle_millis});
     if (!source.ok()) return source.status();
     source_ = *std::move(source);
     return ReadPreamble();
@@ -97,8 +97,9 @@ class FileBlockReader final : public BlockReader {
     block->arena.Clear();
     block->offset = offset_;
     block->first_row = options_.count_rows ? rows_ + 1 : 0;
+    idle_ = false;
     FillBlock(block);
-    if (block->bytes > 0 || !block->long_lines.empty()) return true;
+    if (block->bytes > 0 || !block->long_lines.empty() || idle_) return true;
     if (!failure_.ok()) return failure_;
     return false;
   }
@@ -112,11 +113,18 @@ class FileBlockReader final : public BlockReader {
  private:
   bool ended() const { return at_end_ || !failure_.ok(); }
 
+  enum class Patience { kWait, kGiveWhatIsThere };
+
   // Reads until `bytes` are there or nothing more comes; an error is kept until what came before it is given.
-  size_t Fill(char* into, size_t bytes) {
+  size_t Fill(char* into, size_t bytes, Patience patience = Patience::kWait) {
     size_t size = 0;
     while (size < bytes && !ended()) {
       absl::StatusOr<size_t> got = source_->Read(into + size, bytes - size);
+      if (absl::IsDeadlineExceeded(got.status())) {
+        if (patience == Patience::kWait) continue;
+        idle_ = true;
+        break;
+      }
       if (!got.ok()) {
         failure_ = got.status();
       } else if (*got == 0) {
@@ -189,9 +197,9 @@ class FileBlockReader final : public BlockReader {
     size_t size = carry_.size();
     Cut cut;
     for (;;) {
-      size += Fill(block->data + size, room - size);
+      size += Fill(block->data + size, room - size, Patience::kGiveWhatIsThere);
       cut = CutLines({block->data, size}, options_.line_bytes_max, at_end_);
-      if (cut.bytes > 0 || cut.long_line || ended()) break;
+      if (cut.bytes > 0 || cut.long_line || ended() || idle_) break;
       room = GrowStorage(block, size);  // one line fills the whole block and is not above the limit
     }
     // Behind a read error or damage there is no whole line: what is left of one is not given.
@@ -260,6 +268,7 @@ class FileBlockReader final : public BlockReader {
   std::string header_;
   bool at_end_ = false;
   bool at_start_ = true;
+  bool idle_ = false;  // the pipe gave nothing for a while: the block ends early
   absl::Status failure_;
   ContentDigest digest_;
   uint64_t offset_ = 0;
@@ -273,6 +282,20 @@ absl::StatusOr<std::unique_ptr<BlockReader>> BlockReader::Open(const InputFile& 
   auto reader = std::make_unique<FileBlockReader>(file, options);
   TOLLBOOK_RETURN_IF_ERROR(reader->Start());
   return reader;
+}
+
+absl::Status CheckPacked(const InputFile& file, const std::atomic<bool>* stop) {
+  absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file.path);
+  if (!source.ok()) return source.status();
+  const AlignedBuffer buffer(kSkipBytes);
+  for (;;) {
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) {
+      return MakeError(absl::StatusCode::kCancelled, "stopped while checking", file.path, "run again");
+    }
+    absl::StatusOr<size_t> got = (*source)->Read(buffer.data(), kSkipBytes);
+    if (!got.ok()) return got.status();
+    if (*got == 0) return absl::OkStatus();
+  }
 }
 
 absl::StatusOr<FileDigest> DigestFile(const std::string& path) {

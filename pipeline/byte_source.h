@@ -29,17 +29,21 @@ class ByteSource {
 inline constexpr size_t kMagicBytes = 4;
 Compression CompressionOf(std::string_view first_bytes);
 
-// The bytes as they are on disk; "-" is standard input. A pipe may give nothing for long: once `stop` (may be null)
-// turns true, Read no longer waits for it and says Cancelled.
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path,
-                                                           const std::atomic<bool>* stop = nullptr);
+// A pipe may give nothing for long. Regular files are never waited for.
+struct Waiting {
+  const std::atomic<bool>* stop = nullptr;  // once it turns true, Read says Cancelled
+  int idle_millis =
+      -1;  // Read says DeadlineExceeded when nothing came for so long, and may be called again; -1: it waits
+};
+
+// The bytes as they are on disk; "-" is standard input.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path, const Waiting& waiting = {});
 // Several gzip members, or zstd frames, one behind the other, are one content. `path` is for messages.
 std::unique_ptr<ByteSource> MakeGzipSource(std::unique_ptr<ByteSource> packed, std::string path);
 std::unique_ptr<ByteSource> MakeZstdSource(std::unique_ptr<ByteSource> packed, std::string path);
 
 // Opens the file, looks at its first bytes and unpacks it if they say so.
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path,
-                                                       const std::atomic<bool>* stop = nullptr);
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const Waiting& waiting = {});
 
 }  // namespace tollbook
 

@@ -26,9 +26,9 @@ struct ChargeRow {
   uint64_t events = 0;
 };
 
-// By subscription, charge, meter, dimensions, period, currency and what follows, then by plan: one that takes over within
-// a period may name its charge the same. A charge that is booked and no longer in the catalog has quantity
-// and worth zero until the next seal books it back.
+// By subscription, charge, meter, dimensions, period, currency and what follows, then by plan: one that takes over
+// within a period may name its charge the same. A charge that is booked and no longer in the catalog has quantity and
+// worth zero until the next seal books it back.
 [[nodiscard]] absl::StatusOr<std::vector<ChargeRow>> Charges(const Book& book, const Catalog& catalog,
                                                              const WorthWindow& window, int threads);
 

@@ -15,6 +15,9 @@ class Converter {
   absl::Status File(const InputFile& file) {
     ReaderOptions options;
     options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
+    if (file.regular && file.compression != Compression::kNone) {
+      if (const absl::Status whole = CheckPacked(file, nullptr); !whole.ok()) return LeaveOut(file, whole);
+    }
     absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
     if (!reader.ok()) return LeaveOut(file, reader.status());
     std::unique_ptr<Decoder> decoder = MakeJsonDecoder();

@@ -16,8 +16,8 @@ constexpr int kStopSeenMillis = 50;
 
 class FileSource final : public ByteSource {
  public:
-  FileSource(int descriptor, std::string path, const std::atomic<bool>* stop)
-      : descriptor_(descriptor), path_(std::move(path)), stop_(stop) {
+  FileSource(int descriptor, std::string path, const Waiting& waiting)
+      : descriptor_(descriptor), path_(std::move(path)), waiting_(waiting) {
     struct stat info;
     may_wait_ = ::fstat(descriptor_, &info) == 0 && !S_ISREG(info.st_mode);
   }
@@ -44,19 +44,22 @@ class FileSource final : public ByteSource {
  private:
   // A signal may go to any thread, so it is not enough that it interrupts a read: the stop is looked at now and then.
   absl::Status WaitForBytes() {
-    for (;;) {
-      if (stop_ != nullptr && stop_->load(std::memory_order_relaxed)) {
+    for (int waited = 0;; waited += kStopSeenMillis) {
+      if (waiting_.stop != nullptr && waiting_.stop->load(std::memory_order_relaxed)) {
         return MakeError(absl::StatusCode::kCancelled, "stopped while waiting for input", path_, "run again");
       }
+      if (waiting_.idle_millis >= 0 && waited >= waiting_.idle_millis) {
+        return MakeError(absl::StatusCode::kDeadlineExceeded, "nothing came yet", path_, "read again");
+      }
       struct pollfd wait = {descriptor_, POLLIN, 0};
-      const int ready = ::poll(&wait, 1, stop_ == nullptr ? -1 : kStopSeenMillis);
+      const int ready = ::poll(&wait, 1, kStopSeenMillis);
       if (ready > 0 || (ready < 0 && errno != EINTR)) return absl::OkStatus();  // read() says what is wrong
     }
   }
 
   const int descriptor_;
   const std::string path_;
-  const std::atomic<bool>* const stop_;
+  const Waiting waiting_;
   bool may_wait_ = false;
   uint64_t bytes_read_ = 0;
 };
@@ -88,6 +91,7 @@ absl::StatusOr<std::string> ReadFirstBytes(ByteSource& source) {
   size_t size = 0;
   while (size < first.size()) {
     absl::StatusOr<size_t> got = source.Read(first.data() + size, first.size() - size);
+    if (absl::IsDeadlineExceeded(got.status())) continue;
     if (!got.ok()) return got.status();
     if (*got == 0) break;
     size += *got;
@@ -108,8 +112,8 @@ Compression CompressionOf(std::string_view first_bytes) {
   return Compression::kNone;
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path, const std::atomic<bool>* stop) {
-  if (path == "-") return std::make_unique<FileSource>(STDIN_FILENO, "standard input", stop);
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& path, const Waiting& waiting) {
+  if (path == "-") return std::make_unique<FileSource>(STDIN_FILENO, "standard input", waiting);
   int descriptor = -1;
   do {
     // Not blocking: to open a pipe that nobody writes to yet would wait where no stop is seen.
@@ -121,11 +125,11 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& pa
                      std::string(std::strerror(errno)) + "; check that it is there and that you may read it");
   }
   ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);  // a hint; pipes refuse it, which is fine
-  return std::make_unique<FileSource>(descriptor, path, stop);
+  return std::make_unique<FileSource>(descriptor, path, waiting);
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const std::atomic<bool>* stop) {
-  absl::StatusOr<std::unique_ptr<ByteSource>> file = OpenFileSource(path, stop);
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const Waiting& waiting) {
+  absl::StatusOr<std::unique_ptr<ByteSource>> file = OpenFileSource(path, waiting);
   if (!file.ok()) return file;
   absl::StatusOr<std::string> first = ReadFirstBytes(**file);
   if (!first.ok()) return first.status();

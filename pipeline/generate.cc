@@ -18,9 +18,9 @@ using generate::MeterKind;
 constexpr int64_t kDayMs = 86'400'000;
 constexpr uint32_t kMillion = 1'000'000;
 constexpr uint32_t kUnknownSubjects = 20;
-constexpr uint32_t kSubscriptionsMax = 900'000;  // six digits, with room for the unknown ones
+constexpr uint32_t kSubscriptionsMax = 900'000;    // six digits, with room for the unknown ones
 constexpr uint64_t kLinesMax = 1'000'000'000'000;  // above it is a negative number that wrapped, or a mistake
-constexpr size_t kBufferBytes = 1 << 20;         // stays in the second cache while it is written and handed on
+constexpr size_t kBufferBytes = 1 << 20;           // stays in the second cache while it is written and handed on
 
 // SplitMix64's finisher (Steele, Lea and Flood, 2014): a bijection, so different numbers give different ids.
 uint64_t Mix(uint64_t x) {

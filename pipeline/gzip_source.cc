@@ -23,7 +23,7 @@ class GzipSource final : public ByteSource {
   GzipSource& operator=(const GzipSource&) = delete;
 
   absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
-    if (!failure_.ok()) return failure_;
+    if (!failure_.ok() && !absl::IsDeadlineExceeded(failure_)) return failure_;
     const auto room = static_cast<uInt>(std::min<size_t>(bytes, std::numeric_limits<uInt>::max()));
     stream_.next_out = reinterpret_cast<Bytef*>(into);
     stream_.avail_out = room;
@@ -80,7 +80,7 @@ class GzipSource final : public ByteSource {
   absl::Status Damaged(const std::string& how) const {
     return MakeError(absl::StatusCode::kDataLoss, "the gzip file is damaged",
                      path_ + " at byte " + std::to_string(packed_->bytes_read() - stream_.avail_in),
-                     how + "; the whole lines before were read; get the file again from its source");
+                     how + "; get the file again from its source");
   }
 
   std::unique_ptr<ByteSource> packed_;

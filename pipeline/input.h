@@ -84,6 +84,8 @@ struct ReaderOptions {
   bool count_rows = false;  // CSV: the mapping needs {row}
   // Turns true: a pipe that is waited for ends with Cancelled, behind the whole lines that it has given. Null: never.
   const std::atomic<bool>* stop = nullptr;
+  int idle_millis =
+      -1;  // a pipe that gave nothing for so long ends its block early, perhaps empty; -1: it is waited for
 };
 
 // Reads one file in order. Not thread-safe; one thread at a time.
@@ -103,13 +105,19 @@ class BlockReader {
   // (FailedPrecondition) for what cannot be read again from the start.
   virtual absl::StatusOr<bool> SkipTo(const SourcePosition& position) = 0;
 
-  // The next block; false at the end. A damaged or truncated compressed file gives the whole lines that could be read,
-  // then an error (DataLoss) that names file and offset; a partial last line before the damage is not given.
+  // The next block; false at the end. It may be empty when a pipe is idle. A damaged or truncated compressed file gives
+  // the whole lines that could be read, then an error (DataLoss) that names file and offset; a partial last line before
+  // the damage is not given.
   virtual absl::StatusOr<bool> Next(Block* block) = 0;
 
   virtual SourcePosition position() const = 0;  // after the last block given
   virtual uint64_t bytes_read() const = 0;      // of the file on disk, for progress
 };
+
+// Unpacks a packed regular file to its end and keeps nothing. The checksums of gzip and zstd stand behind what they
+// protect: a flipped bit gives other lines first and the error after, so a file is checked whole before one line is
+// used. Errors: as BlockReader; DataLoss when it is damaged or cut off; Cancelled after a stop.
+[[nodiscard]] absl::Status CheckPacked(const InputFile& file, const std::atomic<bool>* stop);
 
 // XXH3-128 of a regular file's bytes on disk: equal digests and sizes, the same file.
 struct FileDigest {

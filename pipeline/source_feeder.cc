@@ -62,6 +62,14 @@ bool SourceFeeder::OpenNext() {
   ReaderOptions options = options_;
   options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
   options.stop = stop_;
+  if (file.regular && file.compression != Compression::kNone) {
+    const absl::Status whole = CheckPacked(file, stop_);
+    if (absl::IsCancelled(whole)) return true;  // Next sees the stop
+    if (!whole.ok()) {
+      LeaveOut(file.path, whole);
+      return true;
+    }
+  }
   absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
   if (absl::IsCancelled(reader.status())) return true;  // Next sees the stop
   if (!reader.ok()) {

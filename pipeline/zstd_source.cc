@@ -19,7 +19,7 @@ class ZstdSource final : public ByteSource {
   }
 
   absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
-    if (!failure_.ok()) return failure_;
+    if (!failure_.ok() && !absl::IsDeadlineExceeded(failure_)) return failure_;
     ZSTD_outBuffer out{into, bytes, 0};
     failure_ = Unpack(&out);
     if (out.pos == 0 && !failure_.ok()) return failure_;
@@ -54,7 +54,7 @@ class ZstdSource final : public ByteSource {
   absl::Status Damaged(const std::string& how) const {
     return MakeError(absl::StatusCode::kDataLoss, "the zstd file is damaged",
                      path_ + " at byte " + std::to_string(packed_->bytes_read() - (in_.size - in_.pos)),
-                     how + "; the whole lines before were read; get the file again from its source");
+                     how + "; get the file again from its source");
   }
 
   struct FreeContext {

@@ -141,8 +141,11 @@ std::string Thousands(uint64_t number) {
 void PrintLeftOut(const std::vector<LeftOut>& left_out) {
   constexpr std::string_view kLeftOut = "left out: ";
   for (const LeftOut& input : left_out) {
+    // Messages of an operation that failed name the path themselves.
+    const bool named = input.why.find(input.path) != std::string::npos;
+    const std::string path = named ? "" : input.path + ": ";
     const bool said = input.why.starts_with(kLeftOut);
-    std::fprintf(stderr, "tollbook: %s%s\n", said ? "" : kLeftOut.data(), input.why.c_str());
+    std::fprintf(stderr, "tollbook: %s%s%s\n", said ? "" : kLeftOut.data(), path.c_str(), input.why.c_str());
   }
 }
 

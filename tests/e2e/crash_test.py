@@ -194,6 +194,23 @@ class Stopped(book.Case):
         bill.verify()
         book.say(f"a FIFO that has gone quiet: stopped {waited:.2f} s later, 200 lines in the book")
 
+    def test_a_slow_pipe_is_committed_in_time(self):
+        events, catalog, _ = book.generate(self.scratch, "2k")
+        lines = events.read_bytes().splitlines(keepends=True)[:300]
+        bill = book.Book(self.scratch / "slow", catalog)
+        fifo = self.scratch / "slow.fifo"
+        os.mkfifo(fifo)
+        running = book.start("run", "--books", bill.directory, "--catalog", bill.catalog, "--quiet", fifo)
+        keep_open = os.open(fifo, os.O_RDWR)
+        os.write(keep_open, b"".join(lines))
+        time.sleep(4.0)  # an epoch lasts at most two seconds, and the pipe stays open
+        running.kill()
+        running.communicate()
+        os.close(keep_open)
+        self.assertEqual(bill.status()["lines_read"], 300)
+        bill.verify()
+        book.say("300 lines of a pipe that went quiet outlive kill -9")
+
 
 if __name__ == "__main__":
     book.main()
