@@ -372,8 +372,17 @@ Expected ExpectedOf(const Twin& twin, const Catalog& catalog) {
   Expected expected;
   for (const auto& [subject, totals] : twin.Totals(catalog)) {
     const reference::Subject rated = reference::Rate(catalog, subject, totals, std::nullopt);
-    for (const auto& [unrated, events] : rated.unrated)
-      (unrated.why == UnratedUsage::Why::kUnpriced ? expected.unpriced : expected.unattributed) += events;
+    // An event counts once, however many meters its type feeds: the one that has most of them has them all.
+    std::map<std::pair<std::string, int64_t>, uint64_t> unattributed;
+    for (const auto& [unrated, events] : rated.unrated) {
+      if (unrated.why == UnratedUsage::Why::kUnpriced) {
+        expected.unpriced += events;
+        continue;
+      }
+      uint64_t& most = unattributed[{catalog.FindMeter(unrated.meter)->event_type, unrated.day}];
+      most = std::max(most, events);
+    }
+    for (const auto& [place, events] : unattributed) expected.unattributed += events;
     for (const auto& [line, days] : rated.lines) {
       const reference::WorthToDate& end = days.rbegin()->second;
       expected.charges.push_back(ChargeText(line.subscription, line.plan, line.charge, line.month, end.booked.str(),
