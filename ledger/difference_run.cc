@@ -16,6 +16,9 @@ uint32_t DifferenceRunWriter::InternCharge(const BookedKey& key) {
   charge_key_.Text(key.product);
   charge_key_.Text(key.entity);
   charge_key_.Raw(key.currency.code());
+  charge_key_.Text(key.debit);
+  charge_key_.Text(key.credit);
+  charge_key_.Text(key.dimensions);
   const auto known = charge_ids_.find(charge_key_.bytes());
   if (known != charge_ids_.end()) return known->second;
   charges_.Raw(charge_key_.bytes());
@@ -73,6 +76,9 @@ DifferenceRunReader::DifferenceRunReader(std::string_view stored) : reader_(stor
       return;
     }
     key.currency = *currency;
+    key.debit = reader_.Text();
+    key.credit = reader_.Text();
+    key.dimensions = reader_.Text();
     charges_.push_back(key);
   }
   const uint64_t lines = reader_.Count();

@@ -24,6 +24,11 @@ struct BookedKey {
   std::string_view product;
   std::string_view entity;
   Currency currency;
+  // Where it was posted: a difference goes to the accounts of what it corrects, and a rule that changes books the old
+  // amounts back there and anew here.
+  std::string_view debit;
+  std::string_view credit;
+  std::string_view dimensions;
   BillingPeriod period;
   Day usage_date;
   friend bool operator==(const BookedKey&, const BookedKey&) = default;

@@ -160,6 +160,8 @@ std::string Encode(const SourceRecord& record) {
   ByteWriter out;
   out.Varint(record.id);
   out.Text(record.path);
+  out.Fixed64(record.reading);
+  out.Fixed64(record.catalog);
   out.Varint(record.offset);
   out.Varint(record.rows);
   out.Varint(record.lines);
@@ -176,6 +178,8 @@ absl::StatusOr<SourceRecord> DecodeSourceRecord(std::string_view stored) {
   SourceRecord record;
   record.id = in.Varint32();
   record.path = in.Text();
+  record.reading = in.Fixed64();
+  record.catalog = in.Fixed64();
   record.offset = in.Varint64();
   record.rows = in.Varint64();
   record.lines = in.Varint64();

@@ -46,7 +46,11 @@ struct BookIdentity {
 // One input and how far it is absorbed. A file is known by its content, not by its name.
 struct SourceRecord {
   uint32_t id = 0;
-  std::string path;                  // as it was given
+  std::string path;  // as it was given
+  // How its lines were read (format, mapping, the name where a mapping uses it): the same bytes read otherwise are
+  // other events.
+  uint64_t reading = 0;
+  uint64_t catalog = 0;              // under which it was read: a line that was rejected may be accepted under another
   uint64_t offset = 0;               // of the (decompressed) content; the next unread byte
   uint64_t rows = 0;                 // CSV data rows before it
   uint64_t lines = 0;                // line ends before it, header and blank lines included

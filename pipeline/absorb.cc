@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <future>
 #include <map>
 #include <memory>
@@ -68,9 +69,9 @@ class Absorber {
   absl::Status CheckMeters();
   Works DecodeEpoch(const NextBlock& next);
   void Deduplicate(Works& works);
-  absl::Status Accumulate(const Works& works, EpochCommit* epoch);
+  void Accumulate(const Works& works, EpochCommit* epoch);
   void AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch);
-  absl::Status StartCommit(EpochCommit epoch, Works works);
+  void StartCommit(EpochCommit epoch, Works works);
   absl::Status FinishCommit();
 
   Book& book_;
@@ -186,10 +187,9 @@ void Absorber::Deduplicate(Works& works) {
   });
 }
 
-absl::Status Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
+void Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
   std::vector<std::string> runs(kTotalShards);
   std::vector<std::vector<bool>> used(kTotalShards, std::vector<bool>(catalog_.meters.size()));
-  std::vector<absl::Status> added(kTotalShards);
   arena_.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       CellTable& cells = cells_[shard];
@@ -199,10 +199,7 @@ absl::Status Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
           if (i + kPrefetchAhead < measurements.size()) cells.Prefetch(measurements[i + kPrefetchAhead]);
           const Measurement& m = measurements[i];
           if (work->verdicts[m.event] != Reason::kNone) continue;
-          if (cells.Add(m, catalog_.meters[m.meter].aggregation)) continue;
-          added[shard] = MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves the range of 1.7e20 units",
-                                   "meter " + catalog_.meters[m.meter].name + ", subject " + std::string(m.subject),
-                                   "take the events of this subject out of the input and mend them");
+          cells.Add(m, catalog_.meters[m.meter].aggregation);
         }
       }
       if (!cells.empty()) runs[shard] = cells.Pack(catalog_.meters, &used[shard]);
@@ -210,13 +207,11 @@ absl::Status Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
   });
   std::vector<bool> used_meters(catalog_.meters.size());
   for (int shard = 0; shard < kTotalShards; ++shard) {
-    TOLLBOOK_RETURN_IF_ERROR(added[shard]);
     for (size_t meter = 0; meter < used_meters.size(); ++meter)
       used_meters[meter] = used_meters[meter] || used[shard][meter];
     if (!runs[shard].empty()) epoch->totals.push_back({shard, std::move(runs[shard])});
   }
   AddNewMeters(used_meters, epoch);
-  return absl::OkStatus();
 }
 
 void Absorber::AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch) {
@@ -228,7 +223,7 @@ void Absorber::AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch) {
   }
 }
 
-absl::Status Absorber::StartCommit(EpochCommit epoch, Works works) {
+void Absorber::StartCommit(EpochCommit epoch, Works works) {
   for (int shard = 0; shard < kSeenShards; ++shard) {
     if (!seen_[shard].uncommitted().empty()) epoch.seen.emplace_back(shard, seen_[shard].uncommitted());
   }
@@ -238,7 +233,6 @@ absl::Status Absorber::StartCommit(EpochCommit epoch, Works works) {
     works.clear();  // the blocks go here, beside the next epoch's decoding
     return status;
   });
-  return absl::OkStatus();
 }
 
 absl::Status Absorber::FinishCommit() {
@@ -353,7 +347,9 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.block_bytes = options_.block_bytes;
   reading.line_bytes_max = options_.line_bytes_max;
   reading.idle_millis = static_cast<int>(std::min<int64_t>(options_.epoch_millis / 4, 500));
-  SourceFeeder feeder(inputs, *std::move(known), reading, options_.stop);
+  // The first digits of the catalog's digest: enough to see that it changed.
+  const uint64_t catalog = std::strtoull(catalog_.digest.substr(0, 16).c_str(), nullptr, 16);
+  SourceFeeder feeder(inputs, *std::move(known), catalog, reading, options_.stop);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
     if (more) work->from = feeder.current();
@@ -370,7 +366,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
     if (works.empty() && touched.empty()) break;
     Deduplicate(works);
     EpochCommit epoch;
-    TOLLBOOK_RETURN_IF_ERROR(Accumulate(works, &epoch));
+    Accumulate(works, &epoch);
 
     ExceptionCollector exceptions;
     for (const std::unique_ptr<BlockWork>& work : works) {
@@ -391,7 +387,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
       if (epoch.sources.empty() || epoch.sources.back().id != source) epoch.sources.push_back(feeder.record(source));
     }
     report_.counts += epoch.delta;
-    TOLLBOOK_RETURN_IF_ERROR(StartCommit(std::move(epoch), std::move(works)));
+    StartCommit(std::move(epoch), std::move(works));
   }
   TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
   report_.reasons = ReasonCounts(reasons_);
@@ -443,7 +439,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   Deduplicate(works);
   EpochCommit epoch;
   epoch.retires_held = true;
-  TOLLBOOK_RETURN_IF_ERROR(Accumulate(works, &epoch));
+  Accumulate(works, &epoch);
 
   absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
   if (!sources.ok()) return sources.status();
@@ -473,7 +469,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   for (size_t id = 0; id < changed.size(); ++id) {
     if (changed[id]) epoch.sources.push_back((*sources)[id]);
   }
-  TOLLBOOK_RETURN_IF_ERROR(StartCommit(std::move(epoch), std::move(works)));
+  StartCommit(std::move(epoch), std::move(works));
   TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
   report_.reasons = ReasonCounts(reasons_);
   return std::move(report_);

@@ -53,7 +53,7 @@ struct AbsorbReport {
 };
 
 // Errors: the book's (see Book); FailedPrecondition when a meter is defined otherwise than the totals in the book were
-// made; OutOfRange when a total leaves the range of a Quantity. What was committed before an error stays.
+// made. What was committed before an error stays.
 [[nodiscard]] absl::StatusOr<AbsorbReport> Absorb(Book& book, const Catalog& catalog, const InputList& inputs,
                                                   const AbsorbOptions& options);
 

@@ -206,10 +206,21 @@ class FileBlockReader final : public BlockReader {
     carry_.assign(block->data + cut.bytes, failure_.ok() || cut.long_line ? size - cut.bytes : 0);
     block->bytes = cut.bytes;
     std::memset(block->data + block->bytes, 0, kLinePadding);
+    ShrinkToFit(block);
     const std::string_view lines(block->data, block->bytes);
     Account(lines);
     CountRows(lines);
     if (cut.long_line) block->long_lines.push_back(PassOverLongLine(LineEnds(lines)));
+  }
+
+  // Of ten thousand small files each would hold a whole block's memory until the epoch is committed.
+  static void ShrinkToFit(Block* block) {
+    const size_t needed = block->bytes + kLinePadding;
+    if (block->storage.capacity() < 4 * needed + 65536) return;
+    AlignedBuffer fitting(needed);
+    std::memcpy(fitting.data(), block->data, needed);
+    block->storage = std::move(fitting);
+    block->data = block->storage.data();
   }
 
   static size_t GrowStorage(Block* block, size_t size) {

@@ -15,20 +15,25 @@ constexpr size_t kSlotsAtStart = 1024;
 
 CellTable::CellTable() : slots_(kSlotsAtStart), mask_(kSlotsAtStart - 1) {}
 
-bool CellTable::Add(const Measurement& m, Aggregation aggregation) {
+void CellTable::Add(const Measurement& m, Aggregation aggregation) {
   const UsageTotal delta{m.value, 1, aggregation == Aggregation::kLatest ? m.time : Instant{}};
   const uint64_t tag = m.cell_high >> 32;
   size_t slot = m.cell_low & mask_;
   for (; slots_[slot] != 0; slot = (slot + 1) & mask_) {
     if (slots_[slot] >> 32 != tag) continue;
     Cell& cell = cells_[static_cast<uint32_t>(slots_[slot]) - 1];
-    if (cell.first.cell_high == m.cell_high && cell.first.cell_low == m.cell_low)
-      return Merge(aggregation, delta, &cell.total);
+    if (cell.first.cell_high != m.cell_high || cell.first.cell_low != m.cell_low) continue;
+    if (!Merge(aggregation, delta, &cell.total)) {
+      // Beyond what one total holds. A second cell of the same name goes on: nothing accepted is lost, and whoever puts
+      // the cells together sees that the total cannot be held.
+      cells_.push_back({m, delta});
+      slots_[slot] = tag << 32 | cells_.size();
+    }
+    return;
   }
   cells_.push_back({m, delta});
   slots_[slot] = tag << 32 | cells_.size();
   if (cells_.size() * 2 > slots_.size()) Grow();
-  return true;
 }
 
 void CellTable::Grow() {

@@ -18,8 +18,7 @@ class CellTable {
  public:
   CellTable();
   void Prefetch(const Measurement& m) const { __builtin_prefetch(&slots_[m.cell_low & mask_]); }
-  // False when the total would not fit; the table is then unchanged.
-  [[nodiscard]] bool Add(const Measurement& measurement, Aggregation aggregation);
+  void Add(const Measurement& measurement, Aggregation aggregation);
   bool empty() const { return cells_.empty(); }
   // The run of all cells, by subject hash; marks the meters it used. Leaves the table empty, with its memory.
   std::string Pack(const std::vector<Meter>& meters, std::vector<bool>* used_meters);

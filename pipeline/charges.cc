@@ -50,15 +50,7 @@ std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth)
   std::vector<BookedKey> keys;
   for (const RatedCharge& rated : worth.rated.charges) {
     rows.push_back(RowOf(catalog, rated));
-    const ChargeRow& row = rows.back();
-    keys.push_back({rated.subscription->id,
-                    catalog.plans[rated.subscription->plan].name,
-                    rated.charge->name,
-                    rated.charge->product,
-                    catalog.entities[rated.subscription->entity].name,
-                    row.currency,
-                    row.period,
-                    {}});
+    keys.push_back(BookedKeyOf(catalog, rated));
   }
   for (const BookedAmount& amount : worth.booked) {
     size_t row = 0;

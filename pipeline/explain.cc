@@ -42,11 +42,12 @@ absl::Status FindLine(const Book& book, std::string_view name, Explanation* expl
 
 struct OwnedDifference {
   std::string subject;
-  std::string subscription, plan, charge, product, entity;
-  BookedKey key;  // its names are in the strings above only after Rebind
+  std::string subscription, plan, charge, product, entity, debit, credit, dimensions;
+  BookedKey key;  // its names ended with the run they were read from; Key() has them
   Int128 minor = 0;
   BookedKey Key() const {
-    return {subscription, plan, charge, product, entity, key.currency, key.period, key.usage_date};
+    return {subscription, plan,   charge,     product,    entity,        key.currency,
+            debit,        credit, dimensions, key.period, key.usage_date};
   }
 };
 
@@ -68,7 +69,8 @@ absl::StatusOr<std::vector<OwnedDifference>> DifferencesOf(const Book& book, con
         for (uint32_t i = 0; i < count && reader.Next(&d); ++i) {
           if (d.line.batch != batch || d.line.line != explanation.line.number) continue;
           found.push_back({std::string(subject), std::string(d.key.subscription), std::string(d.key.plan),
-                           std::string(d.key.charge), std::string(d.key.product), std::string(d.key.entity), d.key,
+                           std::string(d.key.charge), std::string(d.key.product), std::string(d.key.entity),
+                           std::string(d.key.debit), std::string(d.key.credit), std::string(d.key.dimensions), d.key,
                            d.minor});
         }
       }
@@ -157,10 +159,11 @@ const RatedCharge* FindRated(const Catalog& catalog, const SubjectWorth& worth, 
     const Plan& plan = catalog.plans[rated.subscription->plan];
     const bool same_charge = rated.subscription->id == key.subscription && plan.name == key.plan &&
                              rated.charge->name == key.charge && rated.period == key.period;
-    // What was booked for another product, entity or currency is booked back there, and anew here.
-    const bool same_books = rated.charge->product == key.product && plan.currency == key.currency &&
-                            catalog.entities[rated.subscription->entity].name == key.entity;
-    if (same_charge && same_books) return &rated;
+    if (!same_charge) continue;
+    // What was booked for another product, entity, currency or account is booked back there, and anew here.
+    BookedKey now = BookedKeyOf(catalog, rated);
+    now.usage_date = key.usage_date;
+    if (now == key) return &rated;
   }
   return nullptr;
 }

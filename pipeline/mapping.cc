@@ -223,6 +223,32 @@ bool NeedsRows(const SourceMapping& mapping) {
   });
 }
 
+std::string MappingText(const SourceMapping& mapping, std::string_view file) {
+  std::string text(1, mapping.delimiter);
+  bool uses_file = false;
+  const auto add = [&](std::string_view part) {
+    text += std::to_string(part.size()) + ":";
+    text += part;
+  };
+  const auto add_rule = [&](const FieldRule& rule) {
+    add(std::to_string(static_cast<int>(rule.kind)) + (rule.is_number ? "number" : "text"));
+    add(rule.text);
+    add(std::to_string(rule.base.nanos));
+    for (const std::string& column : rule.columns) add(column);
+    uses_file = uses_file || rule.text.find("{file}") != std::string::npos;
+  };
+  for (const EventMapping& event : mapping.events) {
+    add(event.time_in_utc ? "event, time in UTC" : "event");
+    for (const FieldRule* rule : {&event.id, &event.source, &event.type, &event.subject, &event.time}) add_rule(*rule);
+    for (const auto& [name, rule] : event.data) {
+      add(name);
+      add_rule(rule);
+    }
+  }
+  if (uses_file) add(file);
+  return text;
+}
+
 std::string_view WithoutPacking(std::string_view path) {
   for (const std::string_view ending : {".gz", ".zst"}) {
     if (path.ends_with(ending)) path.remove_suffix(ending.size());

@@ -55,6 +55,10 @@ struct ParsedMappings {
 // Whether any field of it uses {row}: the reader must then count rows.
 bool NeedsRows(const SourceMapping& mapping);
 
+// All that decides which events a file's bytes become: the delimiter, each field's rule, and the name where {file} uses
+// it.
+std::string MappingText(const SourceMapping& mapping, std::string_view file);
+
 // A file name or path without .gz or .zst.
 std::string_view WithoutPacking(std::string_view path);
 

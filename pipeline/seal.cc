@@ -34,31 +34,31 @@ class ShardSeal {
   std::string Pack(const SummarisedJournal& journal) const;
 
   std::vector<ShardLine> lines;
+  std::vector<std::string> not_rated;
   SealReport counts;
 
  private:
-  uint32_t LineOf(const Catalog& catalog, const BookedKey& key);
+  uint32_t LineOf(const BookedKey& key);
   BookedKey Keep(const BookedKey& key);
 
   Arena arena_;  // names that would end with the visit
   std::vector<SubjectDifferences> subjects_;
-  std::map<std::tuple<std::string_view, std::string_view, Currency, Day>, uint32_t> line_ids_;
+  using LinePlace = std::tuple<std::string_view, std::string_view, std::string_view, std::string_view, std::string_view,
+                               Currency, Day>;
+  std::map<LinePlace, uint32_t> line_ids_;  // keys point into arena_
 };
 
 // Usage is booked in the accounting period of its usage date.
-LineKey LineKeyFor(const PostingRule& rule, const BookedKey& key) {
+LineKey LineKeyFor(const BookedKey& key) {
   LineKey line;
   line.entity = key.entity;
   line.currency = key.currency;
   line.accounting_period = AccountingPeriodOf(key.usage_date);
   line.posting_date = key.usage_date;
   line.product = key.product;
-  line.debit = rule.debit;
-  line.credit = rule.credit;
-  for (const auto& [name, value] : rule.dimensions) {
-    if (!line.dimensions.empty()) line.dimensions += ',';
-    line.dimensions += name + "=" + value;
-  }
+  line.debit = key.debit;
+  line.credit = key.credit;
+  line.dimensions = key.dimensions;
   return line;
 }
 
@@ -77,22 +77,29 @@ void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) 
   for (const auto& [place, events] : unattributed) counts->unattributed_events += events;
 }
 
-uint32_t ShardSeal::LineOf(const Catalog& catalog, const BookedKey& key) {
-  const auto [it, added] = line_ids_.try_emplace({key.entity, key.product, key.currency, key.usage_date},
-                                                 static_cast<uint32_t>(lines.size()));
-  if (added) lines.push_back({LineKeyFor(*catalog.PostingFor(key.product, key.entity), key), {}});
+uint32_t ShardSeal::LineOf(const BookedKey& key) {
+  const LinePlace place(key.entity, key.product, key.debit, key.credit, key.dimensions, key.currency, key.usage_date);
+  const auto [it, added] = line_ids_.try_emplace(place, static_cast<uint32_t>(lines.size()));
+  if (added) lines.push_back({LineKeyFor(key), {}});
   return it->second;
 }
 
 BookedKey ShardSeal::Keep(const BookedKey& key) {
   BookedKey kept = key;
-  for (std::string_view* name : {&kept.subscription, &kept.plan, &kept.charge, &kept.product, &kept.entity})
+  for (std::string_view* name : {&kept.subscription, &kept.plan, &kept.charge, &kept.product, &kept.entity, &kept.debit,
+                                 &kept.credit, &kept.dimensions}) {
     *name = arena_.Copy(*name);
+  }
   return kept;
 }
 
 absl::Status ShardSeal::Add(const Catalog& catalog, const SubjectWorth& worth, std::optional<Day> through) {
   ++counts.subjects;
+  if (!worth.status.ok()) {
+    // Set aside: what is booked for it stays, and all others are sealed.
+    not_rated.push_back(std::string(Std(worth.status.message())));
+    return absl::OkStatus();
+  }
   counts.charges += worth.rated.charges.size();
   CountUnrated(worth.rated.unrated, &counts);
   std::vector<BookedAmount> due;
@@ -105,14 +112,8 @@ absl::Status ShardSeal::Add(const Catalog& catalog, const SubjectWorth& worth, s
 
   SubjectDifferences subject{arena_.Copy(worth.subject), {}, {}};
   for (const BookedAmount& difference : differences) {
-    if (catalog.PostingFor(difference.key.product, difference.key.entity) == nullptr) {
-      return MakeError(absl::StatusCode::kFailedPrecondition,
-                       "no posting rule for a product that has amounts in the book",
-                       std::string(difference.key.product) + " of " + std::string(difference.key.entity),
-                       "put a rule for it back in posting.yaml");
-    }
     const BookedKey key = Keep(difference.key);
-    const uint32_t line = LineOf(catalog, key);
+    const uint32_t line = LineOf(key);
     lines[line].sum.minor += difference.minor;
     lines[line].sum.differences += 1;
     subject.differences.push_back({key, difference.minor});
@@ -171,12 +172,14 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
     report.differences += shard.counts.differences;
     report.unattributed_events += shard.counts.unattributed_events;
     report.unpriced_events += shard.counts.unpriced_events;
+    report.not_rated.insert(report.not_rated.end(), shard.not_rated.begin(), shard.not_rated.end());
     for (const ShardLine& line : shard.lines) {
       LineSum& sum = sums[line.key];
       sum.minor += line.sum.minor;
       sum.differences += line.sum.differences;
     }
   }
+  std::sort(report.not_rated.begin(), report.not_rated.end());
   if (report.differences == 0) return report;
 
   SummarisedJournal journal = Summarise(sums, book.identity().name, book.next_seal());

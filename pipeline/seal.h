@@ -28,11 +28,13 @@ struct SealReport {
   uint64_t differences = 0;          // booked
   uint64_t unattributed_events = 0;  // in the book; no subscription of theirs is valid on their day
   uint64_t unpriced_events = 0;      // in the book; the plan has no charge for them; once for each meter that has them
+  std::vector<std::string>
+      not_rated;  // subjects whose total or worth is beyond any number we hold: why; what is booked for them stays
   std::vector<JournalBatch> batches;
 };
 
 // A second seal of the same totals and catalog books nothing.
-// Errors: the book's; OutOfRange with subscription and charge where an amount cannot be held.
+// Errors: the book's.
 [[nodiscard]] absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options);
 
 }  // namespace tollbook

@@ -1,5 +1,7 @@
 #include "pipeline/source_feeder.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 
 #include "pipeline/decode.h"
@@ -13,11 +15,18 @@ absl::Status HeaderFits(const InputFile& file, const BlockReader& reader) {
   return MakeCsvDecoder(*file.mapping, reader.header(), file.name).status();
 }
 
+// Tells two ways of reading the same bytes apart.
+uint64_t ReadingOf(const InputFile& file) {
+  std::string text = file.format == InputFormat::kCsv ? "csv" : "cloudevents";
+  if (file.mapping != nullptr) text += MappingText(*file.mapping, file.name);
+  return XXH3_64bits(text.data(), text.size());
+}
+
 }  // namespace
 
-SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, const ReaderOptions& options,
-                           const std::atomic<bool>* stop)
-    : inputs_(inputs), records_(std::move(known)), options_(options), stop_(stop) {
+SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, uint64_t catalog,
+                           const ReaderOptions& options, const std::atomic<bool>* stop)
+    : inputs_(inputs), records_(std::move(known)), catalog_(catalog), options_(options), stop_(stop) {
   for (size_t id = 0; id < records_.size(); ++id) TOLLBOOK_ASSERT(records_[id].id == id);
 }
 
@@ -54,7 +63,10 @@ bool SourceFeeder::Next(Block* block) {
 
 bool SourceFeeder::OpenNext() {
   if (next_file_ == inputs_.files.size()) return false;
-  const InputFile& file = inputs_.files[next_file_++];
+  const InputFile& file = inputs_.files[next_file_];
+  // A pipe may be silent for long: what was read before it is committed first.
+  if (!file.regular && !touched_.empty()) return false;
+  ++next_file_;
   if (file.regular && AlreadyAbsorbed(file)) {
     bytes_before_ += file.bytes;
     return true;
@@ -95,7 +107,9 @@ bool SourceFeeder::OpenNext() {
 bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
   std::optional<FileDigest> digest;
   for (const SourceRecord& record : records_) {
-    if (!record.finished || record.file_bytes != file.bytes) continue;
+    if (!record.finished || record.file_bytes != file.bytes || record.reading != ReadingOf(file)) continue;
+    // What was rejected under another catalog may be accepted now; what was accepted is then a duplicate.
+    if (record.counts.rejected > 0 && record.catalog != catalog_) continue;
     if (!digest) {
       absl::StatusOr<FileDigest> read = DigestFile(file.path);
       if (!read.ok()) return false;  // opening it will say why
@@ -111,7 +125,8 @@ bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
 absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
   for (size_t id = records_.size(); file.regular && id-- > 0;) {
     SourceRecord& record = records_[id];
-    if (record.path != file.path) continue;
+    if (record.path != file.path || record.reading != ReadingOf(file)) continue;
+    if (record.counts.rejected > 0 && record.catalog != catalog_) continue;
     absl::StatusOr<bool> same = reader_->SkipTo({record.offset, record.rows, record.digest[0], record.digest[1]});
     if (!same.ok()) return same.status();
     if (!*same) continue;
@@ -121,6 +136,8 @@ absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
   SourceRecord record;
   record.id = static_cast<uint32_t>(records_.size());
   record.path = file.path;
+  record.reading = ReadingOf(file);
+  record.catalog = catalog_;
   const SourcePosition start = reader_->position();
   record.offset = start.offset;
   record.digest = {start.digest_low, start.digest_high};

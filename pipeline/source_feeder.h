@@ -37,8 +37,9 @@ struct FedSource {
 // One thread at a time.
 class SourceFeeder {
  public:
-  // `known`: the book's sources. `stop`: may be null; when it turns true, the stream ends.
-  SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, const ReaderOptions& options,
+  // `known`: the book's sources. `catalog`: a fingerprint of what decides whether a line is accepted. `stop`: may be
+  // null; when it turns true, the stream ends.
+  SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, uint64_t catalog, const ReaderOptions& options,
                const std::atomic<bool>* stop);
 
   // The next block, with Block::file set to the id of its source. False at the end of all inputs or after a stop.
@@ -68,6 +69,7 @@ class SourceFeeder {
   const InputList& inputs_;
   std::vector<SourceRecord> records_;  // index: id
   std::deque<FedSource> opened_;       // a deque: its elements do not move
+  const uint64_t catalog_;
   const ReaderOptions options_;
   const std::atomic<bool>* stop_;
   size_t next_file_ = 0;

@@ -22,7 +22,16 @@ class ShardTotals {
 
   absl::Status Add(const StoredRun& run);
   // Sorts and merges; then `subjects()` and `TotalsOf` can be used.
-  absl::Status Merge();
+  void Merge();
+
+  // OutOfRange when a total of the subject cannot be held.
+  absl::Status StatusOf(size_t subject) const {
+    const auto it = overflown_.find(subject);
+    if (it == overflown_.end()) return absl::OkStatus();
+    return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves the range of 1.7e20 units",
+                     "meter " + it->second->name + ", subject " + std::string(names_[subject]),
+                     "it is not booked; mend its events at the source and absorb them into a new book");
+  }
 
   size_t subjects() const { return names_.size(); }
   std::string_view name(size_t subject) const { return names_[subject]; }
@@ -51,6 +60,7 @@ class ShardTotals {
   std::vector<Cell> cells_;
   std::vector<SubjectTotal> totals_;
   std::vector<size_t> starts_;
+  std::map<size_t, const Meter*> overflown_;  // subjects with a total that cannot be held
 };
 
 absl::StatusOr<std::vector<uint32_t>> ShardTotals::MetersOf(const TotalsRunReader& reader) const {
@@ -96,7 +106,7 @@ absl::Status ShardTotals::Add(const StoredRun& run) {
   return reader.ok() ? absl::OkStatus() : DamagedError("usage totals of commit " + std::to_string(run.sequence));
 }
 
-absl::Status ShardTotals::Merge() {
+void ShardTotals::Merge() {
   std::sort(cells_.begin(), cells_.end(), [](const Cell& a, const Cell& b) { return a.place() < b.place(); });
   totals_.reserve(cells_.size());
   starts_.assign(1, 0);
@@ -105,15 +115,12 @@ absl::Status ShardTotals::Merge() {
     const Meter& meter = catalog_.meters[cell.meter];
     for (++i; i < cells_.size() && cells_[i].place() == cell.place(); ++i) {
       if (!tollbook::Merge(meter.aggregation, cells_[i].total, &cell.total)) {
-        return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves the range of 1.7e20 units",
-                         "meter " + meter.name + ", subject " + std::string(names_[cell.subject]),
-                         "void the events that are too large, or count this meter in a larger unit");
+        overflown_.emplace(cell.subject, &meter);
       }
     }
     totals_.push_back({&meter, *tuples_[cell.dimensions], cell.bucket, cell.total});
     if (i == cells_.size() || cells_[i].subject != cell.subject) starts_.push_back(totals_.size());
   }
-  return absl::OkStatus();
 }
 
 // The booked amounts of one shard, by subject.
@@ -155,7 +162,7 @@ absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWin
   if (!runs.ok()) return runs.status();
   ShardTotals totals(catalog, window.only_subject);
   for (const StoredRun& run : *runs) TOLLBOOK_RETURN_IF_ERROR(totals.Add(run));
-  TOLLBOOK_RETURN_IF_ERROR(totals.Merge());
+  totals.Merge();
   absl::StatusOr<std::vector<StoredRun>> difference_runs = book.Differences(shard, window.through_sequence);
   if (!difference_runs.ok()) return difference_runs.status();
   absl::StatusOr<BookedBySubject> booked = SumBooked(*difference_runs, window.only_subject);
@@ -165,9 +172,13 @@ absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWin
     SubjectWorth worth;
     worth.subject = totals.name(subject);
     worth.totals = totals.TotalsOf(subject);
-    absl::StatusOr<RatedSubject> rated = RateSubject(catalog, worth.subject, worth.totals, window.through);
-    if (!rated.ok()) return rated.status();
-    worth.rated = *std::move(rated);
+    worth.status = totals.StatusOf(subject);
+    if (worth.status.ok()) {
+      absl::StatusOr<RatedSubject> rated = RateSubject(catalog, worth.subject, worth.totals, window.through);
+      if (!rated.ok() && !absl::IsOutOfRange(rated.status())) return rated.status();
+      if (rated.ok()) worth.rated = *std::move(rated);
+      worth.status = rated.status();
+    }
     if (const auto it = booked->find(worth.subject); it != booked->end()) worth.booked = std::move(it->second);
     TOLLBOOK_RETURN_IF_ERROR(visit(shard, worth));
   }
@@ -196,15 +207,29 @@ absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const Worth
   return absl::OkStatus();
 }
 
-std::vector<BookedAmount> AmountsDue(const Catalog& catalog, const RatedCharge& rated, std::optional<Day> through) {
+BookedKey BookedKeyOf(const Catalog& catalog, const RatedCharge& rated) {
   const Plan& plan = catalog.plans[rated.subscription->plan];
   const Entity& entity = catalog.entities[rated.subscription->entity];
   const PostingRule* rule = catalog.PostingFor(rated.charge->product, entity.name);
-  TOLLBOOK_ASSERT(rule != nullptr);
+  TOLLBOOK_ASSERT(rule != nullptr);  // the catalog check sees to it
+  BookedKey key;
+  key.subscription = rated.subscription->id;
+  key.plan = plan.name;
+  key.charge = rated.charge->name;
+  key.product = rated.charge->product;
+  key.entity = entity.name;
+  key.currency = plan.currency;
+  key.debit = rule->debit;
+  key.credit = rule->credit;
+  key.dimensions = rule->dimensions_text;
+  key.period = rated.period;
+  return key;
+}
+
+std::vector<BookedAmount> AmountsDue(const Catalog& catalog, const RatedCharge& rated, std::optional<Day> through) {
   BookedAmount amount;
-  amount.key = {rated.subscription->id, plan.name,   rated.charge->name,
-                rated.charge->product,  entity.name, plan.currency,
-                rated.period,           {}};
+  amount.key = BookedKeyOf(catalog, rated);
+  const PostingRule* rule = catalog.PostingFor(amount.key.product, amount.key.entity);
   std::vector<BookedAmount> due;
   if (rule->summary == SummaryPolicy::kPeriod) {
     amount.key.usage_date = {rated.period.end.number - 1};

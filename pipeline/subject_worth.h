@@ -30,6 +30,9 @@ struct SubjectWorth {
   std::span<const SubjectTotal> totals;  // merged; by (meter, dimension values, bucket)
   RatedSubject rated;
   std::vector<BookedAmount> booked;  // by key, each once, none zero
+  // OutOfRange: a total or a worth of this subject cannot be held; `rated` is then empty. One subject's mistake must
+  // not keep the others from being sealed.
+  absl::Status status;
 };
 
 struct WorthWindow {
@@ -43,6 +46,9 @@ struct WorthWindow {
 [[nodiscard]] absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window,
                                          int threads,
                                          const std::function<absl::Status(int shard, const SubjectWorth&)>& visit);
+
+// Where a rated charge is booked; without a usage date. Views into the catalog.
+[[nodiscard]] BookedKey BookedKeyOf(const Catalog& catalog, const RatedCharge& rated);
 
 // What a rated charge should be booked as: one amount per usage date, or one at the period's last day, as the posting
 // rule says. Amounts of zero are left out, and so are dates after `through`.

@@ -67,6 +67,13 @@ const PostingRule* Catalog::PostingFor(std::string_view product, std::string_vie
 }
 
 void Catalog::BuildIndex() {
+  for (PostingRule& rule : posting_rules) {
+    rule.dimensions_text.clear();
+    for (const auto& [name, value] : rule.dimensions) {
+      if (!rule.dimensions_text.empty()) rule.dimensions_text += ',';
+      rule.dimensions_text += name + "=" + value;
+    }
+  }
   meters_of_type_.clear();
   for (uint32_t i = 0; i < meters.size(); ++i) meters_of_type_[meters[i].event_type].push_back(i);
 

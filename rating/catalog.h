@@ -60,6 +60,7 @@ struct PostingRule {
   std::string debit;                              // account code
   std::string credit;                             // account code
   std::map<std::string, std::string> dimensions;  // cost centre, department …: carried to the journal
+  std::string dimensions_text;                    // "cost_center=100,region=eu"; BuildIndex fills it
   SummaryPolicy summary = SummaryPolicy::kDaily;
   int line = 0;
 };

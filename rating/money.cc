@@ -58,7 +58,7 @@ bool RoundsAway(Rounding rounding, Int128 remainder, Int128 unit, bool odd) {
 }
 
 absl::Status AmountOutOfRange(std::string_view which) {
-  return MakeError(absl::StatusCode::kOutOfRange, "an amount does not fit 128 bits of minor units", which,
+  return MakeError(absl::StatusCode::kOutOfRange, "an amount is too large to be booked", which,
                    "check the prices and quantities behind it");
 }
 
@@ -122,6 +122,9 @@ absl::StatusOr<Rounded> RoundToMinor(const Worth& exact, Currency currency, Roun
 
   Money line{currency, 0};
   if (!quotient.FitsInt128() || __builtin_add_overflow(quotient.ToInt128(), step, &line.minor)) {
+    return AmountOutOfRange(ToString(exact) + " " + std::string(currency.code()));
+  }
+  if (line.minor > kMinorMax || line.minor < -kMinorMax) {
     return AmountOutOfRange(ToString(exact) + " " + std::string(currency.code()));
   }
   return Rounded{line, Worth{Wide::FromInt128(left_over - step * unit)}};

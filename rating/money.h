@@ -76,6 +76,10 @@ struct Rounded {
   Worth residue;  // exact - line
 };
 
+// No amount of a charge and period is larger than this many minor units; RoundToMinor answers OutOfRange beyond it. So
+// sums of up to 10^8 amounts, and their differences, stay within 127 bits without a check at each addition.
+inline constexpr Int128 kMinorMax = static_cast<Int128>(1'000'000'000'000'000) * 1'000'000'000'000'000;  // 10^30
+
 [[nodiscard]] absl::StatusOr<Rounded> RoundToMinor(const Worth& exact, Currency currency, Rounding rounding);
 
 }  // namespace tollbook
