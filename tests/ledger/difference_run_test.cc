@@ -32,9 +32,17 @@ std::string Write(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     writer.BeginSubject(row.subject, 1);
     Difference difference;
-    difference.key = {
-        row.subscription,         "starter",       row.charge, "api", "acme-us", *Currency::FromCode(row.currency),
-        {{row.start}, {row.end}}, {row.usage_date}};
+    difference.key = {row.subscription,
+                      "starter",
+                      row.charge,
+                      "api",
+                      "acme-us",
+                      *Currency::FromCode(row.currency),
+                      "1200",
+                      "4000",
+                      "cost_center=100",
+                      {{row.start}, {row.end}},
+                      {row.usage_date}};
     difference.minor = row.minor;
     difference.line = {row.batch, row.line};
     writer.Add(difference);
@@ -49,6 +57,9 @@ bool Read(std::string_view stored, std::vector<Row>* rows) {
   while (reader.NextSubject(&subject, &count)) {
     Difference d;
     for (uint32_t i = 0; i < count && reader.Next(&d); ++i) {
+      EXPECT_EQ(d.key.debit, "1200");
+      EXPECT_EQ(d.key.credit, "4000");
+      EXPECT_EQ(d.key.dimensions, "cost_center=100");
       rows->push_back({std::string(subject), std::string(d.key.subscription), std::string(d.key.charge),
                        std::string(d.key.currency.code()), d.key.period.start.number, d.key.period.end.number,
                        d.key.usage_date.number, d.minor, d.line.batch, d.line.line});
