@@ -643,7 +643,7 @@ std::vector<Book::Check> StoredBook::CheckStore() const {
   const auto detail = [](const absl::Status& status, std::string when_ok) {
     return status.ok() ? std::move(when_ok) : std::string(Std(status.message()));
   };
-  return {{"checksums of the store", checksums.ok(), detail(checksums, "every block")},
+  return {{"checksums of the store", checksums.ok(), detail(checksums, "every block of its tables")},
           {"chain of commits", commits.ok(),
            detail(commits.status(), std::to_string(commits.value_or(0)) + " commits, each with what it stored")}};
 }
