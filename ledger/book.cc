@@ -11,6 +11,7 @@
 
 #include "ledger/book_lock.h"
 #include "ledger/bytes.h"
+#include "ledger/durable_file.h"
 #include "ledger/format_file.h"
 #include "ledger/high_water.h"
 #include "ledger/store.h"
@@ -199,12 +200,7 @@ absl::Status PrepareDirectory(const BookOptions& options) {
     return MakeError(absl::StatusCode::kNotFound, "there is no book", options.directory,
                      "name the directory that `tollbook run --books` made, or make one with it");
   }
-  std::error_code error;
-  fs::create_directories(options.directory, error);
-  if (error) {
-    return MakeError(absl::StatusCode::kUnavailable, "cannot make the book's directory",
-                     options.directory + ": " + error.message(), "check the path and its permissions");
-  }
+  TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(options.directory));
   return CheckNothingForeign(options.directory);
 }
 
@@ -647,7 +643,7 @@ std::vector<Book::Check> StoredBook::CheckStore() const {
   const auto detail = [](const absl::Status& status, std::string when_ok) {
     return status.ok() ? std::move(when_ok) : std::string(Std(status.message()));
   };
-  return {{"checksums of the store", checksums.ok(), detail(checksums, "every block")},
+  return {{"checksums of the store", checksums.ok(), detail(checksums, "every block of its tables")},
           {"chain of commits", commits.ok(),
            detail(commits.status(), std::to_string(commits.value_or(0)) + " commits, each with what it stored")}};
 }

@@ -114,7 +114,8 @@ class Book {
   // Held chunks only while they are not retired. Not beside a commit that retires them.
   virtual absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const = 0;
 
-  // Every checksum of the store, the chain of commits, and each commit's body against its record.
+  // The checksum of every block of the store's tables; then the chain of commits, each commit's body against its
+  // record: that reads the large values too, which lie in blob files and which the first check does not look at.
   struct Check {
     std::string name;  // "chain of commits"
     bool holds = false;

@@ -23,9 +23,8 @@ absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::strin
         absl::StatusCode::kFailedPrecondition, "the book is in use", directory,
         "wait for " + (size > 0 ? std::string(first, size) : std::string("the other process")) + " to end, or end it");
   }
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
-    return FileError("cannot write", path);
-  }
+  if (ftruncate(fd, 0) != 0) return FileError("cannot write", path);
+  TOLLBOOK_RETURN_IF_ERROR(WriteAll(fd, holder, 0, path));
   return lock;
 }
 

@@ -90,10 +90,8 @@ HighWater::~HighWater() {
 
 absl::Status HighWater::Raise(const HighWaterMark& mark) {
   const std::string slot = EncodeSlot(mark);
-  const off_t at = static_cast<off_t>(mark.sequence % 2 * kSlotBytes);
-  if (pwrite(fd_, slot.data(), slot.size(), at) != static_cast<ssize_t>(slot.size()))
-    return FileError("cannot write", path_);
-  if (fdatasync(fd_) != 0) return FileError("cannot sync", path_);
+  TOLLBOOK_RETURN_IF_ERROR(WriteAll(fd_, slot, static_cast<int64_t>(mark.sequence % 2 * kSlotBytes), path_));
+  TOLLBOOK_RETURN_IF_ERROR(SyncData(fd_, path_));
   mark_ = mark;
   torn_ = false;
   return absl::OkStatus();

@@ -49,6 +49,12 @@ JournalBatch BatchFor(const LineKey& key, std::string_view book_name, uint64_t s
   return batch;
 }
 
+// A negative amount posts as its negation, which the least number does not have.
+bool CanBePosted(Int128 minor) {
+  Int128 negated = 0;
+  return !__builtin_sub_overflow(Int128{0}, minor, &negated);
+}
+
 }  // namespace
 
 std::string JournalLine::memo() const {
@@ -59,18 +65,30 @@ std::vector<Posting> PostingsOf(const JournalLine& line) {
   return {{line.debit_account(), true, line.amount()}, {line.credit_account(), false, line.amount()}};
 }
 
-Int128 BalanceOf(const JournalBatch& batch) {
+std::optional<Int128> BalanceOf(const JournalBatch& batch) {
   Int128 balance = 0;
   for (const JournalLine& line : batch.lines) {
-    for (const Posting& posting : PostingsOf(line))
-      balance += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+    if (!CanBePosted(line.minor)) return std::nullopt;
+    for (const Posting& posting : PostingsOf(line)) {
+      const bool overflow = posting.is_debit ? __builtin_add_overflow(balance, posting.amount.minor, &balance)
+                                             : __builtin_sub_overflow(balance, posting.amount.minor, &balance);
+      if (overflow) return std::nullopt;
+    }
   }
   return balance;
+}
+
+bool LineSum::Add(Int128 more) {
+  Int128 sum = 0;
+  if (__builtin_add_overflow(minor, more, &sum) || !CanBePosted(sum)) return false;
+  minor = sum;
+  return true;
 }
 
 SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_view book_name, uint64_t seal) {
   SummarisedJournal journal;
   for (const auto& [key, sum] : sums) {
+    TOLLBOOK_ASSERT(CanBePosted(sum.minor));
     if (sum.minor == 0) {
       journal.line_of[key] = {};
       continue;
@@ -135,7 +153,7 @@ absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored) {
     line.key.credit = in.Text();
     line.key.dimensions = in.Text();
     line.minor = in.Zigzag();
-    if (line.minor == 0) in.Fail();
+    if (line.minor == 0 || !CanBePosted(line.minor)) in.Fail();
     line.differences = in.Varint64();
     batch.lines.push_back(std::move(line));
   }

@@ -11,6 +11,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,7 +38,7 @@ struct LineKey {
 struct JournalLine {
   uint32_t number = 0;  // 1, 2, 3 … in its batch
   LineKey key;
-  Int128 minor = 0;  // of the difference; never zero
+  Int128 minor = 0;  // of the difference; never zero, and its negation fits
   uint64_t differences = 0;
 
   // What is posted, always positive.
@@ -67,8 +68,8 @@ struct JournalBatch {
   std::vector<JournalLine> lines;
 };
 
-// Debits less credits over all postings: zero, or there is a bug.
-Int128 BalanceOf(const JournalBatch& batch);
+// Debits less credits over all postings: zero, or there is a bug. Nothing when a sum would not fit.
+[[nodiscard]] std::optional<Int128> BalanceOf(const JournalBatch& batch);
 
 // Where the differences of a line key ended up.
 struct LineRef {
@@ -79,6 +80,9 @@ struct LineRef {
 struct LineSum {
   Int128 minor = 0;
   uint64_t differences = 0;
+
+  // Adds to `minor` alone. False, and nothing is added, when the sum or what would be posted for it would not fit.
+  [[nodiscard]] bool Add(Int128 more);
 };
 
 struct SummarisedJournal {
@@ -86,6 +90,7 @@ struct SummarisedJournal {
   std::map<LineKey, LineRef> line_of;
 };
 
+// Each sum was made by LineSum::Add, so that it can be posted either way round.
 [[nodiscard]] SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_view book_name,
                                           uint64_t seal);
 

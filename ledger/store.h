@@ -53,6 +53,7 @@ class Store {
   // Synced. When it fails, all of it or nothing of it will be there after the next Open.
   virtual absl::Status Write(std::unique_ptr<StoreWrite> write) = 0;
 
+  // Of every block of the tables. Values in blob files are not read; each is checked when it is (Get, Scan).
   virtual absl::Status VerifyChecksums() const = 0;
 };
 

@@ -96,6 +96,40 @@ TEST(Summarise, NothingDueIsNoBatch) {
   EXPECT_TRUE(Summarise({}, "demo", 1).batches.empty());
 }
 
+TEST(LineSum, WhatDoesNotFitIsRefusedAndNotAdded) {
+  const Int128 most = static_cast<Int128>(~static_cast<unsigned __int128>(0) >> 1);
+  const struct {
+    const char* what;
+    Int128 sum, more;
+    bool fits;
+  } kCases[] = {
+      {"small", 1234, -34, true},
+      {"up to the most", most - 1, 1, true},
+      {"one beyond the most", most, 1, false},
+      {"down to what can be posted the other way round", -most + 1, -1, true},
+      {"the least number, which cannot", -most, -1, false},
+      {"one beyond the least", -most, -2, false},
+  };
+  for (const auto& row : kCases) {
+    LineSum sum{row.sum, 7};
+    EXPECT_EQ(sum.Add(row.more), row.fits) << row.what;
+    EXPECT_TRUE(sum.minor == (row.fits ? row.sum + row.more : row.sum)) << row.what;
+    EXPECT_EQ(sum.differences, 7u) << row.what;
+  }
+}
+
+TEST(JournalBatch, AnAmountThatCannotBePostedNeitherBalancesNorDecodes) {
+  const Int128 most = static_cast<Int128>(~static_cast<unsigned __int128>(0) >> 1);
+  JournalBatch batch = Summarise(Sums(kRows), "demo", 3).batches.at(2);
+  batch.lines[0].minor = most;
+  batch.lines[1].minor = most;
+  EXPECT_TRUE(BalanceOf(batch) == 0);
+  EXPECT_TRUE(DecodeJournalBatch(Encode(batch)).ok());
+  batch.lines[1].minor = -most - 1;
+  EXPECT_FALSE(BalanceOf(batch).has_value());
+  EXPECT_EQ(DecodeJournalBatch(Encode(batch)).status().code(), absl::StatusCode::kDataLoss);
+}
+
 std::string KeyOf(const Sum& row, const char* book, uint64_t seal) {
   return Summarise(Sums({row}), book, seal).batches.at(0).posting_key;
 }
