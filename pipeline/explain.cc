@@ -21,8 +21,10 @@ absl::Status NoSuchLine(std::string_view line, std::string_view what_to_do) {
 absl::Status FindLine(const Book& book, std::string_view name, Explanation* explanation) {
   const size_t slash = name.rfind('/');
   uint32_t number = 0;
-  if (slash != std::string_view::npos) std::from_chars(name.data() + slash + 1, name.data() + name.size(), number);
-  if (number == 0) return NoSuchLine(name, "write <batch>/<line>, as `tollbook journals` lists them");
+  const char* const end = name.data() + name.size();
+  const bool whole =
+      slash != std::string_view::npos && std::from_chars(name.data() + slash + 1, end, number).ptr == end;
+  if (!whole || number == 0) return NoSuchLine(name, "write <batch>/<line>, as `tollbook journals` lists them");
   absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return batches.status();
   const auto batch = std::find_if(batches->begin(), batches->end(),

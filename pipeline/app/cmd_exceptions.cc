@@ -17,11 +17,12 @@ const std::vector<Column> kColumns = {{"reason"},     {"outcome"}, {"source"}, {
                                       {"part", true}, {"subject"}, {"meter"},  {"usage_date"}, {"events", true},
                                       {"payload"}};
 
-// Lines that were not accepted, then accepted usage that no subscription or charge takes.
+// Lines that were not accepted, then accepted usage that no subscription or charge takes. There may be more of them
+// than fit in memory: for programs each goes out as it is met, people see the first.
 class Listing {
  public:
   explicit Listing(const ExceptionsOptions& options)
-      : options_(options), limit_(options.format.empty() ? options.limit : UINT64_MAX), table_(kColumns) {}
+      : options_(options), for_people_(options.format.empty()), stream_(kColumns, options.format) {}
 
   absl::Status AddLines(const Book& book) {
     absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
@@ -33,11 +34,7 @@ class Listing {
         const std::string reason(ToString(record.reason));
         if (!Wanted(reason)) continue;
         Count(reason, std::string(ToString(OutcomeOf(record.reason))), 1);
-        if (table_.rows() >= limit_) continue;
-        table_.Add({reason, std::string(ToString(OutcomeOf(record.reason))), (*sources)[record.source].path,
-                    std::to_string(record.line), std::to_string(record.offset), std::to_string(record.part), "", "", "",
-                    "1", std::string(record.payload)});
-        lines_.Add({reason, (*sources)[record.source].path, std::to_string(record.line), std::string(record.payload)});
+        TOLLBOOK_RETURN_IF_ERROR(AddLine(reason, (*sources)[record.source].path, record));
       }
       return absl::OkStatus();
     });
@@ -60,15 +57,29 @@ class Listing {
       const auto& [why, subject, meter, date] = place;
       if (!Wanted(why)) continue;
       Count(why, "accepted", events);
-      if (table_.rows() >= limit_) continue;
-      table_.Add({why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), ""});
-      unrated_.Add({why, subject, meter, ToString(date), Thousands(events)});
+      if (!for_people_) {
+        TOLLBOOK_RETURN_IF_ERROR(
+            stream_.Add({why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), ""}));
+      } else if (HasRoom()) {
+        unrated_.Add({why, subject, meter, ToString(date), Thousands(events)});
+      }
     }
     return absl::OkStatus();
   }
 
-  int Print() const {
-    if (!options_.format.empty()) return PrintTable(table_, options_.format);
+  absl::Status Finish() { return for_people_ ? WriteOutput(TextForPeople()) : stream_.Finish(); }
+
+ private:
+  absl::Status AddLine(const std::string& reason, const std::string& path, const ExceptionRecord& record) {
+    if (!for_people_) {
+      return stream_.Add({reason, std::string(ToString(OutcomeOf(record.reason))), path, std::to_string(record.line),
+                          std::to_string(record.offset), std::to_string(record.part), "", "", "", "1",
+                          std::string(record.payload)});
+    }
+    if (HasRoom()) lines_.Add({reason, path, std::to_string(record.line), std::string(record.payload)});
+    return absl::OkStatus();
+  }
+  std::string TextForPeople() const {
     Table summary(
         {{"reason", false, Narrow::kKeep}, {"outcome"}, {"count", true}, {"what_to_do", false, Narrow::kWrap}});
     uint64_t all = 0;
@@ -76,17 +87,16 @@ class Listing {
       all += count.second;
       summary.Add({reason, count.first, Thousands(count.second), Remedy(reason)});
     }
-    if (counts_.empty()) return tollbook::Print("No exceptions.\n");
+    if (counts_.empty()) return "No exceptions.\n";
     std::string text = summary.ToText();
     for (const Table* table : {&lines_, &unrated_}) {
       if (table->rows() > 0) text.append("\n").append(table->ToText());
     }
-    if (table_.rows() >= limit_)
-      text += "The first " + Thousands(limit_) + " rows; --format csv gives all, with places to the byte.\n";
-    return tollbook::Print(text);
+    if (!HasRoom())
+      text += "The first " + Thousands(options_.limit) + " rows; --format csv gives all, with places to the byte.\n";
+    return text;
   }
-
- private:
+  bool HasRoom() const { return lines_.rows() + unrated_.rows() < options_.limit; }
   bool Wanted(const std::string& reason) const { return options_.reason.empty() || options_.reason == reason; }
   void Count(const std::string& reason, const std::string& outcome, uint64_t events) {
     auto& count = counts_[reason];
@@ -101,8 +111,8 @@ class Listing {
     return known ? std::string(RemedyOf(*known)) : "";
   }
   const ExceptionsOptions& options_;
-  const uint64_t limit_;
-  Table table_;
+  const bool for_people_;
+  RowStream stream_;
   // The same for people, who need less of it.
   Table lines_{{{"reason", false, Narrow::kKeep}, {"source"}, {"line", true}, {"payload"}}};
   Table unrated_{{{"reason", false, Narrow::kKeep}, {"subject"}, {"meter"}, {"usage_date"}, {"events", true}}};
@@ -118,17 +128,18 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
   }
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions");
   if (!book.ok()) return book.status();
+  // Before the first row goes out.
+  absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
+  if (!catalog.ok() && !absl::IsNotFound(catalog.status())) return catalog.status();
   Listing listing(options);
   TOLLBOOK_RETURN_IF_ERROR(listing.AddLines(**book));
-  absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
   if (catalog.ok()) {
     TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));
-  } else if (!absl::IsNotFound(catalog.status())) {
-    return catalog.status();
   } else if (options.format.empty()) {
     std::fprintf(stderr, "Nothing is sealed yet: --catalog DIR also shows accepted usage that nothing prices.\n");
   }
-  return listing.Print();
+  TOLLBOOK_RETURN_IF_ERROR(listing.Finish());
+  return kDone;
 }
 
 absl::StatusOr<int> Retry(const ExceptionsOptions& options) {

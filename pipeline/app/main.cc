@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <functional>
 #include <map>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,6 +58,16 @@ class CommandLine {
     return command_();
   }
 
+  // "tollbook catalog check", as far as the command line was understood.
+  std::string Command() const {
+    std::string command = "tollbook";
+    for (const CLI::App* at = &app_; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      command += " " + at->get_name();
+    }
+    return command;
+  }
+
  private:
   template <typename Options>
   CLI::App* Add(const std::string& name, const std::string& what, const std::string& example, Options* options,
@@ -66,11 +78,13 @@ class CommandLine {
     return sub;
   }
 
+  // An unset variable of a script, more often than not.
+  static std::string NotEmpty(const std::string& directory) { return directory.empty() ? "'' is not a directory" : ""; }
   static void AddBooks(CLI::App* sub, std::string* books) {
-    sub->add_option("--books", *books, "Directory of the book")->type_name("DIR")->required();
+    sub->add_option("--books", *books, "Directory of the book")->type_name("DIR")->required()->check(NotEmpty);
   }
   static CLI::Option* AddCatalogDir(CLI::App* sub, std::string* catalog, const std::string& what) {
-    return sub->add_option("--catalog", *catalog, what)->type_name("DIR");
+    return sub->add_option("--catalog", *catalog, what)->type_name("DIR")->check(NotEmpty);
   }
   static CLI::Option* AddInputs(CLI::App* sub, std::vector<std::string>* inputs, const std::string& what) {
     return sub->add_option("INPUT", *inputs, what)->type_name("");
@@ -273,12 +287,7 @@ class CommandLine {
                                                                  : "wrong on the command line";
     std::string which = error.what();
     if (error.get_name() == "ExtrasError") which.erase(0, std::min(which.find(": ") + 2, which.size()));
-    std::string command = "tollbook";
-    for (const CLI::App* at = &app_; !at->get_subcommands().empty();) {
-      at = at->get_subcommands().front();
-      command += " " + at->get_name();
-    }
-    return MakeError(absl::StatusCode::kInvalidArgument, what, which, "see `" + command + " --help`");
+    return MakeError(absl::StatusCode::kInvalidArgument, what, which, "see `" + Command() + " --help`");
   }
 
   CLI::App app_{"tollbook: usage telemetry to a balanced journal, exactly once", "tollbook"};
@@ -294,9 +303,23 @@ class CommandLine {
   CatalogCheckOptions catalog_check_;
 };
 
+// Our functions do not throw; what libraries throw, first of all for want of memory, is told like any other failure.
+int Main(int argc, char** argv) {
+  CommandLine line;
+  try {
+    return line.Run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return Fail(MakeError(absl::StatusCode::kResourceExhausted, "out of memory", line.Command(),
+                          "give it more memory or fewer --threads; what was acknowledged is in the book"));
+  } catch (const std::exception& error) {
+    return Fail(MakeError(absl::StatusCode::kInternal, "failed", line.Command() + ": " + error.what(),
+                          "what was acknowledged is in the book; run it again"));
+  }
+}
+
 }  // namespace
 }  // namespace tollbook
 
 int main(int argc, char** argv) {
-  return tollbook::CommandLine().Run(argc, argv);
+  return tollbook::Main(argc, argv);
 }

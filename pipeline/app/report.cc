@@ -205,7 +205,7 @@ std::string ToText(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-void PrintReport(const RunReport& report) {
+int PrintReport(const RunReport& report) {
   if (report.absorbed != nullptr) {
     PrintLines(*report.absorbed, report.sealed);
     PrintExceptions(*report.absorbed);
@@ -213,6 +213,7 @@ void PrintReport(const RunReport& report) {
   if (report.sealed != nullptr) PrintJournal(*report.sealed);
   if (report.absorbed != nullptr) PrintPace(report);
   PrintNext(report);
+  return EndPrinted();
 }
 
 }  // namespace tollbook

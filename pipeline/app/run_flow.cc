@@ -17,12 +17,15 @@ absl::Status Stopped(const std::string& books) {
 }
 
 // Nothing could be read, though something was asked for: that is no success.
-absl::Status NothingRead(const AbsorbReport& report) {
-  if (report.left_out.empty() || report.counts.lines > 0 || !report.skipped.empty()) return absl::OkStatus();
-  PrintLeftOut(report.left_out);
+absl::Status NothingRead(const std::vector<LeftOut>& left_out) {
+  PrintLeftOut(left_out);
   return MakeError(absl::StatusCode::kUnavailable, "none of the inputs could be read",
-                   Counted(report.left_out.size(), "input", "inputs") + " left out",
+                   Counted(left_out.size(), "input", "inputs") + " left out",
                    "mend what is said above and run the same command again");
+}
+
+bool HasRead(const AbsorbReport& report) {
+  return report.left_out.empty() || report.counts.lines > 0 || !report.skipped.empty();
 }
 
 bool HasExceptions(const AbsorbReport& report) {
@@ -35,19 +38,28 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   if (!through.ok()) return through.status();
   absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(flow.catalog);
   if (!loaded.ok()) return loaded.status();
-  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(flow.books, flow.command, &loaded->catalog);
+  // Before the book: a mistyped path leaves no empty book behind.
+  InputList inputs;
+  if (flow.absorb != nullptr) {
+    absl::StatusOr<InputList> found = FindInputs(flow.absorb->inputs, loaded->mappings);
+    if (!found.ok()) return found.status();
+    if (found->files.empty() && !found->left_out.empty()) return NothingRead(found->left_out);
+    inputs = *std::move(found);
+  }
+  const WithoutBook without = flow.absorb != nullptr ? WithoutBook::kMakeOne : WithoutBook::kRefuse;
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(flow.books, flow.command, &loaded->catalog, without);
   if (!book.ok()) return book.status();
 
   RunReport report;
   report.books = flow.books;
   std::optional<AbsorbReport> absorbed;
   if (flow.absorb != nullptr) {
-    absl::StatusOr<AbsorbReport> result = AbsorbWithProgress(**book, *loaded, *flow.absorb);
+    absl::StatusOr<AbsorbReport> result = AbsorbWithProgress(**book, loaded->catalog, inputs, *flow.absorb);
     if (!result.ok()) return result.status();
     absorbed = *std::move(result);
     report.absorbed = &*absorbed;
     if (absorbed->stopped) return Stopped(flow.books);
-    TOLLBOOK_RETURN_IF_ERROR(NothingRead(*absorbed));
+    if (!HasRead(*absorbed)) return NothingRead(absorbed->left_out);
   }
   std::optional<SealReport> sealed;
   if (flow.seal) {
@@ -57,11 +69,8 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
     report.sealed = &*sealed;
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (flow.json) {
-    (void)Print(ToText(ToJson(report)));
-  } else {
-    PrintReport(report);
-  }
+  const int printed = flow.json ? Print(ToText(ToJson(report))) : PrintReport(report);
+  if (printed != kDone) return printed;
   const bool strict = flow.absorb != nullptr && flow.absorb->strict;
   return strict && HasExceptions(*absorbed) ? kStrictExceptions : kDone;
 }
@@ -73,10 +82,9 @@ int RunAndReport(const RunFlow& flow) {
   return code.ok() ? *code : Fail(code.status());
 }
 
-absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const LoadedCatalog& loaded, const AbsorbFlags& flags) {
+absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catalog, const InputList& inputs,
+                                                const AbsorbFlags& flags) {
   const std::atomic<bool>& stop = StopRequested();
-  absl::StatusOr<InputList> inputs = FindInputs(flags.inputs, loaded.mappings);
-  if (!inputs.ok()) return inputs.status();
   AbsorbOptions options;
   options.threads = flags.threads;
   if (flags.epoch_bytes > 0) options.epoch_bytes = flags.epoch_bytes;
@@ -84,7 +92,7 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const LoadedCatalog&
   options.stop = &stop;
   Progress progress(flags.quiet || flags.json);
   options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };
-  absl::StatusOr<AbsorbReport> report = Absorb(book, loaded.catalog, *inputs, options);
+  absl::StatusOr<AbsorbReport> report = Absorb(book, catalog, inputs, options);
   progress.Finish();
   return report;
 }

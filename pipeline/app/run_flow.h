@@ -1,4 +1,4 @@
-// RunFlow: what run, absorb and seal share: load the catalog, open the book, find the inputs, go, report.
+// RunFlow: what run, absorb and seal share: load the catalog, find the inputs, open the book, go, report.
 #ifndef TOLLBOOK_PIPELINE_APP_RUN_FLOW_H_
 #define TOLLBOOK_PIPELINE_APP_RUN_FLOW_H_
 
@@ -29,7 +29,8 @@ struct RunFlow {
 int RunAndReport(const RunFlow& flow);
 
 // Absorbs with a progress bar and stops cleanly on a signal.
-absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const LoadedCatalog& loaded, const AbsorbFlags& flags);
+absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catalog, const InputList& inputs,
+                                                const AbsorbFlags& flags);
 
 }  // namespace tollbook
 

@@ -50,13 +50,13 @@ int Fail(const absl::Status& status) {
 }
 
 absl::StatusOr<std::unique_ptr<Book>> OpenBook(const std::string& directory, std::string_view command,
-                                               const Catalog* catalog) {
+                                               const Catalog* catalog, WithoutBook without) {
   BookOptions options;
   options.directory = directory;
   options.holder = "process " + std::to_string(getpid()) + " (tollbook " + std::string(command) + ")";
   options.now_nanos = NowNanos;
   if (catalog != nullptr) {
-    options.create = true;
+    options.create = without == WithoutBook::kMakeOne;
     options.identity.name = catalog->book.name;
     options.identity.zone = catalog->book.zone.name();
     absl::StatusOr<std::array<uint64_t, 2>> seed = RandomSeed();

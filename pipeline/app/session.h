@@ -4,6 +4,7 @@
 #define TOLLBOOK_PIPELINE_APP_SESSION_H_
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,9 +21,13 @@ enum ExitCode : int { kDone = 0, kFailed = 1, kUsageOrCatalogError = 2, kStrictE
 // catalog), 1 for all else.
 int Fail(const absl::Status& status);
 
-// A book that is there. With `catalog`, a directory without a book is made into one, and name and zone must agree.
+enum class WithoutBook : uint8_t { kRefuse, kMakeOne };
+
+// A book that is there, or the new one for `catalog` where a command may begin a book. With `catalog`, name and zone
+// must agree.
 absl::StatusOr<std::unique_ptr<Book>> OpenBook(const std::string& directory, std::string_view command,
-                                               const Catalog* catalog = nullptr);
+                                               const Catalog* catalog = nullptr,
+                                               WithoutBook without = WithoutBook::kRefuse);
 
 // --catalog when given, else the catalog that the newest seal kept.
 absl::StatusOr<Catalog> CatalogFor(const Book& book, const std::string& directory);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kGap = "  ";
 constexpr size_t kNarrowest = 8;
+constexpr size_t kStreamBufferBytes = 1 << 20;
 
 using Cells = std::vector<std::string>;
 
@@ -84,6 +85,47 @@ void AppendCsvCell(std::string_view cell, std::string* out) {
   out->push_back('"');
 }
 
+void AppendCsvHeader(const std::vector<Column>& columns, std::string* out) {
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (i != 0) out->push_back(',');
+    AppendCsvCell(columns[i].name, out);
+  }
+  out->push_back('\n');
+}
+
+void AppendCsvRow(const Cells& cells, std::string* out) {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (i != 0) out->push_back(',');
+    AppendCsvCell(PlainUtf8(cells[i]), out);
+  }
+  out->push_back('\n');
+}
+
+// Bytes that are not UTF-8 become U+FFFD; JSON cannot carry them.
+std::string JsonText(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// An array is "[", its rows, and JsonEnd.
+void AppendJsonRow(const std::vector<Column>& columns, const Cells& cells, bool first, std::string* out) {
+  out->append(first ? "\n  {" : ",\n  {");
+  for (size_t i = 0; i < cells.size(); ++i) {
+    out->append(i == 0 ? "\n    " : ",\n    ").append(JsonText(columns[i].name)).append(": ");
+    out->append(JsonText(cells[i]));
+  }
+  out->append("\n  }");
+}
+
+std::string_view JsonEnd(bool empty) {
+  return empty ? "]" : "\n]";
+}
+
+absl::Status CannotWriteOutput() {
+  return MakeError(absl::StatusCode::kUnavailable, "cannot write",
+                   std::string("standard output: ") + std::strerror(errno),
+                   "check where the output goes and the space there");
+}
+
 }  // namespace
 
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
@@ -121,43 +163,69 @@ std::string Table::ToText() const {
 
 std::string Table::ToCsv() const {
   std::string out;
-  const auto append = [&](const auto& items, const auto& text_of) {
-    for (size_t i = 0; i < items.size(); ++i) {
-      if (i != 0) out.push_back(',');
-      AppendCsvCell(text_of(items[i]), &out);
-    }
-    out.push_back('\n');
-  };
-  append(columns_, [](const Column& column) -> std::string_view { return column.name; });
-  for (const Cells& row : rows_) append(row, [](const std::string& cell) { return PlainUtf8(cell); });
+  AppendCsvHeader(columns_, &out);
+  for (const Cells& row : rows_) AppendCsvRow(row, &out);
   return out;
 }
 
 std::string Table::ToJson() const {
-  nlohmann::ordered_json array = nlohmann::ordered_json::array();
-  for (const Cells& row : rows_) {
-    nlohmann::ordered_json object = nlohmann::ordered_json::object();
-    for (size_t i = 0; i < row.size(); ++i) object[columns_[i].name] = row[i];
-    array.push_back(std::move(object));
-  }
-  // Bytes that are not UTF-8 become U+FFFD; JSON cannot carry them.
-  return array.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string out = "[";
+  for (const Cells& row : rows_) AppendJsonRow(columns_, row, &row == &rows_.front(), &out);
+  return out.append(JsonEnd(rows_.empty()));
 }
 
-int Print(std::string_view text) {
+RowStream::RowStream(std::vector<Column> columns, std::string_view format)
+    : columns_(std::move(columns)), json_(format == "json") {
+  if (json_) {
+    buffer_ = "[";
+  } else {
+    AppendCsvHeader(columns_, &buffer_);
+  }
+}
+
+absl::Status RowStream::Add(const std::vector<std::string>& cells) {
+  TOLLBOOK_ASSERT(cells.size() == columns_.size());
+  if (json_) {
+    AppendJsonRow(columns_, cells, rows_ == 0, &buffer_);
+  } else {
+    AppendCsvRow(cells, &buffer_);
+  }
+  ++rows_;
+  if (buffer_.size() < kStreamBufferBytes) return absl::OkStatus();
+  const absl::Status written = WriteOutput(buffer_);
+  buffer_.clear();
+  return written;
+}
+
+absl::Status RowStream::Finish() {
+  if (json_) buffer_.append(JsonEnd(rows_ == 0)).push_back('\n');
+  return WriteOutput(buffer_);
+}
+
+absl::Status WriteOutput(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
     if (written >= 0) {
       text.remove_prefix(static_cast<size_t>(written));
     } else if (errno == EPIPE) {
-      return kDone;  // who reads has seen enough
+      return absl::OkStatus();
     } else if (errno != EINTR) {
-      return Fail(MakeError(absl::StatusCode::kUnavailable, "cannot write",
-                            std::string("standard output: ") + std::strerror(errno),
-                            "check where the output goes and the space there"));
+      return CannotWriteOutput();
     }
   }
-  return kDone;
+  return absl::OkStatus();
+}
+
+int Print(std::string_view text) {
+  const absl::Status written = WriteOutput(text);
+  return written.ok() ? kDone : Fail(written);
+}
+
+int EndPrinted() {
+  const bool failed_before = std::ferror(stdout) != 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if ((flushed && !failed_before) || errno == EPIPE) return kDone;
+  return Fail(CannotWriteOutput());
 }
 
 int PrintTable(const Table& table, std::string_view format) {

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "rating/error.h"
+
 namespace tollbook {
 
 // What becomes of a column when the table is wider than the terminal.
@@ -42,9 +44,29 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// Writes all of it to standard output. A closed pipe ends the program quietly, any other failure is an error message
-// and exit code 1.
+// The same rows as Table::ToCsv and Table::ToJson, sent to standard output as they come: any number of them takes the
+// memory of one buffer.
+class RowStream {
+ public:
+  RowStream(std::vector<Column> columns, std::string_view format);  // "csv" or "json"
+  absl::Status Add(const std::vector<std::string>& cells);          // as many as there are columns
+  absl::Status Finish();
+
+ private:
+  std::vector<Column> columns_;
+  bool json_;
+  uint64_t rows_ = 0;
+  std::string buffer_;
+};
+
+// Writes all of it to standard output. A closed pipe is no error: who reads has seen enough.
+absl::Status WriteOutput(std::string_view text);
+
+// The same; a failure is an error message and exit code 1.
 int Print(std::string_view text);
+
+// Ends what was written with printf: it fails only when its buffer goes out, which may be as late as here.
+int EndPrinted();
 
 // Prints the table as "csv", "json", or, when `format` is empty, for people.
 int PrintTable(const Table& table, std::string_view format);
