@@ -62,6 +62,12 @@ LineKey LineKeyFor(const BookedKey& key) {
   return line;
 }
 
+absl::Status LineOutOfRange(const LineKey& key) {
+  return MakeError(absl::StatusCode::kOutOfRange, "a journal line is too large to be booked",
+                   key.entity + ", " + ToString(key.posting_date) + ", " + key.product,
+                   "check the prices of the product");
+}
+
 // An event counts once, also when its type feeds several meters: each of them has it, so the largest count of a type
 // and day is the number of events.
 void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) {
@@ -114,7 +120,7 @@ absl::Status ShardSeal::Add(const Catalog& catalog, const SubjectWorth& worth, s
   for (const BookedAmount& difference : differences) {
     const BookedKey key = Keep(difference.key);
     const uint32_t line = LineOf(key);
-    lines[line].sum.minor += difference.minor;
+    if (!lines[line].sum.Add(difference.minor)) return LineOutOfRange(lines[line].key);
     lines[line].sum.differences += 1;
     subject.differences.push_back({key, difference.minor});
     subject.lines.push_back(line);
@@ -175,7 +181,7 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
     report.not_rated.insert(report.not_rated.end(), shard.not_rated.begin(), shard.not_rated.end());
     for (const ShardLine& line : shard.lines) {
       LineSum& sum = sums[line.key];
-      sum.minor += line.sum.minor;
+      if (!sum.Add(line.sum.minor)) return LineOutOfRange(line.key);
       sum.differences += line.sum.differences;
     }
   }

@@ -46,6 +46,11 @@ class Listing {
     const absl::Status visited =
         VisitSubjects(book, catalog, {}, options_.threads, [&](int, const SubjectWorth& worth) {
           const std::lock_guard lock(unrated_mutex);
+          for (const SubjectTotal& total : worth.totals) {
+            if (worth.status.ok()) break;
+            const Day date = DayOfBucket(total.meter->granularity, total.bucket, catalog.book.zone);
+            unrated[{"out_of_range", std::string(worth.subject), total.meter->name, date}] += total.total.events;
+          }
           for (const UnratedUsage& usage : worth.rated.unrated) {
             const std::string why = usage.why == UnratedUsage::Why::kUnattributed ? "unattributed" : "unpriced";
             unrated[{why, std::string(worth.subject), usage.meter->name, usage.usage_date}] += usage.events;
@@ -106,6 +111,7 @@ class Listing {
   static std::string Remedy(const std::string& reason) {
     if (reason == "unattributed")
       return "Add the subject's subscription to subscriptions.csv and seal; nothing is read again.";
+    if (reason == "out_of_range") return "Mend the events at the source; no total above 1.7e20 units can be priced.";
     if (reason == "unpriced") return "Add a charge for the meter to the plan and seal; nothing is read again.";
     const std::optional<Reason> known = ReasonFromString(reason);
     return known ? std::string(RemedyOf(*known)) : "";
@@ -121,7 +127,7 @@ class Listing {
 
 absl::StatusOr<int> List(const ExceptionsOptions& options) {
   const bool known = options.reason.empty() || options.reason == "unattributed" || options.reason == "unpriced" ||
-                     ReasonFromString(options.reason);
+                     options.reason == "out_of_range" || ReasonFromString(options.reason);
   if (!known) {
     return MakeError(absl::StatusCode::kInvalidArgument, "no such reason", "--reason " + options.reason,
                      "docs/exceptions.md lists them");

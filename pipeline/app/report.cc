@@ -181,6 +181,7 @@ Json ToJson(const RunReport& report) {
     json["charges"] = sealed.charges;
     json["differences"] = sealed.differences;
     json["unpriced"] = sealed.unpriced_events;
+    json["not_rated"] = sealed.not_rated;
     json["batches"] = sealed.batches.size();
     json["totals"] = Json::array();
     for (const auto& [of, sums] : TotalsOf(sealed.batches)) {
@@ -210,7 +211,11 @@ int PrintReport(const RunReport& report) {
     PrintLines(*report.absorbed, report.sealed);
     PrintExceptions(*report.absorbed);
   }
-  if (report.sealed != nullptr) PrintJournal(*report.sealed);
+  if (report.sealed != nullptr) {
+    for (const std::string& why : report.sealed->not_rated)
+      std::fprintf(stderr, "tollbook: set aside: %s\n", why.c_str());
+    PrintJournal(*report.sealed);
+  }
   if (report.absorbed != nullptr) PrintPace(report);
   PrintNext(report);
   return EndPrinted();
