@@ -12,7 +12,10 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/bench_data.h"
@@ -21,6 +24,7 @@
 #include "pipeline/decode.h"
 #include "pipeline/lines.h"
 #include "pipeline/seal.h"
+#include "pipeline/subject_worth.h"
 
 namespace tollbook::bench {
 namespace {
@@ -151,6 +155,65 @@ WholeJob RunWholeJob(const InputList& inputs, const Catalog& catalog, const Opti
   return job;
 }
 
+// The usage in the book is what was generated, meter by meter.
+void CheckUsage(const std::map<std::string, UsageTotal, std::less<>>& usage, const GenerateReport& expected) {
+  constexpr Int128 kMicro = kOneUnit / 1'000'000;
+  for (const GenerateReport::MeterUsage& made : expected.accepted_by_meter) {
+    const std::string meter(made.meter);
+    const auto found = usage.find(meter);
+    const UsageTotal total = found == usage.end() ? UsageTotal() : found->second;
+    RequireEqual(total.events, made.events, "events of " + meter);
+    if (made.micros != 0 && total.value.attos != static_cast<Int128>(made.micros) * kMicro)
+      Die("the usage of " + meter + " is " + ToString(total.value) + ", should be " + std::to_string(made.micros) +
+          " millionths");
+  }
+}
+
+using SumByEntityCurrency = std::map<std::pair<std::string, Currency>, LineSum>;
+
+void AddTo(SumByEntityCurrency* sums, const std::string& entity, Currency currency, Int128 minor) {
+  if (!(*sums)[{entity, currency}].Add(minor)) Die("a sum of " + entity + " does not fit");
+}
+
+// The book as it is on disk after the job: its usage beside what was generated; its journal, which balances, beside the
+// rounded worth of every charge.
+int CheckBook(const Catalog& catalog, const Options& options, const GenerateReport& expected) {
+  BookOptions book_options;
+  book_options.directory = options.directory + "/book";
+  const std::unique_ptr<Book> book = Require(Book::Open(book_options));
+  std::mutex mutex;  // guards usage and charged
+  std::map<std::string, UsageTotal, std::less<>> usage;
+  SumByEntityCurrency charged;
+  Require(VisitSubjects(*book, catalog, {}, options.threads, [&](int, const SubjectWorth& worth) {
+    const std::lock_guard lock(mutex);
+    for (const SubjectTotal& total : worth.totals) {
+      UsageTotal& sum = usage[total.meter->name];
+      sum.events += total.total.events;
+      const bool sums = total.meter->aggregation == Aggregation::kSum;
+      if (sums && !Add(sum.value, total.total.value, &sum.value)) Die("the usage of " + total.meter->name);
+    }
+    for (const RatedCharge& charge : worth.rated.charges) {
+      const Money& line = charge.days.back().booked_to_date;
+      AddTo(&charged, catalog.entities[charge.subscription->entity].name, line.currency, line.minor);
+    }
+    return absl::OkStatus();
+  }));
+  CheckUsage(usage, expected);
+
+  SumByEntityCurrency booked;
+  for (const JournalBatch& batch : Require(book->Batches())) {
+    if (BalanceOf(batch) != 0) Die(batch.id + " does not balance");
+    for (const JournalLine& line : batch.lines) AddTo(&booked, batch.entity, batch.currency, line.minor);
+  }
+  std::erase_if(charged, [](const auto& sum) { return sum.second.minor == 0; });
+  std::erase_if(booked, [](const auto& sum) { return sum.second.minor == 0; });
+  if (charged.empty()) Die("nothing was charged");
+  const auto same = [](const auto& a, const auto& b) { return a.first == b.first && a.second.minor == b.second.minor; };
+  if (!std::equal(charged.begin(), charged.end(), booked.begin(), booked.end(), same))
+    Die("the journal is not the sum of the charges");
+  return 0;
+}
+
 void PrintLine(const char* what, const std::vector<double>& seconds, const GenerateReport& report) {
   const double median = Median(seconds);
   const auto [least, most] = std::minmax_element(seconds.begin(), seconds.end());
@@ -178,6 +241,7 @@ int Main(const Options& options) {
     uint64_t peak = 0;
     const auto job = InChild<WholeJob>([&] { return RunWholeJob(inputs, catalog, options, report); }, &peak);
     peak_bytes = std::max(peak_bytes, peak);
+    InChild<int>([&] { return CheckBook(catalog, options, report); }, &ignored);
     whole.push_back(job.seconds);
     absorb.push_back(job.absorb_seconds);
     seal.push_back(job.seal_seconds);
@@ -193,8 +257,11 @@ int Main(const Options& options) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(options.directory + "/book")) {
     if (entry.is_regular_file()) book_bytes += entry.file_size();
   }
-  std::printf("book on disk: %.1f bytes an event; every count and the journal checked in each run\n",
+  std::printf("book on disk: %.1f bytes an event\n",
               static_cast<double>(book_bytes) / static_cast<double>(report.lines));
+  std::printf(
+      "checked in each run: the lines by what became of them; events and sums by meter, as generated; the journal\n"
+      "balances and is the sum of the charges, by entity and currency\n");
   std::filesystem::remove_all(options.directory);
   return 0;
 }
