@@ -121,14 +121,16 @@ class ManyExceptions(Fixture):
         self.assertEqual(report["rejected"], lines)
         self.bill.status()  # the first to open a book puts in order what the last one wrote
         listed = self.scratch / "listed"
-        for form, mark in (("csv", b"\ninvalid_json,"), ("json", b'"reason": "invalid_json"')):
+        for form, mark in (("csv", b"invalid_json,"), ("json", b'"reason": "invalid_json"')):
             with self.subTest(form), open(listed, "wb") as output:
                 process = subprocess.Popen([book.TOLLBOOK, "exceptions", "--books", self.bill.directory, "--format",
                                             form], stdin=subprocess.DEVNULL, stdout=output)
                 _, status, usage = os.wait4(process.pid, 0)
                 process.returncode = os.waitstatus_to_exitcode(status)
                 self.assertEqual(process.returncode, 0)
-                self.assertEqual(listed.read_bytes().count(mark), lines)
+                # Line by line: what this process holds counts as the next one's peak until it is the program.
+                with open(listed, "rb") as rows:
+                    self.assertEqual(sum(mark in row for row in rows), lines)
                 book.say(f"{form}: {usage.ru_maxrss / 1024:.0f} MB")
                 self.assertLess(usage.ru_maxrss * 1024, 80e6)
 
