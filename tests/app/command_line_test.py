@@ -5,6 +5,7 @@ Usage: command_line_test.py TOLLBOOK
 
 import json
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -13,10 +14,11 @@ import unittest
 TOLLBOOK = sys.argv.pop(1)
 COMMANDS = ["run", "absorb", "seal", "charges", "journals", "exceptions", "status", "reconcile", "verify", "explain",
             "generate", "convert", "catalog check"]
+MEMORY_BYTES = 1 << 30  # enough for the program, not for a file of that size
 
 
-def tollbook(*arguments):
-    return subprocess.run([TOLLBOOK, *arguments], capture_output=True, timeout=60)
+def tollbook(*arguments, **how):
+    return subprocess.run([TOLLBOOK, *arguments], capture_output=True, timeout=60, **how)
 
 
 class CommandLine(unittest.TestCase):
@@ -47,6 +49,29 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(done.returncode, 2)
                 self.assertEqual(done.stdout, b"")
                 self.assertRegex(done.stderr.decode(), r"^tollbook: [^\n]+: [^\n]+: [^\n]+\n$")
+
+    def test_a_directory_without_a_name_is_said_by_its_flag(self):
+        for flag, arguments in (("--books", ["status", "--books", ""]),
+                                ("--catalog", ["run", "--books", "b", "--catalog", "", "usage"]),
+                                ("--catalog", ["charges", "--books", "b", "--catalog", ""])):
+            with self.subTest(arguments):
+                done = tollbook(*arguments)
+                self.assertEqual(done.returncode, 2)
+                self.assertRegex(done.stderr.decode(), r"^tollbook: [^\n]*: " + flag + r": [^\n]+\n$")
+
+    def test_too_little_memory_is_a_message(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+        if tollbook("--version", preexec_fn=limit).returncode != 0:
+            self.skipTest("a sanitizer needs more addresses than that to start")
+        with tempfile.TemporaryDirectory() as directory:
+            self.assertEqual(tollbook("generate", "--events", "1", "--catalog-out", directory).returncode, 0)
+            with open(directory + "/subscriptions.csv", "ab") as subscriptions:
+                subscriptions.truncate(MEMORY_BYTES)  # a hole on the disk, but not in memory
+            done = tollbook("catalog", "check", directory, preexec_fn=limit)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr.decode(), r"^tollbook: out of memory: tollbook catalog check: [^\n]+\n$")
 
     def test_a_catalog_that_is_not_there(self):
         with tempfile.TemporaryDirectory() as directory:
