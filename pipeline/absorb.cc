@@ -24,6 +24,11 @@ constexpr size_t kExceptionChunkBytes = 4 << 20;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
 constexpr size_t kPrefetchAhead = 12;
 
+// The first digits of the catalog's digest: enough to see that it changed.
+uint64_t FingerprintOf(const Catalog& catalog) {
+  return std::strtoull(catalog.digest.substr(0, 16).c_str(), nullptr, 16);
+}
+
 using Works = std::vector<std::unique_ptr<BlockWork>>;
 
 // Where events come from: the next block, or false when the input (or this epoch's share of it) is over.
@@ -347,9 +352,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.block_bytes = options_.block_bytes;
   reading.line_bytes_max = options_.line_bytes_max;
   reading.idle_millis = static_cast<int>(std::min<int64_t>(options_.epoch_millis / 4, 500));
-  // The first digits of the catalog's digest: enough to see that it changed.
-  const uint64_t catalog = std::strtoull(catalog_.digest.substr(0, 16).c_str(), nullptr, 16);
-  SourceFeeder feeder(inputs, *std::move(known), catalog, reading, options_.stop);
+  SourceFeeder feeder(inputs, *std::move(known), FingerprintOf(catalog_), reading, options_.stop);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
     if (more) work->from = feeder.current();
@@ -444,6 +447,10 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
   if (!sources.ok()) return sources.status();
   std::vector<bool> changed(sources->size());
+  // What this retry rejects was rejected under this catalog.
+  for (SourceRecord& source : *sources) {
+    if (source.counts.rejected == 0) source.catalog = FingerprintOf(catalog_);
+  }
   ExceptionCollector exceptions;
   for (size_t i = 0; i < works.size(); ++i) {
     const BlockWork& work = *works[i];
