@@ -116,6 +116,7 @@ void ShardTotals::Merge() {
     for (++i; i < cells_.size() && cells_[i].place() == cell.place(); ++i) {
       if (!tollbook::Merge(meter.aggregation, cells_[i].total, &cell.total)) {
         overflown_.emplace(cell.subject, &meter);
+        cell.total.events += cells_[i].total.events;  // the value cannot be held, the events are still counted
       }
     }
     totals_.push_back({&meter, *tuples_[cell.dimensions], cell.bucket, cell.total});

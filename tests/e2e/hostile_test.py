@@ -7,6 +7,7 @@ import csv
 import decimal
 import gzip
 import os
+import pathlib
 import shutil
 import subprocess
 import tarfile
@@ -450,6 +451,27 @@ class Files(Hostile):
 
 
 class LaterKnown(Hostile):
+    def test_one_subject_beyond_any_number_does_not_hold_up_the_others(self):
+        huge = (small.event(n, 999_999_999_999_999, subject="s2") for n in range(175_000))
+        small.write_catalog(self.catalog, subscriptions=("s1", "s2"))
+        report = self.bill.run(self.file("usage.ndjson", small.lines(*huge, GOOD)))
+        self.assertEqual((report["accepted"], len(report["not_rated"])), (175_001, 1))
+        self.assertIn("subject s2", report["not_rated"][0])
+        self.assert_booked("0.07")
+        rows = [row for row in self.bill.exceptions() if row["reason"] == "out_of_range"]
+        self.assertEqual(sum(int(row["events"]) for row in rows), 175_000)
+        self.bill.verify()
+
+    def test_the_same_bytes_under_another_name_are_other_events_where_the_mapping_uses_it(self):
+        first_look = pathlib.Path(__file__).resolve().parents[2] / "data" / "first-look"
+        content = (first_look / "calls_jan.csv").read_bytes()
+        files = [self.file(name, content) for name in ("calls_jan.csv", "calls_feb.csv")]
+        bill = book.Book(self.scratch / "first-look", first_look / "catalog")
+        self.assertEqual(bill.run(*files)["accepted"], 2)
+        again = bill.run(*files)
+        self.assertEqual((again["lines_read"], len(again["already_absorbed"])), (0, 2))
+        bill.verify()
+
     def test_an_unknown_meter_is_held_until_the_catalog_knows_it(self):
         events = [small.event(n, hours, meter="gpu.hours") for n, hours in enumerate((3, 4))]
         bad = small.event("bad", "many", meter="gpu.hours")
