@@ -31,7 +31,9 @@ struct Fixture {
     static Fixture fixture;
     return fixture;
   }
-  BlockDecoder NewBlockDecoder() { return BlockDecoder(Measurer(catalog, identity)); }
+  SeriesTable series{identity.seed[1]};
+
+  BlockDecoder NewBlockDecoder() { return BlockDecoder(Measurer(catalog, identity, series)); }
   std::vector<std::unique_ptr<BlockWork>> Works() {
     std::vector<std::unique_ptr<BlockWork>> works;
     const std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
@@ -124,14 +126,14 @@ void Accumulate(benchmark::State& state) {
   for (auto _ : state) {
     uint64_t packed_events = 0;
     for (int shard = 0; shard < kTotalShards; ++shard) {
-      CellTable cells;
+      CellTable cells(fixture.catalog.meters, fixture.series);
       for (const auto& work : works) {
         for (const Measurement& m : work->measurements.of(shard)) {
-          cells.Add(m, fixture.catalog.meters[m.meter].aggregation);
+          cells.Add(m);
         }
       }
       std::vector<bool> used(fixture.catalog.meters.size());
-      const std::string run = cells.Pack(fixture.catalog.meters, &used);
+      const std::string run = cells.Pack(&used);
       TotalsRunReader reader(run);
       std::string_view subject;
       uint32_t count = 0;

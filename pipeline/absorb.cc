@@ -21,6 +21,8 @@ namespace {
 
 // An exception chunk is one stored value; this keeps it of a size that is pleasant to read back.
 constexpr size_t kExceptionChunkBytes = 4 << 20;
+// Series known at a time, before their numbers are given out anew.
+constexpr size_t kSeriesMax = 1 << 20;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
 constexpr size_t kPrefetchAhead = 12;
 
@@ -84,7 +86,8 @@ class Absorber {
   const AbsorbOptions& options_;
   WorkerArena arena_;
   std::vector<SeenSet> seen_{kSeenShards};
-  std::vector<CellTable> cells_{kTotalShards};
+  SeriesTable series_{book_.identity().seed[1]};
+  std::vector<CellTable> cells_ = std::vector<CellTable>(kTotalShards, CellTable(catalog_.meters, series_));
   std::vector<std::string> fixed_meters_;
   std::unique_ptr<tbb::enumerable_thread_specific<Worker>> workers_;
   std::future<absl::Status> commit_;
@@ -133,7 +136,7 @@ absl::Status Absorber::CheckMeters() {
 Works Absorber::DecodeEpoch(const NextBlock& next) {
   if (workers_ == nullptr) {
     workers_ = std::make_unique<tbb::enumerable_thread_specific<Worker>>([this] {
-      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity()))};
+      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity(), series_))};
     });
   }
   Works works;
@@ -204,10 +207,10 @@ void Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
           if (i + kPrefetchAhead < measurements.size()) cells.Prefetch(measurements[i + kPrefetchAhead]);
           const Measurement& m = measurements[i];
           if (work->verdicts[m.event] != Reason::kNone) continue;
-          cells.Add(m, catalog_.meters[m.meter].aggregation);
+          cells.Add(m);
         }
       }
-      if (!cells.empty()) runs[shard] = cells.Pack(catalog_.meters, &used[shard]);
+      if (!cells.empty()) runs[shard] = cells.Pack(&used[shard]);
     });
   });
   std::vector<bool> used_meters(catalog_.meters.size());
@@ -217,6 +220,7 @@ void Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
     if (!runs[shard].empty()) epoch->totals.push_back({shard, std::move(runs[shard])});
   }
   AddNewMeters(used_meters, epoch);
+  if (series_.size() > kSeriesMax) series_.Clear();
 }
 
 void Absorber::AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch) {

@@ -13,23 +13,30 @@
 
 namespace tollbook {
 
-// Not thread-safe: a shard has one owner at a time. Views into blocks are kept until Pack or Clear.
+// Not thread-safe: a shard has one owner at a time. Names in blocks are kept until Pack. Borrows the meters and series.
 class CellTable {
  public:
-  CellTable();
-  void Prefetch(const Measurement& m) const { __builtin_prefetch(&slots_[m.cell_low & mask_]); }
-  void Add(const Measurement& measurement, Aggregation aggregation);
+  CellTable(const std::vector<Meter>& meters, const SeriesTable& series);
+  void Prefetch(const Measurement& m) const { __builtin_prefetch(&slots_[HashOf(m) & mask_]); }
+  void Add(const Measurement& measurement);
   bool empty() const { return cells_.empty(); }
   // The run of all cells, by subject hash; marks the meters it used. Leaves the table empty, with its memory.
-  std::string Pack(const std::vector<Meter>& meters, std::vector<bool>* used_meters);
+  std::string Pack(std::vector<bool>* used_meters);
 
  private:
   struct Cell {
     Measurement first;  // names the total
     UsageTotal total;
   };
+  static uint64_t HashOf(const Measurement& m) {
+    const uint64_t place = static_cast<uint64_t>(m.series) << 32 | static_cast<uint32_t>(m.bucket.number);
+    const uint64_t mixed = (m.subject_hash.low ^ place) * 0x9E3779B97F4A7C15u;
+    return mixed ^ mixed >> 32;
+  }
   void Grow();
-  std::vector<uint64_t> slots_;  // high half of cell_high << 32 | position + 1; 0: free
+  const std::vector<Meter>& meters_;
+  const SeriesTable& series_;
+  std::vector<uint64_t> slots_;  // high half of the hash << 32 | position + 1; 0: free
   std::vector<Cell> cells_;
   size_t mask_ = 0;
 };

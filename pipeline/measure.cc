@@ -59,9 +59,10 @@ Reason Value(const Meter& meter, const Property* property, Quantity* value) {
 
 }  // namespace
 
-Measurer::Measurer(const Catalog& catalog, const BookIdentity& book)
+Measurer::Measurer(const Catalog& catalog, const BookIdentity& book, SeriesTable& series)
     : catalog_(catalog),
       book_(book),
+      series_(series),
       book_zone_(Zone::FromName(book.zone).value_or(Zone())),
       book_zone_is_utc_(book_zone_ == Zone()) {
   TOLLBOOK_ASSERT(Zone::FromName(book.zone).has_value());
@@ -89,15 +90,10 @@ Reason Measurer::Measure(const UsageEvent& event, Arena& arena, SeenEntry* ident
       out->resize(first);
       return reason;
     }
-    measurement.subject = event.subject;
+    measurement.subject = event.subject.data();
+    measurement.subject_bytes = static_cast<uint16_t>(event.subject.size());
     measurement.subject_hash = subject;
     measurement.bucket = BucketOfCached(catalog_.meters[meter].granularity, event.time);
-    const std::array<uint64_t, 4> cell = {
-        subject.high, subject.low, dimensions_hash,
-        static_cast<uint64_t>(meter) << 32 | static_cast<uint32_t>(measurement.bucket.number)};
-    const XXH128_hash_t cell_hash = XXH3_128bits_withSeed(cell.data(), sizeof cell, book_.seed[1]);
-    measurement.cell_high = cell_hash.high64;
-    measurement.cell_low = cell_hash.low64;
     const std::array<uint64_t, 4> share = {content, static_cast<uint64_t>(measurement.value.attos),
                                            static_cast<uint64_t>(measurement.value.attos >> 64), dimensions_hash};
     content = XXH3_64bits_withSeed(share.data(), sizeof share, book_.seed[0]);
@@ -108,9 +104,8 @@ Reason Measurer::Measure(const UsageEvent& event, Arena& arena, SeenEntry* ident
 }
 
 Reason Measurer::MeasureOne(const UsageEvent& event, uint32_t index, Arena& arena, Measurement* into,
-                            uint64_t* dimensions_hash) const {
+                            uint64_t* dimensions_hash) {
   const Meter& meter = catalog_.meters[index];
-  into->meter = index;
   into->time = event.time;
   if (meter.aggregation == Aggregation::kCount) {
     into->value = Quantity::Units(1);
@@ -118,18 +113,12 @@ Reason Measurer::MeasureOne(const UsageEvent& event, uint32_t index, Arena& aren
              reason != Reason::kNone) {
     return reason;
   }
-  if (meter.dimensions.empty()) return Reason::kNone;
-  auto* values = reinterpret_cast<std::string_view*>(
-      arena.AllocateAligned(meter.dimensions.size() * sizeof(std::string_view), alignof(std::string_view)));
-  uint64_t hash = book_.seed[1];
-  for (size_t i = 0; i < meter.dimensions.size(); ++i) {
-    new (&values[i]) std::string_view();
-    const Reason reason = DimensionValue(Find(event.data, meter.dimensions[i]), arena, &values[i]);
+  values_.resize(meter.dimensions.size());
+  for (size_t i = 0; i < values_.size(); ++i) {
+    const Reason reason = DimensionValue(Find(event.data, meter.dimensions[i]), arena, &values_[i]);
     if (reason != Reason::kNone) return reason;
-    hash = XXH3_64bits_withSeed(values[i].data(), values[i].size(), hash);
   }
-  into->dimension_values = values;
-  *dimensions_hash = hash;
+  into->series = series_.Find(index, values_, dimensions_hash);
   return Reason::kNone;
 }
 

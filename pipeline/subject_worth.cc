@@ -5,124 +5,13 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 
-#include "ledger/totals_run.h"
+#include "pipeline/shard_totals.h"
 #include "pipeline/worker_arena.h"
 
 namespace tollbook {
 namespace {
-
-// The cells of one shard's runs, brought together by subject and merged.
-class ShardTotals {
- public:
-  ShardTotals(const Catalog& catalog, std::optional<std::string_view> only_subject)
-      : catalog_(catalog), only_subject_(only_subject) {}
-
-  absl::Status Add(const StoredRun& run);
-  // Sorts and merges; then `subjects()` and `TotalsOf` can be used.
-  void Merge();
-
-  // OutOfRange when a total of the subject cannot be held.
-  absl::Status StatusOf(size_t subject) const {
-    const auto it = overflown_.find(subject);
-    if (it == overflown_.end()) return absl::OkStatus();
-    return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves the range of 1.7e20 units",
-                     "meter " + it->second->name + ", subject " + std::string(names_[subject]),
-                     "it is not booked; mend its events at the source and absorb them into a new book");
-  }
-
-  size_t subjects() const { return names_.size(); }
-  std::string_view name(size_t subject) const { return names_[subject]; }
-  std::span<const SubjectTotal> TotalsOf(size_t subject) const {
-    return std::span(totals_).subspan(starts_[subject], starts_[subject + 1] - starts_[subject]);
-  }
-
- private:
-  struct Cell {
-    uint32_t subject;
-    uint32_t meter;       // of the catalog
-    uint32_t dimensions;  // of tuples_
-    Bucket bucket;
-    UsageTotal total;
-    auto place() const { return std::tie(subject, meter, dimensions, bucket.number); }
-  };
-  absl::StatusOr<std::vector<uint32_t>> MetersOf(const TotalsRunReader& reader) const;
-  uint32_t Intern(const std::vector<std::string_view>& tuple);
-
-  const Catalog& catalog_;
-  const std::optional<std::string_view> only_subject_;
-  std::unordered_map<std::string_view, uint32_t> subject_ids_;
-  std::vector<std::string_view> names_;
-  std::map<std::vector<std::string_view>, uint32_t> tuple_ids_;
-  std::vector<const std::vector<std::string_view>*> tuples_;
-  std::vector<Cell> cells_;
-  std::vector<SubjectTotal> totals_;
-  std::vector<size_t> starts_;
-  std::map<size_t, const Meter*> overflown_;  // subjects with a total that cannot be held
-};
-
-absl::StatusOr<std::vector<uint32_t>> ShardTotals::MetersOf(const TotalsRunReader& reader) const {
-  std::vector<uint32_t> meters;
-  for (const TotalsRunReader::MeterEntry& entry : reader.meters()) {
-    const Meter* meter = catalog_.FindMeter(entry.name);
-    if (meter == nullptr) {
-      return MakeError(absl::StatusCode::kFailedPrecondition,
-                       "a meter that the book has usage of is gone from the catalog", entry.name,
-                       "put it back in meters.yaml");
-    }
-    meters.push_back(static_cast<uint32_t>(meter - catalog_.meters.data()));
-  }
-  return meters;
-}
-
-uint32_t ShardTotals::Intern(const std::vector<std::string_view>& tuple) {
-  const auto [it, added] = tuple_ids_.try_emplace(tuple, static_cast<uint32_t>(tuples_.size()));
-  if (added) tuples_.push_back(&it->first);
-  return it->second;
-}
-
-absl::Status ShardTotals::Add(const StoredRun& run) {
-  TotalsRunReader reader(run.bytes);
-  absl::StatusOr<std::vector<uint32_t>> meters = MetersOf(reader);
-  if (!meters.ok()) return meters.status();
-  std::vector<uint32_t> tuples;
-  for (const std::vector<std::string_view>& tuple : reader.dimensions()) tuples.push_back(Intern(tuple));
-  std::string_view name;
-  uint32_t count = 0;
-  while (reader.NextSubject(&name, &count)) {
-    if (only_subject_ && name != *only_subject_) {
-      reader.SkipCells(count);
-      continue;
-    }
-    const auto [it, added] = subject_ids_.try_emplace(name, static_cast<uint32_t>(names_.size()));
-    if (added) names_.push_back(name);
-    TotalCell cell;
-    for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
-      cells_.push_back({it->second, (*meters)[cell.meter], tuples[cell.dimensions], cell.bucket, cell.total});
-    }
-  }
-  return reader.ok() ? absl::OkStatus() : DamagedError("usage totals of commit " + std::to_string(run.sequence));
-}
-
-void ShardTotals::Merge() {
-  std::sort(cells_.begin(), cells_.end(), [](const Cell& a, const Cell& b) { return a.place() < b.place(); });
-  totals_.reserve(cells_.size());
-  starts_.assign(1, 0);
-  for (size_t i = 0; i < cells_.size();) {
-    Cell& cell = cells_[i];
-    const Meter& meter = catalog_.meters[cell.meter];
-    for (++i; i < cells_.size() && cells_[i].place() == cell.place(); ++i) {
-      if (!tollbook::Merge(meter.aggregation, cells_[i].total, &cell.total)) {
-        overflown_.emplace(cell.subject, &meter);
-        cell.total.events += cells_[i].total.events;  // the value cannot be held, the events are still counted
-      }
-    }
-    totals_.push_back({&meter, *tuples_[cell.dimensions], cell.bucket, cell.total});
-    if (i == cells_.size() || cells_[i].subject != cell.subject) starts_.push_back(totals_.size());
-  }
-}
 
 // The booked amounts of one shard, by subject.
 using BookedBySubject = std::unordered_map<std::string_view, std::vector<BookedAmount>>;

@@ -5,7 +5,7 @@
 namespace tollbook {
 namespace {
 
-bool Matches(const Charge& charge, const Meter& meter, const std::vector<std::string_view>& dimension_values) {
+bool Matches(const Charge& charge, const Meter& meter, DimensionValues dimension_values) {
   if (charge.meter != meter.name) return false;
   for (const auto& [dimension, wanted] : charge.filter) {
     const auto at = std::find(meter.dimensions.begin(), meter.dimensions.end(), dimension);
@@ -43,8 +43,7 @@ Catalog::SubscriptionRange Catalog::SubscriptionsOf(std::string_view subject) co
   return {subscriptions.data() + first, subscriptions.data() + last};
 }
 
-const Charge* Catalog::ChargeFor(const Plan& plan, const Meter& meter,
-                                 const std::vector<std::string_view>& dimension_values) const {
+const Charge* Catalog::ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const {
   const Charge* best = nullptr;
   for (const Charge& charge : plan.charges) {
     if (!Matches(charge, meter, dimension_values)) continue;

@@ -18,6 +18,7 @@
 #include "rating/meter.h"
 #include "rating/money.h"
 #include "rating/plan.h"
+#include "rating/usage_total.h"
 
 namespace tollbook {
 
@@ -96,8 +97,7 @@ class Catalog {
   SubscriptionRange SubscriptionsOf(std::string_view subject) const;
   // Which charge of the plan takes a total with these dimension values (in the meter's order)? The most specific
   // filter; null: none.
-  const Charge* ChargeFor(const Plan& plan, const Meter& meter,
-                          const std::vector<std::string_view>& dimension_values) const;
+  const Charge* ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const;
   // Never null for a product and entity that a subscription can reach (checked at load); null for others.
   const PostingRule* PostingFor(std::string_view product, std::string_view entity) const;
 

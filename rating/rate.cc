@@ -25,7 +25,7 @@ class ChargeFinder {
   const Charge* Find(const Subscription& subscription, const SubjectTotal& total) {
     const Plan& plan = catalog_.plans[subscription.plan];
     const bool same =
-        plan_ == &plan && last_->meter == total.meter && last_->dimension_values == total.dimension_values;
+        plan_ == &plan && last_->meter == total.meter && std::ranges::equal(last_->dimension_values, total.dimension_values);
     if (!same) charge_ = catalog_.ChargeFor(plan, *total.meter, total.dimension_values);
     plan_ = &plan;
     last_ = &total;

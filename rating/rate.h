@@ -18,8 +18,8 @@ namespace tollbook {
 
 // One stored total of the subject at hand.
 struct SubjectTotal {
-  const Meter* meter = nullptr;                    // of the catalog that rates
-  std::vector<std::string_view> dimension_values;  // in the meter's order
+  const Meter* meter = nullptr;      // of the catalog that rates
+  DimensionValues dimension_values;  // in the meter's order; kept by whoever made the totals
   Bucket bucket;
   UsageTotal total;
 };

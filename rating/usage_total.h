@@ -10,6 +10,8 @@
 
 #include <compare>
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 #include "rating/calendar.h"
 #include "rating/meter.h"
@@ -26,6 +28,10 @@ struct UsageTotal {
 
 // False when the sum does not fit a Quantity; `into` is then unchanged.
 [[nodiscard]] bool Merge(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into);
+
+// What a total was used with: as many values as its meter has dimensions, in the meter's order; "" where an event had
+// none. A view: somebody else keeps the values.
+using DimensionValues = std::span<const std::string_view>;
 
 // The number of a bucket: days since 1970-01-01 in the book's zone, or hours or quarter hours since 1970-01-01T00:00Z.
 struct Bucket {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
@@ -287,6 +288,7 @@ class Twin {
   std::map<std::pair<std::string, std::string>, Content> seen_;
   std::vector<Line> held_;
   std::map<Cell, Total> totals_;
+  mutable std::deque<std::string_view> models_;  // what the totals that were given point to
 };
 
 void Twin::Judge(const Line& line, const CatalogTexts& catalog) {
@@ -345,7 +347,7 @@ std::map<std::string, std::vector<SubjectTotal>> Twin::Totals(const Catalog& cat
   for (const auto& [cell, total] : totals_) {
     SubjectTotal of_subject;
     of_subject.meter = catalog.FindMeter(cell.meter);
-    if (!of_subject.meter->dimensions.empty()) of_subject.dimension_values = {cell.model};
+    if (!of_subject.meter->dimensions.empty()) of_subject.dimension_values = std::span(&models_.emplace_back(cell.model), 1);
     of_subject.bucket = {cell.bucket};
     of_subject.total = {
         {static_cast<Int128>(total.nanos) * 1'000'000'000}, total.events, {total.latest_seconds * 1'000'000'000}};

@@ -26,6 +26,10 @@ Subscription SubscriptionOf(std::string id, std::string subject, std::string_vie
   return subscription;
 }
 
+std::vector<std::string_view> Values(std::vector<std::string_view> values) {
+  return values;
+}
+
 Catalog Demo() {
   Catalog catalog;
   catalog.meters = {MeterOf("calls", "api"), MeterOf("errors", "api"), MeterOf("tokens", "llm", {"model", "region"})};
@@ -108,7 +112,7 @@ TEST(ChargeFor, TakesTheMostSpecificFilter) {
       {"Large", "eu", "other"},
   };
   for (const FilterCase& c : kCases) {
-    const Charge* charge = catalog.ChargeFor(plan, *catalog.FindMeter("tokens"), {c.model, c.region});
+    const Charge* charge = catalog.ChargeFor(plan, *catalog.FindMeter("tokens"), Values({c.model, c.region}));
     ASSERT_NE(charge, nullptr);
     EXPECT_EQ(charge->name, c.charge) << c.model << " " << c.region;
   }
@@ -119,8 +123,8 @@ TEST(ChargeFor, TakesTheMostSpecificFilter) {
 TEST(ChargeFor, GivesNoneWhenNoFilterMatches) {
   const Catalog catalog = Demo();
   const Plan plan = {"eu-only", In("EUR"), {Filtered("eu", "tokens", {{"region", "eu"}})}};
-  EXPECT_EQ(catalog.ChargeFor(plan, *catalog.FindMeter("tokens"), {"large", "us"}), nullptr);
-  EXPECT_NE(catalog.ChargeFor(plan, *catalog.FindMeter("tokens"), {"large", "eu"}), nullptr);
+  EXPECT_EQ(catalog.ChargeFor(plan, *catalog.FindMeter("tokens"), Values({"large", "us"})), nullptr);
+  EXPECT_NE(catalog.ChargeFor(plan, *catalog.FindMeter("tokens"), Values({"large", "eu"})), nullptr);
 }
 
 struct PostingCase {

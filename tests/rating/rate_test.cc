@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <random>
 #include <string>
 #include <vector>
@@ -73,7 +74,7 @@ class RateSubjectTest : public testing::Test {
   void Use(std::string_view meter, std::string_view instant, std::string_view value, std::string_view region = "us") {
     SubjectTotal total;
     total.meter = Find(meter);
-    if (!total.meter->dimensions.empty()) total.dimension_values = {region};
+    if (!total.meter->dimensions.empty()) total.dimension_values = kept_.emplace_back(1, region);
     total.bucket = BucketOf(total.meter->granularity, At(instant), catalog_.book.zone);
     total.total = {Units(value), 1, {}};
     if (total.meter->aggregation == Aggregation::kLatest) total.total.latest_at = At(instant);
@@ -122,6 +123,7 @@ class RateSubjectTest : public testing::Test {
   using Expected = std::vector<std::string>;
   Catalog catalog_;
   std::vector<SubjectTotal> totals_;
+  std::deque<std::vector<std::string_view>> kept_;  // the dimension values of totals_
 };
 
 TEST_F(RateSubjectTest, PricesTheRunningTotalOfEachDay) {

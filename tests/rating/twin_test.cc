@@ -176,12 +176,24 @@ Catalog RandomCatalog(Dice& dice) {
   return catalog;
 }
 
+// Every region with every model.
+const std::vector<std::vector<std::string_view>>& Pairs() {
+  static const auto pairs = [] {
+    std::vector<std::vector<std::string_view>> all;
+    for (const std::string_view region : kRegions) {
+      for (const std::string_view model : kModels) all.push_back({region, model});
+    }
+    return all;
+  }();
+  return pairs;
+}
+
 std::vector<SubjectTotal> RandomTotals(Dice& dice, const Catalog& catalog) {
   std::vector<SubjectTotal> totals;
   for (int64_t i = dice.UpTo(12); i > 0; --i) {
     SubjectTotal total;
     total.meter = &dice.Of(catalog.meters);
-    if (!total.meter->dimensions.empty()) total.dimension_values = {dice.Of(kRegions), dice.Of(kModels)};
+    if (!total.meter->dimensions.empty()) total.dimension_values = dice.Of(Pairs());
     // 20 February to 10 April: two ends of a month, and clocks that change.
     Instant at = At("2025-02-20T00:00:00Z");
     at.nanos += dice.UpTo(49 * 96) * 900'000'000'000;
