@@ -43,9 +43,8 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   const char* behind = nullptr;
   const int layout = layouts_.Match(begin, work->block.data + work->block.bytes, &slots_, &behind);
   const auto event = static_cast<uint32_t>(work->verdicts.size());
-  const size_t first = measurements_.size();
   Identity identity;
-  const bool matched = layout >= 0 && measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_,
+  const bool matched = layout >= 0 && measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event,
                                                              work->block.arena, &identity.entry, &measurements_);
   if (pace_.OnTried(matched) && layouts_.full()) {
     layouts_.Clear();
@@ -56,7 +55,6 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   ++matched_;
   identity.event = event;
   identities_.push_back(identity);
-  for (size_t i = first; i < measurements_.size(); ++i) measurements_[i].event = event;
   const auto bytes = static_cast<size_t>(behind - begin);
   const size_t line_end = behind[-2] == '\r' ? 2 : 1;
   work->places.push_back({static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),

@@ -160,9 +160,8 @@ std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEv
     MeterPlan& of_meter = plan.meters.emplace_back();
     of_meter.meter = index;
     of_meter.granularity = meter.granularity;
-    of_meter.counts = meter.aggregation == Aggregation::kCount;
     of_meter.allow_negative = meter.allow_negative;
-    if (!of_meter.counts) {
+    if (meter.aggregation != Aggregation::kCount) {
       const Property* value = Find(event.data, meter.value_property);
       if (value == nullptr || value->kind != Property::Kind::kNumber) return std::nullopt;
       of_meter.value = shape.SlotAt(value->text.data());
@@ -180,8 +179,9 @@ std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEv
   return plan;
 }
 
-bool Measurer::MeasureSlots(LayoutPlan& plan, const Slots& slots, Arena& arena, SeenEntry* identity,
-                            std::vector<Measurement>* out) {
+// Flattened: without it the compiler leaves a dozen calls in what is one straight line for nearly every event (20 ns).
+[[gnu::flatten]] bool Measurer::MeasureSlots(LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena,
+                                             SeenEntry* identity, std::vector<Measurement>* out) {
   const std::string_view id = slots[plan.id].text();
   const std::string_view source = slots[plan.source].text();
   const std::string_view subject = slots[plan.subject].text();
@@ -194,20 +194,16 @@ bool Measurer::MeasureSlots(LayoutPlan& plan, const Slots& slots, Arena& arena, 
   Content content(time.instant, subject_hash, plan.type_hash, book_.seed[0]);
   const size_t first = out->size();
   for (MeterPlan& meter : plan.meters) {
-    Measurement& measurement = out->emplace_back();
-    uint64_t dimensions_hash = 0;
-    if (meter.counts) measurement.value = Quantity::Units(1);
-    if ((!meter.counts && !SlotValue(meter, slots[static_cast<size_t>(meter.value)], &measurement.value)) ||
-        !SlotSeries(meter, slots, arena, &measurement.series, &dimensions_hash)) {
+    Quantity value = Quantity::Units(1);
+    SeriesMemo::Known series;
+    if ((meter.value >= 0 && !SlotValue(meter, slots[static_cast<size_t>(meter.value)], &value)) ||
+        !SlotSeries(meter, slots, arena, &series)) {
       out->resize(first);
       return false;
     }
-    measurement.subject_hash = subject_hash;
-    measurement.time = time.instant;
-    measurement.subject = subject.data();
-    measurement.subject_bytes = static_cast<uint16_t>(subject.size());
-    measurement.bucket = BucketOfCached(meter.granularity, time.instant);
-    content.Add(measurement.value, dimensions_hash);
+    out->emplace_back(value, subject_hash, time.instant, subject.data(), series.id,
+                      BucketOfCached(meter.granularity, time.instant), event, static_cast<uint16_t>(subject.size()));
+    content.Add(value, series.dimensions_hash);
   }
   *identity = IdentityOf(source, id, content.hash());
   return true;
@@ -223,29 +219,31 @@ bool Measurer::SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* valu
   return CheckValue(*value, plan.allow_negative) == Reason::kNone;
 }
 
-bool Measurer::SlotSeries(MeterPlan& plan, const Slots& slots, Arena& arena, uint32_t* series,
-                          uint64_t* dimensions_hash) {
+bool Measurer::SlotSeries(MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series) {
   SeriesMemo::Key key(series_.generation());
   for (const MeterPlan::Dimension& dimension : plan.dimensions) {
     if (dimension.slot >= 0) key.Add(slots[static_cast<size_t>(dimension.slot)].text());
   }
   SeriesMemo::Entry* const entry = plan.memo.Find(key);
-  if (entry == nullptr || !entry->Is(key)) {
-    values_.resize(plan.dimensions.size());
-    for (size_t i = 0; i < values_.size(); ++i) {
-      const MeterPlan::Dimension& dimension = plan.dimensions[i];
-      Property property{{}, dimension.text, dimension.kind};
-      if (dimension.slot >= 0) property.text = slots[static_cast<size_t>(dimension.slot)].text();
-      if (DimensionValue(&property, arena, &values_[i]) != Reason::kNone) return false;
-    }
-    const Series& found = series_.Find(plan.meter, values_);
-    *series = found.id;
-    *dimensions_hash = found.dimensions_hash;
-    if (entry != nullptr) entry->Set(key, found.id, found.dimensions_hash);
+  if (entry != nullptr && entry->Is(key)) {
+    *series = entry->series;
     return true;
   }
-  *series = entry->series;
-  *dimensions_hash = entry->dimensions_hash;
+  if (!LookUpSeries(plan, slots, arena, series)) return false;
+  if (entry != nullptr) entry->Set(key, *series);
+  return true;
+}
+
+bool Measurer::LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series) {
+  values_.resize(plan.dimensions.size());
+  for (size_t i = 0; i < values_.size(); ++i) {
+    const MeterPlan::Dimension& dimension = plan.dimensions[i];
+    Property property{{}, dimension.text, dimension.kind};
+    if (dimension.slot >= 0) property.text = slots[static_cast<size_t>(dimension.slot)].text();
+    if (DimensionValue(&property, arena, &values_[i]) != Reason::kNone) return false;
+  }
+  const Series& found = series_.Find(plan.meter, values_);
+  *series = {found.id, found.dimensions_hash};
   return true;
 }
 

@@ -49,9 +49,8 @@ struct MeterPlan {
   };
   uint32_t meter = 0;
   Granularity granularity = Granularity::kDay;
-  bool counts = false;  // needs no value
   bool allow_negative = false;
-  int value = -1;  // a number's slot
+  int value = -1;  // a number's slot; -1: the meter counts events
   std::vector<Dimension> dimensions;
   SeriesMemo memo;
 };
@@ -74,7 +73,7 @@ class Measurer {
   std::optional<LayoutPlan> PlanOf(const LineShape& shape, const UsageEvent& event);
   // The same as Measure on the event that a matched line stands for. False, and nothing is appended: the general way
   // must tell, be it only why not.
-  bool MeasureSlots(LayoutPlan& plan, const Slots& slots, Arena& arena, SeenEntry* identity,
+  bool MeasureSlots(LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena, SeenEntry* identity,
                     std::vector<Measurement>* out);
 
  private:
@@ -87,7 +86,9 @@ class Measurer {
   Reason MeasureOne(const UsageEvent& event, uint32_t meter, Arena& arena, Measurement* into,
                     uint64_t* dimensions_hash);
   bool SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* value) const;
-  bool SlotSeries(MeterPlan& plan, const Slots& slots, Arena& arena, uint32_t* series, uint64_t* dimensions_hash);
+  bool SlotSeries(MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series);
+  [[gnu::noinline]] bool LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& arena,
+                                      SeriesMemo::Known* series);
   Bucket BucketOfCached(Granularity granularity, Instant time);
   SeenEntry IdentityOf(std::string_view source, std::string_view id, uint64_t content) const;
 

@@ -22,6 +22,11 @@ class SeriesMemo {
   static constexpr uint32_t kValues = 2;
   static constexpr uint32_t kValueBytes = 32;
 
+  struct Known {
+    uint32_t id = 0;
+    uint64_t dimensions_hash = 0;
+  };
+
   // Borrows the values; kScanAhead bytes from where each begins may be read.
   class Key {
    public:
@@ -56,22 +61,21 @@ class SeriesMemo {
     std::array<std::array<char, kValueBytes>, kValues> values{};
     std::array<uint32_t, kValues> bytes{};
     uint64_t generation = ~uint64_t{0};  // none
-    uint64_t dimensions_hash = 0;
-    uint32_t series = 0;
+    Known series;
 
     bool Is(const Key& key) const {
-      if (generation != key.generation_ || bytes != key.bytes_) return false;
+      if (generation != key.generation_ || bytes[0] != key.bytes_[0] || bytes[1] != key.bytes_[1]) return false;
+      static_assert(kValues == 2);
       for (uint32_t i = 0; i < key.count_; ++i) {
         if (!SameStart(key.values_[i], values[i].data(), bytes[i])) return false;
       }
       return true;
     }
-    void Set(const Key& key, uint32_t id, uint64_t hash) {
+    void Set(const Key& key, const Known& known) {
       for (uint32_t i = 0; i < key.count_; ++i) std::memcpy(values[i].data(), key.values_[i], key.bytes_[i]);
       bytes = key.bytes_;
       generation = key.generation_;
-      dimensions_hash = hash;
-      series = id;
+      series = known;
     }
   };
 
