@@ -98,7 +98,7 @@ class LayoutTree {
   };
   static constexpr uint32_t kNoGuess = ~0u;
   static constexpr uint16_t kWrongGuessesMax = 32;
-  static constexpr size_t kSameKeyMax = 8;
+  static constexpr size_t kSameKeyMax = 16;
   static constexpr size_t kEdgesMax = 256;
 
   static Edge* Follow(const Branch& branch, const char* at, const char* end);
