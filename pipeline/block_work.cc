@@ -4,6 +4,16 @@
 
 namespace tollbook {
 
+namespace {
+
+// Text of a line as it lasts: in the block, or, where it had to be unescaped or put together, in the block's arena.
+const char* KeepText(std::string_view text, Block* block) {
+  const auto at = reinterpret_cast<uintptr_t>(text.data()), data = reinterpret_cast<uintptr_t>(block->data);
+  return at - data < block->bytes ? text.data() : block->arena.Copy(text).data();
+}
+
+}  // namespace
+
 bool LayoutPace::OnTried(bool matched) {
   matched_ += matched;
   if (++tried_ < kStretch) return false;
@@ -19,6 +29,7 @@ void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
   identities_.clear();
   measurements_.clear();
   layouts_.ForgiveGuesses();
+  line_arena_.Rewind();
   const bool by_layout = choice_ == DecoderChoice::kAuto && decoder.ReadsJson();
   BlockLine line;
   line.row = work->block.first_row;
@@ -45,7 +56,7 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   const auto event = static_cast<uint32_t>(work->verdicts.size());
   Identity identity;
   const bool matched = layout >= 0 && measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event,
-                                                             work->block.arena, &identity.entry, &measurements_);
+                                                             line_arena_, &identity.entry, &measurements_);
   if (pace_.OnTried(matched) && layouts_.full()) {
     layouts_.Clear();
     plans_.clear();
@@ -67,7 +78,8 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
   EventPlace place{static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
                    static_cast<uint32_t>(line.text.size()), 0};
   events_.clear();
-  decoder.Decode(line.text, line.row, work->block.arena, events_);
+  line_arena_.Rewind();
+  decoder.Decode(line.text, line.row, line_arena_, events_);
   for (const DecodedEvent& decoded : events_) {
     const auto event = static_cast<uint32_t>(work->verdicts.size());
     Identity identity;
@@ -75,9 +87,13 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     const size_t first = measurements_.size();
     Reason verdict = decoded.reason;
     if (verdict == Reason::kNone)
-      verdict = measurer_.Measure(decoded.event, work->block.arena, &identity.entry, &measurements_);
+      verdict = measurer_.Measure(decoded.event, line_arena_, &identity.entry, &measurements_);
     if (verdict == Reason::kNone) {
-      for (size_t i = first; i < measurements_.size(); ++i) measurements_[i].event = event;
+      const char* const subject = KeepText(decoded.event.subject, &work->block);
+      for (size_t i = first; i < measurements_.size(); ++i) {
+        measurements_[i].event = event;
+        measurements_[i].subject = subject;
+      }
       identities_.push_back(identity);
       if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn()) Learn(line, *work, decoded.event);
     } else if (OutcomeOf(verdict) == Outcome::kHeld) {

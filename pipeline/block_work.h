@@ -40,7 +40,8 @@ class ByShard {
     offsets_.fill(0);
     for (const Item& item : unordered) ++offsets_[shard_of(item) + 1];
     for (int shard = 0; shard < kShards; ++shard) offsets_[shard + 1] += offsets_[shard];
-    if (storage_.capacity() < unordered.size() * sizeof(Item)) storage_ = AlignedBuffer(unordered.size() * sizeof(Item));
+    if (storage_.capacity() < unordered.size() * sizeof(Item))
+      storage_ = AlignedBuffer(unordered.size() * sizeof(Item));
     std::array<uint32_t, kShards> next;
     std::copy_n(offsets_.begin(), kShards, next.begin());
     for (const Item& item : unordered) new (&data()[next[shard_of(item)]++]) Item(item);
@@ -119,6 +120,7 @@ class BlockDecoder {
   std::vector<LayoutPlan> plans_;  // by layout
   LayoutPace pace_;
   Slots slots_;
+  Arena line_arena_;  // what is needed no longer than its line
   uint64_t matched_ = 0;
   std::vector<DecodedEvent> events_;
   std::vector<Identity> identities_;

@@ -91,8 +91,8 @@ class ShapeCutter {
     literal_ = end;
   }
 
-  // The paths of nested data may make up a number of times the line's length, so a shorter line of the same layout might
-  // not be accepted. Paths that fit the literals alone fit every line.
+  // The paths of nested data may make up a number of times the line's length, so a shorter line of the same layout
+  // might not be accepted. Paths that fit the literals alone fit every line.
   bool NamesFitEveryLine() const {
     size_t names = 0, literals = 0;
     for (const Property& property : event_.data) names += property.name.size();
@@ -105,7 +105,7 @@ class ShapeCutter {
   LineShape shape_;
   size_t literal_ = 0;  // where the literal at hand begins
   int depth_ = 0;
-  int fields_ = 0;  // found of those that every event needs
+  int fields_ = 0;         // found of those that every event needs
   std::string_view name_;  // the last one of the outermost object
 };
 
@@ -233,8 +233,8 @@ bool LayoutTree::Rebuild(Branch* branch) {
   size_t common = first.size();
   for (const Edge* edge : branch->edges) {
     const std::string_view text(edge->text, edge->bytes);
-    common = std::min<size_t>(common, std::mismatch(first.begin(), first.end(), text.begin(), text.end()).first -
-                                          first.begin());
+    common = std::min<size_t>(
+        common, std::mismatch(first.begin(), first.end(), text.begin(), text.end()).first - first.begin());
   }
   // A literal in front of a number may be the beginning of another one (`,"x":` and `,"x":"`). It has no key, and is
   // tried when all else fails.

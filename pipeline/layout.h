@@ -91,7 +91,7 @@ class LayoutTree {
     Edge* next_same_key = nullptr;
     Edge* only = nullptr;  // the edge behind it, while there is but one
     Branch* branch = nullptr;
-    int32_t layout = -1;      // >= 0: the line ends behind this literal
+    int32_t layout = -1;  // >= 0: the line ends behind this literal
     SlotKind kind = SlotKind::kString;
     uint16_t wrong_guesses = 0;
     uint32_t guess = kNoGuess;  // how long the slot was last time

@@ -22,8 +22,8 @@ inline uint64_t Load8(const char* at) {
   return bytes;
 }
 
-// The number that eight digits spell, the first of them in the lowest byte; bytes are 0 to 9. Neighbours are put together
-// by pairs: 8 digits, 4 of two digits, 2 of four, 1 of eight.
+// The number that eight digits spell, the first of them in the lowest byte; bytes are 0 to 9. Neighbours are put
+// together by pairs: 8 digits, 4 of two digits, 2 of four, 1 of eight.
 inline uint64_t EightDigits(uint64_t digits) {
   const uint64_t pairs = digits * 10 + (digits >> 8);
   constexpr uint64_t kMask = 0x000000FF000000FF;

@@ -1,5 +1,5 @@
-// Series: a meter with one set of dimension values, known by a small number while an epoch lasts. Records on the hot path
-// carry the number; what it stands for is looked up once per series and not once per event.
+// Series: a meter with one set of dimension values, known by a small number while an epoch lasts. Records on the hot
+// path carry the number; what it stands for is looked up once per series and not once per event.
 #ifndef TOLLBOOK_PIPELINE_SERIES_H_
 #define TOLLBOOK_PIPELINE_SERIES_H_
 

@@ -35,7 +35,8 @@ bool OneIn(unsigned n, Random& random) {
   return random() % n == 0;
 }
 
-// Meters with all that a plan of a layout knows: none, one or many a type, dimensions of each number, values at any depth.
+// Meters with all that a plan of a layout knows: none, one or many a type, dimensions of each number, values at any
+// depth.
 Catalog FuzzCatalog() {
   Catalog catalog;
   const auto meter = [&](const char* name, const char* type, Aggregation aggregation, const char* value,
@@ -152,7 +153,8 @@ class LayoutFuzz : public ::testing::Test {
   uint64_t events_ = 0;
 };
 
-// --- Lines that producers write, and some that they should not --------------------------------------------------------
+// --- Lines that producers write, and some that they should not
+// --------------------------------------------------------
 
 class LineMaker {
  public:
@@ -229,8 +231,23 @@ class LineMaker {
   }
 
   std::string Text(size_t usual) {
-    static constexpr const char* kOdd[] = {"\\n", "\\u00e9", "\\\\", "\\\"", "\\ud83d\\ude00", "\\x", "\xC3\xA9", "\xE2\x82\xAC",
-                                           "\xF0\x9F\x98\x80", "\xff", "\xC3", "\xed\xa0\x80", "\x01", "\t", "\x7f", "/", " "};
+    static constexpr const char* kOdd[] = {"\\n",
+                                           "\\u00e9",
+                                           "\\\\",
+                                           "\\\"",
+                                           "\\ud83d\\ude00",
+                                           "\\x",
+                                           "\xC3\xA9",
+                                           "\xE2\x82\xAC",
+                                           "\xF0\x9F\x98\x80",
+                                           "\xff",
+                                           "\xC3",
+                                           "\xed\xa0\x80",
+                                           "\x01",
+                                           "\t",
+                                           "\x7f",
+                                           "/",
+                                           " "};
     static constexpr size_t kLengths[] = {0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 200, 1023, 1024, 1025};
     const size_t length = Odd() ? Pick(kLengths, random_) : usual;
     std::string text;
@@ -246,24 +263,69 @@ class LineMaker {
     return digits;
   }
   std::string Number() {
-    static constexpr const char* kOdd[] = {"0",   "-0",  "-1",    "-0.5", "00",  "01",   "1.",  ".5",   "1e3", "1E-2", "1e400",
-                                           "0.0", "1.2.3", "--1", "+1",   "1-", "-",    "1e",  "0e0",  "1.5e1", "-1.50",
-                                           "999999999999999", "1000000000000000", "-1000000000000000", "\"12.5\"", "\"x\"",
-                                           "0.000000000000000001", "0.0000000000000000001", "1234567890123456789012345678901",
-                                           "12345678901234567890123456789012", "null", "true", "\"\"", "1 ", " 1"};
+    static constexpr const char* kOdd[] = {"0",
+                                           "-0",
+                                           "-1",
+                                           "-0.5",
+                                           "00",
+                                           "01",
+                                           "1.",
+                                           ".5",
+                                           "1e3",
+                                           "1E-2",
+                                           "1e400",
+                                           "0.0",
+                                           "1.2.3",
+                                           "--1",
+                                           "+1",
+                                           "1-",
+                                           "-",
+                                           "1e",
+                                           "0e0",
+                                           "1.5e1",
+                                           "-1.50",
+                                           "999999999999999",
+                                           "1000000000000000",
+                                           "-1000000000000000",
+                                           "\"12.5\"",
+                                           "\"x\"",
+                                           "0.000000000000000001",
+                                           "0.0000000000000000001",
+                                           "1234567890123456789012345678901",
+                                           "12345678901234567890123456789012",
+                                           "null",
+                                           "true",
+                                           "\"\"",
+                                           "1 ",
+                                           " 1"};
     if (Odd()) return Pick(kOdd, random_);
     if (Odd()) return Digits(1 + random_() % 20) + (OneIn(2, random_) ? "." + Digits(1 + random_() % 20) : "");
     return std::to_string(random_() % 100'000) + (OneIn(3, random_) ? "." + Digits(1 + random_() % 6) : "");
   }
 
   std::string Time() {
-    static constexpr const char* kOdd[] = {"2025-01-25T23:59:60Z", "2025-06-30T23:59:60.5Z", "2025-02-30T00:00:00Z",
-                                           "2025-01-25t01:02:03z", "2025-01-25 01:02:03Z", "2025-01-25T01:02:03",
-                                           "2025-01-25T01:02:03+05:30", "2025-01-25T24:00:00Z", "1969-12-31T23:59:59Z",
-                                           "2262-01-01T00:00:00Z", "1970-01-01T00:30:00+01:00", "2025-01-25T01:02:03.Z",
-                                           "2025-01-25T01:02:03.1234567890123Z", "2025-01-25T01:02:3Z", "", "2025-01-25",
-                                           "2025-01-25T01:02:03.12a4Z", "2025-01-25T01/02:03Z", "2025-01-25T01:02:03,5Z",
-                                           "2025-03-30T01:30:00+01:00", "2025-01-25T01:02:03.123+00:00", "x"};
+    static constexpr const char* kOdd[] = {"2025-01-25T23:59:60Z",
+                                           "2025-06-30T23:59:60.5Z",
+                                           "2025-02-30T00:00:00Z",
+                                           "2025-01-25t01:02:03z",
+                                           "2025-01-25 01:02:03Z",
+                                           "2025-01-25T01:02:03",
+                                           "2025-01-25T01:02:03+05:30",
+                                           "2025-01-25T24:00:00Z",
+                                           "1969-12-31T23:59:59Z",
+                                           "2262-01-01T00:00:00Z",
+                                           "1970-01-01T00:30:00+01:00",
+                                           "2025-01-25T01:02:03.Z",
+                                           "2025-01-25T01:02:03.1234567890123Z",
+                                           "2025-01-25T01:02:3Z",
+                                           "",
+                                           "2025-01-25",
+                                           "2025-01-25T01:02:03.12a4Z",
+                                           "2025-01-25T01/02:03Z",
+                                           "2025-01-25T01:02:03,5Z",
+                                           "2025-03-30T01:30:00+01:00",
+                                           "2025-01-25T01:02:03.123+00:00",
+                                           "x"};
     if (Odd()) return Pick(kOdd, random_);
     char text[32];
     std::snprintf(text, sizeof text, "2025-%02d-%02dT%02d:%02d:%02d", 3 + static_cast<int>(random_() / 1000 % 2),

@@ -98,12 +98,14 @@ TEST(LayoutTree, MatchesTheLikeAndGivesTheirSlots) {
 TEST(LayoutTree, GivesUpOnWhatIsNotTheSame) {
   LayoutTree tree;
   ASSERT_TRUE(tree.Add(*Example(Line(R"({"n":1,"s":"x"})")).Shape()));
-  const char* const cases[] = {R"({"n":1,"s":"x","t":1})", R"({"n":01,"s":"x"})", R"({"n":1.,"s":"x"})",
-                               R"({"n":.1,"s":"x"})",      R"({"n":1e2,"s":"x"})", R"({"n":"1","s":"x"})",
-                               R"({"n":1.2.3,"s":"x"})",   R"({"n":-,"s":"x"})",   R"({"n":--1,"s":"x"})",
-                               R"({"n":1 ,"s":"x"})",      R"({"n":,"s":"x"})",    R"({"n":1,"s":x"})",
-                               "{\"n\":1,\"s\":\"\x01\"}", "{\"n\":1,\"s\":\"\xff\"}", "{\"n\":1,\"s\":\"\n\"}",
-                               R"({"n":12345678901234567890123456789012,"s":"x"})"};
+  const char* const cases[] = {R"({"n":1,"s":"x","t":1})", R"({"n":01,"s":"x"})",
+                               R"({"n":1.,"s":"x"})",      R"({"n":.1,"s":"x"})",
+                               R"({"n":1e2,"s":"x"})",     R"({"n":"1","s":"x"})",
+                               R"({"n":1.2.3,"s":"x"})",   R"({"n":-,"s":"x"})",
+                               R"({"n":--1,"s":"x"})",     R"({"n":1 ,"s":"x"})",
+                               R"({"n":,"s":"x"})",        R"({"n":1,"s":x"})",
+                               "{\"n\":1,\"s\":\"\x01\"}", "{\"n\":1,\"s\":\"\xff\"}",
+                               "{\"n\":1,\"s\":\"\n\"}",   R"({"n":12345678901234567890123456789012,"s":"x"})"};
   for (const char* data : cases) EXPECT_FALSE(Matches(tree, Line(data))) << data;
   EXPECT_TRUE(Matches(tree, Line(R"({"n":1,"s":""})")));
   std::string crlf = Line(R"({"n":1,"s":"x"})");
@@ -114,10 +116,10 @@ TEST(LayoutTree, GivesUpOnWhatIsNotTheSame) {
 
 // A number may stand where another layout goes on with other text: all of these begin alike.
 TEST(LayoutTree, TellsLayoutsApartWhereverTheyPart) {
-  const char* const data[] = {R"({"a":1})",         R"({"a":"1"})",       R"({"a":1,"b":2})",  R"({"a":1,"b":"2"})",
-                              R"({"a":true})",      R"({"a":null})",      R"({"a":{"b":1}})",  R"({"a":[1]})",
-                              R"({"a":[1,2]})",     R"({"a":["1",2]})",   R"({"a":1,"bb":2})", R"({"a":{}})",
-                              R"({"a":1,"c":true})", R"({"a":[]})",       R"({"aa":1})",       R"({})"};
+  const char* const data[] = {R"({"a":1})",          R"({"a":"1"})",     R"({"a":1,"b":2})",  R"({"a":1,"b":"2"})",
+                              R"({"a":true})",       R"({"a":null})",    R"({"a":{"b":1}})",  R"({"a":[1]})",
+                              R"({"a":[1,2]})",      R"({"a":["1",2]})", R"({"a":1,"bb":2})", R"({"a":{}})",
+                              R"({"a":1,"c":true})", R"({"a":[]})",      R"({"aa":1})",       R"({})"};
   LayoutTree tree;
   for (const char* d : data) ASSERT_TRUE(tree.Add(*Example(Line(d)).Shape())) << d;
   EXPECT_EQ(tree.size(), std::size(data));
@@ -213,8 +215,8 @@ TEST(LayoutScan, ANumberIsOneOfTheGrammar) {
     bool good;
     uint32_t bytes, whole;
   };
-  const Case cases[] = {{"0,", true, 1, 1},   {"10}", true, 2, 2},  {"0.5,", true, 3, 1}, {"01,", false, 2, 2},
-                        {"00.1,", false, 4, 2}, {"1.,", false, 2, 1}, {".5,", false, 2, 0}, {",", false, 0, 0},
+  const Case cases[] = {{"0,", true, 1, 1},      {"10}", true, 2, 2},    {"0.5,", true, 3, 1},   {"01,", false, 2, 2},
+                        {"00.1,", false, 4, 2},  {"1.,", false, 2, 1},   {".5,", false, 2, 0},   {",", false, 0, 0},
                         {"1.2.3,", false, 5, 1}, {"1..2,", false, 4, 1}, {"12.25e3", true, 5, 2}};
   for (const Case& c : cases) {
     const std::string padded = c.text + std::string(kScanAhead, ' ');
