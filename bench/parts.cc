@@ -84,7 +84,7 @@ void DecodeAndMeasure(benchmark::State& state) {
       BlockWork work;
       work.block = std::move(block);
       decode.Decode(*decoder, &work);
-      measured += work.identities.items.size();
+      measured += work.identities.all().size();
     }
     RequireEqual(measured, fixture.report.accepted + fixture.report.duplicate + fixture.report.conflict,
                  "measured events");
@@ -122,7 +122,7 @@ void Accumulate(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
   const std::vector<std::unique_ptr<BlockWork>> works = fixture.Works();
   uint64_t measurements = 0;
-  for (const auto& work : works) measurements += work->measurements.items.size();
+  for (const auto& work : works) measurements += work->measurements.all().size();
   for (auto _ : state) {
     uint64_t packed_events = 0;
     for (int shard = 0; shard < kTotalShards; ++shard) {

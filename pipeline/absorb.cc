@@ -136,7 +136,7 @@ absl::Status Absorber::CheckMeters() {
 Works Absorber::DecodeEpoch(const NextBlock& next) {
   if (workers_ == nullptr) {
     workers_ = std::make_unique<tbb::enumerable_thread_specific<Worker>>([this] {
-      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity(), series_))};
+      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity(), series_), options_.decoder)};
     });
   }
   Works works;

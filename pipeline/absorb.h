@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ledger/book.h"
+#include "pipeline/decode.h"
 #include "pipeline/input.h"
 #include "pipeline/source_feeder.h"
 #include "rating/catalog.h"
@@ -33,6 +34,7 @@ struct AbsorbProgress {
 
 struct AbsorbOptions {
   int threads = 0;                                      // 0: as many as the machine has cores
+  DecoderChoice decoder = DecoderChoice::kAuto;         // who decodes JSON; the answer is the same
   uint64_t epoch_bytes = 96 << 20;                      // of decompressed input; more: fewer commits, more memory
   uint64_t epoch_events = 512 << 10;                    // the same bound for inputs with short lines
   size_t block_bytes = 2 << 20;                         // what one thread decodes at a time

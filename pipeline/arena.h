@@ -35,6 +35,13 @@ class Arena {
     std::memcpy(at, text.data(), text.size());
     return {at, text.size()};
   }
+  // Ends all that was allocated, and keeps memory for the next: what lasts a line stays in the cache so.
+  void Rewind() {
+    if (chunks_.empty()) return;
+    if (chunks_.size() > 1 || first_bytes_ > kChunkBytes) return Clear();
+    next_ = chunks_[0].get();
+    left_ = first_bytes_;
+  }
   void Clear() {
     chunks_.clear();
     next_ = nullptr;
@@ -47,11 +54,13 @@ class Arena {
     chunks_.push_back(std::make_unique_for_overwrite<char[]>(size));
     next_ = chunks_.back().get();
     left_ = size;
+    if (chunks_.size() == 1) first_bytes_ = size;
   }
   static constexpr size_t kChunkBytes = 64 << 10;
   std::vector<std::unique_ptr<char[]>> chunks_;
   char* next_ = nullptr;
   size_t left_ = 0;
+  size_t first_bytes_ = 0;  // of the first chunk
 };
 
 }  // namespace tollbook

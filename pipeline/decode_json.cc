@@ -162,6 +162,7 @@ Field FieldNamed(std::string_view name) {
 
 class JsonDecoder final : public Decoder {
  public:
+  bool ReadsJson() const override { return true; }
   void Decode(std::string_view line, uint64_t /*row*/, Arena& arena, std::vector<DecodedEvent>& out) override {
     DecodedEvent& decoded = out.emplace_back();
     switch (tokens_.Begin(line, arena)) {

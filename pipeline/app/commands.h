@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/decode.h"
 #include "pipeline/generate.h"
 
 namespace tollbook {
@@ -16,6 +17,7 @@ namespace tollbook {
 struct AbsorbFlags {
   std::vector<std::string> inputs;
   int threads = 0;           // 0: all cores
+  DecoderChoice decoder = DecoderChoice::kAuto;
   uint64_t epoch_bytes = 0;  // 0: the default; hidden flag, for tests
   uint64_t block_bytes = 0;  // 0: the default; hidden flag, for tests
   bool quiet = false;        // no progress

@@ -102,6 +102,17 @@ class CommandLine {
         ->type_name("N")
         ->check(CLI::Range(1, 1024).description(""));
   }
+  static void AddDecoder(CLI::App* sub, DecoderChoice* decoder) {
+    const auto choose = [decoder](const std::string& name) {
+      *decoder = name == "simdjson" ? DecoderChoice::kSimdjson : DecoderChoice::kAuto;
+    };
+    sub->add_option_function<std::string>("--decoder", choose,
+                                          "Who decodes JSON; no result depends on it (default: auto)")
+        ->type_name("auto|simdjson")
+        ->check([](const std::string& name) {
+          return name == "auto" || name == "simdjson" ? "" : "'" + name + "' is not one of auto|simdjson";
+        });
+  }
   static void AddStrict(CLI::App* sub, bool* strict) {
     sub->add_flag("--strict", *strict, "Exit code 3 when a line or an input was not accepted");
   }
@@ -127,6 +138,7 @@ class CommandLine {
     AddJson(sub, &flags->json);
     AddQuiet(sub, &flags->quiet);
     AddThreads(sub, &flags->threads);
+    AddDecoder(sub, &flags->decoder);
     // For tests: no result depends on where the work is cut.
     sub->add_option("--block-bytes", flags->block_bytes)->group("");
     sub->add_option("--epoch-bytes", flags->epoch_bytes)->group("");
