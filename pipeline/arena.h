@@ -35,32 +35,32 @@ class Arena {
     std::memcpy(at, text.data(), text.size());
     return {at, text.size()};
   }
-  // Ends all that was allocated, and keeps memory for the next: what lasts a line stays in the cache so.
-  void Rewind() {
-    if (chunks_.empty()) return;
-    if (chunks_.size() > 1 || first_bytes_ > kChunkBytes) return Clear();
-    next_ = chunks_[0].get();
-    left_ = first_bytes_;
-  }
+  // Keeps the memory for what comes next, but for pieces above the usual size.
   void Clear() {
-    chunks_.clear();
+    large_.clear();
+    used_ = 0;
     next_ = nullptr;
     left_ = 0;
   }
 
  private:
   void Grow(size_t bytes) {
-    const size_t size = bytes > kChunkBytes ? bytes : kChunkBytes;
-    chunks_.push_back(std::make_unique_for_overwrite<char[]>(size));
-    next_ = chunks_.back().get();
-    left_ = size;
-    if (chunks_.size() == 1) first_bytes_ = size;
+    if (bytes > kChunkBytes) {
+      large_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+      next_ = large_.back().get();
+      left_ = bytes;
+      return;
+    }
+    if (used_ == chunks_.size()) chunks_.push_back(std::make_unique_for_overwrite<char[]>(kChunkBytes));
+    next_ = chunks_[used_++].get();
+    left_ = kChunkBytes;
   }
   static constexpr size_t kChunkBytes = 64 << 10;
-  std::vector<std::unique_ptr<char[]>> chunks_;
+  std::vector<std::unique_ptr<char[]>> chunks_;  // the first used_ of them are in use
+  std::vector<std::unique_ptr<char[]>> large_;
+  size_t used_ = 0;
   char* next_ = nullptr;
   size_t left_ = 0;
-  size_t first_bytes_ = 0;  // of the first chunk
 };
 
 }  // namespace tollbook

@@ -29,7 +29,7 @@ void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
   identities_.clear();
   measurements_.clear();
   layouts_.ForgiveGuesses();
-  line_arena_.Rewind();
+  line_arena_.Clear();
   const bool by_layout = choice_ == DecoderChoice::kAuto && decoder.ReadsJson();
   BlockLine line;
   line.row = work->block.first_row;
@@ -78,7 +78,7 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
   EventPlace place{static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
                    static_cast<uint32_t>(line.text.size()), 0};
   events_.clear();
-  line_arena_.Rewind();
+  line_arena_.Clear();
   decoder.Decode(line.text, line.row, line_arena_, events_);
   for (const DecodedEvent& decoded : events_) {
     const auto event = static_cast<uint32_t>(work->verdicts.size());

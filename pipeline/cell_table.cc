@@ -34,11 +34,13 @@ void CellTable::Add(const Measurement& m) {
       // Beyond what one total holds. A second cell of the same name goes on: nothing accepted is lost, and whoever puts
       // the cells together sees that the total cannot be held.
       cells_.push_back({m, delta});
+      cells_.back().first.subject = names_.Copy(m.subject_name()).data();
       slots_[slot] = tag << 32 | cells_.size();
     }
     return;
   }
   cells_.push_back({m, delta});
+  cells_.back().first.subject = names_.Copy(m.subject_name()).data();
   slots_[slot] = tag << 32 | cells_.size();
   if (cells_.size() * 2 > slots_.size()) Grow();
 }
@@ -91,6 +93,7 @@ std::string CellTable::Pack(std::vector<bool>* used_meters) {
     if (meter_ids[meter] != kUnset) (*used_meters)[meter] = true;
   }
   cells_.clear();
+  names_.Clear();
   std::fill(slots_.begin(), slots_.end(), 0);
   return writer.Finish();
 }

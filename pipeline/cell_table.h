@@ -7,13 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/arena.h"
 #include "pipeline/measure.h"
 #include "rating/catalog.h"
 #include "rating/usage_total.h"
 
 namespace tollbook {
 
-// Not thread-safe: a shard has one owner at a time. Names in blocks are kept until Pack. Borrows the meters and series.
+// Not thread-safe: a shard has one owner at a time. Keeps nothing of the blocks. Borrows the meters and series.
 class CellTable {
  public:
   CellTable(const std::vector<Meter>& meters, const SeriesTable& series);
@@ -38,6 +39,7 @@ class CellTable {
   const SeriesTable& series_;
   std::vector<uint64_t> slots_;  // high half of the hash << 32 | position + 1; 0: free
   std::vector<Cell> cells_;
+  Arena names_;
   size_t mask_ = 0;
 };
 
