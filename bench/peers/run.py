@@ -24,7 +24,7 @@ import measure  # noqa: E402
 import task  # noqa: E402
 
 FIRST_DAY, DAYS = datetime.date(2025, 1, 1), 31
-SLOW = ("Polars", "Python", "mawk")
+SLOW = ("Polars", "Python")
 COLUMNS = ["events", "bytes", "round", "place", "name", "seconds", "user_seconds", "system_seconds", "peak_bytes",
            "disk_bytes"]
 
@@ -60,7 +60,6 @@ class Contest:
             "ClickHouse": node + [options.installed / "clickhouse.mjs", *given],
             "Polars": node + [options.installed / "polars.mjs", *given],
             "Python": [sys.executable, "-B", HERE / "dicts.py", *given],
-            "mawk": ["mawk", "-v", f"task={self.task}/awk.txt", "-f", HERE / "fields.awk", self.events],
         }
         wanted = [name.strip() for name in options.peers.split(";")] if options.peers else list(self.contestants)
         for name in wanted:
