@@ -5,7 +5,7 @@ EVENTS ?= 1M
 TOLLBOOK := build/release/tollbook
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers test-tsan bench tidy clean
+.PHONY: help deps build demo test test-sanitizers test-tsan bench bench-peers tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,20 @@ bench: deps ## measure the parts and the whole job
 	cmake --build --preset release -j $(JOBS)
 	build/release/bench/bench_parts
 	build/release/bench/bench_whole
+
+# npm is Node.js's; package-lock.json says which packages, to the byte, and not where they come from.
+build/peers/node_modules: bench/peers/package.json bench/peers/package-lock.json
+	@command -v npm >/dev/null || { echo "make bench-peers: npm is missing: install Node.js 20 or later (nodejs, npm)" >&2; exit 1; }
+	@mkdir -p build/peers
+	cp $^ build/peers/
+	cd build/peers && npm install --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+bench-peers: deps build/peers/node_modules ## measure beside DuckDB, ClickHouse, Polars, Python (PEERS="--rounds 5 --events 10000000")
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target tollbook bench_decode_floor
+	cp bench/peers/*.mjs build/peers/
+	python3 -B bench/peers/run.py --tollbook $(TOLLBOOK) --floor build/release/bench/bench_decode_floor $(PEERS)
 
 tidy: ## check arrows between rooms, paths in documents, leftovers
 	@python3 -B tests/tidy_test.py .
