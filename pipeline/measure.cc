@@ -152,9 +152,12 @@ Reason Measurer::MeasureOne(const UsageEvent& event, uint32_t index, Arena& aren
   return Reason::kNone;
 }
 
-std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
+LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
   const EventType& type = TypeNamed(event.type);
   LayoutPlan plan{shape.id, shape.source, shape.subject, shape.time, type.hash, {}};
+  const auto slot_of = [&](const Property* property) {
+    return shape.of_property[static_cast<size_t>(property - event.data.data())];
+  };
   for (const uint32_t index : *type.meters) {
     const Meter& meter = catalog_.meters[index];
     MeterPlan& of_meter = plan.meters.emplace_back();
@@ -163,16 +166,16 @@ std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEv
     of_meter.allow_negative = meter.allow_negative;
     if (meter.aggregation != Aggregation::kCount) {
       const Property* value = Find(event.data, meter.value_property);
-      if (value == nullptr || value->kind != Property::Kind::kNumber) return std::nullopt;
-      of_meter.value = shape.SlotAt(value->text.data());
-      if (of_meter.value < 0) return std::nullopt;
+      TOLLBOOK_ASSERT(value != nullptr && slot_of(value) >= 0);  // it was measured
+      of_meter.value = slot_of(value);
+      of_meter.in_quotes = value->kind == Property::Kind::kString;
     }
     for (const std::string& name : meter.dimensions) {
       MeterPlan::Dimension& dimension = of_meter.dimensions.emplace_back();
       const Property* property = Find(event.data, name);
       if (property == nullptr) continue;
       dimension.kind = property->kind;
-      dimension.slot = shape.SlotAt(property->text.data());
+      dimension.slot = slot_of(property);
       if (dimension.slot < 0) dimension.text = property->text;
     }
   }
@@ -211,7 +214,7 @@ std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEv
 
 bool Measurer::SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* value) const {
   const bool negative = *slot.begin == '-';
-  if (!ReadQuantity(slot.begin + negative, slot.bytes - negative, slot.whole, negative, value)) {
+  if (plan.in_quotes || !ReadQuantity(slot.begin + negative, slot.bytes - negative, slot.whole, negative, value)) {
     const ParsedDecimal number = ParseDecimal(slot.text(), kQuantityScale);
     if (number.error != DecimalError::kNone) return false;
     *value = {number.value};

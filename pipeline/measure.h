@@ -3,7 +3,6 @@
 #define TOLLBOOK_PIPELINE_MEASURE_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,7 +49,8 @@ struct MeterPlan {
   uint32_t meter = 0;
   Granularity granularity = Granularity::kDay;
   bool allow_negative = false;
-  int value = -1;  // a number's slot; -1: the meter counts events
+  int value = -1;  // its slot; -1: the meter counts events
+  bool in_quotes = false;
   std::vector<Dimension> dimensions;
   SeriesMemo memo;
 };
@@ -69,8 +69,8 @@ class Measurer {
   // Appends one Measurement for each meter of the event's type. When the answer is not kNone, nothing is appended.
   Reason Measure(const UsageEvent& event, Arena& arena, SeenEntry* identity, std::vector<Measurement>* out);
 
-  // The plan of a layout that was learnt from `event`, which was measured. None: its lines must go the general way.
-  std::optional<LayoutPlan> PlanOf(const LineShape& shape, const UsageEvent& event);
+  // The plan of a layout that was learnt from `event`, which was measured.
+  LayoutPlan PlanOf(const LineShape& shape, const UsageEvent& event);
   // The same as Measure on the event that a matched line stands for. False, and nothing is appended: the general way
   // must tell, be it only why not.
   bool MeasureSlots(LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena, SeenEntry* identity,
