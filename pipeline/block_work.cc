@@ -24,7 +24,7 @@ bool LayoutPace::OnTried(bool matched) {
   matched_ += matched;
   if (++tried_ < kStretch) return false;
   const bool poor = matched_ < kMatchedMin;
-  lessons_ = std::min(lessons_ + matched_ / kLinesALesson + 2, LayoutTree::kLayoutsMax);
+  lessons_ = std::min(lessons_ + matched_ / kLinesALesson + 1, LayoutTree::kLayoutsMax);
   rest_ = poor ? next_rest_ : 0;
   next_rest_ = poor ? std::min(next_rest_ * 2, kRestMax) : kRestMin;
   tried_ = matched_ = 0;
@@ -101,7 +101,8 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
       for (Measurement& measurement : measured) measurement.event = event;
       KeepSubject(measured, &work->block);
       identities_.push_back(identity);
-      if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn()) Learn(line, *work, decoded.event);
+      if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn() && !layouts_.full())
+        Learn(line, *work, decoded.event);
     } else if (OutcomeOf(verdict) == Outcome::kHeld) {
       AppendCanonicalJson(decoded.event, &work->held.emplace_back(event, std::string()).second);
     }
@@ -118,10 +119,10 @@ void BlockDecoder::Learn(const BlockLine& line, const BlockWork& work, const Usa
   size_t bytes = line.text.size();
   if (behind < block.bytes) bytes += block.data[behind] == '\r' ? 2 : 1;
   if (line.offset + bytes > block.bytes || bytes > kLearntBytesMax) return;
-  pace_.OnLesson();
   const std::optional<LineShape> shape = ShapeOf({block.data + line.offset, bytes}, event);
-  if (!shape) return;
-  if (layouts_.Add(*shape)) plans_.push_back(measurer_.PlanOf(*shape, event));
+  const bool learnt = shape && layouts_.Add(*shape);
+  if (learnt) plans_.push_back(measurer_.PlanOf(*shape, event));
+  pace_.OnLesson(learnt);
 }
 
 }  // namespace tollbook

@@ -186,7 +186,7 @@ TEST(LayoutPace, LittleIsTriedWhereLinesHaveNothingInCommon) {
     }
     if (pace.MayLearn()) {
       ++lessons;
-      pace.OnLesson();
+      pace.OnLesson(line % 2 == 0);
     }
   }
   EXPECT_LT(tried, 5'000);
