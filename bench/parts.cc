@@ -47,7 +47,7 @@ struct Fixture {
   }
 };
 
-// Lines to usage events.
+// Lines to usage events, each parsed: the general decoder.
 void Decode(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
   std::vector<Block> blocks = Blocks(fixture.telemetry, kBlockBytes);
@@ -70,7 +70,48 @@ void Decode(benchmark::State& state) {
 }
 BENCHMARK(Decode)->Unit(benchmark::kMillisecond);
 
-// Decode, then identity, meters and routing to shards.
+// Lines taken apart by the layouts that they share, every byte checked; those that match none are not decoded here.
+void DecodeLayouts(benchmark::State& state) {
+  Fixture& fixture = Fixture::Get();
+  std::vector<Block> blocks = Blocks(fixture.telemetry, kBlockBytes);
+  const std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
+  LayoutTree layouts;
+  Slots slots;
+  Arena arena;
+  const auto match = [&](const Block& block, const BlockLine& line, const char** behind) {
+    return layouts.Match(block.data + line.offset, block.data + block.bytes, arena, &slots, behind) >= 0;
+  };
+  std::vector<DecodedEvent> events;
+  const auto learn = [&](const Block& block, const BlockLine& line) {
+    const char* behind = nullptr;
+    events.clear();
+    if (match(block, line, &behind)) return;
+    decoder->Decode(line.text, 0, arena, events);
+    if (events[0].reason != Reason::kNone) return;
+    const auto shape = ShapeOf({line.text.data(), line.text.size() + 1}, events[0].event);
+    if (shape) layouts.Add(*shape);
+  };
+  for (const Block& block : blocks) ForEachLine(block, [&](const BlockLine& line) { learn(block, line); });
+  for (auto _ : state) {
+    uint64_t matched = 0;
+    for (const Block& block : blocks) {
+      layouts.ForgiveGuesses();
+      BlockLine line;
+      while (line.offset < block.bytes) {
+        const char* behind = nullptr;
+        const bool is_like = match(block, line, &behind);
+        matched += is_like;
+        GoToNextLine(is_like ? static_cast<size_t>(behind - block.data) - line.offset : FindLineEnd(block, &line), &line);
+      }
+    }
+    RequireEqual(matched >= kEvents * 99 / 100, 1, "lines that match a layout");
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kEvents));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * fixture.telemetry.size()));
+}
+BENCHMARK(DecodeLayouts)->Unit(benchmark::kMillisecond);
+
+// Decode, by layouts where lines match them, then identity, meters and routing to shards.
 void DecodeAndMeasure(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
   const std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
@@ -86,6 +127,7 @@ void DecodeAndMeasure(benchmark::State& state) {
       decode.Decode(*decoder, &work);
       measured += work.identities.all().size();
     }
+    RequireEqual(decode.matched() >= kEvents * 99 / 100, 1, "events that a layout decoded");
     RequireEqual(measured, fixture.report.accepted + fixture.report.duplicate + fixture.report.conflict,
                  "measured events");
   }

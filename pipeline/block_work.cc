@@ -6,10 +6,16 @@ namespace tollbook {
 
 namespace {
 
-// Text of a line as it lasts: in the block, or, where it had to be unescaped or put together, in the block's arena.
-const char* KeepText(std::string_view text, Block* block) {
-  const auto at = reinterpret_cast<uintptr_t>(text.data()), data = reinterpret_cast<uintptr_t>(block->data);
-  return at - data < block->bytes ? text.data() : block->arena.Copy(text).data();
+bool IsIn(const Block& block, std::string_view text) {
+  return reinterpret_cast<uintptr_t>(text.data()) - reinterpret_cast<uintptr_t>(block.data) < block.bytes;
+}
+
+// Where a subject had to be unescaped or put together, it must be kept as long as the block.
+void KeepSubject(std::span<Measurement> measurements, Block* block) {
+  const std::string_view subject = measurements[0].subject_name();
+  if (IsIn(*block, subject)) return;
+  const char* const kept = block->arena.Copy(subject).data();
+  for (Measurement& measurement : measurements) measurement.subject = kept;
 }
 
 }  // namespace
@@ -18,7 +24,7 @@ bool LayoutPace::OnTried(bool matched) {
   matched_ += matched;
   if (++tried_ < kStretch) return false;
   const bool poor = matched_ < kMatchedMin;
-  lessons_ = std::min(lessons_ + matched_ / kLinesALesson + 2, LayoutTree::kLayoutsMax);
+  lessons_ = std::min(lessons_ + matched_ / kLinesALesson + 1, LayoutTree::kLayoutsMax);
   rest_ = poor ? next_rest_ : 0;
   next_rest_ = poor ? std::min(next_rest_ * 2, kRestMax) : kRestMin;
   tried_ = matched_ = 0;
@@ -52,8 +58,9 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   if (!pace_.TriesNext()) return 0;
   const char* const begin = work->block.data + line.offset;
   const char* behind = nullptr;
-  const int layout = layouts_.Match(begin, work->block.data + work->block.bytes, &slots_, &behind);
+  const int layout = layouts_.Match(begin, work->block.data + work->block.bytes, line_arena_, &slots_, &behind);
   const auto event = static_cast<uint32_t>(work->verdicts.size());
+  const size_t first = measurements_.size();
   Identity identity;
   const bool matched = layout >= 0 && measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event,
                                                              line_arena_, &identity.entry, &measurements_);
@@ -66,6 +73,7 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   ++matched_;
   identity.event = event;
   identities_.push_back(identity);
+  KeepSubject(std::span(measurements_).subspan(first), &work->block);
   const auto bytes = static_cast<size_t>(behind - begin);
   const size_t line_end = behind[-2] == '\r' ? 2 : 1;
   work->places.push_back({static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
@@ -89,13 +97,12 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     if (verdict == Reason::kNone)
       verdict = measurer_.Measure(decoded.event, line_arena_, &identity.entry, &measurements_);
     if (verdict == Reason::kNone) {
-      const char* const subject = KeepText(decoded.event.subject, &work->block);
-      for (size_t i = first; i < measurements_.size(); ++i) {
-        measurements_[i].event = event;
-        measurements_[i].subject = subject;
-      }
+      const auto measured = std::span(measurements_).subspan(first);
+      for (Measurement& measurement : measured) measurement.event = event;
+      KeepSubject(measured, &work->block);
       identities_.push_back(identity);
-      if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn()) Learn(line, *work, decoded.event);
+      if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn() && !layouts_.full())
+        Learn(line, *work, decoded.event);
     } else if (OutcomeOf(verdict) == Outcome::kHeld) {
       AppendCanonicalJson(decoded.event, &work->held.emplace_back(event, std::string()).second);
     }
@@ -112,11 +119,10 @@ void BlockDecoder::Learn(const BlockLine& line, const BlockWork& work, const Usa
   size_t bytes = line.text.size();
   if (behind < block.bytes) bytes += block.data[behind] == '\r' ? 2 : 1;
   if (line.offset + bytes > block.bytes || bytes > kLearntBytesMax) return;
-  pace_.OnLesson();
   const std::optional<LineShape> shape = ShapeOf({block.data + line.offset, bytes}, event);
-  if (!shape) return;
-  std::optional<LayoutPlan> plan = measurer_.PlanOf(*shape, event);
-  if (plan && layouts_.Add(*shape)) plans_.push_back(*std::move(plan));
+  const bool learnt = shape && layouts_.Add(*shape);
+  if (learnt) plans_.push_back(measurer_.PlanOf(*shape, event));
+  pace_.OnLesson(learnt);
 }
 
 }  // namespace tollbook

@@ -83,7 +83,9 @@ class LayoutPace {
  public:
   bool TriesNext() { return rest_ == 0 || --rest_ == 0; }
   bool MayLearn() { return rest_ == 0 && lessons_ > 0; }
-  void OnLesson() { --lessons_; }
+  // A lesson that taught nothing, because the layout was known and did not match for another reason, is dear: the next
+  // one of its kind will teach nothing either.
+  void OnLesson(bool learnt) { lessons_ -= std::min(lessons_, learnt ? 1 : kVainLesson); }
   // True at the end of a stretch that layouts did not help with.
   bool OnTried(bool matched);
   void Renew() { lessons_ = LayoutTree::kLayoutsMax; }
@@ -91,7 +93,8 @@ class LayoutPace {
  private:
   static constexpr uint32_t kStretch = 128;
   static constexpr uint32_t kMatchedMin = kStretch / 8;
-  static constexpr uint32_t kLinesALesson = 8;  // that matched
+  static constexpr uint32_t kLinesALesson = 16;  // that matched
+  static constexpr uint32_t kVainLesson = 8;
   static constexpr uint32_t kRestMin = 2048, kRestMax = 64 << 10;
   uint32_t tried_ = 0, matched_ = 0;  // in this stretch
   uint32_t lessons_ = LayoutTree::kLayoutsMax;

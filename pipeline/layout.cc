@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "pipeline/json_text.h"
 #include "pipeline/layout_scan.h"
 #include "pipeline/layout_values.h"
 #include "simdjson.h"
@@ -21,7 +22,9 @@ bool IsBlank(char c) {
 // Cuts a line that is known to be good JSON into literals and slots.
 class ShapeCutter {
  public:
-  ShapeCutter(std::string_view line, const UsageEvent& event) : line_(line), event_(event) {}
+  ShapeCutter(std::string_view line, const UsageEvent& event) : line_(line), event_(event) {
+    shape_.of_property.assign(event.data.size(), -1);
+  }
 
   std::optional<LineShape> Cut() {
     for (size_t at = 0; at < line_.size();) {
@@ -32,15 +35,21 @@ class ShapeCutter {
       } else if (c == '-' || (c >= '0' && c <= '9')) {
         behind = std::min(line_.find_first_not_of("0123456789.eE+-", at), line_.size());
         AddSlot(at, behind, SlotKind::kNumber);
+      } else if (c >= 'a' && c <= 'z') {  // true, false, null
+        behind = line_.find_first_not_of("abcdefghijklmnopqrstuvwxyz", at);
+        MarkProperty(-1);
       } else if (c == '{' || c == '[') {
         ++depth_;
+        arrays_ += c == '[';
       } else if (c == '}' || c == ']') {
         --depth_;
+        arrays_ -= c == ']';
       }
       at = behind;
     }
     shape_.literals.push_back(line_.substr(literal_));
     if (shape_.slots.size() > kSlotsMax || fields_ != 4 || !NamesFitEveryLine()) return std::nullopt;
+    if (SkipComposites() != event_.data.size()) return std::nullopt;  // the decoder and we read different lines
     return std::move(shape_);
   }
 
@@ -63,7 +72,6 @@ class ShapeCutter {
       name_ = text;
       return !escapes;  // it might spell "specversion"
     }
-    if (escapes) return false;
     if (depth_ == 1 && (name_ == "type" || name_ == "specversion")) return true;
     if (depth_ == 1) MarkField();
     AddSlot(quote + 1, end, SlotKind::kString);
@@ -85,10 +93,22 @@ class ShapeCutter {
   }
 
   void AddSlot(size_t begin, size_t end, SlotKind kind) {
+    MarkProperty(static_cast<int>(shape_.slots.size()));
     shape_.literals.push_back(line_.substr(literal_, begin - literal_));
     shape_.slots.push_back(line_.substr(begin, end - begin));
     shape_.kinds.push_back(kind);
     literal_ = end;
+  }
+
+  // The decoder lists the scalars of `data` that are in no array, in the order of the line, and containers among them.
+  void MarkProperty(int slot) {
+    if (depth_ < 2 || arrays_ > 0 || name_ != "data") return;
+    if (SkipComposites() < event_.data.size()) shape_.of_property[property_] = slot;
+    ++property_;
+  }
+  size_t SkipComposites() {
+    while (property_ < event_.data.size() && event_.data[property_].kind == Property::Kind::kComposite) ++property_;
+    return property_;
   }
 
   // The paths of nested data may make up a number of times the line's length, so a shorter line of the same layout
@@ -103,20 +123,15 @@ class ShapeCutter {
   const std::string_view line_;
   const UsageEvent& event_;
   LineShape shape_;
-  size_t literal_ = 0;  // where the literal at hand begins
+  size_t literal_ = 0;   // where the literal at hand begins
+  size_t property_ = 0;  // the next one of `data`
   int depth_ = 0;
+  int arrays_ = 0;         // of it
   int fields_ = 0;         // found of those that every event needs
   std::string_view name_;  // the last one of the outermost object
 };
 
 }  // namespace
-
-int LineShape::SlotAt(const char* at) const {
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if (slots[i].data() == at) return static_cast<int>(i);
-  }
-  return -1;
-}
 
 std::optional<LineShape> ShapeOf(std::string_view line, const UsageEvent& event) {
   if (!line.ends_with('\n')) return std::nullopt;
@@ -163,6 +178,13 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
   const auto last = static_cast<uint32_t>(std::countr_zero(bits.stops));
   *not_ascii |= bits.not_ascii & ((1u << last) - 1);
   uint32_t bytes = static_cast<uint32_t>(step - begin) + last;
+  if (begin[bytes] == '\\') [[unlikely]] {
+    *not_ascii = 1;  // perhaps: the line is looked at
+    slot->begin = begin;
+    if (!TakeEscapes(begin + bytes, end, slot)) return false;
+    *at = begin + slot->bytes;
+    return true;
+  }
   // Where the next literal begins is known only some 15 cycles after this slot's bytes came, and so on for each slot.
   // Most fields have one length, though: guessed right, the processor goes on at once and proves it later.
   uint32_t guess = edge->guess;
@@ -182,11 +204,42 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
   return true;
 }
 
-int LayoutTree::Match(const char* at, const char* end, Slots* slots, const char** behind) {
+// From the first escape of a string to the quote that closes it. What the escapes say is checked by Unescape.
+bool LayoutTree::TakeEscapes(const char* escape, const char* end, Slot* slot) {
+  const char* at = escape;
+  while (at < end) {
+    const StringBits bits = ReadString(at);
+    if (bits.stops == 0) {
+      at += 32;
+      continue;
+    }
+    at += std::countr_zero(bits.stops);
+    if (*at != '\\') break;
+    at += 2;
+  }
+  if (at >= end) return false;
+  slot->bytes = static_cast<uint32_t>(at - slot->begin);
+  slot->whole = 1;
+  return true;
+}
+
+// As the general decoder does it. False: not an escape.
+bool LayoutTree::Unescape(std::span<Slot> slots, Arena& arena) {
+  for (Slot& slot : slots) {
+    if (slot.whole == 0 || slot.begin[-1] != '"') continue;  // a number, or a string without escapes
+    const std::optional<std::string_view> text = UnescapeJson(slot.text(), arena.Allocate(slot.bytes + kScanAhead));
+    if (!text) return false;
+    slot = {text->data(), static_cast<uint32_t>(text->size()), 0};
+  }
+  return true;
+}
+
+int LayoutTree::Match(const char* at, const char* end, Arena& arena, Slots* slots, const char** behind) {
   if (root_ == nullptr) return -1;
   const char* const line = at;
   Slot* slot = slots->data();
   uint32_t not_ascii = 0;
+  bool escapes = false;
   Edge* edge = Follow(*root_, at, end);
   for (;;) {
     while (edge != nullptr && !IsAt(*edge, at, end)) edge = edge->next_same_key;
@@ -195,6 +248,7 @@ int LayoutTree::Match(const char* at, const char* end, Slots* slots, const char*
     if (edge->layout >= 0) break;
     if (edge->kind == SlotKind::kString) {
       if (!TakeString(edge, &at, end, slot, &not_ascii)) return -1;
+      escapes |= slot->whole != 0;
     } else {
       const bool negative = *at == '-';
       NumberShape shape;
@@ -207,6 +261,7 @@ int LayoutTree::Match(const char* at, const char* end, Slots* slots, const char*
   }
   // Literals are valid and end at ASCII characters, so the line is valid when its slots are.
   if (not_ascii != 0 && !simdjson::validate_utf8(line, static_cast<size_t>(at - line))) return -1;
+  if (escapes && !Unescape({slots->data(), slot}, arena)) return -1;
   *behind = at;
   return edge->layout;
 }

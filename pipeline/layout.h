@@ -9,8 +9,8 @@
 // goes unchecked. The last literal has the line end, so matching finds that too: one pass over the bytes and no search.
 // Values that decide what the others mean, `type` and `specversion`, are literals.
 //
-// What a match does not take goes to the general decoder: escapes, numbers with an exponent or of 32 characters, a line
-// without line end, anything unexpected.
+// What a match does not take goes to the general decoder: numbers with an exponent or of 32 characters, a line without
+// line end, anything unexpected.
 #ifndef TOLLBOOK_PIPELINE_LAYOUT_H_
 #define TOLLBOOK_PIPELINE_LAYOUT_H_
 
@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -32,7 +33,7 @@ enum class SlotKind : uint8_t { kString, kNumber };
 struct Slot {
   const char* begin = nullptr;
   uint32_t bytes = 0;
-  uint32_t whole = 0;  // of a number: the digits before its point
+  uint32_t whole = 0;  // of a number: the digits before its point; of a string: 1 while it has escapes
   std::string_view text() const { return {begin, bytes}; }
 };
 
@@ -45,8 +46,7 @@ struct LineShape {
   std::vector<std::string_view> slots;
   std::vector<SlotKind> kinds;
   uint16_t id = 0, source = 0, subject = 0, time = 0;  // which slots they are
-  // The slot that has its text at `at`; -1 when none does.
-  int SlotAt(const char* at) const;
+  std::vector<int> of_property;                        // by UsageEvent::data: its slot; -1: it is part of a literal
 };
 
 // `line` with its line end, `event` what the general decoder made of it. None: it cannot serve as a layout.
@@ -59,8 +59,9 @@ class LayoutTree {
   static constexpr size_t kLiteralBytesMax = 1 << 20;  // of all layouts
 
   // The number of the layout, its slots, and where the line behind it begins; -1: no layout, or not to be decided here.
-  // `at` is the beginning of a line in a block that ends at `end`; kLinePadding bytes behind that may be read.
-  int Match(const char* at, const char* end, Slots* slots, const char** behind);
+  // `at` is the beginning of a line in a block that ends at `end`; kLinePadding bytes behind that may be read, and so
+  // many behind each slot. Slots point into the line, or into `arena` where they had to be unescaped.
+  int Match(const char* at, const char* end, Arena& arena, Slots* slots, const char** behind);
 
   // Learns a layout; its number is size() - 1 afterwards. False: it is there already, or there is no room.
   bool Add(const LineShape& shape);
@@ -104,6 +105,8 @@ class LayoutTree {
   static Edge* Follow(const Branch& branch, const char* at, const char* end);
   static bool IsAt(const Edge& edge, const char* at, const char* end);
   static bool TakeString(Edge* edge, const char** at, const char* end, Slot* slot, uint32_t* not_ascii);
+  static bool TakeEscapes(const char* escape, const char* end, Slot* slot);
+  static bool Unescape(std::span<Slot> slots, Arena& arena);
   Edge* NewEdge(std::string_view literal);
   static bool Rebuild(Branch* branch);
 

@@ -58,11 +58,11 @@ inline bool ReadQuantity(const char* digits, uint32_t bytes, uint32_t whole, boo
 // Reads RFC 3339 times. Remembers the last date: in telemetry the next one is nearly always the same.
 class InstantReader {
  public:
-  // The same as ParseInstant(text).
-  ParsedInstant Parse(std::string_view text) {
+  // The same as ParseInstant(text, assume_utc).
+  ParsedInstant Parse(std::string_view text, bool assume_utc = false) {
     ParsedInstant parsed;
     if (text.size() >= kSecondsEnd + 1 && ReadOnDate(text, &parsed.instant)) return parsed;
-    parsed = ParseInstant(text);
+    parsed = ParseInstant(text, assume_utc);
     if (parsed.error == TimeError::kNone) Remember(text);
     return parsed;
   }

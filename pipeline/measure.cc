@@ -61,6 +61,20 @@ Reason Value(const Meter& meter, const Property* property, Quantity* value) {
   return CheckValue(*value, meter.allow_negative);
 }
 
+// A dimension that is no text: a line that says otherwise has another layout.
+void SetConstant(const Property& property, MeterPlan::Dimension* dimension) {
+  static constexpr char kTrue[kScanAhead] = "true", kFalse[kScanAhead] = "false", kNothing[kScanAhead] = "";
+  const bool is_bool = property.kind == Property::Kind::kBool;
+  dimension->kind = is_bool ? Property::Kind::kBool : Property::Kind::kString;
+  dimension->text = !is_bool ? kNothing : property.text == "true" ? kTrue : kFalse;
+  dimension->bytes = is_bool ? static_cast<uint32_t>(property.text.size()) : 0;
+}
+
+std::string_view TextOf(const MeterPlan::Dimension& dimension, const Slots& slots) {
+  if (dimension.slot >= 0) return slots[static_cast<size_t>(dimension.slot)].text();
+  return {dimension.text, dimension.bytes};
+}
+
 // What must be equal for a second arrival to be a duplicate. Every field has its fixed place, so no two contents spell
 // the same bytes.
 class Content {
@@ -95,6 +109,7 @@ Measurer::Measurer(const Catalog& catalog, const BookIdentity& book, SeriesTable
       book_(book),
       series_(series),
       book_zone_(Zone::FromName(book.zone).value_or(Zone())),
+      memos_(catalog.meters.size()),
       types_(kTypes) {
   TOLLBOOK_ASSERT(Zone::FromName(book.zone).has_value());
 }
@@ -152,9 +167,12 @@ Reason Measurer::MeasureOne(const UsageEvent& event, uint32_t index, Arena& aren
   return Reason::kNone;
 }
 
-std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
+LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
   const EventType& type = TypeNamed(event.type);
   LayoutPlan plan{shape.id, shape.source, shape.subject, shape.time, type.hash, {}};
+  const auto slot_of = [&](const Property* property) {
+    return shape.of_property[static_cast<size_t>(property - event.data.data())];
+  };
   for (const uint32_t index : *type.meters) {
     const Meter& meter = catalog_.meters[index];
     MeterPlan& of_meter = plan.meters.emplace_back();
@@ -163,24 +181,27 @@ std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEv
     of_meter.allow_negative = meter.allow_negative;
     if (meter.aggregation != Aggregation::kCount) {
       const Property* value = Find(event.data, meter.value_property);
-      if (value == nullptr || value->kind != Property::Kind::kNumber) return std::nullopt;
-      of_meter.value = shape.SlotAt(value->text.data());
-      if (of_meter.value < 0) return std::nullopt;
+      TOLLBOOK_ASSERT(value != nullptr && slot_of(value) >= 0);  // it was measured
+      of_meter.value = slot_of(value);
+      of_meter.in_quotes = value->kind == Property::Kind::kString;
     }
     for (const std::string& name : meter.dimensions) {
       MeterPlan::Dimension& dimension = of_meter.dimensions.emplace_back();
       const Property* property = Find(event.data, name);
-      if (property == nullptr) continue;
+      if (property == nullptr) {
+        SetConstant({}, &dimension);  // like null
+        continue;
+      }
       dimension.kind = property->kind;
-      dimension.slot = shape.SlotAt(property->text.data());
-      if (dimension.slot < 0) dimension.text = property->text;
+      dimension.slot = slot_of(property);
+      if (dimension.slot < 0) SetConstant(*property, &dimension);
     }
   }
   return plan;
 }
 
 // Flattened: without it the compiler leaves a dozen calls in what is one straight line for nearly every event (20 ns).
-[[gnu::flatten]] bool Measurer::MeasureSlots(LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena,
+[[gnu::flatten]] bool Measurer::MeasureSlots(const LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena,
                                              SeenEntry* identity, std::vector<Measurement>* out) {
   const std::string_view id = slots[plan.id].text();
   const std::string_view source = slots[plan.source].text();
@@ -193,7 +214,7 @@ std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEv
   const SubjectHash subject_hash = HashSubject(subject, book_.seed[0]);
   Content content(time.instant, subject_hash, plan.type_hash, book_.seed[0]);
   const size_t first = out->size();
-  for (MeterPlan& meter : plan.meters) {
+  for (const MeterPlan& meter : plan.meters) {
     Quantity value = Quantity::Units(1);
     SeriesMemo::Known series;
     if ((meter.value >= 0 && !SlotValue(meter, slots[static_cast<size_t>(meter.value)], &value)) ||
@@ -211,7 +232,7 @@ std::optional<LayoutPlan> Measurer::PlanOf(const LineShape& shape, const UsageEv
 
 bool Measurer::SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* value) const {
   const bool negative = *slot.begin == '-';
-  if (!ReadQuantity(slot.begin + negative, slot.bytes - negative, slot.whole, negative, value)) {
+  if (plan.in_quotes || !ReadQuantity(slot.begin + negative, slot.bytes - negative, slot.whole, negative, value)) {
     const ParsedDecimal number = ParseDecimal(slot.text(), kQuantityScale);
     if (number.error != DecimalError::kNone) return false;
     *value = {number.value};
@@ -219,12 +240,12 @@ bool Measurer::SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* valu
   return CheckValue(*value, plan.allow_negative) == Reason::kNone;
 }
 
-bool Measurer::SlotSeries(MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series) {
+bool Measurer::SlotSeries(const MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series) {
   SeriesMemo::Key key(series_.generation());
   for (const MeterPlan::Dimension& dimension : plan.dimensions) {
-    if (dimension.slot >= 0) key.Add(slots[static_cast<size_t>(dimension.slot)].text());
+    key.Add(TextOf(dimension, slots), dimension.kind == Property::Kind::kNumber);
   }
-  SeriesMemo::Entry* const entry = plan.memo.Find(key);
+  SeriesMemo::Entry* const entry = memos_[plan.meter].Find(key);
   if (entry != nullptr && entry->Is(key)) {
     *series = entry->series;
     return true;
@@ -238,8 +259,7 @@ bool Measurer::LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& ar
   values_.resize(plan.dimensions.size());
   for (size_t i = 0; i < values_.size(); ++i) {
     const MeterPlan::Dimension& dimension = plan.dimensions[i];
-    Property property{{}, dimension.text, dimension.kind};
-    if (dimension.slot >= 0) property.text = slots[static_cast<size_t>(dimension.slot)].text();
+    const Property property{{}, TextOf(dimension, slots), dimension.kind};
     if (DimensionValue(&property, arena, &values_[i]) != Reason::kNone) return false;
   }
   const Series& found = series_.Find(plan.meter, values_);

@@ -3,7 +3,6 @@
 #define TOLLBOOK_PIPELINE_MEASURE_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,14 +44,15 @@ struct MeterPlan {
   struct Dimension {
     int slot = -1;  // -1: the same text on every line
     Property::Kind kind = Property::Kind::kString;
-    std::string text;
+    const char* text = "";  // then; readable like a slot
+    uint32_t bytes = 0;
   };
   uint32_t meter = 0;
   Granularity granularity = Granularity::kDay;
   bool allow_negative = false;
-  int value = -1;  // a number's slot; -1: the meter counts events
+  int value = -1;  // its slot; -1: the meter counts events
+  bool in_quotes = false;
   std::vector<Dimension> dimensions;
-  SeriesMemo memo;
 };
 
 // What a layout means to the catalog, worked out once.
@@ -69,11 +69,11 @@ class Measurer {
   // Appends one Measurement for each meter of the event's type. When the answer is not kNone, nothing is appended.
   Reason Measure(const UsageEvent& event, Arena& arena, SeenEntry* identity, std::vector<Measurement>* out);
 
-  // The plan of a layout that was learnt from `event`, which was measured. None: its lines must go the general way.
-  std::optional<LayoutPlan> PlanOf(const LineShape& shape, const UsageEvent& event);
+  // The plan of a layout that was learnt from `event`, which was measured.
+  LayoutPlan PlanOf(const LineShape& shape, const UsageEvent& event);
   // The same as Measure on the event that a matched line stands for. False, and nothing is appended: the general way
   // must tell, be it only why not.
-  bool MeasureSlots(LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena, SeenEntry* identity,
+  bool MeasureSlots(const LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena, SeenEntry* identity,
                     std::vector<Measurement>* out);
 
  private:
@@ -86,7 +86,7 @@ class Measurer {
   Reason MeasureOne(const UsageEvent& event, uint32_t meter, Arena& arena, Measurement* into,
                     uint64_t* dimensions_hash);
   bool SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* value) const;
-  bool SlotSeries(MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series);
+  bool SlotSeries(const MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series);
   [[gnu::noinline]] bool LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& arena,
                                       SeriesMemo::Known* series);
   Bucket BucketOfCached(Granularity granularity, Instant time);
@@ -96,6 +96,7 @@ class Measurer {
   const BookIdentity& book_;
   SeriesCache series_;
   const Zone book_zone_;
+  std::vector<SeriesMemo> memos_;         // by meter
   std::vector<std::string_view> values_;  // of the measurement at hand
   static constexpr size_t kTypes = 256;   // a power of two
   std::vector<EventType> types_;          // by hash; a newcomer takes the place

@@ -1,4 +1,4 @@
-// SeriesMemo: the series of one meter of one layout that came last, by the dimensions' text as it stands in the line.
+// SeriesMemo: the series of one meter that came last, by the dimensions' text as it stands in the line.
 //
 // Telemetry has few sets of dimension values, so nearly every event finds its series here by comparing at most 64
 // bytes, for 4 ns instead of the 25 that hashing and a table lookup (SeriesCache, the plain way) take. What is longer,
@@ -21,24 +21,26 @@ class SeriesMemo {
  public:
   static constexpr uint32_t kValues = 2;
   static constexpr uint32_t kValueBytes = 32;
+  static constexpr uint32_t kBytesMask = 0xFF;  // of a value's size and kind, the size
 
   struct Known {
     uint32_t id = 0;
     uint64_t dimensions_hash = 0;
   };
 
-  // Borrows the values; kScanAhead bytes from where each begins may be read.
+  // Borrows the values; 32 bytes from where each begins may be read.
   class Key {
    public:
     explicit Key(uint64_t generation) : generation_(generation) {}
-    void Add(std::string_view value) {
+    // `is_number`: 1.0 and "1.0" are two values.
+    void Add(std::string_view value, bool is_number) {
       if (count_ == kValues || value.size() > kValueBytes) {
         fits_ = false;
         return;
       }
       const auto bytes = static_cast<uint32_t>(value.size());
       values_[count_] = value.data();
-      bytes_[count_] = bytes;
+      bytes_[count_] = bytes | static_cast<uint32_t>(is_number) << 31;
       ++count_;
       // Only to choose a place: its first and its last eight bytes.
       const uint64_t first = bytes >= 8 ? Load8(value.data()) : Load8(value.data()) & ((uint64_t{1} << 8 * bytes) - 1);
@@ -67,12 +69,13 @@ class SeriesMemo {
       if (generation != key.generation_ || bytes[0] != key.bytes_[0] || bytes[1] != key.bytes_[1]) return false;
       static_assert(kValues == 2);
       for (uint32_t i = 0; i < key.count_; ++i) {
-        if (!SameStart(key.values_[i], values[i].data(), bytes[i])) return false;
+        if (!SameStart(key.values_[i], values[i].data(), bytes[i] & kBytesMask)) return false;
       }
       return true;
     }
     void Set(const Key& key, const Known& known) {
-      for (uint32_t i = 0; i < key.count_; ++i) std::memcpy(values[i].data(), key.values_[i], key.bytes_[i]);
+      for (uint32_t i = 0; i < key.count_; ++i)
+        std::memcpy(values[i].data(), key.values_[i], key.bytes_[i] & kBytesMask);
       bytes = key.bytes_;
       generation = key.generation_;
       series = known;
