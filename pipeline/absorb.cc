@@ -87,7 +87,7 @@ class Absorber {
   WorkerArena arena_;
   std::vector<SeenSet> seen_{kSeenShards};
   SeriesTable series_{book_.identity().seed[1]};
-  std::vector<CellTable> cells_ = std::vector<CellTable>(kTotalShards, CellTable(catalog_.meters, series_));
+  tbb::enumerable_thread_specific<CellTable> cells_{[this] { return CellTable(catalog_.meters, series_); }};
   std::vector<std::string> fixed_meters_;
   std::unique_ptr<tbb::enumerable_thread_specific<Worker>> workers_;
   std::future<absl::Status> commit_;
@@ -200,15 +200,9 @@ void Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
   std::vector<std::vector<bool>> used(kTotalShards, std::vector<bool>(catalog_.meters.size()));
   arena_.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
-      CellTable& cells = cells_[shard];
+      CellTable& cells = cells_.local();
       for (const std::unique_ptr<BlockWork>& work : works) {
-        const std::span<const Measurement> measurements = work->measurements.of(shard);
-        for (size_t i = 0; i < measurements.size(); ++i) {
-          if (i + kPrefetchAhead < measurements.size()) cells.Prefetch(measurements[i + kPrefetchAhead]);
-          const Measurement& m = measurements[i];
-          if (work->verdicts[m.event] != Reason::kNone) continue;
-          cells.Add(m);
-        }
+        cells.Add(work->measurements.of(shard), work->verdicts);
       }
       if (!cells.empty()) runs[shard] = cells.Pack(&used[shard]);
     });
