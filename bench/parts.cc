@@ -170,18 +170,17 @@ void Accumulate(benchmark::State& state) {
     for (int shard = 0; shard < kTotalShards; ++shard) {
       CellTable cells(fixture.catalog.meters, fixture.series);
       for (const auto& work : works) {
-        for (const Measurement& m : work->measurements.of(shard)) {
-          cells.Add(m);
-        }
+        cells.Add(work->measurements.of(shard), work->verdicts);
       }
       std::vector<bool> used(fixture.catalog.meters.size());
       const std::string run = cells.Pack(&used);
       TotalsRunReader reader(run);
+      const std::vector<RunSeries> series = reader.run_series();
+      const auto count = [&](uint32_t, Bucket, const UsageTotal& total) { packed_events += total.events; };
       std::string_view subject;
-      uint32_t count = 0;
-      TotalCell cell;
-      while (reader.NextSubject(&subject, &count)) {
-        for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) packed_events += cell.total.events;
+      SubjectCells subject_cells;
+      while (reader.NextSubject(&subject, &subject_cells)) {
+        RequireEqual(ForEachCell(subject_cells, series, count), 1, "sound cells");
       }
     }
     RequireEqual(packed_events, measurements, "events in the totals");

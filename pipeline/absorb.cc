@@ -213,13 +213,7 @@ void Absorber::Accumulate(const Works& works) {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       CellTable& cells = cells_[shard];
       for (const std::unique_ptr<BlockWork>& work : works) {
-        const std::span<const Measurement> measurements = work->measurements.of(shard);
-        for (size_t i = 0; i < measurements.size(); ++i) {
-          if (i + kPrefetchAhead < measurements.size()) cells.Prefetch(measurements[i + kPrefetchAhead]);
-          const Measurement& m = measurements[i];
-          if (work->verdicts[m.event] != Reason::kNone) continue;
-          cells.Add(m);
-        }
+        cells.Add(work->measurements.of(shard), work->verdicts);
       }
     });
   });

@@ -106,28 +106,28 @@ class OriginFinder {
     if (!runs.ok()) return runs.status();
     for (const StoredRun& run : *runs) {
       TotalsRunReader reader(run.bytes);
+      const std::vector<RunSeries> series = reader.run_series();
       std::string_view name;
-      uint32_t count = 0;
+      SubjectCells cells;
       UsageTotal sum;
-      while (reader.NextSubject(&name, &count)) {
-        if (name != subject) {
-          reader.SkipCells(count);
-          continue;
-        }
-        TotalCell cell;
-        for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
-          if (reader.meters()[cell.meter].name != meter.name) continue;
-          const UsagePlace place = PlaceOf(catalog, subscriptions, meter.granularity, cell.bucket);
-          if (place.day < first || last < place.day || !SamePlan(place.subscription, rated.subscription)) continue;
-          const Plan& plan = catalog.plans[rated.subscription->plan];
-          if (catalog.ChargeFor(plan, meter, reader.dimensions()[cell.dimensions]) != rated.charge) continue;
-          if (!Merge(meter.aggregation, cell.total, &sum)) {
-            return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range", subject,
-                             "see `tollbook charges`");
-          }
-        }
+      bool fits = true, sound = true;
+      const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total) {
+        const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
+        if (reader.meters()[entry.meter].name != meter.name) return;
+        const UsagePlace place = PlaceOf(catalog, subscriptions, meter.granularity, bucket);
+        if (place.day < first || last < place.day || !SamePlan(place.subscription, rated.subscription)) return;
+        const Plan& plan = catalog.plans[rated.subscription->plan];
+        if (catalog.ChargeFor(plan, meter, DimensionValuesOf(entry.values)) != rated.charge) return;
+        fits = Merge(meter.aggregation, total, &sum) && fits;
+      };
+      while (reader.NextSubject(&name, &cells)) {
+        if (name == subject) sound = ForEachCell(cells, series, add) && sound;
       }
-      if (!reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
+      if (!fits) {
+        return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range", subject,
+                         "see `tollbook charges`");
+      }
+      if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
       if (sum.events > 0) origins->push_back(OriginOf(run.sequence, sum));
     }
     return absl::OkStatus();

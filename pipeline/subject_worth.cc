@@ -50,7 +50,7 @@ absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWin
                         const std::function<absl::Status(int, const SubjectWorth&)>& visit) {
   absl::StatusOr<std::vector<StoredRun>> runs = book.Totals(shard, window.through_sequence);
   if (!runs.ok()) return runs.status();
-  ShardTotals totals(catalog, window.only_subject);
+  ShardTotals totals(catalog, book.identity().seed[0], window.only_subject);
   for (const StoredRun& run : *runs) TOLLBOOK_RETURN_IF_ERROR(totals.Add(run));
   totals.Merge();
   absl::StatusOr<std::vector<StoredRun>> difference_runs = book.Differences(shard, window.through_sequence);
@@ -63,6 +63,7 @@ absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWin
     worth.subject = totals.name(subject);
     worth.totals = totals.TotalsOf(subject);
     worth.status = totals.StatusOf(subject);
+    if (!worth.status.ok() && !absl::IsOutOfRange(worth.status)) return worth.status;
     if (worth.status.ok()) {
       absl::StatusOr<RatedSubject> rated = RateSubject(catalog, worth.subject, worth.totals, window.through);
       if (!rated.ok() && !absl::IsOutOfRange(rated.status())) return rated.status();
