@@ -38,6 +38,7 @@ struct AbsorbOptions {
   size_t block_bytes = 2 << 20;                         // what one thread decodes at a time
   size_t line_bytes_max = 1 << 20;                      // longer lines are rejected
   int64_t epoch_millis = 2000;                          // a slow input commits at least this often
+  uint64_t memory_bytes = 0;                            // for all of absorb; 0: as much as it takes
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
 };
