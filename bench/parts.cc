@@ -7,6 +7,7 @@
 #include "bench/bench_data.h"
 #include "ledger/book.h"
 #include "ledger/seen_set.h"
+#include "ledger/seen_shard.h"
 #include "pipeline/block_work.h"
 #include "pipeline/cell_table.h"
 #include "pipeline/lines.h"
@@ -135,29 +136,123 @@ void DecodeAndMeasure(benchmark::State& state) {
 }
 BENCHMARK(DecodeAndMeasure)->Unit(benchmark::kMillisecond);
 
-// Fresh and repeated identities against a shard of the size that a book of 10 M events has.
-void DedupProbe(benchmark::State& state) {
-  constexpr size_t kKeys = 10'000'000 / kSeenShards;
-  std::mt19937_64 random(7);
-  std::vector<SeenEntry> entries(kKeys);
+std::vector<SeenEntry> RandomEntries(size_t count, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<SeenEntry> entries(count);
   for (SeenEntry& entry : entries) {
     const uint64_t key = random();
-    entry = {static_cast<uint32_t>(key >> 32), static_cast<uint32_t>(key), static_cast<uint32_t>(random()), 1, 1};
+    // All of shard 0, as a shard has them.
+    entry = {static_cast<uint32_t>(key >> 32) >> kSeenShardBits, static_cast<uint32_t>(key),
+             static_cast<uint32_t>(random()), 1, 1};
   }
+  return entries;
+}
+
+// Fresh and repeated identities against a shard of the size that a book of so many million events has, all in memory.
+void DedupProbe(benchmark::State& state) {
+  const size_t keys = static_cast<size_t>(state.range(0)) * 1'000'000 / kSeenShards;
+  const std::vector<SeenEntry> entries = RandomEntries(keys, 7);
   for (auto _ : state) {
     SeenSet seen;
     uint64_t fresh = 0, duplicates = 0;
-    for (size_t i = 0; i < kKeys; ++i) {
-      if (i + 12 < kKeys) seen.Prefetch(entries[i + 12]);
+    for (size_t i = 0; i < keys; ++i) {
+      if (i + 12 < keys) seen.Prefetch(entries[i + 12]);
       fresh += seen.Insert(entries[i]) == Seen::kFresh;
       if (i % 50 == 0) duplicates += seen.Insert(entries[i / 2]) == Seen::kDuplicate;
     }
-    RequireEqual(fresh, kKeys, "fresh keys");
-    RequireEqual(duplicates, (kKeys + 49) / 50, "duplicates");
+    RequireEqual(fresh, keys, "fresh keys");
+    RequireEqual(duplicates, (keys + 49) / 50, "duplicates");
   }
-  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kKeys));
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * keys));
 }
-BENCHMARK(DedupProbe)->Unit(benchmark::kMillisecond);
+BENCHMARK(DedupProbe)->Unit(benchmark::kMillisecond)->Arg(10)->Arg(100);
+
+struct Asked {
+  SeenEntry entry;
+};
+
+// A directory of its own, gone with it.
+struct BenchDirectory {
+  BenchDirectory()
+      : path((std::filesystem::temp_directory_path() / ("tollbook-bench-" + std::to_string(getpid()))).string()) {
+    std::filesystem::remove_all(path);
+  }
+  ~BenchDirectory() { std::filesystem::remove_all(path); }
+  const std::string path;
+};
+
+std::unique_ptr<Book> NewBook(const std::string& directory) {
+  BookOptions options;
+  options.directory = directory;
+  options.create = true;
+  options.identity = {kFormatVersion, "bench", "UTC", {1, 2}};
+  return Require(Book::Open(options));
+}
+
+// The same against a shard all of whose entries are in runs: so many events in all, spilled in three parts. An epoch's
+// share of the shard is 2,000; one in `state.range(1)` is in a run (0: none).
+void DedupProbeCold(benchmark::State& state) {
+  const size_t keys = static_cast<size_t>(state.range(0)) * 1'000'000 / kSeenShards;
+  constexpr size_t kAsked = 2000;
+  const BenchDirectory directory;
+  const std::unique_ptr<Book> book = NewBook(directory.path);
+  SeenShard shard;
+  std::vector<SeenEntry> known;
+  for (uint64_t part = 0; part < 3; ++part) {
+    known = RandomEntries(part == 0 ? keys * 6 / 10 : keys * 2 / 10, 100 + part);
+    for (const SeenEntry& entry : known) (void)shard.Insert(entry);
+    EpochCommit epoch;
+    epoch.spills = {{0, &shard}};
+    Require(book->CommitEpoch(epoch));
+  }
+  RequireEqual(shard.runs().size(), 3, "runs");
+  uint64_t seed = 1000;
+  for (auto _ : state) {
+    state.PauseTiming();
+    std::vector<Asked> asked;
+    uint64_t expected = 0;
+    for (const SeenEntry& entry : RandomEntries(kAsked, seed++)) {
+      const bool again = state.range(1) > 0 && asked.size() % static_cast<size_t>(state.range(1)) == 0;
+      expected += again;
+      asked.push_back({again ? known[(asked.size() * 7919) % known.size()] : entry});
+    }
+    state.ResumeTiming();
+    uint64_t duplicates = 0;
+    Require(shard.Ask(std::span<const Asked>(asked)));
+    Require(shard.Answer());
+    for (const Asked& item : asked) duplicates += shard.Insert(item.entry) == Seen::kDuplicate;
+    RequireEqual(duplicates, expected, "duplicates");
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kAsked));
+}
+BENCHMARK(DedupProbeCold)
+    ->Unit(benchmark::kMicrosecond)
+    ->Args({10, 0})
+    ->Args({100, 0})
+    ->Args({100, 50})
+    ->Args({100, 2});
+
+// A hot set of so many thousand entries sorted, packed, written and synced as a run.
+void Spill(benchmark::State& state) {
+  const BenchDirectory directory;
+  const std::unique_ptr<Book> book = NewBook(directory.path);
+  const auto keys = static_cast<size_t>(state.range(0)) * 1000;
+  uint64_t seed = 1;
+  for (auto _ : state) {
+    state.PauseTiming();
+    SeenShard shard;
+    for (const SeenEntry& entry : RandomEntries(keys, seed++)) (void)shard.Insert(entry);
+    EpochCommit epoch;
+    epoch.spills = {{0, &shard}};
+    state.ResumeTiming();
+    Require(book->CommitEpoch(epoch));
+    state.PauseTiming();
+    RequireEqual(shard.runs().at(0)->size(), keys, "entries in the run");
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * keys));
+}
+BENCHMARK(Spill)->Unit(benchmark::kMillisecond)->Arg(30)->Arg(800);
 
 // Measurements to totals, and the totals packed.
 void Accumulate(benchmark::State& state) {
@@ -209,35 +304,27 @@ void Rate(benchmark::State& state) {
 }
 BENCHMARK(Rate);
 
-// One epoch's worth of keys and totals, committed and synced.
+// So many events' worth of keys and totals, committed and synced.
 void Commit(benchmark::State& state) {
-  const std::string directory =
-      (std::filesystem::temp_directory_path() / ("tollbook-bench-commit-" + std::to_string(getpid()))).string();
-  std::filesystem::remove_all(directory);
-  constexpr uint64_t kKeys = 400'000;
-  {
-    BookOptions options;
-    options.directory = directory;
-    options.create = true;
-    options.identity = {kFormatVersion, "bench", "UTC", {1, 2}};
-    const std::unique_ptr<Book> book = Require(Book::Open(options));
-    const std::vector<SeenEntry> keys(kKeys / kSeenShards, SeenEntry{1, 2, 3, 4, 5});
-    uint64_t epochs = 0;
-    for (auto _ : state) {
-      EpochCommit epoch;
-      epoch.delta.lines = epoch.delta.accepted = keys.size() * kSeenShards;
-      for (int shard = 0; shard < kSeenShards; ++shard) epoch.seen.emplace_back(shard, keys);
-      for (int shard = 0; shard < kTotalShards; ++shard) epoch.totals.push_back({shard, std::string(64 << 10, 'x')});
-      Require(book->CommitEpoch(epoch));
-      ++epochs;
-    }
-    RequireEqual(book->last_sequence(), epochs, "commits");
-    RequireEqual(book->counts().accepted, epochs * keys.size() * kSeenShards, "accepted");
+  const BenchDirectory directory;
+  const auto events = static_cast<uint64_t>(state.range(0));
+  const std::unique_ptr<Book> book = NewBook(directory.path);
+  const std::vector<SeenEntry> keys(events / kSeenShards, SeenEntry{1, 2, 3, 4, 5});
+  const size_t totals_bytes = events * 10 / kTotalShards;
+  uint64_t epochs = 0;
+  for (auto _ : state) {
+    EpochCommit epoch;
+    epoch.delta.lines = epoch.delta.accepted = keys.size() * kSeenShards;
+    for (int shard = 0; shard < kSeenShards; ++shard) epoch.seen.emplace_back(shard, keys);
+    for (int shard = 0; shard < kTotalShards; ++shard) epoch.totals.push_back({shard, std::string(totals_bytes, 'x')});
+    Require(book->CommitEpoch(epoch));
+    ++epochs;
   }
-  std::filesystem::remove_all(directory);
-  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kKeys));
+  RequireEqual(book->last_sequence(), epochs, "commits");
+  RequireEqual(book->counts().accepted, epochs * keys.size() * kSeenShards, "accepted");
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * events));
 }
-BENCHMARK(Commit)->Unit(benchmark::kMillisecond);
+BENCHMARK(Commit)->Unit(benchmark::kMillisecond)->Arg(10'000)->Arg(400'000)->UseRealTime()->MeasureProcessCPUTime();
 
 }  // namespace
 }  // namespace tollbook::bench

@@ -14,6 +14,7 @@
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
 #include "ledger/high_water.h"
+#include "ledger/seen_store.h"
 #include "ledger/store.h"
 
 namespace tollbook {
@@ -61,10 +62,6 @@ std::string ExceptionKey(uint64_t sequence, uint32_t chunk, bool held) {
   return key.Take();
 }
 
-std::string_view BytesOf(std::span<const SeenEntry> entries) {
-  return {reinterpret_cast<const char*>(entries.data()), entries.size_bytes()};
-}
-
 // The digest of what a commit stored and that never changes.
 class Body {
  public:
@@ -97,6 +94,7 @@ class CommitWrite {
   }
   // What a later commit replaces.
   void Put(Family family, std::string_view key, std::string_view value) { write_->Put(family, key, value); }
+  StoreWrite* changing() { return write_.get(); }
   std::array<uint64_t, 2> Digest() const { return body_.Digest(); }
   std::unique_ptr<StoreWrite> Take() { return std::move(write_); }
 
@@ -126,7 +124,7 @@ std::vector<const ShardRun*> ByShard(const std::vector<ShardRun>& runs) {
 // So that the write grows once; keys and small records included.
 size_t BytesIn(const EpochCommit& epoch) {
   size_t bytes = 4096 + 256 * (epoch.sources.size() + epoch.covered.size());
-  for (const auto& [shard, entries] : epoch.seen) bytes += entries.size_bytes() + 32;
+  bytes += 24 * epoch.seen.size() + 128 * epoch.spills.size();  // where they are
   for (const ShardRun& run : epoch.totals) bytes += run.bytes.size() + 32;
   for (const ExceptionChunk& chunk : epoch.exceptions) bytes += chunk.bytes.size() + 32;
   return bytes;
@@ -180,7 +178,7 @@ absl::StatusOr<std::vector<Record>> Decoded(const Store& store, Family family, s
 
 // A directory that holds other things is not made into a book.
 absl::Status CheckNothingForeign(const std::string& directory) {
-  constexpr std::string_view kOurs[] = {"BOOKLOCK", "HIGHWATER", "HIGHWATER.new", "FORMAT.new", "store"};
+  constexpr std::string_view kOurs[] = {"BOOKLOCK", "HIGHWATER", "HIGHWATER.new", "FORMAT.new", "store", "seen"};
   std::error_code error;
   for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
     if (std::find(std::begin(kOurs), std::end(kOurs), entry->path().filename().string()) != std::end(kOurs)) continue;
@@ -252,12 +250,14 @@ class StoredBook final : public Book {
         lock_(std::move(lock)),
         high_water_(std::move(high_water)),
         store_(std::move(store)),
+        seen_(*store_, directory_),
         now_(std::move(now)) {}
 
   // After the constructor, once.
   absl::Status ReadIdentity(const BookOptions& options);
   absl::Status ReadChain();
   absl::Status CountSeals();
+  absl::Status OpenSeen() { return seen_.Open(); }
 
   const BookIdentity& identity() const override { return identity_; }
   const LineCounts& counts() const override { return last_.book; }
@@ -267,7 +267,8 @@ class StoredBook final : public Book {
   absl::Status CommitEpoch(const EpochCommit& epoch) override;
   absl::Status CommitSeal(const SealCommit& seal) override;
 
-  absl::Status LoadSeen(int shard, SeenSet* into) const override;
+  absl::Status LoadSeen(int shard, SeenShard* into) const override { return seen_.Load(shard, into); }
+  absl::Status LoadSeen(int shard, SeenSet* into) const override { return seen_.Load(shard, into); }
   absl::StatusOr<std::vector<SourceRecord>> Sources() const override;
   absl::StatusOr<std::vector<Meter>> Meters() const override;
   absl::StatusOr<std::vector<StoredRun>> Totals(int shard, uint64_t through_sequence) const override {
@@ -290,7 +291,9 @@ class StoredBook final : public Book {
   absl::StatusOr<uint64_t> HeldFloor() const;  // what was held by earlier commits is retired
 
   absl::Status PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
+  absl::Status PutSeen(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write, SeenSum* sum);
   absl::Status PutCatalog(const SealCommit& seal, CommitWrite* write) const;
+  absl::Status CheckUsable() const;
   absl::Status Commit(CommitRecord record, CommitWrite write);
 
   // What the commits of each kind stored beside their runs, by sequence.
@@ -303,12 +306,13 @@ class StoredBook final : public Book {
   absl::Status AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddSeal(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddStored(Family family, const std::string& key, Body* body) const;
-  absl::StatusOr<uint64_t> CheckCommits() const;
+  absl::StatusOr<uint64_t> CheckCommits(SeenSum* seen) const;
 
   const std::string directory_;
   const BookLock lock_;
   HighWater high_water_;
   const std::unique_ptr<Store> store_;
+  SeenStore seen_;
   const std::function<int64_t()> now_;
   BookIdentity identity_;
   CommitRecord last_;
@@ -378,10 +382,6 @@ absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   // Law 1 holds in the book at every commit, or the commit is not made.
   TOLLBOOK_ASSERT(record.book.balanced());
   write.Put(Family::kDefault, Numbered(kCommitPrefix, record.sequence), Encode(record));
-  if (failed_) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "an earlier commit failed", directory_,
-                     "open the book again");
-  }
   failed_ = true;
   TOLLBOOK_RETURN_IF_ERROR(store_->Write(write.Take()));
   TOLLBOOK_RETURN_IF_ERROR(high_water_.Raise({record.sequence, record.hash}));
@@ -390,7 +390,28 @@ absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   return absl::OkStatus();
 }
 
+absl::Status StoredBook::CheckUsable() const {
+  if (!failed_) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "an earlier commit failed", directory_,
+                   "open the book again");
+}
+
+// Seen entries first: what a commit refers to is on disk before it.
+absl::Status StoredBook::PutSeen(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write, SeenSum* sum) {
+  SeenByShard seen;
+  for (const auto* run : ByShard(epoch.seen, kSeenShards, [](const auto& of) { return of.first; })) {
+    seen.push_back(*run);
+  }
+  SeenSpills spills;
+  for (const auto* spill : ByShard(epoch.spills, kSeenShards, [](const auto& of) { return of.first; })) {
+    spills.push_back(*spill);
+  }
+  failed_ = true;
+  return seen_.Prepare(sequence, seen, spills, write->changing(), sum);
+}
+
 absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
   const uint64_t sequence = last_.sequence + 1;
   CommitRecord record;
   record.kind = CommitKind::kEpoch;
@@ -399,9 +420,6 @@ absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
   record.retires_held = epoch.retires_held;
 
   CommitWrite write(store_->NewWrite(BytesIn(epoch)));
-  for (const auto* run : ByShard(epoch.seen, kSeenShards, [](const auto& shard_seen) { return shard_seen.first; })) {
-    write.PutForEver(Family::kSeen, ShardKey("", run->first, sequence), BytesOf(run->second));
-  }
   for (const ShardRun* run : ByShard(epoch.totals)) {
     write.PutForEver(Family::kTotals, ShardKey("", run->shard, sequence), run->bytes);
   }
@@ -414,7 +432,10 @@ absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
     write.Put(Family::kDefault, Numbered(kSourcePrefix, source.id), Encode(source));
   }
   if (epoch.retires_held) write.Put(Family::kDefault, kHeldFloorKey, Numbered("", sequence));
-  return Commit(std::move(record), std::move(write));
+  TOLLBOOK_RETURN_IF_ERROR(PutSeen(epoch, sequence, &write, &record.seen));
+  TOLLBOOK_RETURN_IF_ERROR(Commit(std::move(record), std::move(write)));
+  seen_.Committed();
+  return absl::OkStatus();
 }
 
 absl::Status StoredBook::PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const {
@@ -438,6 +459,7 @@ absl::Status StoredBook::PutNewMeters(const EpochCommit& epoch, uint64_t sequenc
 }
 
 absl::Status StoredBook::CommitSeal(const SealCommit& seal) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
   TOLLBOOK_ASSERT(seal.record.number == next_seal_);
   const uint64_t sequence = last_.sequence + 1;
   CommitRecord record;
@@ -470,18 +492,6 @@ absl::Status StoredBook::PutCatalog(const SealCommit& seal, CommitWrite* write) 
   if (!stored.ok()) return stored.status();
   if (stored->has_value() && **stored != files) return DamagedError(directory_ + ": " + key);
   write->PutForEver(Family::kJournal, key, files);
-  return absl::OkStatus();
-}
-
-absl::Status StoredBook::LoadSeen(int shard, SeenSet* into) const {
-  const absl::StatusOr<std::vector<StoredRun>> runs = Runs(Family::kSeen, ShardPrefix("", shard), UINT64_MAX);
-  if (!runs.ok()) return runs.status();
-  size_t bytes = 0;
-  for (const StoredRun& run : *runs) bytes += run.bytes.size();
-  into->Reserve(into->size() + bytes / sizeof(SeenEntry));
-  for (const StoredRun& run : *runs) {
-    if (!into->Load(run.bytes)) return DamagedError(directory_ + ": a run of seen keys");
-  }
   return absl::OkStatus();
 }
 
@@ -574,9 +584,6 @@ absl::Status StoredBook::AddStored(Family family, const std::string& key, Body* 
 
 // In the order of CommitEpoch.
 absl::Status StoredBook::AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const {
-  for (int shard = 0; shard < kSeenShards; ++shard) {
-    TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kSeen, ShardKey("", shard, sequence), body));
-  }
   for (int shard = 0; shard < kTotalShards; ++shard) {
     TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kTotals, ShardKey("", shard, sequence), body));
   }
@@ -616,8 +623,8 @@ absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord&
   return body.Digest();
 }
 
-// How many there are, each with what it stored.
-absl::StatusOr<uint64_t> StoredBook::CheckCommits() const {
+// How many there are, each with what it stored; and the seen entries of all of them.
+absl::StatusOr<uint64_t> StoredBook::CheckCommits(SeenSum* seen) const {
   const absl::StatusOr<Contents> contents = ReadContents();
   if (!contents.ok()) return contents.status();
   uint64_t retired_by = 0;
@@ -627,6 +634,7 @@ absl::StatusOr<uint64_t> StoredBook::CheckCommits() const {
     if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
     if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
     if (record.retires_held) retired_by = record.sequence;
+    *seen += record.seen;
     return absl::OkStatus();
   });
   if (!newest.ok()) return newest.status();
@@ -639,13 +647,16 @@ absl::StatusOr<uint64_t> StoredBook::CheckCommits() const {
 
 std::vector<Book::Check> StoredBook::CheckStore() const {
   const absl::Status checksums = store_->VerifyChecksums();
-  const absl::StatusOr<uint64_t> commits = CheckCommits();
+  SeenSum sum;
+  const absl::StatusOr<uint64_t> commits = CheckCommits(&sum);
+  const absl::Status seen = commits.ok() ? seen_.Check(sum) : commits.status();
   const auto detail = [](const absl::Status& status, std::string when_ok) {
     return status.ok() ? std::move(when_ok) : std::string(Std(status.message()));
   };
   return {{"checksums of the store", checksums.ok(), detail(checksums, "every block of its tables")},
           {"chain of commits", commits.ok(),
-           detail(commits.status(), std::to_string(commits.value_or(0)) + " commits, each with what it stored")}};
+           detail(commits.status(), std::to_string(commits.value_or(0)) + " commits, each with what it stored")},
+          {"seen events", seen.ok(), detail(seen, std::to_string(sum.entries) + ", as the commits accepted them")}};
 }
 
 }  // namespace
@@ -667,6 +678,7 @@ absl::StatusOr<std::unique_ptr<Book>> Book::Open(const BookOptions& options) {
   TOLLBOOK_RETURN_IF_ERROR(book->ReadIdentity(options));
   TOLLBOOK_RETURN_IF_ERROR(book->ReadChain());
   TOLLBOOK_RETURN_IF_ERROR(book->CountSeals());
+  TOLLBOOK_RETURN_IF_ERROR(book->OpenSeen());
   return book;
 }
 

@@ -27,6 +27,7 @@
 #include "ledger/journal.h"
 #include "ledger/records.h"
 #include "ledger/seen_set.h"
+#include "ledger/seen_shard.h"
 #include "ledger/totals_run.h"
 #include "rating/error.h"
 #include "rating/meter.h"
@@ -52,11 +53,14 @@ struct ExceptionChunk {
   std::string bytes;  // Encode(std::vector<ExceptionRecord>)
 };
 
-// One epoch. `seen` borrows until CommitEpoch returns. At most one run a shard, in any order.
+// One epoch. `seen` and `spills` borrow until CommitEpoch returns. At most one of either a shard, in any order.
 struct EpochCommit {
   LineCounts delta;
   std::vector<CoveredRange> covered;
   std::vector<std::pair<int, std::span<const SeenEntry>>> seen;
+  // Shards whose hot set leaves memory with this commit, the entries that are new in it included. When the commit is
+  // made, they are as after LoadSeen; when it fails, as before.
+  std::vector<std::pair<int, SeenShard*>> spills;
   std::vector<ShardRun> totals;
   std::vector<ExceptionChunk> exceptions;
   std::vector<SourceRecord> sources;  // new or changed
@@ -96,7 +100,8 @@ class Book {
   virtual absl::Status CommitSeal(const SealCommit& seal) = 0;
 
   // Absorb's side.
-  virtual absl::Status LoadSeen(int shard, SeenSet* into) const = 0;
+  virtual absl::Status LoadSeen(int shard, SeenShard* into) const = 0;
+  virtual absl::Status LoadSeen(int shard, SeenSet* into) const = 0;      // all of it in memory. Not beside a commit
   virtual absl::StatusOr<std::vector<SourceRecord>> Sources() const = 0;  // by id
   virtual absl::StatusOr<std::vector<Meter>> Meters() const = 0;
 
@@ -115,7 +120,8 @@ class Book {
   virtual absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const = 0;
 
   // The checksum of every block of the store's tables; then the chain of commits, each commit's body against its
-  // record: that reads the large values too, which lie in blob files and which the first check does not look at.
+  // record: that reads the large values too, which lie in blob files and which the first check does not look at; then
+  // the seen entries, wherever they lie by now, against the sum over all commits.
   struct Check {
     std::string name;  // "chain of commits"
     bool holds = false;

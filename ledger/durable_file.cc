@@ -49,6 +49,11 @@ absl::Status WriteSynced(const std::string& path, std::string_view bytes) {
 }  // namespace
 
 absl::Status FileError(std::string_view what, const std::string& path) {
+  if (errno == ENOSPC) {
+    return MakeError(
+        absl::StatusCode::kUnavailable, "the disk is full", path,
+        "make space and run the same command again; what was acknowledged is kept, the rest is read again");
+  }
   return MakeError(absl::StatusCode::kUnavailable, what, path + ": " + std::strerror(errno),
                    "check the disk and the permissions of the book's directory");
 }

@@ -38,6 +38,7 @@ absl::StatusOr<uint32_t> ReadFormatFile(const std::string& directory) {
   const uint32_t version = VersionOf(line);
   if (version == 0) return DamagedError(path);
   if (version > kFormatVersion) return NewerFormatError(directory, version);
+  if (version < kFormatVersion) return OlderFormatError(directory, version);
   return version;
 }
 
@@ -50,6 +51,13 @@ absl::Status NewerFormatError(const std::string& directory, uint32_t version) {
                    directory + " has format " + std::to_string(version) + ", this program knows up to " +
                        std::to_string(kFormatVersion),
                    "use the newer program");
+}
+
+absl::Status OlderFormatError(const std::string& directory, uint32_t version) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "the book was made by an older tollbook",
+      directory + " has format " + std::to_string(version) + ", this program reads " + std::to_string(kFormatVersion),
+      "use the older program, or make the book anew from its inputs");
 }
 
 }  // namespace tollbook

@@ -16,6 +16,7 @@ absl::Status WriteFormatFile(const std::string& directory);
 
 // FailedPrecondition, with the versions and the remedy.
 absl::Status NewerFormatError(const std::string& directory, uint32_t version);
+absl::Status OlderFormatError(const std::string& directory, uint32_t version);
 
 }  // namespace tollbook
 

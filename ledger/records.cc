@@ -64,6 +64,9 @@ std::string EncodeWithoutHash(const CommitRecord& record) {
     out.Varint(range.end_line);
   }
   out.Fixed8(record.retires_held ? 1 : 0);
+  out.Varint(record.seen.entries);
+  out.Fixed64(static_cast<uint64_t>(record.seen.hashes >> 64));
+  out.Fixed64(static_cast<uint64_t>(record.seen.hashes));
   return out.Take();
 }
 
@@ -220,6 +223,9 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
     record.covered.push_back(range);
   }
   record.retires_held = in.Flag();
+  record.seen.entries = in.Varint64();
+  record.seen.hashes = static_cast<Uint128>(in.Fixed64()) << 64;
+  record.seen.hashes |= in.Fixed64();
   record.hash = ReadHash(&in);
   if (!in.done() || static_cast<uint8_t>(record.kind) == 0) return DamagedError("commit record");
   return record;

@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "ledger/exception.h"
+#include "ledger/seen_entry.h"
 #include "rating/calendar.h"
 #include "rating/error.h"
 #include "rating/meter.h"
 
 namespace tollbook {
 
-inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersion = 2;
 
 // How lines ended. Law 1: lines = accepted + duplicate + conflict + held + rejected.
 struct LineCounts {
@@ -75,7 +76,8 @@ std::string ToHex(const Hash256& hash);
 enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2 };
 
 // One link of the chain: every commit of the book, in order. `hash` covers the link before it, this record and every
-// value that the commit stored and that never changes, so a missing, swapped or altered commit shows.
+// value that the commit stored and that never changes, so a missing, swapped or altered commit shows. Seen entries move
+// from file to file; of them it has the sum.
 struct CommitRecord {
   uint64_t sequence = 0;  // 1, 2, 3 … without gaps
   CommitKind kind = CommitKind::kEpoch;
@@ -86,6 +88,7 @@ struct CommitRecord {
   LineCounts book;                    // after this commit
   std::vector<CoveredRange> covered;  // epoch
   bool retires_held = false;          // epoch: a retry; what was held before it no longer is
+  SeenSum seen;                       // epoch: the seen entries that it accepted
   Hash256 hash{};
 };
 Hash256 HashOf(const CommitRecord& record);  // over everything but `hash`

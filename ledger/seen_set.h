@@ -1,43 +1,20 @@
-// SeenSet: which usage events one dedup shard has accepted, for ever, and with what content.
+// SeenSet: the usage events that one dedup shard has accepted, in memory, and with what content (SeenEntry).
 //
-// Identity  96 bits of a hash of (source, id) under the book's random seed: at 10^10 events the chance of one false
-// duplicate is below
-//           10^-9. 64 bits would lose an event every few billion.
-// Content   64 bits of a hash of the canonical fields. Equal: a duplicate. Other: a conflict; the first stays.
 // Layout    an index of 8-byte slots (32-bit tag, 32-bit position), sized to stay in cache, over entries in order of
-// arrival. A fresh event, the
-//           common case, touches one slot and appends; an entry is looked at only when its tag matches. The entries
-//           after `committed()` are, byte for byte, the run that the next epoch stores.
+//           arrival. A fresh event, the common case, touches one slot and appends; an entry is looked at only when its
+//           tag matches. The entries after `committed()` are, byte for byte, what the next epoch stores.
 // Threads   none: a shard has one owner at a time.
 #ifndef TOLLBOOK_LEDGER_SEEN_SET_H_
 #define TOLLBOOK_LEDGER_SEEN_SET_H_
 
-#include <bit>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "ledger/seen_entry.h"
+
 namespace tollbook {
-
-// As stored: 20 bytes, little-endian, no padding.
-struct SeenEntry {
-  uint32_t key_high = 0;  // its top kSeenShardBits choose the shard
-  uint32_t key_middle = 0;
-  uint32_t key_low = 0;
-  uint32_t content_high = 0;
-  uint32_t content_low = 0;
-  friend bool operator==(const SeenEntry&, const SeenEntry&) = default;
-};
-static_assert(sizeof(SeenEntry) == 20 && std::endian::native == std::endian::little);
-
-inline constexpr int kSeenShardBits = 8;
-inline constexpr int kSeenShards = 1 << kSeenShardBits;
-inline int SeenShardOf(const SeenEntry& entry) {
-  return static_cast<int>(entry.key_high >> (32 - kSeenShardBits));
-}
-
-enum class Seen : uint8_t { kFresh, kDuplicate, kConflict };
 
 class SeenSet {
  public:
@@ -53,6 +30,7 @@ class SeenSet {
   void Reserve(size_t entries);
 
   size_t size() const { return entries_.size(); }
+  std::span<const SeenEntry> entries() const { return entries_; }
   std::span<const SeenEntry> uncommitted() const { return std::span(entries_).subspan(committed_); }
   void MarkCommitted() { committed_ = entries_.size(); }
   size_t bytes_in_memory() const {

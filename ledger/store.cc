@@ -70,12 +70,12 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family) {
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = 64 << 20;
   options.max_write_buffer_number = 4;
-  if (family == Family::kDefault) return options;
+  // Where seen keys are: small values that come and go, for compaction to clear away.
+  if (family == Family::kDefault || family == Family::kSeen) return options;
   options.enable_blob_files = true;
   options.min_blob_size = 512;
   options.blob_file_size = 256 << 20;
-  // Seen keys are hashes: nothing to compress.
-  options.blob_compression_type = family == Family::kSeen ? rocksdb::kNoCompression : rocksdb::kLZ4Compression;
+  options.blob_compression_type = rocksdb::kLZ4Compression;
   if (family == Family::kExceptions) options.blob_compression_type = rocksdb::kZSTD;
   return options;
 }
@@ -90,6 +90,10 @@ class RocksWrite final : public StoreWrite {
       : families_(families), batch_(bytes_expected) {}
   void Put(Family family, std::string_view key, std::string_view value) override {
     const rocksdb::Status status = batch_.Put(families_[static_cast<size_t>(family)], ToSlice(key), ToSlice(value));
+    TOLLBOOK_ASSERT(status.ok());
+  }
+  void Delete(Family family, std::string_view key) override {
+    const rocksdb::Status status = batch_.Delete(families_[static_cast<size_t>(family)], ToSlice(key));
     TOLLBOOK_ASSERT(status.ok());
   }
   rocksdb::WriteBatch* batch() { return &batch_; }

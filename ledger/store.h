@@ -29,11 +29,12 @@ enum class StoreAccess : uint8_t {
   kUpToDamageReadOnly,
 };
 
-// Several puts that happen together or not at all.
+// Several puts and deletes that happen together or not at all.
 class StoreWrite {
  public:
   virtual ~StoreWrite() = default;
   virtual void Put(Family family, std::string_view key, std::string_view value) = 0;
+  virtual void Delete(Family family, std::string_view key) = 0;
 };
 
 // Reads from any thread.

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 
+#include "ledger/seen_budget.h"
 #include "ledger/totals_run.h"
 #include "pipeline/block_judge.h"
 #include "pipeline/cell_table.h"
@@ -29,6 +30,14 @@ constexpr int kGatherMillis = 5;
 constexpr uint64_t kRoundBlocksMax = 256;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
 constexpr size_t kPrefetchAhead = 12;
+
+// What absorb takes beside the seen events: two epochs of input and what was decoded of it (4 * 96 MiB), what RocksDB
+// has not written yet (192 MiB), totals, decoders and a shard's entries while they are sorted.
+constexpr uint64_t kOtherBytes = 768 << 20;
+uint64_t SeenBytes(uint64_t memory_bytes) {
+  if (memory_bytes == 0) return UINT64_MAX;
+  return std::max(memory_bytes - std::min(memory_bytes, kOtherBytes), memory_bytes / 4);
+}
 
 // The first digits of the catalog's digest: enough to see that it changed.
 uint64_t FingerprintOf(const Catalog& catalog) {
@@ -82,7 +91,8 @@ class Absorber {
   absl::Status Prepare();
   absl::Status CheckMeters();
   Works DecodeRound(const NextBlock& next, EpochPace* pace);
-  void Deduplicate(Works& works);
+  absl::Status Deduplicate(Works& works);
+  absl::Status AskShard(const Works& works, int shard);
   void Accumulate(const Works& works);
   void Judge(const Works& works, SourceFeeder& feeder, ExceptionCollector* exceptions, EpochCommit* epoch);
   void PackTotals(EpochCommit* epoch);
@@ -96,7 +106,8 @@ class Absorber {
   const Catalog& catalog_;
   const AbsorbOptions& options_;
   WorkerArena arena_;
-  std::vector<SeenSet> seen_{kSeenShards};
+  std::vector<SeenShard> seen_ = std::vector<SeenShard>(kSeenShards);
+  SeenBudget seen_budget_{SeenBytes(options_.memory_bytes)};
   SeriesTable series_{book_.identity().seed[1]};
   std::vector<CellTable> cells_ = NewCells();
   std::vector<std::string> fixed_meters_;
@@ -186,10 +197,13 @@ bool Absorber::EpochIsDue(const EpochPace& pace) const {
 
 // Each shard sees its identities in input order. A verdict is a byte of its own, so shards may write verdicts of one
 // block side by side; they do so only for the few that are not fresh.
-void Absorber::Deduplicate(Works& works) {
+absl::Status Absorber::Deduplicate(Works& works) {
+  std::vector<absl::Status> asked(kSeenShards);
   arena_.execute([&] {
     tbb::parallel_for(0, kSeenShards, [&](int shard) {
-      SeenSet& seen = seen_[shard];
+      SeenShard& seen = seen_[shard];
+      asked[shard] = AskShard(works, shard);
+      if (!asked[shard].ok()) return;
       const auto prefetch = [&](size_t block) {
         for (const Identity& identity : works[block]->identities.of(shard)) seen.Prefetch(identity.entry);
       };
@@ -206,6 +220,15 @@ void Absorber::Deduplicate(Works& works) {
       }
     });
   });
+  for (const absl::Status& status : asked) TOLLBOOK_RETURN_IF_ERROR(status);
+  return absl::OkStatus();
+}
+
+absl::Status Absorber::AskShard(const Works& works, int shard) {
+  for (const std::unique_ptr<BlockWork>& work : works) {
+    TOLLBOOK_RETURN_IF_ERROR(seen_[shard].Ask(work->identities.of(shard)));
+  }
+  return seen_[shard].Answer();
 }
 
 void Absorber::Accumulate(const Works& works) {
@@ -248,8 +271,14 @@ void Absorber::AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch) {
 }
 
 void Absorber::StartCommit(EpochCommit epoch) {
+  std::vector<bool> spills(kSeenShards);
+  for (const int shard : seen_budget_.Due(seen_)) {
+    spills[shard] = true;
+    epoch.spills.emplace_back(shard, &seen_[shard]);
+  }
   for (int shard = 0; shard < kSeenShards; ++shard) {
-    if (!seen_[shard].uncommitted().empty()) epoch.seen.emplace_back(shard, seen_[shard].uncommitted());
+    const std::span<const SeenEntry> fresh = seen_[shard].hot().uncommitted();
+    if (!spills[shard] && !fresh.empty()) epoch.seen.emplace_back(shard, fresh);
   }
   ++report_.epochs;
   commit_ = std::async(std::launch::async, [this, epoch = std::move(epoch)] { return book_.CommitEpoch(epoch); });
@@ -263,7 +292,7 @@ absl::Status Absorber::FinishCommit() {
   if (!commit_.valid()) return absl::OkStatus();
   const absl::Status status = commit_.get();
   if (status.ok()) {
-    for (SeenSet& seen : seen_) seen.MarkCommitted();
+    for (SeenShard& seen : seen_) seen.MarkCommitted();
   }
   return status;
 }
@@ -344,7 +373,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
       more = pace.RoundIsDue() && !EpochIsDue(pace);
       // The entries of the epoch before are lent to its commit until here.
       TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
-      Deduplicate(works);
+      TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
       Accumulate(works);
       Judge(works, feeder, &exceptions, &epoch);
       pool_.GiveBack(std::move(works));
@@ -409,7 +438,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   Works works = DecodeRound(next, &pace);
   report_.bytes += pace.bytes();
   TOLLBOOK_RETURN_IF_ERROR(damaged);
-  Deduplicate(works);
+  TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
   EpochCommit epoch;
   epoch.retires_held = true;
   Accumulate(works);

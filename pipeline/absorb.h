@@ -42,6 +42,7 @@ struct AbsorbOptions {
   size_t line_bytes_max = 1 << 20;                      // longer lines are rejected
   int64_t epoch_millis = 2000;                          // an epoch lasts no longer
   int64_t slow_epoch_millis = 40;                       // nor than this when it is the input that we wait for
+  uint64_t memory_bytes = 0;                            // for all of absorb; 0: as much as it takes
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
 };

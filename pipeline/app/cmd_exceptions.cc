@@ -154,6 +154,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions retry");
   if (!book.ok()) return book.status();
   AbsorbOptions absorb;
+  absorb.memory_bytes = DefaultMemoryBytes();
   absorb.threads = options.threads;
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
   if (!report.ok()) return report.status();

@@ -23,6 +23,8 @@ constexpr const char* kCommands = "Commands";  // their heading in the help
 
 const std::map<std::string, uint64_t> kThousands = {
     {"k", 1'000}, {"M", 1'000'000}, {"G", 1'000'000'000}, {"T", 1'000'000'000'000}};
+const std::map<std::string, uint64_t> kBinaryThousands = {
+    {"K", uint64_t{1} << 10}, {"M", uint64_t{1} << 20}, {"G", uint64_t{1} << 30}, {"T", uint64_t{1} << 40}};
 
 class CommandLine {
  public:
@@ -113,6 +115,12 @@ class CommandLine {
           return name == "auto" || name == "simdjson" ? "" : "'" + name + "' is not one of auto|simdjson";
         });
   }
+  static void AddMemory(CLI::App* sub, uint64_t* bytes) {
+    sub->add_option("--memory", *bytes, "Memory to stay within, as 8G (default: a quarter of the machine's)")
+        ->type_name("BYTES")
+        ->transform(CLI::AsNumberWithUnit(kBinaryThousands, CLI::AsNumberWithUnit::CASE_INSENSITIVE))
+        ->check(CLI::PositiveNumber);
+  }
   static void AddStrict(CLI::App* sub, bool* strict) {
     sub->add_flag("--strict", *strict, "Exit code 3 when a line or an input was not accepted");
   }
@@ -139,6 +147,7 @@ class CommandLine {
     AddQuiet(sub, &flags->quiet);
     AddThreads(sub, &flags->threads);
     AddDecoder(sub, &flags->decoder);
+    AddMemory(sub, &flags->memory_bytes);
     // For tests: no result depends on where the work is cut.
     sub->add_option("--block-bytes", flags->block_bytes)->group("");
     sub->add_option("--epoch-bytes", flags->epoch_bytes)->group("");

@@ -88,6 +88,7 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   AbsorbOptions options;
   options.threads = flags.threads;
   options.decoder = flags.decoder;
+  options.memory_bytes = flags.memory_bytes > 0 ? flags.memory_bytes : DefaultMemoryBytes();
   if (flags.epoch_bytes > 0) options.epoch_bytes = flags.epoch_bytes;
   if (flags.block_bytes > 0) options.block_bytes = flags.block_bytes;
   options.stop = &stop;

@@ -40,6 +40,9 @@ absl::StatusOr<std::optional<Day>> ParseThrough(const std::string& text);
 
 uint64_t PeakMemoryBytes();
 
+// A quarter of what this process may have: of the machine's memory, or of its container's if that is less.
+uint64_t DefaultMemoryBytes();
+
 }  // namespace tollbook
 
 #endif  // TOLLBOOK_PIPELINE_APP_SESSION_H_

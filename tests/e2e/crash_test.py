@@ -114,6 +114,11 @@ class Killed(book.Case):
         events, catalog, _ = book.generate(self.scratch, "500k", "--subscriptions", "3000")
         self.kill_and_restart(catalog, [events, *SMALL_EPOCHS], KILLS)
 
+    def test_sigkill_while_seen_events_go_to_disk(self):
+        """With next to no memory each commit spills and merges; a kill may come in the middle of either."""
+        events, catalog, _ = book.generate(self.scratch, "300k", "--subscriptions", "1000")
+        self.kill_and_restart(catalog, [events, *SMALL_EPOCHS, "--memory", "2M"], KILLS)
+
     @unittest.skipUnless(book.LONG, "all of ServeGen is for TOLLBOOK_LONG=1")
     @unittest.skipUnless(DATA.is_dir(), f"{DATA} is not there")
     def test_sigkill_at_random_moments_on_servegen(self):

@@ -104,6 +104,8 @@ class SameJournal(book.Case):
             ("4 threads, 50 files", parts, ["--threads", "4"], repeated),
             ("small blocks and epochs", [in_time_order],
              ["--threads", "4", "--block-bytes", "65536", "--epoch-bytes", "4000000"], 0),
+            ("little memory", parts, ["--memory", "1M", "--epoch-bytes", "4000000"], repeated),
+            ("much memory", parts, ["--memory", "64G", "--epoch-bytes", "4000000"], repeated),
             ("a directory", [self.scratch / "parts"], ["--epoch-bytes", "20000000"], repeated),
         ]
         for name, inputs, flags, duplicates in cases:

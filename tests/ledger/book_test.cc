@@ -215,12 +215,20 @@ TEST_F(BookTest, ASecondOpenIsToldWhoHasIt) {
   EXPECT_THAT(std::string(Std(second.message())), HasSubstr("pid 1 (the first)"));
 }
 
+TEST_F(BookTest, RefusesAnOlderFormat) {
+  (void)Make();
+  WriteFile(path() + "/FORMAT", "tollbook book, format 1\n");
+  const absl::Status older = Reopen(path()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(older));
+  EXPECT_THAT(std::string(Std(older.message())), HasSubstr("has format 1"));
+}
+
 TEST_F(BookTest, RefusesANewerFormat) {
   (void)Make();
-  WriteFile(path() + "/FORMAT", "tollbook book, format 2\n");
+  WriteFile(path() + "/FORMAT", "tollbook book, format 3\n");
   const absl::Status newer = Reopen(path()).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(newer));
-  EXPECT_THAT(std::string(Std(newer.message())), HasSubstr("has format 2"));
+  EXPECT_THAT(std::string(Std(newer.message())), HasSubstr("has format 3"));
   for (const char* damaged : {"", "tollbook book, format \n", "tollbook book, format x\n", "letter\n"}) {
     WriteFile(path() + "/FORMAT", damaged);
     EXPECT_TRUE(absl::IsDataLoss(Reopen(path()).status())) << damaged;

@@ -17,6 +17,7 @@ CommitRecord Commit() {
   record.book = {100, 90, 4, 3, 2, 1};
   record.covered = {{1, 0, 4096, 1, 33}, {2, 10, 20, 2, 3}};
   record.retires_held = true;
+  record.seen = {90, static_cast<Uint128>(3) << 64 | 9};
   record.hash = HashOf(record);
   return record;
 }
@@ -122,8 +123,8 @@ TEST(Records, TheExampleOfTheFormatDocument) {
             "c701"
             "00"
             "00");
-  EXPECT_EQ(ToHex(Encode(BookIdentity{1, "demo", "UTC", {1, 2}})),
-            "00000001"
+  EXPECT_EQ(ToHex(Encode(BookIdentity{2, "demo", "UTC", {1, 2}})),
+            "00000002"
             "0464656d6f"
             "03555443"
             "0000000000000001"
@@ -153,6 +154,8 @@ TEST(Records, TheHashOfACommitCoversEveryField) {
   EXPECT_NE(changed([](CommitRecord& r) { r.book.rejected = 0; }), hash);
   EXPECT_NE(changed([](CommitRecord& r) { r.covered[1].end_line = 4; }), hash);
   EXPECT_NE(changed([](CommitRecord& r) { r.retires_held = false; }), hash);
+  EXPECT_NE(changed([](CommitRecord& r) { ++r.seen.entries; }), hash);
+  EXPECT_NE(changed([](CommitRecord& r) { r.seen.hashes += 1; }), hash);
   EXPECT_EQ(changed([](CommitRecord& r) { r.hash = {}; }), hash) << "its own place aside";
 }
 

@@ -1,0 +1,35 @@
+// SeenBudget: which shards' hot sets go to disk with the next commit, so that seen entries stay within a share of
+// memory.
+//
+// Arithmetic  a hot entry counts 44 bytes (20, and 8 a slot of an index at least a third full), so that a table that
+//             doubles does not come as a surprise; an entry in a run 2.1 (filter 2, index 0.07). A quarter of the share
+//             is the hot sets' in any case: a book of more than 0.36 events a byte outgrows its share by its filters.
+// Order       the shard that spilled longest ago comes next, so each spills when it is about twice as full as the
+//             average, a few an epoch and never all, and what the log still holds of each epoch goes soon.
+#ifndef TOLLBOOK_LEDGER_SEEN_BUDGET_H_
+#define TOLLBOOK_LEDGER_SEEN_BUDGET_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ledger/seen_shard.h"
+
+namespace tollbook {
+
+class SeenBudget {
+ public:
+  static constexpr uint64_t kBytesPerHotEntry = 44;
+
+  explicit SeenBudget(uint64_t bytes) : bytes_(bytes) {}
+  uint64_t HotEntriesMax(std::span<const SeenShard> shards) const;
+  // In the order of their numbers. Empty as long as all is within the share.
+  std::vector<int> Due(std::span<const SeenShard> shards) const;
+
+ private:
+  const uint64_t bytes_;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_SEEN_BUDGET_H_

@@ -1,0 +1,106 @@
+// SeenShard: exact dedup of one shard: the newest seen entries in memory (hot), the others in cold runs on disk.
+//
+// An epoch goes through a shard in three steps, so that neither memory nor disk is waited for one event at a time:
+//   Ask      every identity, in input order, is held against the runs' filters; the pages of those that pass are read
+//            when they are in memory, and else asked of the disk
+//   Answer   waits for the pages
+//   Insert   every identity again, in the same order: known to a run, or to the hot set, or fresh
+// Without runs Ask and Answer do nothing. The runs do not change meanwhile.
+//
+// What is in the hot set is not in a run, and an identity is in one run at most: Insert puts an entry into the hot set
+// only when no run has it.
+#ifndef TOLLBOOK_LEDGER_SEEN_SHARD_H_
+#define TOLLBOOK_LEDGER_SEEN_SHARD_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ledger/seen_run.h"
+#include "ledger/seen_set.h"
+#include "rating/error.h"
+
+namespace tollbook {
+
+class SeenShard {
+ public:
+  // `Item` has a SeenEntry `entry`.
+  template <typename Item>
+  absl::Status Ask(std::span<const Item> items) {
+    if (runs_.empty()) return absl::OkStatus();
+    if (answered_) ForgetAnswers();
+    for (size_t i = 0; i < items.size(); ++i) {
+      if (i + kAhead < items.size()) {
+        for (const auto& run : runs_) run->Prefetch(items[i + kAhead].entry);
+      }
+      for (const auto& run : runs_) {
+        if (run->MayHave(items[i].entry)) TOLLBOOK_RETURN_IF_ERROR(Suspect(*run, items[i].entry));
+      }
+      ++asked_;
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Answer();
+
+  Seen Insert(const SeenEntry& entry) {
+    if (next_known_ < known_.size()) {
+      if (known_[next_known_].ordinal == inserted_++) {
+        return known_[next_known_++].content == ContentOf(entry) ? Seen::kDuplicate : Seen::kConflict;
+      }
+    }
+    return hot_.Insert(entry);
+  }
+  void Prefetch(const SeenEntry& entry) const { hot_.Prefetch(entry); }
+
+  const SeenSet& hot() const { return hot_; }
+  SeenSet* mutable_hot() { return &hot_; }
+  void MarkCommitted() { hot_.MarkCommitted(); }
+
+  const std::vector<std::shared_ptr<const SeenRun>>& runs() const { return runs_; }
+  size_t runs_in_memory_bytes() const;
+  // The commit up to which all is in the runs.
+  uint64_t spilled_through() const { return spilled_through_; }
+
+  // As the book has it: the runs, oldest first, hold all that commits through `spilled_through` brought.
+  void SetRuns(std::vector<std::shared_ptr<const SeenRun>> runs, uint64_t spilled_through) {
+    runs_ = std::move(runs);
+    spilled_through_ = spilled_through;
+  }
+  // The hot set went into the runs, and that is durable.
+  void Spilled(std::vector<std::shared_ptr<const SeenRun>> runs, uint64_t spilled_through) {
+    SetRuns(std::move(runs), spilled_through);
+    hot_ = SeenSet();
+  }
+
+ private:
+  static constexpr size_t kAhead = 8;  // a filter line from each run: enough to hide the memory's latency
+
+  absl::Status Suspect(const SeenRun& run, const SeenEntry& entry);
+  void ForgetAnswers();
+
+  struct Known {
+    uint64_t ordinal = 0;  // of the identities asked about since the last epoch
+    uint64_t content = 0;
+  };
+  struct Waiting {
+    uint64_t ordinal = 0;
+    const SeenRun* run = nullptr;
+    SeenEntry entry;
+  };
+
+  SeenSet hot_;
+  std::vector<std::shared_ptr<const SeenRun>> runs_;
+  uint64_t spilled_through_ = 0;
+
+  std::vector<Known> known_;  // by ordinal, once answered
+  std::vector<Waiting> waiting_;
+  uint64_t asked_ = 0;
+  uint64_t inserted_ = 0;
+  size_t next_known_ = 0;
+  bool answered_ = false;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_SEEN_SHARD_H_

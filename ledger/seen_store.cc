@@ -1,0 +1,406 @@
+#include "ledger/seen_store.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "ledger/bytes.h"
+#include "ledger/records.h"
+
+namespace tollbook {
+namespace {
+
+constexpr std::string_view kLogPrefix = "epoch/";
+constexpr std::string_view kRunPrefix = "run/";
+constexpr std::string_view kFloorsKey = "floors";
+
+std::string LogKey(uint64_t sequence) {
+  ByteWriter key;
+  key.Raw(kLogPrefix);
+  key.Fixed64(sequence);
+  return key.Take();
+}
+
+std::string RunKey(int shard, uint64_t number) {
+  ByteWriter key;
+  key.Raw(kRunPrefix);
+  key.Fixed8(static_cast<uint8_t>(shard));
+  key.Fixed64(number);
+  return key.Take();
+}
+
+std::string_view BytesOf(std::span<const SeenEntry> entries) {
+  return {reinterpret_cast<const char*>(entries.data()), entries.size_bytes()};
+}
+
+bool ByKey(const SeenEntry& a, const SeenEntry& b) {
+  return KeyOf(a) < KeyOf(b);
+}
+
+// The next of several sorted sources.
+struct Head {
+  SeenEntry entry;
+  SeenRunReader reader;
+};
+
+}  // namespace
+
+size_t RunsToMerge(std::span<const uint64_t> sizes, uint64_t spilled) {
+  uint64_t newer = spilled;
+  size_t merge = 0;
+  for (size_t back = 1; back <= sizes.size(); ++back) {
+    const uint64_t size = sizes[sizes.size() - back];
+    if (2 * newer >= 5 * size) merge = back;
+    newer += size;
+  }
+  return merge;
+}
+
+// Hashes spread evenly, so one pass puts each entry next to its place: std::sort of 800,000 takes 95 ns an entry, this
+// 22. Where they do not spread, the parts are large and std::sort does the work.
+std::vector<SeenEntry> SortedByKey(std::span<const SeenEntry> entries) {
+  constexpr int kMostBits = 16;
+  const int bits = std::min(static_cast<int>(std::bit_width(entries.size() / 8)), kMostBits);
+  const auto part_of = [bits](const SeenEntry& entry) {
+    return static_cast<size_t>(static_cast<uint64_t>(entry.key_high << kSeenShardBits) << bits >> 32);
+  };
+  std::vector<uint32_t> starts((size_t{1} << bits) + 1);
+  for (const SeenEntry& entry : entries) ++starts[part_of(entry) + 1];
+  for (size_t part = 1; part < starts.size(); ++part) starts[part] += starts[part - 1];
+  std::vector<SeenEntry> sorted(entries.size());
+  std::vector<uint32_t> next(starts.begin(), starts.end() - 1);
+  for (const SeenEntry& entry : entries) sorted[next[part_of(entry)]++] = entry;
+  for (size_t part = 0; part + 1 < starts.size(); ++part) {
+    std::sort(sorted.begin() + starts[part], sorted.begin() + starts[part + 1], ByKey);
+  }
+  return sorted;
+}
+
+SeenStore::SeenStore(const Store& store, const std::string& book_directory)
+    : store_(store),
+      directory_(book_directory),
+      log_files_(book_directory + "/seen", "log", SeenWriting::kDirect),
+      run_files_(book_directory + "/seen", "run", SeenWriting::kCached) {}
+
+absl::Status SeenStore::Damaged(std::string_view which) const {
+  return DamagedError(directory_ + ": " + std::string(which));
+}
+
+std::string SeenStore::Encode(const LogEpoch& epoch) {
+  ByteWriter out;
+  out.Varint(epoch.place.file);
+  out.Varint(epoch.place.offset);
+  out.Varint(epoch.parts.size());
+  for (const LogPart& part : epoch.parts) {
+    out.Fixed8(part.shard);
+    out.Varint(part.entries);
+    out.Fixed64(part.checksum);
+  }
+  return out.Take();
+}
+
+absl::StatusOr<SeenStore::LogEpoch> SeenStore::DecodeLogEpoch(std::string_view stored) const {
+  ByteReader in(stored);
+  LogEpoch epoch;
+  epoch.place.file = in.Varint32();
+  epoch.place.offset = in.Varint64();
+  const uint64_t parts = in.Count(10);
+  int last = -1;
+  for (uint64_t i = 0; i < parts && in.ok(); ++i) {
+    LogPart part;
+    part.shard = in.Fixed8();
+    part.entries = in.Varint32();
+    part.checksum = in.Fixed64();
+    if (part.shard <= last) in.Fail();
+    last = part.shard;
+    epoch.place.bytes += part.entries * sizeof(SeenEntry);
+    epoch.parts.push_back(part);
+  }
+  if (!in.done()) return Damaged("where seen keys of an epoch are");
+  return epoch;
+}
+
+absl::Status SeenStore::Open() {
+  TOLLBOOK_RETURN_IF_ERROR(ReadFloors());
+  TOLLBOOK_RETURN_IF_ERROR(ReadLog());
+  TOLLBOOK_RETURN_IF_ERROR(ReadRuns());
+  return OpenFiles();
+}
+
+absl::Status SeenStore::ReadFloors() {
+  const absl::StatusOr<std::optional<std::string>> stored = store_.Get(Family::kSeen, kFloorsKey);
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value()) return absl::OkStatus();
+  ByteReader in(**stored);
+  for (uint64_t& floor : floors_) floor = in.Varint64();
+  return in.done() ? absl::OkStatus() : Damaged(kFloorsKey);
+}
+
+absl::Status SeenStore::ReadLog() {
+  return store_.Scan(Family::kSeen, kLogPrefix, [&](std::string_view key, std::string_view value) -> absl::Status {
+    ByteReader in(key.substr(kLogPrefix.size()));
+    const uint64_t sequence = in.Fixed64();
+    if (!in.done()) return Damaged("the key of seen keys of an epoch");
+    absl::StatusOr<LogEpoch> epoch = DecodeLogEpoch(value);
+    if (epoch.ok()) log_.emplace(sequence, *std::move(epoch));
+    return epoch.status();
+  });
+}
+
+absl::Status SeenStore::ReadRuns() {
+  return store_.Scan(Family::kSeen, kRunPrefix, [&](std::string_view key, std::string_view value) -> absl::Status {
+    ByteReader in(key.substr(kRunPrefix.size()));
+    const uint8_t shard = in.Fixed8();
+    const uint64_t number = in.Fixed64();
+    if (!in.done()) return Damaged("the key of a run of seen keys");
+    absl::StatusOr<SeenRunRecord> record = DecodeSeenRunRecord(value);
+    if (!record.ok()) return record.status();
+    record->number = number;
+    runs_[shard].push_back(*record);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status SeenStore::OpenFiles() {
+  std::vector<SeenPlace> places;
+  for (const auto& [sequence, epoch] : log_) places.push_back(epoch.place);
+  TOLLBOOK_RETURN_IF_ERROR(log_files_.Open(places));
+  places.clear();
+  for (const Runs& runs : runs_) {
+    for (const SeenRunRecord& record : runs) places.push_back(record.place);
+  }
+  return run_files_.Open(places);
+}
+
+absl::Status SeenStore::VisitHot(int shard, const Visit& visit) const {
+  std::vector<SeenEntry> entries;
+  for (auto epoch = log_.upper_bound(floors_[shard]); epoch != log_.end(); ++epoch) {
+    uint64_t offset = epoch->second.place.offset;
+    for (const LogPart& part : epoch->second.parts) {
+      if (part.shard < shard) offset += part.entries * sizeof(SeenEntry);
+      if (part.shard != shard) continue;
+      const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(epoch->second.place.file);
+      if (!file.ok()) return file.status();
+      entries.resize(part.entries);
+      TOLLBOOK_RETURN_IF_ERROR(
+          (*file)->Read(offset, part.entries * sizeof(SeenEntry), reinterpret_cast<char*>(entries.data())));
+      if (XXH3_64bits(entries.data(), part.entries * sizeof(SeenEntry)) != part.checksum)
+        return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(epoch->first));
+      TOLLBOOK_RETURN_IF_ERROR(visit(entries));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SeenStore::VisitRun(int shard, const SeenRunRecord& record, const Visit& visit) const {
+  absl::StatusOr<std::shared_ptr<const SeenRun>> run = SeenRun::Open(record, run_files_);
+  if (!run.ok()) return run.status();
+  SeenRunReader reader(*run);
+  SeenEntry entry;
+  SeenSum sum;
+  for (;;) {
+    const absl::StatusOr<bool> more = reader.Next(&entry);
+    if (!more.ok()) return more.status();
+    if (!*more) break;
+    if (SeenShardOf(entry) != shard || !(*run)->MayHave(entry)) return Damaged("a run of seen keys");
+    sum.Add(entry);
+    TOLLBOOK_RETURN_IF_ERROR(visit(std::span(&entry, 1)));
+  }
+  return sum == record.sum ? absl::OkStatus() : Damaged("a run of seen keys");
+}
+
+absl::Status SeenStore::Load(int shard, SeenShard* into) const {
+  std::vector<std::shared_ptr<const SeenRun>> runs;
+  for (const SeenRunRecord& record : runs_[shard]) {
+    absl::StatusOr<std::shared_ptr<const SeenRun>> run = SeenRun::Open(record, run_files_);
+    if (!run.ok()) return run.status();
+    runs.push_back(*std::move(run));
+  }
+  into->SetRuns(std::move(runs), floors_[shard]);
+  return LoadHot(shard, into->mutable_hot());
+}
+
+absl::Status SeenStore::LoadHot(int shard, SeenSet* into) const {
+  size_t entries = into->size();
+  for (auto epoch = log_.upper_bound(floors_[shard]); epoch != log_.end(); ++epoch) {
+    for (const LogPart& part : epoch->second.parts) entries += part.shard == shard ? part.entries : 0;
+  }
+  into->Reserve(entries);
+  return VisitHot(shard, [&](std::span<const SeenEntry> part) {
+    return into->Load(BytesOf(part)) ? absl::OkStatus() : Damaged("seen keys");
+  });
+}
+
+absl::Status SeenStore::Load(int shard, SeenSet* into) const {
+  const auto insert = [&](std::span<const SeenEntry> entries) {
+    for (const SeenEntry& entry : entries) (void)into->Insert(entry);
+    return absl::OkStatus();
+  };
+  for (const SeenRunRecord& record : runs_[shard]) TOLLBOOK_RETURN_IF_ERROR(VisitRun(shard, record, insert));
+  return LoadHot(shard, into);
+}
+
+absl::Status SeenStore::Prepare(uint64_t sequence, const SeenByShard& seen, const SeenSpills& spills, StoreWrite* write,
+                                SeenSum* sum) {
+  pending_ = {};
+  pending_.sequence = sequence;
+  pending_.floors = floors_;
+  for (const auto& [shard, from] : spills) TOLLBOOK_RETURN_IF_ERROR(Spill(shard, from, write, sum));
+  TOLLBOOK_RETURN_IF_ERROR(AppendLog(sequence, seen, write, sum));
+  TOLLBOOK_RETURN_IF_ERROR(run_files_.Sync());
+  TOLLBOOK_RETURN_IF_ERROR(log_files_.Sync());
+  if (!spills.empty()) {
+    PutFloors(sequence, spills, write);
+    DropCoveredLog(write);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SeenStore::AppendLog(uint64_t sequence, const SeenByShard& seen, StoreWrite* write, SeenSum* sum) {
+  LogEpoch epoch;
+  for (const auto& [shard, entries] : seen) {
+    if (entries.empty()) continue;
+    if (epoch.parts.empty()) TOLLBOOK_RETURN_IF_ERROR(log_files_.Begin());
+    TOLLBOOK_RETURN_IF_ERROR(log_files_.Append(BytesOf(entries)));
+    epoch.parts.push_back({static_cast<uint8_t>(shard), static_cast<uint32_t>(entries.size()),
+                           XXH3_64bits(entries.data(), entries.size_bytes())});
+    *sum += SumOf(entries);
+  }
+  if (epoch.parts.empty()) return absl::OkStatus();
+  absl::StatusOr<SeenPlace> place = log_files_.End();
+  if (!place.ok()) return place.status();
+  epoch.place = *place;
+  write->Put(Family::kSeen, LogKey(sequence), Encode(epoch));
+  pending_.log.emplace_back(sequence, std::move(epoch));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const SeenRun>> SeenStore::WriteRun(
+    std::span<const SeenEntry> sorted, std::span<const std::shared_ptr<const SeenRun>> merged, uint64_t number) {
+  uint64_t entries = sorted.size();
+  std::vector<Head> heads;
+  for (const auto& run : merged) {
+    entries += run->size();
+    heads.push_back({{}, SeenRunReader(run)});
+    const absl::StatusOr<bool> more = heads.back().reader.Next(&heads.back().entry);
+    if (!more.ok()) return more.status();
+    if (!*more) heads.pop_back();
+  }
+  SeenRunWriter writer(&run_files_, entries);
+  TOLLBOOK_RETURN_IF_ERROR(writer.Begin());
+  for (const SeenEntry& next : sorted) {
+    // All that comes before it from the runs; four of them as a rule.
+    while (!heads.empty()) {
+      const auto least = std::min_element(heads.begin(), heads.end(),
+                                          [](const Head& a, const Head& b) { return ByKey(a.entry, b.entry); });
+      if (!ByKey(least->entry, next)) break;
+      TOLLBOOK_RETURN_IF_ERROR(writer.Add(least->entry));
+      const absl::StatusOr<bool> more = least->reader.Next(&least->entry);
+      if (!more.ok()) return more.status();
+      if (!*more) heads.erase(least);
+    }
+    TOLLBOOK_RETURN_IF_ERROR(writer.Add(next));
+  }
+  while (!heads.empty()) {
+    const auto least = std::min_element(heads.begin(), heads.end(),
+                                        [](const Head& a, const Head& b) { return ByKey(a.entry, b.entry); });
+    TOLLBOOK_RETURN_IF_ERROR(writer.Add(least->entry));
+    const absl::StatusOr<bool> more = least->reader.Next(&least->entry);
+    if (!more.ok()) return more.status();
+    if (!*more) heads.erase(least);
+  }
+  return writer.Finish(number);
+}
+
+absl::Status SeenStore::Spill(int shard, SeenShard* from, StoreWrite* write, SeenSum* sum) {
+  *sum += SumOf(from->hot().uncommitted());
+  Pending::Spilled spilled;
+  spilled.shard = shard;
+  spilled.from = from;
+  spilled.runs = from->runs();
+  if (from->hot().size() > 0) {
+    std::vector<uint64_t> sizes;
+    for (const auto& run : spilled.runs) sizes.push_back(run->size());
+    const size_t kept = sizes.size() - RunsToMerge(sizes, from->hot().size());
+    const auto merged = std::span(spilled.runs).subspan(kept);
+    const uint64_t number = spilled.runs.empty() ? 1 : spilled.runs.back()->record().number + 1;
+    absl::StatusOr<std::shared_ptr<const SeenRun>> run = WriteRun(SortedByKey(from->hot().entries()), merged, number);
+    if (!run.ok()) return run.status();
+    for (const auto& old : merged) {
+      spilled.freed.push_back(old->record().place);
+      write->Delete(Family::kSeen, RunKey(shard, old->record().number));
+    }
+    spilled.runs.resize(kept);
+    spilled.runs.push_back(*run);
+    write->Put(Family::kSeen, RunKey(shard, number), tollbook::Encode((*run)->record()));
+  }
+  pending_.spilled.push_back(std::move(spilled));
+  return absl::OkStatus();
+}
+
+void SeenStore::PutFloors(uint64_t sequence, const SeenSpills& spills, StoreWrite* write) {
+  for (const auto& [shard, from] : spills) pending_.floors[shard] = sequence;
+  ByteWriter floors;
+  for (const uint64_t floor : pending_.floors) floors.Varint(floor);
+  write->Put(Family::kSeen, kFloorsKey, floors.bytes());
+}
+
+// Epochs of which every part is in a run now.
+void SeenStore::DropCoveredLog(StoreWrite* write) {
+  const auto covered = [&](uint64_t sequence, const LogEpoch& epoch) {
+    return std::all_of(epoch.parts.begin(), epoch.parts.end(),
+                       [&](const LogPart& part) { return pending_.floors[part.shard] >= sequence; });
+  };
+  for (const auto& [sequence, epoch] : log_) {
+    if (!covered(sequence, epoch)) continue;
+    write->Delete(Family::kSeen, LogKey(sequence));
+    pending_.log_covered.push_back(sequence);
+  }
+}
+
+void SeenStore::Committed() {
+  for (auto& [sequence, epoch] : pending_.log) log_.emplace(sequence, std::move(epoch));
+  for (const uint64_t sequence : pending_.log_covered) {
+    log_files_.Free(log_.at(sequence).place);
+    log_.erase(sequence);
+  }
+  floors_ = pending_.floors;
+  for (Pending::Spilled& spilled : pending_.spilled) {
+    for (const SeenPlace& place : spilled.freed) run_files_.Free(place);
+    runs_[spilled.shard].clear();
+    for (const auto& run : spilled.runs) runs_[spilled.shard].push_back(run->record());
+    spilled.from->Spilled(std::move(spilled.runs), pending_.sequence);
+  }
+  pending_ = {};
+}
+
+// Nothing lies in the family that is not ours.
+absl::Status SeenStore::CheckKeys() const {
+  uint64_t keys = 0;
+  TOLLBOOK_RETURN_IF_ERROR(store_.Scan(Family::kSeen, "", [&](std::string_view key, std::string_view) {
+    keys += key != kFloorsKey;
+    return absl::OkStatus();
+  }));
+  uint64_t known = log_.size();
+  for (const Runs& runs : runs_) known += runs.size();
+  return keys == known ? absl::OkStatus() : Damaged("seen keys that no commit refers to");
+}
+
+absl::Status SeenStore::Check(const SeenSum& expected) const {
+  TOLLBOOK_RETURN_IF_ERROR(CheckKeys());
+  SeenSum sum;
+  const auto add = [&](std::span<const SeenEntry> entries) {
+    sum += SumOf(entries);
+    return absl::OkStatus();
+  };
+  for (int shard = 0; shard < kSeenShards; ++shard) {
+    for (const SeenRunRecord& record : runs_[shard]) TOLLBOOK_RETURN_IF_ERROR(VisitRun(shard, record, add));
+    TOLLBOOK_RETURN_IF_ERROR(VisitHot(shard, add));
+  }
+  if (sum == expected) return absl::OkStatus();
+  return Damaged("seen keys: " + std::to_string(sum.entries) + " are stored, " + std::to_string(expected.entries) +
+                 " were accepted, or others");
+}
+
+}  // namespace tollbook

@@ -1,0 +1,130 @@
+// SeenStore: the seen entries of a book on disk: which commits' entries lie where, and which runs each shard has.
+//
+//   log    what an epoch accepted, as it came, grouped by shard; read again only by the next Load
+//   runs   what left a shard's hot set (SeenRun); the entries of a commit that spills a shard go to its run at once
+//
+// The bytes are in SeenFiles, the places in RocksDB's family `seen`, put and deleted in the same write as the commit
+// itself. So a commit is one atomic step, spills and merges included. FORMAT.md has the keys.
+//
+// Merging   when a shard spills, its newest runs are merged into the new one as far back as what comes after a run is
+//           2.5 times as large as it: of equal spills four become one, four of those again. A shard of n entries in
+//           spills of s has at most 3 log4(n/s) + 1 runs, and each entry was written log4(n/s) + 1 times.
+// Threads   Prepare, Committed and Load from one thread at a time, except that Load may run for several shards at once.
+#ifndef TOLLBOOK_LEDGER_SEEN_STORE_H_
+#define TOLLBOOK_LEDGER_SEEN_STORE_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ledger/seen_entry.h"
+#include "ledger/seen_files.h"
+#include "ledger/seen_run.h"
+#include "ledger/seen_shard.h"
+#include "ledger/store.h"
+#include "rating/error.h"
+
+namespace tollbook {
+
+using SeenByShard = std::vector<std::pair<int, std::span<const SeenEntry>>>;
+using SeenSpills = std::vector<std::pair<int, SeenShard*>>;
+
+// How many of a shard's runs, sizes oldest first, are merged with a spill of `spilled` entries: the newest so many.
+size_t RunsToMerge(std::span<const uint64_t> sizes, uint64_t spilled);
+
+// In the order of their identities.
+std::vector<SeenEntry> SortedByKey(std::span<const SeenEntry> entries);
+
+class SeenStore {
+ public:
+  SeenStore(const Store& store, const std::string& book_directory);
+
+  // Reads where everything is. DataLoss when files of it are missing or too short.
+  absl::Status Open();
+
+  // Everything of a shard: its hot set and runs. Or all of it in memory.
+  absl::Status Load(int shard, SeenShard* into) const;
+  absl::Status Load(int shard, SeenSet* into) const;
+
+  // Writes and syncs the bytes of a commit, and puts into `write` what refers to them. `seen` and the fresh entries of
+  // the spilled shards are what the commit accepted; `sum` says so.
+  absl::Status Prepare(uint64_t sequence, const SeenByShard& seen, const SeenSpills& spills, StoreWrite* write,
+                       SeenSum* sum);
+  // That commit is acknowledged: frees what it replaced, and tells the spilled shards.
+  void Committed();
+
+  // Reads everything back. `sum`: what all commits accepted.
+  absl::Status Check(const SeenSum& sum) const;
+
+ private:
+  // A part of an epoch's entries.
+  struct LogPart {
+    uint8_t shard = 0;
+    uint32_t entries = 0;
+    uint64_t checksum = 0;  // XXH3-64 of its bytes
+  };
+  struct LogEpoch {
+    SeenPlace place;
+    std::vector<LogPart> parts;  // by shard, as they lie
+  };
+  using Runs = std::vector<SeenRunRecord>;  // by number: oldest first
+
+  static std::string Encode(const LogEpoch& epoch);
+  absl::StatusOr<LogEpoch> DecodeLogEpoch(std::string_view stored) const;
+  absl::Status ReadFloors();
+  absl::Status ReadLog();
+  absl::Status ReadRuns();
+  absl::Status OpenFiles();
+  absl::Status Damaged(std::string_view which) const;
+
+  absl::Status AppendLog(uint64_t sequence, const SeenByShard& seen, StoreWrite* write, SeenSum* sum);
+  absl::Status Spill(int shard, SeenShard* from, StoreWrite* write, SeenSum* sum);
+  void PutFloors(uint64_t sequence, const SeenSpills& spills, StoreWrite* write);
+  void DropCoveredLog(StoreWrite* write);
+  absl::StatusOr<std::shared_ptr<const SeenRun>> WriteRun(std::span<const SeenEntry> sorted,
+                                                          std::span<const std::shared_ptr<const SeenRun>> merged,
+                                                          uint64_t number);
+
+  // The entries of a shard, with their checks made: what the log has for the hot set, and a run.
+  using Visit = std::function<absl::Status(std::span<const SeenEntry>)>;
+  absl::Status VisitHot(int shard, const Visit& visit) const;
+  absl::Status VisitRun(int shard, const SeenRunRecord& record, const Visit& visit) const;
+  absl::Status LoadHot(int shard, SeenSet* into) const;
+  absl::Status CheckKeys() const;
+
+  const Store& store_;
+  const std::string directory_;
+  SeenFiles log_files_;
+  SeenFiles run_files_;
+
+  std::map<uint64_t, LogEpoch> log_;            // by sequence
+  std::array<Runs, kSeenShards> runs_;          // by shard
+  std::array<uint64_t, kSeenShards> floors_{};  // the shard's entries of commits through this one are in its runs
+
+  // Of the commit under way.
+  struct Pending {
+    uint64_t sequence = 0;
+    std::vector<std::pair<uint64_t, LogEpoch>> log;
+    std::array<uint64_t, kSeenShards> floors{};
+    std::vector<uint64_t> log_covered;
+    struct Spilled {
+      int shard = 0;
+      SeenShard* from = nullptr;
+      std::vector<std::shared_ptr<const SeenRun>> runs;
+      std::vector<SeenPlace> freed;
+    };
+    std::vector<Spilled> spilled;
+  };
+  Pending pending_;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_SEEN_STORE_H_
