@@ -31,6 +31,13 @@ struct AbsorbProgress {
   uint64_t events = 0;
 };
 
+// What of this run is on disk for good: the first `lines` of its input.
+struct AbsorbDurable {
+  uint64_t commits = 0;
+  uint64_t lines = 0;
+  uint64_t accepted = 0;
+};
+
 struct AbsorbOptions {
   int threads = 0;                                      // 0: as many as the machine has cores
   uint64_t epoch_bytes = 96 << 20;                      // of decompressed input; more: fewer commits, more memory
@@ -42,6 +49,7 @@ struct AbsorbOptions {
   int64_t slow_epoch_millis = 40;                       // nor than this when it is the input that we wait for
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
+  std::function<void(const AbsorbDurable&)> durable;    // called after each commit, likewise
 };
 
 struct AbsorbReport {

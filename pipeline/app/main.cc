@@ -126,6 +126,7 @@ class CommandLine {
     AddStrict(sub, &flags->strict);
     AddJson(sub, &flags->json);
     AddQuiet(sub, &flags->quiet);
+    sub->add_flag("--acknowledge", flags->acknowledge, "Print a line of JSON after each commit: what is durable");
     AddThreads(sub, &flags->threads);
     // For tests: no result depends on where the work is cut.
     sub->add_option("--block-bytes", flags->block_bytes)->group("");
