@@ -16,6 +16,7 @@
 #include "pipeline/block_judge.h"
 #include "pipeline/cell_table.h"
 #include "pipeline/epoch_pace.h"
+#include "pipeline/side_thread.h"
 #include "pipeline/work_pool.h"
 #include "pipeline/worker_arena.h"
 
@@ -118,6 +119,7 @@ class Absorber {
   std::atomic<uint64_t> events_{0};
   uint64_t events_before_epoch_ = 0;
   AbsorbReport report_;
+  SideThread committer_;  // the last: it uses the others
 };
 
 absl::Status Absorber::Prepare() {
@@ -281,7 +283,12 @@ void Absorber::StartCommit(EpochCommit epoch) {
     if (!spills[shard] && !fresh.empty()) epoch.seen.emplace_back(shard, fresh);
   }
   ++report_.epochs;
-  commit_ = std::async(std::launch::async, [this, epoch = std::move(epoch)] { return book_.CommitEpoch(epoch); });
+  const AbsorbDurable durable{report_.epochs, report_.counts.lines, report_.counts.accepted};
+  commit_ = committer_.Start([this, durable, epoch = std::move(epoch)] {
+    const absl::Status status = book_.CommitEpoch(epoch);
+    if (status.ok() && options_.durable) options_.durable(durable);
+    return status;
+  });
 }
 
 bool Absorber::Committing() const {

@@ -32,6 +32,13 @@ struct AbsorbProgress {
   uint64_t events = 0;
 };
 
+// What of this run is on disk for good: the first `lines` of its input.
+struct AbsorbDurable {
+  uint64_t commits = 0;
+  uint64_t lines = 0;
+  uint64_t accepted = 0;
+};
+
 struct AbsorbOptions {
   int threads = 0;                                      // 0: as many as the machine has cores
   DecoderChoice decoder = DecoderChoice::kAuto;         // who decodes JSON; the answer is the same
@@ -45,6 +52,7 @@ struct AbsorbOptions {
   uint64_t memory_bytes = 0;                            // for all of absorb; 0: as much as it takes
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
+  std::function<void(const AbsorbDurable&)> durable;    // called after each commit, likewise
 };
 
 struct AbsorbReport {

@@ -22,6 +22,7 @@ struct AbsorbFlags {
   uint64_t epoch_bytes = 0;   // 0: the default; hidden flag, for tests
   uint64_t block_bytes = 0;   // 0: the default; hidden flag, for tests
   bool quiet = false;         // no progress
+  bool acknowledge = false;   // say after each commit what is durable
   bool strict = false;        // exceptions are exit code 3
   bool json = false;
 };

@@ -145,6 +145,7 @@ class CommandLine {
     AddStrict(sub, &flags->strict);
     AddJson(sub, &flags->json);
     AddQuiet(sub, &flags->quiet);
+    sub->add_flag("--acknowledge", flags->acknowledge, "Print a line of JSON after each commit: what is durable");
     AddThreads(sub, &flags->threads);
     AddDecoder(sub, &flags->decoder);
     AddMemory(sub, &flags->memory_bytes);
