@@ -1,7 +1,7 @@
 """Pictures of measured figures: charts.py peers CSV SVG, charts.py growth CSV SVG.
 
-Draws what the CSV says and nothing else. The colours come from the picture's own style sheet, which follows the reader's
-light or dark setting, so that a page of either kind can show it.
+Draws what the CSV says and nothing else. The colours come from the picture's own style sheet, which follows the
+reader's light or dark setting, so that a page of either kind can show it.
 """
 
 import csv
@@ -74,8 +74,8 @@ def draw_peers(rows, path):
     order = sorted(rates, key=lambda name: -statistics.median(rates[name]))
     events = short(float(rows[0]["events"]))
     picture = Picture(760, 64 + 34 * len(order), f"{events} usage events to a balanced journal: events a second")
-    picture.text(12, 42, "median of the runs, the line their range; simdjson only reads six fields and does none of the "
-                 "rest", "small")
+    picture.text(12, 42, "median of the runs, the line their range; simdjson only reads six fields and does none of "
+                 "the rest", "small")
     left, room = 196, 370
     most = max(max(values) for values in rates.values())
     for number, name in enumerate(order):
@@ -123,7 +123,8 @@ def draw_growth(rows, path):
         series.setdefault(row["series"], []).append(
             (row["label"], float(row["core_ns_per_event"]), float(row["peak_bytes"])))
     lines = math.ceil(len(series) / 2)
-    picture = Picture(2 * PANEL_WIDTH + 20, 56 + PANEL_HEIGHT * lines, "Nanoseconds of a core for one event, as things grow")
+    picture = Picture(2 * PANEL_WIDTH + 20, 56 + PANEL_HEIGHT * lines,
+                      "Nanoseconds of a core for one event, as things grow")
     picture.text(12, 42, "under each point: what was given, and the peak memory of the run", "small")
     for number, (title, points) in enumerate(series.items()):
         draw_panel(picture, (PANEL_WIDTH * (number % 2), 56 + PANEL_HEIGHT * (number // 2)), title, points)

@@ -25,9 +25,8 @@ class Drawings(unittest.TestCase):
 
     def test_a_bar_for_each_contestant_the_fastest_first(self):
         row = {"events": "1000000", "peak_bytes": "500000000"}
-        charts.draw_peers([{**row, "name": "slow & steady", "seconds": "4"}, {**row, "name": "tollbook", "seconds": "1"},
-                           {**row, "name": "tollbook", "seconds": "2"}, {**row, "name": "tollbook", "seconds": "0.5"}],
-                          self.svg)
+        runs = (("slow & steady", "4"), ("tollbook", "1"), ("tollbook", "2"), ("tollbook", "0.5"))
+        charts.draw_peers([{**row, "name": name, "seconds": seconds} for name, seconds in runs], self.svg)
         found = texts(self.svg)
         self.assertLess(found.index("tollbook"), found.index("slow & steady"))
         self.assertIn("1 M/s  ·  0.50 GB", found)  # the median
@@ -42,7 +41,8 @@ class Drawings(unittest.TestCase):
 
     def test_flame_graph(self):
         # As perf script prints: a header, frames from the innermost out, an empty line.
-        script = ("tollbook 7 1.0: 1 cpu-clock:\n\t  55d0 Hash(int)+0x5 (/a/tollbook)\n\t  55d1 Absorb<int>(Book&) (/a/tollbook)\n\n"
+        script = ("tollbook 7 1.0: 1 cpu-clock:\n\t  55d0 Hash(int)+0x5 (/a/tollbook)\n"
+                  "\t  55d1 Absorb<int>(Book&) (/a/tollbook)\n\n"
                   "tollbook 7 1.1: 1 cpu-clock:\n\t  55d1 Absorb<int>(Book&)+0x9 (/a/tollbook)\n")
         root = flame.read(script.split("\n"))
         self.assertEqual(root.samples, 2)

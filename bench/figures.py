@@ -1,7 +1,8 @@
-"""Puts measured figures into docs/performance.md and README.md, and draws the pictures: figures.py [BUILD_BENCH_DIRECTORY]
+"""Puts measured figures into docs/performance.md and README.md, and draws the pictures: figures.py [DIRECTORY]
 
-Reads whole.csv, parts.json, peers.csv and growth.csv of build/bench, those that are there, and replaces what stands between the markers
-`<!-- NAME: begin -->` and `<!-- NAME: end -->`. Words about the figures belong outside the markers.
+Reads whole.csv, parts.json, peers.csv and growth.csv of the directory (build/bench), those that are there, and replaces
+what stands between the markers `<!-- NAME: begin -->` and `<!-- NAME: end -->`. Words about the figures belong outside
+of them.
 """
 
 import csv
@@ -68,12 +69,13 @@ def rate_words(path):
 def growth_words(path):
     return machine() + "\n\n" + measure.table(
         ["series", "", "events/s", "core ns an event", "peak memory", "bytes on disk an event"],
-        [[row["series"], row["label"], measure.si(float(row["events_per_second"])), f"{float(row['core_ns_per_event']):.0f}",
-          f"{float(row['peak_bytes']) / 1e9:.2f} GB", row["disk_bytes_per_event"]] for row in rows_of(path)])
+        [[row["series"], row["label"], measure.si(float(row["events_per_second"])),
+          f"{float(row['core_ns_per_event']):.0f}", f"{float(row['peak_bytes']) / 1e9:.2f} GB",
+          row["disk_bytes_per_event"]] for row in rows_of(path)])
 
 
-WHOLE = {"simdjson": "simdjson alone, six fields", "decode": "read and decode, no more", "whole": "**the whole job, durable**",
-         "absorb": "of it absorb", "seal": "of it seal"}
+WHOLE = {"simdjson": "simdjson alone, six fields", "decode": "read and decode, no more",
+         "whole": "**the whole job, durable**", "absorb": "of it absorb", "seal": "of it seal"}
 
 
 def whole_words(path):
@@ -87,10 +89,10 @@ def whole_words(path):
                       f"{size / middle / 1e6:,.0f}"])
     ratios = {name: measure.spread([of[name][turn] / of["whole"][turn] for turn in of["whole"]])
               for name in ("simdjson", "decode")}
-    return (f"{machine()} {events:,.0f} events, {size / 1e9:.2f} GB of NDJSON; medians of {len(of['whole'])} alternating runs, "
-            "the range behind them.\n\n" + measure.table(["", "seconds", "events/s", "MB/s"], lines)
-            + "\n\nThe whole job runs at {:.2f} ({:.2f} to {:.2f}) of the rate of simdjson alone, ".format(*ratios["simdjson"])
-            + "and at {:.2f} ({:.2f} to {:.2f}) of that of decoding.".format(*ratios["decode"]))
+    return (f"{machine()} {events:,.0f} events, {size / 1e9:.2f} GB of NDJSON; medians of {len(of['whole'])} "
+            "alternating runs, the range behind them.\n\n" + measure.table(["", "seconds", "events/s", "MB/s"], lines)
+            + "\n\nThe whole job runs at {:.2f} ({:.2f} to {:.2f}) of the rate of simdjson alone, "
+            "and at {:.2f} ({:.2f} to {:.2f}) of that of decoding.".format(*ratios["simdjson"], *ratios["decode"]))
 
 
 def parts_words(path):

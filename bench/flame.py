@@ -1,7 +1,7 @@
 """Draws a flame graph: perf script | flame.py TITLE > picture.svg
 
-A box is a function, as wide as its share of the samples, upon the function that called it. Point at one to read its name
-and share. Not more than that: `perf report` is for the rest.
+A box is a function, as wide as its share of the samples, upon the function that called it. Point at one to read its
+name and share. Not more than that: `perf report` is for the rest.
 """
 
 import re

@@ -2,9 +2,9 @@
 
     growth.py --tollbook PROGRAM [--events N] [--small | --large | --full] [--csv FILE]
 
-Each row is one run of `tollbook run` into a new book, in a state of memory like all others, with every count and, for the
-shapes made here, the journal's total checked. A shape that `tollbook generate` has no option for is made here with a
-catalog of its own, in which a unit costs a cent, so that the total is the sum of the values.
+Each row is one run of `tollbook run` into a new book, in a state of memory like all others, with every count and, for
+the shapes made here, the journal's total checked. A shape that `tollbook generate` has no option for is made here with
+a catalog of its own, in which a unit costs a cent, so that the total is the sum of the values.
 """
 
 import argparse
@@ -24,7 +24,10 @@ import measure  # noqa: E402
 
 COLUMNS = ["series", "label", "events", "bytes", "seconds", "core_ns_per_event", "events_per_second", "peak_bytes",
            "disk_bytes_per_event"]
-CHART = 'accounts:\n  - {code: "1200", name: Receivable, type: asset}\n  - {code: "4000", name: Revenue, type: revenue}\n'
+CHART = """accounts:
+  - {code: "1200", name: Receivable, type: asset}
+  - {code: "4000", name: Revenue, type: revenue}
+"""
 POSTING = 'posting:\n  - {debit: "1200", credit: "4000"}\n'
 
 
@@ -78,9 +81,9 @@ def make_events(shape, count, path):
             identity, source, subject, second, service, units = shape.fields(number, draws.getrandbits(40))
             total += units
             time = f"2025-01-{second // 86400 + 1:02}T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}Z"
-            file.write(f'{{"specversion":"1.0","id":"{spell(identity)}","source":"{spell(source)}","type":"{spell("calls")}",'
-                       f'"subject":"{spell(subject)}","time":"{spell(time)}","data":{{{shape.extra}"service":'
-                       f'"{spell(service)}","units":{units}}}}}\n')
+            file.write(f'{{"specversion":"1.0","id":"{spell(identity)}","source":"{spell(source)}",'
+                       f'"type":"{spell("calls")}","subject":"{spell(subject)}","time":"{spell(time)}",'
+                       f'"data":{{{shape.extra}"service":"{spell(service)}","units":{units}}}}}\n')
     return total
 
 
@@ -158,8 +161,8 @@ class Sweep:
         catalog, path = self.scratch / "catalog", self.scratch / "usage.ndjson"
         generate = [self.options.tollbook, "generate", "--quiet", "--json", "--events", str(events), *map(str, options)]
         # A stream is made twice, for its counts and for the run: it is too long to keep.
-        made = subprocess.run(generate + ["--out", "/dev/null" if stream else path, "--catalog-out", catalog], check=True,
-                              stdout=subprocess.PIPE).stdout
+        made = subprocess.run(generate + ["--out", "/dev/null" if stream else path, "--catalog-out", catalog],
+                              check=True, stdout=subprocess.PIPE).stdout
         expected = {name: value for name, value in json.loads(made).items()
                     if name in ("accepted", "duplicate", "conflict", "held", "rejected", "unattributed")}
         if stream:
@@ -216,7 +219,8 @@ class Sweep:
                            ["--redelivered", 100_000, "--redelivered-within", lines])
         for label, sources in (("1", 1), ("16", 16), ("all distinct", 1 << 62)):
             self.made("sources", label, Shape(sources=sources))
-        for label, identity in (("hexadecimal", "{:016x}"), ("counted", "{}"), ("UUID", "00000000-0000-4000-8000-{:012x}"),
+        for label, identity in (("hexadecimal", "{:016x}"), ("counted", "{}"),
+                                ("UUID", "00000000-0000-4000-8000-{:012x}"),
                                 ("400 characters", "x" * 384 + "{:016x}"), ("same ends", "{:016x}" + "x" * 48)):
             self.made("ids", label, Shape(identity=identity))
         for subscriptions in (1, 1000, 100_000):
@@ -267,16 +271,18 @@ def main():
     parse.add_argument("--memory", help="the budget that tollbook gets")
     parse.add_argument("--small", action="store_true", help="seconds: that it works, not how fast it is")
     parse.add_argument("--large", action="store_true", help="up to 100 million events, as a stream")
-    parse.add_argument("--full", action="store_true", help="up to a billion events, as a stream, and 5 million subscriptions")
+    parse.add_argument("--full", action="store_true", help="up to a billion events, and 5 million subscriptions")
     parse.add_argument("--servegen", type=pathlib.Path, help="the directory of its usage files; see data/servegen")
     parse.add_argument("--scratch", type=pathlib.Path, help="where data and books go while it runs")
     parse.add_argument("--csv", type=pathlib.Path, default=pathlib.Path("build/bench/growth.csv"))
     options = parse.parse_args()
     if options.small:
         measure.TOUCHED_BYTES = 1 << 20  # no figure is read
-        options.events, options.sizes, options.subscriptions, options.files = 3_000, (1_000, 10_000), (10, 1_000), (1, 30)
+        options.events, options.sizes = 3_000, (1_000, 10_000)
+        options.subscriptions, options.files = (10, 1_000), (1, 30)
     else:
-        options.sizes = [1_000_000, 10_000_000] + [100_000_000] * (options.large or options.full) + [10**9] * options.full
+        larger = [100_000_000] * (options.large or options.full) + [10**9] * options.full
+        options.sizes = [1_000_000, 10_000_000, *larger]
         options.subscriptions = [1_000, 100_000] + [5_000_000] * options.full
         options.files = (1, 100, 10_000)
     options.csv.parent.mkdir(parents=True, exist_ok=True)

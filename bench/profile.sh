@@ -1,8 +1,8 @@
 #!/bin/bash
 # Where a run spends its time, as a flame graph: bench/profile.sh TOLLBOOK OUT_DIRECTORY [EVENTS]
 #
-# Needs perf. Without frame pointers in the libraries stacks come from DWARF, which makes perf.data large: 2 M events give
-# a few hundred megabytes, which are deleted.
+# Needs perf. Without frame pointers in the libraries stacks come from DWARF, which makes perf.data large: 2 M events
+# give a few hundred megabytes, which are deleted.
 set -euo pipefail
 tollbook=$1 out=$2 events=${3:-2M}
 
@@ -24,6 +24,6 @@ if ! perf record --event cpu-clock --freq 499 --call-graph dwarf,8192 --output "
   echo "make profile: perf could not record: see above; kernel.perf_event_paranoid must be 2 or less, or be root" >&2
   exit 1
 fi
-perf script --input "$scratch/perf.data" 2>/dev/null | python3 -B "$(dirname "$0")/flame.py" "tollbook run, $events events" \
-  >"$out/profile.svg"
+perf script --input "$scratch/perf.data" 2>/dev/null |
+  python3 -B "$(dirname "$0")/flame.py" "tollbook run, $events events" >"$out/profile.svg"
 echo "$out/profile.svg"

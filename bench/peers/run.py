@@ -2,9 +2,9 @@
 
     run.py --tollbook PROGRAM --floor PROGRAM [--events N] [--rounds N] [--peers 'NAME;NAME…']
 
-In each round every contestant runs once, in an order drawn anew; slow ones are left out of later rounds (--slow-rounds).
-Whoever gives another answer than `tollbook generate` says was made, or than the others, ends the run: a wrong answer has
-no figure. Writes all runs to --csv, prints the table.
+In each round every contestant runs once, in an order drawn anew; slow ones are left out of later rounds
+(--slow-rounds). Whoever gives another answer than `tollbook generate` says was made, or than the others, ends the run:
+a wrong answer has no figure. Writes all runs to --csv, prints the table.
 """
 
 import argparse

@@ -231,7 +231,8 @@ TEST(Generate, SpreadsUsageByAZipfLaw) {
 
 TEST(Generate, NamesMoreThanAMillionSubscriptions) {
   std::set<std::string> subjects;
-  const GenerateOptions options{.events = 2'000, .subscriptions = 3'000'000, .malformed_per_million = 0};
+  const GenerateOptions options{
+      .events = 2'000, .subscriptions = 3'000'000, .redelivered_per_million = 0, .malformed_per_million = 0};
   for (const std::string& line : Lines(Generate(options).text)) {
     const size_t at = line.find("\"subject\":\"") + 11;
     subjects.insert(line.substr(at, line.find('"', at) - at));
