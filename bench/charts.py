@@ -105,8 +105,9 @@ def draw_panel(picture, at, title, points):
         y = top + 26 + height * (1 - share)
         picture.line([(left + 44, y), (left + 44 + width, y)], "axis")
         picture.text(left + 40, y + 4, short(top_value * share) if share else "0", "small", "end")
-    gap = width / max(len(points) - 1, 1)
-    where = [(left + 44 + gap * i, top + 26 + height * (1 - value / top_value)) for i, (_, value, _) in
+    # The first and the last point stand clear of the axis' own words.
+    gap = (width - 60) / max(len(points) - 1, 1)
+    where = [(left + 44 + 30 + gap * i, top + 26 + height * (1 - value / top_value)) for i, (_, value, _) in
              enumerate(points)]
     picture.line(where, "line")
     for (label, value, memory), (x, y) in zip(points, where):

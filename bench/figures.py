@@ -50,7 +50,8 @@ def peers_words(path):
     runs = peers.read_runs(path)
     names = list(dict.fromkeys(run["name"] for run in runs))
     names.sort(key=lambda name: min(run["seconds"] for run in runs if run["name"] == name))
-    return (f"{machine()} {runs[0]['events']:,.0f} events, {runs[0]['bytes'] / 1e9:.2f} GB of NDJSON.\n\n"
+    return ("![events a second of each](performance-peers.svg)\n\n"
+            f"{machine()} {runs[0]['events']:,.0f} events, {runs[0]['bytes'] / 1e9:.2f} GB of NDJSON.\n\n"
             + peers.report(runs, names))
 
 
@@ -67,7 +68,8 @@ def rate_words(path):
 
 
 def growth_words(path):
-    return machine() + "\n\n" + measure.table(
+    picture = "![nanoseconds of a core for one event, as things grow](performance-growth.svg)"
+    return f"{picture}\n\n{machine()}\n\n" + measure.table(
         ["series", "", "events/s", "core ns an event", "peak memory", "bytes on disk an event"],
         [[row["series"], row["label"], measure.si(float(row["events_per_second"])),
           f"{float(row['core_ns_per_event']):.0f}", f"{float(row['peak_bytes']) / 1e9:.2f} GB",

@@ -219,9 +219,9 @@ class Sweep:
                            ["--redelivered", 100_000, "--redelivered-within", lines])
         for label, sources in (("1", 1), ("16", 16), ("all distinct", 1 << 62)):
             self.made("sources", label, Shape(sources=sources))
-        for label, identity in (("hexadecimal", "{:016x}"), ("counted", "{}"),
+        for label, identity in (("hex", "{:016x}"), ("counted", "{}"),
                                 ("UUID", "00000000-0000-4000-8000-{:012x}"),
-                                ("400 characters", "x" * 384 + "{:016x}"), ("same ends", "{:016x}" + "x" * 48)):
+                                ("400 bytes", "x" * 384 + "{:016x}"), ("same ends", "{:016x}" + "x" * 48)):
             self.made("ids", label, Shape(identity=identity))
         for subscriptions in (1, 1000, 100_000):
             self.made("subscriptions, all of a size", measure.si(subscriptions, 0), Shape(subscriptions=subscriptions))
