@@ -1,8 +1,8 @@
 """Puts measured figures into docs/performance.md and README.md, and draws the pictures: figures.py [DIRECTORY]
 
-Reads whole.csv, parts.json, peers.csv and growth.csv of the directory (build/bench), those that are there, and replaces
-what stands between the markers `<!-- NAME: begin -->` and `<!-- NAME: end -->`. Words about the figures belong outside
-of them.
+Reads whole.csv, parts.json, peers.csv, peers-csv.csv and growth.csv of the directory (build/bench), those that are
+there, and replaces what stands between the markers `<!-- NAME: begin -->` and `<!-- NAME: end -->`. Words about the
+figures belong outside of them.
 """
 
 import csv
@@ -46,13 +46,20 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def peers_words(path):
+def peers_words(path, inputs="NDJSON"):
     runs = peers.read_runs(path)
     names = list(dict.fromkeys(run["name"] for run in runs))
     names.sort(key=lambda name: min(run["seconds"] for run in runs if run["name"] == name))
-    return ("![events a second of each](performance-peers.svg)\n\n"
-            f"{machine()} {runs[0]['events']:,.0f} events, {runs[0]['bytes'] / 1e9:.2f} GB of NDJSON.\n\n"
+    return (f"{machine()} {runs[0]['events']:,.0f} events, {runs[0]['bytes'] / 1e9:.2f} GB of {inputs}.\n\n"
             + peers.report(runs, names))
+
+
+def peers_page(path):
+    return "![events a second of each](performance-peers.svg)\n\n" + peers_words(path)
+
+
+def csv_words(path):
+    return peers_words(path, "CSV")
 
 
 def rate_words(path):
@@ -108,8 +115,9 @@ def main():
     measured = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench")
     page = DOCS / "performance.md"
     text = page.read_text(encoding="utf-8")
-    for name, words, draw in (("peers", peers_words, charts.draw_peers), ("growth", growth_words, charts.draw_growth),
-                              ("whole", whole_words, None), ("parts", parts_words, None)):
+    for name, words, draw in (("peers", peers_page, charts.draw_peers), ("growth", growth_words, charts.draw_growth),
+                              ("whole", whole_words, None), ("parts", parts_words, None),
+                              ("peers-csv", csv_words, None)):
         path = measured / (f"{name}.json" if name == "parts" else f"{name}.csv")
         if not path.exists():
             print(f"{path} is not there: its figures stay as they are")

@@ -21,7 +21,8 @@ async function run(name, sql) {
   return reader.getRowObjectsJson();
 }
 
-const data = (path) => "data." + path.split(".").map((part) => `"${part}"`).join(".");
+const isCsv = events.endsWith(".csv"); // with a column for each path
+const data = (path) => (isCsv ? "" : "data.") + path.split(".").map((part) => `"${part}"`).join(".");
 const columns = {
   taker: "plan, cell, aggregation, charge",
   step: "charge, model, included, package, above, up_to, price, flat",
@@ -36,7 +37,18 @@ await run("version", `CREATE TEMP TABLE version AS FROM read_csv('${directory}/s
     last_span: 'INTEGER'})`);
 
 // The id is read as JSON, since a number would become a text else, and a text has its quotes. What the reader cannot
-// cast, and lines that are no JSON, become nulls. Rows stay in the order of arrival.
+// cast, and lines that are no JSON, become nulls; in CSV they have no row. Rows stay in the order of arrival.
+const csvPaths = pathsOf(task).sort(([a, aIsValue], [b, bIsValue]) => bIsValue - aIsValue || (a < b ? -1 : 1));
+const csvColumns = csvPaths.map(([path, isValue]) => `"${path}": '${isValue ? "DECIMAL(18, 6)" : "VARCHAR"}'`);
+const sources = {
+  json: `read_json('${events}', format='newline_delimited', ignore_errors=true, auto_detect=false, columns={id: 'JSON',
+    source: 'VARCHAR', type: 'VARCHAR', subject: 'VARCHAR', time: 'VARCHAR',
+    data: '${dataType(pathsOf(task), "STRUCT", '"', "DECIMAL(18, 6)", "VARCHAR")}'})
+    WHERE starts_with(id, '"') AND id <> '""'`,
+  csv: `read_csv('${events}', header=true, ignore_errors=true, auto_detect=false, delim=',', quote='"', columns={
+    id: 'VARCHAR', source: 'VARCHAR', type: 'VARCHAR', subject: 'VARCHAR', time: 'VARCHAR', ${csvColumns.join(", ")}})
+    WHERE id <> ''`,
+};
 const span = spanOf(task, "ts", (day) => `TIMESTAMP '${day}'`);
 await run("load", `CREATE TEMP TABLE event AS
   SELECT hash(source, id) AS k1, hash(id, 'second', source) AS k2, subject, cell::TINYINT AS cell,
@@ -44,10 +56,7 @@ await run("load", `CREATE TEMP TABLE event AS
   FROM (
     SELECT id, source, subject, try_cast(time AS TIMESTAMP) AS ts, ${valueOf(task, data)} AS v,
       ${cellOf(task, data)} AS cell
-    FROM read_json('${events}', format='newline_delimited', ignore_errors=true, auto_detect=false,
-      columns={id: 'JSON', source: 'VARCHAR', type: 'VARCHAR', subject: 'VARCHAR', time: 'VARCHAR',
-        data: '${dataType(pathsOf(task), "STRUCT", '"', "DECIMAL(18, 6)", "VARCHAR")}'})
-    WHERE starts_with(id, '"') AND id <> '""' AND source <> '' AND subject <> ''
+    FROM ${isCsv ? sources.csv : sources.json} AND source <> '' AND subject <> ''
       AND (ends_with(time, 'Z') OR time[-6] IN ('+', '-')))
   WHERE v >= 0 AND ts IS NOT NULL`);
 await run("repeated", "CREATE TEMP TABLE repeated AS SELECT k1 FROM event GROUP BY k1 HAVING count(*) > 1");

@@ -1,7 +1,7 @@
 // The billing task in Polars. usage: polars.mjs EVENTS TASK_DIRECTORY THREADS (by POLARS_MAX_THREADS)
 //
-// Its reader of NDJSON ends at the first line that is no JSON. So lines are read as a CSV of one column, those whose data
-// is no JSON object are left out, and the rest is decoded into a typed struct, a million lines at a time to bound
+// Its reader of NDJSON ends at the first line that is no JSON. So lines are read as a CSV of one column, those whose
+// data is no JSON object are left out, and the rest is decoded into a typed struct, a million lines at a time to bound
 // memory. Identities are two 64-bit hashes, of which the first alone finds the candidates. The charges are priced in
 // whole numbers here: Polars for Node.js has no exact arithmetic that is wide enough.
 import { readFileSync } from "node:fs";

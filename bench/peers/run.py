@@ -20,11 +20,13 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+import as_csv  # noqa: E402
 import measure  # noqa: E402
 import task  # noqa: E402
 
 FIRST_DAY, DAYS = datetime.date(2025, 1, 1), 31
 SLOW = ("Polars", "Python")
+READ_CSV = ("tollbook", "DuckDB", "DuckDB, durable")
 COLUMNS = ["events", "bytes", "round", "place", "name", "seconds", "user_seconds", "system_seconds", "peak_bytes",
            "disk_bytes"]
 
@@ -43,6 +45,8 @@ class Contest:
                 [options.tollbook, "generate", "--json", "--events", str(options.events), "--subscriptions",
                  str(options.subscriptions), "--first-day", FIRST_DAY.isoformat(), "--days", str(DAYS),
                  "--out", self.events, "--catalog-out", self.catalog], check=True, stdout=subprocess.PIPE).stdout)
+        if options.input == "csv":
+            self.events, self.catalog = as_csv.write(self.events, self.catalog, scratch)
         # Late usage is dated in the month before.
         task.write(self.catalog, self.task, FIRST_DAY - datetime.timedelta(days=1),
                    FIRST_DAY + datetime.timedelta(days=DAYS - 1))
@@ -61,6 +65,8 @@ class Contest:
             "Polars": node + [options.installed / "polars.mjs", *given],
             "Python": [sys.executable, "-B", HERE / "dicts.py", *given],
         }
+        if options.input == "csv":
+            self.contestants = {name: command for name, command in self.contestants.items() if name in READ_CSV}
         wanted = [name.strip() for name in options.peers.split(";")] if options.peers else list(self.contestants)
         for name in wanted:
             if name not in self.contestants:
@@ -149,6 +155,7 @@ def main():
     parse.add_argument("--rounds", type=int, default=5)
     parse.add_argument("--slow-rounds", type=int, default=1, help="rounds of " + ", ".join(SLOW))
     parse.add_argument("--peers", help="only these, by name, with semicolons between")
+    parse.add_argument("--input", choices=("json", "csv"), default="json", help="csv: " + ", ".join(READ_CSV) + " only")
     parse.add_argument("--seed", type=int, default=1, help="of the order in which they run")
     parse.add_argument("--data", type=pathlib.Path, help="a directory with u.ndjson and cat, instead of new data")
     parse.add_argument("--scratch", type=pathlib.Path, help="where data and stores go while it runs")
