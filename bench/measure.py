@@ -9,11 +9,12 @@ import time
 
 # Memory that lay idle goes back to a virtual machine's host, and the next process pays to get it again; so before each
 # timed run 2 GiB are touched and freed, by a process of its own.
-TOUCH = "import sys; held = b'\\1' * (2 << 30); sys.exit(held[-1] != 1)"
+TOUCHED_BYTES = 2 << 30
+TOUCH = "import sys; held = b'\\1' * int(sys.argv[1]); sys.exit(held[-1] != 1)"
 
 
 def reset_memory():
-    subprocess.run([sys.executable, "-c", TOUCH], check=True)
+    subprocess.run([sys.executable, "-c", TOUCH, str(TOUCHED_BYTES)], check=True)
 
 
 def disk_bytes(path):

@@ -2,9 +2,9 @@
 
     run.py --tollbook PROGRAM --floor PROGRAM [--events N] [--rounds N] [--peers 'NAME;NAME…']
 
-In each round every contestant runs once, in an order drawn anew; slow ones are left out of later rounds (--slow-rounds).
-Whoever gives another answer than `tollbook generate` says was made, or than the others, ends the run: a wrong answer has
-no figure. Writes all runs to --csv, prints the table.
+In each round every contestant runs once, in an order drawn anew; slow ones are left out of later rounds
+(--slow-rounds). Whoever gives another answer than `tollbook generate` says was made, or than the others, ends the run:
+a wrong answer has no figure. Writes all runs to --csv, prints the table.
 """
 
 import argparse
@@ -20,11 +20,13 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+import as_csv  # noqa: E402
 import measure  # noqa: E402
 import task  # noqa: E402
 
 FIRST_DAY, DAYS = datetime.date(2025, 1, 1), 31
 SLOW = ("Polars", "Python")
+READ_CSV = ("tollbook", "DuckDB", "DuckDB, durable")
 COLUMNS = ["events", "bytes", "round", "place", "name", "seconds", "user_seconds", "system_seconds", "peak_bytes",
            "disk_bytes"]
 
@@ -43,6 +45,8 @@ class Contest:
                 [options.tollbook, "generate", "--json", "--events", str(options.events), "--subscriptions",
                  str(options.subscriptions), "--first-day", FIRST_DAY.isoformat(), "--days", str(DAYS),
                  "--out", self.events, "--catalog-out", self.catalog], check=True, stdout=subprocess.PIPE).stdout)
+        if options.input == "csv":
+            self.events, self.catalog = as_csv.write(self.events, self.catalog, scratch)
         # Late usage is dated in the month before.
         task.write(self.catalog, self.task, FIRST_DAY - datetime.timedelta(days=1),
                    FIRST_DAY + datetime.timedelta(days=DAYS - 1))
@@ -61,10 +65,15 @@ class Contest:
             "Polars": node + [options.installed / "polars.mjs", *given],
             "Python": [sys.executable, "-B", HERE / "dicts.py", *given],
         }
+        if options.input == "csv":
+            self.contestants = {name: command for name, command in self.contestants.items() if name in READ_CSV}
         wanted = [name.strip() for name in options.peers.split(";")] if options.peers else list(self.contestants)
         for name in wanted:
             if name not in self.contestants:
                 raise SystemExit(f"no contestant is called {name}: there are {', '.join(self.contestants)}")
+        if options.small and not (options.installed / "node_modules").is_dir():
+            print(f"{options.installed} has no node_modules: without DuckDB, ClickHouse and Polars", file=sys.stderr)
+            wanted = [name for name in wanted if self.contestants[name][0] != options.node]
         self.contestants = {name: command for name, command in self.contestants.items() if name in wanted}
 
     def run_once(self, name):
@@ -146,11 +155,16 @@ def main():
     parse.add_argument("--rounds", type=int, default=5)
     parse.add_argument("--slow-rounds", type=int, default=1, help="rounds of " + ", ".join(SLOW))
     parse.add_argument("--peers", help="only these, by name, with semicolons between")
+    parse.add_argument("--input", choices=("json", "csv"), default="json", help="csv: " + ", ".join(READ_CSV) + " only")
     parse.add_argument("--seed", type=int, default=1, help="of the order in which they run")
     parse.add_argument("--data", type=pathlib.Path, help="a directory with u.ndjson and cat, instead of new data")
     parse.add_argument("--scratch", type=pathlib.Path, help="where data and stores go while it runs")
+    parse.add_argument("--small", action="store_true", help="seconds: that the answers agree, not how fast they come")
     parse.add_argument("--csv", type=pathlib.Path, default=pathlib.Path("build/bench/peers.csv"))
     options = parse.parse_args()
+    if options.small:
+        measure.TOUCHED_BYTES = 1 << 20  # no figure is read
+        options.events, options.rounds = 20_000, 1
     if options.subscriptions is None:
         options.subscriptions = 100_000 if options.events >= 10_000_000 else options.events // 100 + 10
     options.csv.parent.mkdir(parents=True, exist_ok=True)

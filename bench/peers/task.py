@@ -1,10 +1,11 @@
 """The billing task as plain rows, so that every peer can do it in its own language: meters, cells, charges, tiers.
 
-A cell is a meter together with which of the catalog's filter conditions hold, so that grouping by subscription, cell and
+A cell is a meter together with which of the catalog's filter conditions hold. So grouping by subscription, cell and
 month is all the grouping that any charge needs, and which charge takes a cell is known before the first event is read.
 
-Reads the catalog that `tollbook generate --catalog-out` writes. That is a small, regular part of YAML (one entry a line,
-two spaces a level, short maps in braces), and this is a reader of that part only: it refuses what it does not know.
+Reads the catalog that `tollbook generate --catalog-out` writes. That is a small, regular part of YAML (one entry a
+line, two spaces a level, short maps in braces), and this is a reader of that part only: it refuses what it does not
+know.
 """
 
 import csv

@@ -266,6 +266,10 @@ class CommandLine {
         ->type_name("YYYY-MM-DD");
     sub->add_option("--days", telemetry.days, "Days of usage (default: 31)")->type_name("N");
     AddShare(sub, "--redelivered", &telemetry.redelivered_per_million, "sent again (default: 20000)");
+    sub->add_option("--redelivered-within", telemetry.redelivered_lines_max,
+                    "Lines between an event and its redelivery, at most (default: 1M)")
+        ->type_name("N")
+        ->transform(CLI::AsNumberWithUnit(kThousands, CLI::AsNumberWithUnit::CASE_SENSITIVE).description(""));
     AddShare(sub, "--conflicts", &telemetry.conflict_per_million, "with a used id and other content (default: 100)");
     AddShare(sub, "--malformed", &telemetry.malformed_per_million, "that can never be usage (default: 1000)");
     AddShare(sub, "--late", &telemetry.late_per_million, "dated in the month before (default: 5000)");
