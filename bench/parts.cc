@@ -102,7 +102,8 @@ void DecodeLayouts(benchmark::State& state) {
         const char* behind = nullptr;
         const bool is_like = match(block, line, &behind);
         matched += is_like;
-        GoToNextLine(is_like ? static_cast<size_t>(behind - block.data) - line.offset : FindLineEnd(block, &line), &line);
+        GoToNextLine(is_like ? static_cast<size_t>(behind - block.data) - line.offset : FindLineEnd(block, &line),
+                     &line);
       }
     }
     RequireEqual(matched >= kEvents * 99 / 100, 1, "lines that match a layout");

@@ -34,6 +34,8 @@ bool LayoutPace::OnTried(bool matched) {
 void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
   identities_.clear();
   measurements_.clear();
+  work->places.reserve(identities_.capacity());  // as many events as a block had before
+  work->verdicts.reserve(identities_.capacity());
   layouts_.ForgiveGuesses();
   line_arena_.Clear();
   const bool by_layout = choice_ == DecoderChoice::kAuto && decoder.ReadsJson();

@@ -16,7 +16,7 @@ namespace tollbook {
 // Input and its pace: run, absorb.
 struct AbsorbFlags {
   std::vector<std::string> inputs;
-  int threads = 0;            // 0: all cores
+  int threads = 0;  // 0: all cores
   DecoderChoice decoder = DecoderChoice::kAuto;
   uint64_t memory_bytes = 0;  // 0: DefaultMemoryBytes()
   uint64_t epoch_bytes = 0;   // 0: the default; hidden flag, for tests
