@@ -7,6 +7,7 @@
 #include "bench/bench_data.h"
 #include "ledger/book.h"
 #include "ledger/seen_set.h"
+#include "ledger/totals_cells.h"
 #include "pipeline/block_work.h"
 #include "pipeline/cell_table.h"
 #include "pipeline/lines.h"
