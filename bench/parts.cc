@@ -8,6 +8,7 @@
 #include "ledger/book.h"
 #include "ledger/seen_set.h"
 #include "ledger/seen_shard.h"
+#include "ledger/totals_cells.h"
 #include "pipeline/block_work.h"
 #include "pipeline/cell_table.h"
 #include "pipeline/lines.h"

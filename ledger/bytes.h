@@ -23,8 +23,8 @@ namespace tollbook {
 // For whoever has reserved room: `at` must have that many bytes, or eight. Each returns the place behind what it wrote.
 inline constexpr size_t kVarintBytesMax = 19;
 
-// Numbers of mixed lengths are what a loop over bytes is bad at: each wrong guess of its end costs some 8 ns. So the
-// eight bytes that hold all numbers below 2^56 are spread and gathered without a loop: 2 ns. The loops below are the
+// Numbers of mixed lengths are what a loop over bytes is bad at: each wrong guess of its end costs a pipeline. So the
+// eight bytes that hold all numbers below 2^56 are spread and gathered without a loop. The loops below are the
 // twins.
 inline constexpr uint64_t kEightBytesMax = (uint64_t{1} << 56) - 1;
 inline constexpr uint64_t kTopBits = 0x8080808080808080;

@@ -1,9 +1,9 @@
 // ScaledValue: an exact quantity as a whole number of the coarsest unit, of a few, that it is a multiple of. Metered
 // values have few decimals, so most take two or three bytes so, and as attos ten.
 //
-// A division of 128 bits costs some 20 ns and one would be needed for each unit tried. Whether a number is a multiple
+// A division of 128 bits is slow, and one would be needed for each unit tried. Whether a number is a multiple
 // of 10^k, and the quotient, takes one multiplication (T. Granlund and P. Montgomery, "Division by invariant integers
-// using multiplication", 1994, section 9): 2 ns. The plain twin is `/` and `%`, in the test.
+// using multiplication", 1994, section 9). The plain twin is `/` and `%`, in the test.
 #ifndef TOLLBOOK_LEDGER_SCALED_VALUE_H_
 #define TOLLBOOK_LEDGER_SCALED_VALUE_H_
 

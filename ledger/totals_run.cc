@@ -5,11 +5,13 @@
 
 #include <cstring>
 
+#include "ledger/totals_cells.h"
+
 namespace tollbook {
 namespace {
 
-using totals_run_internal::kHowBits;
-using totals_run_internal::kMilliNanos;
+using totals_cells_internal::kHowBits;
+using totals_cells_internal::kMilliNanos;
 
 // What BeginSeries and AddCell may write at most: six numbers.
 constexpr size_t kCellBytesMax = 6 * kVarintBytesMax;

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "ledger/bytes.h"
-#include "ledger/scaled_value.h"
 #include "rating/error.h"
 #include "rating/usage_total.h"
 
@@ -40,7 +39,7 @@ struct CellAnchor {
 
 // A meter with one set of dimension values, as the cells of one run name it.
 struct RunSeries {
-  uint32_t series = 0;  // what ForEachCell calls it: whatever the reader's owner wants
+  uint32_t series = 0;  // what ForEachCell (totals_cells.h) calls it: whatever the reader's owner wants
   bool is_latest = false;
   CellAnchor anchor;
 };
@@ -128,77 +127,6 @@ class TotalsRunReader {
 
 // The dimension values of a SeriesEntry.
 std::vector<std::string_view> DimensionValuesOf(std::string_view stored);
-
-// Calls visit(series, bucket, total) for each cell of a subject, in the run's order. False when the bytes are damaged;
-// cells in front of the damage were then visited.
-template <typename Visit>
-[[nodiscard]] bool ForEachCell(const SubjectCells& cells, std::span<const RunSeries> all_series, const Visit& visit);
-
-// ----- below: how ForEachCell reads
-
-namespace totals_run_internal {
-
-// The last three bits of a cell's first number say how its value is told: 0: as many units as there are events;
-// otherwise 1 + the place of its scale.
-inline constexpr uint32_t kHowBits = 3;
-inline constexpr uint32_t kHowMax = kValueScales.size();
-
-inline Quantity ReadValue(uint32_t how, uint64_t events, ByteReader* in) {
-  Quantity value;
-  if (how == 0) {
-    value.attos = static_cast<Int128>(events) * kOneUnit;  // 2^64 * 10^18 fits
-  } else if (how > kHowMax || !UnscaleValue({how - 1, in->Zigzag()}, &value)) {
-    in->Fail();
-  }
-  return value;
-}
-
-// Even: milliseconds; odd: nanoseconds. Sources that tell times to the nanosecond are few.
-inline constexpr int64_t kMilliNanos = 1'000'000;
-
-inline Instant ReadLatestAt(int64_t anchor, ByteReader* in) {
-  const Uint128 tagged = in->Varint();
-  const Uint128 zigzag = tagged >> 1;
-  Int128 difference = static_cast<Int128>(zigzag >> 1) ^ -static_cast<Int128>(zigzag & 1);
-  bool fits = true;
-  if ((tagged & 1) == 0) fits = !__builtin_mul_overflow(difference, static_cast<Int128>(kMilliNanos), &difference);
-  int64_t nanos = 0;
-  fits = fits && !__builtin_add_overflow(difference, anchor, &nanos);
-  return {fits ? nanos : static_cast<int64_t>(in->Fail())};
-}
-
-}  // namespace totals_run_internal
-
-template <typename Visit>
-bool ForEachCell(const SubjectCells& cells, std::span<const RunSeries> all_series, const Visit& visit) {
-  using namespace totals_run_internal;
-  ByteReader in({cells.bytes.data(), cells.bytes.size() + cells.behind});
-  uint64_t next_series = 0;
-  while (in.left() > cells.behind) {
-    const uint64_t tagged = in.Varint64();
-    const uint64_t index = next_series + (tagged >> 1);
-    const uint64_t more = (tagged & 1) != 0 ? in.Varint64() : 0;
-    // A cell takes two bytes or more.
-    if (index >= all_series.size() || more > in.left()) return false;
-    next_series = index + 1;
-    const RunSeries& series = all_series[index];
-    int32_t bucket = 0;
-    for (uint64_t i = 0; i < 1 + (tagged & 1) + more; ++i) {
-      const bool bucket_fits = i == 0 ? !__builtin_add_overflow(in.Zigzag64(), series.anchor.bucket, &bucket)
-                                      : !__builtin_add_overflow(in.Varint64(), bucket, &bucket);
-      const Uint128 head = in.Varint();
-      const Uint128 events = head >> kHowBits;
-      if (!bucket_fits || events > UINT64_MAX) return false;
-      UsageTotal total;
-      total.events = static_cast<uint64_t>(events);
-      total.value = ReadValue(static_cast<uint32_t>(head) & ((1 << kHowBits) - 1), total.events, &in);
-      if (series.is_latest) total.latest_at = ReadLatestAt(series.anchor.latest_at_nanos, &in);
-      if (!in.ok()) return false;
-      visit(series.series, Bucket{bucket}, total);
-    }
-  }
-  return in.ok() && in.left() == cells.behind;
-}
 
 }  // namespace tollbook
 

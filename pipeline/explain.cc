@@ -6,6 +6,7 @@
 #include <map>
 
 #include "ledger/difference_run.h"
+#include "ledger/totals_cells.h"
 #include "ledger/totals_run.h"
 #include "pipeline/charges.h"
 #include "pipeline/subject_worth.h"

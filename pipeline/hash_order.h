@@ -1,8 +1,8 @@
 // HashOrder: sorts records by a hash.
 //
 // Hashes are spread evenly, so a record's place is nearly known: one counting pass by as many of the leading bits as
-// there are records puts nearly all where they belong, and what shares these bits is sorted by comparison: 10 ns a
-// record where std::sort takes 45. However the hashes are chosen, it is never worse than std::sort and the pass.
+// there are records puts nearly all where they belong, and what shares these bits is sorted by comparison. However the
+// hashes are chosen, it is never worse than std::sort and the pass.
 #ifndef TOLLBOOK_PIPELINE_HASH_ORDER_H_
 #define TOLLBOOK_PIPELINE_HASH_ORDER_H_
 

@@ -20,7 +20,7 @@ struct Place {
 
 // Eight bytes of a value as one number. Request ids and the like have long beginnings in common, so whole values are
 // not compared with each other: they are sorted by one piece at a time, and only those equal so far go on to the next.
-// 1 M values "request-00001234…" take 0.3 s so, and 1.1 s with a comparison of tuples, which is the twin in the test.
+// The twin in the test compares tuples.
 struct Piece {
   uint64_t bytes = 0;   // the first byte highest, zeros behind the end
   uint32_t length = 0;  // up to kPieceBytes; one more: the value goes on

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <string>
 
+#include "ledger/totals_cells.h"
 #include "pipeline/series_order.h"
 
 namespace tollbook {
