@@ -245,13 +245,15 @@ TEST(SeenSum, DoesNotDependOnOrderAndShowsWhatChanged) {
 class SeenDamage : public testing::Test {
  protected:
   void SetUp() override {
-    std::mt19937_64 random(9);
-    Twin twin(scratch_.path(), 200'000);
-    uint64_t next = 0;
-    for (int epoch = 0; epoch < 12; ++epoch) twin.Absorb(Events(&next, 5000, &random));
-    twin.ExpectSound();
-    ASSERT_GT(twin.spills(), 0u);
-    ASSERT_GT(twin.hot(), 0u);
+    {
+      std::mt19937_64 random(9);
+      Twin twin(scratch_.path(), 200'000);
+      uint64_t next = 0;
+      for (int epoch = 0; epoch < 12; ++epoch) twin.Absorb(Events(&next, 5000, &random));
+      twin.ExpectSound();
+      ASSERT_GT(twin.spills(), 0u);
+      ASSERT_GT(twin.hot(), 0u);
+    }
     if (testing::Test::HasFatalFailure()) return;
     // One more epoch, of which nothing is spilled: all of its part of the log lives.
     Twin more(scratch_.path(), 1 << 30);
