@@ -6,9 +6,9 @@
 // An epoch is a run of consecutive blocks. Within it: blocks are read in order and decoded in parallel; each dedup
 // shard goes through its identities in input order (so which of two conflicting events is the first does not depend on
 // threads); each total shard adds up what is fresh; then everything is ONE commit, written while the next epoch is
-// being decoded. Memory: two epochs (input bytes, about as much again for what was decoded) plus the seen keys: 32 to
-// 44 bytes an event of the book. Threads: absorb uses `threads` of them; a book is absorbed into by one Absorb at a
-// time.
+// being decoded. Memory: two epochs (input bytes, about as much again for what was decoded), and the seen events: in
+// memory up to what AbsorbOptions::memory_bytes leaves for them, beyond it in runs on disk (seen_budget.h). Threads:
+// absorb uses `threads` of them; a book is absorbed into by one Absorb at a time.
 #ifndef TOLLBOOK_PIPELINE_ABSORB_H_
 #define TOLLBOOK_PIPELINE_ABSORB_H_
 
