@@ -5,7 +5,7 @@ EVENTS ?= 1M
 TOLLBOOK := build/release/tollbook
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers test-tsan bench tidy clean
+.PHONY: help deps build demo test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -40,11 +40,39 @@ test-tsan: deps ## the parallel parts under ThreadSanitizer, with an instrumente
 	LD_LIBRARY_PATH=$$(tools/instrumented_tbb.sh build/tsan-tbb) TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp halt_on_error=1" \
 	  build/tsan/tests/pipeline_tests
 
-bench: deps ## measure the parts and the whole job
+bench: deps ## measure the parts, the whole job, and its ratio to simdjson alone (minutes)
 	cmake --preset release
-	cmake --build --preset release -j $(JOBS)
-	build/release/bench/bench_parts
-	build/release/bench/bench_whole
+	cmake --build --preset release -j $(JOBS) --target bench_parts bench_whole
+	@mkdir -p build/bench
+	build/release/bench/bench_parts --benchmark_out=build/bench/parts.json --benchmark_out_format=json
+	build/release/bench/bench_whole --csv build/bench/whole.csv $(BENCH)
+
+# npm is Node.js's; package-lock.json says which packages, to the byte, and not where they come from.
+build/peers/node_modules: bench/peers/package.json bench/peers/package-lock.json
+	@command -v npm >/dev/null || { echo "make bench-peers: npm is missing: install Node.js 20 or later (nodejs, npm)" >&2; exit 1; }
+	@mkdir -p build/peers
+	cp $^ build/peers/
+	cd build/peers && npm install --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+bench-peers: deps build/peers/node_modules ## measure beside DuckDB, ClickHouse, Polars, Python (PEERS="--rounds 5 --events 10000000")
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target tollbook bench_decode_floor
+	cp bench/peers/*.mjs build/peers/
+	python3 -B bench/peers/run.py --tollbook $(TOLLBOOK) --floor build/release/bench/bench_decode_floor $(PEERS)
+
+growth: deps ## measure what an event costs as things grow (GROWTH=--large: 100M events; --full: 1G, and 5M subscriptions)
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target tollbook
+	python3 -B bench/growth.py --tollbook $(TOLLBOOK) $(GROWTH)
+
+profile: deps ## a flame graph of a run, in build/bench/profile.svg (needs perf)
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target tollbook
+	bench/profile.sh $(TOLLBOOK) build/bench
+
+figures: ## put what was measured into docs/performance.md, and draw its pictures
+	python3 -B bench/figures.py
 
 tidy: ## check arrows between rooms, paths in documents, leftovers
 	@python3 -B tests/tidy_test.py .

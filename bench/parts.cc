@@ -53,7 +53,7 @@ struct Fixture {
   }
 };
 
-// Lines to usage events.
+// Lines to usage events, each parsed: the general decoder.
 void Decode(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
   std::vector<Block> blocks = Blocks(fixture.telemetry, kBlockBytes);
@@ -76,7 +76,48 @@ void Decode(benchmark::State& state) {
 }
 BENCHMARK(Decode)->Unit(benchmark::kMillisecond);
 
-// Decode, then identity, meters and routing to shards.
+// Lines taken apart by the layouts that they share, every byte checked; those that match none are not decoded here.
+void DecodeLayouts(benchmark::State& state) {
+  Fixture& fixture = Fixture::Get();
+  std::vector<Block> blocks = Blocks(fixture.telemetry, kBlockBytes);
+  const std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
+  LayoutTree layouts;
+  Slots slots;
+  Arena arena;
+  const auto match = [&](const Block& block, const BlockLine& line, const char** behind) {
+    return layouts.Match(block.data + line.offset, block.data + block.bytes, arena, &slots, behind) >= 0;
+  };
+  std::vector<DecodedEvent> events;
+  const auto learn = [&](const Block& block, const BlockLine& line) {
+    const char* behind = nullptr;
+    events.clear();
+    if (match(block, line, &behind)) return;
+    decoder->Decode(line.text, 0, arena, events);
+    if (events[0].reason != Reason::kNone) return;
+    const auto shape = ShapeOf({line.text.data(), line.text.size() + 1}, events[0].event);
+    if (shape) layouts.Add(*shape);
+  };
+  for (const Block& block : blocks) ForEachLine(block, [&](const BlockLine& line) { learn(block, line); });
+  for (auto _ : state) {
+    uint64_t matched = 0;
+    for (const Block& block : blocks) {
+      layouts.ForgiveGuesses();
+      BlockLine line;
+      while (line.offset < block.bytes) {
+        const char* behind = nullptr;
+        const bool is_like = match(block, line, &behind);
+        matched += is_like;
+        GoToNextLine(is_like ? static_cast<size_t>(behind - block.data) - line.offset : FindLineEnd(block, &line), &line);
+      }
+    }
+    RequireEqual(matched >= kEvents * 99 / 100, 1, "lines that match a layout");
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kEvents));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * fixture.telemetry.size()));
+}
+BENCHMARK(DecodeLayouts)->Unit(benchmark::kMillisecond);
+
+// Decode, by layouts where lines match them, then identity, meters and routing to shards.
 void DecodeAndMeasure(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
   const std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
@@ -90,8 +131,9 @@ void DecodeAndMeasure(benchmark::State& state) {
       BlockWork work;
       work.block = std::move(block);
       decode.Decode(*decoder, &work);
-      measured += work.identities.items.size();
+      measured += work.identities.all().size();
     }
+    RequireEqual(decode.matched() >= kEvents * 99 / 100, 1, "events that a layout decoded");
     RequireEqual(measured, fixture.report.accepted + fixture.report.duplicate + fixture.report.conflict,
                  "measured events");
   }
@@ -226,24 +268,23 @@ void Accumulate(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
   const std::vector<std::unique_ptr<BlockWork>> works = fixture.Works();
   uint64_t measurements = 0;
-  for (const auto& work : works) measurements += work->measurements.items.size();
+  for (const auto& work : works) measurements += work->measurements.all().size();
   for (auto _ : state) {
     uint64_t packed_events = 0;
     for (int shard = 0; shard < kTotalShards; ++shard) {
       CellTable cells(fixture.catalog.meters, fixture.series);
       for (const auto& work : works) {
-        for (const Measurement& m : work->measurements.of(shard)) {
-          cells.Add(m);
-        }
+        cells.Add(work->measurements.of(shard), work->verdicts);
       }
       std::vector<bool> used(fixture.catalog.meters.size());
       const std::string run = cells.Pack(&used);
       TotalsRunReader reader(run);
+      const std::vector<RunSeries> series = reader.run_series();
+      const auto count = [&](uint32_t, Bucket, const UsageTotal& total) { packed_events += total.events; };
       std::string_view subject;
-      uint32_t count = 0;
-      TotalCell cell;
-      while (reader.NextSubject(&subject, &count)) {
-        for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) packed_events += cell.total.events;
+      SubjectCells subject_cells;
+      while (reader.NextSubject(&subject, &subject_cells)) {
+        RequireEqual(ForEachCell(subject_cells, series, count), 1, "sound cells");
       }
     }
     RequireEqual(packed_events, measurements, "events in the totals");

@@ -1,5 +1,5 @@
-// The whole main job on generated telemetry, beside decoding alone: the same bytes, the same machine, in turn. Prints
-// each run and the medians.
+// The whole main job on generated telemetry, beside decoding alone, by our decoder and by simdjson and no more: the
+// same bytes, the same machine, in turn. Prints the medians and the ratios of each turn; --csv writes every run.
 #include <oneapi/tbb/enumerable_thread_specific.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "bench/bench_data.h"
+#include "bench/decode_floor.h"
 #include "ledger/book.h"
 #include "pipeline/absorb.h"
 #include "pipeline/decode.h"
@@ -36,6 +37,7 @@ struct Options {
   int runs = 5;
   int threads = 0;
   std::string directory;
+  std::string csv;  // empty: none
 };
 
 double SecondsSince(Clock::time_point start) {
@@ -221,6 +223,31 @@ void PrintLine(const char* what, const std::vector<double>& seconds, const Gener
               static_cast<double>(report.lines) / median / 1e6, static_cast<double>(report.bytes) / median / 1e6);
 }
 
+// What simdjson alone needs to find the fields of each line.
+double SimdjsonOnly(const std::string& path, const Options& options, const GenerateReport& expected) {
+  const int threads = options.threads > 0 ? options.threads : tbb::this_task_arena::max_concurrency();
+  const DecodeFloor floor = MeasureDecodeFloor(path, threads);
+  RequireEqual(floor.lines, expected.lines, "lines that simdjson read");
+  if (floor.events < expected.accepted + expected.duplicate + expected.conflict + expected.held)
+    Die("simdjson read " + std::to_string(floor.events) + " events, fewer than there are");
+  return floor.seconds;
+}
+
+using Series = std::vector<std::pair<std::string, std::vector<double>>>;
+
+void WriteCsv(const std::string& path, const Series& series, const GenerateReport& report) {
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  if (file == nullptr) Die("cannot write " + path);
+  std::fputs("events,bytes,round,name,seconds\n", file);
+  for (const auto& [name, seconds] : series) {
+    for (size_t round = 0; round < seconds.size(); ++round) {
+      std::fprintf(file, "%llu,%llu,%zu,%s,%.6f\n", static_cast<unsigned long long>(report.lines),
+                   static_cast<unsigned long long>(report.bytes), round, name.c_str(), seconds[round]);
+    }
+  }
+  if (std::fclose(file) != 0) Die("cannot write " + path);
+}
+
 int Main(const Options& options) {
   std::filesystem::create_directories(options.directory);
   const GenerateOptions generate = OptionsFor(options.events);
@@ -231,13 +258,19 @@ int Main(const Options& options) {
   std::printf("%llu events, %.2f GB, %u subscriptions\n", static_cast<unsigned long long>(report.lines),
               static_cast<double>(report.bytes) / 1e9, generate.subscriptions);
 
-  std::vector<double> decode, whole, absorb, seal, ratio;
+  // In the small mode nobody reads the figures.
+  const auto reset_memory = [&] {
+    if (options.events >= 1'000'000) ResetMemory();
+  };
+  std::vector<double> simdjson, decode, whole, absorb, seal, ratio, simdjson_ratio;
   uint64_t peak_bytes = 0;
   for (int run = 0; run < options.runs; ++run) {
     uint64_t ignored = 0;
-    ResetMemory();
+    reset_memory();
+    simdjson.push_back(InChild<double>([&] { return SimdjsonOnly(path, options, report); }, &ignored));
+    reset_memory();
     decode.push_back(InChild<double>([&] { return DecodeOnly(inputs, options.threads, report); }, &ignored));
-    ResetMemory();
+    reset_memory();
     uint64_t peak = 0;
     const auto job = InChild<WholeJob>([&] { return RunWholeJob(inputs, catalog, options, report); }, &peak);
     peak_bytes = std::max(peak_bytes, peak);
@@ -246,13 +279,20 @@ int Main(const Options& options) {
     absorb.push_back(job.absorb_seconds);
     seal.push_back(job.seal_seconds);
     ratio.push_back(decode.back() / job.seconds);
+    simdjson_ratio.push_back(simdjson.back() / job.seconds);
   }
+  PrintLine("simdjson alone, six fields", simdjson, report);
   PrintLine("read and decode, no more", decode, report);
   PrintLine("whole job, durable", whole, report);
   PrintLine("  of it absorb", absorb, report);
   PrintLine("  of it seal", seal, report);
-  std::printf("whole job / decode: %.2f of the rate; peak memory %.2f GB\n", Median(ratio),
-              static_cast<double>(peak_bytes) / 1e9);
+  std::printf("whole job: %.2f of the rate of simdjson alone, %.2f of that of decoding; peak memory %.2f GB\n",
+              Median(simdjson_ratio), Median(ratio), static_cast<double>(peak_bytes) / 1e9);
+  if (!options.csv.empty()) {
+    WriteCsv(options.csv,
+             {{"simdjson", simdjson}, {"decode", decode}, {"whole", whole}, {"absorb", absorb}, {"seal", seal}},
+             report);
+  }
   uint64_t book_bytes = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(options.directory + "/book")) {
     if (entry.is_regular_file()) book_bytes += entry.file_size();
@@ -283,8 +323,10 @@ int main(int argc, char** argv) {
       options.threads = std::stoi(argv[i + 1]);
     else if (flag == "--dir")
       options.directory = std::string(argv[i + 1]) + "/tollbook-bench";
+    else if (flag == "--csv")
+      options.csv = argv[i + 1];
     else
-      tollbook::bench::Die("unknown flag " + flag + ": use --events N, --runs N, --threads N, --dir DIR");
+      tollbook::bench::Die("unknown flag " + flag + ": use --events N, --runs N, --threads N, --dir DIR, --csv FILE");
   }
   return tollbook::bench::Main(options);
 }

@@ -3,28 +3,32 @@
 #define XXH_INLINE_ALL  // on the path of every event
 #include <xxhash.h>
 
+#include <cstring>
+
 namespace tollbook {
 namespace {
 
-// Most values are whole units. Stored as units they take two or three bytes, as attos ten.
-void AppendValue(Quantity value, ByteWriter* out) {
-  const Int128 units = value.attos / kOneUnit;
-  if (units * kOneUnit == value.attos) {
-    out->Zigzag(units * 2);
-  } else {
-    // An odd number says that the part below the unit follows. Both have the sign of the value.
-    out->Zigzag(units * 2 + (value.attos < 0 ? -1 : 1));
-    out->Zigzag(value.attos - units * kOneUnit);
-  }
+using totals_run_internal::kHowBits;
+using totals_run_internal::kMilliNanos;
+
+// What BeginSeries and AddCell may write at most: six numbers.
+constexpr size_t kCellBytesMax = 6 * kVarintBytesMax;
+// A subject's length takes one byte, mostly; room for it is left in front of the cells.
+constexpr size_t kLengthBytes = 1;
+
+char* PutValue(const UsageTotal& total, char* at) {
+  const Uint128 events = static_cast<Uint128>(total.events) << kHowBits;
+  if (total.value.attos == static_cast<Int128>(total.events) * kOneUnit) return PutVarint(events, at);
+  const ScaledValue scaled = ScaleValue(total.value);
+  at = PutVarint(events | (1 + scaled.scale), at);
+  return PutVarint(ZigzagOf(scaled.mantissa), at);
 }
 
-Quantity ReadValue(ByteReader* in) {
-  const Int128 tagged = in->Zigzag();
-  const Int128 units = tagged / 2;
-  const Int128 rest = tagged % 2 == 0 ? 0 : in->Zigzag();
-  Int128 attos = 0;
-  if (__builtin_mul_overflow(units, kOneUnit, &attos) || __builtin_add_overflow(attos, rest, &attos)) in->Fail();
-  return {in->ok() ? attos : 0};
+char* PutLatestAt(Instant latest_at, int64_t anchor, char* at) {
+  const Int128 difference = static_cast<Int128>(latest_at.nanos) - anchor;
+  const Int128 millis = difference / kMilliNanos;
+  if (millis * kMilliNanos == difference) return PutVarint(ZigzagOf(millis) << 1, at);
+  return PutVarint(ZigzagOf(difference) << 1 | 1, at);
 }
 
 }  // namespace
@@ -34,94 +38,159 @@ SubjectHash HashSubject(std::string_view subject, uint64_t book_seed) {
   return {hash.high64, hash.low64};
 }
 
-uint32_t TotalsRunWriter::Meter(std::string_view name, Aggregation aggregation) {
-  const auto [it, added] = meter_ids_.try_emplace(std::string(name), static_cast<uint32_t>(meter_ids_.size()));
-  if (added) {
-    meters_.Text(name);
-    meters_.Fixed8(static_cast<uint8_t>(aggregation));
-    aggregations_.push_back(aggregation);
-  }
-  return it->second;
+void TotalsRunWriter::Clear() {
+  meters_.clear();
+  series_meter_.clear();
+  series_.Clear();
+  size_ = 0;
+  subjects_ = 0;
 }
 
-uint32_t TotalsRunWriter::InternDimensions(std::string key) {
-  const auto [it, added] = dimension_ids_.try_emplace(std::move(key), static_cast<uint32_t>(dimension_ids_.size()));
-  if (added) dimensions_.Raw(it->first);
-  return it->second;
+uint32_t TotalsRunWriter::AddMeter(std::string_view name, Aggregation aggregation) {
+  meters_.push_back({name, aggregation, std::nullopt});
+  return static_cast<uint32_t>(meters_.size() - 1);
 }
 
-void TotalsRunWriter::BeginSubject(std::string_view subject, uint32_t cells) {
-  body_.Text(subject);
-  body_.Varint(cells);
+uint32_t TotalsRunWriter::AddSeries(uint32_t meter, DimensionValues values) {
+  series_meter_.push_back(meter);
+  series_.Varint(meter);
+  series_.Varint(values.size());
+  for (const std::string_view value : values) series_.Text(value);
+  return static_cast<uint32_t>(series_meter_.size() - 1);
+}
+
+void TotalsRunWriter::Grow(size_t bytes) {
+  body_.resize(2 * body_.size() + bytes);
+}
+
+void TotalsRunWriter::BeginSubject(std::string_view subject) {
+  char* at = Room(kVarintBytesMax + subject.size() + kLengthBytes);
+  at = PutVarint64(subject.size(), at);
+  at = std::copy(subject.begin(), subject.end(), at);
+  cells_begin_ = at + kLengthBytes - body_.data();
+  size_ = cells_begin_;
+  next_series_ = 0;
   ++subjects_;
 }
 
-void TotalsRunWriter::AddCell(uint32_t meter, uint32_t dimensions, Bucket bucket, const UsageTotal& total) {
-  body_.Varint(meter);
-  body_.Varint(dimensions);
-  body_.Zigzag(static_cast<int64_t>(bucket.number) - last_bucket_);
+void TotalsRunWriter::BeginSeries(uint32_t series, uint32_t cells) {
+  TOLLBOOK_ASSERT(series >= next_series_ && cells > 0);
+  char* at = Room(kCellBytesMax);
+  at = PutVarint64(static_cast<uint64_t>(series - next_series_) << 1 | (cells > 1 ? 1 : 0), at);
+  if (cells > 1) at = PutVarint64(cells - 2, at);
+  size_ = at - body_.data();
+  next_series_ = series + 1;
+  meter_ = &meters_[series_meter_[series]];
+  first_of_series_ = true;
+}
+
+void TotalsRunWriter::AddCell(Bucket bucket, const UsageTotal& total) {
+  if (!meter_->anchor) meter_->anchor = {bucket.number, total.latest_at.nanos};
+  char* at = Room(kCellBytesMax);
+  if (first_of_series_) {
+    at = PutVarint64(static_cast<uint64_t>(ZigzagOf(static_cast<int64_t>(bucket.number) - meter_->anchor->bucket)), at);
+  } else {
+    TOLLBOOK_ASSERT(bucket.number >= last_bucket_);
+    at = PutVarint64(static_cast<uint64_t>(static_cast<int64_t>(bucket.number) - last_bucket_), at);
+  }
+  first_of_series_ = false;
   last_bucket_ = bucket.number;
-  body_.Varint(total.events);
-  AppendValue(total.value, &body_);
-  if (aggregations_[meter] == Aggregation::kLatest) body_.Zigzag(total.latest_at.nanos);
+  at = PutValue(total, at);
+  if (meter_->aggregation == Aggregation::kLatest)
+    at = PutLatestAt(total.latest_at, meter_->anchor->latest_at_nanos, at);
+  size_ = at - body_.data();
+}
+
+void TotalsRunWriter::EndSubject() {
+  const size_t bytes = size_ - cells_begin_;
+  char length[kVarintBytesMax];
+  const size_t length_bytes = PutVarint64(bytes, length) - length;
+  if (length_bytes > kLengthBytes) {
+    (void)Room(length_bytes);
+    char* cells = body_.data() + cells_begin_;
+    std::memmove(cells + length_bytes - kLengthBytes, cells, bytes);
+    size_ += length_bytes - kLengthBytes;
+  }
+  std::memcpy(body_.data() + cells_begin_ - kLengthBytes, length, length_bytes);
 }
 
 std::string TotalsRunWriter::Finish() {
-  ByteWriter run;
-  run.Varint(meter_ids_.size());
-  run.Raw(meters_.bytes());
-  run.Varint(dimension_ids_.size());
-  run.Raw(dimensions_.bytes());
-  run.Varint(subjects_);
-  run.Raw(body_.bytes());
-  return run.Take();
+  ByteWriter head;
+  head.Varint(meters_.size());
+  for (const Meter& meter : meters_) {
+    const CellAnchor anchor = meter.anchor.value_or(CellAnchor{});
+    head.Text(meter.name);
+    head.Fixed8(static_cast<uint8_t>(meter.aggregation));
+    head.Zigzag(anchor.bucket);
+    if (meter.aggregation == Aggregation::kLatest) head.Zigzag(anchor.latest_at_nanos);
+  }
+  head.Varint(series_meter_.size());
+  head.Raw(series_.bytes());
+  head.Varint(subjects_);
+  std::string run;
+  run.reserve(head.size() + size_);
+  run.append(head.bytes());
+  run.append(body_, 0, size_);
+  return run;
 }
 
-TotalsRunReader::TotalsRunReader(std::string_view stored) : reader_(stored) {
-  const uint64_t meters = reader_.Count(2);
+TotalsRunReader::TotalsRunReader(std::string_view stored) : bytes_(stored.size()), reader_(stored) {
+  const uint64_t meters = reader_.Count(3);
   meters_.reserve(meters);
   for (uint64_t i = 0; i < meters && reader_.ok(); ++i) {
-    const std::string_view name = reader_.Text();
-    meters_.push_back({name, reader_.OneOf(Aggregation::kLatest)});
+    MeterEntry meter;
+    meter.name = reader_.Text();
+    meter.aggregation = reader_.OneOf(Aggregation::kLatest);
+    meter.anchor.bucket = reader_.Zigzag32();
+    if (meter.aggregation == Aggregation::kLatest) meter.anchor.latest_at_nanos = reader_.Zigzag64();
+    meters_.push_back(meter);
   }
-  const uint64_t tuples = reader_.Count();
-  dimensions_.resize(tuples);
-  for (uint64_t i = 0; i < tuples && reader_.ok(); ++i) {
-    const uint64_t values = reader_.Varint64();
-    for (uint64_t k = 0; k < values && reader_.ok(); ++k) dimensions_[i].push_back(reader_.Text());
+  const uint64_t series = reader_.Count(2);
+  series_.reserve(series);
+  for (uint64_t i = 0; i < series && reader_.ok(); ++i) {
+    const uint64_t meter = reader_.Varint64();
+    if (meter >= meters_.size()) reader_.Fail();
+    const std::string_view begin = reader_.rest();
+    for (uint64_t values = reader_.Count(); values > 0 && reader_.ok(); --values) reader_.Text();
+    series_.push_back({static_cast<uint32_t>(meter), begin.substr(0, begin.size() - reader_.left())});
   }
-  subjects_left_ = reader_.Varint64();
+  if (!reader_.ok()) series_.clear();
+  subjects_left_ = reader_.Count(2);
 }
 
-bool TotalsRunReader::NextSubject(std::string_view* subject, uint32_t* cells) {
+std::vector<RunSeries> TotalsRunReader::run_series() const {
+  std::vector<RunSeries> all;
+  all.reserve(series_.size());
+  for (const SeriesEntry& series : series_) {
+    const MeterEntry& meter = meters_[series.meter];
+    all.push_back({static_cast<uint32_t>(all.size()), meter.aggregation == Aggregation::kLatest, meter.anchor});
+  }
+  return all;
+}
+
+bool TotalsRunReader::NextSubject(std::string_view* subject, SubjectCells* cells) {
   if (subjects_left_ == 0 && !reader_.done()) reader_.Fail();
   if (subjects_left_ == 0 || !reader_.ok()) return false;
   --subjects_left_;
   *subject = reader_.Text();
-  *cells = reader_.Varint32();
+  cells->bytes = reader_.Text();
+  cells->behind = reader_.left();
   return reader_.ok();
 }
 
-bool TotalsRunReader::NextCell(TotalCell* cell) {
-  const uint64_t meter = reader_.Varint64();
-  const uint64_t dimensions = reader_.Varint64();
-  if (meter >= meters_.size() || dimensions >= dimensions_.size()) {
-    reader_.Fail();
-    return false;
-  }
-  cell->meter = static_cast<uint32_t>(meter);
-  cell->dimensions = static_cast<uint32_t>(dimensions);
-  if (__builtin_add_overflow(last_bucket_, reader_.Zigzag64(), &last_bucket_)) reader_.Fail();
-  cell->bucket = {last_bucket_};
-  cell->total.events = reader_.Varint64();
-  cell->total.value = ReadValue(&reader_);
-  cell->total.latest_at.nanos = meters_[meter].aggregation == Aggregation::kLatest ? reader_.Zigzag64() : 0;
-  return reader_.ok();
+std::string_view TotalsRunReader::SubjectAt(std::string_view stored, size_t position, SubjectCells* cells) {
+  ByteReader reader(stored.substr(position));
+  const std::string_view subject = reader.Text();
+  cells->bytes = reader.Text();
+  cells->behind = reader.left();
+  return subject;
 }
 
-void TotalsRunReader::SkipCells(uint32_t cells) {
-  TotalCell ignored;
-  for (uint32_t i = 0; i < cells && reader_.ok(); ++i) (void)NextCell(&ignored);
+std::vector<std::string_view> DimensionValuesOf(std::string_view stored) {
+  ByteReader reader(stored);
+  std::vector<std::string_view> values(reader.Count());
+  for (std::string_view& value : values) value = reader.Text();
+  return values;
 }
 
 }  // namespace tollbook

@@ -13,17 +13,22 @@
 
 #include "ledger/seen_budget.h"
 #include "ledger/totals_run.h"
-#include "pipeline/block_work.h"
+#include "pipeline/block_judge.h"
 #include "pipeline/cell_table.h"
+#include "pipeline/epoch_pace.h"
+#include "pipeline/side_thread.h"
+#include "pipeline/work_pool.h"
 #include "pipeline/worker_arena.h"
 
 namespace tollbook {
 namespace {
 
-// An exception chunk is one stored value; this keeps it of a size that is pleasant to read back.
-constexpr size_t kExceptionChunkBytes = 4 << 20;
 // Series known at a time, before their numbers are given out anew.
 constexpr size_t kSeriesMax = 1 << 20;
+// A block of a pipe is given when it is full or this old: long enough to be worth a task, short beside a commit.
+constexpr int kGatherMillis = 5;
+// Blocks of any size have fixed costs; so many of them end a round.
+constexpr uint64_t kRoundBlocksMax = 256;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
 constexpr size_t kPrefetchAhead = 12;
 
@@ -39,8 +44,6 @@ uint64_t SeenBytes(uint64_t memory_bytes) {
 uint64_t FingerprintOf(const Catalog& catalog) {
   return std::strtoull(catalog.digest.substr(0, 16).c_str(), nullptr, 16);
 }
-
-using Works = std::vector<std::unique_ptr<BlockWork>>;
 
 // Where events come from: the next block, or false when the input (or this epoch's share of it) is over.
 using NextBlock = std::function<bool(BlockWork*)>;
@@ -81,14 +84,23 @@ class Absorber {
   absl::StatusOr<AbsorbReport> FromHeld();
 
  private:
+  std::vector<CellTable> NewCells() const {
+    std::vector<CellTable> cells;
+    for (int shard = 0; shard < kTotalShards; ++shard) cells.emplace_back(catalog_.meters, series_);
+    return cells;
+  }
   absl::Status Prepare();
   absl::Status CheckMeters();
-  Works DecodeEpoch(const NextBlock& next);
+  Works DecodeRound(const NextBlock& next, EpochPace* pace);
   absl::Status Deduplicate(Works& works);
   absl::Status AskShard(const Works& works, int shard);
-  void Accumulate(const Works& works, EpochCommit* epoch);
+  void Accumulate(const Works& works);
+  void Judge(const Works& works, SourceFeeder& feeder, ExceptionCollector* exceptions, EpochCommit* epoch);
+  void PackTotals(EpochCommit* epoch);
   void AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch);
-  void StartCommit(EpochCommit epoch, Works works);
+  void StartCommit(EpochCommit epoch);
+  bool Committing() const;
+  bool EpochIsDue(const EpochPace& pace) const;
   absl::Status FinishCommit();
 
   Book& book_;
@@ -98,13 +110,16 @@ class Absorber {
   std::vector<SeenShard> seen_ = std::vector<SeenShard>(kSeenShards);
   SeenBudget seen_budget_{SeenBytes(options_.memory_bytes)};
   SeriesTable series_{book_.identity().seed[1]};
-  std::vector<CellTable> cells_ = std::vector<CellTable>(kTotalShards, CellTable(catalog_.meters, series_));
+  std::vector<CellTable> cells_ = NewCells();
   std::vector<std::string> fixed_meters_;
   std::unique_ptr<tbb::enumerable_thread_specific<Worker>> workers_;
+  WorkPool pool_;
   std::future<absl::Status> commit_;
-  std::vector<uint64_t> reasons_ = std::vector<uint64_t>(kReasons);
+  ReasonCounters reasons_{};
   std::atomic<uint64_t> events_{0};
+  uint64_t events_before_epoch_ = 0;
   AbsorbReport report_;
+  SideThread committer_;  // the last: it uses the others
 };
 
 absl::Status Absorber::Prepare() {
@@ -142,34 +157,26 @@ absl::Status Absorber::CheckMeters() {
   return absl::OkStatus();
 }
 
-// Reads the epoch's blocks in order and decodes them in parallel. Twice as many blocks as threads are in flight between
-// the two, no more.
-Works Absorber::DecodeEpoch(const NextBlock& next) {
+// Reads a round's blocks in order and decodes them in parallel. Who reads a block decodes it, while it is in the cache;
+// twice as many blocks as threads are in flight between the two, no more.
+Works Absorber::DecodeRound(const NextBlock& next, EpochPace* pace) {
   if (workers_ == nullptr) {
     workers_ = std::make_unique<tbb::enumerable_thread_specific<Worker>>([this] {
-      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity(), series_))};
+      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity(), series_), options_.decoder)};
     });
   }
   Works works;
-  uint64_t bytes = 0;
-  const uint64_t events_before = events_.load(std::memory_order_relaxed);
-  const auto start = std::chrono::steady_clock::now();
-  const auto due = [&] {
-    return bytes >= options_.epoch_bytes ||
-           events_.load(std::memory_order_relaxed) - events_before >= options_.epoch_events ||
-           (bytes > 0 && std::chrono::steady_clock::now() - start > std::chrono::milliseconds(options_.epoch_millis));
-  };
+  pace->BeginRound();
   const auto read = [&](tbb::flow_control& control) -> BlockWork* {
-    auto work = std::make_unique<BlockWork>();
-    // An idle pipe gives empty blocks, so that what came before can be committed in time.
+    std::unique_ptr<BlockWork> work = pool_.Take();
     do {
-      if (due() || !next(work.get())) {
+      if (pace->RoundIsDue() || EpochIsDue(*pace) || !next(work.get())) {
+        pool_.GiveBack(std::move(work));
         control.stop();
         return nullptr;
       }
+      pace->OnBlock(work->block);
     } while (work->block.bytes == 0 && work->block.long_lines.empty());
-    bytes += work->block.bytes;
-    for (const Block::LongLine& cut : work->block.long_lines) bytes += cut.bytes;
     works.push_back(std::move(work));  // only here, one at a time; decoders hold pointers to the elements
     return works.back().get();
   };
@@ -183,8 +190,11 @@ Works Absorber::DecodeEpoch(const NextBlock& next) {
     tbb::parallel_pipeline(in_flight, tbb::make_filter<void, BlockWork*>(tbb::filter_mode::serial_in_order, read) &
                                           tbb::make_filter<BlockWork*, void>(tbb::filter_mode::parallel, decode));
   });
-  report_.bytes += bytes;
   return works;
+}
+
+bool Absorber::EpochIsDue(const EpochPace& pace) const {
+  return pace.EpochIsDue(events_.load(std::memory_order_relaxed) - events_before_epoch_, Committing());
 }
 
 // Each shard sees its identities in input order. A verdict is a byte of its own, so shards may write verdicts of one
@@ -196,13 +206,18 @@ absl::Status Absorber::Deduplicate(Works& works) {
       SeenShard& seen = seen_[shard];
       asked[shard] = AskShard(works, shard);
       if (!asked[shard].ok()) return;
-      for (const std::unique_ptr<BlockWork>& work : works) {
-        const std::span<const Identity> identities = work->identities.of(shard);
-        for (size_t i = 0; i < identities.size(); ++i) {
-          if (i + kPrefetchAhead < identities.size()) seen.Prefetch(identities[i + kPrefetchAhead].entry);
-          const Seen answer = seen.Insert(identities[i].entry);
+      const auto prefetch = [&](size_t block) {
+        for (const Identity& identity : works[block]->identities.of(shard)) seen.Prefetch(identity.entry);
+      };
+      if (!works.empty()) prefetch(0);
+      for (size_t block = 0; block < works.size(); ++block) {
+        // A shard has a few events of each block: enough for the memory to answer while the block before is gone
+        // through.
+        if (block + 1 < works.size()) prefetch(block + 1);
+        for (const Identity& identity : works[block]->identities.of(shard)) {
+          const Seen answer = seen.Insert(identity.entry);
           if (answer == Seen::kFresh) continue;
-          work->verdicts[identities[i].event] = answer == Seen::kDuplicate ? Reason::kDuplicate : Reason::kConflict;
+          works[block]->verdicts[identity.event] = answer == Seen::kDuplicate ? Reason::kDuplicate : Reason::kConflict;
         }
       }
     });
@@ -218,22 +233,24 @@ absl::Status Absorber::AskShard(const Works& works, int shard) {
   return seen_[shard].Answer();
 }
 
-void Absorber::Accumulate(const Works& works, EpochCommit* epoch) {
-  std::vector<std::string> runs(kTotalShards);
-  std::vector<std::vector<bool>> used(kTotalShards, std::vector<bool>(catalog_.meters.size()));
+void Absorber::Accumulate(const Works& works) {
   arena_.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       CellTable& cells = cells_[shard];
       for (const std::unique_ptr<BlockWork>& work : works) {
-        const std::span<const Measurement> measurements = work->measurements.of(shard);
-        for (size_t i = 0; i < measurements.size(); ++i) {
-          if (i + kPrefetchAhead < measurements.size()) cells.Prefetch(measurements[i + kPrefetchAhead]);
-          const Measurement& m = measurements[i];
-          if (work->verdicts[m.event] != Reason::kNone) continue;
-          cells.Add(m);
-        }
+        cells.Add(work->measurements.of(shard), work->verdicts);
       }
-      if (!cells.empty()) runs[shard] = cells.Pack(&used[shard]);
+    });
+  });
+}
+
+// What the epoch's rounds added up to becomes one run a shard.
+void Absorber::PackTotals(EpochCommit* epoch) {
+  std::vector<std::string> runs(kTotalShards);
+  std::vector<std::vector<bool>> used(kTotalShards, std::vector<bool>(catalog_.meters.size()));
+  arena_.execute([&] {
+    tbb::parallel_for(0, kTotalShards, [&](int shard) {
+      if (!cells_[shard].empty()) runs[shard] = cells_[shard].Pack(&used[shard]);
     });
   });
   std::vector<bool> used_meters(catalog_.meters.size());
@@ -255,7 +272,7 @@ void Absorber::AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch) {
   }
 }
 
-void Absorber::StartCommit(EpochCommit epoch, Works works) {
+void Absorber::StartCommit(EpochCommit epoch) {
   std::vector<bool> spills(kSeenShards);
   for (const int shard : seen_budget_.Due(seen_)) {
     spills[shard] = true;
@@ -266,11 +283,16 @@ void Absorber::StartCommit(EpochCommit epoch, Works works) {
     if (!spills[shard] && !fresh.empty()) epoch.seen.emplace_back(shard, fresh);
   }
   ++report_.epochs;
-  commit_ = std::async(std::launch::async, [this, epoch = std::move(epoch), works = std::move(works)]() mutable {
+  const AbsorbDurable durable{report_.epochs, report_.counts.lines, report_.counts.accepted};
+  commit_ = committer_.Start([this, durable, epoch = std::move(epoch)] {
     const absl::Status status = book_.CommitEpoch(epoch);
-    works.clear();  // the blocks go here, beside the next epoch's decoding
+    if (status.ok() && options_.durable) options_.durable(durable);
     return status;
   });
+}
+
+bool Absorber::Committing() const {
+  return commit_.valid() && commit_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
 }
 
 absl::Status Absorber::FinishCommit() {
@@ -282,99 +304,52 @@ absl::Status Absorber::FinishCommit() {
   return status;
 }
 
-// Collects an epoch's exceptions in input order, and cuts them into chunks.
-class ExceptionCollector {
- public:
-  void Add(const ExceptionRecord& record) {
-    Part& part = OutcomeOf(record.reason) == Outcome::kHeld ? held_ : others_;
-    part.records.push_back(record);
-    part.bytes += record.payload.size() + 16;
-    if (part.bytes >= kExceptionChunkBytes) Flush(&part);
+// How a round's blocks ended, found side by side and put together in input order.
+void Absorber::Judge(const Works& works, SourceFeeder& feeder, ExceptionCollector* exceptions, EpochCommit* epoch) {
+  std::vector<uint64_t> first_lines;
+  for (const std::unique_ptr<BlockWork>& work : works) {
+    SourceRecord& source = feeder.record(work->block.file);
+    first_lines.push_back(source.lines + 1);
+    source.lines += work->line_ends;
   }
-  std::vector<ExceptionChunk> Take() {
-    Flush(&held_);
-    Flush(&others_);
-    return std::move(chunks_);
+  std::vector<BlockVerdict> verdicts(works.size());
+  arena_.execute([&] {
+    tbb::parallel_for(size_t{0}, works.size(), [&](size_t i) { verdicts[i] = JudgeBlock(*works[i], first_lines[i]); });
+  });
+  for (size_t i = 0; i < works.size(); ++i) {
+    const BlockWork& work = *works[i];
+    SourceRecord& source = feeder.record(work.block.file);
+    for (const ExceptionRecord& record : verdicts[i].exceptions) exceptions->Add(record);
+    for (size_t reason = 0; reason < reasons_.size(); ++reason) reasons_[reason] += verdicts[i].reasons[reason];
+    source.counts += verdicts[i].counts;
+    epoch->delta += verdicts[i].counts;
+    if (epoch->covered.empty() || epoch->covered.back().source != source.id) {
+      epoch->covered.push_back({source.id, work.block.offset, 0, first_lines[i], 0});
+    }
+    CoveredRange& covered = epoch->covered.back();
+    covered.end_offset = work.block.offset + work.block.bytes;
+    for (const Block::LongLine& cut : work.block.long_lines) covered.end_offset += cut.bytes;
+    covered.end_line = first_lines[i] + work.line_ends;
   }
-
- private:
-  struct Part {
-    std::vector<ExceptionRecord> records;
-    size_t bytes = 0;
-  };
-  void Flush(Part* part) {
-    if (part->records.empty()) return;
-    chunks_.push_back({part == &held_, Encode(part->records)});
-    *part = {};
-  }
-  Part held_;
-  Part others_;
-  std::vector<ExceptionChunk> chunks_;
-};
-
-std::string_view Excerpt(std::string_view line) {
-  return line.substr(0, kPayloadBytes);
 }
 
-// Walks a block's events in input order, then the line that was cut out behind them, if any; counts how they ended and
-// keeps what was not accepted.
-class BlockJudge {
- public:
-  BlockJudge(const BlockWork& work, uint64_t first_line, std::vector<uint64_t>* reasons, ExceptionCollector* exceptions)
-      : work_(work), first_line_(first_line), reasons_(*reasons), exceptions_(*exceptions) {}
-
-  LineCounts Judge() {
-    for (uint32_t event = 0; event < work_.verdicts.size(); ++event) {
-      Count(work_.verdicts[event]);
-      if (work_.verdicts[event] != Reason::kNone) Keep(event);
-    }
-    const std::vector<Block::LongLine>& long_lines = work_.block.long_lines;
-    for (size_t i = 0; i < long_lines.size(); ++i) {
-      Count(Reason::kLineTooLong);
-      const uint64_t line = first_line_ + work_.line_ends - long_lines.size() + i;
-      exceptions_.Add({Reason::kLineTooLong, work_.block.file, line, long_lines[i].offset, 0, long_lines[i].excerpt});
-    }
-    return counts_;
-  }
-
- private:
-  void Count(Reason reason) {
-    ++counts_.lines;
-    ++counts_.of(OutcomeOf(reason));
-    ++reasons_[static_cast<size_t>(reason)];
-  }
-
-  void Keep(uint32_t event) {
-    const EventPlace& place = work_.places[event];
-    ExceptionRecord record;
-    record.reason = work_.verdicts[event];
-    record.source = work_.block.file;
-    record.line = first_line_ + place.line;
-    record.offset = work_.block.offset + place.offset;
-    record.part = place.part;
-    if (OutcomeOf(record.reason) == Outcome::kHeld) {
-      while (work_.held[next_held_].first != event) ++next_held_;
-      record.payload = work_.held[next_held_].second;
-    } else if (record.reason != Reason::kDuplicate) {
-      record.payload = Excerpt({work_.block.data + place.offset, place.bytes});
-    }
-    exceptions_.Add(record);
-  }
-
-  const BlockWork& work_;
-  const uint64_t first_line_;
-  std::vector<uint64_t>& reasons_;
-  ExceptionCollector& exceptions_;
-  LineCounts counts_;
-  size_t next_held_ = 0;
-};
-
-std::vector<std::pair<Reason, uint64_t>> ReasonCounts(const std::vector<uint64_t>& counts) {
+std::vector<std::pair<Reason, uint64_t>> ReasonCounts(const ReasonCounters& counts) {
   std::vector<std::pair<Reason, uint64_t>> reasons;
   for (size_t reason = 1; reason < counts.size(); ++reason) {
     if (counts[reason] > 0) reasons.emplace_back(static_cast<Reason>(reason), counts[reason]);
   }
   return reasons;
+}
+
+PaceLimits LimitsOf(const AbsorbOptions& options) {
+  PaceLimits limits;
+  limits.epoch_bytes = options.epoch_bytes;
+  limits.epoch_events = options.epoch_events;
+  limits.round_bytes = options.round_bytes;
+  limits.round_blocks = std::clamp<uint64_t>(options.round_bytes / options.block_bytes, 1, kRoundBlocksMax);
+  limits.epoch_time = std::chrono::milliseconds(options.epoch_millis);
+  limits.slow_epoch_time = std::chrono::milliseconds(options.slow_epoch_millis);
+  return limits;
 }
 
 absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
@@ -384,7 +359,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   ReaderOptions reading;
   reading.block_bytes = options_.block_bytes;
   reading.line_bytes_max = options_.line_bytes_max;
-  reading.idle_millis = static_cast<int>(std::min<int64_t>(options_.epoch_millis / 4, 500));
+  reading.idle_millis = kGatherMillis;
   SourceFeeder feeder(inputs, *std::move(known), FingerprintOf(catalog_), reading, options_.stop);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
@@ -394,36 +369,32 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
     return more;
   };
 
+  EpochPace pace(LimitsOf(options_));
   for (;;) {
-    Works works = DecodeEpoch(next);
-    // The entries of the epoch before are lent to its commit until here.
-    TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
-    const std::vector<uint32_t> touched = feeder.TakeTouched();
-    if (works.empty() && touched.empty()) break;
-    TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
+    pace.BeginEpoch();
+    events_before_epoch_ = events_.load(std::memory_order_relaxed);
     EpochCommit epoch;
-    Accumulate(works, &epoch);
-
     ExceptionCollector exceptions;
-    for (const std::unique_ptr<BlockWork>& work : works) {
-      SourceRecord& source = feeder.record(work->block.file);
-      const LineCounts counts = BlockJudge(*work, source.lines + 1, &reasons_, &exceptions).Judge();
-      if (epoch.covered.empty() || epoch.covered.back().source != source.id) {
-        epoch.covered.push_back({source.id, work->block.offset, 0, source.lines + 1, 0});
-      }
-      source.lines += work->line_ends;
-      source.counts += counts;
-      epoch.delta += counts;
-      epoch.covered.back().end_offset = work->block.offset + work->block.bytes;
-      for (const Block::LongLine& cut : work->block.long_lines) epoch.covered.back().end_offset += cut.bytes;
-      epoch.covered.back().end_line = source.lines + 1;
+    for (bool more = true; more;) {
+      Works works = DecodeRound(next, &pace);
+      more = pace.RoundIsDue() && !EpochIsDue(pace);
+      // The entries of the epoch before are lent to its commit until here.
+      TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
+      TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
+      Accumulate(works);
+      Judge(works, feeder, &exceptions, &epoch);
+      pool_.GiveBack(std::move(works));
     }
+    report_.bytes += pace.bytes();
+    const std::vector<uint32_t> touched = feeder.TakeTouched();
+    if (pace.bytes() == 0 && touched.empty()) break;
+    PackTotals(&epoch);
     epoch.exceptions = exceptions.Take();
     for (const uint32_t source : touched) {
       if (epoch.sources.empty() || epoch.sources.back().id != source) epoch.sources.push_back(feeder.record(source));
     }
     report_.counts += epoch.delta;
-    StartCommit(std::move(epoch), std::move(works));
+    StartCommit(std::move(epoch));
   }
   TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
   report_.reasons = ReasonCounts(reasons_);
@@ -470,12 +441,15 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
     records.insert(records.end(), decoded->begin(), decoded->end());
     return true;
   };
-  Works works = DecodeEpoch(next);
+  EpochPace pace{PaceLimits()};
+  Works works = DecodeRound(next, &pace);
+  report_.bytes += pace.bytes();
   TOLLBOOK_RETURN_IF_ERROR(damaged);
   TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
   EpochCommit epoch;
   epoch.retires_held = true;
-  Accumulate(works, &epoch);
+  Accumulate(works);
+  PackTotals(&epoch);
 
   absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
   if (!sources.ok()) return sources.status();
@@ -509,7 +483,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   for (size_t id = 0; id < changed.size(); ++id) {
     if (changed[id]) epoch.sources.push_back((*sources)[id]);
   }
-  StartCommit(std::move(epoch), std::move(works));
+  StartCommit(std::move(epoch));
   TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
   report_.reasons = ReasonCounts(reasons_);
   return std::move(report_);
@@ -523,11 +497,7 @@ absl::StatusOr<AbsorbReport> Absorb(Book& book, const Catalog& catalog, const In
 }
 
 absl::StatusOr<AbsorbReport> RetryHeld(Book& book, const Catalog& catalog, const AbsorbOptions& options) {
-  AbsorbOptions one_epoch = options;
-  one_epoch.epoch_bytes = UINT64_MAX;
-  one_epoch.epoch_events = UINT64_MAX;
-  one_epoch.epoch_millis = INT64_MAX / 1'000'000;
-  return Absorber(book, catalog, one_epoch).FromHeld();
+  return Absorber(book, catalog, options).FromHeld();
 }
 
 }  // namespace tollbook

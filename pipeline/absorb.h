@@ -3,12 +3,13 @@
 //   bytes -decode-> usage events -by identity-> dedup shards -the fresh, by subject-> total shards -one synced write->
 //   the book
 //
-// An epoch is a run of consecutive blocks. Within it: blocks are read in order and decoded in parallel; each dedup
-// shard goes through its identities in input order (so which of two conflicting events is the first does not depend on
-// threads); each total shard adds up what is fresh; then everything is ONE commit, written while the next epoch is
-// being decoded. Memory: two epochs (input bytes, about as much again for what was decoded), and the seen events: in
-// memory up to what AbsorbOptions::memory_bytes leaves for them, beyond it in runs on disk (seen_budget.h). Threads:
-// absorb uses `threads` of them; a book is absorbed into by one Absorb at a time.
+// An epoch is a run of consecutive rounds, a round one of consecutive blocks. In a round blocks are read in order and
+// decoded in parallel; each dedup shard goes through its identities in input order (so which of two conflicting events
+// is the first does not depend on threads); each total shard adds up what is fresh; then the blocks' memory serves the
+// next round. An epoch is ONE commit, written while the next one's first round is decoded. Memory: one round (input
+// bytes, about as much again for what was decoded), the totals of two epochs, and the seen events: in memory up to what
+// AbsorbOptions::memory_bytes leaves for them, beyond it in runs on disk (seen_budget.h). Threads: absorb uses `threads`
+// of them; a book is absorbed into by one Absorb at a time.
 #ifndef TOLLBOOK_PIPELINE_ABSORB_H_
 #define TOLLBOOK_PIPELINE_ABSORB_H_
 
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "ledger/book.h"
+#include "pipeline/decode.h"
 #include "pipeline/input.h"
 #include "pipeline/source_feeder.h"
 #include "rating/catalog.h"
@@ -31,16 +33,27 @@ struct AbsorbProgress {
   uint64_t events = 0;
 };
 
+// What of this run is on disk for good: the first `lines` of its input.
+struct AbsorbDurable {
+  uint64_t commits = 0;
+  uint64_t lines = 0;
+  uint64_t accepted = 0;
+};
+
 struct AbsorbOptions {
   int threads = 0;                                      // 0: as many as the machine has cores
+  DecoderChoice decoder = DecoderChoice::kAuto;         // who decodes JSON; the answer is the same
   uint64_t epoch_bytes = 96 << 20;                      // of decompressed input; more: fewer commits, more memory
   uint64_t epoch_events = 512 << 10;                    // the same bound for inputs with short lines
-  size_t block_bytes = 2 << 20;                         // what one thread decodes at a time
+  uint64_t round_bytes = 24 << 20;                      // what is decoded, then deduplicated and added up, in one go
+  size_t block_bytes = 512 << 10;                       // what one thread decodes at a time
   size_t line_bytes_max = 1 << 20;                      // longer lines are rejected
-  int64_t epoch_millis = 2000;                          // a slow input commits at least this often
+  int64_t epoch_millis = 2000;                          // an epoch lasts no longer
+  int64_t slow_epoch_millis = 40;                       // nor than this when it is the input that we wait for
   uint64_t memory_bytes = 0;                            // for all of absorb; 0: as much as it takes
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
+  std::function<void(const AbsorbDurable&)> durable;    // called after each commit, likewise
 };
 
 struct AbsorbReport {

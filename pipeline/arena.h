@@ -35,21 +35,30 @@ class Arena {
     std::memcpy(at, text.data(), text.size());
     return {at, text.size()};
   }
+  // Keeps the memory for what comes next, but for pieces above the usual size.
   void Clear() {
-    chunks_.clear();
+    large_.clear();
+    used_ = 0;
     next_ = nullptr;
     left_ = 0;
   }
 
  private:
   void Grow(size_t bytes) {
-    const size_t size = bytes > kChunkBytes ? bytes : kChunkBytes;
-    chunks_.push_back(std::make_unique_for_overwrite<char[]>(size));
-    next_ = chunks_.back().get();
-    left_ = size;
+    if (bytes > kChunkBytes) {
+      large_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+      next_ = large_.back().get();
+      left_ = bytes;
+      return;
+    }
+    if (used_ == chunks_.size()) chunks_.push_back(std::make_unique_for_overwrite<char[]>(kChunkBytes));
+    next_ = chunks_[used_++].get();
+    left_ = kChunkBytes;
   }
   static constexpr size_t kChunkBytes = 64 << 10;
-  std::vector<std::unique_ptr<char[]>> chunks_;
+  std::vector<std::unique_ptr<char[]>> chunks_;  // the first used_ of them are in use
+  std::vector<std::unique_ptr<char[]>> large_;
+  size_t used_ = 0;
   char* next_ = nullptr;
   size_t left_ = 0;
 };

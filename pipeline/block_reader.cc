@@ -2,6 +2,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "pipeline/byte_source.h"
@@ -10,6 +11,8 @@
 
 namespace tollbook {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr size_t kExcerptBytes = 256;
 constexpr size_t kSkipBytes = 1 << 20;
@@ -98,7 +101,9 @@ class FileBlockReader final : public BlockReader {
     block->offset = offset_;
     block->first_row = options_.count_rows ? rows_ + 1 : 0;
     idle_ = false;
+    const std::chrono::nanoseconds waited_before = source_->waited();
     FillBlock(block);
+    block->waited = source_->waited() - waited_before;
     if (block->bytes > 0 || !block->long_lines.empty() || idle_) return true;
     if (!failure_.ok()) return failure_;
     return false;
@@ -117,8 +122,15 @@ class FileBlockReader final : public BlockReader {
 
   // Reads until `bytes` are there or nothing more comes; an error is kept until what came before it is given.
   size_t Fill(char* into, size_t bytes, Patience patience = Patience::kWait) {
+    const bool may_give_early = patience == Patience::kGiveWhatIsThere && !file_.regular && options_.idle_millis >= 0;
+    const Clock::time_point due =
+        may_give_early ? Clock::now() + std::chrono::milliseconds(options_.idle_millis) : Clock::time_point::max();
     size_t size = 0;
     while (size < bytes && !ended()) {
+      if (may_give_early && size > 0 && Clock::now() >= due) {
+        idle_ = true;
+        break;
+      }
       absl::StatusOr<size_t> got = source_->Read(into + size, bytes - size);
       if (absl::IsDeadlineExceeded(got.status())) {
         if (patience == Patience::kWait) continue;
@@ -206,21 +218,10 @@ class FileBlockReader final : public BlockReader {
     carry_.assign(block->data + cut.bytes, failure_.ok() || cut.long_line ? size - cut.bytes : 0);
     block->bytes = cut.bytes;
     std::memset(block->data + block->bytes, 0, kLinePadding);
-    ShrinkToFit(block);
     const std::string_view lines(block->data, block->bytes);
     Account(lines);
     CountRows(lines);
     if (cut.long_line) block->long_lines.push_back(PassOverLongLine(LineEnds(lines)));
-  }
-
-  // Of ten thousand small files each would hold a whole block's memory until the epoch is committed.
-  static void ShrinkToFit(Block* block) {
-    const size_t needed = block->bytes + kLinePadding;
-    if (block->storage.capacity() < 4 * needed + 65536) return;
-    AlignedBuffer fitting(needed);
-    std::memcpy(fitting.data(), block->data, needed);
-    block->storage = std::move(fitting);
-    block->data = block->storage.data();
   }
 
   static size_t GrowStorage(Block* block, size_t size) {
@@ -279,7 +280,7 @@ class FileBlockReader final : public BlockReader {
   std::string header_;
   bool at_end_ = false;
   bool at_start_ = true;
-  bool idle_ = false;  // the pipe gave nothing for a while: the block ends early
+  bool idle_ = false;  // the pipe gave nothing, or too little, for a while: the block ends early
   absl::Status failure_;
   ContentDigest digest_;
   uint64_t offset_ = 0;

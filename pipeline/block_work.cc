@@ -4,21 +4,90 @@
 
 namespace tollbook {
 
+namespace {
+
+bool IsIn(const Block& block, std::string_view text) {
+  return reinterpret_cast<uintptr_t>(text.data()) - reinterpret_cast<uintptr_t>(block.data) < block.bytes;
+}
+
+// Where a subject had to be unescaped or put together, it must be kept as long as the block.
+void KeepSubject(std::span<Measurement> measurements, Block* block) {
+  const std::string_view subject = measurements[0].subject_name();
+  if (IsIn(*block, subject)) return;
+  const char* const kept = block->arena.Copy(subject).data();
+  for (Measurement& measurement : measurements) measurement.subject = kept;
+}
+
+}  // namespace
+
+bool LayoutPace::OnTried(bool matched) {
+  matched_ += matched;
+  if (++tried_ < kStretch) return false;
+  const bool poor = matched_ < kMatchedMin;
+  lessons_ = std::min(lessons_ + matched_ / kLinesALesson + 1, LayoutTree::kLayoutsMax);
+  rest_ = poor ? next_rest_ : 0;
+  next_rest_ = poor ? std::min(next_rest_ * 2, kRestMax) : kRestMin;
+  tried_ = matched_ = 0;
+  return poor;
+}
+
 void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
   identities_.clear();
   measurements_.clear();
-  const uint64_t lines = ForEachLine(work->block, [&](const BlockLine& line) { DecodeLine(decoder, line, work); });
-  work->line_ends = lines + work->block.long_lines.size();
+  layouts_.ForgiveGuesses();
+  line_arena_.Clear();
+  const bool by_layout = choice_ == DecoderChoice::kAuto && decoder.ReadsJson();
+  BlockLine line;
+  line.row = work->block.first_row;
+  while (line.offset < work->block.bytes) {
+    size_t bytes = by_layout ? MatchLine(line, work) : 0;
+    if (bytes == 0) {
+      bytes = FindLineEnd(work->block, &line);
+      if (!IsBlankLine(line.text)) DecodeLine(decoder, line, work);
+    }
+    GoToNextLine(bytes, &line);
+  }
+  work->line_ends = line.number + work->block.long_lines.size();
   work->identities.Fill(identities_, [](const Identity& identity) { return SeenShardOf(identity.entry); });
   work->measurements.Fill(measurements_,
                           [](const Measurement& measurement) { return TotalShardOf(measurement.subject_hash); });
+}
+
+// The line by a layout: its bytes with the line end; 0 when it must go the general way.
+size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
+  if (!pace_.TriesNext()) return 0;
+  const char* const begin = work->block.data + line.offset;
+  const char* behind = nullptr;
+  const int layout = layouts_.Match(begin, work->block.data + work->block.bytes, line_arena_, &slots_, &behind);
+  const auto event = static_cast<uint32_t>(work->verdicts.size());
+  const size_t first = measurements_.size();
+  Identity identity;
+  const bool matched = layout >= 0 && measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event,
+                                                             line_arena_, &identity.entry, &measurements_);
+  if (pace_.OnTried(matched) && layouts_.full()) {
+    layouts_.Clear();
+    plans_.clear();
+    pace_.Renew();
+  }
+  if (!matched) return 0;
+  ++matched_;
+  identity.event = event;
+  identities_.push_back(identity);
+  KeepSubject(std::span(measurements_).subspan(first), &work->block);
+  const auto bytes = static_cast<size_t>(behind - begin);
+  const size_t line_end = behind[-2] == '\r' ? 2 : 1;
+  work->places.push_back({static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
+                          static_cast<uint32_t>(bytes - line_end), 0});
+  work->verdicts.push_back(Reason::kNone);
+  return bytes;
 }
 
 void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork* work) {
   EventPlace place{static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
                    static_cast<uint32_t>(line.text.size()), 0};
   events_.clear();
-  decoder.Decode(line.text, line.row, work->block.arena, events_);
+  line_arena_.Clear();
+  decoder.Decode(line.text, line.row, line_arena_, events_);
   for (const DecodedEvent& decoded : events_) {
     const auto event = static_cast<uint32_t>(work->verdicts.size());
     Identity identity;
@@ -26,10 +95,14 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     const size_t first = measurements_.size();
     Reason verdict = decoded.reason;
     if (verdict == Reason::kNone)
-      verdict = measurer_.Measure(decoded.event, work->block.arena, &identity.entry, &measurements_);
+      verdict = measurer_.Measure(decoded.event, line_arena_, &identity.entry, &measurements_);
     if (verdict == Reason::kNone) {
-      for (size_t i = first; i < measurements_.size(); ++i) measurements_[i].event = event;
+      const auto measured = std::span(measurements_).subspan(first);
+      for (Measurement& measurement : measured) measurement.event = event;
+      KeepSubject(measured, &work->block);
       identities_.push_back(identity);
+      if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn() && !layouts_.full())
+        Learn(line, *work, decoded.event);
     } else if (OutcomeOf(verdict) == Outcome::kHeld) {
       AppendCanonicalJson(decoded.event, &work->held.emplace_back(event, std::string()).second);
     }
@@ -37,6 +110,19 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     work->verdicts.push_back(verdict);
     ++place.part;
   }
+}
+
+void BlockDecoder::Learn(const BlockLine& line, const BlockWork& work, const UsageEvent& event) {
+  const Block& block = work.block;
+  // A line is its text, "\r" perhaps, and "\n", which the block's last one may lack.
+  const size_t behind = line.offset + line.text.size();
+  size_t bytes = line.text.size();
+  if (behind < block.bytes) bytes += block.data[behind] == '\r' ? 2 : 1;
+  if (line.offset + bytes > block.bytes || bytes > kLearntBytesMax) return;
+  const std::optional<LineShape> shape = ShapeOf({block.data + line.offset, bytes}, event);
+  const bool learnt = shape && layouts_.Add(*shape);
+  if (learnt) plans_.push_back(measurer_.PlanOf(*shape, event));
+  pace_.OnLesson(learnt);
 }
 
 }  // namespace tollbook

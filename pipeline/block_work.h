@@ -3,14 +3,21 @@
 #ifndef TOLLBOOK_PIPELINE_BLOCK_WORK_H_
 #define TOLLBOOK_PIPELINE_BLOCK_WORK_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <new>
+#include <span>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 #include "ledger/seen_set.h"
 #include "ledger/totals_run.h"
+#include "pipeline/aligned_buffer.h"
 #include "pipeline/decode.h"
 #include "pipeline/input.h"
+#include "pipeline/layout.h"
 #include "pipeline/lines.h"
 #include "pipeline/measure.h"
 #include "pipeline/source_feeder.h"
@@ -19,25 +26,31 @@ namespace tollbook {
 
 // Items of a block, grouped by shard, in input order within each.
 template <typename Item, int kShards>
-struct ByShard {
-  std::vector<Item> items;
-  std::array<uint32_t, kShards + 1> offsets{};
-
+class ByShard {
+ public:
+  std::span<const Item> all() const { return {data(), offsets_[kShards]}; }
   std::span<const Item> of(int shard) const {
-    return std::span(items).subspan(offsets[shard], offsets[shard + 1] - offsets[shard]);
+    return all().subspan(offsets_[shard], offsets_[shard + 1] - offsets_[shard]);
   }
 
-  // Counting sort: two passes over `unordered`, no allocation once the vectors have grown.
+  // Counting sort: two passes over `unordered`, no allocation once the memory has grown.
   template <typename ShardOf>
   void Fill(const std::vector<Item>& unordered, ShardOf shard_of) {
-    offsets.fill(0);
-    for (const Item& item : unordered) ++offsets[shard_of(item) + 1];
-    for (int shard = 0; shard < kShards; ++shard) offsets[shard + 1] += offsets[shard];
-    items.resize(unordered.size());
+    static_assert(std::is_trivially_copyable_v<Item>);
+    offsets_.fill(0);
+    for (const Item& item : unordered) ++offsets_[shard_of(item) + 1];
+    for (int shard = 0; shard < kShards; ++shard) offsets_[shard + 1] += offsets_[shard];
+    if (storage_.capacity() < unordered.size() * sizeof(Item))
+      storage_ = AlignedBuffer(unordered.size() * sizeof(Item));
     std::array<uint32_t, kShards> next;
-    std::copy_n(offsets.begin(), kShards, next.begin());
-    for (const Item& item : unordered) items[next[shard_of(item)]++] = item;
+    std::copy_n(offsets_.begin(), kShards, next.begin());
+    for (const Item& item : unordered) new (&data()[next[shard_of(item)]++]) Item(item);
   }
+
+ private:
+  Item* data() const { return reinterpret_cast<Item*>(storage_.data()); }
+  AlignedBuffer storage_;  // not a vector, which would write each item once before it gets its value
+  std::array<uint32_t, kShards + 1> offsets_{};
 };
 
 struct Identity {
@@ -64,15 +77,54 @@ struct BlockWork {
   std::vector<std::pair<uint32_t, std::string>> held;  // event -> its canonical JSON
 };
 
+// When layouts are tried, and when one is learnt. Neither may cost much where lines have nothing in common: of those,
+// soon only one in hundreds is tried or learnt from.
+class LayoutPace {
+ public:
+  bool TriesNext() { return rest_ == 0 || --rest_ == 0; }
+  bool MayLearn() { return rest_ == 0 && lessons_ > 0; }
+  // A lesson that taught nothing, because the layout was known and did not match for another reason, is dear: the next
+  // one of its kind will teach nothing either.
+  void OnLesson(bool learnt) { lessons_ -= std::min(lessons_, learnt ? 1 : kVainLesson); }
+  // True at the end of a stretch that layouts did not help with.
+  bool OnTried(bool matched);
+  void Renew() { lessons_ = LayoutTree::kLayoutsMax; }
+
+ private:
+  static constexpr uint32_t kStretch = 128;
+  static constexpr uint32_t kMatchedMin = kStretch / 8;
+  static constexpr uint32_t kLinesALesson = 16;  // that matched
+  static constexpr uint32_t kVainLesson = 8;
+  static constexpr uint32_t kRestMin = 2048, kRestMax = 64 << 10;
+  uint32_t tried_ = 0, matched_ = 0;  // in this stretch
+  uint32_t lessons_ = LayoutTree::kLayoutsMax;
+  uint32_t rest_ = 0;  // lines not to be tried
+  uint32_t next_rest_ = kRestMin;
+};
+
 // Decodes and measures all of a block's lines. One per thread; the buffers are reused.
 class BlockDecoder {
  public:
-  explicit BlockDecoder(Measurer measurer) : measurer_(std::move(measurer)) {}
+  explicit BlockDecoder(Measurer measurer, DecoderChoice choice = DecoderChoice::kAuto)
+      : measurer_(std::move(measurer)), choice_(choice) {}
   void Decode(Decoder& decoder, BlockWork* work);
+  uint64_t matched() const { return matched_; }  // events that a layout decoded
 
  private:
+  size_t MatchLine(const BlockLine& line, BlockWork* work);
   void DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork* work);
+  void Learn(const BlockLine& line, const BlockWork& work, const UsageEvent& event);
+
+  static constexpr size_t kLearntBytesMax = 16 << 10;
+
   Measurer measurer_;
+  const DecoderChoice choice_;
+  LayoutTree layouts_;
+  std::vector<LayoutPlan> plans_;  // by layout
+  LayoutPace pace_;
+  Slots slots_;
+  Arena line_arena_;  // what is needed no longer than its line
+  uint64_t matched_ = 0;
   std::vector<DecodedEvent> events_;
   std::vector<Identity> identities_;
   std::vector<Measurement> measurements_;

@@ -6,6 +6,7 @@
 #define TOLLBOOK_PIPELINE_BYTE_SOURCE_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,10 +20,12 @@ namespace tollbook {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  // At most `bytes` bytes into `into`; 0: the end. DataLoss: the packed file is damaged or cut off; what could be
-  // unpacked before was given first. The message names file and place.
+  // At most `bytes` bytes into `into`, and no fewer than are there without waiting for a pipe; 0: the end. DataLoss:
+  // the packed file is damaged or cut off; what could be unpacked before was given first. The message names file and
+  // place.
   virtual absl::StatusOr<size_t> Read(char* into, size_t bytes) = 0;
-  virtual uint64_t bytes_read() const = 0;  // of the file on disk
+  virtual uint64_t bytes_read() const = 0;              // of the file on disk
+  virtual std::chrono::nanoseconds waited() const = 0;  // for a pipe that had nothing to give
 };
 
 // By the first bytes of a file: at least kMagicBytes of them when the file has so many.

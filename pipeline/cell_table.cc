@@ -1,98 +1,273 @@
 #include "pipeline/cell_table.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <tuple>
-
-#include "ledger/totals_run.h"
 
 namespace tollbook {
 namespace {
 
-constexpr size_t kSlotsAtStart = 1024;
+constexpr size_t kSlotsAtStart = 4096;
+// Measurements that go through each step together, so that their memory accesses overlap.
+constexpr size_t kBatch = 32;
 
-bool SameCell(const Measurement& a, const Measurement& b) {
-  return a.subject_hash.low == b.subject_hash.low && a.subject_hash.high == b.subject_hash.high &&
-         a.series == b.series && a.bucket == b.bucket;
+uint64_t Mix(uint64_t value) {
+  value *= 0x9E3779B97F4A7C15u;
+  return value ^ value >> 32;
+}
+
+// Both halves: whoever can choose one of them still cannot choose the slot.
+uint64_t SlotHash(const SubjectHash& subject) {
+  return Mix(subject.low ^ Mix(subject.high));
+}
+uint64_t SlotHash(const SubjectHash& subject, uint64_t place) {
+  return Mix(subject.low ^ Mix(subject.high ^ Mix(place)));
+}
+bool Same(const SubjectHash& a, const SubjectHash& b) {
+  return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
+}
+
+uint64_t PlaceOf(const Measurement& m) {
+  return static_cast<uint64_t>(m.series) << 32 | static_cast<uint32_t>(m.bucket.number);
+}
+uint32_t SeriesOf(uint64_t place) {
+  return static_cast<uint32_t>(place >> 32);
+}
+Bucket BucketOf(uint64_t place) {
+  return {static_cast<int32_t>(static_cast<uint32_t>(place))};
+}
+// Orders as the bucket's signed number does.
+uint32_t Ascending(uint32_t bucket) {
+  return bucket ^ 0x80000000u;
 }
 
 }  // namespace
 
-CellTable::CellTable(const std::vector<Meter>& meters, const SeriesTable& series)
-    : meters_(meters), series_(series), slots_(kSlotsAtStart), mask_(kSlotsAtStart - 1) {}
-
-void CellTable::Add(const Measurement& m) {
-  const Aggregation aggregation = meters_[series_.at(m.series).meter].aggregation;
-  const UsageTotal delta{m.value, 1, aggregation == Aggregation::kLatest ? m.time : Instant{}};
-  const uint64_t hash = HashOf(m);
-  const uint64_t tag = hash >> 32;
-  size_t slot = hash & mask_;
-  for (; slots_[slot] != 0; slot = (slot + 1) & mask_) {
-    if (slots_[slot] >> 32 != tag) continue;
-    Cell& cell = cells_[static_cast<uint32_t>(slots_[slot]) - 1];
-    if (!SameCell(cell.first, m)) continue;
-    if (!Merge(aggregation, delta, &cell.total)) {
-      // Beyond what one total holds. A second cell of the same name goes on: nothing accepted is lost, and whoever puts
-      // the cells together sees that the total cannot be held.
-      cells_.push_back({m, delta});
-      slots_[slot] = tag << 32 | cells_.size();
-    }
-    return;
-  }
-  cells_.push_back({m, delta});
-  slots_[slot] = tag << 32 | cells_.size();
-  if (cells_.size() * 2 > slots_.size()) Grow();
+CellTable::Slots::Slots() {
+  Use(kSlotsAtStart);
 }
 
-void CellTable::Grow() {
-  slots_.assign(slots_.size() * 2, 0);
-  mask_ = slots_.size() - 1;
-  for (size_t i = 0; i < cells_.size(); ++i) {
-    const uint64_t hash = HashOf(cells_[i].first);
-    size_t slot = hash & mask_;
-    while (slots_[slot] != 0) slot = (slot + 1) & mask_;
-    slots_[slot] = hash >> 32 << 32 | (i + 1);
+void CellTable::Slots::Use(size_t slots) {
+  if (slots_.size() < slots) slots_.resize(slots);
+  mask_ = slots - 1;
+}
+
+void CellTable::Slots::Clear(size_t numbers) {
+  std::fill_n(slots_.begin(), mask_ + 1, 0);
+  // One huge shard must not make all others clear as much.
+  Use(std::max(kSlotsAtStart, std::bit_ceil(kSlotsPerNumber * numbers)));
+}
+
+template <typename IsIt>
+uint32_t* CellTable::Slots::Find(uint64_t hash, const IsIt& is_it) {
+  size_t at = hash & mask_;
+  while (slots_[at] != 0 && !is_it(slots_[at] - 1)) at = (at + 1) & mask_;
+  return &slots_[at];
+}
+
+template <typename HashOf>
+void CellTable::Slots::GrowFor(size_t numbers, const HashOf& hash_of) {
+  if (numbers * kSlotsPerNumber <= mask_ + 1) return;
+  std::fill_n(slots_.begin(), mask_ + 1, 0);
+  Use(2 * (mask_ + 1));
+  for (uint32_t number = 0; number < numbers; ++number) {
+    size_t at = hash_of(number) & mask_;
+    while (slots_[at] != 0) at = (at + 1) & mask_;
+    slots_[at] = number + 1;
   }
+}
+
+CellTable::CellTable(const std::vector<Meter>& meters, const SeriesTable& series) : meters_(meters), series_(series) {}
+
+void CellTable::Add(std::span<const Measurement> measurements, const std::vector<Reason>& verdicts) {
+  std::array<const Measurement*, kBatch> batch;
+  std::array<uint64_t, kBatch> hashes;
+  for (size_t next = 0; next < measurements.size();) {
+    size_t count = 0;
+    for (; next < measurements.size() && count < kBatch; ++next) {
+      const Measurement& m = measurements[next];
+      __builtin_prefetch(&m + kBatch);
+      batch[count] = &m;
+      hashes[count] = SlotHash(m.subject_hash, PlaceOf(m));
+      cell_slots_.Prefetch(hashes[count]);
+      count += verdicts[m.event] == Reason::kNone ? 1 : 0;
+    }
+    for (size_t i = 0; i < count; ++i) AddOne(*batch[i], hashes[i]);
+    CopyNames();
+  }
+}
+
+uint32_t CellTable::SubjectOf(const Measurement& m) {
+  const auto is_it = [&](uint32_t subject) { return Same(subjects_[subject].hash, m.subject_hash); };
+  const uint64_t hash = SlotHash(m.subject_hash);
+  uint32_t* const slot = subject_slots_.Find(hash, is_it);
+  if (*slot != 0) return *slot - 1;
+  const auto subject = static_cast<uint32_t>(subjects_.size());
+  // The name was read long ago and is in no cache: it is copied with its batch, when it has arrived.
+  __builtin_prefetch(m.subject);
+  uncopied_.push_back(m.subject_name());
+  subjects_.push_back({m.subject_hash, 0, 0});
+  *slot = subject + 1;
+  subject_slots_.GrowFor(subjects_.size(), [&](size_t i) { return SlotHash(subjects_[i].hash); });
+  return subject;
+}
+
+void CellTable::CopyNames() {
+  size_t subject = subjects_.size() - uncopied_.size();
+  for (const std::string_view name : uncopied_) {
+    subjects_[subject++].name_begin = static_cast<uint32_t>(names_.size());
+    names_.append(name);
+  }
+  uncopied_.clear();
+}
+
+std::string_view CellTable::NameOf(uint32_t subject) const {
+  const size_t begin = subjects_[subject].name_begin;
+  const size_t end = subject + 1 < subjects_.size() ? subjects_[subject + 1].name_begin : names_.size();
+  return std::string_view(names_).substr(begin, end - begin);
+}
+
+void CellTable::AddOne(const Measurement& m, uint64_t hash) {
+  const uint64_t place = PlaceOf(m);
+  const auto is_it = [&](uint32_t cell) {
+    return cells_[cell].place == place && Same(cells_[cell].subject_hash, m.subject_hash);
+  };
+  uint32_t* const slot = cell_slots_.Find(hash, is_it);
+  if (*slot == 0) {
+    AddNew(m, SubjectOf(m), meters_[series_.at(m.series).meter].aggregation);
+    *slot = static_cast<uint32_t>(cells_.size());
+    cell_slots_.GrowFor(cells_.size(), [&](size_t i) { return SlotHash(cells_[i].subject_hash, cells_[i].place); });
+    return;
+  }
+  const uint32_t cell = *slot - 1;
+  if (MergeInto(m, cell)) return;
+  // Beyond what one total holds. A second cell of the same name goes on: nothing accepted is lost, and whoever puts the
+  // cells together sees that the total cannot be held.
+  AddNew(m, cells_[cell].subject, static_cast<Aggregation>(cells_[cell].aggregation));
+  *slot = static_cast<uint32_t>(cells_.size());
+}
+
+void CellTable::AddNew(const Measurement& m, uint32_t subject, Aggregation aggregation) {
+  cells_.push_back({m.value.attos, m.subject_hash, PlaceOf(m), subject, static_cast<uint32_t>(aggregation), 1});
+  latest_at_.push_back(aggregation == Aggregation::kLatest ? m.time : Instant{});
+  ++subjects_[subject].cells;
+}
+
+bool CellTable::MergeInto(const Measurement& m, size_t index) {
+  Cell& cell = cells_[index];
+  if (cell.events == UINT32_MAX) return false;
+  const auto aggregation = static_cast<Aggregation>(cell.aggregation);
+  if (aggregation == Aggregation::kSum || aggregation == Aggregation::kCount) {
+    // As Merge below would, without moving the total there and back: this is nearly every measurement.
+    Int128 sum = 0;
+    if (__builtin_add_overflow(cell.value, m.value.attos, &sum)) return false;
+    cell.value = sum;
+    ++cell.events;
+    return true;
+  }
+  const bool latest = aggregation == Aggregation::kLatest;
+  UsageTotal total{{cell.value}, cell.events, latest_at_[index]};
+  if (!Merge(aggregation, {m.value, 1, latest ? m.time : Instant{}}, &total)) return false;
+  cell.value = total.value.attos;
+  cell.events = static_cast<uint32_t>(total.events);
+  latest_at_[index] = total.latest_at;
+  return true;
 }
 
 std::string CellTable::Pack(std::vector<bool>* used_meters) {
-  // Order by (subject, meter, bucket), through small keys: moving whole cells would cost more than the sort.
-  struct Order {
-    uint64_t high, low;
-    uint32_t meter;
-    int32_t bucket;
-    uint32_t cell;
-  };
-  std::vector<Order> order(cells_.size());
-  for (uint32_t i = 0; i < cells_.size(); ++i) {
-    const Measurement& m = cells_[i].first;
-    order[i] = {m.subject_hash.high, m.subject_hash.low, series_.at(m.series).meter, m.bucket.number, i};
-  }
-  std::sort(order.begin(), order.end(), [](const Order& a, const Order& b) {
-    return std::tie(a.high, a.low, a.meter, a.bucket, a.cell) < std::tie(b.high, b.low, b.meter, b.bucket, b.cell);
-  });
+  writer_.Clear();
+  WriteSeries(used_meters);
+  SortSubjects();
+  SortCells();
+  WriteSubjects();
+  Clear();
+  return writer_.Finish();
+}
 
-  TotalsRunWriter writer;
-  constexpr uint32_t kUnset = UINT32_MAX;
-  std::vector<uint32_t> meter_ids(meters_.size(), kUnset);
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin + 1;
-    while (end < order.size() && order[end].high == order[begin].high && order[end].low == order[begin].low) ++end;
-    writer.BeginSubject(cells_[order[begin].cell].first.subject_name(), static_cast<uint32_t>(end - begin));
-    for (; begin < end; ++begin) {
-      const Cell& cell = cells_[order[begin].cell];
-      const Series& series = series_.at(cell.first.series);
+void CellTable::WriteSeries(std::vector<bool>* used_meters) {
+  if (rank_of_.size() < series_.size()) rank_of_.resize(series_.size(), kUnset);
+  for (const Cell& cell : cells_) {
+    const uint32_t id = SeriesOf(cell.place);
+    if (rank_of_[id] != kUnset) continue;
+    rank_of_[id] = 0;
+    used_series_.push_back({series_.at(id).meter, series_.at(id).dimension_values, id});
+  }
+  SortSeries(&used_series_);
+  uint32_t meter_id = 0;
+  for (size_t i = 0; i < used_series_.size(); ++i) {
+    const OrderedSeries& series = used_series_[i];
+    if (i == 0 || series.meter != used_series_[i - 1].meter) {
       const Meter& meter = meters_[series.meter];
-      uint32_t& id = meter_ids[series.meter];
-      if (id == kUnset) id = writer.Meter(meter.name, meter.aggregation);
-      writer.AddCell(id, writer.Dimensions(series.dimension_values), cell.first.bucket, cell.total);
+      meter_id = writer_.AddMeter(meter.name, meter.aggregation);
+      (*used_meters)[series.meter] = true;
     }
+    rank_of_[series.id] = writer_.AddSeries(meter_id, series.values);
   }
-  for (size_t meter = 0; meter < meters_.size(); ++meter) {
-    if (meter_ids[meter] != kUnset) (*used_meters)[meter] = true;
+}
+
+// By hash; then each gets a stretch of cell_places_ for its cells.
+void CellTable::SortSubjects() {
+  for (uint32_t i = 0; i < subjects_.size(); ++i) subject_places_.push_back({subjects_[i].hash, i});
+  subject_order_.Sort(
+      &subject_places_, [](const SubjectPlace& place) { return place.hash.high; },
+      [](const SubjectPlace& a, const SubjectPlace& b) {
+        return std::tie(a.hash.high, a.hash.low) < std::tie(b.hash.high, b.hash.low);
+      });
+  next_.resize(subjects_.size());
+  uint32_t begin = 0;
+  for (const SubjectPlace& place : subject_places_) {
+    next_[place.subject] = begin;
+    begin += subjects_[place.subject].cells;
   }
+}
+
+// By subject, series and bucket: dealt out to the subjects, and sorted within each, which mostly has a few.
+void CellTable::SortCells() {
+  cell_places_.resize(cells_.size());
+  for (uint32_t i = 0; i < cells_.size(); ++i) {
+    const Cell& cell = cells_[i];
+    const uint64_t rank = rank_of_[SeriesOf(cell.place)];
+    cell_places_[next_[cell.subject]++] = {rank << 32 | Ascending(static_cast<uint32_t>(cell.place)), i};
+  }
+  auto begin = cell_places_.begin();
+  for (const SubjectPlace& place : subject_places_) {
+    const auto end = begin + subjects_[place.subject].cells;
+    if (end - begin > 1) std::sort(begin, end);
+    begin = end;
+  }
+}
+
+void CellTable::WriteSubjects() {
+  size_t at = 0;
+  for (const SubjectPlace& place : subject_places_) {
+    writer_.BeginSubject(NameOf(place.subject));
+    const size_t subject_end = at + subjects_[place.subject].cells;
+    while (at < subject_end) {
+      const uint64_t rank = cell_places_[at].key >> 32;
+      size_t end = at + 1;
+      while (end < subject_end && cell_places_[end].key >> 32 == rank) ++end;
+      writer_.BeginSeries(static_cast<uint32_t>(rank), static_cast<uint32_t>(end - at));
+      for (; at < end; ++at) {
+        const uint32_t index = cell_places_[at].cell;
+        const Cell& cell = cells_[index];
+        writer_.AddCell(BucketOf(cell.place), {{cell.value}, cell.events, latest_at_[index]});
+      }
+    }
+    writer_.EndSubject();
+  }
+}
+
+void CellTable::Clear() {
+  subject_slots_.Clear(subjects_.size());
+  cell_slots_.Clear(cells_.size());
+  for (const OrderedSeries& series : used_series_) rank_of_[series.id] = kUnset;
+  used_series_.clear();
+  subject_places_.clear();
+  subjects_.clear();
+  names_.clear();
   cells_.clear();
-  std::fill(slots_.begin(), slots_.end(), 0);
-  return writer.Finish();
+  latest_at_.clear();
 }
 
 }  // namespace tollbook

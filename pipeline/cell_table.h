@@ -1,44 +1,116 @@
 // CellTable: the usage totals that one epoch adds to one total shard, gathered in memory and packed into a run at the
 // epoch's end.
+//
+// A shard's part of an epoch is some thousand measurements: what is touched for each (a slot and a cell of 48 bytes)
+// stays in the second-level cache, and goes on to do so when a thread has one table for all its shards, one after the
+// other.
 #ifndef TOLLBOOK_PIPELINE_CELL_TABLE_H_
 #define TOLLBOOK_PIPELINE_CELL_TABLE_H_
 
+#include <compare>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "ledger/exception.h"
+#include "ledger/totals_run.h"
+#include "pipeline/hash_order.h"
 #include "pipeline/measure.h"
+#include "pipeline/series_order.h"
 #include "rating/catalog.h"
 #include "rating/usage_total.h"
 
 namespace tollbook {
 
-// Not thread-safe: a shard has one owner at a time. Names in blocks are kept until Pack. Borrows the meters and series.
+// Not thread-safe. Borrows the meters and series. Numbers of series must stay what they are until Pack.
 class CellTable {
  public:
   CellTable(const std::vector<Meter>& meters, const SeriesTable& series);
-  void Prefetch(const Measurement& m) const { __builtin_prefetch(&slots_[HashOf(m) & mask_]); }
-  void Add(const Measurement& measurement);
+  // Adds the measurements of a block whose events have the verdict kNone. Keeps nothing of the block.
+  void Add(std::span<const Measurement> measurements, const std::vector<Reason>& verdicts);
   bool empty() const { return cells_.empty(); }
-  // The run of all cells, by subject hash; marks the meters it used. Leaves the table empty, with its memory.
+  // The run of all cells, by subject hash, the same bytes whatever numbers the series have; marks the meters it used.
+  // Leaves the table empty, with its memory.
   std::string Pack(std::vector<bool>* used_meters);
 
  private:
-  struct Cell {
-    Measurement first;  // names the total
-    UsageTotal total;
+  struct Subject {
+    SubjectHash hash;
+    uint32_t name_begin;  // in names_
+    uint32_t cells;
   };
-  static uint64_t HashOf(const Measurement& m) {
-    const uint64_t place = static_cast<uint64_t>(m.series) << 32 | static_cast<uint32_t>(m.bucket.number);
-    const uint64_t mixed = (m.subject_hash.low ^ place) * 0x9E3779B97F4A7C15u;
-    return mixed ^ mixed >> 32;
-  }
-  void Grow();
+  // Has the subject's hash too, so that a measurement of a known cell needs one look-up and not two.
+  struct Cell {
+    Int128 value;
+    SubjectHash subject_hash;
+    uint64_t place;            // series << 32 | bucket
+    uint32_t subject : 30;     // in subjects_
+    uint32_t aggregation : 2;  // an Aggregation
+    uint32_t events;           // when one more does not fit: another cell of the same place
+  };
+  // Numbers by hash: number + 1, 0: free; linear probing. At most a quarter full: that the first slot is the right one
+  // is worth more than the memory.
+  class Slots {
+   public:
+    Slots();
+    void Prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+    // The slot of the number that it is, or a free one.
+    template <typename IsIt>
+    uint32_t* Find(uint64_t hash, const IsIt& is_it);
+    template <typename HashOf>
+    void GrowFor(size_t numbers, const HashOf& hash_of);
+    // For the next shard, which will have about as many numbers.
+    void Clear(size_t numbers);
+
+   private:
+    static constexpr size_t kSlotsPerNumber = 4;
+    void Use(size_t slots);
+    std::vector<uint32_t> slots_;  // those beyond the mask are 0
+    size_t mask_ = 0;
+  };
+  // What Pack works in.
+  struct SubjectPlace {
+    SubjectHash hash;
+    uint32_t subject;
+  };
+  struct CellPlace {
+    uint64_t key;  // rank of its series, bucket
+    uint32_t cell;
+    friend auto operator<=>(const CellPlace&, const CellPlace&) = default;
+  };
+  static constexpr uint32_t kUnset = UINT32_MAX;
+
+  uint32_t SubjectOf(const Measurement& m);
+  void AddOne(const Measurement& m, uint64_t hash);
+  void AddNew(const Measurement& m, uint32_t subject, Aggregation aggregation);
+  bool MergeInto(const Measurement& m, size_t cell);
+  void CopyNames();
+  std::string_view NameOf(uint32_t subject) const;
+  void WriteSeries(std::vector<bool>* used_meters);
+  void SortSubjects();
+  void SortCells();
+  void WriteSubjects();
+  void Clear();
+
   const std::vector<Meter>& meters_;
   const SeriesTable& series_;
-  std::vector<uint64_t> slots_;  // high half of the hash << 32 | position + 1; 0: free
+  Slots subject_slots_;
+  std::vector<Subject> subjects_;
+  std::vector<std::string_view> uncopied_;  // names of the newest subjects, still in their block
+  std::string names_;
+  Slots cell_slots_;
   std::vector<Cell> cells_;
-  size_t mask_ = 0;
+  std::vector<Instant> latest_at_;  // of each cell; 0 where the meter is not `latest`
+
+  std::vector<uint32_t> rank_of_;  // series of the table -> its place in the run; kUnset between two packs
+  std::vector<OrderedSeries> used_series_;
+  std::vector<SubjectPlace> subject_places_;
+  HashOrder<SubjectPlace> subject_order_;
+  std::vector<uint32_t> next_;  // where a subject's next cell goes in cell_places_
+  std::vector<CellPlace> cell_places_;
+  TotalsRunWriter writer_;
 };
 
 }  // namespace tollbook

@@ -10,8 +10,9 @@ namespace tollbook {
 namespace {
 
 bool SameCharge(const BookedKey& a, const BookedKey& b) {
-  return std::tie(a.subscription, a.plan, a.charge, a.product, a.entity, a.currency, a.period) ==
-         std::tie(b.subscription, b.plan, b.charge, b.product, b.entity, b.currency, b.period);
+  const BookedPlace &x = *a.place, &y = *b.place;
+  return std::tie(a.subscription, x.plan, x.charge, x.product, x.entity, x.currency, a.period) ==
+         std::tie(b.subscription, y.plan, y.charge, y.product, y.entity, y.currency, b.period);
 }
 
 ChargeRow RowOf(const Catalog& catalog, const RatedCharge& rated) {
@@ -35,23 +36,20 @@ ChargeRow RowOf(const Catalog& catalog, const RatedCharge& rated) {
 ChargeRow RowOf(const BookedKey& key) {
   ChargeRow row;
   row.subscription = key.subscription;
-  row.charge = key.charge;
+  row.charge = key.place->charge;
   row.period = key.period;
-  row.currency = key.currency;
-  row.booked.currency = key.currency;
-  row.plan = key.plan;
-  row.entity = key.entity;
+  row.currency = key.place->currency;
+  row.booked.currency = key.place->currency;
+  row.plan = key.place->plan;
+  row.entity = key.place->entity;
   return row;
 }
 
 // Gives each booked amount to its charge's row; what no row takes gets one of its own.
 std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth) {
   std::vector<ChargeRow> rows;
-  std::vector<BookedKey> keys;
-  for (const RatedCharge& rated : worth.rated.charges) {
-    rows.push_back(RowOf(catalog, rated));
-    keys.push_back(BookedKeyOf(catalog, rated));
-  }
+  std::vector<BookedKey> keys(worth.keys.begin(), worth.keys.end());
+  for (const RatedCharge& rated : worth.rated.charges) rows.push_back(RowOf(catalog, rated));
   for (const BookedAmount& amount : worth.booked) {
     size_t row = 0;
     while (row < keys.size() && !SameCharge(keys[row], amount.key)) ++row;

@@ -47,6 +47,12 @@ struct DecodedEvent {
   UsageEvent event;
 };
 
+// Who decodes lines of JSON. The answer is the same; kSimdjson is for proving that, and for looking at a doubt.
+enum class DecoderChoice : uint8_t {
+  kAuto,      // layouts where lines match them, simdjson else
+  kSimdjson,  // simdjson alone
+};
+
 class Decoder {
  public:
   virtual ~Decoder() = default;
@@ -55,6 +61,8 @@ class Decoder {
   // `row` is 1 for a file's first data line (CSV: the header is not counted); only a mapping with NeedsRows() needs it,
   // others get 0. Not thread-safe: one decoder per thread. `data` spans stay valid like the other views.
   virtual void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) = 0;
+  // Whether its lines are JSON, so that layouts (layout.h) may stand in for it.
+  virtual bool ReadsJson() const { return false; }
 };
 
 // CloudEvents 1.0 JSON by simdjson On-Demand. Every byte of the line is validated, fields that no meter names too.

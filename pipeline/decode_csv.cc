@@ -212,7 +212,7 @@ class CsvDecoder final : public Decoder {
     if (program.time_is_offset) {
       SetTimeFromOffset(row.cells[program.offset_cell], program.base, event, &reasons);
     } else {
-      SetTime(program.time.TextOf(row), program.time_in_utc, event, &reasons);
+      SetTime(program.time.TextOf(row), program.time_in_utc, instants_, event, &reasons);
     }
     properties_.clear();
     for (const PropertyProgram& property : program.data) AddProperty(property, row, &reasons);
@@ -256,6 +256,7 @@ class CsvDecoder final : public Decoder {
   std::vector<std::string_view> cells_;
   std::vector<std::string_view> factors_;
   std::vector<Property> properties_;
+  InstantReader instants_;
 };
 
 // A mapping with a header: names become cell numbers, constants go into one text.

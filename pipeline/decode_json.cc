@@ -162,6 +162,7 @@ Field FieldNamed(std::string_view name) {
 
 class JsonDecoder final : public Decoder {
  public:
+  bool ReadsJson() const override { return true; }
   void Decode(std::string_view line, uint64_t /*row*/, Arena& arena, std::vector<DecodedEvent>& out) override {
     DecodedEvent& decoded = out.emplace_back();
     switch (tokens_.Begin(line, arena)) {
@@ -206,7 +207,7 @@ class JsonDecoder final : public Decoder {
     reasons_.AddIf(!check_.AllDiffer(others_), Reason::kRepeatedField);
     CheckNames(*event, &reasons_);
     // A time that is there and empty is absent like an empty id; one of another type has its own reason already.
-    SetTime(text_[kTime], /*assume_utc=*/false, event, &reasons_);
+    SetTime(text_[kTime], /*assume_utc=*/false, instants_, event, &reasons_);
     if ((seen_ & (1u << kData)) == 0) return;
     data_.Report(&reasons_);
     event->data = KeepProperties(data_.properties(), arena);
@@ -273,6 +274,7 @@ class JsonDecoder final : public Decoder {
   DataFlattener data_;
   std::string_view data_json_;
   NameCheck check_;
+  InstantReader instants_;
 };
 
 }  // namespace

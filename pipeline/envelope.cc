@@ -14,9 +14,9 @@ void CheckNames(const UsageEvent& event, ReasonSet* reasons) {
   reasons->AddIf(longest > kFieldBytesMax, Reason::kFieldTooLong);
 }
 
-void SetTime(std::string_view text, bool assume_utc, UsageEvent* event, ReasonSet* reasons) {
+void SetTime(std::string_view text, bool assume_utc, InstantReader& reader, UsageEvent* event, ReasonSet* reasons) {
   if (text.empty()) return reasons->Add(Reason::kMissingTime);
-  const ParsedInstant parsed = ParseInstant(text, assume_utc);
+  const ParsedInstant parsed = reader.Parse(text, assume_utc);
   switch (parsed.error) {
     case TimeError::kNone:
       event->time = parsed.instant;

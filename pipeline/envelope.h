@@ -9,6 +9,7 @@
 
 #include "pipeline/arena.h"
 #include "pipeline/decode.h"
+#include "pipeline/layout_values.h"
 
 namespace tollbook {
 
@@ -28,7 +29,7 @@ class ReasonSet {
 void CheckNames(const UsageEvent& event, ReasonSet* reasons);
 
 // Parses `text` into the event; adds missing_time, invalid_time, time_without_zone or time_out_of_range.
-void SetTime(std::string_view text, bool assume_utc, UsageEvent* event, ReasonSet* reasons);
+void SetTime(std::string_view text, bool assume_utc, InstantReader& reader, UsageEvent* event, ReasonSet* reasons);
 
 // Moves the properties to where they live as long as the block.
 std::span<const Property> KeepProperties(std::span<const Property> properties, Arena& arena);

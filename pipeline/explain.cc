@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <map>
 
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
 #include "pipeline/charges.h"
 #include "pipeline/subject_worth.h"
+#include "rating/price.h"
 
 namespace tollbook {
 namespace {
@@ -42,41 +44,48 @@ absl::Status FindLine(const Book& book, std::string_view name, Explanation* expl
   return absl::OkStatus();
 }
 
-struct OwnedDifference {
-  std::string subject;
-  std::string subscription, plan, charge, product, entity, debit, credit, dimensions;
-  BookedKey key;  // its names ended with the run they were read from; Key() has them
+struct LineDifference {
+  std::string_view subject;
+  BookedKey key;
   Int128 minor = 0;
-  BookedKey Key() const {
-    return {subscription, plan,   charge,     product,    entity,        key.currency,
-            debit,        credit, dimensions, key.period, key.usage_date};
-  }
 };
 
+// Moves and does not copy: the differences point into it.
+struct LineDifferences {
+  std::vector<LineDifference> all;
+  std::deque<StoredRun> runs;  // those that have any
+  std::deque<BookedPlace> places;
+};
+
+void TakeDifferences(DifferenceRunReader* reader, LineRef line, LineDifferences* found) {
+  std::string_view subject;
+  uint32_t count = 0;
+  while (reader->NextSubject(&subject, &count)) {
+    Difference d;
+    for (uint32_t i = 0; i < count && reader->Next(&d); ++i) {
+      if (d.line.batch != line.batch || d.line.line != line.line) continue;
+      d.key.place = &found->places.emplace_back(*d.key.place);
+      found->all.push_back({subject, d.key, d.minor});
+    }
+  }
+}
+
 // All differences of the line's seal that went into it.
-absl::StatusOr<std::vector<OwnedDifference>> DifferencesOf(const Book& book, const Explanation& explanation) {
+absl::StatusOr<LineDifferences> DifferencesOf(const Book& book, const Explanation& explanation) {
   const auto& ids = explanation.seal.batches;
   const auto batch = static_cast<uint32_t>(std::find(ids.begin(), ids.end(), explanation.batch.id) - ids.begin());
-  std::vector<OwnedDifference> found;
+  LineDifferences found;
   for (int shard = 0; shard < kTotalShards; ++shard) {
     absl::StatusOr<std::vector<StoredRun>> runs = book.Differences(shard, explanation.seal.sequence);
     if (!runs.ok()) return runs.status();
-    for (const StoredRun& run : *runs) {
+    for (StoredRun& run : *runs) {
       if (run.sequence != explanation.seal.sequence) continue;
-      DifferenceRunReader reader(run.bytes);
-      std::string_view subject;
-      uint32_t count = 0;
-      while (reader.NextSubject(&subject, &count)) {
-        Difference d;
-        for (uint32_t i = 0; i < count && reader.Next(&d); ++i) {
-          if (d.line.batch != batch || d.line.line != explanation.line.number) continue;
-          found.push_back({std::string(subject), std::string(d.key.subscription), std::string(d.key.plan),
-                           std::string(d.key.charge), std::string(d.key.product), std::string(d.key.entity),
-                           std::string(d.key.debit), std::string(d.key.credit), std::string(d.key.dimensions), d.key,
-                           d.minor});
-        }
-      }
-      if (!reader.ok()) return DamagedError("booked amounts of commit " + std::to_string(run.sequence));
+      const size_t before = found.all.size();
+      found.runs.push_back(std::move(run));
+      DifferenceRunReader reader(found.runs.back().bytes);
+      TakeDifferences(&reader, {batch, explanation.line.number}, &found);
+      if (!reader.ok()) return DamagedError("booked amounts of commit " + std::to_string(found.runs.back().sequence));
+      if (found.all.size() == before) found.runs.pop_back();
     }
   }
   return found;
@@ -106,28 +115,28 @@ class OriginFinder {
     if (!runs.ok()) return runs.status();
     for (const StoredRun& run : *runs) {
       TotalsRunReader reader(run.bytes);
+      const std::vector<RunSeries> series = reader.run_series();
       std::string_view name;
-      uint32_t count = 0;
+      SubjectCells cells;
       UsageTotal sum;
-      while (reader.NextSubject(&name, &count)) {
-        if (name != subject) {
-          reader.SkipCells(count);
-          continue;
-        }
-        TotalCell cell;
-        for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
-          if (reader.meters()[cell.meter].name != meter.name) continue;
-          const UsagePlace place = PlaceOf(catalog, subscriptions, meter.granularity, cell.bucket);
-          if (place.day < first || last < place.day || !SamePlan(place.subscription, rated.subscription)) continue;
-          const Plan& plan = catalog.plans[rated.subscription->plan];
-          if (catalog.ChargeFor(plan, meter, reader.dimensions()[cell.dimensions]) != rated.charge) continue;
-          if (!Merge(meter.aggregation, cell.total, &sum)) {
-            return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range", subject,
-                             "see `tollbook charges`");
-          }
-        }
+      bool fits = true, sound = true;
+      const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total) {
+        const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
+        if (reader.meters()[entry.meter].name != meter.name) return;
+        const UsagePlace place = PlaceOf(catalog, subscriptions, meter.granularity, bucket);
+        if (place.day < first || last < place.day || !SamePlan(place.subscription, rated.subscription)) return;
+        const Plan& plan = catalog.plans[rated.subscription->plan];
+        if (catalog.ChargeFor(plan, meter, DimensionValuesOf(entry.values)) != rated.charge) return;
+        fits = Merge(meter.aggregation, total, &sum) && fits;
+      };
+      while (reader.NextSubject(&name, &cells)) {
+        if (name == subject) sound = ForEachCell(cells, series, add) && sound;
       }
-      if (!reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
+      if (!fits) {
+        return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range", subject,
+                         "see `tollbook charges`");
+      }
+      if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
       if (sum.events > 0) origins->push_back(OriginOf(run.sequence, sum));
     }
     return absl::OkStatus();
@@ -156,25 +165,21 @@ class OriginFinder {
   std::vector<SourceRecord> sources_;
 };
 
-const RatedCharge* FindRated(const Catalog& catalog, const SubjectWorth& worth, const BookedKey& key) {
-  for (const RatedCharge& rated : worth.rated.charges) {
-    const Plan& plan = catalog.plans[rated.subscription->plan];
-    const bool same_charge = rated.subscription->id == key.subscription && plan.name == key.plan &&
-                             rated.charge->name == key.charge && rated.period == key.period;
-    if (!same_charge) continue;
+const RatedCharge* FindRated(const SubjectWorth& worth, const BookedKey& key) {
+  for (size_t i = 0; i < worth.keys.size(); ++i) {
     // What was booked for another product, entity, currency or account is booked back there, and anew here.
-    BookedKey now = BookedKeyOf(catalog, rated);
+    BookedKey now = worth.keys[i];
     now.usage_date = key.usage_date;
-    if (now == key) return &rated;
+    if (now == key) return &worth.rated.charges[i];
   }
   return nullptr;
 }
 
 Money BookedFor(const SubjectWorth& worth, const BookedKey& key) {
   for (const BookedAmount& amount : worth.booked) {
-    if (amount.key == key) return {key.currency, amount.minor};
+    if (amount.key == key) return {key.place->currency, amount.minor};
   }
-  return {key.currency, 0};
+  return {key.place->currency, 0};
 }
 
 // Is anything due for the charge on the usage date? If not, the line only books back what was booked there before the
@@ -216,43 +221,44 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
   TOLLBOOK_RETURN_IF_ERROR(FindLine(book, line, &explanation));
   absl::StatusOr<Catalog> catalog = SealedCatalog(book, explanation.seal.number);
   if (!catalog.ok()) return catalog.status();
-  absl::StatusOr<std::vector<OwnedDifference>> differences = DifferencesOf(book, explanation);
-  if (!differences.ok()) return differences.status();
+  absl::StatusOr<LineDifferences> found = DifferencesOf(book, explanation);
+  if (!found.ok()) return found.status();
+  std::vector<LineDifference>& differences = found->all;
 
-  explanation.charges = differences->size();
+  explanation.charges = differences.size();
   explanation.sum.currency = explanation.line.key.currency;
-  for (const OwnedDifference& difference : *differences) explanation.sum.minor += difference.minor;
-  std::sort(differences->begin(), differences->end(), [](const OwnedDifference& a, const OwnedDifference& b) {
+  for (const LineDifference& difference : differences) explanation.sum.minor += difference.minor;
+  std::sort(differences.begin(), differences.end(), [](const LineDifference& a, const LineDifference& b) {
     const Int128 size_a = a.minor < 0 ? -a.minor : a.minor;
     const Int128 size_b = b.minor < 0 ? -b.minor : b.minor;
-    return size_a != size_b ? size_a > size_b : a.Key() < b.Key();
+    return size_a != size_b ? size_a > size_b : a.key < b.key;
   });
-  if (differences->size() > limit) differences->resize(limit);
+  if (differences.size() > limit) differences.resize(limit);
 
   absl::StatusOr<OriginFinder> origins = OriginFinder::Make(book);
   if (!origins.ok()) return origins.status();
-  for (const OwnedDifference& difference : *differences) {
-    const BookedKey key = difference.Key();
+  for (const LineDifference& difference : differences) {
+    const BookedKey& key = difference.key;
     ExplainedCharge explained;
     explained.subject = difference.subject;
-    explained.subscription = difference.subscription;
-    explained.plan = difference.plan;
-    explained.charge = difference.charge;
+    explained.subscription = key.subscription;
+    explained.plan = key.place->plan;
+    explained.charge = key.place->charge;
     explained.period = key.period;
     explained.usage_date = key.usage_date;
-    explained.difference = {key.currency, difference.minor};
-    explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.currency, 0};
+    explained.difference = {key.place->currency, difference.minor};
+    explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.place->currency, 0};
     // The book just before the seal: the same totals, and what earlier seals had booked.
     const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject};
     const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
       explained.booked_before = BookedFor(worth, key);
-      const RatedCharge* rated = FindRated(*catalog, worth, key);
+      const RatedCharge* rated = FindRated(worth, key);
       if (rated == nullptr) return absl::OkStatus();
       explained.rated = true;
       explained.meter = rated->charge->meter;
       explained.unit = catalog->FindMeter(rated->charge->meter)->unit;
       explained.filter = FilterText(*rated->charge);
-      const PostingRule* rule = catalog->PostingFor(rated->charge->product, difference.entity);
+      const PostingRule* rule = catalog->PostingFor(rated->charge->product, key.place->entity);
       const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
       TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, by_period, &explained));
       if (!DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -11,8 +12,12 @@
 namespace tollbook {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // How long a stop may go unseen while a pipe gives nothing.
 constexpr int kStopSeenMillis = 50;
+// The most that a pipe may hold without a privilege.
+constexpr int kPipeBytes = 1 << 20;
 
 class FileSource final : public ByteSource {
  public:
@@ -20,6 +25,8 @@ class FileSource final : public ByteSource {
       : descriptor_(descriptor), path_(std::move(path)), waiting_(waiting) {
     struct stat info;
     may_wait_ = ::fstat(descriptor_, &info) == 0 && !S_ISREG(info.st_mode);
+    // A pipe holds 64 KiB unless it is told to hold more: a reader and a writer would wait for each other at each turn.
+    if (may_wait_) (void)::fcntl(descriptor_, F_SETPIPE_SZ, kPipeBytes);
   }
   ~FileSource() override {
     if (descriptor_ != STDIN_FILENO) ::close(descriptor_);
@@ -40,21 +47,31 @@ class FileSource final : public ByteSource {
     }
   }
   uint64_t bytes_read() const override { return bytes_read_; }
+  std::chrono::nanoseconds waited() const override { return waited_; }
 
  private:
   // A signal may go to any thread, so it is not enough that it interrupts a read: the stop is looked at now and then.
   absl::Status WaitForBytes() {
-    for (int waited = 0;; waited += kStopSeenMillis) {
+    if (IsReady(0)) return absl::OkStatus();
+    const Clock::time_point begin = Clock::now();
+    for (;;) {
       if (waiting_.stop != nullptr && waiting_.stop->load(std::memory_order_relaxed)) {
         return MakeError(absl::StatusCode::kCancelled, "stopped while waiting for input", path_, "run again");
       }
-      if (waiting_.idle_millis >= 0 && waited >= waiting_.idle_millis) {
+      const bool patient = waiting_.idle_millis < 0;
+      const bool ready = IsReady(patient ? kStopSeenMillis : std::min(kStopSeenMillis, waiting_.idle_millis));
+      const Clock::duration waited = Clock::now() - begin;
+      if (ready || (!patient && waited >= std::chrono::milliseconds(waiting_.idle_millis))) waited_ += waited;
+      if (ready) return absl::OkStatus();
+      if (!patient && waited >= std::chrono::milliseconds(waiting_.idle_millis)) {
         return MakeError(absl::StatusCode::kDeadlineExceeded, "nothing came yet", path_, "read again");
       }
-      struct pollfd wait = {descriptor_, POLLIN, 0};
-      const int ready = ::poll(&wait, 1, kStopSeenMillis);
-      if (ready > 0 || (ready < 0 && errno != EINTR)) return absl::OkStatus();  // read() says what is wrong
     }
+  }
+  bool IsReady(int millis) const {
+    struct pollfd wait = {descriptor_, POLLIN, 0};
+    const int ready = ::poll(&wait, 1, millis);
+    return ready > 0 || (ready < 0 && errno != EINTR);  // read() says what is wrong
   }
 
   const int descriptor_;
@@ -62,6 +79,7 @@ class FileSource final : public ByteSource {
   const Waiting waiting_;
   bool may_wait_ = false;
   uint64_t bytes_read_ = 0;
+  Clock::duration waited_{};
 };
 
 // The bytes that were looked at to tell the compression come first, then the rest.
@@ -78,6 +96,7 @@ class PeekedSource final : public ByteSource {
     return take;
   }
   uint64_t bytes_read() const override { return rest_->bytes_read(); }
+  std::chrono::nanoseconds waited() const override { return rest_->waited(); }
 
  private:
   const std::string peeked_;

@@ -18,9 +18,9 @@ using generate::MeterKind;
 constexpr int64_t kDayMs = 86'400'000;
 constexpr uint32_t kMillion = 1'000'000;
 constexpr uint32_t kUnknownSubjects = 20;
-constexpr uint32_t kSubscriptionsMax = 900'000;    // six digits, with room for the unknown ones
-constexpr uint64_t kLinesMax = 1'000'000'000'000;  // above it is a negative number that wrapped, or a mistake
-constexpr size_t kBufferBytes = 1 << 20;           // stays in the second cache while it is written and handed on
+constexpr uint32_t kSubscriptionsMax = 20'000'000;  // the law and the catalog are in memory: 3 GB at this
+constexpr uint64_t kLinesMax = 1'000'000'000'000;   // above it is a negative number that wrapped, or a mistake
+constexpr size_t kBufferBytes = 1 << 20;            // stays in the second cache while it is written and handed on
 
 // SplitMix64's finisher (Steele, Lea and Flood, 2014): a bijection, so different numbers give different ids.
 uint64_t Mix(uint64_t x) {
@@ -353,7 +353,7 @@ absl::Status OutOfRange(std::string_view what, std::string_view what_to_do) {
 
 absl::Status CheckGenerateOptions(const GenerateOptions& options) {
   if (options.subscriptions < 1 || options.subscriptions > kSubscriptionsMax) {
-    return OutOfRange(std::to_string(options.subscriptions) + " subscriptions", "give 1 to 900000");
+    return OutOfRange(std::to_string(options.subscriptions) + " subscriptions", "give 1 to 20000000");
   }
   if (options.events > kLinesMax) return OutOfRange(std::to_string(options.events) + " events", "give at most 1000 G");
   if (options.days < 1 || options.days > 3660)

@@ -27,7 +27,7 @@ namespace tollbook {
 struct GenerateOptions {
   uint64_t seed = 1;
   uint64_t events = 1'000'000;    // lines
-  uint32_t subscriptions = 1000;  // in the catalog; 1 to 900,000
+  uint32_t subscriptions = 1000;  // in the catalog; 1 to 20 million
   Day first_day{20089};           // 2025-01-01; the events are spread evenly over `days` from here
   int days = 31;
   // Shares of the lines, per million. The rest are fresh events of this time and of known subscriptions.

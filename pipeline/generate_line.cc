@@ -116,7 +116,8 @@ char* PutNumber(char* at, const Event& event) {
 
 char* PutSubject(char* at, uint32_t number) {
   at = Put(at, "sub-");
-  at = PutPair(at, number / 10'000);
+  if (number >= 1'000'000) at = PutWhole(at, number / 1'000'000);  // six digits or more
+  at = PutPair(at, number / 10'000 % 100);
   at = PutPair(at, number / 100 % 100);
   return PutPair(at, number % 100);
 }

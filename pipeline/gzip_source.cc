@@ -27,17 +27,19 @@ class GzipSource final : public ByteSource {
     const auto room = static_cast<uInt>(std::min<size_t>(bytes, std::numeric_limits<uInt>::max()));
     stream_.next_out = reinterpret_cast<Bytef*>(into);
     stream_.avail_out = room;
-    failure_ = Unpack();
+    failure_ = Unpack(room);
     const size_t got = room - stream_.avail_out;
     if (got == 0 && !failure_.ok()) return failure_;
     return got;
   }
   uint64_t bytes_read() const override { return packed_->bytes_read(); }
+  std::chrono::nanoseconds waited() const override { return packed_->waited(); }
 
  private:
-  absl::Status Unpack() {
+  absl::Status Unpack(uInt room) {
     while (stream_.avail_out > 0) {
       if (stream_.avail_in == 0) {
+        if (stream_.avail_out < room) return absl::OkStatus();  // what there is, before a pipe is waited for
         TOLLBOOK_RETURN_IF_ERROR(Refill());
         if (stream_.avail_in == 0) return inside_member_ ? Damaged("it ends in the middle") : absl::OkStatus();
       }

@@ -3,6 +3,7 @@
 #define TOLLBOOK_PIPELINE_INPUT_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -66,6 +67,7 @@ struct Block {
     std::string excerpt;
   };
   std::vector<LongLine> long_lines;
+  std::chrono::nanoseconds waited{};  // for a pipe that had nothing to give
   Arena arena;
 };
 
@@ -84,8 +86,8 @@ struct ReaderOptions {
   bool count_rows = false;  // CSV: the mapping needs {row}
   // Turns true: a pipe that is waited for ends with Cancelled, behind the whole lines that it has given. Null: never.
   const std::atomic<bool>* stop = nullptr;
-  int idle_millis =
-      -1;  // a pipe that gave nothing for so long ends its block early, perhaps empty; -1: it is waited for
+  // A pipe's block is given after so long, with what there is, perhaps nothing; -1: it is waited for until it is full.
+  int idle_millis = -1;
 };
 
 // Reads one file in order. Not thread-safe; one thread at a time.

@@ -111,9 +111,7 @@ bool IsJsonNumber(std::string_view token) {
   return at == end && at != nullptr;
 }
 
-std::optional<std::string_view> UnescapeJson(std::string_view between_quotes, Arena& arena) {
-  // No escape is shorter than what it stands for.
-  char* const text = arena.Allocate(between_quotes.size());
+std::optional<std::string_view> UnescapeJson(std::string_view between_quotes, char* text) {
   char* out = text;
   const char* at = between_quotes.data();
   const char* const end = at + between_quotes.size();

@@ -13,9 +13,9 @@ namespace tollbook {
 // -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? and nothing else.
 bool IsJsonNumber(std::string_view token);
 
-// The text between a string's quotes, unescaped into the arena. None: an escape that JSON does not know, or half of a
-// surrogate pair, which no UTF-8 text can hold.
-std::optional<std::string_view> UnescapeJson(std::string_view between_quotes, Arena& arena);
+// The text between a string's quotes, unescaped to `text`, which has room for as much: no escape is shorter than what
+// it stands for. None: an escape that JSON does not know, or half of a surrogate pair, which no UTF-8 text can hold.
+std::optional<std::string_view> UnescapeJson(std::string_view between_quotes, char* text);
 
 // Appends `text` in quotes, escaped as little as JSON allows.
 void AppendJsonString(std::string_view text, std::string* out);

@@ -75,7 +75,7 @@ class JsonTokens {
     if (token.size() < 2 || token.back() != '"') return false;
     *text = token.substr(1, token.size() - 2);
     if (!has_escapes_ || text->find('\\') == std::string_view::npos) return true;
-    const std::optional<std::string_view> unescaped = UnescapeJson(*text, *arena_);
+    const std::optional<std::string_view> unescaped = UnescapeJson(*text, arena_->Allocate(text->size()));
     if (unescaped) *text = *unescaped;
     return unescaped.has_value();
   }

@@ -11,7 +11,10 @@
 #include "ledger/seen_set.h"
 #include "ledger/totals_run.h"
 #include "pipeline/decode.h"
+#include "pipeline/layout.h"
+#include "pipeline/layout_values.h"
 #include "pipeline/series.h"
+#include "pipeline/series_memo.h"
 #include "rating/catalog.h"
 #include "rating/usage_total.h"
 
@@ -36,6 +39,29 @@ static_assert(sizeof(Measurement) == 64);
 // total.
 inline constexpr int64_t kValueUnitsMax = 1'000'000'000'000'000;
 
+// What one meter of a layout's type takes from a matched line.
+struct MeterPlan {
+  struct Dimension {
+    int slot = -1;  // -1: the same text on every line
+    Property::Kind kind = Property::Kind::kString;
+    const char* text = "";  // then; readable like a slot
+    uint32_t bytes = 0;
+  };
+  uint32_t meter = 0;
+  Granularity granularity = Granularity::kDay;
+  bool allow_negative = false;
+  int value = -1;  // its slot; -1: the meter counts events
+  bool in_quotes = false;
+  std::vector<Dimension> dimensions;
+};
+
+// What a layout means to the catalog, worked out once.
+struct LayoutPlan {
+  uint16_t id = 0, source = 0, subject = 0, time = 0;  // slots
+  uint64_t type_hash = 0;
+  std::vector<MeterPlan> meters;
+};
+
 // Not thread-safe: one per thread. Borrows all three.
 class Measurer {
  public:
@@ -43,25 +69,39 @@ class Measurer {
   // Appends one Measurement for each meter of the event's type. When the answer is not kNone, nothing is appended.
   Reason Measure(const UsageEvent& event, Arena& arena, SeenEntry* identity, std::vector<Measurement>* out);
 
+  // The plan of a layout that was learnt from `event`, which was measured.
+  LayoutPlan PlanOf(const LineShape& shape, const UsageEvent& event);
+  // The same as Measure on the event that a matched line stands for. False, and nothing is appended: the general way
+  // must tell, be it only why not.
+  bool MeasureSlots(const LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena, SeenEntry* identity,
+                    std::vector<Measurement>* out);
+
  private:
+  struct EventType {
+    std::string name;
+    const std::vector<uint32_t>* meters = nullptr;  // null: this place is free
+    uint64_t hash = 0;
+  };
+  const EventType& TypeNamed(std::string_view name);
   Reason MeasureOne(const UsageEvent& event, uint32_t meter, Arena& arena, Measurement* into,
                     uint64_t* dimensions_hash);
+  bool SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* value) const;
+  bool SlotSeries(const MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series);
+  [[gnu::noinline]] bool LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& arena,
+                                      SeriesMemo::Known* series);
   Bucket BucketOfCached(Granularity granularity, Instant time);
-  SeenEntry IdentityOf(const UsageEvent& event, uint64_t content);
+  SeenEntry IdentityOf(std::string_view source, std::string_view id, uint64_t content) const;
 
   const Catalog& catalog_;
   const BookIdentity& book_;
   SeriesCache series_;
   const Zone book_zone_;
-  bool book_zone_is_utc_;
+  std::vector<SeriesMemo> memos_;         // by meter
   std::vector<std::string_view> values_;  // of the measurement at hand
-  // Neighbouring events mostly share type, source and day.
-  std::string last_type_;
-  const std::vector<uint32_t>* last_meters_ = nullptr;
-  uint64_t last_type_hash_ = 0;
-  std::string last_source_;
-  uint64_t last_source_high_ = 0, last_source_low_ = 0;
-  Instant day_start_, day_end_;
+  static constexpr size_t kTypes = 256;   // a power of two
+  std::vector<EventType> types_;          // by hash; a newcomer takes the place
+  InstantReader instants_;
+  Instant day_start_, day_end_;  // neighbouring events mostly share the day
   Bucket day_;
 };
 

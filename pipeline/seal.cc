@@ -4,67 +4,89 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
+#include <span>
+#include <string_view>
+#include <unordered_map>
 
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
-#include "pipeline/arena.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/worker_arena.h"
 
 namespace tollbook {
 namespace {
 
-// A journal line to be, within one shard; the shards' sums are put together at the end.
-struct ShardLine {
-  LineKey key;
-  LineSum sum;
+// A journal line but for its date, and the date: a seal has few of the first and many of the second.
+struct LinePlace {
+  uint32_t accounts = 0;  // of the shard's, or of the seal's, LineKeys without a date
+  Day usage_date;
+  friend bool operator==(LinePlace, LinePlace) = default;
+};
+struct LinePlaceHash {
+  size_t operator()(LinePlace place) const {
+    return std::hash<uint64_t>()(uint64_t{place.accounts} << 32 | static_cast<uint32_t>(place.usage_date.number));
+  }
 };
 
-struct SubjectDifferences {
-  std::string_view subject;
-  std::vector<BookedAmount> differences;
-  std::vector<uint32_t> lines;  // of each difference: index into ShardSeal::lines
+// Gives lines their numbers, in the order in which they are first named.
+using LineNumbers = std::unordered_map<LinePlace, uint32_t, LinePlaceHash>;
+using AccountNumbers = std::map<LineKey, uint32_t>;
+
+template <typename Numbers, typename Place>
+uint32_t NumberOf(const Place& place, Numbers* numbers) {
+  return numbers->try_emplace(place, static_cast<uint32_t>(numbers->size())).first->second;
+}
+
+// A journal line to be, within one shard; the shards' sums are put together at the end.
+struct ShardLine {
+  LinePlace place;
+  LineSum sum;
 };
 
 // What one shard of subjects adds to the seal.
 class ShardSeal {
  public:
-  absl::Status Add(const Catalog& catalog, const SubjectWorth& worth, std::optional<Day> through);
-  std::string Pack(const SummarisedJournal& journal) const;
+  absl::Status Add(const SubjectWorth& worth, std::optional<Day> through);
+  // `refs`: where each of `lines` ended up.
+  std::string Pack(std::span<const LineRef> refs) const { return writer_.empty() ? "" : writer_.Finish(refs); }
 
   std::vector<ShardLine> lines;
+  AccountNumbers accounts;
   std::vector<std::string> not_rated;
   SealReport counts;
 
  private:
   uint32_t LineOf(const BookedKey& key);
-  BookedKey Keep(const BookedKey& key);
 
-  Arena arena_;  // names that would end with the visit
-  std::vector<SubjectDifferences> subjects_;
-  using LinePlace = std::tuple<std::string_view, std::string_view, std::string_view, std::string_view, std::string_view,
-                               Currency, Day>;
-  std::map<LinePlace, uint32_t> line_ids_;  // keys point into arena_
+  std::vector<BookedAmount> differences_;  // of the subject at hand
+  DifferenceRunWriter writer_;
+  // Places end with the visit of the shard; until then each has one address.
+  std::unordered_map<const BookedPlace*, uint32_t> accounts_of_;
+  LineNumbers line_numbers_;
 };
 
-// Usage is booked in the accounting period of its usage date.
-LineKey LineKeyFor(const BookedKey& key) {
-  LineKey line;
-  line.entity = key.entity;
-  line.currency = key.currency;
-  line.accounting_period = AccountingPeriodOf(key.usage_date);
-  line.posting_date = key.usage_date;
-  line.product = key.product;
-  line.debit = key.debit;
-  line.credit = key.credit;
-  line.dimensions = key.dimensions;
-  return line;
+// Without a date.
+LineKey AccountsOf(const BookedPlace& place) {
+  LineKey accounts;
+  accounts.entity = place.entity;
+  accounts.currency = place.currency;
+  accounts.product = place.product;
+  accounts.debit = place.debit;
+  accounts.credit = place.credit;
+  accounts.dimensions = place.dimensions;
+  return accounts;
 }
 
-absl::Status LineOutOfRange(const LineKey& key) {
+// Usage is booked in the accounting period of its usage date.
+LineKey LineKeyOn(LineKey accounts, Day usage_date) {
+  accounts.accounting_period = AccountingPeriodOf(usage_date);
+  accounts.posting_date = usage_date;
+  return accounts;
+}
+
+absl::Status LineOutOfRange(std::string_view entity, std::string_view product, Day posting_date) {
   return MakeError(absl::StatusCode::kOutOfRange, "a journal line is too large to be booked",
-                   key.entity + ", " + ToString(key.posting_date) + ", " + key.product,
+                   std::string(entity) + ", " + ToString(posting_date) + ", " + std::string(product),
                    "check the prices of the product");
 }
 
@@ -84,22 +106,15 @@ void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) 
 }
 
 uint32_t ShardSeal::LineOf(const BookedKey& key) {
-  const LinePlace place(key.entity, key.product, key.debit, key.credit, key.dimensions, key.currency, key.usage_date);
-  const auto [it, added] = line_ids_.try_emplace(place, static_cast<uint32_t>(lines.size()));
-  if (added) lines.push_back({LineKeyFor(key), {}});
-  return it->second;
+  const auto [known, added] = accounts_of_.try_emplace(key.place, 0);
+  if (added) known->second = NumberOf(AccountsOf(*key.place), &accounts);
+  const LinePlace place{known->second, key.usage_date};
+  const uint32_t line = NumberOf(place, &line_numbers_);
+  if (line == lines.size()) lines.push_back({place, {}});
+  return line;
 }
 
-BookedKey ShardSeal::Keep(const BookedKey& key) {
-  BookedKey kept = key;
-  for (std::string_view* name : {&kept.subscription, &kept.plan, &kept.charge, &kept.product, &kept.entity, &kept.debit,
-                                 &kept.credit, &kept.dimensions}) {
-    *name = arena_.Copy(*name);
-  }
-  return kept;
-}
-
-absl::Status ShardSeal::Add(const Catalog& catalog, const SubjectWorth& worth, std::optional<Day> through) {
+absl::Status ShardSeal::Add(const SubjectWorth& worth, std::optional<Day> through) {
   ++counts.subjects;
   if (!worth.status.ok()) {
     // Set aside: what is booked for it stays, and all others are sealed.
@@ -108,51 +123,105 @@ absl::Status ShardSeal::Add(const Catalog& catalog, const SubjectWorth& worth, s
   }
   counts.charges += worth.rated.charges.size();
   CountUnrated(worth.rated.unrated, &counts);
-  std::vector<BookedAmount> due;
-  for (const RatedCharge& rated : worth.rated.charges) {
-    const std::vector<BookedAmount> amounts = AmountsDue(catalog, rated, through);
-    due.insert(due.end(), amounts.begin(), amounts.end());
+  std::span<const BookedAmount> differences = worth.due;
+  if (!worth.booked.empty()) {
+    differences_.clear();
+    LessBooked(worth.due, worth.booked, through, &differences_);
+    differences = differences_;
   }
-  std::vector<BookedAmount> differences = LessBooked(std::move(due), worth.booked, through);
   if (differences.empty()) return absl::OkStatus();
 
-  SubjectDifferences subject{arena_.Copy(worth.subject), {}, {}};
+  writer_.BeginSubject(worth.subject, static_cast<uint32_t>(differences.size()));
   for (const BookedAmount& difference : differences) {
-    const BookedKey key = Keep(difference.key);
-    const uint32_t line = LineOf(key);
-    if (!lines[line].sum.Add(difference.minor)) return LineOutOfRange(lines[line].key);
-    lines[line].sum.differences += 1;
-    subject.differences.push_back({key, difference.minor});
-    subject.lines.push_back(line);
+    const uint32_t line = LineOf(difference.key);
+    LineSum& sum = lines[line].sum;
+    if (!sum.Add(difference.minor)) {
+      const BookedPlace& place = *difference.key.place;
+      return LineOutOfRange(place.entity, place.product, difference.key.usage_date);
+    }
+    sum.differences += 1;
+    writer_.Add(difference.key, difference.minor, line);
   }
-  counts.differences += subject.differences.size();
-  subjects_.push_back(std::move(subject));
+  counts.differences += differences.size();
   return absl::OkStatus();
 }
 
-std::string ShardSeal::Pack(const SummarisedJournal& journal) const {
-  std::vector<LineRef> refs;
-  for (const ShardLine& line : lines) refs.push_back(journal.line_of.at(line.key));
-  DifferenceRunWriter writer;
-  for (const SubjectDifferences& subject : subjects_) {
-    writer.BeginSubject(subject.subject, static_cast<uint32_t>(subject.differences.size()));
-    for (size_t i = 0; i < subject.differences.size(); ++i) {
-      writer.Add({subject.differences[i].key, subject.differences[i].minor, refs[subject.lines[i]]});
-    }
-  }
-  return writer.empty() ? std::string() : writer.Finish();
+void AddCounts(const ShardSeal& shard, SealReport* report) {
+  report->subjects += shard.counts.subjects;
+  report->charges += shard.counts.charges;
+  report->differences += shard.counts.differences;
+  report->unattributed_events += shard.counts.unattributed_events;
+  report->unpriced_events += shard.counts.unpriced_events;
+  report->not_rated.insert(report->not_rated.end(), shard.not_rated.begin(), shard.not_rated.end());
 }
+
+// The lines of all shards, put together. Shard by shard, so that whether a sum fits does not depend on threads.
+class SealLines {
+ public:
+  absl::Status Add(const ShardSeal& shard) {
+    std::vector<uint32_t> accounts(shard.accounts.size());
+    for (const auto& [key, number] : shard.accounts) accounts[number] = NumberOf(key, &accounts_);
+    std::vector<uint32_t>& numbers = of_shards_.emplace_back();
+    for (const ShardLine& line : shard.lines) {
+      const uint32_t number = NumberOf(LinePlace{accounts[line.place.accounts], line.place.usage_date}, &numbers_);
+      if (number == sums_.size()) sums_.emplace_back();
+      LineSum& sum = sums_[number];
+      if (!sum.Add(line.sum.minor)) return OutOfRange(number);
+      sum.differences += line.sum.differences;
+      numbers.push_back(number);
+    }
+    return absl::OkStatus();
+  }
+
+  std::map<LineKey, LineSum> Sums() const {
+    std::map<LineKey, LineSum> sums;
+    const std::vector<LineKey> keys = Keys();
+    for (size_t number = 0; number < keys.size(); ++number) sums[keys[number]] = sums_[number];
+    return sums;
+  }
+
+  // Where the lines of each shard ended up.
+  std::vector<std::vector<LineRef>> RefsIn(const SummarisedJournal& journal) const {
+    std::vector<LineRef> refs;
+    for (const LineKey& key : Keys()) refs.push_back(journal.line_of.at(key));
+    std::vector<std::vector<LineRef>> of_shards;
+    for (const std::vector<uint32_t>& numbers : of_shards_) {
+      std::vector<LineRef>& of_shard = of_shards.emplace_back();
+      for (const uint32_t number : numbers) of_shard.push_back(refs[number]);
+    }
+    return of_shards;
+  }
+
+ private:
+  std::vector<LineKey> Keys() const {
+    std::vector<const LineKey*> accounts(accounts_.size());
+    for (const auto& [key, number] : accounts_) accounts[number] = &key;
+    std::vector<LineKey> keys(numbers_.size());
+    for (const auto& [place, number] : numbers_) keys[number] = LineKeyOn(*accounts[place.accounts], place.usage_date);
+    return keys;
+  }
+  absl::Status OutOfRange(uint32_t number) const {
+    const LineKey key = Keys()[number];
+    return LineOutOfRange(key.entity, key.product, key.posting_date);
+  }
+
+  AccountNumbers accounts_;
+  LineNumbers numbers_;
+  std::vector<LineSum> sums_;                     // by number
+  std::vector<std::vector<uint32_t>> of_shards_;  // the number of each shard's each line
+};
 
 // Law 4: every batch sums to zero. A batch that does not is a bug of ours, and nothing is written.
 void AssertBalanced(const std::vector<JournalBatch>& batches) {
   for (const JournalBatch& batch : batches) TOLLBOOK_ASSERT(BalanceOf(batch) == 0);
 }
 
-std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const SummarisedJournal& journal, int threads) {
+std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const std::vector<std::vector<LineRef>>& refs,
+                              int threads) {
   std::vector<std::string> packed(shards.size());
   WorkerArena arena(threads);
   arena.execute([&] {
-    tbb::parallel_for(size_t{0}, shards.size(), [&](size_t shard) { packed[shard] = shards[shard].Pack(journal); });
+    tbb::parallel_for(size_t{0}, shards.size(), [&](size_t shard) { packed[shard] = shards[shard].Pack(refs[shard]); });
   });
   std::vector<ShardRun> runs;
   for (size_t shard = 0; shard < packed.size(); ++shard) {
@@ -165,30 +234,21 @@ std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const Summar
 
 absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options) {
   std::vector<ShardSeal> shards(kTotalShards);
-  const absl::Status visited = VisitSubjects(
-      book, catalog, {.through = options.through}, options.threads,
-      [&](int shard, const SubjectWorth& worth) { return shards[shard].Add(catalog, worth, options.through); });
+  const absl::Status visited =
+      VisitSubjects(book, catalog, {.through = options.through}, options.threads,
+                    [&](int shard, const SubjectWorth& worth) { return shards[shard].Add(worth, options.through); });
   if (!visited.ok()) return visited;
 
   SealReport report;
-  std::map<LineKey, LineSum> sums;
+  SealLines lines;
   for (const ShardSeal& shard : shards) {
-    report.subjects += shard.counts.subjects;
-    report.charges += shard.counts.charges;
-    report.differences += shard.counts.differences;
-    report.unattributed_events += shard.counts.unattributed_events;
-    report.unpriced_events += shard.counts.unpriced_events;
-    report.not_rated.insert(report.not_rated.end(), shard.not_rated.begin(), shard.not_rated.end());
-    for (const ShardLine& line : shard.lines) {
-      LineSum& sum = sums[line.key];
-      if (!sum.Add(line.sum.minor)) return LineOutOfRange(line.key);
-      sum.differences += line.sum.differences;
-    }
+    AddCounts(shard, &report);
+    TOLLBOOK_RETURN_IF_ERROR(lines.Add(shard));
   }
   std::sort(report.not_rated.begin(), report.not_rated.end());
   if (report.differences == 0) return report;
 
-  SummarisedJournal journal = Summarise(sums, book.identity().name, book.next_seal());
+  SummarisedJournal journal = Summarise(lines.Sums(), book.identity().name, book.next_seal());
   AssertBalanced(journal.batches);
   SealCommit seal;
   seal.record.number = book.next_seal();
@@ -196,7 +256,7 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
   seal.record.through = options.through;
   seal.record.differences = report.differences;
   for (const JournalBatch& batch : journal.batches) seal.record.batches.push_back(batch.id);
-  seal.differences = PackAll(shards, journal, options.threads);
+  seal.differences = PackAll(shards, lines.RefsIn(journal), options.threads);
   seal.batches = std::move(journal.batches);
   seal.catalog_files = catalog.files;
   TOLLBOOK_RETURN_IF_ERROR(book.CommitSeal(seal));

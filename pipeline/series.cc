@@ -19,24 +19,27 @@ uint64_t HashSeries(uint32_t meter, uint64_t dimensions_hash) {
   return XXH3_64bits_withSeed(&meter, sizeof meter, dimensions_hash);
 }
 
+bool Is(const Series& series, uint32_t meter, DimensionValues values) {
+  return series.meter == meter && std::ranges::equal(series.dimension_values, values);
+}
+
 }  // namespace
 
-uint32_t SeriesTable::Intern(uint32_t meter, DimensionValues values) {
+const Series* SeriesTable::Intern(uint32_t meter, DimensionValues values) {
   const uint64_t dimensions_hash = HashValues(values, book_seed_);
   const uint64_t hash = HashSeries(meter, dimensions_hash);
   const std::lock_guard lock(mutex_);
   const auto [begin, end] = ids_.equal_range(hash);
   for (auto it = begin; it != end; ++it) {
-    const Series& known = series_[it->second];
-    if (known.meter == meter && std::ranges::equal(known.dimension_values, values)) return it->second;
+    if (Is(series_[it->second], meter, values)) return &series_[it->second];
   }
   auto* kept = reinterpret_cast<std::string_view*>(
       arena_.AllocateAligned(values.size() * sizeof(std::string_view) + 1, alignof(std::string_view)));
   for (size_t i = 0; i < values.size(); ++i) new (&kept[i]) std::string_view(arena_.Copy(values[i]));
   const auto id = static_cast<uint32_t>(series_.size());
-  series_.push_back({meter, {kept, values.size()}, dimensions_hash});
+  series_.push_back({meter, id, {kept, values.size()}, dimensions_hash});
   ids_.emplace(hash, id);
-  return id;
+  return &series_.back();
 }
 
 void SeriesTable::Clear() {
@@ -47,18 +50,17 @@ void SeriesTable::Clear() {
   ++generation_;
 }
 
-uint32_t SeriesCache::Find(uint32_t meter, DimensionValues values, uint64_t* dimensions_hash) {
+const Series& SeriesCache::Find(uint32_t meter, DimensionValues values) {
   if (generation_ != table_->generation()) {
-    ids_.clear();
+    known_.clear();
     generation_ = table_->generation();
   }
-  *dimensions_hash = HashValues(values, table_->book_seed());
-  const uint64_t hash = HashSeries(meter, *dimensions_hash);
-  const auto known = ids_.find(hash);
-  if (known != ids_.end()) return known->second;
-  const uint32_t id = table_->Intern(meter, values);
-  ids_.emplace(hash, id);
-  return id;
+  const uint64_t hash = HashSeries(meter, HashValues(values, table_->book_seed()));
+  const auto known = known_.find(hash);
+  if (known != known_.end() && Is(*known->second, meter, values)) return *known->second;
+  const Series* series = table_->Intern(meter, values);
+  known_.insert_or_assign(hash, series);
+  return *series;
 }
 
 }  // namespace tollbook

@@ -1,5 +1,5 @@
-// Series: a meter with one set of dimension values, known by a small number while an epoch lasts. Records on the hot path
-// carry the number; what it stands for is looked up once per series and not once per event.
+// Series: a meter with one set of dimension values, known by a small number while an epoch lasts. Records on the hot
+// path carry the number; what it stands for is looked up once per series and not once per event.
 #ifndef TOLLBOOK_PIPELINE_SERIES_H_
 #define TOLLBOOK_PIPELINE_SERIES_H_
 
@@ -17,6 +17,7 @@ namespace tollbook {
 
 struct Series {
   uint32_t meter = 0;                // index into Catalog::meters
+  uint32_t id = 0;                   // its own number
   DimensionValues dimension_values;  // kept by the table
   uint64_t dimensions_hash = 0;      // of the values, under the book's seed; 0 for a meter without dimensions
 };
@@ -26,8 +27,9 @@ struct Series {
 class SeriesTable {
  public:
   explicit SeriesTable(uint64_t book_seed) : book_seed_(book_seed) {}
-  // From any thread. Takes a lock: a thread remembers what it has asked for (SeriesCache).
-  uint32_t Intern(uint32_t meter, DimensionValues values);
+  // From any thread. Takes a lock: a thread remembers what it has asked for (SeriesCache). The series stays where it is
+  // until Clear.
+  const Series* Intern(uint32_t meter, DimensionValues values);
   // Not beside Intern.
   const Series& at(uint32_t id) const { return series_[id]; }
   size_t size() const { return series_.size(); }
@@ -50,13 +52,14 @@ class SeriesTable {
 class SeriesCache {
  public:
   explicit SeriesCache(SeriesTable& table) : table_(&table) {}
-  // The number, and the hash of the dimension values.
-  uint32_t Find(uint32_t meter, DimensionValues values, uint64_t* dimensions_hash);
+  // Exact: what is found by a hash is compared by its values. Stays valid until the table's generation ends.
+  const Series& Find(uint32_t meter, DimensionValues values);
+  uint64_t generation() const { return table_->generation(); }
 
  private:
   SeriesTable* table_;
   uint64_t generation_ = 0;
-  std::unordered_map<uint64_t, uint32_t> ids_;
+  std::unordered_map<uint64_t, const Series*> known_;
 };
 
 }  // namespace tollbook

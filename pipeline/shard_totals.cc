@@ -1,9 +1,23 @@
 #include "pipeline/shard_totals.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 
+#include "pipeline/series_order.h"
+
 namespace tollbook {
+namespace {
+
+// Subjects whose cells are called for while one is worked on: far enough for a book of thousands of runs, whose bytes
+// are in no cache.
+constexpr size_t kPrefetchAhead = 2;
+
+absl::Status DamagedRun(uint64_t sequence) {
+  return DamagedError("usage totals of commit " + std::to_string(sequence));
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<uint32_t>> ShardTotals::MetersOf(const TotalsRunReader& reader) const {
   std::vector<uint32_t> meters;
@@ -19,58 +33,197 @@ absl::StatusOr<std::vector<uint32_t>> ShardTotals::MetersOf(const TotalsRunReade
   return meters;
 }
 
-uint32_t ShardTotals::Intern(const std::vector<std::string_view>& tuple) {
-  const auto [it, added] = tuple_ids_.try_emplace(tuple, static_cast<uint32_t>(tuples_.size()));
-  if (added) tuples_.push_back(&it->first);
+uint32_t ShardTotals::SeriesOf(uint32_t meter, std::string_view stored_values) {
+  const auto [it, added] = series_of_[meter].try_emplace(stored_values, static_cast<uint32_t>(series_.size()));
+  if (added) {
+    values_.push_back(DimensionValuesOf(stored_values));
+    series_.push_back({&catalog_.meters[meter], values_.back()});
+  }
   return it->second;
+}
+
+absl::Status ShardTotals::AddSeries(const TotalsRunReader& reader) {
+  absl::StatusOr<std::vector<uint32_t>> meters = MetersOf(reader);
+  if (!meters.ok()) return meters.status();
+  for (RunSeries& series : reader.run_series()) {
+    const TotalsRunReader::SeriesEntry& entry = reader.series()[series.series];
+    series.series = SeriesOf((*meters)[entry.meter], entry.values);
+    run_series_.push_back(series);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ShardTotals::Add(const StoredRun& run) {
   TotalsRunReader reader(run.bytes);
-  absl::StatusOr<std::vector<uint32_t>> meters = MetersOf(reader);
-  if (!meters.ok()) return meters.status();
-  std::vector<uint32_t> tuples;
-  for (const std::vector<std::string_view>& tuple : reader.dimensions()) tuples.push_back(Intern(tuple));
+  const size_t series_begin = run_series_.size();
+  TOLLBOOK_RETURN_IF_ERROR(AddSeries(reader));
+  const auto number = static_cast<uint32_t>(runs_.size());
+  runs_.push_back({run.bytes, run.sequence, series_begin, reader.series().size()});
   std::string_view name;
-  uint32_t count = 0;
-  while (reader.NextSubject(&name, &count)) {
-    if (only_subject_ && name != *only_subject_) {
-      reader.SkipCells(count);
-      continue;
-    }
-    const auto [it, added] = subject_ids_.try_emplace(name, static_cast<uint32_t>(names_.size()));
-    if (added) names_.push_back(name);
-    TotalCell cell;
-    for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
-      cells_.push_back({it->second, (*meters)[cell.meter], tuples[cell.dimensions], cell.bucket, cell.total});
-    }
+  SubjectCells cells;
+  for (size_t at = reader.position(); reader.NextSubject(&name, &cells); at = reader.position()) {
+    if (only_subject_ && name != *only_subject_) continue;
+    if (at > UINT32_MAX) return DamagedRun(run.sequence);  // an epoch's input is far smaller
+    parts_.push_back({HashSubject(name, book_seed_).high, number, static_cast<uint32_t>(at)});
   }
-  return reader.ok() ? absl::OkStatus() : DamagedError("usage totals of commit " + std::to_string(run.sequence));
-}
-
-absl::Status ShardTotals::StatusOf(size_t subject) const {
-  const auto it = overflown_.find(subject);
-  if (it == overflown_.end()) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves the range of 1.7e20 units",
-                   "meter " + it->second->name + ", subject " + std::string(names_[subject]),
-                   "it is not booked; mend its events at the source and absorb them into a new book");
+  return reader.ok() ? absl::OkStatus() : DamagedRun(run.sequence);
 }
 
 void ShardTotals::Merge() {
-  std::sort(cells_.begin(), cells_.end(), [](const Cell& a, const Cell& b) { return a.place() < b.place(); });
-  totals_.reserve(cells_.size());
-  starts_.assign(1, 0);
-  for (size_t i = 0; i < cells_.size();) {
-    Cell& cell = cells_[i];
-    const Meter& meter = catalog_.meters[cell.meter];
-    for (++i; i < cells_.size() && cells_[i].place() == cell.place(); ++i) {
-      if (!tollbook::Merge(meter.aggregation, cells_[i].total, &cell.total)) {
-        overflown_.emplace(cell.subject, &meter);
-        cell.total.events += cells_[i].total.events;  // the value cannot be held, the events are still counted
-      }
+  RankSeries();
+  HashOrder<Part>().Sort(
+      &parts_, [](const Part& part) { return part.hash; },
+      [](const Part& a, const Part& b) { return std::tie(a.hash, a.run) < std::tie(b.hash, b.run); });
+  GatherSubjects();
+}
+
+// From here on series are numbered in their order.
+void ShardTotals::RankSeries() {
+  std::vector<OrderedSeries> ordered;
+  for (uint32_t i = 0; i < series_.size(); ++i) {
+    ordered.push_back({static_cast<uint32_t>(series_[i].meter - catalog_.meters.data()), series_[i].values, i});
+  }
+  SortSeries(&ordered);
+  std::vector<uint32_t> rank(series_.size());
+  std::vector<ShardSeries> ranked(series_.size());
+  for (uint32_t i = 0; i < ordered.size(); ++i) {
+    rank[ordered[i].id] = i;
+    ranked[i] = series_[ordered[i].id];
+  }
+  series_ = std::move(ranked);
+  for (RunSeries& series : run_series_) series.series = rank[series.series];
+  cells_of_.assign(series_.size(), 0);
+}
+
+// Parts with one hash are one subject's, but for names that share 64 bits of it: so the names decide.
+void ShardTotals::GatherSubjects() {
+  SubjectCells cells;
+  const auto name_of = [&](const Part& part) {
+    return TotalsRunReader::SubjectAt(runs_[part.run].bytes, part.at, &cells);
+  };
+  for (size_t begin = 0, end = 0; begin < parts_.size(); begin = end) {
+    const std::string_view name = name_of(parts_[begin]);
+    bool one_name = true;
+    for (end = begin + 1; end < parts_.size() && parts_[end].hash == parts_[begin].hash; ++end) {
+      one_name = one_name && name_of(parts_[end]) == name;
     }
-    totals_.push_back({&meter, *tuples_[cell.dimensions], cell.bucket, cell.total});
-    if (i == cells_.size() || cells_[i].subject != cell.subject) starts_.push_back(totals_.size());
+    if (one_name) {
+      subjects_.push_back({name, begin});
+      continue;
+    }
+    std::stable_sort(parts_.begin() + begin, parts_.begin() + end,
+                     [&](const Part& a, const Part& b) { return name_of(a) < name_of(b); });
+    for (size_t i = begin; i < end; ++i) {
+      if (i == begin || name_of(parts_[i]) != subjects_.back().name) subjects_.push_back({name_of(parts_[i]), i});
+    }
+  }
+}
+
+std::span<const ShardTotals::Part> ShardTotals::PartsOf(size_t subject) const {
+  const size_t begin = subjects_[subject].parts_begin;
+  const size_t end = subject + 1 < subjects_.size() ? subjects_[subject + 1].parts_begin : parts_.size();
+  return std::span(parts_).subspan(begin, end - begin);
+}
+
+bool ShardTotals::ChangedSince(size_t subject, uint64_t sequence) const {
+  return runs_[PartsOf(subject).back().run].sequence > sequence;
+}
+
+std::span<const SubjectTotal> ShardTotals::TotalsOf(size_t subject) {
+  Load(subject);
+  return totals_;
+}
+
+absl::Status ShardTotals::StatusOf(size_t subject) {
+  Load(subject);
+  if (damaged_) return DamagedRun(damaged_sequence_);
+  if (overflown_ == nullptr) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves the range of 1.7e20 units",
+                   "meter " + overflown_->name + ", subject " + std::string(name(subject)),
+                   "it is not booked; mend its events at the source and absorb them into a new book");
+}
+
+void ShardTotals::Prefetch(size_t subject) const {
+  if (subject >= subjects_.size()) return;
+  for (const Part& part : PartsOf(subject)) __builtin_prefetch(runs_[part.run].bytes.data() + part.at);
+}
+
+void ShardTotals::Load(size_t subject) {
+  if (loaded_ == subject) return;
+  loaded_ = subject;
+  Prefetch(subject + kPrefetchAhead);
+  ReadCells(subject);
+  SortCells();
+  MergeCells();
+}
+
+void ShardTotals::ReadCells(size_t subject) {
+  damaged_ = false;
+  cells_.clear();
+  used_.clear();
+  in_order_ = true;
+  uint64_t last_place = 0;
+  const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total) {
+    const uint64_t place = static_cast<uint64_t>(series) << 32 | (static_cast<uint32_t>(bucket.number) ^ 0x80000000u);
+    in_order_ = in_order_ && last_place <= place;
+    last_place = place;
+    if (cells_of_[series]++ == 0) used_.push_back(series);
+    cells_.push_back({series, bucket, total});
+  };
+  for (const Part& part : PartsOf(subject)) {
+    const Run& run = runs_[part.run];
+    const std::span<const RunSeries> series = std::span(run_series_).subspan(run.series_begin, run.series);
+    SubjectCells cells;
+    TotalsRunReader::SubjectAt(run.bytes, part.at, &cells);
+    if (ForEachCell(cells, series, keep) || damaged_) continue;
+    damaged_ = true;
+    damaged_sequence_ = run.sequence;
+  }
+}
+
+// The runs' cells are each in order, so those of one series mostly stand in time order as they were read: they are
+// dealt out to their series, and a series that is not in order is sorted.
+void ShardTotals::SortCells() {
+  order_.resize(cells_.size());
+  if (in_order_) {
+    std::iota(order_.begin(), order_.end(), 0);
+    for (const uint32_t series : used_) cells_of_[series] = 0;
+    return;
+  }
+  std::sort(used_.begin(), used_.end());
+  uint32_t begin = 0;
+  for (const uint32_t series : used_) {
+    const uint32_t count = cells_of_[series];
+    cells_of_[series] = begin;
+    begin += count;
+  }
+  for (uint32_t i = 0; i < cells_.size(); ++i) order_[cells_of_[cells_[i].series]++] = i;
+  begin = 0;
+  const auto less = [&](uint32_t a, uint32_t b) {
+    return cells_[a].bucket != cells_[b].bucket ? cells_[a].bucket < cells_[b].bucket : a < b;
+  };
+  for (const uint32_t series : used_) {
+    const auto first = order_.begin() + begin, last = order_.begin() + cells_of_[series];
+    if (!std::is_sorted(first, last, less)) std::sort(first, last, less);
+    begin = cells_of_[series];
+    cells_of_[series] = 0;
+  }
+}
+
+void ShardTotals::MergeCells() {
+  overflown_ = nullptr;
+  totals_.clear();
+  const Cell* last = nullptr;
+  for (const uint32_t index : order_) {
+    const Cell& cell = cells_[index];
+    const ShardSeries& series = series_[cell.series];
+    if (last == nullptr || last->series != cell.series || last->bucket != cell.bucket) {
+      totals_.push_back({series.meter, series.values, cell.bucket, cell.total});
+      last = &cell;
+    } else if (!tollbook::Merge(series.meter->aggregation, cell.total, &totals_.back().total)) {
+      if (overflown_ == nullptr) overflown_ = series.meter;
+      totals_.back().total.events += cell.total.events;  // the value cannot be held, the events are still counted
+    }
   }
 }
 

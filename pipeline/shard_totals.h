@@ -1,18 +1,21 @@
 // ShardTotals: the usage totals of one shard's runs, brought together by subject and merged.
+//
+// A run is by subject hash, and so is a visit: the runs' cells are read side by side, one subject's at a time, and no
+// others are in memory. What is kept for each subject and run is where its cells are, 16 bytes.
 #ifndef TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 #define TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 
 #include <cstdint>
-#include <map>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <tuple>
 #include <unordered_map>
 #include <vector>
 
 #include "ledger/book.h"
 #include "ledger/totals_run.h"
+#include "pipeline/hash_order.h"
 #include "rating/catalog.h"
 #include "rating/rate.h"
 
@@ -21,44 +24,88 @@ namespace tollbook {
 // Not thread-safe. Borrows the catalog and the runs' bytes.
 class ShardTotals {
  public:
-  ShardTotals(const Catalog& catalog, std::optional<std::string_view> only_subject)
-      : catalog_(catalog), only_subject_(only_subject) {}
+  ShardTotals(const Catalog& catalog, uint64_t book_seed, std::optional<std::string_view> only_subject)
+      : catalog_(catalog), book_seed_(book_seed), only_subject_(only_subject), series_of_(catalog.meters.size()) {}
 
+  // Runs in the order of their commits.
   absl::Status Add(const StoredRun& run);
-  // Sorts and merges; then `subjects()` and `TotalsOf` can be used.
+  // After the last Add; then all below can be used, with subjects from 0 to subjects() - 1, best in this order.
   void Merge();
 
-  // OutOfRange when a total of the subject cannot be held.
-  absl::Status StatusOf(size_t subject) const;
+  size_t subjects() const { return subjects_.size(); }
+  std::string_view name(size_t subject) const { return subjects_[subject].name; }
+  // Has a commit after `sequence` added to the subject's totals? Reads no cells.
+  bool ChangedSince(size_t subject, uint64_t sequence) const;
 
-  size_t subjects() const { return names_.size(); }
-  std::string_view name(size_t subject) const { return names_[subject]; }
-  std::span<const SubjectTotal> TotalsOf(size_t subject) const {
-    return std::span(totals_).subspan(starts_[subject], starts_[subject + 1] - starts_[subject]);
-  }
+  // By (meter, dimension values, bucket), each once. Until another subject is asked for. Equal dimension values of a
+  // meter are the same span, for all subjects.
+  std::span<const SubjectTotal> TotalsOf(size_t subject);
+  // OutOfRange: a total of the subject cannot be held. DataLoss: the bytes are damaged.
+  absl::Status StatusOf(size_t subject);
 
  private:
+  struct Run {
+    std::string_view bytes;
+    uint64_t sequence;
+    size_t series_begin;  // in run_series_
+    size_t series;
+  };
+  // Where a run tells of a subject.
+  struct Part {
+    uint64_t hash;
+    uint32_t run;
+    uint32_t at;  // in its bytes
+  };
+  struct SubjectEntry {
+    std::string_view name;
+    size_t parts_begin;  // in parts_; the next one's is the end
+  };
+  struct ShardSeries {
+    const Meter* meter = nullptr;
+    DimensionValues values;
+  };
   struct Cell {
-    uint32_t subject;
-    uint32_t meter;       // of the catalog
-    uint32_t dimensions;  // of tuples_
+    uint32_t series;  // of series_
     Bucket bucket;
     UsageTotal total;
-    auto place() const { return std::tie(subject, meter, dimensions, bucket.number); }
   };
+
   absl::StatusOr<std::vector<uint32_t>> MetersOf(const TotalsRunReader& reader) const;
-  uint32_t Intern(const std::vector<std::string_view>& tuple);
+  absl::Status AddSeries(const TotalsRunReader& reader);
+  uint32_t SeriesOf(uint32_t meter, std::string_view stored_values);
+  void RankSeries();
+  void GatherSubjects();
+  std::span<const Part> PartsOf(size_t subject) const;
+  void Prefetch(size_t subject) const;
+  void Load(size_t subject);
+  void ReadCells(size_t subject);
+  void SortCells();
+  void MergeCells();
 
   const Catalog& catalog_;
+  const uint64_t book_seed_;
   const std::optional<std::string_view> only_subject_;
-  std::unordered_map<std::string_view, uint32_t> subject_ids_;
-  std::vector<std::string_view> names_;
-  std::map<std::vector<std::string_view>, uint32_t> tuple_ids_;
-  std::vector<const std::vector<std::string_view>*> tuples_;
-  std::vector<Cell> cells_;
+
+  std::vector<Run> runs_;
+  std::vector<RunSeries> run_series_;                                      // of one run after another
+  std::vector<ShardSeries> series_;                                        // by (meter, values) after Merge
+  std::vector<std::unordered_map<std::string_view, uint32_t>> series_of_;  // of each meter: stored values -> series
+  std::deque<std::vector<std::string_view>> values_;                       // what series_ points to
+  std::vector<Part> parts_;                                                // by subject, then run, after Merge
+  std::vector<SubjectEntry> subjects_;
+
+  // The subject at hand.
+  static constexpr size_t kNone = SIZE_MAX;
+  size_t loaded_ = kNone;
+  bool damaged_ = false;
+  uint64_t damaged_sequence_ = 0;
+  const Meter* overflown_ = nullptr;  // has a total that cannot be held
+  std::vector<Cell> cells_;           // by run
+  bool in_order_ = true;              // cells_ are by (series, bucket) as they were read
+  std::vector<uint32_t> cells_of_;    // of each series: how many; zeros between two subjects
+  std::vector<uint32_t> used_;        // series that have some
+  std::vector<uint32_t> order_;       // cells_ by (series, bucket, run)
   std::vector<SubjectTotal> totals_;
-  std::vector<size_t> starts_;
-  std::map<size_t, const Meter*> overflown_;  // subjects with a total that cannot be held
 };
 
 }  // namespace tollbook

@@ -27,7 +27,12 @@ uint64_t ReadingOf(const InputFile& file) {
 SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, uint64_t catalog,
                            const ReaderOptions& options, const std::atomic<bool>* stop)
     : inputs_(inputs), records_(std::move(known)), catalog_(catalog), options_(options), stop_(stop) {
-  for (size_t id = 0; id < records_.size(); ++id) TOLLBOOK_ASSERT(records_[id].id == id);
+  for (size_t id = 0; id < records_.size(); ++id) {
+    const SourceRecord& record = records_[id];
+    TOLLBOOK_ASSERT(record.id == id);
+    by_path_[record.path].push_back(record.id);
+    if (record.finished) by_bytes_[record.file_bytes].push_back(record.id);
+  }
 }
 
 bool SourceFeeder::Next(Block* block) {
@@ -105,9 +110,13 @@ bool SourceFeeder::OpenNext() {
 }
 
 bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
+  const auto candidates = by_bytes_.find(file.bytes);
+  if (candidates == by_bytes_.end()) return false;
+  const uint64_t reading = ReadingOf(file);
   std::optional<FileDigest> digest;
-  for (const SourceRecord& record : records_) {
-    if (!record.finished || record.file_bytes != file.bytes || record.reading != ReadingOf(file)) continue;
+  for (const uint32_t id : candidates->second) {
+    const SourceRecord& record = records_[id];
+    if (!record.finished || record.file_bytes != file.bytes || record.reading != reading) continue;
     // What was rejected under another catalog may be accepted now; what was accepted is then a duplicate.
     if (record.counts.rejected > 0 && record.catalog != catalog_) continue;
     if (!digest) {
@@ -123,26 +132,29 @@ bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
 }
 
 absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
-  for (size_t id = records_.size(); file.regular && id-- > 0;) {
-    SourceRecord& record = records_[id];
-    if (record.path != file.path || record.reading != ReadingOf(file)) continue;
+  const uint64_t reading = ReadingOf(file);
+  std::vector<uint32_t>& of_path = by_path_[file.path];
+  for (size_t i = of_path.size(); file.regular && i-- > 0;) {
+    SourceRecord& record = records_[of_path[i]];
+    if (record.reading != reading) continue;
     if (record.counts.rejected > 0 && record.catalog != catalog_) continue;
     absl::StatusOr<bool> same = reader_->SkipTo({record.offset, record.rows, record.digest[0], record.digest[1]});
     if (!same.ok()) return same.status();
     if (!*same) continue;
     record.finished = false;  // it has grown
-    return static_cast<uint32_t>(id);
+    return record.id;
   }
   SourceRecord record;
   record.id = static_cast<uint32_t>(records_.size());
   record.path = file.path;
-  record.reading = ReadingOf(file);
+  record.reading = reading;
   record.catalog = catalog_;
   const SourcePosition start = reader_->position();
   record.offset = start.offset;
   record.digest = {start.digest_low, start.digest_high};
   record.lines = file.format == InputFormat::kCsv ? 1 : 0;  // the header
   records_.push_back(record);
+  of_path.push_back(record.id);
   Touch(record.id);
   return record.id;
 }
@@ -161,12 +173,14 @@ void SourceFeeder::FinishCurrent() {
   if (file.compression == Compression::kNone && record.offset == file.bytes) {
     record.file_digest = record.digest;  // the content is the file
     record.finished = true;
+    by_bytes_[record.file_bytes].push_back(record.id);
     return;
   }
   absl::StatusOr<FileDigest> digest = DigestFile(file.path);
   if (!digest.ok()) return;
   record.file_digest = {digest->low, digest->high};
   record.finished = true;
+  by_bytes_[record.file_bytes].push_back(record.id);
 }
 
 SourceRecord& SourceFeeder::record(uint32_t source) {

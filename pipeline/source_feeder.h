@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "ledger/records.h"
@@ -68,7 +69,10 @@ class SourceFeeder {
 
   const InputList& inputs_;
   std::vector<SourceRecord> records_;  // index: id
-  std::deque<FedSource> opened_;       // a deque: its elements do not move
+  // Ids of records that may fit a file, so that ten thousand files are not each compared with ten thousand.
+  std::unordered_map<uint64_t, std::vector<uint32_t>> by_bytes_;  // of finished ones; stale where one has grown
+  std::unordered_map<std::string, std::vector<uint32_t>> by_path_;
+  std::deque<FedSource> opened_;  // a deque: its elements do not move
   const uint64_t catalog_;
   const ReaderOptions options_;
   const std::atomic<bool>* stop_;

@@ -4,81 +4,112 @@
 
 #include <algorithm>
 #include <atomic>
-#include <string>
-#include <unordered_map>
 
+#include "pipeline/booked_places.h"
+#include "pipeline/shard_booked.h"
 #include "pipeline/shard_totals.h"
 #include "pipeline/worker_arena.h"
 
 namespace tollbook {
 namespace {
 
-// The booked amounts of one shard, by subject.
-using BookedBySubject = std::unordered_map<std::string_view, std::vector<BookedAmount>>;
+using Visitor = std::function<absl::Status(int shard, const SubjectWorth&)>;
 
-absl::StatusOr<BookedBySubject> SumBooked(const std::vector<StoredRun>& runs,
-                                          std::optional<std::string_view> only_subject) {
-  BookedBySubject booked;
-  for (const StoredRun& run : runs) {
-    DifferenceRunReader reader(run.bytes);
-    std::string_view subject;
-    uint32_t count = 0;
-    while (reader.NextSubject(&subject, &count)) {
-      std::vector<BookedAmount> skipped;
-      std::vector<BookedAmount>& amounts = only_subject && subject != *only_subject ? skipped : booked[subject];
-      Difference difference;
-      for (uint32_t i = 0; i < count && reader.Next(&difference); ++i)
-        amounts.push_back({difference.key, difference.minor});
-    }
-    if (!reader.ok()) return DamagedError("booked amounts of commit " + std::to_string(run.sequence));
+void AppendDue(const RatedCharge& rated, BookedAmount amount, SummaryPolicy summary, std::optional<Day> through,
+               std::vector<BookedAmount>* due) {
+  if (summary == SummaryPolicy::kPeriod) {
+    amount.key.usage_date = {rated.period.end.number - 1};
+    amount.minor = rated.days.back().booked_to_date.minor;
+    const bool period_is_over = !through || amount.key.usage_date <= *through;
+    if (period_is_over && amount.minor != 0) due->push_back(amount);
+    return;
   }
-  for (auto& [subject, amounts] : booked) {
-    std::sort(amounts.begin(), amounts.end(),
-              [](const BookedAmount& a, const BookedAmount& b) { return a.key < b.key; });
-    size_t kept = 0;
-    for (size_t i = 0; i < amounts.size();) {
-      BookedAmount sum = amounts[i];
-      for (++i; i < amounts.size() && amounts[i].key == sum.key; ++i) sum.minor += amounts[i].minor;
-      if (sum.minor != 0) amounts[kept++] = sum;
-    }
-    amounts.resize(kept);
+  Int128 before = 0;
+  for (const DayWorth& day : rated.days) {
+    amount.key.usage_date = day.usage_date;
+    amount.minor = day.booked_to_date.minor - before;
+    before = day.booked_to_date.minor;
+    if (amount.minor != 0) due->push_back(amount);
   }
-  return booked;
 }
 
-absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window, int shard,
-                        const std::function<absl::Status(int, const SubjectWorth&)>& visit) {
-  absl::StatusOr<std::vector<StoredRun>> runs = book.Totals(shard, window.through_sequence);
-  if (!runs.ok()) return runs.status();
-  ShardTotals totals(catalog, window.only_subject);
-  for (const StoredRun& run : *runs) TOLLBOOK_RETURN_IF_ERROR(totals.Add(run));
-  totals.Merge();
-  absl::StatusOr<std::vector<StoredRun>> difference_runs = book.Differences(shard, window.through_sequence);
-  if (!difference_runs.ok()) return difference_runs.status();
-  absl::StatusOr<BookedBySubject> booked = SumBooked(*difference_runs, window.only_subject);
-  if (!booked.ok()) return booked.status();
+// The subjects of one shard, one after the other. What it needs for each it keeps for the next.
+class ShardVisit {
+ public:
+  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window)
+      : window_(window),
+        totals_(catalog, book_seed, window.only_subject),
+        places_(catalog),
+        booked_(places_, window.only_subject),
+        rater_(catalog) {}
 
-  for (size_t subject = 0; subject < totals.subjects(); ++subject) {
-    SubjectWorth worth;
-    worth.subject = totals.name(subject);
-    worth.totals = totals.TotalsOf(subject);
-    worth.status = totals.StatusOf(subject);
-    if (worth.status.ok()) {
-      absl::StatusOr<RatedSubject> rated = RateSubject(catalog, worth.subject, worth.totals, window.through);
-      if (!rated.ok() && !absl::IsOutOfRange(rated.status())) return rated.status();
-      if (rated.ok()) worth.rated = *std::move(rated);
-      worth.status = rated.status();
-    }
-    if (const auto it = booked->find(worth.subject); it != booked->end()) worth.booked = std::move(it->second);
-    TOLLBOOK_RETURN_IF_ERROR(visit(shard, worth));
+  absl::Status Read(const Book& book, int shard) {
+    absl::StatusOr<std::vector<StoredRun>> totals = book.Totals(shard, window_.through_sequence);
+    if (!totals.ok()) return totals.status();
+    total_runs_ = *std::move(totals);
+    for (const StoredRun& run : total_runs_) TOLLBOOK_RETURN_IF_ERROR(totals_.Add(run));
+    totals_.Merge();
+    absl::StatusOr<std::vector<StoredRun>> differences = book.Differences(shard, window_.through_sequence);
+    if (!differences.ok()) return differences.status();
+    difference_runs_ = *std::move(differences);
+    for (const StoredRun& run : difference_runs_) TOLLBOOK_RETURN_IF_ERROR(booked_.Add(run));
+    booked_.Sum();
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+
+  absl::Status Visit(int shard, const Visitor& visit) {
+    for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
+      const std::string_view name = totals_.name(subject);
+      absl::Status rated = totals_.StatusOf(subject);
+      if (rated.ok()) rated = rater_.Rate(name, totals_.TotalsOf(subject), window_.through, &rated_);
+      if (!rated.ok() && !absl::IsOutOfRange(rated)) return rated;
+      if (!rated.ok()) rated_.Clear();
+      FindDue();
+      TOLLBOOK_RETURN_IF_ERROR(
+          visit(shard, {name, totals_.TotalsOf(subject), rated_, keys_, due_, booked_.Of(name), std::move(rated)}));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  void FindDue() {
+    keys_.clear();
+    due_.clear();
+    bool several = false;
+    for (const RatedCharge& rated : rated_.charges) {
+      const BookedPlaces::Posting& posting = places_.PostingOf(rated);
+      keys_.push_back({rated.subscription->id, posting.place, rated.period, {}});
+      several = several || rated.subscription != rated_.charges.front().subscription;
+      AppendDue(rated, {keys_.back(), 0}, posting.summary, window_.through, &due_);
+    }
+    // The charges of one subscription come by their names, and so do their places.
+    if (!several) return;
+    std::sort(due_.begin(), due_.end(), [](const BookedAmount& a, const BookedAmount& b) { return a.key < b.key; });
+  }
+
+  const WorthWindow& window_;
+  std::vector<StoredRun> total_runs_;
+  std::vector<StoredRun> difference_runs_;
+  ShardTotals totals_;
+  BookedPlaces places_;
+  ShardBooked booked_;
+  SubjectRater rater_;
+  RatedSubject rated_;
+  std::vector<BookedKey> keys_;
+  std::vector<BookedAmount> due_;
+};
+
+absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window, int shard,
+                        const Visitor& visit) {
+  ShardVisit shard_visit(catalog, book.identity().seed[0], window);
+  TOLLBOOK_RETURN_IF_ERROR(shard_visit.Read(book, shard));
+  return shard_visit.Visit(shard, visit);
 }
 
 }  // namespace
 
 absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
-                           const std::function<absl::Status(int, const SubjectWorth&)>& visit) {
+                           const Visitor& visit) {
   if (window.only_subject) {
     return VisitShard(book, catalog, window, TotalShardOf(HashSubject(*window.only_subject, book.identity().seed[0])),
                       visit);
@@ -97,64 +128,23 @@ absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const Worth
   return absl::OkStatus();
 }
 
-BookedKey BookedKeyOf(const Catalog& catalog, const RatedCharge& rated) {
-  const Plan& plan = catalog.plans[rated.subscription->plan];
-  const Entity& entity = catalog.entities[rated.subscription->entity];
-  const PostingRule* rule = catalog.PostingFor(rated.charge->product, entity.name);
-  TOLLBOOK_ASSERT(rule != nullptr);  // the catalog check sees to it
-  BookedKey key;
-  key.subscription = rated.subscription->id;
-  key.plan = plan.name;
-  key.charge = rated.charge->name;
-  key.product = rated.charge->product;
-  key.entity = entity.name;
-  key.currency = plan.currency;
-  key.debit = rule->debit;
-  key.credit = rule->credit;
-  key.dimensions = rule->dimensions_text;
-  key.period = rated.period;
-  return key;
-}
-
-std::vector<BookedAmount> AmountsDue(const Catalog& catalog, const RatedCharge& rated, std::optional<Day> through) {
-  BookedAmount amount;
-  amount.key = BookedKeyOf(catalog, rated);
-  const PostingRule* rule = catalog.PostingFor(amount.key.product, amount.key.entity);
-  std::vector<BookedAmount> due;
-  if (rule->summary == SummaryPolicy::kPeriod) {
-    amount.key.usage_date = {rated.period.end.number - 1};
-    amount.minor = rated.days.back().booked_to_date.minor;
-    const bool period_is_over = !through || amount.key.usage_date <= *through;
-    if (period_is_over && amount.minor != 0) due.push_back(amount);
-    return due;
-  }
-  Int128 before = 0;
-  for (const DayWorth& day : rated.days) {
-    amount.key.usage_date = day.usage_date;
-    amount.minor = day.booked_to_date.minor - before;
-    before = day.booked_to_date.minor;
-    if (amount.minor != 0) due.push_back(amount);
-  }
-  return due;
-}
-
-std::vector<BookedAmount> LessBooked(std::vector<BookedAmount> due, const std::vector<BookedAmount>& booked,
-                                     std::optional<Day> through) {
-  std::sort(due.begin(), due.end(), [](const BookedAmount& a, const BookedAmount& b) { return a.key < b.key; });
-  std::vector<BookedAmount> differences;
+void LessBooked(std::span<const BookedAmount> due, std::span<const BookedAmount> booked, std::optional<Day> through,
+                std::vector<BookedAmount>* differences) {
   auto next_due = due.begin();
   for (const BookedAmount& amount : booked) {
-    for (; next_due != due.end() && next_due->key < amount.key; ++next_due) differences.push_back(*next_due);
-    if (next_due != due.end() && next_due->key == amount.key) {
+    auto order = std::strong_ordering::less;
+    for (; next_due != due.end() && (order = next_due->key <=> amount.key) < 0; ++next_due) {
+      differences->push_back(*next_due);
+    }
+    if (next_due != due.end() && order == 0) {
       const Int128 difference = next_due->minor - amount.minor;
-      if (difference != 0) differences.push_back({amount.key, difference});
+      if (difference != 0) differences->push_back({amount.key, difference});
       ++next_due;
     } else if (!through || amount.key.usage_date <= *through) {
-      differences.push_back({amount.key, -amount.minor});
+      differences->push_back({amount.key, -amount.minor});
     }
   }
-  differences.insert(differences.end(), next_due, due.end());
-  return differences;
+  differences->insert(differences->end(), next_due, due.end());
 }
 
 }  // namespace tollbook

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -24,14 +23,18 @@ struct BookedAmount {
   Int128 minor = 0;
 };
 
-// Views live until the visitor returns.
+// Views live until the visitor returns; places until its shard is done.
 struct SubjectWorth {
   std::string_view subject;
   std::span<const SubjectTotal> totals;  // merged; by (meter, dimension values, bucket)
-  RatedSubject rated;
-  std::vector<BookedAmount> booked;  // by key, each once, none zero
-  // OutOfRange: a total or a worth of this subject cannot be held; `rated` is then empty. One subject's mistake must
-  // not keep the others from being sealed.
+  const RatedSubject& rated;
+  std::span<const BookedKey> keys;  // where each rated charge is booked; without a usage date
+  // What should be booked, by key: for each rated charge one amount per usage date, or one at the period's last day, as
+  // the posting rule says. Amounts of zero are left out, and so are dates after `through`.
+  std::span<const BookedAmount> due;
+  std::span<const BookedAmount> booked;  // by key, each once, none zero
+  // OutOfRange: a total or a worth of this subject cannot be held; `rated` and `due` are then empty. One subject's
+  // mistake must not keep the others from being sealed.
   absl::Status status;
 };
 
@@ -47,17 +50,9 @@ struct WorthWindow {
                                          int threads,
                                          const std::function<absl::Status(int shard, const SubjectWorth&)>& visit);
 
-// Where a rated charge is booked; without a usage date. Views into the catalog.
-[[nodiscard]] BookedKey BookedKeyOf(const Catalog& catalog, const RatedCharge& rated);
-
-// What a rated charge should be booked as: one amount per usage date, or one at the period's last day, as the posting
-// rule says. Amounts of zero are left out, and so are dates after `through`.
-[[nodiscard]] std::vector<BookedAmount> AmountsDue(const Catalog& catalog, const RatedCharge& rated,
-                                                   std::optional<Day> through);
-
-// due - booked, by key; booked dates after `through` are left as they are.
-[[nodiscard]] std::vector<BookedAmount> LessBooked(std::vector<BookedAmount> due,
-                                                   const std::vector<BookedAmount>& booked, std::optional<Day> through);
+// due - booked, by key; booked dates after `through` are left as they are. Appends to `differences`.
+void LessBooked(std::span<const BookedAmount> due, std::span<const BookedAmount> booked, std::optional<Day> through,
+                std::vector<BookedAmount>* differences);
 
 }  // namespace tollbook
 

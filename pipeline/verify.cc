@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <span>
 
 #include "ledger/difference_run.h"
 #include "pipeline/charges.h"
@@ -97,20 +98,16 @@ LawCheck BookedIsWorth(const Book& book, int threads) {
           ++set_aside;
           return absl::OkStatus();
         }
-        std::vector<BookedAmount> due;
-        for (const RatedCharge& rated : worth.rated.charges) {
-          const std::vector<BookedAmount> amounts = AmountsDue(*catalog, rated, seal.through);
-          due.insert(due.end(), amounts.begin(), amounts.end());
-        }
-        const std::vector<BookedAmount> differences = LessBooked(std::move(due), worth.booked, seal.through);
+        std::vector<BookedAmount> differences;
+        LessBooked(worth.due, worth.booked, seal.through, &differences);
         const std::lock_guard lock(mutex);
         charges += worth.rated.charges.size();
         if (differences.empty() || !check.holds) return absl::OkStatus();
         check.holds = false;
         const BookedAmount& first = differences.front();
-        check.detail = std::string(first.key.subscription) + " " + std::string(first.key.charge) + " on " +
+        check.detail = std::string(first.key.subscription) + " " + std::string(first.key.place->charge) + " on " +
                        ToString(first.key.usage_date) + " differs by " +
-                       ToString(Money{first.key.currency, first.minor});
+                       ToString(Money{first.key.place->currency, first.minor});
         return absl::OkStatus();
       });
   if (!visited.ok()) return Failed(3, check.name, visited);
@@ -224,13 +221,9 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
   const absl::Status visited =
       VisitSubjects(book, *catalog, {.through = seals->back().through}, threads, [&](int, const SubjectWorth& worth) {
         // A subject that is set aside keeps what is booked, and all its usage is unrated.
-        std::vector<BookedAmount> due = worth.status.ok() ? std::vector<BookedAmount>() : worth.booked;
+        const std::span<const BookedAmount> due = worth.status.ok() ? worth.due : worth.booked;
         uint64_t rated_events = 0;
-        for (const RatedCharge& rated : worth.rated.charges) {
-          const std::vector<BookedAmount> amounts = AmountsDue(*catalog, rated, seals->back().through);
-          due.insert(due.end(), amounts.begin(), amounts.end());
-          rated_events += rated.days.back().events_to_date;
-        }
+        for (const RatedCharge& rated : worth.rated.charges) rated_events += rated.days.back().events_to_date;
         const std::lock_guard lock(sums_mutex);
         for (const SubjectTotal& total : worth.totals) {
           events += total.total.events;
@@ -239,9 +232,9 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
         events_rated += rated_events;
         for (const UnratedUsage& unrated : worth.rated.unrated) events_unrated += unrated.events;
         for (const BookedAmount& amount : due)
-          sums[{std::string(amount.key.entity), amount.key.currency}].due += amount.minor;
+          sums[{std::string(amount.key.place->entity), amount.key.place->currency}].due += amount.minor;
         for (const BookedAmount& amount : worth.booked)
-          sums[{std::string(amount.key.entity), amount.key.currency}].booked += amount.minor;
+          sums[{std::string(amount.key.place->entity), amount.key.place->currency}].booked += amount.minor;
         return absl::OkStatus();
       });
   if (!visited.ok()) return visited;

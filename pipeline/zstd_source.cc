@@ -26,11 +26,13 @@ class ZstdSource final : public ByteSource {
     return out.pos;
   }
   uint64_t bytes_read() const override { return packed_->bytes_read(); }
+  std::chrono::nanoseconds waited() const override { return packed_->waited(); }
 
  private:
   absl::Status Unpack(ZSTD_outBuffer* out) {
     while (out->pos < out->size) {
       if (in_.pos == in_.size && !may_hold_more_) {
+        if (out->pos > 0) return absl::OkStatus();  // what there is, before a pipe is waited for
         TOLLBOOK_RETURN_IF_ERROR(Refill());
         if (in_.size == 0) return inside_frame_ ? Damaged("it ends in the middle") : absl::OkStatus();
       }

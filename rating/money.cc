@@ -109,25 +109,27 @@ absl::StatusOr<Money> Subtract(const Money& a, const Money& b) {
 }
 
 absl::StatusOr<Rounded> RoundToMinor(const Worth& exact, Currency currency, Rounding rounding) {
-  const int dropped_digits = kWorthScale - currency.minor_digits();
+  Rounded rounded;
+  if (RoundToMinor(exact, currency, rounding, &rounded)) return rounded;
+  return AmountOutOfRange(ToString(exact) + " " + std::string(currency.code()));
+}
+
+bool RoundToMinor(const Worth& exact, Currency currency, Rounding rounding, Rounded* rounded) {
   Wide quotient;
   Wide remainder;
-  exact.amount.DivideByPowerOfTen(dropped_digits, &quotient, &remainder);
-
+  exact.amount.DivideByPowerOfTen(kWorthScale - currency.minor_digits(), &quotient, &remainder);
   // At most 10^36 of the worth's units make one minor unit, so a remainder, and a residue, fits 128 bits.
   const Int128 unit = kMinorUnit[currency.minor_digits()];
   const Int128 left_over = remainder.ToInt128();
   const bool odd = (quotient.limbs()[0] & 1) != 0;
   const Int128 step = !RoundsAway(rounding, left_over, unit, odd) ? 0 : exact.amount.negative() ? -1 : 1;
 
-  Money line{currency, 0};
-  if (!quotient.FitsInt128() || __builtin_add_overflow(quotient.ToInt128(), step, &line.minor)) {
-    return AmountOutOfRange(ToString(exact) + " " + std::string(currency.code()));
-  }
-  if (line.minor > kMinorMax || line.minor < -kMinorMax) {
-    return AmountOutOfRange(ToString(exact) + " " + std::string(currency.code()));
-  }
-  return Rounded{line, Worth{Wide::FromInt128(left_over - step * unit)}};
+  Int128 minor = 0;
+  if (!quotient.FitsInt128() || __builtin_add_overflow(quotient.ToInt128(), step, &minor)) return false;
+  if (minor > kMinorMax || minor < -kMinorMax) return false;
+  rounded->line = {currency, minor};
+  rounded->residue.amount = Wide::FromInt128(left_over - step * unit);
+  return true;
 }
 
 }  // namespace tollbook

@@ -81,6 +81,8 @@ struct Rounded {
 inline constexpr Int128 kMinorMax = static_cast<Int128>(1'000'000'000'000'000) * 1'000'000'000'000'000;  // 10^30
 
 [[nodiscard]] absl::StatusOr<Rounded> RoundToMinor(const Worth& exact, Currency currency, Rounding rounding);
+// The same for millions of days, without words: false where that one answers OutOfRange.
+[[nodiscard]] bool RoundToMinor(const Worth& exact, Currency currency, Rounding rounding, Rounded* rounded);
 
 }  // namespace tollbook
 

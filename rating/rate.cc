@@ -7,73 +7,6 @@
 namespace tollbook {
 namespace {
 
-// A total and the charge that takes it.
-struct PricedTotal {
-  const Subscription* subscription;
-  const Charge* charge;
-  Day day;
-  const SubjectTotal* total;
-};
-
-using TotalRange = std::span<const PricedTotal>;
-
-// Remembers the last answer: a subject's totals come day after day of the same meter and dimensions.
-class ChargeFinder {
- public:
-  explicit ChargeFinder(const Catalog& catalog) : catalog_(catalog) {}
-
-  const Charge* Find(const Subscription& subscription, const SubjectTotal& total) {
-    const Plan& plan = catalog_.plans[subscription.plan];
-    const bool same =
-        plan_ == &plan && last_->meter == total.meter && std::ranges::equal(last_->dimension_values, total.dimension_values);
-    if (!same) charge_ = catalog_.ChargeFor(plan, *total.meter, total.dimension_values);
-    plan_ = &plan;
-    last_ = &total;
-    return charge_;
-  }
-
- private:
-  const Catalog& catalog_;
-  const Plan* plan_ = nullptr;
-  const SubjectTotal* last_ = nullptr;
-  const Charge* charge_ = nullptr;
-};
-
-// By (subscription id, plan, charge name, day), which is by period too; versions of a subscription in their order.
-class InChargeOrder {
- public:
-  explicit InChargeOrder(const Catalog& catalog) : catalog_(catalog) {}
-
-  bool operator()(const PricedTotal& a, const PricedTotal& b) const {
-    if (a.charge != b.charge || a.subscription != b.subscription) {
-      if (const int order = a.subscription->id.compare(b.subscription->id); order != 0) return order < 0;
-      if (const int order = PlanName(a).compare(PlanName(b)); order != 0) return order < 0;
-      if (const int order = a.charge->name.compare(b.charge->name); order != 0) return order < 0;
-    }
-    return std::tie(a.day, a.subscription) < std::tie(b.day, b.subscription);
-  }
-
- private:
-  const std::string& PlanName(const PricedTotal& priced) const {
-    return catalog_.plans[priced.subscription->plan].name;
-  }
-  const Catalog& catalog_;
-};
-
-// The totals at the front of `rest` that share their subscription id, charge (so plan) and billing period.
-TotalRange TakePeriod(TotalRange* rest, BillingPeriod period) {
-  const PricedTotal& first = rest->front();
-  size_t count = 1;
-  while (count < rest->size()) {
-    const PricedTotal& next = (*rest)[count];
-    if (next.charge != first.charge || next.day >= period.end || next.subscription->id != first.subscription->id) break;
-    ++count;
-  }
-  const TotalRange taken = rest->first(count);
-  *rest = rest->subspan(count);
-  return taken;
-}
-
 std::string Which(const RatedCharge& rated) {
   return "subscription " + rated.subscription->id + ", charge " + rated.charge->name + ", billing period " +
          ToString(rated.period.start) + " to " + ToString(rated.period.end);
@@ -87,47 +20,6 @@ absl::Status TotalOutOfRange(const RatedCharge& rated) {
 absl::Status WorthOutOfRange(const RatedCharge& rated, Quantity quantity) {
   return MakeError(absl::StatusCode::kOutOfRange, "the worth of the period does not fit",
                    Which(rated) + ", quantity " + ToString(quantity), "check the charge's prices and the meter's unit");
-}
-
-absl::StatusOr<DayWorth> WorthToDate(const RatedCharge& rated, Day day, const UsageTotal& to_date, Currency currency,
-                                     Rounding rounding) {
-  const absl::StatusOr<Worth> worth = PriceQuantity(*rated.charge, to_date.value);
-  if (!worth.ok()) return WorthOutOfRange(rated, to_date.value);
-  const absl::StatusOr<Rounded> rounded = RoundToMinor(*worth, currency, rounding);
-  if (!rounded.ok()) return WorthOutOfRange(rated, to_date.value);
-  return DayWorth{day, to_date.value, *worth, rounded->line, to_date.events};
-}
-
-// `totals` are those of one charge and period, by day.
-absl::Status RatePeriod(const Catalog& catalog, TotalRange totals, RatedCharge* rated) {
-  const Currency currency = catalog.plans[rated->subscription->plan].currency;
-  UsageTotal to_date;
-  rated->days.reserve(std::min(totals.size(), size_t{31}));
-  for (size_t i = 0; i < totals.size(); ++i) {
-    const SubjectTotal& total = *totals[i].total;
-    if (!Merge(total.meter->aggregation, total.total, &to_date)) return TotalOutOfRange(*rated);
-    const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day == totals[i].day;
-    if (day_goes_on) continue;
-    absl::StatusOr<DayWorth> worth = WorthToDate(*rated, totals[i].day, to_date, currency, catalog.book.rounding);
-    if (!worth.ok()) return worth.status();
-    rated->days.push_back(*std::move(worth));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status RatePeriods(const Catalog& catalog, TotalRange totals, std::vector<RatedCharge>* charges) {
-  while (!totals.empty()) {
-    RatedCharge rated;
-    // The version of the subscription that the period's first usage fell in: what is booked stays where it is when the
-    // next version begins in mid-period.
-    rated.subscription = totals.front().subscription;
-    rated.charge = totals.front().charge;
-    rated.period = MonthOf(totals.front().day);
-    const TotalRange of_period = TakePeriod(&totals, rated.period);
-    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(catalog, of_period, &rated));
-    charges->push_back(std::move(rated));
-  }
-  return absl::OkStatus();
 }
 
 bool SameButEvents(const UnratedUsage& a, const UnratedUsage& b) {
@@ -164,36 +56,150 @@ UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& sub
   return {nullptr, DayOfBucket(granularity, bucket, catalog.book.zone)};
 }
 
-absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_view subject,
-                                         std::span<const SubjectTotal> totals, std::optional<Day> through) {
-  const Catalog::SubscriptionRange subscriptions = catalog.SubscriptionsOf(subject);
-  RatedSubject result;
-  std::vector<PricedTotal> priced;
-  priced.reserve(totals.size());
-  ChargeFinder finder(catalog);
+const PreparedPlan& SubjectRater::PlanOf(const Subscription& subscription) {
+  std::optional<PreparedPlan>& plan = plans_[subscription.plan];
+  if (!plan) plan.emplace(catalog_, catalog_.plans[subscription.plan]);
+  return *plan;
+}
+
+// Two versions of a subscription on one plan have the same order: they share its charges.
+void SubjectRater::OrderSubscriptions(const Subscriptions& subscriptions) {
+  const auto count = static_cast<size_t>(subscriptions.end() - subscriptions.begin());
+  orders_.assign(count, 0);
+  if (count < 2) return;
+  const auto before = [&](const Subscription& a, const Subscription& b) {
+    return std::tie(a.id, catalog_.plans[a.plan].name, a.plan) < std::tie(b.id, catalog_.plans[b.plan].name, b.plan);
+  };
+  for (size_t i = 0; i < count; ++i) {
+    for (const Subscription& other : subscriptions) orders_[i] += before(other, subscriptions.begin()[i]) ? 1 : 0;
+  }
+}
+
+void SubjectRater::Append(const PlanCharge& charge, const PricedTotal& priced) {
+  const uint64_t order = orders_[priced.subscription] << 32 | charge.rank;
+  const bool goes_on = !runs_.empty() && runs_.back().order == order && runs_.back().charge == &charge &&
+                       priced_.back().place() < priced.place();
+  if (!goes_on) runs_.push_back({order, &charge, static_cast<uint32_t>(priced_.size()), 0});
+  ++runs_.back().count;
+  priced_.push_back(priced);
+}
+
+// Finds the charge of each total. A subject's totals come day after day of the same meter and dimensions, so the last
+// answer is mostly the next one too.
+void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals,
+                               std::optional<Day> through, std::vector<UnratedUsage>* unrated) {
+  priced_.clear();
+  runs_.clear();
+  const Subscription* subscription = nullptr;
+  const SubjectTotal* last = nullptr;
+  const PlanCharge* charge = nullptr;
   for (const SubjectTotal& total : totals) {
-    const UsagePlace place = PlaceOf(catalog, subscriptions, total.meter->granularity, total.bucket);
+    const UsagePlace place = PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket);
     if (through.has_value() && place.day > *through) continue;
     if (place.subscription == nullptr) {
-      result.unrated.push_back({UnratedUsage::Why::kUnattributed, total.meter, nullptr, place.day, total.total.events});
+      unrated->push_back({UnratedUsage::Why::kUnattributed, total.meter, nullptr, place.day, total.total.events});
       continue;
     }
-    const Charge* charge = finder.Find(*place.subscription, total);
+    const bool same = subscription == place.subscription && last->meter == total.meter &&
+                      std::ranges::equal(last->dimension_values, total.dimension_values);
+    if (!same) charge = PlanOf(*place.subscription).ChargeFor(*total.meter, total.dimension_values);
+    subscription = place.subscription;
+    last = &total;
     if (charge == nullptr) {
-      result.unrated.push_back(
+      unrated->push_back(
           {UnratedUsage::Why::kUnpriced, total.meter, place.subscription, place.day, total.total.events});
       continue;
     }
-    priced.push_back({place.subscription, charge, place.day, &total});
+    Append(*charge, {place.day, static_cast<uint32_t>(place.subscription - subscriptions.begin()), &total});
   }
+}
 
-  const InChargeOrder in_charge_order(catalog);
-  if (!std::is_sorted(priced.begin(), priced.end(), in_charge_order)) {
-    std::sort(priced.begin(), priced.end(), in_charge_order);
+// The totals of the first charge of `rest`, in their order.
+std::span<const SubjectRater::PricedTotal> SubjectRater::TakeCharge(std::span<const PricedRun>* rest) {
+  const PricedRun& first = rest->front();
+  size_t runs = 1;
+  while (runs < rest->size() && (*rest)[runs].order == first.order) ++runs;
+  const std::span<const PricedRun> taken = rest->first(runs);
+  *rest = rest->subspan(runs);
+  if (runs == 1) return std::span(priced_).subspan(first.first, first.count);
+
+  of_charge_.clear();
+  for (const PricedRun& run : taken) {
+    const auto begin = priced_.begin() + run.first;
+    of_charge_.insert(of_charge_.end(), begin, begin + run.count);
   }
-  TOLLBOOK_RETURN_IF_ERROR(RatePeriods(catalog, priced, &result.charges));
-  Gather(&result.unrated);
-  return result;
+  std::sort(of_charge_.begin(), of_charge_.end(),
+            [](const PricedTotal& a, const PricedTotal& b) { return a.place() < b.place(); });
+  return of_charge_;
+}
+
+// `totals` are those of one charge and period, by day.
+absl::Status SubjectRater::RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
+                                      std::vector<DayWorth>* days) const {
+  const Currency currency = catalog_.plans[rated->subscription->plan].currency;
+  const Aggregation aggregation = totals.front().total->meter->aggregation;
+  const size_t first_day = days->size();
+  UsageTotal to_date;
+  Rounded rounded;
+  for (size_t i = 0; i < totals.size(); ++i) {
+    if (!Merge(aggregation, totals[i].total->total, &to_date)) return TotalOutOfRange(*rated);
+    const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day == totals[i].day;
+    if (day_goes_on) continue;
+    DayWorth& day = days->emplace_back();
+    day.usage_date = totals[i].day;
+    day.to_date = to_date.value;
+    day.events_to_date = to_date.events;
+    if (!charge.prices.Price(to_date.value, &day.worth_to_date) ||
+        !RoundToMinor(day.worth_to_date, currency, catalog_.book.rounding, &rounded)) {
+      return WorthOutOfRange(*rated, to_date.value);
+    }
+    day.booked_to_date = rounded.line;
+  }
+  rated->days = std::span(*days).subspan(first_day);
+  return absl::OkStatus();
+}
+
+absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const PlanCharge& charge,
+                                      std::span<const PricedTotal> totals, RatedSubject* rated) {
+  while (!totals.empty()) {
+    const Day day = totals.front().day;
+    if (day < period_.start || period_.end <= day) period_ = MonthOf(day);
+    RatedCharge of_period;
+    // The version of the subscription that the period's first usage fell in: what is booked stays where it is when the
+    // next version begins in mid-period.
+    of_period.subscription = subscriptions.begin() + totals.front().subscription;
+    of_period.charge = charge.charge;
+    of_period.period = period_;
+    size_t count = 1;
+    while (count < totals.size() && totals[count].day < period_.end) ++count;
+    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(charge, totals.first(count), &of_period, &rated->days));
+    rated->charges.push_back(of_period);
+    totals = totals.subspan(count);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SubjectRater::Rate(std::string_view subject, std::span<const SubjectTotal> totals,
+                                std::optional<Day> through, RatedSubject* rated) {
+  const Subscriptions subscriptions = catalog_.SubscriptionsOf(subject);
+  rated->Clear();
+  rated->days.reserve(totals.size());  // at most so many: the charges' spans stay where they are
+  OrderSubscriptions(subscriptions);
+  PriceTotals(subscriptions, totals, through, &rated->unrated);
+  std::sort(runs_.begin(), runs_.end(), [](const PricedRun& a, const PricedRun& b) { return a.order < b.order; });
+  for (std::span<const PricedRun> rest = runs_; !rest.empty();) {
+    const PlanCharge& charge = *rest.front().charge;
+    TOLLBOOK_RETURN_IF_ERROR(RateCharge(subscriptions, charge, TakeCharge(&rest), rated));
+  }
+  Gather(&rated->unrated);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_view subject,
+                                         std::span<const SubjectTotal> totals, std::optional<Day> through) {
+  RatedSubject rated;
+  TOLLBOOK_RETURN_IF_ERROR(SubjectRater(catalog).Rate(subject, totals, through, &rated));
+  return rated;
 }
 
 }  // namespace tollbook

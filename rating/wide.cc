@@ -4,6 +4,7 @@
 
 #include "rating/decimal_digits.h"
 #include "rating/error.h"
+#include "rating/reciprocal.h"
 
 namespace tollbook {
 namespace {
@@ -55,56 +56,54 @@ bool MultiplyShort(Limbs* limbs, uint64_t factor) {
   return carry == 0;
 }
 
+constexpr Uint128 PowerOfTen(int digits) {
+  return digits == 0 ? 1 : 10 * PowerOfTen(digits - 1);
+}
+
+// What rounding to a minor unit divides by: 36 decimals less those of the currency.
+constexpr int kFirstReciprocal = 32;
+constexpr Reciprocal kReciprocals[] = {Reciprocal(PowerOfTen(32)), Reciprocal(PowerOfTen(33)),
+                                       Reciprocal(PowerOfTen(34)), Reciprocal(PowerOfTen(35)),
+                                       Reciprocal(PowerOfTen(36))};
+
+bool DivideQuickly(const Limbs& value, int digits, Limbs* quotient, Limbs* remainder) {
+  if (digits < kFirstReciprocal || digits > 36 || value[3] != 0) return false;
+  uint64_t digit = 0;
+  Uint128 rest = 0;
+  const Uint128 low = static_cast<Uint128>(value[1]) << 64 | value[0];
+  if (!kReciprocals[digits - kFirstReciprocal].Divide(value[2], low, &digit, &rest)) return false;
+  *quotient = {digit, 0, 0, 0};
+  *remainder = {static_cast<uint64_t>(rest), static_cast<uint64_t>(rest >> 64), 0, 0};
+  return true;
+}
+
+// By at most 10^19 at a time: 64-bit divisors. Each truncates, so together they truncate once.
+void DivideInSteps(const Limbs& value, int digits, Limbs* quotient, Limbs* remainder) {
+  *quotient = value;
+  for (int left = digits; left > 0; left -= 19) DivideShort(quotient, kPowersOfTen[std::min(left, 19)]);
+
+  Limbs taken = *quotient;
+  for (int left = digits; left > 0; left -= 19) {
+    TOLLBOOK_ASSERT(MultiplyShort(&taken, kPowersOfTen[std::min(left, 19)]));
+  }
+  uint64_t borrow = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const Uint128 part = static_cast<Uint128>(value[i]) - taken[i] - borrow;
+    (*remainder)[i] = static_cast<uint64_t>(part);
+    borrow = (part >> 64) != 0 ? 1 : 0;
+  }
+}
+
 bool IsZero(const Limbs& limbs) {
   return (limbs[0] | limbs[1] | limbs[2] | limbs[3]) == 0;
 }
 
 }  // namespace
 
-Wide Wide::FromLimbs(const Limbs& limbs) {
-  Wide result;
-  result.limbs_ = limbs;
-  return result;
-}
-
 Wide Wide::FromInt128(Int128 value) {
   const uint64_t sign = value < 0 ? ~uint64_t{0} : 0;
   const Uint128 bits = static_cast<Uint128>(value);
   return FromLimbs({static_cast<uint64_t>(bits), static_cast<uint64_t>(bits >> 64), sign, sign});
-}
-
-Wide Wide::Product(Int128 a, Int128 b) {
-  const Uint128 x = a < 0 ? -static_cast<Uint128>(a) : static_cast<Uint128>(a);
-  const Uint128 y = b < 0 ? -static_cast<Uint128>(b) : static_cast<Uint128>(b);
-  const uint64_t x0 = static_cast<uint64_t>(x), x1 = static_cast<uint64_t>(x >> 64);
-  const uint64_t y0 = static_cast<uint64_t>(y), y1 = static_cast<uint64_t>(y >> 64);
-
-  const Uint128 low = static_cast<Uint128>(x0) * y0;
-  const Uint128 cross = static_cast<Uint128>(x0) * y1;
-  const Uint128 other = static_cast<Uint128>(x1) * y0;
-  const Uint128 high = static_cast<Uint128>(x1) * y1;
-  // Each term below 2^64: three of them cannot overflow 128 bits.
-  const Uint128 middle = (low >> 64) + static_cast<uint64_t>(cross) + static_cast<uint64_t>(other);
-  const Uint128 top = high + (cross >> 64) + (other >> 64) + (middle >> 64);
-
-  const Limbs magnitude = {static_cast<uint64_t>(low), static_cast<uint64_t>(middle), static_cast<uint64_t>(top),
-                           static_cast<uint64_t>(top >> 64)};
-  return Signed(magnitude, (a < 0) != (b < 0));
-}
-
-bool Wide::Add(const Wide& a, const Wide& b, Wide* sum) {
-  Wide result;
-  Uint128 carry = 0;
-  for (size_t i = 0; i < 4; ++i) {
-    carry += static_cast<Uint128>(a.limbs_[i]) + b.limbs_[i];
-    result.limbs_[i] = static_cast<uint64_t>(carry);
-    carry >>= 64;
-  }
-  if (a.negative() == b.negative() && result.negative() != a.negative()) return false;
-  // -2^255 has no counterpart: kept out, so that every sum can be negated.
-  if (result.limbs_ == Limbs{0, 0, 0, kSignBit}) return false;
-  *sum = result;
-  return true;
 }
 
 bool Wide::Subtract(const Wide& a, const Wide& b, Wide* difference) {
@@ -125,24 +124,12 @@ Wide Wide::Negated() const {
 
 void Wide::DivideByPowerOfTen(int digits, Wide* quotient, Wide* remainder) const {
   TOLLBOOK_ASSERT(digits >= 0 && digits <= 76);
-  // By at most 10^19 at a time: 64-bit divisors. Each truncates, so together they truncate once.
   const Limbs value = Magnitude(*this);
-  Limbs quotient_magnitude = value;
-  for (int left = digits; left > 0; left -= 19) DivideShort(&quotient_magnitude, kPowersOfTen[std::min(left, 19)]);
-
-  Limbs taken = quotient_magnitude;
-  for (int left = digits; left > 0; left -= 19) {
-    TOLLBOOK_ASSERT(MultiplyShort(&taken, kPowersOfTen[std::min(left, 19)]));
-  }
-  Limbs rest = value;
-  uint64_t borrow = 0;
-  for (size_t i = 0; i < 4; ++i) {
-    const Uint128 part = static_cast<Uint128>(value[i]) - taken[i] - borrow;
-    rest[i] = static_cast<uint64_t>(part);
-    borrow = (part >> 64) != 0 ? 1 : 0;
-  }
+  Limbs whole;
+  Limbs rest;
+  if (!DivideQuickly(value, digits, &whole, &rest)) DivideInSteps(value, digits, &whole, &rest);
   const bool below_zero = negative();
-  *quotient = Signed(quotient_magnitude, below_zero);
+  *quotient = Signed(whole, below_zero);
   *remainder = Signed(rest, below_zero);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/decode.h"
 #include "pipeline/generate.h"
 
 namespace tollbook {
@@ -16,10 +17,12 @@ namespace tollbook {
 struct AbsorbFlags {
   std::vector<std::string> inputs;
   int threads = 0;            // 0: all cores
+  DecoderChoice decoder = DecoderChoice::kAuto;
   uint64_t memory_bytes = 0;  // 0: DefaultMemoryBytes()
   uint64_t epoch_bytes = 0;   // 0: the default; hidden flag, for tests
   uint64_t block_bytes = 0;   // 0: the default; hidden flag, for tests
   bool quiet = false;         // no progress
+  bool acknowledge = false;   // say after each commit what is durable
   bool strict = false;        // exceptions are exit code 3
   bool json = false;
 };

@@ -104,6 +104,17 @@ class CommandLine {
         ->type_name("N")
         ->check(CLI::Range(1, 1024).description(""));
   }
+  static void AddDecoder(CLI::App* sub, DecoderChoice* decoder) {
+    const auto choose = [decoder](const std::string& name) {
+      *decoder = name == "simdjson" ? DecoderChoice::kSimdjson : DecoderChoice::kAuto;
+    };
+    sub->add_option_function<std::string>("--decoder", choose,
+                                          "Who decodes JSON; no result depends on it (default: auto)")
+        ->type_name("auto|simdjson")
+        ->check([](const std::string& name) {
+          return name == "auto" || name == "simdjson" ? "" : "'" + name + "' is not one of auto|simdjson";
+        });
+  }
   static void AddMemory(CLI::App* sub, uint64_t* bytes) {
     sub->add_option("--memory", *bytes, "Memory to stay within, as 8G (default: a quarter of the machine's)")
         ->type_name("BYTES")
@@ -134,7 +145,9 @@ class CommandLine {
     AddStrict(sub, &flags->strict);
     AddJson(sub, &flags->json);
     AddQuiet(sub, &flags->quiet);
+    sub->add_flag("--acknowledge", flags->acknowledge, "Print a line of JSON after each commit: what is durable");
     AddThreads(sub, &flags->threads);
+    AddDecoder(sub, &flags->decoder);
     AddMemory(sub, &flags->memory_bytes);
     // For tests: no result depends on where the work is cut.
     sub->add_option("--block-bytes", flags->block_bytes)->group("");
@@ -253,6 +266,10 @@ class CommandLine {
         ->type_name("YYYY-MM-DD");
     sub->add_option("--days", telemetry.days, "Days of usage (default: 31)")->type_name("N");
     AddShare(sub, "--redelivered", &telemetry.redelivered_per_million, "sent again (default: 20000)");
+    sub->add_option("--redelivered-within", telemetry.redelivered_lines_max,
+                    "Lines between an event and its redelivery, at most (default: 1M)")
+        ->type_name("N")
+        ->transform(CLI::AsNumberWithUnit(kThousands, CLI::AsNumberWithUnit::CASE_SENSITIVE).description(""));
     AddShare(sub, "--conflicts", &telemetry.conflict_per_million, "with a used id and other content (default: 100)");
     AddShare(sub, "--malformed", &telemetry.malformed_per_million, "that can never be usage (default: 1000)");
     AddShare(sub, "--late", &telemetry.late_per_million, "dated in the month before (default: 5000)");

@@ -32,6 +32,14 @@ bool HasExceptions(const AbsorbReport& report) {
   return report.counts.lines != report.counts.accepted || !report.left_out.empty();
 }
 
+// One line and at once, so that whoever feeds a pipe can let go of what it kept for sending again.
+void PrintDurable(const AbsorbDurable& durable) {
+  std::printf("{\"durable\":{\"commits\":%llu,\"lines\":%llu,\"accepted\":%llu}}\n",
+              static_cast<unsigned long long>(durable.commits), static_cast<unsigned long long>(durable.lines),
+              static_cast<unsigned long long>(durable.accepted));
+  std::fflush(stdout);
+}
+
 absl::StatusOr<int> Run(const RunFlow& flow) {
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<std::optional<Day>> through = ParseThrough(flow.through);
@@ -87,12 +95,14 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   const std::atomic<bool>& stop = StopRequested();
   AbsorbOptions options;
   options.threads = flags.threads;
+  options.decoder = flags.decoder;
   options.memory_bytes = flags.memory_bytes > 0 ? flags.memory_bytes : DefaultMemoryBytes();
   if (flags.epoch_bytes > 0) options.epoch_bytes = flags.epoch_bytes;
   if (flags.block_bytes > 0) options.block_bytes = flags.block_bytes;
   options.stop = &stop;
-  Progress progress(flags.quiet || flags.json);
+  Progress progress(flags.quiet || flags.json || flags.acknowledge);
   options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };
+  if (flags.acknowledge) options.durable = PrintDurable;
   absl::StatusOr<AbsorbReport> report = Absorb(book, catalog, inputs, options);
   progress.Finish();
   return report;

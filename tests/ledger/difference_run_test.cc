@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <random>
 
 #include "tests/ledger/damage.h"
@@ -29,25 +30,17 @@ const std::vector<Row> kRows = {
 
 std::string Write(const std::vector<Row>& rows) {
   DifferenceRunWriter writer;
+  std::deque<BookedPlace> places;  // each row its own: equal ones are stored once all the same
+  std::vector<LineRef> lines;
   for (const Row& row : rows) {
     writer.BeginSubject(row.subject, 1);
-    Difference difference;
-    difference.key = {row.subscription,
-                      "starter",
-                      row.charge,
-                      "api",
-                      "acme-us",
-                      *Currency::FromCode(row.currency),
-                      "1200",
-                      "4000",
-                      "cost_center=100",
-                      {{row.start}, {row.end}},
-                      {row.usage_date}};
-    difference.minor = row.minor;
-    difference.line = {row.batch, row.line};
-    writer.Add(difference);
+    places.push_back({"starter", row.charge, "api", "acme-us", *Currency::FromCode(row.currency), "1200", "4000",
+                      "cost_center=100"});
+    const BookedKey key{row.subscription, &places.back(), {{row.start}, {row.end}}, {row.usage_date}};
+    writer.Add(key, row.minor, static_cast<uint32_t>(lines.size()));
+    lines.push_back({row.batch, row.line});
   }
-  return writer.Finish();
+  return writer.Finish(lines);
 }
 
 bool Read(std::string_view stored, std::vector<Row>* rows) {
@@ -57,8 +50,8 @@ bool Read(std::string_view stored, std::vector<Row>* rows) {
   while (reader.NextSubject(&subject, &count)) {
     Difference d;
     for (uint32_t i = 0; i < count && reader.Next(&d); ++i) {
-      rows->push_back({std::string(subject), std::string(d.key.subscription), std::string(d.key.charge),
-                       std::string(d.key.currency.code()), d.key.period.start.number, d.key.period.end.number,
+      rows->push_back({std::string(subject), std::string(d.key.subscription), std::string(d.key.place->charge),
+                       std::string(d.key.place->currency.code()), d.key.period.start.number, d.key.period.end.number,
                        d.key.usage_date.number, d.minor, d.line.batch, d.line.line});
     }
   }
@@ -73,9 +66,9 @@ TEST(DifferenceRun, AccountsAndDimensionsComeBack) {
   Difference d;
   ASSERT_TRUE(reader.NextSubject(&subject, &count));
   ASSERT_TRUE(reader.Next(&d));
-  EXPECT_EQ(d.key.debit, "1200");
-  EXPECT_EQ(d.key.credit, "4000");
-  EXPECT_EQ(d.key.dimensions, "cost_center=100");
+  EXPECT_EQ(d.key.place->debit, "1200");
+  EXPECT_EQ(d.key.place->credit, "4000");
+  EXPECT_EQ(d.key.place->dimensions, "cost_center=100");
 }
 
 TEST(DifferenceRun, EveryDifferenceComesBack) {
@@ -105,6 +98,30 @@ TEST(DifferenceRun, ASubscriptionNamedAsItsSubjectTakesOneByte) {
   std::vector<Row> other = {kRows[0]};
   other[0].subscription = "s2";
   EXPECT_EQ(Write(other).size(), Write(as_subject).size() + 2);
+}
+
+// Another period in the list, and nothing else.
+TEST(DifferenceRun, EqualPlacesAndPeriodsAreStoredOnce) {
+  std::vector<Row> one = {kRows[0]}, two = {kRows[0], kRows[0]}, three = {kRows[0], kRows[0], kRows[0]};
+  EXPECT_EQ(Write(three).size() - Write(two).size(), Write(two).size() - Write(one).size());
+  three[2].start -= 1;
+  three[2].usage_date -= 1;
+  EXPECT_EQ(Write(three).size() - Write(two).size(), Write(two).size() - Write(one).size() + 4);
+}
+
+// Names are compared only where the addresses differ, and the order is that of the names.
+TEST(BookedKey, IsOrderedByNamesWhateverTheirAddresses) {
+  const BookedPlace calls{"starter", "calls", "api", "acme", *Currency::FromCode("USD"), "1", "2", ""};
+  const BookedPlace again = calls;
+  BookedPlace mails = calls;
+  mails.charge = "mails";
+  const BillingPeriod period{{0}, {31}};
+  const BookedKey key{"s1", &calls, period, {5}};
+  EXPECT_EQ(key, (BookedKey{"s1", &again, period, {5}}));
+  EXPECT_LT(key, (BookedKey{"s1", &again, period, {6}}));
+  EXPECT_LT(key, (BookedKey{"s1", &mails, period, {4}}));
+  EXPECT_LT(key, (BookedKey{"s1", &calls, {{0}, {32}}, {4}}));
+  EXPECT_LT((BookedKey{"s0", &mails, period, {5}}), key);
 }
 
 TEST(DifferenceRun, DamageIsRefusedOrHarmless) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 
 #include "tests/ledger/damage.h"
@@ -23,33 +24,41 @@ Aggregation AggregationOf(std::string_view meter) {
   return meter == "seats" ? Aggregation::kLatest : Aggregation::kSum;
 }
 
-// One cell a subject entry keeps the writer's side simple; equal subjects may repeat.
+// Each cell as a subject entry of its own, and a series of its own; equal ones may repeat.
 std::string Write(const std::vector<Cell>& cells) {
   TotalsRunWriter writer;
+  std::map<std::string, uint32_t> meters;
   for (const Cell& cell : cells) {
-    writer.BeginSubject(cell.subject, 1);
-    const uint32_t meter = writer.Meter(cell.meter, AggregationOf(cell.meter));
-    writer.AddCell(meter, writer.Dimensions(cell.dimensions), {cell.bucket}, cell.total);
+    if (!meters.contains(cell.meter)) meters[cell.meter] = writer.AddMeter(cell.meter, AggregationOf(cell.meter));
+    const std::vector<std::string_view> values(cell.dimensions.begin(), cell.dimensions.end());
+    const uint32_t series = writer.AddSeries(meters[cell.meter], values);
+    writer.BeginSubject(cell.subject);
+    writer.BeginSeries(series, 1);
+    writer.AddCell({cell.bucket}, cell.total);
+    writer.EndSubject();
   }
   return writer.Finish();
 }
 
 bool Read(std::string_view stored, std::vector<Cell>* cells) {
   TotalsRunReader reader(stored);
+  const std::vector<RunSeries> all_series = reader.run_series();
   std::string_view subject;
-  uint32_t count = 0;
-  while (reader.NextSubject(&subject, &count)) {
-    TotalCell cell;
-    for (uint32_t i = 0; i < count && reader.NextCell(&cell); ++i) {
-      const auto& values = reader.dimensions()[cell.dimensions];
+  SubjectCells subject_cells;
+  bool sound = true;
+  while (reader.NextSubject(&subject, &subject_cells)) {
+    const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total) {
+      const TotalsRunReader::SeriesEntry& entry = reader.series()[series];
+      const std::vector<std::string_view> values = DimensionValuesOf(entry.values);
       cells->push_back({std::string(subject),
-                        std::string(reader.meters()[cell.meter].name),
+                        std::string(reader.meters()[entry.meter].name),
                         {values.begin(), values.end()},
-                        cell.bucket.number,
-                        cell.total});
-    }
+                        bucket.number,
+                        total});
+    };
+    sound = ForEachCell(subject_cells, all_series, keep) && sound;
   }
-  return reader.ok();
+  return sound && reader.ok();
 }
 
 struct Row {
@@ -113,35 +122,140 @@ TEST(TotalsRun, RandomTotalsComeBack) {
   EXPECT_EQ(read, cells);
 }
 
-TEST(TotalsRun, SkippedCellsLeaveTheRestInPlace) {
+// Subjects with several series, some of several buckets, and one so long that its length takes three bytes.
+std::string WriteSubjects(std::vector<Cell>* cells) {
   TotalsRunWriter writer;
-  const uint32_t meter = writer.Meter("tokens", Aggregation::kSum);
-  const uint32_t none = writer.Dimensions(std::vector<std::string>());
-  writer.BeginSubject("s1", 2);
-  writer.AddCell(meter, none, {100}, {{1}, 1, {}});
-  writer.AddCell(meter, none, {101}, {{2}, 1, {}});
-  writer.BeginSubject("s2", 1);
-  writer.AddCell(meter, none, {103}, {{3}, 1, {}});
-  const std::string stored = writer.Finish();
+  const uint32_t tokens = writer.AddMeter("tokens", Aggregation::kSum);
+  const uint32_t seats = writer.AddMeter("seats", Aggregation::kLatest);
+  std::vector<std::string> models;
+  for (int i = 0; i < 300; ++i) models.push_back("m" + std::to_string(i));
+  for (int i = 0; i < 300; ++i) {
+    const std::vector<std::string_view> values = {models[i]};
+    writer.AddSeries(i < 290 ? tokens : seats, values);
+  }
+  const auto write = [&](const std::string& subject, uint32_t first_series, uint32_t step, int buckets) {
+    writer.BeginSubject(subject);
+    for (uint32_t series = first_series; series < 300; series += step) {
+      writer.BeginSeries(series, buckets);
+      for (int i = 0; i < buckets; ++i) {
+        const bool latest = series >= 290;
+        const UsageTotal total{{kOneUnit / 1000 * i}, 1 + series, {latest ? 1'700'000'000'000'000'000 + i : 0}};
+        const int32_t bucket = 20'000 + (i + 1) / 2;  // the second and third are of one bucket
+        writer.AddCell({bucket}, total);
+        cells->push_back({subject, latest ? "seats" : "tokens", {models[series]}, bucket, total});
+      }
+    }
+    writer.EndSubject();
+  };
+  write("s1", 299, 1, 1);
+  write("s2", 0, 1, 70);
+  write("s3", 7, 100, 2);
+  write("", 5, 300, 3);
+  return writer.Finish();
+}
+
+TEST(TotalsRun, SubjectsWithManySeriesAndBucketsComeBack) {
+  std::vector<Cell> cells, read;
+  const std::string stored = WriteSubjects(&cells);
+  EXPECT_TRUE(Read(stored, &read));
+  EXPECT_EQ(read, cells);
+}
+
+TEST(TotalsRun, SubjectsThatAreNotReadLeaveTheRestInPlace) {
+  std::vector<Cell> cells;
+  const std::string stored = WriteSubjects(&cells);
   TotalsRunReader reader(stored);
   std::string_view subject;
-  uint32_t cells = 0;
-  ASSERT_TRUE(reader.NextSubject(&subject, &cells));
-  reader.SkipCells(cells);
-  ASSERT_TRUE(reader.NextSubject(&subject, &cells));
-  TotalCell cell;
-  ASSERT_TRUE(reader.NextCell(&cell));
-  EXPECT_EQ(subject, "s2");
-  EXPECT_EQ(cell.bucket.number, 103);
-  EXPECT_FALSE(reader.NextSubject(&subject, &cells));
+  SubjectCells subject_cells;
+  std::vector<std::string> subjects;
+  while (reader.NextSubject(&subject, &subject_cells)) subjects.emplace_back(subject);
   EXPECT_TRUE(reader.ok());
+  EXPECT_EQ(subjects, (std::vector<std::string>{"s1", "s2", "s3", ""}));
+}
+
+TEST(TotalsRun, AWriterBeginsAnew) {
+  TotalsRunWriter writer;
+  std::string runs[2];
+  for (std::string& run : runs) {
+    writer.Clear();
+    const uint32_t series = writer.AddSeries(writer.AddMeter("tokens", Aggregation::kSum), {});
+    writer.BeginSubject("s1");
+    writer.BeginSeries(series, 1);
+    writer.AddCell({7}, {{1}, 1, {}});
+    writer.EndSubject();
+    run = writer.Finish();
+  }
+  EXPECT_EQ(runs[0], runs[1]);
+}
+
+// What FORMAT.md shows.
+TEST(TotalsRun, TheWorkedExample) {
+  TotalsRunWriter writer;
+  const uint32_t meter = writer.AddMeter("tokens", Aggregation::kSum);
+  const std::vector<std::string_view> eu = {"eu"}, us = {"us"};
+  writer.AddSeries(meter, eu);
+  writer.AddSeries(meter, us);
+  writer.BeginSubject("s1");
+  writer.BeginSeries(1, 2);
+  writer.AddCell({20'000}, {Quantity::Units(100), 3, {}});
+  writer.AddCell({20'001}, {{kOneUnit / 4}, 1, {}});
+  writer.EndSubject();
+  const char example[] =
+      "\x01\x06tokens\x00\xc0\xb8\x02"
+      "\x02\x00\x01\x02"
+      "eu"
+      "\x00\x01\x02us"
+      "\x01\x02s1\x0a\x03\x00\x00\x19\xc8\x01\x01\x0a\xf4\x03";
+  EXPECT_EQ(writer.Finish(), std::string_view(example, sizeof example - 1));
 }
 
 TEST(TotalsRun, DamageIsRefusedOrHarmless) {
-  TryDamage(Write(RandomCells(20)), [](std::string_view stored) {
+  const auto reads = [](std::string_view stored) {
     std::vector<Cell> read;
     return Read(stored, &read);
-  });
+  };
+  TryDamage(Write(RandomCells(20)), reads);
+  TotalsRunWriter writer;
+  const uint32_t seats = writer.AddMeter("seats", Aggregation::kLatest);
+  const std::vector<std::string_view> values[] = {{"a", ""}, {"b", "c"}};
+  for (const auto& tuple : values) writer.AddSeries(seats, tuple);
+  for (const char* subject : {"s1", "", "s2"}) {
+    writer.BeginSubject(subject);
+    for (uint32_t series = 0; series < 2; ++series) {
+      writer.BeginSeries(series, 3);
+      for (int i = 0; i < 3; ++i) writer.AddCell({100 + i}, {{kOneUnit / 7 * i}, UINT64_MAX - i, {i * 1'000'000}});
+    }
+    writer.EndSubject();
+  }
+  TryDamage(writer.Finish(), reads);
+}
+
+struct BadRun {
+  const char* name;
+  std::vector<int> bytes;
+};
+// One meter "m" (sum) at bucket 0 and one series without values, then subjects.
+const BadRun kBadRuns[] = {
+    {"a series beyond the list", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 2, 0, 8}},
+    {"more cells than bytes", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 4, 1, 9, 0, 8}},
+    {"an unknown way to tell a value", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 4, 0, 0, 14, 2}},
+    {"a cell without its value", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 9}},
+    {"a bucket below the range", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 7, 0, 0x81, 0x80, 0x80, 0x80, 0x10, 8}},
+    {"a meter beyond the list", {1, 1, 'm', 0, 0, 1, 1, 0, 1, 1, 's', 3, 0, 0, 8}},
+    {"an unknown aggregation", {1, 1, 'm', 4, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 8}},
+    {"fewer subjects than told", {1, 1, 'm', 0, 0, 1, 0, 0, 2, 1, 's', 3, 0, 0, 8}},
+    {"more bytes than told", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 8, 0}},
+};
+
+TEST(TotalsRun, WhatTheGrammarDoesNotAllowIsRefused) {
+  std::vector<Cell> read;
+  const char good[] = {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 8};
+  EXPECT_TRUE(Read({good, sizeof good}, &read));
+  for (const BadRun& bad : kBadRuns) {
+    SCOPED_TRACE(bad.name);
+    const std::string bytes(bad.bytes.begin(), bad.bytes.end());
+    EXPECT_FALSE(Read(ExactBytes(bytes).view(), &read));
+  }
 }
 
 }  // namespace

@@ -229,6 +229,41 @@ TEST(Generate, SpreadsUsageByAZipfLaw) {
   EXPECT_NEAR(events["sub-000010"], 3'856, 400);
 }
 
+TEST(Generate, NamesMoreThanAMillionSubscriptions) {
+  std::set<std::string> subjects;
+  const GenerateOptions options{
+      .events = 2'000, .subscriptions = 3'000'000, .redelivered_per_million = 0, .malformed_per_million = 0};
+  for (const std::string& line : Lines(Generate(options).text)) {
+    const size_t at = line.find("\"subject\":\"") + 11;
+    subjects.insert(line.substr(at, line.find('"', at) - at));
+  }
+  int beyond_a_million = 0;
+  for (const std::string& subject : subjects) {
+    const auto number = static_cast<uint32_t>(std::stoul(subject.substr(4)));
+    EXPECT_EQ(subject, GeneratedSubject(number));
+    EXPECT_LE(number, 3'000'020u);
+    beyond_a_million += number > 1'000'000;
+  }
+  EXPECT_GT(beyond_a_million, 50);  // ln 3 of ln 3,000,000 + 0.577: 7 % of the events
+}
+
+TEST(Generate, SendsAgainWithinTheGivenDistance) {
+  const auto farthest = [](uint64_t lines_max) {
+    const GenerateOptions options{.events = 50'000, .malformed_per_million = 0, .redelivered_lines_max = lines_max};
+    std::map<std::string, size_t> first;  // by id
+    size_t lines = 0, distance = 0;
+    for (const std::string& line : Lines(Generate(options).text)) {
+      const size_t at = line.find("\"id\"");
+      const std::string id = line.substr(line.find('"', at + 4) + 1, 16);
+      distance = std::max(distance, lines - first.emplace(id, lines).first->second);
+      ++lines;
+    }
+    return distance;
+  };
+  EXPECT_LE(farthest(100), 110u);  // a line that is no event itself is stepped over
+  EXPECT_GT(farthest(40'000), 30'000u);
+}
+
 TEST(Generate, PassesOnWhatTheSinkSays) {
   const absl::StatusOr<GenerateReport> report =
       GenerateEvents({}, [](std::string_view) { return absl::ResourceExhaustedError("disk full"); });
@@ -241,7 +276,7 @@ TEST(Generate, RefusesOptionsOutOfRange) {
   };
   EXPECT_FALSE(refused({}));
   EXPECT_TRUE(refused({.subscriptions = 0}));
-  EXPECT_TRUE(refused({.subscriptions = 900'001}));
+  EXPECT_TRUE(refused({.subscriptions = 20'000'001}));
   EXPECT_TRUE(refused({.days = 0}));
   EXPECT_TRUE(refused({.first_day = Day{0}}));
   EXPECT_TRUE(refused({.redelivered_per_million = 900'000, .late_per_million = 200'000}));

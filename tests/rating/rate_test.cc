@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "rating/price.h"
 #include "tests/rating/in_words.h"
 #include "tests/rating/seed.h"
 
@@ -325,7 +326,7 @@ TEST_F(RateSubjectTest, DaysSumToTheRoundedLine) {
     const absl::StatusOr<RatedSubject> rated = Rate();
     ASSERT_TRUE(rated.ok()) << rated.status();
     ASSERT_EQ(rated->charges.size(), 1u);
-    const std::vector<DayWorth>& days = rated->charges[0].days;
+    const std::span<const DayWorth> days = rated->charges[0].days;
     Money sum{In("USD"), 0}, before{In("USD"), 0};
     Quantity used;
     for (size_t i = 0; i < days.size(); ++i) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rating/price.h"
 #include "rating/rate.h"
 #include "tests/rating/in_words.h"
 #include "tests/rating/reference_rater.h"

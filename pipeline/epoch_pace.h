@@ -1,0 +1,74 @@
+// EpochPace: when an epoch is committed, and when a round of it is.
+//
+// An epoch is what one commit absorbs; a round is what is decoded, deduplicated and added up in one go. Rounds are
+// short, so that a round's identities and measurements are still in the third-level cache when they are used, and so
+// that its buffers can serve the next. Epochs are long, for a commit has its price: until the input is slower than we
+// are. Then what came is committed soon, at once when nothing comes any more.
+#ifndef TOLLBOOK_PIPELINE_EPOCH_PACE_H_
+#define TOLLBOOK_PIPELINE_EPOCH_PACE_H_
+
+#include <chrono>
+#include <cstdint>
+
+#include "pipeline/input.h"
+
+namespace tollbook {
+
+struct PaceLimits {
+  uint64_t epoch_bytes = UINT64_MAX;
+  uint64_t epoch_events = UINT64_MAX;
+  uint64_t round_bytes = UINT64_MAX;
+  uint64_t round_blocks = UINT64_MAX;
+  std::chrono::nanoseconds epoch_time = std::chrono::nanoseconds::max();
+  std::chrono::nanoseconds slow_epoch_time = std::chrono::nanoseconds::max();  // of an input that we wait for
+};
+
+class EpochPace {
+ public:
+  using Clock = std::chrono::steady_clock;
+  explicit EpochPace(const PaceLimits& limits) : limits_(limits) {}
+
+  void BeginEpoch() { *this = EpochPace(limits_); }
+  void BeginRound() { round_bytes_ = round_blocks_ = 0; }
+
+  // A block was read; an empty one says that nothing came for a while.
+  void OnBlock(const Block& block) {
+    uint64_t bytes = block.bytes;
+    for (const Block::LongLine& cut : block.long_lines) bytes += cut.bytes;
+    idle_ = bytes == 0;
+    if (idle_ && bytes_ == 0) return;  // nothing has begun
+    if (bytes_ == 0) begin_ = Clock::now();
+    waited_ += block.waited;
+    bytes_ += bytes;
+    round_bytes_ += bytes;
+    ++round_blocks_;
+  }
+
+  bool RoundIsDue() const { return round_bytes_ >= limits_.round_bytes || round_blocks_ >= limits_.round_blocks; }
+
+  // `events` of this epoch so far. `busy`: the commit before is still being written.
+  bool EpochIsDue(uint64_t events, bool busy) const {
+    if (bytes_ == 0) return false;
+    if (bytes_ >= limits_.epoch_bytes || events >= limits_.epoch_events) return true;
+    const Clock::duration age = Clock::now() - begin_;
+    if (age >= limits_.epoch_time) return true;
+    // An input that waits for us now and then is not a slow one: a quarter of the time is ours.
+    const bool slow = waited_ * 4 >= age;
+    return !busy && slow && (idle_ || age >= limits_.slow_epoch_time);
+  }
+
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  PaceLimits limits_;
+  Clock::time_point begin_{};  // of the epoch's first block
+  Clock::duration waited_{};
+  uint64_t bytes_ = 0;
+  uint64_t round_bytes_ = 0;
+  uint64_t round_blocks_ = 0;
+  bool idle_ = false;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EPOCH_PACE_H_

@@ -1,0 +1,43 @@
+// PreparedCharge: a charge made ready to price one running total after the other.
+//
+// PriceQuantity walks the tiers and adds up; here the worth of everything below each tier is summed once, so that a
+// quantity costs one product and one sum wherever it falls: 20 ns to the exact worth and the cents instead of 250.
+// The sums are of whole numbers, so the order of adding does not show. PriceQuantity is the plain twin, and prices what
+// no catalog accepts (tiers that do not rise).
+#ifndef TOLLBOOK_RATING_PREPARED_CHARGE_H_
+#define TOLLBOOK_RATING_PREPARED_CHARGE_H_
+
+#include <vector>
+
+#include "rating/money.h"
+#include "rating/plan.h"
+#include "rating/quantity.h"
+
+namespace tollbook {
+
+class PreparedCharge {
+ public:
+  explicit PreparedCharge(const Charge& charge);  // borrowed
+
+  // What PriceQuantity(charge, quantity) answers; false where that is OutOfRange.
+  [[nodiscard]] bool Price(Quantity quantity, Worth* worth) const;
+
+ private:
+  // A billable quantity of at most `up_to` is worth `base` and the price of what lies above `from`.
+  struct Step {
+    Int128 up_to = 0;
+    Int128 from = 0;
+    Int128 price = 0;
+    Wide base;
+  };
+  [[nodiscard]] bool PrepareTiers();
+
+  const Charge* charge_;
+  bool plain_ = false;  // left to PriceQuantity
+  Step at_most_zero_;   // a billable quantity of zero or less enters no tier
+  std::vector<Step> steps_;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_RATING_PREPARED_CHARGE_H_

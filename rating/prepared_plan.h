@@ -1,0 +1,45 @@
+// PreparedPlan: a plan made ready to rate many subjects: which of its charges takes a total, what a quantity is worth
+// by it, and where it stands among the plan's charges.
+//
+// Looking for the charge compared each total's meter and dimensions by name with every charge of the plan. Here the
+// charges of a meter lie together, the most specific first, with their filters as places of the meter's dimensions.
+// Catalog::ChargeFor is the plain twin.
+#ifndef TOLLBOOK_RATING_PREPARED_PLAN_H_
+#define TOLLBOOK_RATING_PREPARED_PLAN_H_
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "rating/catalog.h"
+#include "rating/prepared_charge.h"
+
+namespace tollbook {
+
+// Borrows the catalog.
+class PreparedPlan {
+ public:
+  PreparedPlan(const Catalog& catalog, const Plan& plan);
+
+  struct PlanCharge {
+    const Charge* charge = nullptr;
+    PreparedCharge prices;
+    uint32_t rank = 0;  // by name
+  };
+  // The charge that takes a total of one of the catalog's meters; null: none.
+  const PlanCharge* ChargeFor(const Meter& meter, DimensionValues values) const;
+
+ private:
+  struct Candidate {
+    std::vector<std::pair<uint32_t, std::string_view>> filter;  // dimension of the meter, value
+    uint32_t charge = 0;                                        // of charges_
+  };
+  const Catalog& catalog_;
+  std::vector<PlanCharge> charges_;
+  std::vector<std::vector<Candidate>> by_meter_;  // by the meter's place in the catalog; the most specific first
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_RATING_PREPARED_PLAN_H_

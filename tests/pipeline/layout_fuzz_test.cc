@@ -1,0 +1,453 @@
+// Layouts are a short cut: whatever the input, a block decoded with them is the block decoded without.
+//
+// TOLLBOOK_SEED=<number> repeats a run; TOLLBOOK_LONG=1 runs a hundred times as long.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "pipeline/block_work.h"
+#include "pipeline/generate.h"
+#include "rating/catalog_text.h"
+#include "tests/rating/seed.h"
+
+namespace tollbook {
+namespace {
+
+using Random = std::mt19937_64;
+
+int Rounds(int in_short) {
+  const char* const given = std::getenv("TOLLBOOK_LONG");
+  const bool is_long = given != nullptr && *given != '\0' && std::string_view(given) != "0";
+  return is_long ? in_short * 100 : in_short;
+}
+
+template <typename Choices>
+auto Pick(const Choices& choices, Random& random) {
+  return choices[random() % std::size(choices)];
+}
+bool OneIn(unsigned n, Random& random) {
+  return random() % n == 0;
+}
+
+// Meters with all that a plan of a layout knows: none, one or many a type, dimensions of each number, values at any
+// depth.
+Catalog FuzzCatalog() {
+  Catalog catalog;
+  const auto meter = [&](const char* name, const char* type, Aggregation aggregation, const char* value,
+                         std::vector<std::string> dimensions, Granularity granularity = Granularity::kDay,
+                         bool allow_negative = false) {
+    catalog.meters.push_back(
+        {name, type, aggregation, value, std::move(dimensions), "unit", granularity, allow_negative});
+  };
+  meter("a.calls", "api.call", Aggregation::kCount, "", {"region"});
+  meter("b.tokens", "llm", Aggregation::kSum, "tokens", {"model", "region"});
+  meter("b.top", "llm", Aggregation::kMax, "usage.seconds", {}, Granularity::kHour);
+  meter("c.change", "level", Aggregation::kLatest, "usage.seconds", {"x", "y", "region"}, Granularity::kDay, true);
+  meter("d.mails", "mail", Aggregation::kSum, "tokens", {});
+  meter("e.deep", "deep.\xC3\xA9", Aggregation::kSum, "a.b.c", {"a.d"}, Granularity::kQuarterHour);
+  catalog.BuildIndex();
+  return catalog;
+}
+
+Block BlockOf(std::string_view text, Random& random) {
+  Block block;
+  block.storage = AlignedBuffer(text.size() + kLinePadding);
+  // At the very end of its memory, so that a sanitizer sees who reads too far; and what may be read is a trap.
+  block.data = block.storage.data() + block.storage.capacity() - text.size() - kLinePadding;
+  block.bytes = text.size();
+  std::memcpy(block.data, text.data(), text.size());
+  static constexpr std::string_view kTraps[] = {"\"}}\n", "}\n", "\n", "1", std::string_view("\0", 1), "\"", "5}}\r\n"};
+  const std::string_view trap = Pick(kTraps, random);
+  for (size_t i = 0; i < kLinePadding; ++i) block.data[block.bytes + i] = trap[i % trap.size()];
+  return block;
+}
+
+// A way of decoding, with its own numbers for series.
+struct Side {
+  Side(const Catalog& catalog, const BookIdentity& identity, DecoderChoice choice)
+      : series(identity.seed[1]), blocks(Measurer(catalog, identity, series), choice) {}
+  SeriesTable series;
+  BlockDecoder blocks;
+  std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
+
+  void Decode(Block block, BlockWork* work) {
+    work->block = std::move(block);
+    blocks.Decode(*decoder, work);
+  }
+};
+
+std::string Describe(const Measurement& m, const SeriesTable& series) {
+  std::string text = std::string(m.subject_name()) + " " + ToString(m.value) + " at " + std::to_string(m.time.nanos) +
+                     " in " + std::to_string(m.bucket.number) + " of event " + std::to_string(m.event) + " meter " +
+                     std::to_string(series.at(m.series).meter) + " hash " + std::to_string(m.subject_hash.high) + "," +
+                     std::to_string(m.subject_hash.low);
+  for (const std::string_view value : series.at(m.series).dimension_values) text.append(" <").append(value).append(">");
+  return text;
+}
+
+template <typename Item, typename Same>
+bool SameItems(std::span<const Item> a, std::span<const Item> b, Same same) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
+class LayoutFuzz : public ::testing::Test {
+ protected:
+  // Decodes one text both ways, cut into blocks behind random lines.
+  void Check(std::string_view text) {
+    while (!text.empty()) {
+      size_t bytes = text.size();
+      if (OneIn(3, random_)) bytes = std::min(bytes, random_() % text.size() + 1);
+      const size_t line_end = text.find('\n', bytes - 1);
+      if (line_end != std::string_view::npos) bytes = line_end + 1;
+      CheckBlock(text.substr(0, bytes));
+      if (HasFatalFailure()) return;
+      text.remove_prefix(bytes);
+    }
+  }
+
+  void CheckBlock(std::string_view text) {
+    if (OneIn(50, random_)) {
+      with_.series.Clear();
+      without_.series.Clear();
+    }
+    BlockWork a, b;
+    with_.Decode(BlockOf(text, random_), &a);
+    without_.Decode(BlockOf(text, random_), &b);
+    ASSERT_NO_FATAL_FAILURE(Compare(a, b)) << "TOLLBOOK_SEED=" << TestSeed() << ", block:\n" << text;
+    events_ += a.verdicts.size();
+  }
+
+  void Compare(const BlockWork& a, const BlockWork& b) {
+    ASSERT_EQ(a.line_ends, b.line_ends);
+    ASSERT_EQ(a.verdicts.size(), b.verdicts.size());
+    for (size_t i = 0; i < a.verdicts.size(); ++i) {
+      const EventPlace &pa = a.places[i], &pb = b.places[i];
+      ASSERT_EQ(a.verdicts[i], b.verdicts[i]) << "line " << pb.line << ": " << ToString(b.verdicts[i]);
+      ASSERT_EQ(std::tie(pa.line, pa.offset, pa.bytes, pa.part), std::tie(pb.line, pb.offset, pb.bytes, pb.part));
+    }
+    ASSERT_EQ(a.held, b.held);
+    const auto same_identity = [](const Identity& x, const Identity& y) {
+      return x.entry == y.entry && x.event == y.event;
+    };
+    for (int shard = 0; shard < kSeenShards; ++shard)
+      ASSERT_TRUE(SameItems(a.identities.of(shard), b.identities.of(shard), same_identity)) << "shard " << shard;
+    for (int shard = 0; shard < kTotalShards; ++shard) {
+      const auto ma = a.measurements.of(shard), mb = b.measurements.of(shard);
+      ASSERT_EQ(ma.size(), mb.size());
+      for (size_t i = 0; i < ma.size(); ++i)
+        ASSERT_EQ(Describe(ma[i], with_.series), Describe(mb[i], without_.series)) << "shard " << shard;
+    }
+  }
+
+  Random random_{TestSeed()};
+  Catalog catalog_ = FuzzCatalog();
+  BookIdentity identity_{kFormatVersion, "fuzz", "Europe/Berlin", {11, 12}};
+  Side with_{catalog_, identity_, DecoderChoice::kAuto};
+  Side without_{catalog_, identity_, DecoderChoice::kSimdjson};
+  uint64_t events_ = 0;
+};
+
+// --- Lines that producers write, and some that they should not
+// --------------------------------------------------------
+
+class LineMaker {
+ public:
+  explicit LineMaker(Random& random) : random_(random) {}
+
+  // `odd` in a hundred values are unusual ones.
+  std::string Line(int odd) {
+    odd_ = odd;
+    static constexpr const char* kTypes[] = {"api.call", "llm", "level", "mail", "deep.\xC3\xA9", "unheard.of"};
+    const std::string type = Odd() ? "unheard.of" : Pick(std::span(kTypes).first(5), random_);
+    std::vector<std::string> fields = {Field("id", Text(16)), Field("source", Text(12)), Field("type", Quoted(type)),
+                                       Field("subject", Text(8)), Field("time", Quoted(Time()))};
+    if (!Odd()) fields.insert(fields.begin(), Field("specversion", Odd() ? Odd() ? "1.0" : "null" : "\"1.0\""));
+    if (!Odd()) fields.push_back(Field("data", Data(type)));
+    if (Odd()) fields.push_back(Field(Odd() ? "datacontenttype" : "x", Scalar()));
+    if (Odd()) std::shuffle(fields.begin(), fields.end(), random_);
+    if (Odd() && Odd()) fields.push_back(Pick(fields, random_));
+    if (Odd() && Odd()) fields.erase(fields.begin());
+    return Object(fields);
+  }
+
+  std::string LineEnd() {
+    if (!Odd()) return "\n";
+    static constexpr const char* kEnds[] = {"\r\n", "\n\n", " \n", "\r\r\n", "\n \t\r\n", "\r\n\r\n", "\t\n"};
+    return Pick(kEnds, random_);
+  }
+
+ private:
+  bool Odd() { return static_cast<int>(random_() % 100) < odd_; }
+  static std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
+  std::string Field(const std::string& name, const std::string& value) {
+    static constexpr const char* kColons[] = {" :", ": ", ":\t", " : "};
+    return Quoted(Odd() && Odd() ? Escaped(name) : name) + (Odd() && Odd() ? Pick(kColons, random_) : ":") + value;
+  }
+  static std::string Escaped(const std::string& name) {
+    char hex[8];
+    std::snprintf(hex, sizeof hex, "\\u%04x", static_cast<unsigned char>(name[0]));
+    return hex + name.substr(1);
+  }
+  std::string Object(const std::vector<std::string>& members) {
+    static constexpr const char* kCommas[] = {", ", " ,", "\t,\t"};
+    std::string text = "{";
+    for (const std::string& member : members) {
+      if (text.size() > 1) text += Odd() && Odd() ? Pick(kCommas, random_) : ",";
+      text += member;
+    }
+    return text + "}";
+  }
+
+  std::string Data(const std::string& type) {
+    std::vector<std::string> members = {Field("request_id", Text(12))};
+    if (type == "llm" || type == "mail") members.push_back(Field("tokens", Number()));
+    if (type == "llm" || type == "level")
+      members.push_back(Field("usage", Object({Field("seconds", Number()), Field("cores", "2")})));
+    if (type == "llm") members.push_back(Field("model", Dimension()));
+    if (type == "level") members.push_back(Field("x", Dimension()) + "," + Field("y", Odd() ? Scalar() : Number()));
+    if (type[0] == 'd')
+      members.push_back(Field("a", Object({Field("b", Object({Field("c", Number())})), Field("d", Dimension())})));
+    if (type != "mail") members.push_back(Field("region", Dimension()));
+    if (Odd()) members.push_back(Field("list", Odd() ? "[1,{\"k\":2},[]]" : "[\"a\",3]"));
+    if (Odd()) members.push_back(Field(Odd() ? "a.b" : "usage.seconds", Number()));
+    if (Odd()) std::shuffle(members.begin(), members.end(), random_);
+    if (Odd()) members.pop_back();
+    return Object(members);
+  }
+
+  std::string Dimension() {
+    static constexpr const char* kUsual[] = {"us-east", "eu-west", "ap-south", "m", "model-medium-2025"};
+    return Odd() ? Scalar() : Quoted(Pick(kUsual, random_));
+  }
+  std::string Scalar() {
+    static constexpr const char* kOthers[] = {"true", "false", "null", "{}", "[]", "\"\"", "\"true\"", "1.0", "1"};
+    return OneIn(3, random_) ? Text(10) : OneIn(2, random_) ? Number() : Pick(kOthers, random_);
+  }
+
+  std::string Text(size_t usual) {
+    static constexpr const char* kOdd[] = {"\\n",
+                                           "\\u00e9",
+                                           "\\\\",
+                                           "\\\"",
+                                           "\\ud83d\\ude00",
+                                           "\\x",
+                                           "\xC3\xA9",
+                                           "\xE2\x82\xAC",
+                                           "\xF0\x9F\x98\x80",
+                                           "\xff",
+                                           "\xC3",
+                                           "\xed\xa0\x80",
+                                           "\x01",
+                                           "\t",
+                                           "\x7f",
+                                           "/",
+                                           " "};
+    static constexpr size_t kLengths[] = {0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 200, 1023, 1024, 1025};
+    const size_t length = Odd() ? Pick(kLengths, random_) : usual;
+    std::string text;
+    while (text.size() < length) text += "0123456789abcdef-"[random_() % 17];
+    for (; Odd(); text.insert(random_() % (text.size() + 1), Pick(kOdd, random_))) {
+    }
+    return Quoted(text);
+  }
+
+  std::string Digits(size_t count) {
+    std::string digits;
+    while (digits.size() < count) digits += static_cast<char>('0' + random_() % 10);
+    return digits;
+  }
+  std::string Number() {
+    static constexpr const char* kOdd[] = {"0",
+                                           "-0",
+                                           "-1",
+                                           "-0.5",
+                                           "00",
+                                           "01",
+                                           "1.",
+                                           ".5",
+                                           "1e3",
+                                           "1E-2",
+                                           "1e400",
+                                           "0.0",
+                                           "1.2.3",
+                                           "--1",
+                                           "+1",
+                                           "1-",
+                                           "-",
+                                           "1e",
+                                           "0e0",
+                                           "1.5e1",
+                                           "-1.50",
+                                           "999999999999999",
+                                           "1000000000000000",
+                                           "-1000000000000000",
+                                           "\"12.5\"",
+                                           "\"x\"",
+                                           "0.000000000000000001",
+                                           "0.0000000000000000001",
+                                           "1234567890123456789012345678901",
+                                           "12345678901234567890123456789012",
+                                           "null",
+                                           "true",
+                                           "\"\"",
+                                           "1 ",
+                                           " 1"};
+    if (Odd()) return Pick(kOdd, random_);
+    if (Odd()) return Digits(1 + random_() % 20) + (OneIn(2, random_) ? "." + Digits(1 + random_() % 20) : "");
+    return std::to_string(random_() % 100'000) + (OneIn(3, random_) ? "." + Digits(1 + random_() % 6) : "");
+  }
+
+  std::string Time() {
+    static constexpr const char* kOdd[] = {"2025-01-25T23:59:60Z",
+                                           "2025-06-30T23:59:60.5Z",
+                                           "2025-02-30T00:00:00Z",
+                                           "2025-01-25t01:02:03z",
+                                           "2025-01-25 01:02:03Z",
+                                           "2025-01-25T01:02:03",
+                                           "2025-01-25T01:02:03+05:30",
+                                           "2025-01-25T24:00:00Z",
+                                           "1969-12-31T23:59:59Z",
+                                           "2262-01-01T00:00:00Z",
+                                           "1970-01-01T00:30:00+01:00",
+                                           "2025-01-25T01:02:03.Z",
+                                           "2025-01-25T01:02:03.1234567890123Z",
+                                           "2025-01-25T01:02:3Z",
+                                           "",
+                                           "2025-01-25",
+                                           "2025-01-25T01:02:03.12a4Z",
+                                           "2025-01-25T01/02:03Z",
+                                           "2025-01-25T01:02:03,5Z",
+                                           "2025-03-30T01:30:00+01:00",
+                                           "2025-01-25T01:02:03.123+00:00",
+                                           "x"};
+    if (Odd()) return Pick(kOdd, random_);
+    char text[32];
+    std::snprintf(text, sizeof text, "2025-%02d-%02dT%02d:%02d:%02d", 3 + static_cast<int>(random_() / 1000 % 2),
+                  OneIn(20, random_) ? 1 + static_cast<int>(random_() % 31) : 30, static_cast<int>(random_() % 24),
+                  static_cast<int>(random_() % 60), static_cast<int>(random_() % 60));
+    return text + (Odd() ? "." + Digits(1 + random_() % 12) : ".123") + "Z";
+  }
+
+  Random& random_;
+  int odd_ = 0;
+};
+
+// A few bytes changed, as a disk, a cut or a hand does it.
+std::string Damaged(std::string line, Random& random) {
+  static constexpr std::string_view kBytes = "{}[]:,\"\\0123456789.eE+-tfnul \t\r\n\x01\x7f\x80\xc3\xa9\xff/uZT";
+  for (int changes = 1 + static_cast<int>(random() % 3); changes > 0 && !line.empty(); --changes) {
+    const size_t at = random() % line.size();
+    switch (random() % 7) {
+      case 0:
+        line.resize(at);
+        break;
+      case 1:
+        line.erase(at, 1 + random() % 4);
+        break;
+      case 2:
+        line.insert(at, 1, Pick(kBytes, random));
+        break;
+      case 3:
+        line[at] = static_cast<char>(line[at] ^ (1 << (random() % 8)));
+        break;
+      case 4:
+        line.insert(at, line.substr(random() % line.size(), 1 + random() % 40));
+        break;
+      case 5:
+        line.insert(at, 1, '\0');
+        break;
+      default:
+        line[at] = Pick(kBytes, random);
+    }
+  }
+  return line;
+}
+
+TEST_F(LayoutFuzz, MadeUpLinesOfEveryKind) {
+  for (const int odd : {0, 1, 5, 20}) {
+    uint64_t matched = with_.blocks.matched(), events = events_;
+    for (int round = 0; round < Rounds(40); ++round) {
+      LineMaker maker(random_);
+      std::string text;
+      for (int line = 0; line < 200; ++line) text += maker.Line(odd) + maker.LineEnd();
+      if (OneIn(2, random_)) text.pop_back();
+      ASSERT_NO_FATAL_FAILURE(Check(text));
+    }
+    matched = with_.blocks.matched() - matched;
+    events = events_ - events;
+    // Else this test tests nothing.
+    if (odd == 0) EXPECT_GT(matched, events * 9 / 10);
+    if (odd == 1) EXPECT_GT(matched, events / 4);
+  }
+  EXPECT_EQ(without_.blocks.matched(), 0u);
+}
+
+TEST_F(LayoutFuzz, DamagedLinesAmongGoodOnes) {
+  for (int round = 0; round < Rounds(60); ++round) {
+    LineMaker maker(random_);
+    std::vector<std::string> good;
+    for (int line = 0; line < 20; ++line) good.push_back(maker.Line(OneIn(3, random_) ? 5 : 0) + "\n");
+    std::string text;
+    for (int line = 0; line < 400; ++line) {
+      const std::string& base = Pick(good, random_);
+      text += OneIn(2, random_) ? Damaged(base, random_) : base;
+    }
+    ASSERT_NO_FATAL_FAILURE(Check(text));
+  }
+  EXPECT_GT(with_.blocks.matched(), events_ / 8);
+}
+
+// Cut at each of its bytes, with the traps of BlockOf behind the cut.
+TEST_F(LayoutFuzz, CutsOfALine) {
+  LineMaker maker(random_);
+  std::vector<std::string> lines;
+  for (int i = 0; i < 20; ++i) lines.push_back(maker.Line(0) + "\n");
+  for (const std::string& line : lines) ASSERT_NO_FATAL_FAILURE(CheckBlock(line));
+  for (const std::string& line : lines) {
+    for (size_t cut = 1; cut <= line.size(); ++cut) {
+      ASSERT_NO_FATAL_FAILURE(CheckBlock(line + line + line.substr(0, cut)));
+    }
+  }
+  EXPECT_GT(with_.blocks.matched(), events_ / 2);
+}
+
+TEST_F(LayoutFuzz, GeneratedTelemetry) {
+  GenerateOptions options;
+  options.events = static_cast<uint64_t>(Rounds(5'000));
+  options.subscriptions = 200;
+  options.seed = TestSeed() % 1000;
+  ParsedCatalog parsed = ParseCatalog(*GenerateCatalog(options));
+  ASSERT_TRUE(parsed.catalog);
+  Side with(*parsed.catalog, identity_, DecoderChoice::kAuto);
+  Side without(*parsed.catalog, identity_, DecoderChoice::kSimdjson);
+  std::string text;
+  ASSERT_TRUE(GenerateEvents(options, [&](std::string_view lines) {
+                text += lines;
+                return absl::OkStatus();
+              }).ok());
+  BlockWork a, b;
+  with.Decode(BlockOf(text, random_), &a);
+  without.Decode(BlockOf(text, random_), &b);
+  EXPECT_EQ(a.verdicts, b.verdicts);
+  EXPECT_EQ(a.held, b.held);
+  for (int shard = 0; shard < kSeenShards; ++shard) {
+    EXPECT_TRUE(SameItems(a.identities.of(shard), b.identities.of(shard), [](const Identity& x, const Identity& y) {
+      return x.entry == y.entry && x.event == y.event;
+    }));
+  }
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    const auto ma = a.measurements.of(shard), mb = b.measurements.of(shard);
+    ASSERT_EQ(ma.size(), mb.size());
+    for (size_t i = 0; i < ma.size(); ++i) ASSERT_EQ(Describe(ma[i], with.series), Describe(mb[i], without.series));
+  }
+  EXPECT_GT(with.blocks.matched(), a.verdicts.size() * 95 / 100);
+}
+
+}  // namespace
+}  // namespace tollbook

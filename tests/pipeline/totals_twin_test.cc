@@ -1,0 +1,309 @@
+// Measurements through cells, runs and the merge of runs, against their twin: an ordered map of totals.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <tuple>
+
+#include "pipeline/cell_table.h"
+#include "pipeline/shard_totals.h"
+#include "tests/rating/seed.h"
+
+namespace tollbook {
+namespace {
+
+constexpr uint64_t kSeed = 7;
+constexpr Int128 kLargest = static_cast<Int128>(~static_cast<Uint128>(0) >> 1);
+
+// Two meters of each aggregation, one of them with two dimensions; by name, as a catalog has them.
+Catalog SmallCatalog() {
+  Catalog catalog;
+  for (const char* dimensions : {"d", "n"}) {
+    for (int i = 0; i < 4; ++i) {
+      Meter meter;
+      meter.name = dimensions + std::to_string(i);
+      meter.aggregation = static_cast<Aggregation>(i);
+      if (*dimensions == 'd') meter.dimensions = {"a", "b"};
+      catalog.meters.push_back(meter);
+    }
+  }
+  return catalog;
+}
+
+// One event's usage, as the test makes it up.
+struct Usage {
+  std::string subject;
+  uint32_t meter = 0;
+  std::vector<std::string> values;
+  int32_t bucket = 0;
+  Int128 attos = 0;
+  int64_t time = 0;
+  Reason verdict = Reason::kNone;
+};
+
+struct Shape {
+  const char* name;
+  int runs;
+  int events;  // of each run
+  int subjects;
+  int values;  // of each dimension
+  int buckets;
+  int equal_hash_bits = 0;  // of each half of the subjects' hashes, all but the last
+};
+const Shape kShapes[] = {
+    {"a small book", 5, 300, 10, 3, 4},
+    {"one run", 1, 2000, 300, 4, 5},
+    {"many runs", 20, 500, 40, 3, 31},
+    {"one subject, many buckets", 6, 6000, 1, 2, 20'000},
+    {"dimensions that never repeat", 2, 70'000, 50, 1'000'000, 3},
+    {"hashes that nearly all agree", 4, 3000, 200, 3, 3, 56},
+};
+
+SubjectHash HashFor(const Shape& shape, const std::string& subject) {
+  SubjectHash hash = HashSubject(subject, kSeed);
+  if (shape.equal_hash_bits > 0) {
+    hash.high >>= shape.equal_hash_bits;
+    hash.low >>= shape.equal_hash_bits;
+  }
+  return hash;
+}
+
+Int128 RandomAttos(std::mt19937_64& random, Aggregation aggregation) {
+  const auto wide = static_cast<Int128>(static_cast<Uint128>(random()) << 64 | random());
+  const bool sums = aggregation == Aggregation::kSum;
+  switch (random() % 5) {
+    case 0:
+      return wide >> (sums ? 30 : 0);  // 10^5 of them still fit
+    case 1:
+      return sums ? 0 : (random() % 2 == 0 ? kLargest : -kLargest - 1);
+    case 2:
+      return static_cast<Int128>(random() % 100) * kOneUnit / 1000;
+    default:
+      return static_cast<Int128>(random() % 10'000) * kOneUnit;
+  }
+}
+
+std::vector<Usage> RandomUsage(const Shape& shape, const Catalog& catalog, std::mt19937_64& random) {
+  std::vector<Usage> usage(shape.events);
+  for (Usage& u : usage) {
+    u.subject = "s" + std::to_string(random() % shape.subjects);
+    u.meter = static_cast<uint32_t>(random() % catalog.meters.size());
+    const Meter& meter = catalog.meters[u.meter];
+    for (size_t i = 0; i < meter.dimensions.size(); ++i) {
+      const uint64_t value = random() % shape.values;
+      u.values.push_back(value == 0 ? "" : "value-" + std::to_string(value));
+    }
+    u.bucket = static_cast<int32_t>(random() % shape.buckets) - shape.buckets / 2;
+    if (random() % 1000 == 0) u.bucket = random() % 2 == 0 ? INT32_MAX : INT32_MIN;
+    u.attos = meter.aggregation == Aggregation::kCount ? kOneUnit : RandomAttos(random, meter.aggregation);
+    u.time = random() % 50 == 0 ? static_cast<int64_t>(random()) : static_cast<int64_t>(random() % 100) * 1'000'000;
+    if (random() % 10 == 0) u.verdict = Reason::kDuplicate;
+  }
+  return usage;
+}
+
+// Hands out series numbers in a random order.
+SeriesTable& Intern(const std::vector<Usage>& usage, SeriesTable& series, std::mt19937_64& random) {
+  std::vector<const Usage*> shuffled;
+  for (const Usage& u : usage) shuffled.push_back(&u);
+  std::shuffle(shuffled.begin(), shuffled.end(), random);
+  for (const Usage* u : shuffled) {
+    series.Intern(u->meter, std::vector<std::string_view>(u->values.begin(), u->values.end()));
+  }
+  return series;
+}
+
+// In blocks whose names are gone when the next one comes.
+std::string RunOf(const Shape& shape, const std::vector<Usage>& usage, SeriesTable& series, CellTable& cells,
+                  const Catalog& catalog) {
+  constexpr size_t kBlock = 100;
+  for (size_t begin = 0; begin < usage.size(); begin += kBlock) {
+    std::vector<std::string> names;
+    std::vector<Measurement> measurements;
+    std::vector<Reason> verdicts;
+    for (size_t i = begin; i < std::min(usage.size(), begin + kBlock); ++i) names.push_back(usage[i].subject);
+    for (size_t i = 0; i < names.size(); ++i) {
+      const Usage& u = usage[begin + i];
+      Measurement m;
+      m.value = {u.attos};
+      m.subject_hash = HashFor(shape, u.subject);
+      m.time = {u.time};
+      m.subject = names[i].data();
+      m.subject_bytes = static_cast<uint16_t>(names[i].size());
+      m.series = series.Intern(u.meter, std::vector<std::string_view>(u.values.begin(), u.values.end()));
+      m.bucket = {u.bucket};
+      m.event = static_cast<uint32_t>(i);
+      measurements.push_back(m);
+      verdicts.push_back(u.verdict);
+    }
+    cells.Add(measurements, verdicts);
+    for (std::string& name : names) std::fill(name.begin(), name.end(), '?');
+  }
+  std::vector<bool> used(catalog.meters.size());
+  return cells.Pack(&used);
+}
+
+using Place = std::tuple<uint32_t, std::vector<std::string>, int32_t>;
+struct TwinSubject {
+  std::map<Place, UsageTotal> totals;
+  uint64_t last_sequence = 0;
+};
+using Twin = std::map<std::string, TwinSubject>;
+
+void AddToTwin(const Catalog& catalog, const std::vector<Usage>& usage, uint64_t sequence, Twin* twin) {
+  for (const Usage& u : usage) {
+    if (u.verdict != Reason::kNone) continue;
+    const Aggregation aggregation = catalog.meters[u.meter].aggregation;
+    const Instant latest_at = aggregation == Aggregation::kLatest ? Instant{u.time} : Instant{};
+    TwinSubject& subject = (*twin)[u.subject];
+    subject.last_sequence = sequence;
+    EXPECT_TRUE(Merge(aggregation, {{u.attos}, 1, latest_at}, &subject.totals[{u.meter, u.values, u.bucket}]));
+  }
+}
+
+std::map<Place, UsageTotal> PlacesOf(const Catalog& catalog, std::span<const SubjectTotal> totals) {
+  std::map<Place, UsageTotal> places;
+  Place last;
+  for (const SubjectTotal& total : totals) {
+    const auto meter = static_cast<uint32_t>(total.meter - catalog.meters.data());
+    const Place place = {meter, {total.dimension_values.begin(), total.dimension_values.end()}, total.bucket.number};
+    if (!places.empty()) {
+      EXPECT_LT(last, place) << "in order, each once";
+    }
+    last = place;
+    places[place] = total.total;
+  }
+  return places;
+}
+
+// Subjects in an order of their own, each asked for twice: an answer must not depend on what was asked before.
+void ExpectTwin(const Catalog& catalog, const Twin& twin, ShardTotals& totals) {
+  EXPECT_EQ(totals.subjects(), twin.size());
+  std::map<std::pair<const Meter*, std::vector<std::string>>, const std::string_view*> tuples;
+  for (size_t round = 0; round < 2; ++round) {
+    for (size_t i = 0; i < totals.subjects(); ++i) {
+      const size_t subject = round == 0 ? i : totals.subjects() - 1 - i;
+      const auto expected = twin.find(std::string(totals.name(subject)));
+      ASSERT_NE(expected, twin.end());
+      EXPECT_TRUE(PlacesOf(catalog, totals.TotalsOf(subject)) == expected->second.totals) << expected->first;
+      EXPECT_TRUE(totals.StatusOf(subject).ok());
+      EXPECT_TRUE(totals.ChangedSince(subject, expected->second.last_sequence - 1));
+      EXPECT_FALSE(totals.ChangedSince(subject, expected->second.last_sequence));
+      for (const SubjectTotal& total : totals.TotalsOf(subject)) {
+        const DimensionValues values = total.dimension_values;
+        const auto [it, added] = tuples.emplace(
+            std::pair(total.meter, std::vector<std::string>(values.begin(), values.end())), values.data());
+        EXPECT_EQ(it->second, values.data()) << "equal values are the same span";
+      }
+    }
+  }
+}
+
+class TotalsTwin : public testing::TestWithParam<Shape> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, TotalsTwin, testing::ValuesIn(kShapes), [](const auto& info) {
+  std::string name = info.param.name;
+  std::erase_if(name, [](char c) { return !std::isalnum(c); });
+  return name;
+});
+
+TEST_P(TotalsTwin, AgreesAndRunsDoNotDependOnSeriesNumbers) {
+  const Shape& shape = GetParam();
+  std::mt19937_64 random(TestSeed());
+  const Catalog catalog = SmallCatalog();
+  SeriesTable series(kSeed), other_series(kSeed);
+  CellTable cells(catalog.meters, series), other_cells(catalog.meters, other_series);
+  Twin twin;
+  std::vector<StoredRun> runs;
+  for (int run = 1; run <= shape.runs; ++run) {
+    const std::vector<Usage> usage = RandomUsage(shape, catalog, random);
+    runs.push_back(
+        {static_cast<uint64_t>(2 * run), RunOf(shape, usage, Intern(usage, series, random), cells, catalog)});
+    EXPECT_EQ(runs.back().bytes, RunOf(shape, usage, Intern(usage, other_series, random), other_cells, catalog));
+    AddToTwin(catalog, usage, runs.back().sequence, &twin);
+  }
+  ShardTotals totals(catalog, kSeed, std::nullopt);
+  for (const StoredRun& run : runs) ASSERT_TRUE(totals.Add(run).ok());
+  totals.Merge();
+  ExpectTwin(catalog, twin, totals);
+
+  const std::string wanted = twin.begin()->first;
+  ShardTotals one(catalog, kSeed, wanted);
+  for (const StoredRun& run : runs) ASSERT_TRUE(one.Add(run).ok());
+  one.Merge();
+  ExpectTwin(catalog, {*twin.begin()}, one);
+}
+
+TEST(ShardTotals, NoRunsHaveNoSubjects) {
+  const Catalog catalog = SmallCatalog();
+  ShardTotals totals(catalog, kSeed, std::nullopt);
+  totals.Merge();
+  EXPECT_EQ(totals.subjects(), 0u);
+}
+
+// Half of the range, three times: within one run and across runs.
+TEST(ShardTotals, ATotalThatCannotBeHeldSetsItsSubjectAsideAndCountsItsEvents) {
+  const Catalog catalog = SmallCatalog();
+  const Shape shape = kShapes[0];
+  for (const int runs : {1, 3}) {
+    SeriesTable series(kSeed);
+    CellTable cells(catalog.meters, series);
+    ShardTotals totals(catalog, kSeed, std::nullopt);
+    std::deque<StoredRun> stored;
+    for (int run = 0; run < runs; ++run) {
+      std::vector<Usage> usage;
+      for (int i = run; i < 3; i += runs) usage.push_back({"big", 0, {"", ""}, 1, kLargest / 2 + 1, 0});
+      usage.push_back({"small", 0, {"", ""}, 1, 1, 0});
+      stored.push_back({static_cast<uint64_t>(run + 1), RunOf(shape, usage, series, cells, catalog)});
+      ASSERT_TRUE(totals.Add(stored.back()).ok());
+    }
+    totals.Merge();
+    ASSERT_EQ(totals.subjects(), 2u);
+    for (size_t subject = 0; subject < 2; ++subject) {
+      const bool big = totals.name(subject) == "big";
+      ASSERT_EQ(totals.TotalsOf(subject).size(), 1u);
+      EXPECT_EQ(totals.TotalsOf(subject)[0].total.events, big ? 3u : static_cast<uint64_t>(runs));
+      EXPECT_EQ(absl::IsOutOfRange(totals.StatusOf(subject)), big);
+    }
+  }
+}
+
+// Damage that the walk over the subjects cannot see is found when a subject's cells are read; others stay readable.
+TEST(ShardTotals, DamagedCellsAreSaidWhenTheyAreRead) {
+  const Catalog catalog = SmallCatalog();
+  SeriesTable series(kSeed);
+  CellTable cells(catalog.meters, series);
+  const std::vector<Usage> usage = {{"one", 4, {}, 1, kOneUnit, 0}, {"two", 4, {}, 1, kOneUnit, 0}};
+  StoredRun run = {9, RunOf(kShapes[0], usage, series, cells, catalog)};
+  const size_t of_one = run.bytes.find("one") + 4;  // behind the name and the length
+  run.bytes[of_one] = 0x7e;                         // a series that the run does not have
+  ShardTotals totals(catalog, kSeed, std::nullopt);
+  ASSERT_TRUE(totals.Add(run).ok());
+  totals.Merge();
+  ASSERT_EQ(totals.subjects(), 2u);
+  for (size_t subject = 0; subject < 2; ++subject) {
+    EXPECT_EQ(absl::IsDataLoss(totals.StatusOf(subject)), totals.name(subject) == "one");
+  }
+  run.bytes.pop_back();
+  ShardTotals cut(catalog, kSeed, std::nullopt);
+  EXPECT_TRUE(absl::IsDataLoss(cut.Add(run)));
+}
+
+TEST(ShardTotals, AMeterThatIsGoneFromTheCatalogIsRefused) {
+  const Catalog catalog = SmallCatalog();
+  SeriesTable series(kSeed);
+  CellTable cells(catalog.meters, series);
+  const StoredRun run = {9, RunOf(kShapes[0], {{"one", 4, {}, 1, kOneUnit, 0}}, series, cells, catalog)};
+  Catalog fewer = catalog;
+  fewer.meters.erase(fewer.meters.begin() + 4);
+  EXPECT_TRUE(absl::IsFailedPrecondition(ShardTotals(fewer, kSeed, std::nullopt).Add(run)));
+  Catalog more = catalog;  // and one whose places have changed is no matter
+  more.meters.insert(more.meters.begin(), Meter{"another", "t"});
+  ShardTotals totals(more, kSeed, std::nullopt);
+  ASSERT_TRUE(totals.Add(run).ok());
+  totals.Merge();
+  EXPECT_EQ(totals.TotalsOf(0)[0].meter, &more.meters[5]);
+}
+
+}  // namespace
+}  // namespace tollbook

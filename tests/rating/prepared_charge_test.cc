@@ -1,0 +1,144 @@
+// PreparedCharge and PreparedPlan against their plain twins, PriceQuantity and Catalog::ChargeFor.
+#include "rating/prepared_charge.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "rating/prepared_plan.h"
+#include "rating/price.h"
+#include "tests/rating/in_words.h"
+#include "tests/rating/seed.h"
+
+namespace tollbook {
+namespace {
+
+constexpr Int128 kMost = static_cast<Int128>(~Uint128{0} >> 1);
+
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : random_(seed) {}
+  uint64_t UpTo(uint64_t most) { return random_() % (most + 1); }
+  bool OneIn(uint64_t n) { return UpTo(n - 1) == 0; }
+
+  // From nothing to all of 127 bits, and often a hair beside 2^63, 2^64 or 2^127.
+  Int128 Magnitude() {
+    const Int128 hair = static_cast<Int128>(UpTo(2)) - 1;
+    switch (UpTo(7)) {
+      case 0:
+        return (Int128{1} << 63) + hair;
+      case 1:
+        return (Int128{1} << 64) + hair;
+      case 2:
+        return kMost - static_cast<Int128>(UpTo(1));
+      case 3:
+        return static_cast<Int128>(UpTo(1'000'000)) * kOneUnit;
+      case 4:
+        return 0;
+      default:
+        return static_cast<Int128>((static_cast<Uint128>(random_()) << 64 | random_()) >> (1 + UpTo(126)));
+    }
+  }
+  Int128 Signed() { return OneIn(8) ? -Magnitude() : Magnitude(); }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+// As catalogs have them, and some that no catalog accepts: tiers that fall, included units below zero, negative prices.
+Charge RandomCharge(Dice& dice) {
+  Charge charge;
+  charge.model = static_cast<ChargeModel>(dice.UpTo(3));
+  if (dice.OneIn(2)) charge.included = {dice.Signed()};
+  charge.unit_price = {dice.Signed()};
+  charge.package_size = {std::max<Int128>(1, dice.Magnitude())};
+  charge.package_price = {dice.Signed()};
+  charge.flat_at_zero = dice.OneIn(2);
+  Int128 bound = 0;
+  for (uint64_t tiers = 1 + dice.UpTo(4); tiers > 0; --tiers) {
+    Int128 next = dice.OneIn(20) ? dice.Signed() : 0;
+    if (next == 0 && __builtin_add_overflow(bound, 1 + (dice.Magnitude() >> 3), &next)) next = kMost;
+    bound = next;
+    charge.tiers.push_back({Quantity{bound}, {dice.Signed()}, {dice.OneIn(2) ? dice.Signed() : 0}});
+  }
+  if (dice.OneIn(2)) charge.tiers.back().up_to.reset();
+  return charge;
+}
+
+Int128 RandomQuantity(Dice& dice, const Charge& charge) {
+  const Tier& tier = charge.tiers[dice.UpTo(charge.tiers.size() - 1)];
+  Int128 quantity = dice.Signed();
+  if (dice.OneIn(2) && tier.up_to) {
+    if (__builtin_add_overflow(tier.up_to->attos, charge.included.attos, &quantity)) quantity = kMost;
+    if (__builtin_add_overflow(quantity, static_cast<Int128>(dice.UpTo(2)) - 1, &quantity)) quantity = kMost;
+  }
+  return quantity;
+}
+
+TEST(PreparedCharge, PricesAnyQuantityAsTheChargeDoes) {
+  Dice dice(TestSeed());
+  int refused = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    const Charge charge = RandomCharge(dice);
+    const PreparedCharge prepared(charge);
+    for (int i = 0; i < 10; ++i) {
+      const Quantity quantity = {RandomQuantity(dice, charge)};
+      const absl::StatusOr<Worth> plain = PriceQuantity(charge, quantity);
+      Worth worth;
+      const std::string which =
+          "round " + std::to_string(round) + ", " + std::string(ToString(charge.model)) + ", " + ToString(quantity);
+      ASSERT_EQ(prepared.Price(quantity, &worth), plain.ok()) << which;
+      refused += plain.ok() ? 0 : 1;
+      if (!plain.ok()) continue;
+      ASSERT_EQ(worth, *plain) << which;
+      const Currency currency = In(dice.OneIn(2) ? "USD" : dice.OneIn(2) ? "JPY" : "BHD");
+      const auto rounding = static_cast<Rounding>(dice.UpTo(3));
+      const absl::StatusOr<Rounded> with_words = RoundToMinor(*plain, currency, rounding);
+      Rounded rounded;
+      ASSERT_EQ(RoundToMinor(worth, currency, rounding, &rounded), with_words.ok()) << which;
+      if (!with_words.ok()) continue;
+      ASSERT_EQ(rounded.line, with_words->line) << which;
+      ASSERT_EQ(rounded.residue, with_words->residue) << which;
+    }
+  }
+  EXPECT_GT(refused, 0);
+}
+
+TEST(PreparedPlan, FindsTheChargeThatTheCatalogFinds) {
+  Dice dice(TestSeed());
+  const std::vector<std::string> words = {"", "eu", "us", "large"};
+  for (int round = 0; round < 20'000; ++round) {
+    Catalog catalog;
+    for (const char* name : {"calls", "storage", "tokens"}) {
+      Meter meter;
+      meter.name = name;
+      for (const char* dimension : {"model", "region"}) {
+        if (dice.OneIn(2)) meter.dimensions.push_back(dimension);
+      }
+      catalog.meters.push_back(meter);
+    }
+    Plan plan;
+    for (uint64_t charges = dice.UpTo(6); charges > 0; --charges) {
+      Charge charge;
+      charge.name = "charge-" + std::to_string(dice.UpTo(1000) * 10 + charges);
+      charge.meter = dice.OneIn(9) ? "unknown" : catalog.meters[dice.UpTo(2)].name;
+      for (const char* dimension : {"model", "region"}) {
+        if (dice.OneIn(3)) charge.filter[dimension] = words[dice.UpTo(3)];
+      }
+      plan.charges.push_back(charge);
+    }
+    const PreparedPlan prepared(catalog, plan);
+    for (int i = 0; i < 10; ++i) {
+      const Meter& meter = catalog.meters[dice.UpTo(2)];
+      std::vector<std::string_view> values;
+      while (values.size() < meter.dimensions.size()) values.push_back(words[dice.UpTo(3)]);
+      const PreparedPlan::PlanCharge* found = prepared.ChargeFor(meter, values);
+      ASSERT_EQ(found == nullptr ? nullptr : found->charge, catalog.ChargeFor(plan, meter, values));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tollbook
