@@ -107,7 +107,8 @@ void DecodeLayouts(benchmark::State& state) {
         const char* behind = nullptr;
         const bool is_like = match(block, line, &behind);
         matched += is_like;
-        GoToNextLine(is_like ? static_cast<size_t>(behind - block.data) - line.offset : FindLineEnd(block, &line), &line);
+        GoToNextLine(is_like ? static_cast<size_t>(behind - block.data) - line.offset : FindLineEnd(block, &line),
+                     &line);
       }
     }
     RequireEqual(matched >= kEvents * 99 / 100, 1, "lines that match a layout");
@@ -361,7 +362,7 @@ void SeenGrowth(benchmark::State& state) {
           }
         }
         RequireEqual(fresh, kEpoch, "fresh events");
-        const std::vector<int> due = budget.Due(shards);
+        const std::vector<int> due = budget.Due(shards, book->last_sequence() + 1);
         for (const int shard : due) epoch.spills.emplace_back(shard, &shards[shard]);
         for (int shard = 0; shard < kSeenShards; ++shard) {
           if (!std::binary_search(due.begin(), due.end(), shard))
