@@ -1,11 +1,16 @@
 // The parts of the main job, each alone on one core, each with its answer checked. Items per second are events.
 #include <benchmark/benchmark.h>
+#include <sys/stat.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 
 #include "bench/bench_data.h"
 #include "ledger/book.h"
+#include "ledger/seen_budget.h"
 #include "ledger/seen_set.h"
 #include "ledger/seen_shard.h"
 #include "ledger/totals_cells.h"
@@ -211,6 +216,7 @@ void DedupProbeCold(benchmark::State& state) {
   uint64_t seed = 1000;
   for (auto _ : state) {
     state.PauseTiming();
+    if (shard.hot().size() > keys / 10) *shard.mutable_hot() = SeenSet();
     std::vector<Asked> asked;
     uint64_t expected = 0;
     for (const SeenEntry& entry : RandomEntries(kAsked, seed++)) {
@@ -222,7 +228,10 @@ void DedupProbeCold(benchmark::State& state) {
     uint64_t duplicates = 0;
     Require(shard.Ask(std::span<const Asked>(asked)));
     Require(shard.Answer());
-    for (const Asked& item : asked) duplicates += shard.Insert(item.entry) == Seen::kDuplicate;
+    for (size_t i = 0; i < asked.size(); ++i) {
+      if (i + 12 < asked.size()) shard.Prefetch(asked[i + 12].entry);
+      duplicates += shard.Insert(asked[i].entry) == Seen::kDuplicate;
+    }
     RequireEqual(duplicates, expected, "duplicates");
   }
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kAsked));
@@ -305,6 +314,84 @@ void Rate(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations()));
 }
 BENCHMARK(Rate);
+
+uint64_t BytesOnDisk(const std::string& directory) {
+  uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    struct stat facts = {};
+    if (stat(entry.path().c_str(), &facts) == 0) bytes += static_cast<uint64_t>(facts.st_blocks) * 512;
+  }
+  return bytes;
+}
+
+// A book of nothing but fresh seen events, many times what memory may hold: dedup, spills, merges and commits on one
+// thread; then it is opened again. $TOLLBOOK_BENCH_SEEN_MILLIONS of them (4), $TOLLBOOK_BENCH_SEEN_MB of memory (16).
+void SeenGrowth(benchmark::State& state) {
+  const auto setting = [](const char* name, uint64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : std::stoull(text);
+  };
+  const uint64_t events = setting("TOLLBOOK_BENCH_SEEN_MILLIONS", 4) * 1'000'000;
+  const SeenBudget budget(setting("TOLLBOOK_BENCH_SEEN_MB", 16) << 20);
+  constexpr uint64_t kEpoch = 500'000;
+  for (auto _ : state) {
+    const BenchDirectory directory;
+    size_t runs_max = 0;
+    {
+      const std::unique_ptr<Book> book = NewBook(directory.path);
+      std::vector<SeenShard> shards(kSeenShards);
+      std::mt19937_64 random(1);
+      std::vector<std::vector<Asked>> asked(kSeenShards);
+      for (uint64_t done = 0; done < events; done += kEpoch) {
+        for (std::vector<Asked>& items : asked) items.clear();
+        for (uint64_t i = 0; i < kEpoch; ++i) {
+          const uint64_t high = random(), low = random();
+          const SeenEntry entry = {static_cast<uint32_t>(high >> 32), static_cast<uint32_t>(high),
+                                   static_cast<uint32_t>(low >> 32), static_cast<uint32_t>(low), 1};
+          asked[SeenShardOf(entry)].push_back({entry});
+        }
+        EpochCommit epoch;
+        epoch.delta.lines = epoch.delta.accepted = kEpoch;
+        uint64_t fresh = 0;
+        for (int shard = 0; shard < kSeenShards; ++shard) {
+          const std::span<const Asked> items = asked[shard];
+          Require(shards[shard].Ask(items));
+          Require(shards[shard].Answer());
+          for (size_t i = 0; i < items.size(); ++i) {
+            if (i + 12 < items.size()) shards[shard].Prefetch(items[i + 12].entry);
+            fresh += shards[shard].Insert(items[i].entry) == Seen::kFresh;
+          }
+        }
+        RequireEqual(fresh, kEpoch, "fresh events");
+        const std::vector<int> due = budget.Due(shards, book->last_sequence() + 1);
+        for (const int shard : due) epoch.spills.emplace_back(shard, &shards[shard]);
+        for (int shard = 0; shard < kSeenShards; ++shard) {
+          if (!std::binary_search(due.begin(), due.end(), shard))
+            epoch.seen.emplace_back(shard, shards[shard].hot().uncommitted());
+        }
+        Require(book->CommitEpoch(epoch));
+        for (SeenShard& shard : shards) shard.MarkCommitted();
+      }
+      size_t memory = 0;
+      for (const SeenShard& shard : shards) {
+        runs_max = std::max(runs_max, shard.runs().size());
+        memory += shard.hot().bytes_in_memory() + shard.runs_in_memory_bytes();
+      }
+      state.counters["memory_bytes_each"] = static_cast<double>(memory) / static_cast<double>(events);
+    }
+    state.counters["runs_max"] = static_cast<double>(runs_max);
+    state.counters["disk_bytes_each"] = static_cast<double>(BytesOnDisk(directory.path)) / static_cast<double>(events);
+    const auto start = std::chrono::steady_clock::now();
+    BookOptions options;
+    options.directory = directory.path;
+    const std::unique_ptr<Book> book = Require(Book::Open(options));
+    std::vector<SeenShard> shards(kSeenShards);
+    for (int shard = 0; shard < kSeenShards; ++shard) Require(book->LoadSeen(shard, &shards[shard]));
+    state.counters["open_seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * events));
+}
+BENCHMARK(SeenGrowth)->Unit(benchmark::kSecond)->Iterations(1);
 
 // So many events' worth of keys and totals, committed and synced.
 void Commit(benchmark::State& state) {

@@ -6,6 +6,8 @@
 //             is the hot sets' in any case: a book of more than 0.36 events a byte outgrows its share by its filters.
 // Order       the shard that spilled longest ago comes next, so each spills when it is about twice as full as the
 //             average, a few an epoch and never all, and what the log still holds of each epoch goes soon.
+// Log         a stream of a few events a commit would never fill memory, and its log would have a block of the disk for
+//             each commit. So a shard that has not spilled for 4096 commits does, two a commit at most.
 #ifndef TOLLBOOK_LEDGER_SEEN_BUDGET_H_
 #define TOLLBOOK_LEDGER_SEEN_BUDGET_H_
 
@@ -21,13 +23,15 @@ class SeenBudget {
  public:
   static constexpr uint64_t kBytesPerHotEntry = 44;
 
-  explicit SeenBudget(uint64_t bytes) : bytes_(bytes) {}
+  explicit SeenBudget(uint64_t bytes, uint64_t log_commits_max = 4096)
+      : bytes_(bytes), log_commits_max_(log_commits_max) {}
   uint64_t HotEntriesMax(std::span<const SeenShard> shards) const;
-  // In the order of their numbers. Empty as long as all is within the share.
-  std::vector<int> Due(std::span<const SeenShard> shards) const;
+  // For the commit with this sequence; in the order of their numbers.
+  std::vector<int> Due(std::span<const SeenShard> shards, uint64_t sequence) const;
 
  private:
   const uint64_t bytes_;
+  const uint64_t log_commits_max_;
 };
 
 }  // namespace tollbook

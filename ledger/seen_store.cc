@@ -327,6 +327,9 @@ absl::Status SeenStore::Spill(int shard, SeenShard* from, StoreWrite* write, See
     const uint64_t number = spilled.runs.empty() ? 1 : spilled.runs.back()->record().number + 1;
     absl::StatusOr<std::shared_ptr<const SeenRun>> run = WriteRun(SortedByKey(from->hot().entries()), merged, number);
     if (!run.ok()) return run.status();
+    SeenSum expected = SumOf(from->hot().entries());
+    for (const auto& old : merged) expected += old->record().sum;
+    TOLLBOOK_ASSERT((*run)->record().sum == expected);  // before anything that it replaces is let go
     for (const auto& old : merged) {
       spilled.freed.push_back(old->record().place);
       write->Delete(Family::kSeen, RunKey(shard, old->record().number));

@@ -274,7 +274,7 @@ void Absorber::AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch) {
 
 void Absorber::StartCommit(EpochCommit epoch) {
   std::vector<bool> spills(kSeenShards);
-  for (const int shard : seen_budget_.Due(seen_)) {
+  for (const int shard : seen_budget_.Due(seen_, book_.last_sequence() + 1)) {
     spills[shard] = true;
     epoch.spills.emplace_back(shard, &seen_[shard]);
   }

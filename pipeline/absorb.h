@@ -7,8 +7,9 @@
 // decoded in parallel; each dedup shard goes through its identities in input order (so which of two conflicting events
 // is the first does not depend on threads); each total shard adds up what is fresh; then the blocks' memory serves the
 // next round. An epoch is ONE commit, written while the next one's first round is decoded. Memory: one round (input
-// bytes, about as much again for what was decoded), the totals of two epochs, and the seen keys: 32 to 44 bytes an
-// event of the book. Threads: absorb uses `threads` of them; a book is absorbed into by one Absorb at a time.
+// bytes, about as much again for what was decoded), the totals of two epochs, and the seen events: in memory up to what
+// AbsorbOptions::memory_bytes leaves for them, beyond it in runs on disk (seen_budget.h). Threads: absorb uses `threads`
+// of them; a book is absorbed into by one Absorb at a time.
 #ifndef TOLLBOOK_PIPELINE_ABSORB_H_
 #define TOLLBOOK_PIPELINE_ABSORB_H_
 

@@ -26,7 +26,10 @@ struct Item {
 // A book and its shards, and what a map says about the same events.
 class Twin {
  public:
-  Twin(const std::string& directory, uint64_t memory_bytes) : directory_(directory), budget_(memory_bytes) { Open(); }
+  Twin(const std::string& directory, uint64_t memory_bytes, uint64_t log_commits_max = 4096)
+      : directory_(directory), budget_(memory_bytes, log_commits_max) {
+    Open();
+  }
 
   void Open() {
     shards_.clear();
@@ -49,7 +52,7 @@ class Twin {
     EpochCommit epoch;
     for (int shard = 0; shard < kSeenShards; ++shard) AbsorbShard(by_shard[shard], &shards_[shard], &epoch);
     const uint64_t hot_max = budget_.HotEntriesMax(shards_);
-    const std::vector<int> due = budget_.Due(shards_);
+    const std::vector<int> due = budget_.Due(shards_, book_->last_sequence() + 1);
     for (const int shard : due) epoch.spills.emplace_back(shard, &shards_[shard]);
     for (int shard = 0; shard < kSeenShards; ++shard) {
       if (!std::binary_search(due.begin(), due.end(), shard))
@@ -73,6 +76,7 @@ class Twin {
     EXPECT_EQ(entries, first_.size());
   }
 
+  const std::vector<SeenShard>& shards() const { return shards_; }
   size_t spills() const { return spills_; }
   size_t events() const { return first_.size(); }
   size_t runs_max() const {
@@ -187,6 +191,22 @@ TEST(SeenStore, WhatIsReplacedGivesItsSpaceBack) {
   EXPECT_LT(static_cast<double>(bytes) / static_cast<double>(twin.events()), 24.0);
 }
 
+TEST(SeenStore, ManySmallCommitsDoNotPileUpInTheLog) {
+  const ScratchDirectory scratch;
+  std::mt19937_64 random(11);
+  Twin twin(scratch.path(), 1 << 30, 20);
+  uint64_t next = 0;
+  for (int epoch = 0; epoch < 320 && !testing::Test::HasFatalFailure(); ++epoch) {
+    twin.Absorb(Events(&next, 5, &random));
+    if (epoch % 100 == 99) twin.Open();
+  }
+  twin.ExpectSound();
+  EXPECT_GE(twin.spills(), 2u * kSeenShards);
+  uint64_t oldest = UINT64_MAX;
+  for (const SeenShard& shard : twin.shards()) oldest = std::min(oldest, shard.spilled_through());
+  EXPECT_GT(oldest, 100u) << "commits before it are not in the log";
+}
+
 TEST(SeenStore, RunsToMergeKeepsRunsFew) {
   EXPECT_EQ(RunsToMerge({}, 10), 0u);
   const std::vector<uint64_t> three = {10, 10, 10};
@@ -245,13 +265,15 @@ TEST(SeenSum, DoesNotDependOnOrderAndShowsWhatChanged) {
 class SeenDamage : public testing::Test {
  protected:
   void SetUp() override {
-    std::mt19937_64 random(9);
-    Twin twin(scratch_.path(), 200'000);
-    uint64_t next = 0;
-    for (int epoch = 0; epoch < 12; ++epoch) twin.Absorb(Events(&next, 5000, &random));
-    twin.ExpectSound();
-    ASSERT_GT(twin.spills(), 0u);
-    ASSERT_GT(twin.hot(), 0u);
+    {
+      std::mt19937_64 random(9);
+      Twin twin(scratch_.path(), 200'000);
+      uint64_t next = 0;
+      for (int epoch = 0; epoch < 12; ++epoch) twin.Absorb(Events(&next, 5000, &random));
+      twin.ExpectSound();
+      ASSERT_GT(twin.spills(), 0u);
+      ASSERT_GT(twin.hot(), 0u);
+    }
     if (testing::Test::HasFatalFailure()) return;
     // One more epoch, of which nothing is spilled: all of its part of the log lives.
     Twin more(scratch_.path(), 1 << 30);
