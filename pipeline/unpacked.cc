@@ -182,6 +182,8 @@ UnpackAhead::~UnpackAhead() {
 }
 
 void UnpackAhead::Begin(size_t file, const std::function<bool(const InputFile&)>& wanted) {
+  // What was begun with and then passed over, since a file before it came to the same.
+  under_way_.erase(under_way_.begin(), under_way_.lower_bound(file));
   for (next_ = std::max(next_, file); next_ < inputs_.files.size() && under_way_.size() < files_; ++next_) {
     const InputFile& next = inputs_.files[next_];
     if (next.regular && next.compression != Compression::kNone && wanted(next)) BeginOne(next_);
