@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "bench/bench_data.h"
@@ -14,6 +15,7 @@
 #include "ledger/seen_set.h"
 #include "ledger/seen_shard.h"
 #include "ledger/totals_cells.h"
+#include "pipeline/absorb.h"
 #include "pipeline/block_work.h"
 #include "pipeline/cell_table.h"
 #include "pipeline/lines.h"
@@ -53,6 +55,29 @@ struct Fixture {
     return works;
   }
 };
+
+// A file in the page cache to blocks of whole lines: read, cut, digest of the content; the block's memory used again.
+void Read(benchmark::State& state) {
+  Fixture& fixture = Fixture::Get();
+  InputFile file;
+  file.path = (std::filesystem::temp_directory_path() / ("tollbook-bench-read-" + std::to_string(getpid()))).string();
+  file.bytes = fixture.telemetry.size();
+  file.regular = true;
+  std::ofstream(file.path, std::ios::binary) << fixture.telemetry;
+  ReaderOptions options;
+  options.block_bytes = AbsorbOptions().block_bytes;
+  Block block;
+  for (auto _ : state) {
+    const std::unique_ptr<BlockReader> reader = Require(BlockReader::Open(file, options));
+    uint64_t bytes = 0;
+    while (Require(reader->Next(&block))) bytes += block.bytes;
+    RequireEqual(bytes, file.bytes, "bytes read");
+  }
+  std::filesystem::remove(file.path);
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kEvents));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * file.bytes));
+}
+BENCHMARK(Read)->Unit(benchmark::kMillisecond);
 
 // Lines to usage events, each parsed: the general decoder.
 void Decode(benchmark::State& state) {

@@ -27,6 +27,7 @@ namespace {
 constexpr size_t kSeriesMax = 1 << 20;
 // A block of a pipe is given when it is full or this old: long enough to be worth a task, short beside a commit.
 constexpr int kGatherMillis = 5;
+constexpr size_t kUnpackAheadMax = 8;
 // Blocks of any size have fixed costs; so many of them end a round.
 constexpr uint64_t kRoundBlocksMax = 256;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
@@ -360,6 +361,10 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.block_bytes = options_.block_bytes;
   reading.line_bytes_max = options_.line_bytes_max;
   reading.idle_millis = kGatherMillis;
+  arena_.execute([&] {
+    reading.unpack_ahead =
+        std::min<size_t>(static_cast<size_t>(tbb::this_task_arena::max_concurrency()), kUnpackAheadMax);
+  });
   SourceFeeder feeder(inputs, *std::move(known), FingerprintOf(catalog_), reading, options_.stop);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);

@@ -59,7 +59,8 @@ uint64_t LineEnds(std::string_view text) {
 
 class FileBlockReader final : public BlockReader {
  public:
-  FileBlockReader(const InputFile& file, const ReaderOptions& options) : file_(file), options_(options) {}
+  FileBlockReader(const InputFile& file, const ReaderOptions& options, OpenContent open)
+      : file_(file), options_(options), open_(std::move(open)) {}
 
   absl::Status Start() {
     source_.reset();
@@ -71,7 +72,7 @@ class FileBlockReader final : public BlockReader {
     offset_ = rows_ = 0;
     last_byte_ = '\n';
     at_start_ = true;
-    absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file_.path, {options_.stop, options_.idle_millis});
+    absl::StatusOr<std::unique_ptr<ByteSource>> source = open_();
     if (!source.ok()) return source.status();
     source_ = *std::move(source);
     return ReadPreamble();
@@ -275,6 +276,7 @@ class FileBlockReader final : public BlockReader {
 
   const InputFile file_;
   const ReaderOptions options_;
+  const OpenContent open_;
   std::unique_ptr<ByteSource> source_;
   std::string carry_;  // read from the source and not given yet
   std::string header_;
@@ -291,23 +293,16 @@ class FileBlockReader final : public BlockReader {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BlockReader>> BlockReader::Open(const InputFile& file, const ReaderOptions& options) {
-  auto reader = std::make_unique<FileBlockReader>(file, options);
-  TOLLBOOK_RETURN_IF_ERROR(reader->Start());
-  return reader;
+  return Open(file, options, [path = file.path, waiting = Waiting{options.stop, options.idle_millis}] {
+    return OpenSource(path, waiting);
+  });
 }
 
-absl::Status CheckPacked(const InputFile& file, const std::atomic<bool>* stop) {
-  absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file.path);
-  if (!source.ok()) return source.status();
-  const AlignedBuffer buffer(kSkipBytes);
-  for (;;) {
-    if (stop != nullptr && stop->load(std::memory_order_relaxed)) {
-      return MakeError(absl::StatusCode::kCancelled, "stopped while checking", file.path, "run again");
-    }
-    absl::StatusOr<size_t> got = (*source)->Read(buffer.data(), kSkipBytes);
-    if (!got.ok()) return got.status();
-    if (*got == 0) return absl::OkStatus();
-  }
+absl::StatusOr<std::unique_ptr<BlockReader>> BlockReader::Open(const InputFile& file, const ReaderOptions& options,
+                                                               OpenContent open) {
+  auto reader = std::make_unique<FileBlockReader>(file, options, std::move(open));
+  TOLLBOOK_RETURN_IF_ERROR(reader->Start());
+  return reader;
 }
 
 absl::StatusOr<FileDigest> DigestFile(const std::string& path) {

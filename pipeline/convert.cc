@@ -2,11 +2,13 @@
 
 #include "pipeline/decode.h"
 #include "pipeline/lines.h"
+#include "pipeline/unpacked.h"
 
 namespace tollbook {
 namespace {
 
 constexpr size_t kSinkBytes = 256 << 10;
+constexpr uint64_t kUnpackedKept = 64 << 20;
 
 class Converter {
  public:
@@ -15,10 +17,14 @@ class Converter {
   absl::Status File(const InputFile& file) {
     ReaderOptions options;
     options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
+    std::shared_ptr<const Unpacked> unpacked;
     if (file.regular && file.compression != Compression::kNone) {
-      if (const absl::Status whole = CheckPacked(file, nullptr); !whole.ok()) return LeaveOut(file, whole);
+      unpacked = std::make_shared<const Unpacked>(Unpack(file, kUnpackedKept, nullptr));
+      if (!unpacked->status.ok()) return LeaveOut(file, unpacked->status);
     }
-    absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
+    absl::StatusOr<std::unique_ptr<BlockReader>> reader =
+        unpacked == nullptr ? BlockReader::Open(file, options)
+                            : BlockReader::Open(file, options, [&] { return OpenUnpacked(file, unpacked); });
     if (!reader.ok()) return LeaveOut(file, reader.status());
     std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
     if (file.format == InputFormat::kCsv) {

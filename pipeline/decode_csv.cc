@@ -1,14 +1,16 @@
 #include <algorithm>
 #include <charconv>
+#include <cstring>
+#include <optional>
 #include <vector>
 
+#include "pipeline/csv_cells.h"
 #include "pipeline/decode.h"
 #include "pipeline/envelope.h"
 #include "pipeline/exact_product.h"
 #include "pipeline/json_text.h"
 #include "pipeline/template.h"
 #include "rating/catalog_errors.h"
-#include "simdjson.h"
 
 namespace tollbook {
 namespace {
@@ -18,50 +20,14 @@ constexpr int kOffsetScale = 18;                                                
 constexpr Int128 kAttosPerNano = kNanosPerSecond;                               // ... and cut off at the nanosecond
 constexpr Int128 kEndOfTimeNanos = Int128{106'651} * 86'400 * kNanosPerSecond;  // 2262-01-01, as ParseInstant
 
-// Takes the text of a quoted cell: `rest` is behind its opening quote, and is left at the delimiter or empty. Doubled
-// quotes become one in the arena; without them the cell is a view into the line.
-bool TakeQuotedCell(std::string_view* rest, Arena& arena, std::string_view* cell) {
-  const char* const begin = rest->data();
-  size_t doubled = 0;
-  size_t at = 0;
-  for (;;) {
-    at = rest->find('"', at);
-    if (at == std::string_view::npos) return false;
-    if (at + 1 >= rest->size() || (*rest)[at + 1] != '"') break;
-    ++doubled;
-    at += 2;
+// Both have kCellPadding bytes behind them: most texts are short, and a copy of fixed size is an instruction or two.
+char* CopyText(std::string_view text, char* out) {
+  if (text.size() <= kCellPadding) {
+    std::memcpy(out, text.data(), kCellPadding);
+  } else {
+    std::memcpy(out, text.data(), text.size());
   }
-  *cell = {begin, at};
-  rest->remove_prefix(at + 1);
-  if (doubled == 0) return true;
-  char* const text = arena.Allocate(at - doubled);
-  char* out = text;
-  for (size_t i = 0; i < at; ++i) {
-    *out++ = begin[i];
-    if (begin[i] == '"') ++i;
-  }
-  *cell = {text, at - doubled};
-  return true;
-}
-
-// RFC 4180, but a record is one line. Blanks belong to the cell.
-Reason SplitCells(std::string_view line, char delimiter, Arena& arena, std::vector<std::string_view>* cells) {
-  cells->clear();
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  for (;;) {
-    std::string_view cell;
-    if (line.starts_with('"')) {
-      line.remove_prefix(1);
-      if (!TakeQuotedCell(&line, arena, &cell)) return Reason::kCsvQuote;
-      if (!line.empty() && line[0] != delimiter) return Reason::kCsvQuote;
-    } else {
-      cell = line.substr(0, line.find(delimiter));
-      line.remove_prefix(cell.size());
-    }
-    cells->push_back(cell);
-    if (line.empty()) return Reason::kNone;
-    line.remove_prefix(1);
-  }
+  return out + text.size();
 }
 
 // What all fields of a row are made from.
@@ -103,7 +69,7 @@ class Field {
   static constexpr size_t kNumberBytes = 20;
 
   std::string_view Join(const Row& row) const {
-    size_t room = 0;
+    size_t room = kCellPadding;
     for (const Piece& piece : pieces) {
       room += piece.kind == Piece::Kind::kRow ? kNumberBytes : Text(piece, row).size();
     }
@@ -113,8 +79,7 @@ class Field {
       if (piece.kind == Piece::Kind::kRow) {
         out = PutNumber(piece, row.number, out);
       } else {
-        const std::string_view part = Text(piece, row);
-        out = std::copy(part.begin(), part.end(), out);
+        out = CopyText(Text(piece, row), out);
       }
     }
     return {text, static_cast<size_t>(out - text)};
@@ -163,8 +128,26 @@ Reason ReasonOf(DecimalError error) {
   return Reason::kValueNotANumber;
 }
 
+// Whole seconds of at most nine digits: nearly all. Nothing else here; a leading zero is no number.
+std::optional<int64_t> ShortSeconds(std::string_view text) {
+  if (text.empty() || text.size() > 9 || (text[0] == '0' && text.size() > 1)) return std::nullopt;
+  int64_t seconds = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    seconds = seconds * 10 + (c - '0');
+  }
+  return seconds;
+}
+
 void SetTimeFromOffset(std::string_view seconds, Instant base, UsageEvent* event, ReasonSet* reasons) {
   if (seconds.empty()) return reasons->Add(Reason::kMissingTime);
+  // Two divisions of 128 bits are most of what an offset costs.
+  if (const std::optional<int64_t> whole = ShortSeconds(seconds)) {
+    const Int128 nanos = Int128{base.nanos} + *whole * static_cast<int64_t>(kNanosPerSecond);
+    if (nanos < 0 || nanos >= kEndOfTimeNanos) return reasons->Add(Reason::kTimeOutOfRange);
+    event->time.nanos = static_cast<int64_t>(nanos);
+    return;
+  }
   const ParsedDecimal parsed = ParseDecimal(seconds, kOffsetScale);
   if (parsed.error == DecimalError::kTooLarge) return reasons->Add(Reason::kTimeOutOfRange);
   if (parsed.error != DecimalError::kNone) return reasons->Add(Reason::kInvalidTime);
@@ -178,7 +161,9 @@ void SetTimeFromOffset(std::string_view seconds, Instant base, UsageEvent* event
 class CsvDecoder final : public Decoder {
  public:
   CsvDecoder(char delimiter, size_t columns, std::vector<EventProgram> events, std::string constants)
-      : delimiter_(delimiter), columns_(columns), events_(std::move(events)), constants_(std::move(constants)) {}
+      : delimiter_(delimiter), columns_(columns), events_(std::move(events)), constants_(std::move(constants)) {
+    constants_.append(kCellPadding, '\0');
+  }
 
   void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) override {
     const Reason reason = Split(line, arena);
@@ -196,8 +181,7 @@ class CsvDecoder final : public Decoder {
 
  private:
   Reason Split(std::string_view line, Arena& arena) {
-    if (!simdjson::validate_utf8(line.data(), line.size())) return Reason::kInvalidUtf8;
-    const Reason reason = SplitCells(line, delimiter_, arena, &cells_);
+    const Reason reason = SplitRow(line, delimiter_, arena, &cells_);
     if (reason != Reason::kNone) return reason;
     return cells_.size() == columns_ ? Reason::kNone : Reason::kCsvColumns;
   }
@@ -252,7 +236,7 @@ class CsvDecoder final : public Decoder {
   const char delimiter_;
   const size_t columns_;
   const std::vector<EventProgram> events_;
-  const std::string constants_;
+  std::string constants_;  // padded
   std::vector<std::string_view> cells_;
   std::vector<std::string_view> factors_;
   std::vector<Property> properties_;
@@ -318,6 +302,12 @@ class Compiler {
           piece.width = part.width;
           break;
       }
+      // Neighbours stand side by side in the constants too.
+      if (piece.kind == Piece::Kind::kConstant && !field.pieces.empty() &&
+          field.pieces.back().kind == Piece::Kind::kConstant) {
+        field.pieces.back().constant.bytes += piece.constant.bytes;
+        continue;
+      }
       field.pieces.push_back(piece);
     }
     return field;
@@ -360,8 +350,7 @@ absl::StatusOr<std::unique_ptr<Decoder>> MakeCsvDecoder(const SourceMapping& map
                                                         std::string_view file) {
   Arena arena;
   std::vector<std::string_view> columns;
-  if (!simdjson::validate_utf8(header.data(), header.size()) ||
-      SplitCells(header, mapping.delimiter, arena, &columns) != Reason::kNone) {
+  if (SplitRowPlainly(header, mapping.delimiter, arena, &columns) != Reason::kNone) {
     return HeaderError("the header cannot be read", file, "begin the file with one line of column names in UTF-8");
   }
   TOLLBOOK_RETURN_IF_ERROR(CheckHeader(columns, file));

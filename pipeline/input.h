@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -84,11 +85,15 @@ struct ReaderOptions {
   size_t block_bytes = 4 << 20;
   size_t line_bytes_max = 1 << 20;
   bool count_rows = false;  // CSV: the mapping needs {row}
+  size_t unpack_ahead = 1;  // packed files unpacked side by side, each in a thread of its own
   // Turns true: a pipe that is waited for ends with Cancelled, behind the whole lines that it has given. Null: never.
   const std::atomic<bool>* stop = nullptr;
   // A pipe's block is given after so long, with what there is, perhaps nothing; -1: it is waited for until it is full.
   int idle_millis = -1;
 };
+
+class ByteSource;
+using OpenContent = std::function<absl::StatusOr<std::unique_ptr<ByteSource>>()>;
 
 // Reads one file in order. Not thread-safe; one thread at a time.
 class BlockReader {
@@ -98,6 +103,9 @@ class BlockReader {
   // byte order mark at the file's start is skipped (CSV too). Gzip may have several members, zstd several frames; both
   // are read with bounded memory whatever they unpack to.
   static absl::StatusOr<std::unique_ptr<BlockReader>> Open(const InputFile& file, const ReaderOptions& options);
+  // The same with the file's (decompressed) content from elsewhere.
+  static absl::StatusOr<std::unique_ptr<BlockReader>> Open(const InputFile& file, const ReaderOptions& options,
+                                                           OpenContent open);
 
   virtual std::string_view header() const = 0;  // CSV
 
@@ -109,17 +117,12 @@ class BlockReader {
 
   // The next block; false at the end. It may be empty when a pipe is idle. A damaged or truncated compressed file gives
   // the whole lines that could be read, then an error (DataLoss) that names file and offset; a partial last line before
-  // the damage is not given.
+  // the damage is not given. Whoever uses lines of a packed file has it checked whole before (unpacked.h).
   virtual absl::StatusOr<bool> Next(Block* block) = 0;
 
   virtual SourcePosition position() const = 0;  // after the last block given
   virtual uint64_t bytes_read() const = 0;      // of the file on disk, for progress
 };
-
-// Unpacks a packed regular file to its end and keeps nothing. The checksums of gzip and zstd stand behind what they
-// protect: a flipped bit gives other lines first and the error after, so a file is checked whole before one line is
-// used. Errors: as BlockReader; DataLoss when it is damaged or cut off; Cancelled after a stop.
-[[nodiscard]] absl::Status CheckPacked(const InputFile& file, const std::atomic<bool>* stop);
 
 // XXH3-128 of a regular file's bytes on disk: equal digests and sizes, the same file.
 struct FileDigest {

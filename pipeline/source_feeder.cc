@@ -9,6 +9,9 @@
 namespace tollbook {
 namespace {
 
+// What unpacked files may take of the memory.
+constexpr uint64_t kUnpackedKept = 192 << 20;
+
 // A CSV file whose columns are not those of its mapping has no usage that could be read. An empty one has none to read.
 absl::Status HeaderFits(const InputFile& file, const BlockReader& reader) {
   if (file.format != InputFormat::kCsv || reader.position().offset == 0) return absl::OkStatus();
@@ -26,7 +29,12 @@ uint64_t ReadingOf(const InputFile& file) {
 
 SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, uint64_t catalog,
                            const ReaderOptions& options, const std::atomic<bool>* stop)
-    : inputs_(inputs), records_(std::move(known)), catalog_(catalog), options_(options), stop_(stop) {
+    : inputs_(inputs),
+      records_(std::move(known)),
+      catalog_(catalog),
+      options_(options),
+      stop_(stop),
+      ahead_(inputs, options.unpack_ahead, kUnpackedKept / (options.unpack_ahead + 1), stop) {
   for (size_t id = 0; id < records_.size(); ++id) {
     const SourceRecord& record = records_[id];
     TOLLBOOK_ASSERT(record.id == id);
@@ -76,18 +84,7 @@ bool SourceFeeder::OpenNext() {
     bytes_before_ += file.bytes;
     return true;
   }
-  ReaderOptions options = options_;
-  options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
-  options.stop = stop_;
-  if (file.regular && file.compression != Compression::kNone) {
-    const absl::Status whole = CheckPacked(file, stop_);
-    if (absl::IsCancelled(whole)) return true;  // Next sees the stop
-    if (!whole.ok()) {
-      LeaveOut(file.path, whole);
-      return true;
-    }
-  }
-  absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(file, options);
+  absl::StatusOr<std::unique_ptr<BlockReader>> reader = OpenReader(file);
   if (absl::IsCancelled(reader.status())) return true;  // Next sees the stop
   if (!reader.ok()) {
     LeaveOut(file.path, reader.status());
@@ -107,6 +104,18 @@ bool SourceFeeder::OpenNext() {
   }
   opened_.push_back({*source, &file, std::string(reader_->header())});
   return true;
+}
+
+absl::StatusOr<std::unique_ptr<BlockReader>> SourceFeeder::OpenReader(const InputFile& file) {
+  ReaderOptions options = options_;
+  options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
+  options.stop = stop_;
+  // Files of a size that the book has are likely to be passed over, so they are not unpacked before it is their turn.
+  ahead_.Begin(next_file_ - 1, [this](const InputFile& next) { return !by_bytes_.contains(next.bytes); });
+  if (!file.regular || file.compression == Compression::kNone) return BlockReader::Open(file, options);
+  const std::shared_ptr<const Unpacked> unpacked = ahead_.Take(next_file_ - 1);
+  if (!unpacked->status.ok()) return unpacked->status;
+  return BlockReader::Open(file, options, [file, unpacked] { return OpenUnpacked(file, unpacked); });
 }
 
 bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {

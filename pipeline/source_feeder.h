@@ -18,6 +18,7 @@
 
 #include "ledger/records.h"
 #include "pipeline/input.h"
+#include "pipeline/unpacked.h"
 
 namespace tollbook {
 
@@ -61,6 +62,7 @@ class SourceFeeder {
 
  private:
   bool OpenNext();
+  absl::StatusOr<std::unique_ptr<BlockReader>> OpenReader(const InputFile& file);
   bool AlreadyAbsorbed(const InputFile& file);
   absl::StatusOr<uint32_t> Resume(const InputFile& file);
   void FinishCurrent();
@@ -76,6 +78,7 @@ class SourceFeeder {
   const uint64_t catalog_;
   const ReaderOptions options_;
   const std::atomic<bool>* stop_;
+  UnpackAhead ahead_;
   size_t next_file_ = 0;
   std::unique_ptr<BlockReader> reader_;
   std::vector<uint32_t> touched_;
