@@ -21,6 +21,7 @@
 #include "pipeline/lines.h"
 #include "pipeline/seal.h"
 #include "pipeline/subject_worth.h"
+#include "rating/price.h"
 
 namespace tollbook::bench {
 namespace {

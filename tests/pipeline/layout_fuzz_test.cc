@@ -382,8 +382,11 @@ TEST_F(LayoutFuzz, MadeUpLinesOfEveryKind) {
     matched = with_.blocks.matched() - matched;
     events = events_ - events;
     // Else this test tests nothing.
-    if (odd == 0) EXPECT_GT(matched, events * 9 / 10);
-    if (odd == 1) EXPECT_GT(matched, events / 4);
+    if (odd == 0) {
+      EXPECT_GT(matched, events * 9 / 10);
+    } else if (odd == 1) {
+      EXPECT_GT(matched, events / 4);
+    }
   }
   EXPECT_EQ(without_.blocks.matched(), 0u);
 }

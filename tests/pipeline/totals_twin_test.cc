@@ -131,7 +131,7 @@ std::string RunOf(const Shape& shape, const std::vector<Usage>& usage, SeriesTab
       m.time = {u.time};
       m.subject = names[i].data();
       m.subject_bytes = static_cast<uint16_t>(names[i].size());
-      m.series = series.Intern(u.meter, std::vector<std::string_view>(u.values.begin(), u.values.end()));
+      m.series = series.Intern(u.meter, std::vector<std::string_view>(u.values.begin(), u.values.end()))->id;
       m.bucket = {u.bucket};
       m.event = static_cast<uint32_t>(i);
       measurements.push_back(m);
@@ -298,7 +298,7 @@ TEST(ShardTotals, AMeterThatIsGoneFromTheCatalogIsRefused) {
   fewer.meters.erase(fewer.meters.begin() + 4);
   EXPECT_TRUE(absl::IsFailedPrecondition(ShardTotals(fewer, kSeed, std::nullopt).Add(run)));
   Catalog more = catalog;  // and one whose places have changed is no matter
-  more.meters.insert(more.meters.begin(), Meter{"another", "t"});
+  more.meters.insert(more.meters.begin(), {.name = "another", .event_type = "t", .value_property = "", .dimensions = {}, .unit = ""});
   ShardTotals totals(more, kSeed, std::nullopt);
   ASSERT_TRUE(totals.Add(run).ok());
   totals.Merge();
