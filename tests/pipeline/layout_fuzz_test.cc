@@ -420,6 +420,17 @@ TEST_F(LayoutFuzz, CutsOfALine) {
   EXPECT_GT(with_.blocks.matched(), events_ / 2);
 }
 
+// 1.0 and 1 are one dimension value, "1.0" is another: a series that is found by a line's text must know which it was.
+TEST_F(LayoutFuzz, ADimensionsTextIsNotItsKind) {
+  std::string text;
+  for (const char* region : {"1.0", "\"1.0\"", "1", "\"1\"", "true", "\"true\"", "null", "\"null\"", "\"\""}) {
+    text += R"({"id":"i","source":"s","type":"api.call","subject":"u","time":"2025-01-25T01:02:03Z","data":{"region":)";
+    text += std::string(region) + "}}\n";
+  }
+  for (int round = 0; round < 4; ++round) ASSERT_NO_FATAL_FAILURE(CheckBlock(text));
+  EXPECT_GE(with_.blocks.matched(), 27u);
+}
+
 TEST_F(LayoutFuzz, GeneratedTelemetry) {
   GenerateOptions options;
   options.events = static_cast<uint64_t>(Rounds(5'000));
