@@ -31,7 +31,9 @@ constexpr size_t kUnpackAheadMax = 8;
 // Blocks of any size have fixed costs; so many of them end a round.
 constexpr uint64_t kRoundBlocksMax = 256;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
-constexpr size_t kPrefetchAhead = 12;
+constexpr size_t kPrefetchAhead = 24;
+// Blocks whose identities are fetched ahead.
+constexpr size_t kBlocksAhead = 4;
 
 // What absorb takes beside the seen events: two epochs of input and what was decoded of it (4 * 96 MiB), what RocksDB
 // has not written yet (192 MiB), totals, decoders and a shard's entries while they are sorted.
@@ -95,6 +97,7 @@ class Absorber {
   Works DecodeRound(const NextBlock& next, EpochPace* pace);
   absl::Status Deduplicate(Works& works);
   absl::Status AskShard(const Works& works, int shard);
+  void InsertShard(const Works& works, int shard);
   void Accumulate(const Works& works);
   void Judge(const Works& works, SourceFeeder& feeder, ExceptionCollector* exceptions, EpochCommit* epoch);
   void PackTotals(EpochCommit* epoch);
@@ -204,27 +207,40 @@ absl::Status Absorber::Deduplicate(Works& works) {
   std::vector<absl::Status> asked(kSeenShards);
   arena_.execute([&] {
     tbb::parallel_for(0, kSeenShards, [&](int shard) {
-      SeenShard& seen = seen_[shard];
       asked[shard] = AskShard(works, shard);
       if (!asked[shard].ok()) return;
-      const auto prefetch = [&](size_t block) {
-        for (const Identity& identity : works[block]->identities.of(shard)) seen.Prefetch(identity.entry);
-      };
-      if (!works.empty()) prefetch(0);
-      for (size_t block = 0; block < works.size(); ++block) {
-        // A shard has a few events of each block: enough for the memory to answer while the block before is gone
-        // through.
-        if (block + 1 < works.size()) prefetch(block + 1);
-        for (const Identity& identity : works[block]->identities.of(shard)) {
-          const Seen answer = seen.Insert(identity.entry);
-          if (answer == Seen::kFresh) continue;
-          works[block]->verdicts[identity.event] = answer == Seen::kDuplicate ? Reason::kDuplicate : Reason::kConflict;
-        }
-      }
+      InsertShard(works, shard);
     });
   });
   for (const absl::Status& status : asked) TOLLBOOK_RETURN_IF_ERROR(status);
   return absl::OkStatus();
+}
+
+// A shard has a handful of identities of each block, and both they and the slots they go to are in no cache. So all of a
+// round are lined up first, and the slots are fetched well ahead of their use.
+void Absorber::InsertShard(const Works& works, int shard) {
+  struct Arrived {
+    const Identity* identity;
+    BlockWork* work;
+  };
+  SeenShard& seen = seen_[shard];
+  std::vector<Arrived> arrived;
+  for (size_t block = 0; block < works.size(); ++block) {
+    if (block + kBlocksAhead < works.size()) {
+      const std::span<const Identity> later = works[block + kBlocksAhead]->identities.of(shard);
+      for (size_t i = 0; i < later.size(); i += 2) __builtin_prefetch(&later[i]);
+    }
+    for (const Identity& identity : works[block]->identities.of(shard)) {
+      arrived.push_back({&identity, works[block].get()});
+    }
+  }
+  for (size_t i = 0; i < arrived.size(); ++i) {
+    if (i + kPrefetchAhead < arrived.size()) seen.Prefetch(arrived[i + kPrefetchAhead].identity->entry);
+    const Seen answer = seen.Insert(arrived[i].identity->entry);
+    if (answer == Seen::kFresh) continue;
+    arrived[i].work->verdicts[arrived[i].identity->event] =
+        answer == Seen::kDuplicate ? Reason::kDuplicate : Reason::kConflict;
+  }
 }
 
 absl::Status Absorber::AskShard(const Works& works, int shard) {

@@ -1,6 +1,8 @@
 #include "rating/catalog_errors.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -46,6 +48,21 @@ size_t SequenceBytes(std::string_view text) {
   const bool wrong = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
                      (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F);
   return wrong ? 0 : bytes;
+}
+
+// How many bytes at the front are surely good, eight at a time: exports are nearly all ASCII. A NUL is not good; less
+// one, it has its high bit set as a byte beyond ASCII has.
+size_t LeadingAscii(std::string_view text) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  constexpr uint64_t kHighBits = 0x8080808080808080;
+  size_t position = 0;
+  for (uint64_t bytes = 0; position + sizeof bytes <= text.size(); position += sizeof bytes) {
+    std::memcpy(&bytes, text.data() + position, sizeof bytes);
+    if (((bytes | (bytes - kOnes)) & kHighBits) != 0) {
+      break;
+    }
+  }
+  return position;
 }
 
 }  // namespace
@@ -116,6 +133,10 @@ std::string DidYouMean(std::string_view word, std::span<const std::string_view> 
 size_t FirstBadByte(std::string_view text) {
   size_t position = 0;
   while (position < text.size()) {
+    position += LeadingAscii(text.substr(position));
+    if (position == text.size()) {
+      break;
+    }
     const size_t bytes = SequenceBytes(text.substr(position));
     if (bytes == 0) {
       return position;

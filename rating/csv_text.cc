@@ -7,6 +7,11 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
+// May the character end a field, or be wrong in it? All others are passed over without a second look.
+constexpr bool EndsPlainText(char c) {
+  return c == ',' || c == '"' || c == '\n' || c == '\r';
+}
+
 }  // namespace
 
 CsvReader::CsvReader(std::string_view text) : text_(text) {
@@ -43,11 +48,16 @@ CsvError CsvReader::ReadField(CsvRow* row) {
     return ReadQuoted(row);
   }
   const size_t start = position_;
-  while (position_ < text_.size() && text_[position_] != ',' && !AtLineEnd()) {
-    if (text_[position_] == '"') {
+  for (;; ++position_) {
+    while (position_ < text_.size() && !EndsPlainText(text_[position_])) {
+      ++position_;
+    }
+    if (position_ < text_.size() && text_[position_] == '"') {
       return CsvError::kInsideField;
     }
-    ++position_;
+    if (AtLineEnd() || text_[position_] == ',') {
+      break;
+    }
   }
   row->fields.push_back(text_.substr(start, position_ - start));
   return CsvError::kNone;

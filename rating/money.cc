@@ -1,9 +1,11 @@
 #include "rating/money.h"
 
+#include <array>
 #include <string>
 
 #include "rating/error.h"
 #include "rating/quantity.h"
+#include "rating/reciprocal.h"
 
 namespace tollbook {
 namespace {
@@ -39,10 +41,32 @@ bool IsCodeShaped(std::string_view code) {
 constexpr Int128 kMinorUnit[] = {kOneUnit * kOneUnit, kOneUnit*(kOneUnit / 10), kOneUnit*(kOneUnit / 100),
                                  kOneUnit*(kOneUnit / 1'000), kOneUnit*(kOneUnit / 10'000)};
 
-// Is the amount to move one minor unit away from zero? `remainder` is what truncation left, in units of which `unit`
+constexpr Reciprocal kReciprocals[] = {Reciprocal(kMinorUnit[0]), Reciprocal(kMinorUnit[1]), Reciprocal(kMinorUnit[2]),
+                                       Reciprocal(kMinorUnit[3]), Reciprocal(kMinorUnit[4])};
+
+// The minor units in a magnitude, and what is left over. False when there are more than can be booked.
+bool DivideByMinorUnit(const Wide& magnitude, int minor_digits, Int128* whole, Int128* left_over) {
+  const std::array<uint64_t, 4>& limbs = magnitude.limbs();
+  uint64_t quotient = 0;
+  Uint128 remainder = 0;
+  const Uint128 low = static_cast<Uint128>(limbs[1]) << 64 | limbs[0];
+  if (limbs[3] == 0 && kReciprocals[minor_digits].Divide(limbs[2], low, &quotient, &remainder)) {
+    *whole = quotient;
+    *left_over = static_cast<Int128>(remainder);
+    return true;
+  }
+  Wide wide_whole, wide_left_over;
+  magnitude.DivideByPowerOfTen(kWorthScale - minor_digits, &wide_whole, &wide_left_over);
+  if (wide_whole > Wide::FromInt128(kMinorMax)) return false;
+  *whole = wide_whole.ToInt128();
+  // At most 10^36 of the worth's units make one minor unit, so what is left over fits 128 bits.
+  *left_over = wide_left_over.ToInt128();
+  return true;
+}
+
+// Is the amount to move one minor unit away from zero? `magnitude` is what truncation left, in units of which `unit`
 // make one minor unit.
-bool RoundsAway(Rounding rounding, Int128 remainder, Int128 unit, bool odd) {
-  const Int128 magnitude = remainder < 0 ? -remainder : remainder;
+bool RoundsAway(Rounding rounding, Int128 magnitude, Int128 unit, bool odd) {
   switch (rounding) {
     case Rounding::kHalfUp:
       return magnitude >= unit - magnitude;
@@ -115,20 +139,19 @@ absl::StatusOr<Rounded> RoundToMinor(const Worth& exact, Currency currency, Roun
 }
 
 bool RoundToMinor(const Worth& exact, Currency currency, Rounding rounding, Rounded* rounded) {
-  Wide quotient;
-  Wide remainder;
-  exact.amount.DivideByPowerOfTen(kWorthScale - currency.minor_digits(), &quotient, &remainder);
-  // At most 10^36 of the worth's units make one minor unit, so a remainder, and a residue, fits 128 bits.
-  const Int128 unit = kMinorUnit[currency.minor_digits()];
-  const Int128 left_over = remainder.ToInt128();
-  const bool odd = (quotient.limbs()[0] & 1) != 0;
-  const Int128 step = !RoundsAway(rounding, left_over, unit, odd) ? 0 : exact.amount.negative() ? -1 : 1;
+  const bool negative = exact.amount.negative();
+  const Wide magnitude = negative ? exact.amount.Negated() : exact.amount;
+  Int128 whole = 0;
+  Int128 left_over = 0;
+  if (!DivideByMinorUnit(magnitude, currency.minor_digits(), &whole, &left_over)) return false;
 
-  Int128 minor = 0;
-  if (!quotient.FitsInt128() || __builtin_add_overflow(quotient.ToInt128(), step, &minor)) return false;
-  if (minor > kMinorMax || minor < -kMinorMax) return false;
-  rounded->line = {currency, minor};
-  rounded->residue.amount = Wide::FromInt128(left_over - step * unit);
+  const Int128 unit = kMinorUnit[currency.minor_digits()];
+  const Int128 step = RoundsAway(rounding, left_over, unit, (whole & 1) != 0) ? 1 : 0;
+  const Int128 minor = whole + step;
+  if (minor > kMinorMax) return false;
+  const Int128 residue = left_over - step * unit;
+  rounded->line = {currency, negative ? -minor : minor};
+  rounded->residue.amount = Wide::FromInt128(negative ? -residue : residue);
   return true;
 }
 

@@ -22,6 +22,11 @@ absl::Status WorthOutOfRange(const RatedCharge& rated, Quantity quantity) {
                    Which(rated) + ", quantity " + ToString(quantity), "check the charge's prices and the meter's unit");
 }
 
+// Equal values mostly lie in one place, and then need not be looked at.
+bool SameValues(DimensionValues a, DimensionValues b) {
+  return (a.data() == b.data() && a.size() == b.size()) || std::ranges::equal(a, b);
+}
+
 bool SameButEvents(const UnratedUsage& a, const UnratedUsage& b) {
   return a.why == b.why && a.meter == b.meter && a.subscription == b.subscription && a.usage_date == b.usage_date;
 }
@@ -101,7 +106,7 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
       continue;
     }
     const bool same = subscription == place.subscription && last->meter == total.meter &&
-                      std::ranges::equal(last->dimension_values, total.dimension_values);
+                      SameValues(last->dimension_values, total.dimension_values);
     if (!same) charge = PlanOf(*place.subscription).ChargeFor(*total.meter, total.dimension_values);
     subscription = place.subscription;
     last = &total;

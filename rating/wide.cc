@@ -4,7 +4,6 @@
 
 #include "rating/decimal_digits.h"
 #include "rating/error.h"
-#include "rating/reciprocal.h"
 
 namespace tollbook {
 namespace {
@@ -56,44 +55,6 @@ bool MultiplyShort(Limbs* limbs, uint64_t factor) {
   return carry == 0;
 }
 
-constexpr Uint128 PowerOfTen(int digits) {
-  return digits == 0 ? 1 : 10 * PowerOfTen(digits - 1);
-}
-
-// What rounding to a minor unit divides by: 36 decimals less those of the currency.
-constexpr int kFirstReciprocal = 32;
-constexpr Reciprocal kReciprocals[] = {Reciprocal(PowerOfTen(32)), Reciprocal(PowerOfTen(33)),
-                                       Reciprocal(PowerOfTen(34)), Reciprocal(PowerOfTen(35)),
-                                       Reciprocal(PowerOfTen(36))};
-
-bool DivideQuickly(const Limbs& value, int digits, Limbs* quotient, Limbs* remainder) {
-  if (digits < kFirstReciprocal || digits > 36 || value[3] != 0) return false;
-  uint64_t digit = 0;
-  Uint128 rest = 0;
-  const Uint128 low = static_cast<Uint128>(value[1]) << 64 | value[0];
-  if (!kReciprocals[digits - kFirstReciprocal].Divide(value[2], low, &digit, &rest)) return false;
-  *quotient = {digit, 0, 0, 0};
-  *remainder = {static_cast<uint64_t>(rest), static_cast<uint64_t>(rest >> 64), 0, 0};
-  return true;
-}
-
-// By at most 10^19 at a time: 64-bit divisors. Each truncates, so together they truncate once.
-void DivideInSteps(const Limbs& value, int digits, Limbs* quotient, Limbs* remainder) {
-  *quotient = value;
-  for (int left = digits; left > 0; left -= 19) DivideShort(quotient, kPowersOfTen[std::min(left, 19)]);
-
-  Limbs taken = *quotient;
-  for (int left = digits; left > 0; left -= 19) {
-    TOLLBOOK_ASSERT(MultiplyShort(&taken, kPowersOfTen[std::min(left, 19)]));
-  }
-  uint64_t borrow = 0;
-  for (size_t i = 0; i < 4; ++i) {
-    const Uint128 part = static_cast<Uint128>(value[i]) - taken[i] - borrow;
-    (*remainder)[i] = static_cast<uint64_t>(part);
-    borrow = (part >> 64) != 0 ? 1 : 0;
-  }
-}
-
 bool IsZero(const Limbs& limbs) {
   return (limbs[0] | limbs[1] | limbs[2] | limbs[3]) == 0;
 }
@@ -124,12 +85,24 @@ Wide Wide::Negated() const {
 
 void Wide::DivideByPowerOfTen(int digits, Wide* quotient, Wide* remainder) const {
   TOLLBOOK_ASSERT(digits >= 0 && digits <= 76);
+  // By at most 10^19 at a time: 64-bit divisors. Each truncates, so together they truncate once.
   const Limbs value = Magnitude(*this);
-  Limbs whole;
-  Limbs rest;
-  if (!DivideQuickly(value, digits, &whole, &rest)) DivideInSteps(value, digits, &whole, &rest);
+  Limbs quotient_magnitude = value;
+  for (int left = digits; left > 0; left -= 19) DivideShort(&quotient_magnitude, kPowersOfTen[std::min(left, 19)]);
+
+  Limbs taken = quotient_magnitude;
+  for (int left = digits; left > 0; left -= 19) {
+    TOLLBOOK_ASSERT(MultiplyShort(&taken, kPowersOfTen[std::min(left, 19)]));
+  }
+  Limbs rest = value;
+  uint64_t borrow = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const Uint128 part = static_cast<Uint128>(value[i]) - taken[i] - borrow;
+    rest[i] = static_cast<uint64_t>(part);
+    borrow = (part >> 64) != 0 ? 1 : 0;
+  }
   const bool below_zero = negative();
-  *quotient = Signed(whole, below_zero);
+  *quotient = Signed(quotient_magnitude, below_zero);
   *remainder = Signed(rest, below_zero);
 }
 

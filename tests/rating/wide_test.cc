@@ -123,32 +123,6 @@ TEST(Wide, DividesTowardZeroAndKeepsTheRemainder) {
   }
 }
 
-// The reciprocals of 10^32 to 10^36 against dividing twice by what fits 64 bits, which is how all other powers go.
-TEST(Wide, DividesByAReciprocalAsInSteps) {
-  std::mt19937_64 random(TestSeed());
-  for (int round = 0; round < 2'000'000; ++round) {
-    const int digits = 32 + static_cast<int>(random() % 5);
-    Int128 power = 1;
-    for (int i = 0; i < digits; ++i) power *= 10;
-    // Of any size; a hair beside a multiple; a hair beside the largest quotient that the reciprocal gives.
-    Wide value = RandomWide(random);
-    if (round % 3 == 1) value = Wide::Product(power, static_cast<Int128>(random() >> (random() % 64)));
-    if (round % 3 == 2) value = Wide::Product(power, (Int128{1} << 64) - static_cast<Int128>(random() % 3));
-    const Wide hair = Wide::FromInt128(round % 3 == 0 ? 0 : static_cast<Int128>(random() % 3) - 1);
-    ASSERT_TRUE(Wide::Add(value, hair, &value));
-
-    Wide quotient, remainder, in_steps, rest, product;
-    value.DivideByPowerOfTen(digits, &quotient, &remainder);
-    value.DivideByPowerOfTen(digits - 16, &in_steps, &rest);
-    in_steps.DivideByPowerOfTen(16, &in_steps, &rest);
-    ASSERT_EQ(quotient, in_steps) << value.ToDecimal(0) << " by 10^" << digits;
-    if (!quotient.FitsInt128()) continue;
-    product = Wide::Product(quotient.ToInt128(), power);
-    ASSERT_TRUE(Wide::Add(product, remainder, &product));
-    ASSERT_EQ(product, value) << value.ToDecimal(0) << " by 10^" << digits;
-  }
-}
-
 TEST(Wide, WritesPlainDecimals) {
   EXPECT_EQ(Wide().ToDecimal(36), "0");
   EXPECT_EQ(Wide::FromInt128(1).ToDecimal(36), "0.000000000000000000000000000000000001");
