@@ -391,7 +391,7 @@ void Seal(benchmark::State& state) {
     const AbsorbReport absorbed = Require(Absorb(*book, fixture.catalog, inputs, {}));
     RequireEqual(absorbed.counts.accepted, fixture.report.accepted, "accepted");
     state.ResumeTiming();
-    const SealReport sealed = Require(tollbook::Seal(*book, fixture.catalog, {.threads = 1}));
+    const SealReport sealed = Require(tollbook::Seal(*book, fixture.catalog, {1, std::nullopt}));
     RequireEqual(sealed.unattributed_events, fixture.report.unattributed, "unattributed events");
     RequireEqual(sealed.not_rated.size(), 0, "subjects that were set aside");
     differences += sealed.differences;
