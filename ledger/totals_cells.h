@@ -1,7 +1,7 @@
 // TotalsCells: reading the cells of one subject in a totals run.
 //
 // A cell is three or four short numbers. The fast way reads each without a loop and without asking whether a value
-// follows, since wrong guesses of a branch are most of what the plain way costs: 15 ns a cell instead of 45. It takes
+// follows, since wrong guesses of a branch are most of what the plain way costs. It takes
 // what is common and whole, and leaves all else, damage included, to the plain way, which checks every field.
 #ifndef TOLLBOOK_LEDGER_TOTALS_CELLS_H_
 #define TOLLBOOK_LEDGER_TOTALS_CELLS_H_

@@ -185,7 +185,7 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
     *at = begin + slot->bytes;
     return true;
   }
-  // Where the next literal begins is known only some 15 cycles after this slot's bytes came, and so on for each slot.
+  // Where the next literal begins is known only a dozen or more cycles after this slot's bytes came, and so on for each slot.
   // Most fields have one length, though: guessed right, the processor goes on at once and proves it later.
   uint32_t guess = edge->guess;
 #if defined(__GNUC__)

@@ -1,7 +1,7 @@
 // LayoutValues: the times and quantities of nearly all telemetry, from their text eight characters at a time.
 //
 // Each knows a part of what ParseInstant and ParseDecimal know, gives the same answer there, and says so when it does
-// not know. A time costs 4 ns so (ParseInstant 25), a quantity 3 ns (ParseDecimal 9).
+// not know.
 #ifndef TOLLBOOK_PIPELINE_LAYOUT_VALUES_H_
 #define TOLLBOOK_PIPELINE_LAYOUT_VALUES_H_
 

@@ -1,9 +1,9 @@
 // SideThread: one thread beside the workers, which does what it is given, in order.
 //
-// One for all commits and not a fresh one for each: RocksDB draws the height of a key's node in its memory table by a
-// random generator of the thread, seeded by the thread's id, and a fresh thread mostly gets the id of the one before.
-// So each commit drew the same heights for the same shards, the table's towers stood in the wrong places, and a
-// commit's 320 keys took ten milliseconds after a hundred commits instead of one.
+// One for all commits and not a fresh one for each: with a thread for each, inserting a commit's few hundred keys into
+// RocksDB's memory table became many times slower after some hundred commits. The likely reason: it draws the height of
+// a key's node by a random generator of the thread, seeded by the thread's id, and a fresh thread mostly gets the id of
+// the one before, so that each commit drew the same heights for the same shards.
 #ifndef TOLLBOOK_PIPELINE_SIDE_THREAD_H_
 #define TOLLBOOK_PIPELINE_SIDE_THREAD_H_
 

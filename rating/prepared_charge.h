@@ -1,7 +1,7 @@
 // PreparedCharge: a charge made ready to price one running total after the other.
 //
 // PriceQuantity walks the tiers and adds up; here the worth of everything below each tier is summed once, so that a
-// quantity costs one product and one sum wherever it falls: 20 ns to the exact worth and the cents instead of 250.
+// quantity costs one product and one sum wherever it falls (`Rate` and `RateInSteps` of bench/parts.cc).
 // The sums are of whole numbers, so the order of adding does not show. PriceQuantity is the plain twin, and prices what
 // no catalog accepts (tiers that do not rise).
 #ifndef TOLLBOOK_RATING_PREPARED_CHARGE_H_

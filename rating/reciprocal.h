@@ -1,8 +1,8 @@
 // Reciprocal: dividing up to 192 bits by a large power of ten with multiplications.
 //
 // Rounding divides each day's worth by 10^32 to 10^36, which is wider than the processor's division: digit by digit
-// that is a dozen library calls, 90 ns. With the divisor's reciprocal, made when the program is built, it is five
-// multiplications and two corrections, 6 ns: algorithm 4 of Möller and Granlund, "Improved division by invariant
+// that is a dozen library calls. With the divisor's reciprocal, made when the program is built, it is five
+// multiplications and two corrections: algorithm 4 of Möller and Granlund, "Improved division by invariant
 // integers" (IEEE Transactions on Computers, 2011). The plain twin is Wide::DivideByPowerOfTen, which also takes every
 // larger value.
 #ifndef TOLLBOOK_RATING_RECIPROCAL_H_
