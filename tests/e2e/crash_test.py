@@ -5,8 +5,11 @@ counts add up. SIGTERM and SIGINT stop cleanly, also while waiting for a pipe. W
 telemetry. TOLLBOOK_SEED repeats the moments of another time.
 """
 
+import json
 import os
+import pathlib
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -128,17 +131,37 @@ class Killed(book.Case):
         self.assertGreater(in_seal, 0)
 
 
+def wait_until_it_handles(running, what):
+    """Until then a signal ends the program at once."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        caught = re.search(r"SigCgt:\s*(\w+)", pathlib.Path(f"/proc/{running.pid}/status").read_text())
+        if int(caught[1], 16) >> (what - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{what!r} is not handled after a minute")
+
+
+def wait_until_durable(running, lines):
+    """Reads what --acknowledge says until so many lines are in the book."""
+    for line in running.stdout:
+        if json.loads(line)["durable"]["lines"] >= lines:
+            return
+    raise AssertionError(f"it ended before {lines} lines were in the book")
+
+
 class Stopped(book.Case):
     def test_sigterm_and_sigint_stop_at_an_epoch_and_the_next_run_goes_on(self):
         events, catalog, _ = book.generate(self.scratch, "500k")
         whole = book.Book(self.scratch / "whole", catalog)
-        duration = timed(lambda: whole.run(events, *SMALL_EPOCHS))
+        whole.run(events, *SMALL_EPOCHS)
         journals = whole.journals()
         for name, what in (("SIGTERM", signal.SIGTERM), ("SIGINT", signal.SIGINT)):
             with self.subTest(name):
                 bill = book.Book(self.scratch / name, catalog)
-                running = book.start("run", "--books", bill.directory, "--catalog", catalog, events, *SMALL_EPOCHS)
-                time.sleep(duration * 0.35)
+                running = book.start("run", "--books", bill.directory, "--catalog", catalog, events,
+                                     "--acknowledge", *SMALL_EPOCHS)
+                wait_until_durable(running, 100_000)
                 running.send_signal(what)
                 waited = time.monotonic()
                 out, err = running.communicate(timeout=30)
@@ -154,9 +177,11 @@ class Stopped(book.Case):
                 self.assert_same_journal(journals, bill.journals(), name)
                 book.say(f"{name}: stopped {waited:.2f} s later with {lines:,} lines in the book, then went on")
 
-    def stop_waiting(self, bill, source, **how):
-        running = book.start("run", "--books", bill.directory, "--catalog", bill.catalog, "--quiet", source, **how)
-        time.sleep(1.0)
+    def stop_waiting(self, bill, source, lines, **how):
+        running = book.start("run", "--books", bill.directory, "--catalog", bill.catalog, "--acknowledge", source, **how)
+        wait_until_it_handles(running, signal.SIGTERM)
+        if lines > 0:
+            wait_until_durable(running, lines)
         self.assertIsNone(running.poll(), "it did not wait for the pipe")
         running.send_signal(signal.SIGTERM)
         begin = time.monotonic()
@@ -177,7 +202,7 @@ class Stopped(book.Case):
         bill = book.Book(self.scratch / "stdin", catalog)
         reading, writing = os.pipe()
         os.write(writing, b"".join(some[:200]) + b'{"half a li')
-        waited = self.stop_waiting(bill, "-", stdin=reading)
+        waited = self.stop_waiting(bill, "-", 200, stdin=reading)
         os.close(reading)
         os.close(writing)
         self.assertEqual(bill.status()["lines_read"], 200)  # the whole lines that came are in the book
@@ -186,14 +211,14 @@ class Stopped(book.Case):
         fifo = self.scratch / "fifo"
         os.mkfifo(fifo)
         bill = book.Book(self.scratch / "nobody", catalog)
-        waited = self.stop_waiting(bill, fifo)
+        waited = self.stop_waiting(bill, fifo, 0)
         self.assertEqual(bill.status()["lines_read"], 0)
         book.say(f"a FIFO that nobody has opened: stopped {waited:.2f} s later")
 
         bill = book.Book(self.scratch / "writer", catalog)
         keep_open = os.open(fifo, os.O_RDWR)
         os.write(keep_open, b"".join(some[200:400]))
-        waited = self.stop_waiting(bill, fifo)
+        waited = self.stop_waiting(bill, fifo, 200)
         os.close(keep_open)
         self.assertEqual(bill.status()["lines_read"], 200)
         bill.verify()
@@ -205,10 +230,10 @@ class Stopped(book.Case):
         bill = book.Book(self.scratch / "slow", catalog)
         fifo = self.scratch / "slow.fifo"
         os.mkfifo(fifo)
-        running = book.start("run", "--books", bill.directory, "--catalog", bill.catalog, "--quiet", fifo)
+        running = book.start("run", "--books", bill.directory, "--catalog", bill.catalog, "--acknowledge", fifo)
         keep_open = os.open(fifo, os.O_RDWR)
         os.write(keep_open, b"".join(lines))
-        time.sleep(4.0)  # an epoch lasts at most two seconds, and the pipe stays open
+        wait_until_durable(running, 300)  # though the pipe stays open
         running.kill()
         running.communicate()
         os.close(keep_open)
