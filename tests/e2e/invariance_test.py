@@ -99,6 +99,7 @@ class SameJournal(book.Case):
             ("file order", [events], [], 0),
             ("time order", [in_time_order], [], 0),
             ("50 files, a tenth repeated", parts, [], repeated),
+            ("each line parsed", [events], ["--decoder", "simdjson"], 0),
             ("1 thread", [events], ["--threads", "1"], 0),
             ("2 threads", [events], ["--threads", "2"], 0),
             ("4 threads, 50 files", parts, ["--threads", "4"], repeated),
@@ -140,6 +141,28 @@ class AbsorbedInSteps(book.Case):
         often.verify()
         book.say(f"{len(lines):,} events, sealed once and five times: {once.charges().count(bytes([10])) - 1:,} "
                  "charges the same")
+
+
+class DecodedEitherWay(book.Case):
+    def test_the_short_cut_and_the_parser_know_each_others_events(self):
+        """Half of the file by one decoder, the whole by the other: the first half comes again, as it was."""
+        events, catalog, made = book.generate(self.scratch, "200k")
+        lines = events.read_bytes().splitlines(keepends=True)
+        half = self.scratch / "half.ndjson"
+        half.write_bytes(b"".join(lines[:len(lines) // 2]))
+        expected = book.Book(self.scratch / "expected", catalog)
+        expected.run(events)
+        for first, second in (("auto", "simdjson"), ("simdjson", "auto")):
+            with self.subTest(first):
+                bill = book.Book(self.scratch / first, catalog)
+                before = bill.run(half, "--decoder", first)
+                after = bill.run(events, "--decoder", second)
+                self.assertEqual(before["accepted"] + after["accepted"], made["accepted"])
+                # What was accepted or had come twice comes again; a conflict is one each time.
+                self.assertEqual(after["duplicate"], made["duplicate"] + before["accepted"])
+                self.assertEqual(after["conflict"], made["conflict"])
+                self.assertEqual(expected.charges(), bill.charges())
+                bill.verify()
 
 
 if __name__ == "__main__":
