@@ -305,8 +305,9 @@ void Accumulate(benchmark::State& state) {
       for (const auto& work : works) {
         cells.Add(work->measurements.of(shard), work->verdicts);
       }
+      CellTable::SeriesRanks ranks;
       std::vector<bool> used(fixture.catalog.meters.size());
-      const std::string run = cells.Pack(&used);
+      const std::string run = cells.Pack(&ranks, &used);
       TotalsRunReader reader(run);
       const std::vector<RunSeries> series = reader.run_series();
       const auto count = [&](uint32_t, Bucket, const UsageTotal& total) { packed_events += total.events; };

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <filesystem>
 #include <new>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "ledger/durable_file.h"
@@ -80,6 +82,7 @@ absl::StatusOr<std::shared_ptr<const SeenFile>> SeenFiles::OpenFile(uint32_t num
 }
 
 absl::Status SeenFiles::Open(std::span<const SeenPlace> live) {
+  opened_with_.assign(live.begin(), live.end());
   for (const SeenPlace& place : live) {
     Held& held = files_[place.file];
     held.live_bytes += WholeBlocks(place.bytes);
@@ -102,6 +105,36 @@ absl::StatusOr<std::shared_ptr<const SeenFile>> SeenFiles::File(uint32_t number)
   return held->second.file;
 }
 
+namespace {
+
+// 12.log, and not what somebody else put there.
+bool IsNumbered(const std::filesystem::path& path, const std::string& extension) {
+  const std::string stem = path.stem().string();
+  return path.extension() == "." + extension && stem.find_first_not_of("0123456789") == std::string::npos;
+}
+
+// Where the file system cannot, the space comes back with the file.
+void Punch(int fd, uint64_t offset, uint64_t bytes) {
+  (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                  static_cast<off_t>(bytes));
+}
+
+}  // namespace
+
+// Between what lives there may be stretches that were to be freed when a crash came, and holes that a copy has filled.
+void SeenFiles::PunchGaps() {
+  std::sort(opened_with_.begin(), opened_with_.end(), [](const SeenPlace& a, const SeenPlace& b) {
+    return std::tie(a.file, a.offset) < std::tie(b.file, b.offset);
+  });
+  SeenPlace before;
+  for (const SeenPlace& place : opened_with_) {
+    const uint64_t end = place.file == before.file ? before.offset + WholeBlocks(before.bytes) : 0;
+    if (end < place.offset) Punch(files_.at(place.file).file->fd(), end, place.offset - end);
+    before = place;
+  }
+  opened_with_ = {};
+}
+
 // What a commit that did not come about had written.
 absl::Status SeenFiles::RemoveForeign() {
   TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(directory_));
@@ -109,7 +142,7 @@ absl::Status SeenFiles::RemoveForeign() {
   std::vector<std::string> foreign;
   for (std::filesystem::directory_iterator entry(directory_, error), end; !error && entry != end;
        entry.increment(error)) {
-    if (entry->path().extension() != "." + extension_) continue;
+    if (!IsNumbered(entry->path(), extension_)) continue;
     const auto named = [&](const auto& held) { return PathOf(held.first) == entry->path().string(); };
     if (std::none_of(files_.begin(), files_.end(), named)) foreign.push_back(entry->path().string());
   }
@@ -122,6 +155,7 @@ absl::Status SeenFiles::RemoveForeign() {
     at_ = held.end;
     if (ftruncate(held.file->fd(), static_cast<off_t>(at_)) != 0) return FileError("cannot cut", held.file->path());
   }
+  PunchGaps();
   buffer_.reset(static_cast<char*>(std::aligned_alloc(kBlockBytes, kBufferBytes)));
   if (buffer_ == nullptr) throw std::bad_alloc();
   ready_to_write_ = true;
@@ -202,9 +236,7 @@ void SeenFiles::Free(const SeenPlace& place) {
     files_.erase(held);
     return;
   }
-  // Where there are no holes, the space comes back with the file.
-  (void)fallocate(held->second.file->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(place.offset),
-                  static_cast<off_t>(WholeBlocks(place.bytes)));
+  Punch(held->second.file->fd(), place.offset, WholeBlocks(place.bytes));
 }
 
 }  // namespace tollbook

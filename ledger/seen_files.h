@@ -7,11 +7,11 @@
 //
 // Order     bytes are appended and synced BEFORE the commit that refers to them; what it no longer refers to is
 //           freed AFTER it was acknowledged. So a crash leaves bytes that nothing refers to, never the
-//           reverse: the next writer removes
-//           them.
+//           reverse: the next writer gives
+//           their space back.
 // Freeing   punches holes (the disk has the space back at once, where its file system can), and removes a file in which
 //           nothing lives.
-// Direct    writes past the page cache, for what is read only after a restart: a fifth of the processor time.
+// Direct    writes past the page cache, for what is read only after a restart.
 // Threads   one writer; Read from any thread.
 #ifndef TOLLBOOK_LEDGER_SEEN_FILES_H_
 #define TOLLBOOK_LEDGER_SEEN_FILES_H_
@@ -22,6 +22,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rating/error.h"
 
@@ -88,6 +89,7 @@ class SeenFiles {
   std::string PathOf(uint32_t number) const;
   absl::StatusOr<std::shared_ptr<const SeenFile>> OpenFile(uint32_t number, bool create) const;
   absl::Status RemoveForeign();
+  void PunchGaps();
   absl::Status NewFile();
   absl::Status WriteBuffer();
 
@@ -96,6 +98,7 @@ class SeenFiles {
   const SeenWriting writing_;
   const uint64_t file_bytes_;
   std::map<uint32_t, Held> files_;
+  std::vector<SeenPlace> opened_with_;  // until the first write
   bool ready_to_write_ = false;
   bool unsynced_name_ = false;  // a file was made and the directory not synced since
   uint32_t current_ = 0;        // file appended to

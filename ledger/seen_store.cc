@@ -57,7 +57,7 @@ size_t RunsToMerge(std::span<const uint64_t> sizes, uint64_t spilled) {
   return merge;
 }
 
-// Hashes spread evenly, so one pass puts each entry next to its place: and sorting the small parts stays
+// Hashes spread evenly, so one pass puts each entry next to its place, and sorting the small parts stays
 // in the cache. Where they do not spread, the parts are large and std::sort does the work.
 std::vector<SeenEntry> SortedByKey(std::span<const SeenEntry> entries) {
   constexpr int kMostBits = 16;

@@ -24,7 +24,7 @@ namespace tollbook {
 namespace {
 
 // Series known at a time, before their numbers are given out anew.
-constexpr size_t kSeriesMax = 1 << 20;
+constexpr size_t kSeriesMax = 256 << 10;
 // A block of a pipe is given when it is full or this old: long enough to be worth a task, short beside a commit.
 constexpr int kGatherMillis = 5;
 constexpr size_t kUnpackAheadMax = 8;
@@ -35,8 +35,8 @@ constexpr size_t kPrefetchAhead = 24;
 // Blocks whose identities are fetched ahead.
 constexpr size_t kBlocksAhead = 4;
 
-// What absorb takes beside the seen events: two epochs of input and what was decoded of it (4 * 96 MiB), what RocksDB
-// has not written yet (192 MiB), totals, decoders and a shard's entries while they are sorted.
+// What absorb takes beside the seen events: a round of input and what was decoded of it, the totals of two epochs, what
+// RocksDB has not written yet (192 MiB), totals, decoders and a shard's entries while they are sorted.
 constexpr uint64_t kOtherBytes = 768 << 20;
 uint64_t SeenBytes(uint64_t memory_bytes) {
   if (memory_bytes == 0) return UINT64_MAX;
@@ -115,6 +115,7 @@ class Absorber {
   SeenBudget seen_budget_{SeenBytes(options_.memory_bytes)};
   SeriesTable series_{book_.identity().seed[1]};
   std::vector<CellTable> cells_ = NewCells();
+  tbb::enumerable_thread_specific<CellTable::SeriesRanks> series_ranks_;
   std::vector<std::string> fixed_meters_;
   std::unique_ptr<tbb::enumerable_thread_specific<Worker>> workers_;
   WorkPool pool_;
@@ -216,8 +217,8 @@ absl::Status Absorber::Deduplicate(Works& works) {
   return absl::OkStatus();
 }
 
-// A shard has a handful of identities of each block, and both they and the slots they go to are in no cache. So all of a
-// round are lined up first, and the slots are fetched well ahead of their use.
+// A shard has a handful of identities of each block, and both they and the slots they go to are in no cache. So all of
+// a round are lined up first, and the slots are fetched well ahead of their use.
 void Absorber::InsertShard(const Works& works, int shard) {
   struct Arrived {
     const Identity* identity;
@@ -267,7 +268,7 @@ void Absorber::PackTotals(EpochCommit* epoch) {
   std::vector<std::vector<bool>> used(kTotalShards, std::vector<bool>(catalog_.meters.size()));
   arena_.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
-      if (!cells_[shard].empty()) runs[shard] = cells_[shard].Pack(&used[shard]);
+      if (!cells_[shard].empty()) runs[shard] = cells_[shard].Pack(&series_ranks_.local(), &used[shard]);
     });
   });
   std::vector<bool> used_meters(catalog_.meters.size());
@@ -398,7 +399,8 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
     ExceptionCollector exceptions;
     for (bool more = true; more;) {
       Works works = DecodeRound(next, &pace);
-      more = pace.RoundIsDue() && !EpochIsDue(pace);
+      // Between rounds the series can be counted: an epoch of ever new ones ends early.
+      more = pace.RoundIsDue() && !EpochIsDue(pace) && series_.size() <= kSeriesMax;
       // The entries of the epoch before are lent to its commit until here.
       TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
       TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));

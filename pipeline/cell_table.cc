@@ -175,22 +175,23 @@ bool CellTable::MergeInto(const Measurement& m, size_t index) {
   return true;
 }
 
-std::string CellTable::Pack(std::vector<bool>* used_meters) {
+std::string CellTable::Pack(SeriesRanks* ranks, std::vector<bool>* used_meters) {
   writer_.Clear();
-  WriteSeries(used_meters);
+  WriteSeries(ranks, used_meters);
   SortSubjects();
-  SortCells();
+  SortCells(*ranks);
   WriteSubjects();
+  for (const OrderedSeries& series : used_series_) (*ranks)[series.id] = kUnset;
   Clear();
   return writer_.Finish();
 }
 
-void CellTable::WriteSeries(std::vector<bool>* used_meters) {
-  if (rank_of_.size() < series_.size()) rank_of_.resize(series_.size(), kUnset);
+void CellTable::WriteSeries(SeriesRanks* ranks, std::vector<bool>* used_meters) {
+  if (ranks->size() < series_.size()) ranks->resize(series_.size(), kUnset);
   for (const Cell& cell : cells_) {
     const uint32_t id = SeriesOf(cell.place);
-    if (rank_of_[id] != kUnset) continue;
-    rank_of_[id] = 0;
+    if ((*ranks)[id] != kUnset) continue;
+    (*ranks)[id] = 0;
     used_series_.push_back({series_.at(id).meter, series_.at(id).dimension_values, id});
   }
   SortSeries(&used_series_);
@@ -202,7 +203,7 @@ void CellTable::WriteSeries(std::vector<bool>* used_meters) {
       meter_id = writer_.AddMeter(meter.name, meter.aggregation);
       (*used_meters)[series.meter] = true;
     }
-    rank_of_[series.id] = writer_.AddSeries(meter_id, series.values);
+    (*ranks)[series.id] = writer_.AddSeries(meter_id, series.values);
   }
 }
 
@@ -223,11 +224,11 @@ void CellTable::SortSubjects() {
 }
 
 // By subject, series and bucket: dealt out to the subjects, and sorted within each, which mostly has a few.
-void CellTable::SortCells() {
+void CellTable::SortCells(const SeriesRanks& ranks) {
   cell_places_.resize(cells_.size());
   for (uint32_t i = 0; i < cells_.size(); ++i) {
     const Cell& cell = cells_[i];
-    const uint64_t rank = rank_of_[SeriesOf(cell.place)];
+    const uint64_t rank = ranks[SeriesOf(cell.place)];
     cell_places_[next_[cell.subject]++] = {rank << 32 | Ascending(static_cast<uint32_t>(cell.place)), i};
   }
   auto begin = cell_places_.begin();
@@ -261,7 +262,6 @@ void CellTable::WriteSubjects() {
 void CellTable::Clear() {
   subject_slots_.Clear(subjects_.size());
   cell_slots_.Clear(cells_.size());
-  for (const OrderedSeries& series : used_series_) rank_of_[series.id] = kUnset;
   used_series_.clear();
   subject_places_.clear();
   subjects_.clear();

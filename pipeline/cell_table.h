@@ -1,9 +1,8 @@
 // CellTable: the usage totals that one epoch adds to one total shard, gathered in memory and packed into a run at the
 // epoch's end.
 //
-// A shard's part of an epoch is some thousand measurements: what is touched for each (a slot and a cell of 48 bytes)
-// stays in the second-level cache, and goes on to do so when a thread has one table for all its shards, one after the
-// other.
+// A shard's part of a round is some thousand measurements: what is touched for each (a slot and a cell of 48 bytes)
+// stays in the second-level cache.
 #ifndef TOLLBOOK_PIPELINE_CELL_TABLE_H_
 #define TOLLBOOK_PIPELINE_CELL_TABLE_H_
 
@@ -33,7 +32,9 @@ class CellTable {
   bool empty() const { return cells_.empty(); }
   // The run of all cells, by subject hash, the same bytes whatever numbers the series have; marks the meters it used.
   // Leaves the table empty, with its memory.
-  std::string Pack(std::vector<bool>* used_meters);
+  // `ranks` is a thread's scratch, as large as the series are many: lent, so that not every shard has its own.
+  using SeriesRanks = std::vector<uint32_t>;
+  std::string Pack(SeriesRanks* ranks, std::vector<bool>* used_meters);
 
  private:
   struct Subject {
@@ -88,9 +89,9 @@ class CellTable {
   bool MergeInto(const Measurement& m, size_t cell);
   void CopyNames();
   std::string_view NameOf(uint32_t subject) const;
-  void WriteSeries(std::vector<bool>* used_meters);
+  void WriteSeries(SeriesRanks* ranks, std::vector<bool>* used_meters);
   void SortSubjects();
-  void SortCells();
+  void SortCells(const SeriesRanks& ranks);
   void WriteSubjects();
   void Clear();
 
@@ -104,7 +105,6 @@ class CellTable {
   std::vector<Cell> cells_;
   std::vector<Instant> latest_at_;  // of each cell; 0 where the meter is not `latest`
 
-  std::vector<uint32_t> rank_of_;  // series of the table -> its place in the run; kUnset between two packs
   std::vector<OrderedSeries> used_series_;
   std::vector<SubjectPlace> subject_places_;
   HashOrder<SubjectPlace> subject_order_;

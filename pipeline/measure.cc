@@ -222,8 +222,8 @@ LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
       out->resize(first);
       return false;
     }
-    out->emplace_back(value, subject_hash, time.instant, subject.data(), series.id,
-                      BucketOfCached(meter.granularity, time.instant), event, static_cast<uint16_t>(subject.size()));
+    out->push_back({value, subject_hash, time.instant, subject.data(), series.id,
+                    BucketOfCached(meter.granularity, time.instant), event, static_cast<uint16_t>(subject.size())});
     content.Add(value, series.dimensions_hash);
   }
   *identity = IdentityOf(source, id, content.hash());

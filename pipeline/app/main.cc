@@ -119,7 +119,11 @@ class CommandLine {
     sub->add_option("--memory", *bytes, "Memory to stay within, as 8G (default: a quarter of the machine's)")
         ->type_name("BYTES")
         ->transform(CLI::AsNumberWithUnit(kBinaryThousands, CLI::AsNumberWithUnit::CASE_INSENSITIVE))
-        ->check(CLI::PositiveNumber);
+        ->check([](const std::string& bytes) {
+          return bytes.find_first_not_of("0123456789") == std::string::npos && bytes != "0"
+                     ? ""
+                     : "'" + bytes + "' is not a positive number of bytes";
+        });
   }
   static void AddStrict(CLI::App* sub, bool* strict) {
     sub->add_flag("--strict", *strict, "Exit code 3 when a line or an input was not accepted");

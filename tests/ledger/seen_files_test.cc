@@ -99,6 +99,34 @@ TEST_P(SeenFilesTest, WhatIsFreedGivesItsSpaceBack) {
   EXPECT_EQ(Read(files, Write(&files, "more")), "more");
 }
 
+TEST_P(SeenFilesTest, TheNextWriterGivesBackWhatACrashLeftUnfreed) {
+  constexpr size_t kBytes = 1 << 20;
+  std::vector<SeenPlace> places;
+  {
+    SeenFiles files = Files();
+    ASSERT_TRUE(files.Open({}).ok());
+    for (int i = 0; i < 4; ++i) places.push_back(Write(&files, std::string(kBytes, static_cast<char>('a' + i))));
+  }
+  const uint64_t before = BytesOnDisk(path() + "/1.log");
+  SeenFiles files = Files();
+  const std::vector<SeenPlace> live = {places[3], places[1]};  // of the others only the free was missing
+  ASSERT_TRUE(files.Open(live).ok());
+  EXPECT_EQ(BytesOnDisk(path() + "/1.log"), before) << "readers change nothing";
+  const SeenPlace next = Write(&files, std::string(kBytes, 'e'));
+  EXPECT_EQ(BytesOnDisk(path() + "/1.log") + kBytes, before);
+  EXPECT_EQ(Read(files, places[1]), std::string(kBytes, 'b'));
+  EXPECT_EQ(Read(files, places[3]), std::string(kBytes, 'd'));
+  EXPECT_EQ(Read(files, next), std::string(kBytes, 'e'));
+}
+
+TEST_P(SeenFilesTest, WhatSomebodyElsePutThereStays) {
+  fs::create_directories(path() + "/old.log");
+  SeenFiles files = Files();
+  ASSERT_TRUE(files.Open({}).ok());
+  EXPECT_EQ(Read(files, Write(&files, "mine")), "mine");
+  EXPECT_TRUE(fs::exists(path() + "/old.log"));
+}
+
 TEST_P(SeenFilesTest, FilesThatAreMissingOrShortAreDamage) {
   SeenPlace place;
   {

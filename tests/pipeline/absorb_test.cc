@@ -62,11 +62,6 @@ LineCounts Counts(uint64_t lines, uint64_t accepted, uint64_t duplicate, uint64_
   return {lines, accepted, duplicate, conflict, held, rejected};
 }
 
-std::ostream& operator<<(std::ostream& out, const LineCounts& c) {
-  return out << c.lines << " lines, " << c.accepted << " accepted, " << c.duplicate << " duplicate, " << c.conflict
-             << " conflict, " << c.held << " held, " << c.rejected << " rejected";
-}
-
 // ----- where exceptions came from
 
 // The text of a file, and where each line began.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <deque>
 #include <random>
 #include <string>
 
@@ -41,7 +42,8 @@ std::string Line(const std::string& data, const std::string& type = "t") {
 }
 
 int Match(LayoutTree& tree, const std::string& line, Slots* slots, size_t* behind = nullptr) {
-  const std::string padded = line + std::string(kLinePadding, '\0');
+  static std::deque<std::string> lines;  // what slots point to
+  const std::string& padded = lines.emplace_back(line + std::string(kLinePadding, '\0'));
   const char* end = nullptr;
   static Arena arena;
   const int layout = tree.Match(padded.data(), padded.data() + line.size(), arena, slots, &end);

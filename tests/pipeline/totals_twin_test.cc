@@ -141,7 +141,8 @@ std::string RunOf(const Shape& shape, const std::vector<Usage>& usage, SeriesTab
     for (std::string& name : names) std::fill(name.begin(), name.end(), '?');
   }
   std::vector<bool> used(catalog.meters.size());
-  return cells.Pack(&used);
+  CellTable::SeriesRanks ranks;
+  return cells.Pack(&ranks, &used);
 }
 
 using Place = std::tuple<uint32_t, std::vector<std::string>, int32_t>;
