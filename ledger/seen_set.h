@@ -1,8 +1,9 @@
 // SeenSet: the usage events that one dedup shard has accepted, in memory, and with what content (SeenEntry).
 //
-// Layout    an index of 8-byte slots (32-bit tag, 32-bit position), sized to stay in cache, over entries in order of
-//           arrival. A fresh event, the common case, touches one slot and appends; an entry is looked at only when its
-//           tag matches. The entries after `committed()` are, byte for byte, what the next epoch stores.
+// Layout    an index of 4-byte slots over entries in order of arrival. A fresh event, the common case, touches one slot and
+//           appends; an entry is looked at only when its tag matches. A slot has as many bits of position as the index
+//           has of size, and the others are its tag: 12 bits at a million slots, 8 at sixteen million. The entries after
+//           `committed()` are, byte for byte, what the next epoch stores.
 // Threads   none: a shard has one owner at a time.
 #ifndef TOLLBOOK_LEDGER_SEEN_SET_H_
 #define TOLLBOOK_LEDGER_SEEN_SET_H_
@@ -34,16 +35,16 @@ class SeenSet {
   std::span<const SeenEntry> uncommitted() const { return std::span(entries_).subspan(committed_); }
   void MarkCommitted() { committed_ = entries_.size(); }
   size_t bytes_in_memory() const {
-    return slots_.capacity() * sizeof(uint64_t) + entries_.capacity() * sizeof(SeenEntry);
+    return slots_.capacity() * sizeof(uint32_t) + entries_.capacity() * sizeof(SeenEntry);
   }
 
  private:
   // The shard takes the high bits of the key; the slot and the tag come from the others.
   size_t SlotOf(const SeenEntry& entry) const { return (entry.key_high * 0x9E3779B1u ^ entry.key_middle) & mask_; }
-  static uint32_t TagOf(const SeenEntry& entry) { return entry.key_low; }
+  uint32_t TagOf(const SeenEntry& entry) const { return entry.key_low & ~static_cast<uint32_t>(mask_); }
   void Grow(size_t slots);
 
-  std::vector<uint64_t> slots_;  // tag << 32 | position + 1; 0: free
+  std::vector<uint32_t> slots_;  // tag | position + 1, which the mask has room for; 0: free
   std::vector<SeenEntry> entries_;
   size_t mask_ = 0;
   size_t committed_ = 0;
