@@ -430,7 +430,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
 }
 
 // A held event is stored as one line of canonical JSON, so a chunk of them is a block of input. All of them are one
-// epoch: what is held afterwards replaces what was held before in the same commit.
+// epoch, in rounds: what is held afterwards replaces what was held before in the same commit.
 absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   TOLLBOOK_RETURN_IF_ERROR(Prepare());
   std::vector<StoredExceptions> chunks;
@@ -440,7 +440,15 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   }));
   if (chunks.empty()) return std::move(report_);
 
-  std::vector<ExceptionRecord> records;  // in the order of their lines
+  absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
+  if (!sources.ok()) return sources.status();
+  std::vector<bool> changed(sources->size());
+  // What this retry rejects was rejected under this catalog.
+  for (SourceRecord& source : *sources) {
+    if (source.counts.rejected == 0) source.catalog = FingerprintOf(catalog_);
+  }
+
+  std::vector<ExceptionRecord> records;  // of the round, in the order of their lines
   std::vector<size_t> block_starts;
   size_t next_chunk = 0;
   absl::Status damaged;
@@ -465,44 +473,44 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
     records.insert(records.end(), decoded->begin(), decoded->end());
     return true;
   };
-  EpochPace pace{PaceLimits()};
-  Works works = DecodeRound(next, &pace);
-  report_.bytes += pace.bytes();
-  TOLLBOOK_RETURN_IF_ERROR(damaged);
-  TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
   EpochCommit epoch;
   epoch.retires_held = true;
-  Accumulate(works);
-  PackTotals(&epoch);
-
-  absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
-  if (!sources.ok()) return sources.status();
-  std::vector<bool> changed(sources->size());
-  // What this retry rejects was rejected under this catalog.
-  for (SourceRecord& source : *sources) {
-    if (source.counts.rejected == 0) source.catalog = FingerprintOf(catalog_);
-  }
   ExceptionCollector exceptions;
-  for (size_t i = 0; i < works.size(); ++i) {
-    const BlockWork& work = *works[i];
-    for (uint32_t event = 0; event < work.verdicts.size(); ++event) {
-      ExceptionRecord record = records[block_starts[i] + event];
-      record.reason = work.verdicts[event];
-      const Outcome outcome = OutcomeOf(record.reason);
-      LineCounts moved;
-      moved.of(outcome) += 1;
-      moved.held -= 1;
-      epoch.delta += moved;
-      (*sources)[record.source].counts += moved;
-      changed[record.source] = true;
-      ++reasons_[static_cast<size_t>(record.reason)];
-      if (outcome == Outcome::kDuplicate) record.payload = {};
-      if (outcome != Outcome::kHeld) record.payload = Excerpt(record.payload);
-      if (outcome != Outcome::kAccepted) exceptions.Add(record);
-      report_.counts.of(outcome) += 1;
-      report_.counts.lines += 1;
+  PaceLimits rounds;
+  rounds.round_bytes = options_.round_bytes;
+  EpochPace pace(rounds);
+  for (bool more = true; more;) {
+    records.clear();
+    block_starts.clear();
+    Works works = DecodeRound(next, &pace);
+    more = pace.RoundIsDue();
+    TOLLBOOK_RETURN_IF_ERROR(damaged);
+    TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
+    Accumulate(works);
+    for (size_t i = 0; i < works.size(); ++i) {
+      const BlockWork& work = *works[i];
+      for (uint32_t event = 0; event < work.verdicts.size(); ++event) {
+        ExceptionRecord record = records[block_starts[i] + event];
+        record.reason = work.verdicts[event];
+        const Outcome outcome = OutcomeOf(record.reason);
+        LineCounts moved;
+        moved.of(outcome) += 1;
+        moved.held -= 1;
+        epoch.delta += moved;
+        (*sources)[record.source].counts += moved;
+        changed[record.source] = true;
+        ++reasons_[static_cast<size_t>(record.reason)];
+        if (outcome == Outcome::kDuplicate) record.payload = {};
+        if (outcome != Outcome::kHeld) record.payload = Excerpt(record.payload);
+        if (outcome != Outcome::kAccepted) exceptions.Add(record);
+        report_.counts.of(outcome) += 1;
+        report_.counts.lines += 1;
+      }
     }
+    pool_.GiveBack(std::move(works));
   }
+  report_.bytes += pace.bytes();
+  PackTotals(&epoch);
   epoch.exceptions = exceptions.Take();
   for (size_t id = 0; id < changed.size(); ++id) {
     if (changed[id]) epoch.sources.push_back((*sources)[id]);

@@ -562,7 +562,9 @@ TEST(RetryHeld, GoesOnAfterAFailure) {
     EXPECT_FALSE(RetryHeld(failing, after, {}).ok());
     book.Reopen();
     EXPECT_THAT(BrokenLaws(*book), IsEmpty());
-    ASSERT_TRUE(RetryHeld(*book, after, {}).ok());
+    AbsorbOptions in_rounds;
+    in_rounds.round_bytes = 1;
+    ASSERT_TRUE(RetryHeld(*book, after, in_rounds).ok());
     EXPECT_EQ(book->counts(), Counts(20, 5, 5, 0, 10, 0));
     EXPECT_THAT(BrokenLaws(*book), IsEmpty());
     uint64_t line = 0;

@@ -452,6 +452,7 @@ AbsorbOptions RandomPieces(Dice& dice) {
   if (dice.OneIn(4)) return options;
   options.epoch_bytes = static_cast<uint64_t>(1 + dice.UpTo(3000));
   options.block_bytes = static_cast<size_t>(1 + dice.UpTo(1000));
+  options.round_bytes = static_cast<uint64_t>(1 + dice.UpTo(2000));
   return options;
 }
 
