@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <compare>
+#include <cstring>
 #include <vector>
 
 #include "pipeline/decode.h"
@@ -12,39 +14,48 @@ namespace {
 // length: no real usage comes near, and a hostile line (a long name around many short ones) must not eat the memory.
 constexpr size_t kPathBytesPerLineByte = 16;
 
-// Few names are compared each with each, many are sorted: a hostile line may hold a hundred thousand.
+// Do all names differ? Few are compared each with each, many are sorted: a hostile line may hold a hundred thousand.
 class NameCheck {
  public:
-  bool AllDiffer(std::span<const std::string_view> names) {
-    return names.size() <= kFew ? FewDiffer(names.size(), [&](size_t i) { return names[i]; }) : ManyDiffer(names);
-  }
-  bool AllDiffer(std::span<const Property> properties) {
-    if (properties.size() <= kFew) return FewDiffer(properties.size(), [&](size_t i) { return properties[i].name; });
+  template <typename NameAt>
+  bool AllDiffer(size_t count, NameAt name_at) {
+    if (count < 2) return true;
     names_.clear();
-    for (const Property& property : properties) names_.push_back(property.name);
-    return SortedDiffer();
+    for (size_t i = 0; i < count; ++i) names_.push_back({KeyOf(name_at(i)), name_at(i)});
+    return count <= kFew ? FewDiffer() : ManyDiffer();
+  }
+  bool AllDiffer(std::span<const std::string_view> names) {
+    return AllDiffer(names.size(), [&](size_t i) { return names[i]; });
   }
 
  private:
   static constexpr size_t kFew = 16;
-  template <typename NameAt>
-  static bool FewDiffer(size_t count, NameAt name_at) {
-    for (size_t i = 1; i < count; ++i) {
+  // The key spares nearly every comparison of names.
+  struct Keyed {
+    uint64_t key;
+    std::string_view name;
+    friend auto operator<=>(const Keyed&, const Keyed&) = default;
+  };
+
+  static uint64_t KeyOf(std::string_view name) {
+    uint64_t first = 0, last = 0;
+    std::memcpy(&first, name.data(), std::min(name.size(), sizeof first));
+    if (name.size() > sizeof last) std::memcpy(&last, name.data() + name.size() - sizeof last, sizeof last);
+    return first ^ (last ^ name.size()) * 0x9E3779B97F4A7C15;
+  }
+  bool FewDiffer() const {
+    for (size_t i = 1; i < names_.size(); ++i) {
       for (size_t j = 0; j < i; ++j) {
-        if (name_at(i) == name_at(j)) return false;
+        if (names_[i].key == names_[j].key && names_[i].name == names_[j].name) return false;
       }
     }
     return true;
   }
-  bool ManyDiffer(std::span<const std::string_view> names) {
-    names_.assign(names.begin(), names.end());
-    return SortedDiffer();
-  }
-  bool SortedDiffer() {
+  bool ManyDiffer() {
     std::sort(names_.begin(), names_.end());
     return std::adjacent_find(names_.begin(), names_.end()) == names_.end();
   }
-  std::vector<std::string_view> names_;
+  std::vector<Keyed> names_;
 };
 
 // Flattens `data`: a property for each scalar and for each nested container, named by its path. What is in an array has
@@ -54,24 +65,23 @@ class DataFlattener {
   void Begin(size_t line_bytes, Arena& arena) {
     arena_ = &arena;
     path_bytes_left_ = line_bytes * kPathBytesPerLineByte;
-    paths_too_long_ = names_repeat_ = false;
+    paths_too_long_ = names_repeat_ = listed_names_repeat_ = has_dots_ = false;
     properties_.clear();
     open_.clear();
-    names_in_arrays_.clear();
+    names_.clear();
   }
 
   void OnName(std::string_view name) {
-    if (!open_.back().lists) {
-      names_in_arrays_.push_back(name);
-    } else {
-      path_ = open_.size() == 1 ? name : Join(open_.back().path, name);
-    }
+    names_.push_back(name);
+    if (!open_.back().lists) return;
+    has_dots_ = has_dots_ || name.find('.') != std::string_view::npos;
+    path_ = open_.size() == 1 ? name : Join(open_.back().path, name);
   }
   void OnScalar(const JsonScalar& scalar) {
     if (open_.back().lists) properties_.push_back({path_, scalar.text, scalar.kind});
   }
   void OnOpen(bool is_object, const char* at) {
-    Container container{{}, at, kNotListed, names_in_arrays_.size(), is_object};
+    Container container{{}, at, kNotListed, names_.size(), is_object};
     if (!open_.empty()) {
       container.lists = is_object && open_.back().lists;
       if (open_.back().lists) {
@@ -88,17 +98,14 @@ class DataFlattener {
     const std::string_view written(container.begin, static_cast<size_t>(end - container.begin));
     if (container.property != kNotListed) properties_[container.property].text = written;
     if (open_.empty()) json_ = written;
-    if (names_in_arrays_.size() == container.first_name) return;
-    names_repeat_ |=
-        !check_.AllDiffer(std::span<const std::string_view>(names_in_arrays_).subspan(container.first_name));
-    names_in_arrays_.resize(container.first_name);
+    const bool repeat = !check_.AllDiffer(std::span<const std::string_view>(names_).subspan(container.first_name));
+    (container.lists ? listed_names_repeat_ : names_repeat_) |= repeat;
+    names_.resize(container.first_name);
   }
 
   void Report(ReasonSet* reasons) {
     reasons->AddIf(paths_too_long_, Reason::kFieldTooLong);
-    // Paths tell repeated names of all objects outside arrays, and {"a.b":1,"a":{"b":2}} too.
-    const bool repeats = names_repeat_ || (!paths_too_long_ && !check_.AllDiffer(properties_));
-    reasons->AddIf(repeats, Reason::kRepeatedField);
+    reasons->AddIf(names_repeat_ || (!paths_too_long_ && PathsRepeat()), Reason::kRepeatedField);
   }
   std::span<const Property> properties() const { return properties_; }
   std::string_view json() const { return json_; }
@@ -109,9 +116,15 @@ class DataFlattener {
     std::string_view path;
     const char* begin;
     size_t property;    // its own entry
-    size_t first_name;  // of its members, when they are in an array
+    size_t first_name;  // of its members, in names_
     bool lists;         // its members become properties
   };
+
+  // Two members of one object, or, where a name has a dot, two of different ones: {"a.b":1,"a":{"b":2}}.
+  bool PathsRepeat() {
+    return listed_names_repeat_ ||
+           (has_dots_ && !check_.AllDiffer(properties_.size(), [&](size_t i) { return properties_[i].name; }));
+  }
 
   std::string_view Join(std::string_view path, std::string_view name) {
     const size_t bytes = path.size() + 1 + name.size();
@@ -130,12 +143,14 @@ class DataFlattener {
   Arena* arena_ = nullptr;
   size_t path_bytes_left_ = 0;
   bool paths_too_long_ = false;
-  bool names_repeat_ = false;
+  bool names_repeat_ = false;         // in an object that is in an array
+  bool listed_names_repeat_ = false;  // in another one
+  bool has_dots_ = false;             // a name outside arrays
   std::string_view path_;  // of the member whose value comes next
   std::string_view json_;
   std::vector<Property> properties_;
   std::vector<Container> open_;
-  std::vector<std::string_view> names_in_arrays_;
+  std::vector<std::string_view> names_;  // of the open objects' members
   NameCheck check_;
 };
 
