@@ -146,7 +146,7 @@ class DataFlattener {
   bool names_repeat_ = false;         // in an object that is in an array
   bool listed_names_repeat_ = false;  // in another one
   bool has_dots_ = false;             // a name outside arrays
-  std::string_view path_;  // of the member whose value comes next
+  std::string_view path_;             // of the member whose value comes next
   std::string_view json_;
   std::vector<Property> properties_;
   std::vector<Container> open_;
