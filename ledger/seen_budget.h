@@ -19,15 +19,21 @@
 
 namespace tollbook {
 
+std::vector<SeenSize> SizesOf(std::span<const SeenShard> shards);
+
 class SeenBudget {
  public:
   static constexpr uint64_t kBytesPerHotEntry = 44;
 
   explicit SeenBudget(uint64_t bytes, uint64_t log_commits_max = 4096)
       : bytes_(bytes), log_commits_max_(log_commits_max) {}
-  uint64_t HotEntriesMax(std::span<const SeenShard> shards) const;
+  uint64_t HotEntriesMax(std::span<const SeenSize> shards) const;
+  uint64_t HotEntriesMax(std::span<const SeenShard> shards) const { return HotEntriesMax(SizesOf(shards)); }
   // For the commit with this sequence; in the order of their numbers.
-  std::vector<int> Due(std::span<const SeenShard> shards, uint64_t sequence) const;
+  std::vector<int> Due(std::span<const SeenSize> shards, uint64_t sequence) const;
+  std::vector<int> Due(std::span<const SeenShard> shards, uint64_t sequence) const {
+    return Due(SizesOf(shards), sequence);
+  }
 
  private:
   const uint64_t bytes_;
