@@ -10,15 +10,16 @@ uint64_t HotEntries(std::span<const SeenSize> sizes) {
                          [](uint64_t sum, const SeenSize& size) { return sum + size.hot_entries; });
 }
 
-// Of the shards that are due the first, as many as may be in memory at once; one at least.
+// Of the shards that are due the first, as many as may be in memory at once; one at least. Their runs count too: until
+// the commit is made, a merge has the filters of both the old runs and the new one.
 std::vector<int> FirstDue(const Book& book, const SeenBudget& budget, std::span<const SeenSize> sizes) {
-  const uint64_t most = budget.HotEntriesMax(sizes);
+  const uint64_t most = budget.HotEntriesMax(sizes) * SeenBudget::kBytesPerHotEntry;
   std::vector<int> first;
-  uint64_t entries = 0;
+  uint64_t bytes = 0;
   for (const int shard : budget.Due(sizes, book.last_sequence() + 1)) {
     if (sizes[shard].hot_entries == 0) continue;
-    entries += sizes[shard].hot_entries;
-    if (!first.empty() && entries > most) break;
+    bytes += sizes[shard].hot_entries * SeenBudget::kBytesPerHotEntry + sizes[shard].runs_bytes;
+    if (!first.empty() && bytes > most) break;
     first.push_back(shard);
   }
   return first;

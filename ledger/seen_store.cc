@@ -285,6 +285,9 @@ absl::Status SeenStore::Prepare(uint64_t sequence, const SeenByShard& seen, cons
 }
 
 absl::Status SeenStore::AppendLog(uint64_t sequence, const SeenByShard& seen, StoreWrite* write, SeenSum* sum) {
+  uint64_t all_bytes = 0;
+  for (const auto& [shard, entries] : seen) all_bytes += entries.size_bytes();
+  const uint64_t stretch_bytes = std::max(all_bytes / kLogStretches, kLogStretchBytesMin);
   LogStretch stretch;
   uint64_t bytes = 0;
   for (const auto& [shard, entries] : seen) {
@@ -295,7 +298,7 @@ absl::Status SeenStore::AppendLog(uint64_t sequence, const SeenByShard& seen, St
                              XXH3_64bits(entries.data(), entries.size_bytes())});
     *sum += SumOf(entries);
     bytes += entries.size_bytes();
-    if (bytes < kLogStretchBytes) continue;
+    if (bytes < stretch_bytes) continue;
     TOLLBOOK_RETURN_IF_ERROR(EndLogStretch(sequence, std::exchange(stretch, {}), write));
     bytes = 0;
   }

@@ -11,8 +11,8 @@
 //           2.5 times as large as it: of equal spills four become one, four of those again. A shard of n entries in
 //           spills of s has at most 3 log4(n/s) + 1 runs, and each entry was written log4(n/s) + 1 times.
 // Log       shards spill by turns, and between two of its spills as many entries come to a book as memory holds twice: so
-//           old would the log of an epoch get if it were freed as a whole, and so large. In stretches of kLogStretchBytes
-//           the log is about as large as what memory holds (seen_store_test).
+//           old would the log of an epoch get if it were freed as a whole, and so large. In sixteen stretches the log is
+//           about as large as what memory holds (seen_store_test).
 // Threads   Prepare, Committed and Load from one thread at a time, except that Load may run for several shards at once.
 #ifndef TOLLBOOK_LEDGER_SEEN_STORE_H_
 #define TOLLBOOK_LEDGER_SEEN_STORE_H_
@@ -48,9 +48,10 @@ std::vector<SeenEntry> SortedByKey(std::span<const SeenEntry> entries);
 
 class SeenStore {
  public:
-  // A stretch of the log ends behind the shard that makes it as long as this. Longer: the log is larger. Shorter: more
+  // A commit's log is about so many stretches, but a stretch so long at least. Fewer: the log is larger. More: more
   // records, and more waste for whole blocks.
-  static constexpr uint64_t kLogStretchBytes = 256 << 10;
+  static constexpr uint64_t kLogStretches = 16;
+  static constexpr uint64_t kLogStretchBytesMin = 32 << 10;
 
   SeenStore(const Store& store, const std::string& book_directory);
 
