@@ -276,6 +276,25 @@ TEST(SeenStore, ManySmallCommitsDoNotPileUpInTheLog) {
   EXPECT_GT(oldest, 100u) << "commits before it are not in the log";
 }
 
+// Its entries would be in the log and in a run.
+TEST(SeenStoreDeathTest, AShardIsNotBothSpilledAndLogged) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const ScratchDirectory scratch;
+  BookOptions options;
+  options.directory = scratch.path();
+  options.create = true;
+  options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
+  const absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
+  ASSERT_TRUE(book.ok()) << book.status();
+  SeenShard shard;
+  ASSERT_EQ(shard.Insert({7u << 24, 1, 2, 3, 4}), Seen::kFresh);
+  EpochCommit epoch;
+  epoch.delta.lines = epoch.delta.accepted = 1;
+  epoch.seen.emplace_back(7, shard.hot().uncommitted());
+  epoch.spills.emplace_back(7, &shard);
+  EXPECT_DEATH((void)(*book)->CommitEpoch(epoch), "spilled");
+}
+
 TEST(SeenStore, RunsToMergeKeepsRunsFew) {
   EXPECT_EQ(RunsToMerge({}, 10), 0u);
   const std::vector<uint64_t> three = {10, 10, 10};
