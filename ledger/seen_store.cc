@@ -193,16 +193,15 @@ absl::Status SeenStore::ForEachLogPart(int shard, const VisitPart& visit) const 
 
 absl::Status SeenStore::VisitHot(int shard, const Visit& visit) const {
   std::vector<SeenEntry> entries;
-  return ForEachLogPart(
-      shard, [&](const LogName& name, const SeenPlace& place, const LogPart& part) -> absl::Status {
-        const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(place.file);
-        if (!file.ok()) return file.status();
-        entries.resize(part.entries);
-        TOLLBOOK_RETURN_IF_ERROR((*file)->Read(place.offset, place.bytes, reinterpret_cast<char*>(entries.data())));
-        if (XXH3_64bits(entries.data(), place.bytes) != part.checksum)
-          return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(name.first));
-        return visit(entries);
-      });
+  return ForEachLogPart(shard, [&](const LogName& name, const SeenPlace& place, const LogPart& part) -> absl::Status {
+    const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(place.file);
+    if (!file.ok()) return file.status();
+    entries.resize(part.entries);
+    TOLLBOOK_RETURN_IF_ERROR((*file)->Read(place.offset, place.bytes, reinterpret_cast<char*>(entries.data())));
+    if (XXH3_64bits(entries.data(), place.bytes) != part.checksum)
+      return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(name.first));
+    return visit(entries);
+  });
 }
 
 absl::Status SeenStore::VisitRun(int shard, const SeenRunRecord& record, const Visit& visit) const {
