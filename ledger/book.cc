@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <tuple>
 #include <utility>
@@ -242,6 +243,18 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& directory, c
   return Store::Open(directory, StoreAccess::kUpToDamage);
 }
 
+// While it lives, a commit is under way.
+class Committing {
+ public:
+  explicit Committing(std::atomic<bool>* flag) : flag_(*flag) { flag_ = true; }
+  Committing(const Committing&) = delete;
+  Committing& operator=(const Committing&) = delete;
+  ~Committing() { flag_ = false; }
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
 class StoredBook final : public Book {
  public:
   StoredBook(std::string directory, BookLock lock, HighWater high_water, std::unique_ptr<Store> store,
@@ -267,8 +280,18 @@ class StoredBook final : public Book {
   absl::Status CommitEpoch(const EpochCommit& epoch) override;
   absl::Status CommitSeal(const SealCommit& seal) override;
 
-  absl::Status LoadSeen(int shard, SeenShard* into) const override { return seen_.Load(shard, into); }
-  absl::Status LoadSeen(int shard, SeenSet* into) const override { return seen_.Load(shard, into); }
+  std::vector<SeenSize> SeenSizes() const override {
+    AssertNoCommit();
+    return seen_.Sizes();
+  }
+  absl::Status LoadSeen(int shard, SeenShard* into) const override {
+    AssertNoCommit();
+    return seen_.Load(shard, into);
+  }
+  absl::Status LoadSeen(int shard, SeenSet* into) const override {
+    AssertNoCommit();
+    return seen_.Load(shard, into);
+  }
   absl::StatusOr<std::vector<SourceRecord>> Sources() const override;
   absl::StatusOr<std::vector<Meter>> Meters() const override;
   absl::StatusOr<std::vector<StoredRun>> Totals(int shard, uint64_t through_sequence) const override {
@@ -294,6 +317,8 @@ class StoredBook final : public Book {
   absl::Status PutSeen(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write, SeenSum* sum);
   absl::Status PutCatalog(const SealCommit& seal, CommitWrite* write) const;
   absl::Status CheckUsable() const;
+  // Finds most of those who break the contract, not all: a commit may begin right after.
+  void AssertNoCommit() const { TOLLBOOK_ASSERT(!committing_.load(std::memory_order_relaxed)); }
   absl::Status Commit(CommitRecord record, CommitWrite write);
 
   // What the commits of each kind stored beside their runs, by sequence.
@@ -318,6 +343,7 @@ class StoredBook final : public Book {
   CommitRecord last_;
   uint64_t next_seal_ = 1;
   bool failed_ = false;  // a commit that failed leaves the store's state unknown until the next Open
+  std::atomic<bool> committing_ = false;
 };
 
 absl::Status StoredBook::ReadIdentity(const BookOptions& options) {
@@ -406,12 +432,17 @@ absl::Status StoredBook::PutSeen(const EpochCommit& epoch, uint64_t sequence, Co
   for (const auto* spill : ByShard(epoch.spills, kSeenShards, [](const auto& of) { return of.first; })) {
     spills.push_back(*spill);
   }
+  for (const auto& [shard, entries] : seen) {
+    const auto spilled = [shard = shard](const auto& spill) { return spill.first == shard; };
+    TOLLBOOK_ASSERT(std::none_of(spills.begin(), spills.end(), spilled));  // its entries would be in the book twice
+  }
   failed_ = true;
   return seen_.Prepare(sequence, seen, spills, write->changing(), sum);
 }
 
 absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  const Committing committing(&committing_);
   const uint64_t sequence = last_.sequence + 1;
   CommitRecord record;
   record.kind = CommitKind::kEpoch;
@@ -460,6 +491,7 @@ absl::Status StoredBook::PutNewMeters(const EpochCommit& epoch, uint64_t sequenc
 
 absl::Status StoredBook::CommitSeal(const SealCommit& seal) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  const Committing committing(&committing_);
   TOLLBOOK_ASSERT(seal.record.number == next_seal_);
   const uint64_t sequence = last_.sequence + 1;
   CommitRecord record;
@@ -646,6 +678,7 @@ absl::StatusOr<uint64_t> StoredBook::CheckCommits(SeenSum* seen) const {
 }
 
 std::vector<Book::Check> StoredBook::CheckStore() const {
+  AssertNoCommit();
   const absl::Status checksums = store_->VerifyChecksums();
   SeenSum sum;
   const absl::StatusOr<uint64_t> commits = CheckCommits(&sum);

@@ -5,8 +5,9 @@
 // -9 and power loss. When it does not, the book must be opened again, and has then all of it or nothing of it: the
 // source positions and next_seal() say which.
 //
-// Threads   Commit*, counts, last_sequence and next_seal from one thread at a time. The other reads from any thread,
-//           also beside a commit: they see the commits that had returned, and perhaps the one under way.
+// Threads   Commit*, counts, last_sequence and next_seal from one thread at a time. SeenSizes, LoadSeen and CheckStore
+//           not beside a commit, which moves what they read; LoadSeen for several shards at once. The other reads from
+//           any thread, also beside a commit: they see the commits that had returned, and perhaps the one under way.
 // Errors    Unavailable: the disk (full, unreadable): make space, run the same command again. DataLoss: bytes are not
 //           what was written; the book is refused as it is. FailedPrecondition: another process has the book, a newer
 //           tollbook made it, or its name, zone or a meter would change.
@@ -53,7 +54,7 @@ struct ExceptionChunk {
   std::string bytes;  // Encode(std::vector<ExceptionRecord>)
 };
 
-// One epoch. `seen` and `spills` borrow until CommitEpoch returns. At most one of either a shard, in any order.
+// One epoch. `seen` and `spills` borrow until CommitEpoch returns. A shard is in one of them at most, once, in any order.
 struct EpochCommit {
   LineCounts delta;
   std::vector<CoveredRange> covered;
@@ -100,8 +101,9 @@ class Book {
   virtual absl::Status CommitSeal(const SealCommit& seal) = 0;
 
   // Absorb's side.
+  virtual std::vector<SeenSize> SeenSizes() const = 0;  // of each shard, what LoadSeen will bring into memory
   virtual absl::Status LoadSeen(int shard, SeenShard* into) const = 0;
-  virtual absl::Status LoadSeen(int shard, SeenSet* into) const = 0;      // all of it in memory. Not beside a commit
+  virtual absl::Status LoadSeen(int shard, SeenSet* into) const = 0;      // all of it in memory
   virtual absl::StatusOr<std::vector<SourceRecord>> Sources() const = 0;  // by id
   virtual absl::StatusOr<std::vector<Meter>> Meters() const = 0;
 

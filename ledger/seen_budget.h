@@ -2,7 +2,8 @@
 // memory.
 //
 // Arithmetic  a hot entry counts 44 bytes (20, and 8 a slot of an index at least a third full), so that a table that
-//             doubles does not come as a surprise; an entry in a run 2.1 (filter 2, index 0.07). A quarter of the share
+//             doubles does not come as a surprise; room for entries that are not there yet has not been touched and is
+//             no memory; an entry in a run 2.1 (filter 2, index 0.07). A quarter of the share
 //             is the hot sets' in any case: a book of more than 0.36 events a byte outgrows its share by its filters.
 // Order       the shard that spilled longest ago comes next, so each spills when it is about twice as full as the
 //             average, a few an epoch and never all, and what the log still holds of each epoch goes soon.
@@ -19,15 +20,21 @@
 
 namespace tollbook {
 
+std::vector<SeenSize> SizesOf(std::span<const SeenShard> shards);
+
 class SeenBudget {
  public:
   static constexpr uint64_t kBytesPerHotEntry = 44;
 
   explicit SeenBudget(uint64_t bytes, uint64_t log_commits_max = 4096)
       : bytes_(bytes), log_commits_max_(log_commits_max) {}
-  uint64_t HotEntriesMax(std::span<const SeenShard> shards) const;
+  uint64_t HotEntriesMax(std::span<const SeenSize> shards) const;
+  uint64_t HotEntriesMax(std::span<const SeenShard> shards) const { return HotEntriesMax(SizesOf(shards)); }
   // For the commit with this sequence; in the order of their numbers.
-  std::vector<int> Due(std::span<const SeenShard> shards, uint64_t sequence) const;
+  std::vector<int> Due(std::span<const SeenSize> shards, uint64_t sequence) const;
+  std::vector<int> Due(std::span<const SeenShard> shards, uint64_t sequence) const {
+    return Due(SizesOf(shards), sequence);
+  }
 
  private:
   const uint64_t bytes_;

@@ -76,7 +76,6 @@ absl::StatusOr<std::shared_ptr<const SeenFile>> SeenFiles::OpenFile(uint32_t num
   const int fd = open(path.c_str(), flags, 0640);
   if (fd < 0 && errno == ENOENT) return DamagedError(path + " is missing");
   if (fd < 0) return FileError("cannot open", path);
-  // A file system that cannot write past its cache says so; then it is written through it.
   const int direct = writing_ == SeenWriting::kDirect ? open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC) : -1;
   return std::make_shared<const SeenFile>(fd, direct >= 0 ? direct : fd, path);
 }
@@ -197,12 +196,20 @@ absl::Status SeenFiles::Append(std::string_view bytes) {
   return absl::OkStatus();
 }
 
+// A write that failed for another reason fails again.
+absl::Status SeenFiles::WriteAt(const SeenFile& file, uint64_t offset, std::string_view blocks) {
+  const auto at = static_cast<int64_t>(offset);
+  if (writing_ == SeenWriting::kDirect && WriteAll(file.writing_fd(), blocks, at, file.path()).ok())
+    return absl::OkStatus();
+  writing_ = SeenWriting::kCached;
+  return WriteAll(file.fd(), blocks, at, file.path());
+}
+
 absl::Status SeenFiles::WriteBuffer() {
   const Held& held = files_.at(current_);
   const size_t whole = WholeBlocks(buffered_);
   std::memset(buffer_.get() + buffered_, 0, whole - buffered_);
-  TOLLBOOK_RETURN_IF_ERROR(
-      WriteAll(held.file->writing_fd(), {buffer_.get(), whole}, static_cast<int64_t>(at_), held.file->path()));
+  TOLLBOOK_RETURN_IF_ERROR(WriteAt(*held.file, at_, {buffer_.get(), whole}));
   at_ += whole;
   buffered_ = 0;
   return absl::OkStatus();

@@ -2,16 +2,15 @@
 // stretch.
 //
 // Why not RocksDB: a seen entry is 20 bytes that are written once, never looked up by key, and freed by the hundred
-// thousand. Through a write batch, the log, a memtable and a blob file they are copied and checksummed five times; here
-// they are written once.
+// thousand. There they would go through a write batch, a log, a memory table and a blob file; here they are written once.
 //
-// Order     bytes are appended and synced BEFORE the commit that refers to them; what it no longer refers to is
-//           freed AFTER it was acknowledged. So a crash leaves bytes that nothing refers to, never the
-//           reverse: the next writer gives
-//           their space back.
+// Order     bytes are appended and synced BEFORE the commit that refers to them; what it no longer refers to is freed
+//           AFTER it was acknowledged. So a crash leaves bytes that nothing refers to, never the reverse: the next writer
+//           gives their space back.
 // Freeing   punches holes (the disk has the space back at once, where its file system can), and removes a file in which
 //           nothing lives.
-// Direct    writes past the page cache, for what is read only after a restart.
+// Direct    writes past the page cache, for what is read only after a restart. A file system may refuse that when the
+//           file is opened or at the write; then it is written through the cache.
 // Threads   one writer; Read from any thread.
 #ifndef TOLLBOOK_LEDGER_SEEN_FILES_H_
 #define TOLLBOOK_LEDGER_SEEN_FILES_H_
@@ -92,10 +91,11 @@ class SeenFiles {
   void PunchGaps();
   absl::Status NewFile();
   absl::Status WriteBuffer();
+  absl::Status WriteAt(const SeenFile& file, uint64_t offset, std::string_view blocks);
 
   const std::string directory_;
   const std::string extension_;
-  const SeenWriting writing_;
+  SeenWriting writing_;
   const uint64_t file_bytes_;
   std::map<uint32_t, Held> files_;
   std::vector<SeenPlace> opened_with_;  // until the first write

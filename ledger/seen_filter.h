@@ -2,8 +2,8 @@
 //
 // An identity belongs to one block of 32 bytes, which lies in one cache line, and sets one bit in each of the block's
 // eight words: a probe is one cache miss and a few vector instructions. With 16 bits a key, fewer than 1 in 500
-// strangers pass (seen_filter_test); a shard has four runs after 64 spills and six after 1,000, so about 1 % of all
-// look-ups read the disk in vain, at most.
+// strangers pass (seen_filter_test); over 64 spills of about one size a shard has four runs on average, over 1,000 six,
+// so about 1 % of all look-ups read the disk in vain, at most.
 //
 // The block follows the identity's order, so a filter is filled from sorted entries front to back.
 #ifndef TOLLBOOK_LEDGER_SEEN_FILTER_H_

@@ -23,6 +23,14 @@
 
 namespace tollbook {
 
+// What a shard takes of memory, or will when it is loaded.
+struct SeenSize {
+  uint64_t hot_entries = 0;
+  uint64_t runs_bytes = 0;
+  uint64_t spilled_through = 0;  // the commit up to which all is in the runs
+  friend bool operator==(const SeenSize&, const SeenSize&) = default;
+};
+
 class SeenShard {
  public:
   // `Item` has a SeenEntry `entry`.
@@ -61,6 +69,7 @@ class SeenShard {
   size_t runs_in_memory_bytes() const;
   // The commit up to which all is in the runs.
   uint64_t spilled_through() const { return spilled_through_; }
+  SeenSize size() const { return {hot_.size(), runs_in_memory_bytes(), spilled_through_}; }
 
   // As the book has it: the runs, oldest first, hold all that commits through `spilled_through` brought.
   void SetRuns(std::vector<std::shared_ptr<const SeenRun>> runs, uint64_t spilled_through) {

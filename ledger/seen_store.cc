@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ledger/bytes.h"
 #include "ledger/records.h"
@@ -15,10 +16,11 @@ constexpr std::string_view kLogPrefix = "epoch/";
 constexpr std::string_view kRunPrefix = "run/";
 constexpr std::string_view kFloorsKey = "floors";
 
-std::string LogKey(uint64_t sequence) {
+std::string LogKey(std::pair<uint64_t, uint32_t> name) {
   ByteWriter key;
   key.Raw(kLogPrefix);
-  key.Fixed64(sequence);
+  key.Fixed64(name.first);
+  key.Fixed32(name.second);
   return key.Take();
 }
 
@@ -87,12 +89,12 @@ absl::Status SeenStore::Damaged(std::string_view which) const {
   return DamagedError(directory_ + ": " + std::string(which));
 }
 
-std::string SeenStore::Encode(const LogEpoch& epoch) {
+std::string SeenStore::Encode(const LogStretch& stretch) {
   ByteWriter out;
-  out.Varint(epoch.place.file);
-  out.Varint(epoch.place.offset);
-  out.Varint(epoch.parts.size());
-  for (const LogPart& part : epoch.parts) {
+  out.Varint(stretch.place.file);
+  out.Varint(stretch.place.offset);
+  out.Varint(stretch.parts.size());
+  for (const LogPart& part : stretch.parts) {
     out.Fixed8(part.shard);
     out.Varint(part.entries);
     out.Fixed64(part.checksum);
@@ -100,11 +102,11 @@ std::string SeenStore::Encode(const LogEpoch& epoch) {
   return out.Take();
 }
 
-absl::StatusOr<SeenStore::LogEpoch> SeenStore::DecodeLogEpoch(std::string_view stored) const {
+absl::StatusOr<SeenStore::LogStretch> SeenStore::DecodeLogStretch(std::string_view stored) const {
   ByteReader in(stored);
-  LogEpoch epoch;
-  epoch.place.file = in.Varint32();
-  epoch.place.offset = in.Varint64();
+  LogStretch stretch;
+  stretch.place.file = in.Varint32();
+  stretch.place.offset = in.Varint64();
   const uint64_t parts = in.Count(10);
   int last = -1;
   for (uint64_t i = 0; i < parts && in.ok(); ++i) {
@@ -114,11 +116,11 @@ absl::StatusOr<SeenStore::LogEpoch> SeenStore::DecodeLogEpoch(std::string_view s
     part.checksum = in.Fixed64();
     if (part.shard <= last) in.Fail();
     last = part.shard;
-    epoch.place.bytes += part.entries * sizeof(SeenEntry);
-    epoch.parts.push_back(part);
+    stretch.place.bytes += part.entries * sizeof(SeenEntry);
+    stretch.parts.push_back(part);
   }
-  if (!in.done()) return Damaged("where seen keys of an epoch are");
-  return epoch;
+  if (!in.done() || stretch.parts.empty()) return Damaged("where seen keys of an epoch are");
+  return stretch;
 }
 
 absl::Status SeenStore::Open() {
@@ -141,10 +143,11 @@ absl::Status SeenStore::ReadLog() {
   return store_.Scan(Family::kSeen, kLogPrefix, [&](std::string_view key, std::string_view value) -> absl::Status {
     ByteReader in(key.substr(kLogPrefix.size()));
     const uint64_t sequence = in.Fixed64();
+    const uint32_t number = in.Fixed32();
     if (!in.done()) return Damaged("the key of seen keys of an epoch");
-    absl::StatusOr<LogEpoch> epoch = DecodeLogEpoch(value);
-    if (epoch.ok()) log_.emplace(sequence, *std::move(epoch));
-    return epoch.status();
+    absl::StatusOr<LogStretch> stretch = DecodeLogStretch(value);
+    if (stretch.ok()) log_.emplace(LogName(sequence, number), *std::move(stretch));
+    return stretch.status();
   });
 }
 
@@ -164,7 +167,7 @@ absl::Status SeenStore::ReadRuns() {
 
 absl::Status SeenStore::OpenFiles() {
   std::vector<SeenPlace> places;
-  for (const auto& [sequence, epoch] : log_) places.push_back(epoch.place);
+  for (const auto& [name, stretch] : log_) places.push_back(stretch.place);
   TOLLBOOK_RETURN_IF_ERROR(log_files_.Open(places));
   places.clear();
   for (const Runs& runs : runs_) {
@@ -173,24 +176,32 @@ absl::Status SeenStore::OpenFiles() {
   return run_files_.Open(places);
 }
 
-absl::Status SeenStore::VisitHot(int shard, const Visit& visit) const {
-  std::vector<SeenEntry> entries;
-  for (auto epoch = log_.upper_bound(floors_[shard]); epoch != log_.end(); ++epoch) {
-    uint64_t offset = epoch->second.place.offset;
-    for (const LogPart& part : epoch->second.parts) {
-      if (part.shard < shard) offset += part.entries * sizeof(SeenEntry);
-      if (part.shard != shard) continue;
-      const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(epoch->second.place.file);
-      if (!file.ok()) return file.status();
-      entries.resize(part.entries);
-      TOLLBOOK_RETURN_IF_ERROR(
-          (*file)->Read(offset, part.entries * sizeof(SeenEntry), reinterpret_cast<char*>(entries.data())));
-      if (XXH3_64bits(entries.data(), part.entries * sizeof(SeenEntry)) != part.checksum)
-        return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(epoch->first));
-      TOLLBOOK_RETURN_IF_ERROR(visit(entries));
+absl::Status SeenStore::ForEachLogPart(int shard, const VisitPart& visit) const {
+  for (auto at = log_.upper_bound({floors_[shard], UINT32_MAX}); at != log_.end(); ++at) {
+    const LogStretch& stretch = at->second;
+    if (stretch.parts.front().shard > shard || stretch.parts.back().shard < shard) continue;
+    uint64_t offset = stretch.place.offset;
+    for (const LogPart& part : stretch.parts) {
+      const uint64_t bytes = part.entries * sizeof(SeenEntry);
+      if (part.shard == shard)
+        TOLLBOOK_RETURN_IF_ERROR(visit(at->first, SeenPlace{stretch.place.file, offset, bytes}, part));
+      offset += bytes;
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status SeenStore::VisitHot(int shard, const Visit& visit) const {
+  std::vector<SeenEntry> entries;
+  return ForEachLogPart(shard, [&](const LogName& name, const SeenPlace& place, const LogPart& part) -> absl::Status {
+    const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(place.file);
+    if (!file.ok()) return file.status();
+    entries.resize(part.entries);
+    TOLLBOOK_RETURN_IF_ERROR((*file)->Read(place.offset, place.bytes, reinterpret_cast<char*>(entries.data())));
+    if (XXH3_64bits(entries.data(), place.bytes) != part.checksum)
+      return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(name.first));
+    return visit(entries);
+  });
 }
 
 absl::Status SeenStore::VisitRun(int shard, const SeenRunRecord& record, const Visit& visit) const {
@@ -210,6 +221,20 @@ absl::Status SeenStore::VisitRun(int shard, const SeenRunRecord& record, const V
   return sum == record.sum ? absl::OkStatus() : Damaged("a run of seen keys");
 }
 
+std::vector<SeenSize> SeenStore::Sizes() const {
+  std::vector<SeenSize> sizes(kSeenShards);
+  for (int shard = 0; shard < kSeenShards; ++shard) {
+    sizes[shard].spilled_through = floors_[shard];
+    for (const SeenRunRecord& record : runs_[shard]) sizes[shard].runs_bytes += record.place.bytes - record.page_bytes;
+  }
+  for (const auto& [name, stretch] : log_) {
+    for (const LogPart& part : stretch.parts) {
+      if (name.first > floors_[part.shard]) sizes[part.shard].hot_entries += part.entries;
+    }
+  }
+  return sizes;
+}
+
 absl::Status SeenStore::Load(int shard, SeenShard* into) const {
   std::vector<std::shared_ptr<const SeenRun>> runs;
   for (const SeenRunRecord& record : runs_[shard]) {
@@ -223,9 +248,10 @@ absl::Status SeenStore::Load(int shard, SeenShard* into) const {
 
 absl::Status SeenStore::LoadHot(int shard, SeenSet* into) const {
   size_t entries = into->size();
-  for (auto epoch = log_.upper_bound(floors_[shard]); epoch != log_.end(); ++epoch) {
-    for (const LogPart& part : epoch->second.parts) entries += part.shard == shard ? part.entries : 0;
-  }
+  TOLLBOOK_RETURN_IF_ERROR(ForEachLogPart(shard, [&](const LogName&, const SeenPlace&, const LogPart& part) {
+    entries += part.entries;
+    return absl::OkStatus();
+  }));
   into->Reserve(entries);
   return VisitHot(shard, [&](std::span<const SeenEntry> part) {
     return into->Load(BytesOf(part)) ? absl::OkStatus() : Damaged("seen keys");
@@ -258,21 +284,33 @@ absl::Status SeenStore::Prepare(uint64_t sequence, const SeenByShard& seen, cons
 }
 
 absl::Status SeenStore::AppendLog(uint64_t sequence, const SeenByShard& seen, StoreWrite* write, SeenSum* sum) {
-  LogEpoch epoch;
+  uint64_t all_bytes = 0;
+  for (const auto& [shard, entries] : seen) all_bytes += entries.size_bytes();
+  const uint64_t stretch_bytes = std::max(all_bytes / kLogStretches, kLogStretchBytesMin);
+  LogStretch stretch;
+  uint64_t bytes = 0;
   for (const auto& [shard, entries] : seen) {
     if (entries.empty()) continue;
-    if (epoch.parts.empty()) TOLLBOOK_RETURN_IF_ERROR(log_files_.Begin());
+    if (stretch.parts.empty()) TOLLBOOK_RETURN_IF_ERROR(log_files_.Begin());
     TOLLBOOK_RETURN_IF_ERROR(log_files_.Append(BytesOf(entries)));
-    epoch.parts.push_back({static_cast<uint8_t>(shard), static_cast<uint32_t>(entries.size()),
-                           XXH3_64bits(entries.data(), entries.size_bytes())});
+    stretch.parts.push_back({static_cast<uint8_t>(shard), static_cast<uint32_t>(entries.size()),
+                             XXH3_64bits(entries.data(), entries.size_bytes())});
     *sum += SumOf(entries);
+    bytes += entries.size_bytes();
+    if (bytes < stretch_bytes) continue;
+    TOLLBOOK_RETURN_IF_ERROR(EndLogStretch(sequence, std::exchange(stretch, {}), write));
+    bytes = 0;
   }
-  if (epoch.parts.empty()) return absl::OkStatus();
+  return stretch.parts.empty() ? absl::OkStatus() : EndLogStretch(sequence, std::move(stretch), write);
+}
+
+absl::Status SeenStore::EndLogStretch(uint64_t sequence, LogStretch stretch, StoreWrite* write) {
   absl::StatusOr<SeenPlace> place = log_files_.End();
   if (!place.ok()) return place.status();
-  epoch.place = *place;
-  write->Put(Family::kSeen, LogKey(sequence), Encode(epoch));
-  pending_.log.emplace_back(sequence, std::move(epoch));
+  stretch.place = *place;
+  const LogName name(sequence, static_cast<uint32_t>(pending_.log.size()));
+  write->Put(Family::kSeen, LogKey(name), Encode(stretch));
+  pending_.log.emplace_back(name, std::move(stretch));
   return absl::OkStatus();
 }
 
@@ -349,24 +387,21 @@ void SeenStore::PutFloors(uint64_t sequence, const SeenSpills& spills, StoreWrit
   write->Put(Family::kSeen, kFloorsKey, floors.bytes());
 }
 
-// Epochs of which every part is in a run now.
+// Stretches of which every part is in a run now.
 void SeenStore::DropCoveredLog(StoreWrite* write) {
-  const auto covered = [&](uint64_t sequence, const LogEpoch& epoch) {
-    return std::all_of(epoch.parts.begin(), epoch.parts.end(),
-                       [&](const LogPart& part) { return pending_.floors[part.shard] >= sequence; });
-  };
-  for (const auto& [sequence, epoch] : log_) {
-    if (!covered(sequence, epoch)) continue;
-    write->Delete(Family::kSeen, LogKey(sequence));
-    pending_.log_covered.push_back(sequence);
+  for (const auto& [name, stretch] : log_) {
+    const auto spilled = [&](const LogPart& part) { return pending_.floors[part.shard] >= name.first; };
+    if (!std::all_of(stretch.parts.begin(), stretch.parts.end(), spilled)) continue;
+    write->Delete(Family::kSeen, LogKey(name));
+    pending_.log_covered.push_back(name);
   }
 }
 
 void SeenStore::Committed() {
-  for (auto& [sequence, epoch] : pending_.log) log_.emplace(sequence, std::move(epoch));
-  for (const uint64_t sequence : pending_.log_covered) {
-    log_files_.Free(log_.at(sequence).place);
-    log_.erase(sequence);
+  for (auto& [name, stretch] : pending_.log) log_.emplace(name, std::move(stretch));
+  for (const LogName& name : pending_.log_covered) {
+    log_files_.Free(log_.at(name).place);
+    log_.erase(name);
   }
   floors_ = pending_.floors;
   for (Pending::Spilled& spilled : pending_.spilled) {

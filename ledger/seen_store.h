@@ -1,6 +1,7 @@
 // SeenStore: the seen entries of a book on disk: which commits' entries lie where, and which runs each shard has.
 //
-//   log    what an epoch accepted, as it came, grouped by shard; read again only by the next Load
+//   log    what an epoch accepted, as it came, grouped by shard, in stretches of a few shards; read again only by the
+//          next Load; a stretch is freed when all of its shards have spilled
 //   runs   what left a shard's hot set (SeenRun); the entries of a commit that spills a shard go to its run at once
 //
 // The bytes are in SeenFiles, the places in RocksDB's family `seen`, put and deleted in the same write as the commit
@@ -9,6 +10,9 @@
 // Merging   when a shard spills, its newest runs are merged into the new one as far back as what comes after a run is
 //           2.5 times as large as it: of equal spills four become one, four of those again. A shard of n entries in
 //           spills of s has at most 3 log4(n/s) + 1 runs, and each entry was written log4(n/s) + 1 times.
+// Log       shards spill by turns, and between two of its spills as many entries come to a book as memory holds twice: so
+//           old would the log of an epoch get if it were freed as a whole, and so large. In sixteen stretches the log is
+//           about as large as what memory holds (seen_store_test).
 // Threads   Prepare, Committed and Load from one thread at a time, except that Load may run for several shards at once.
 #ifndef TOLLBOOK_LEDGER_SEEN_STORE_H_
 #define TOLLBOOK_LEDGER_SEEN_STORE_H_
@@ -44,11 +48,18 @@ std::vector<SeenEntry> SortedByKey(std::span<const SeenEntry> entries);
 
 class SeenStore {
  public:
+  // A commit's log is about so many stretches, but a stretch so long at least. Fewer: the log is larger. More: more
+  // records, and more waste for whole blocks.
+  static constexpr uint64_t kLogStretches = 16;
+  static constexpr uint64_t kLogStretchBytesMin = 32 << 10;
+
   SeenStore(const Store& store, const std::string& book_directory);
 
   // Reads where everything is. DataLoss when files of it are missing or too short.
   absl::Status Open();
 
+  // What each shard will take of memory. Reads nothing.
+  std::vector<SeenSize> Sizes() const;
   // Everything of a shard: its hot set and runs. Or all of it in memory.
   absl::Status Load(int shard, SeenShard* into) const;
   absl::Status Load(int shard, SeenSet* into) const;
@@ -70,14 +81,16 @@ class SeenStore {
     uint32_t entries = 0;
     uint64_t checksum = 0;  // XXH3-64 of its bytes
   };
-  struct LogEpoch {
+  struct LogStretch {
     SeenPlace place;
     std::vector<LogPart> parts;  // by shard, as they lie
   };
+  // The commit, and which of its stretches.
+  using LogName = std::pair<uint64_t, uint32_t>;
   using Runs = std::vector<SeenRunRecord>;  // by number: oldest first
 
-  static std::string Encode(const LogEpoch& epoch);
-  absl::StatusOr<LogEpoch> DecodeLogEpoch(std::string_view stored) const;
+  static std::string Encode(const LogStretch& stretch);
+  absl::StatusOr<LogStretch> DecodeLogStretch(std::string_view stored) const;
   absl::Status ReadFloors();
   absl::Status ReadLog();
   absl::Status ReadRuns();
@@ -85,6 +98,10 @@ class SeenStore {
   absl::Status Damaged(std::string_view which) const;
 
   absl::Status AppendLog(uint64_t sequence, const SeenByShard& seen, StoreWrite* write, SeenSum* sum);
+  absl::Status EndLogStretch(uint64_t sequence, LogStretch stretch, StoreWrite* write);
+  // Of the shard, what is in none of its runs.
+  using VisitPart = std::function<absl::Status(const LogName&, const SeenPlace&, const LogPart&)>;
+  absl::Status ForEachLogPart(int shard, const VisitPart& visit) const;
   absl::Status Spill(int shard, SeenShard* from, StoreWrite* write, SeenSum* sum);
   void PutFloors(uint64_t sequence, const SeenSpills& spills, StoreWrite* write);
   void DropCoveredLog(StoreWrite* write);
@@ -104,16 +121,16 @@ class SeenStore {
   SeenFiles log_files_;
   SeenFiles run_files_;
 
-  std::map<uint64_t, LogEpoch> log_;            // by sequence
+  std::map<LogName, LogStretch> log_;
   std::array<Runs, kSeenShards> runs_;          // by shard
   std::array<uint64_t, kSeenShards> floors_{};  // the shard's entries of commits through this one are in its runs
 
   // Of the commit under way.
   struct Pending {
     uint64_t sequence = 0;
-    std::vector<std::pair<uint64_t, LogEpoch>> log;
+    std::vector<std::pair<LogName, LogStretch>> log;
     std::array<uint64_t, kSeenShards> floors{};
-    std::vector<uint64_t> log_covered;
+    std::vector<LogName> log_covered;
     struct Spilled {
       int shard = 0;
       SeenShard* from = nullptr;

@@ -2,6 +2,7 @@
 
 #include <oneapi/tbb/enumerable_thread_specific.h>
 #include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/parallel_for_each.h>
 #include <oneapi/tbb/parallel_pipeline.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <memory>
 
 #include "ledger/seen_budget.h"
+#include "ledger/seen_opening.h"
 #include "ledger/totals_run.h"
 #include "pipeline/block_judge.h"
 #include "pipeline/cell_table.h"
@@ -129,12 +131,10 @@ class Absorber {
 
 absl::Status Absorber::Prepare() {
   TOLLBOOK_RETURN_IF_ERROR(CheckMeters());
-  std::vector<absl::Status> loaded(kSeenShards);
-  arena_.execute([&] {
-    tbb::parallel_for(0, kSeenShards, [&](int shard) { loaded[shard] = book_.LoadSeen(shard, &seen_[shard]); });
-  });
-  for (const absl::Status& status : loaded) TOLLBOOK_RETURN_IF_ERROR(status);
-  return absl::OkStatus();
+  const auto side_by_side = [&](std::span<const int> shards, const std::function<void(int)>& load) {
+    arena_.execute([&] { tbb::parallel_for_each(shards.begin(), shards.end(), load); });
+  };
+  return OpenSeen(book_, seen_budget_, side_by_side, &seen_);
 }
 
 // Totals that are in the book cannot be counted otherwise afterwards, so a meter that has some keeps its definition.

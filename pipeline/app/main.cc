@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "pipeline/app/commands.h"
+#include "pipeline/app/process.h"
 #include "pipeline/app/session.h"
 #include "rating/calendar.h"
 
@@ -351,5 +352,7 @@ int Main(int argc, char** argv) {
 }  // namespace tollbook
 
 int main(int argc, char** argv) {
+  tollbook::GiveBackLargeMemory();
+  tollbook::RaiseOpenFilesLimit();
   return tollbook::Main(argc, argv);
 }

@@ -143,6 +143,28 @@ class AbsorbedInSteps(book.Case):
                  "charges the same")
 
 
+class OpenedWithOtherMemory(book.Case):
+    def test_a_book_goes_on_with_less_memory_than_it_was_written_with(self):
+        """The first half with much memory, the whole with little, then with much again: seen events stay known."""
+        events, catalog, made = book.generate(self.scratch, "200k")
+        lines = events.read_bytes().splitlines(keepends=True)
+        half = self.scratch / "half.ndjson"
+        half.write_bytes(b"".join(lines[:len(lines) // 2]))
+        expected, bill = (book.Book(self.scratch / name, catalog) for name in ("expected", "bill"))
+        expected.run(events)
+        before = bill.run(half, "--memory", "64G")
+        after = bill.run(events, "--memory", "1M", "--epoch-bytes", "4000000")
+        self.assertEqual(before["accepted"] + after["accepted"], made["accepted"])
+        self.assertEqual(after["duplicate"], made["duplicate"] + before["accepted"])
+        bill.verify()
+        for step, memory in enumerate(("64G", "1M")):
+            again = self.scratch / f"again-{step}.ndjson"
+            again.write_bytes(b"".join(lines[step::3]))
+            self.assertEqual(bill.run(again, "--memory", memory)["accepted"], 0)
+        self.assertEqual(expected.charges(), bill.charges())
+        bill.verify()
+
+
 class DecodedEitherWay(book.Case):
     def test_the_short_cut_and_the_parser_know_each_others_events(self):
         """Half of the file by one decoder, the whole by the other: the first half comes again, as it was."""

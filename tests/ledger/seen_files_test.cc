@@ -1,7 +1,9 @@
 #include "ledger/seen_files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/ledger/scratch_directory.h"
 
@@ -125,6 +127,23 @@ TEST_P(SeenFilesTest, WhatSomebodyElsePutThereStays) {
   ASSERT_TRUE(files.Open({}).ok());
   EXPECT_EQ(Read(files, Write(&files, "mine")), "mine");
   EXPECT_TRUE(fs::exists(path() + "/old.log"));
+}
+
+// As on a file system that opens a file for direct writing and then refuses the write.
+TEST(SeenFilesDirect, WhatCannotBeWrittenPastTheCacheIsWrittenThroughIt) {
+  const ScratchDirectory scratch;
+  SeenFiles files(scratch.path() + "/seen", "log", SeenWriting::kDirect);
+  ASSERT_TRUE(files.Open({}).ok());
+  const SeenPlace first = Write(&files, "first");
+  const SeenFile& file = **files.File(first.file);
+  const int reading = open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(reading, 0);
+  if (file.writing_fd() == file.fd()) GTEST_SKIP() << "not opened for direct writing here";
+  ASSERT_EQ(dup2(reading, file.writing_fd()), file.writing_fd());  // every write by it fails from now on
+  const SeenPlace second = Write(&files, std::string(3'000'001, 's'));
+  EXPECT_EQ(Read(files, first), "first");
+  EXPECT_EQ(Read(files, second), std::string(3'000'001, 's'));
+  close(reading);
 }
 
 TEST_P(SeenFilesTest, FilesThatAreMissingOrShortAreDamage) {

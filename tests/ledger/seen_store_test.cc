@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <random>
 
 #include "ledger/book.h"
 #include "ledger/seen_budget.h"
+#include "ledger/seen_opening.h"
 #include "tests/ledger/scratch_directory.h"
 
 namespace tollbook {
@@ -27,10 +29,14 @@ struct Item {
 class Twin {
  public:
   Twin(const std::string& directory, uint64_t memory_bytes, uint64_t log_commits_max = 4096)
-      : directory_(directory), budget_(memory_bytes, log_commits_max) {
-    Open();
+      : directory_(directory), log_commits_max_(log_commits_max) {
+    Open(memory_bytes);
   }
 
+  void Open(uint64_t memory_bytes) {
+    budget_.emplace(memory_bytes, log_commits_max_);
+    Open();
+  }
   void Open() {
     shards_.clear();
     book_.reset();
@@ -42,7 +48,15 @@ class Twin {
     ASSERT_TRUE(book.ok()) << book.status();
     book_ = *std::move(book);
     shards_.resize(kSeenShards);
-    for (int shard = 0; shard < kSeenShards; ++shard) ASSERT_TRUE(book_->LoadSeen(shard, &shards_[shard]).ok());
+    hot_while_opening_ = 0;
+    const auto load = [&](std::span<const int> shards, const std::function<void(int)>& load_shard) {
+      for (const int shard : shards) load_shard(shard);
+      hot_while_opening_ = std::max(hot_while_opening_, hot());
+    };
+    const absl::Status opened = OpenSeen(*book_, *budget_, load, &shards_);
+    ASSERT_TRUE(opened.ok()) << opened;
+    ASSERT_LE(hot(), budget_->HotEntriesMax(shards_));
+    ExpectSizesAreThoseStored();
   }
 
   // One epoch, in several blocks; each answer is the map's.
@@ -51,8 +65,8 @@ class Twin {
     for (const SeenEntry& event : events) by_shard[SeenShardOf(event)].push_back({event});
     EpochCommit epoch;
     for (int shard = 0; shard < kSeenShards; ++shard) AbsorbShard(by_shard[shard], &shards_[shard], &epoch);
-    const uint64_t hot_max = budget_.HotEntriesMax(shards_);
-    const std::vector<int> due = budget_.Due(shards_, book_->last_sequence() + 1);
+    const uint64_t hot_max = budget_->HotEntriesMax(shards_);
+    const std::vector<int> due = budget_->Due(shards_, book_->last_sequence() + 1);
     for (const int shard : due) epoch.spills.emplace_back(shard, &shards_[shard]);
     for (int shard = 0; shard < kSeenShards; ++shard) {
       if (!std::binary_search(due.begin(), due.end(), shard))
@@ -76,6 +90,9 @@ class Twin {
     EXPECT_EQ(entries, first_.size());
   }
 
+  const Book& book() const { return *book_; }
+  const SeenBudget& budget() const { return *budget_; }
+  uint64_t hot_while_opening() const { return hot_while_opening_; }
   const std::vector<SeenShard>& shards() const { return shards_; }
   size_t spills() const { return spills_; }
   size_t events() const { return first_.size(); }
@@ -91,6 +108,11 @@ class Twin {
   }
 
  private:
+  void ExpectSizesAreThoseStored() const {
+    const std::vector<SeenSize> stored = book_->SeenSizes();
+    ASSERT_EQ(stored.size(), shards_.size());
+    for (size_t shard = 0; shard < shards_.size(); ++shard) EXPECT_EQ(stored[shard], shards_[shard].size()) << shard;
+  }
   void AbsorbShard(const std::vector<Item>& items, SeenShard* shard, EpochCommit* epoch) {
     const std::span<const Item> all = items;
     const size_t cut = all.size() / 3;
@@ -111,7 +133,9 @@ class Twin {
   }
 
   const std::string directory_;
-  const SeenBudget budget_;
+  const uint64_t log_commits_max_;
+  std::optional<SeenBudget> budget_;
+  uint64_t hot_while_opening_ = 0;
   std::unique_ptr<Book> book_;
   std::vector<SeenShard> shards_;
   std::map<Uint128, uint64_t> first_;
@@ -153,6 +177,36 @@ TEST(SeenStore, AnswersAsAMapDoesWhateverSpillsMergesAndReopens) {
   EXPECT_LE(twin.runs_max(), 12u);
 }
 
+// A book written with much memory and opened with little: shards go to disk while others are not loaded yet.
+TEST(SeenStore, OpensWithinLessMemoryThanItWasWrittenWith) {
+  const ScratchDirectory scratch;
+  std::mt19937_64 random(12);
+  Twin twin(scratch.path(), 1 << 30);
+  uint64_t next = 0;
+  for (int epoch = 0; epoch < 20; ++epoch) twin.Absorb(Events(&next, 12'000, &random));
+  ASSERT_EQ(twin.spills(), 0u);
+  ASSERT_GT(twin.hot(), 100'000u);
+  const uint64_t commits = twin.book().last_sequence();
+  twin.Open();
+  EXPECT_EQ(twin.book().last_sequence(), commits) << "it fits: nothing is spilled";
+
+  twin.Open(1'000'000);
+  const uint64_t shard_max = twin.events() / kSeenShards * 2;
+  EXPECT_GT(twin.hot_while_opening(), 0u);
+  EXPECT_LE(twin.hot_while_opening(), 1'000'000 / SeenBudget::kBytesPerHotEntry + shard_max);
+  const uint64_t spilling = twin.book().last_sequence() - commits;
+  EXPECT_GE(spilling, 5u) << "a fifth of them fits at a time";
+  EXPECT_LE(spilling, 20u) << "but not a commit for each shard";
+  twin.ExpectSound();
+  for (int epoch = 0; epoch < 5; ++epoch) twin.Absorb(Events(&next, 12'000, &random));
+  twin.Open(1);
+  EXPECT_EQ(twin.hot(), 0u) << "all of it is in runs";
+  for (int epoch = 0; epoch < 2; ++epoch) twin.Absorb(Events(&next, 2'000, &random));
+  twin.Open(1 << 30);
+  for (int epoch = 0; epoch < 5; ++epoch) twin.Absorb(Events(&next, 12'000, &random));
+  twin.ExpectSound();
+}
+
 // Identities that are no hashes: all in one shard, next to each other, and with the same middle.
 TEST(SeenStore, IdentitiesOfAnyShape) {
   const ScratchDirectory scratch;
@@ -191,6 +245,21 @@ TEST(SeenStore, WhatIsReplacedGivesItsSpaceBack) {
   EXPECT_LT(static_cast<double>(bytes) / static_cast<double>(twin.events()), 24.0);
 }
 
+TEST(SeenStore, TheLogIsAboutAsLargeAsWhatMemoryHolds) {
+  const ScratchDirectory scratch;
+  Twin twin(scratch.path(), 200'000 * SeenBudget::kBytesPerHotEntry * 4 / 3);
+  uint64_t next = 0;
+  for (int epoch = 0; epoch < 12; ++epoch) {
+    std::vector<SeenEntry> events;
+    for (int i = 0; i < 100'000; ++i) events.push_back(Hashed(next++, 0));
+    twin.Absorb(events);
+  }
+  struct stat facts = {};
+  ASSERT_EQ(stat((scratch.path() + "/seen/1.log").c_str(), &facts), 0);
+  const auto log_bytes = static_cast<double>(facts.st_blocks * 512);
+  EXPECT_LT(log_bytes, 1.4 * static_cast<double>(twin.hot() * sizeof(SeenEntry)));
+}
+
 TEST(SeenStore, ManySmallCommitsDoNotPileUpInTheLog) {
   const ScratchDirectory scratch;
   std::mt19937_64 random(11);
@@ -205,6 +274,25 @@ TEST(SeenStore, ManySmallCommitsDoNotPileUpInTheLog) {
   uint64_t oldest = UINT64_MAX;
   for (const SeenShard& shard : twin.shards()) oldest = std::min(oldest, shard.spilled_through());
   EXPECT_GT(oldest, 100u) << "commits before it are not in the log";
+}
+
+// Its entries would be in the log and in a run.
+TEST(SeenStoreDeathTest, AShardIsNotBothSpilledAndLogged) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const ScratchDirectory scratch;
+  BookOptions options;
+  options.directory = scratch.path();
+  options.create = true;
+  options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
+  const absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
+  ASSERT_TRUE(book.ok()) << book.status();
+  SeenShard shard;
+  ASSERT_EQ(shard.Insert({7u << 24, 1, 2, 3, 4}), Seen::kFresh);
+  EpochCommit epoch;
+  epoch.delta.lines = epoch.delta.accepted = 1;
+  epoch.seen.emplace_back(7, shard.hot().uncommitted());
+  epoch.spills.emplace_back(7, &shard);
+  EXPECT_DEATH((void)(*book)->CommitEpoch(epoch), "spilled");
 }
 
 TEST(SeenStore, RunsToMergeKeepsRunsFew) {
