@@ -3,6 +3,23 @@
 #include <algorithm>
 
 namespace tollbook {
+namespace {
+
+// Most numbers of a difference are below 128, and always the same ones: the guess is nearly always right.
+char* PutShort(uint64_t value, char* at) {
+  if (value >= 0x80) return PutVarint64(value, at);
+  *at = static_cast<char>(value);
+  return at + 1;
+}
+
+char* PutMinor(Int128 minor, char* at) {
+  const auto narrow = static_cast<int64_t>(minor);
+  if (narrow != minor) return PutVarint(ZigzagOf(minor), at);
+  return PutVarint64(static_cast<uint64_t>(narrow) << 1 ^ static_cast<uint64_t>(narrow >> 63), at);
+}
+
+}  // namespace
+
 void DifferenceRunWriter::BeginSubject(std::string_view subject, uint32_t differences) {
   char* at = Room(2 * kVarintBytesMax + subject.size());
   at = PutVarint64(subject.size(), at);
@@ -51,9 +68,10 @@ bool DifferenceRunWriter::NamedAsSubject(std::string_view subscription) {
 
 void DifferenceRunWriter::Add(const BookedKey& key, Int128 minor, uint32_t line) {
   char* at = Room(6 * kVarintBytesMax + key.subscription.size());
-  at = PutVarint64(PlaceId(*key.place), at);
-  at = PutVarint64(PeriodId(key.period), at);
-  at = PutVarint(ZigzagOf(key.usage_date.number - int64_t{key.period.start.number}), at);
+  at = PutShort(PlaceId(*key.place), at);
+  at = PutShort(PeriodId(key.period), at);
+  const int64_t days = key.usage_date.number - int64_t{key.period.start.number};
+  at = PutShort(static_cast<uint64_t>(ZigzagOf(days)), at);
   // The usual case, a subscription named as its subject, takes one byte.
   if (NamedAsSubject(key.subscription)) {
     *at++ = 0;
@@ -61,7 +79,7 @@ void DifferenceRunWriter::Add(const BookedKey& key, Int128 minor, uint32_t line)
     at = PutVarint64(key.subscription.size() + 1, at);
     at = std::copy(key.subscription.begin(), key.subscription.end(), at);
   }
-  at = PutVarint(ZigzagOf(minor), at);
+  at = PutMinor(minor, at);
   size_ = PutVarint64(line, at) - body_.data();
 }
 
