@@ -21,8 +21,8 @@
 #include "pipeline/lines.h"
 #include "pipeline/seal.h"
 #include "pipeline/subject_worth.h"
-#include "rating/prepared_charge.h"
 #include "rating/price.h"
+#include "rating/rounded_price.h"
 
 namespace tollbook::bench {
 namespace {
@@ -335,21 +335,17 @@ Charge ThreeTiers() {
   return charge;
 }
 
-// A graduated charge of three tiers: quantity to exact worth to cents, as a seal does it for each day.
+// A graduated charge of three tiers: quantity to cents, as a seal does it for each day.
 void Rate(benchmark::State& state) {
   const Charge charge = ThreeTiers();
-  const Currency usd = *Currency::FromCode("USD");
-  const PreparedCharge prepared(charge);
+  const RoundedPrice price(charge, *Currency::FromCode("USD"), Rounding::kHalfUp);
   constexpr int64_t kQuantities = 100'000;
   for (auto _ : state) {
     Int128 cents = 0;
     for (int64_t i = 0; i < kQuantities; ++i) {
-      Worth worth;
-      Rounded rounded;
-      const bool fits =
-          prepared.Price(Quantity::Units(123'456 + i), &worth) && RoundToMinor(worth, usd, Rounding::kHalfUp, &rounded);
-      if (!fits) Die("a worth that does not fit");
-      cents += rounded.line.minor;
+      Int128 of_quantity = 0;
+      if (!price.Of(Quantity::Units(123'456 + i), &of_quantity)) Die("a worth that does not fit");
+      cents += of_quantity;
     }
     // 0.3418944 and 0.0000024 more for each unit, each in whole cents.
     RequireEqual(static_cast<uint64_t>(cents), 4'618'936, "cents");

@@ -93,6 +93,8 @@ class CommitWrite {
     body_.Add(family, key, value);
     write_->Put(family, key, value);
   }
+  // What an earlier commit stored and this one refers to: it counts for the digest as if it were written again.
+  void RefersTo(Family family, std::string_view key, std::string_view value) { body_.Add(family, key, value); }
   // What a later commit replaces.
   void Put(Family family, std::string_view key, std::string_view value) { write_->Put(family, key, value); }
   StoreWrite* changing() { return write_.get(); }
@@ -128,6 +130,15 @@ size_t BytesIn(const EpochCommit& epoch) {
   bytes += 24 * epoch.seen.size() + 128 * epoch.spills.size();  // where they are
   for (const ShardRun& run : epoch.totals) bytes += run.bytes.size() + 32;
   for (const ExceptionChunk& chunk : epoch.exceptions) bytes += chunk.bytes.size() + 32;
+  return bytes;
+}
+
+// A catalog may be most of it.
+size_t BytesIn(const SealCommit& seal) {
+  size_t bytes = 4096 + 512 * seal.batches.size();
+  for (const JournalBatch& batch : seal.batches) bytes += 64 * batch.lines.size();
+  for (const ShardRun& run : seal.differences) bytes += run.bytes.size() + 32;
+  for (const auto& [name, text] : seal.catalog_files) bytes += name.size() + text.size() + 32;
   return bytes;
 }
 
@@ -500,7 +511,7 @@ absl::Status StoredBook::CommitSeal(const SealCommit& seal) {
   SealRecord seal_record = seal.record;
   seal_record.sequence = sequence;
   seal_record.batches.clear();
-  CommitWrite write(store_->NewWrite(0));
+  CommitWrite write(store_->NewWrite(BytesIn(seal)));
   for (const JournalBatch& batch : seal.batches) {
     TOLLBOOK_ASSERT(batch.seal == seal_record.number && BalanceOf(batch) == 0);
     seal_record.batches.push_back(batch.id);
@@ -516,14 +527,19 @@ absl::Status StoredBook::CommitSeal(const SealCommit& seal) {
   return absl::OkStatus();
 }
 
-// A catalog that an earlier seal stored is there already; under the same digest it must be the same.
+// A catalog that an earlier seal stored is there already, and not written again: it can be larger than all that a seal
+// books. Under the same digest it must be the same.
 absl::Status StoredBook::PutCatalog(const SealCommit& seal, CommitWrite* write) const {
   const std::string key = Named(kCatalogPrefix, seal.record.catalog_digest);
   const std::string files = Encode(seal.catalog_files);
   const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kJournal, key);
   if (!stored.ok()) return stored.status();
   if (stored->has_value() && **stored != files) return DamagedError(directory_ + ": " + key);
-  write->PutForEver(Family::kJournal, key, files);
+  if (stored->has_value()) {
+    write->RefersTo(Family::kJournal, key, files);
+  } else {
+    write->PutForEver(Family::kJournal, key, files);
+  }
   return absl::OkStatus();
 }
 

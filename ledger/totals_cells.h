@@ -26,6 +26,19 @@ enum class CellReading : uint8_t { kFast, kPlain };  // the same answers
 template <CellReading kReading = CellReading::kFast, typename Visit>
 [[nodiscard]] bool ForEachCell(const SubjectCells& cells, std::span<const RunSeries> all_series, const Visit& visit);
 
+// What TotalsRunReader::SubjectAt says, which is asked twice for each subject of each run: short names and cells, as
+// nearly all are, without a call.
+inline std::string_view SubjectOfRun(std::string_view stored, size_t position, SubjectCells* cells) {
+  const char* const at = stored.data() + position;
+  const size_t left = stored.size() - position;
+  const size_t name = static_cast<uint8_t>(*at);
+  const size_t bytes = name < 0x80 && left > name + 1 ? static_cast<uint8_t>(at[name + 1]) : 0x80;
+  if (bytes >= 0x80 || left < name + bytes + 2) return TotalsRunReader::SubjectAt(stored, position, cells);
+  cells->bytes = {at + name + 2, bytes};
+  cells->behind = left - name - bytes - 2;
+  return {at + 1, name};
+}
+
 // ----- below: how
 
 namespace totals_cells_internal {
@@ -134,6 +147,23 @@ inline bool ReadFast(const RunSeries& series, bool first, const char* end, const
   return true;
 }
 
+// What a series begins with. Nearly always a byte, or two.
+inline bool ReadHead(const char* end, const char** at, uint64_t* tagged, uint64_t* more) {
+  const auto first = static_cast<uint8_t>(**at);
+  const bool has_more = (first & 1) != 0;
+  if (first < 0x80 && (!has_more || (end - *at > 1 && static_cast<uint8_t>((*at)[1]) < 0x80))) {
+    *tagged = first;
+    *more = has_more ? static_cast<uint8_t>((*at)[1]) : 0;
+    *at += has_more ? 2 : 1;
+    return true;
+  }
+  ByteReader in({*at, static_cast<size_t>(end - *at)});
+  *tagged = in.Varint64();
+  *more = (*tagged & 1) != 0 ? in.Varint64() : 0;
+  *at = end - in.left();
+  return in.ok();
+}
+
 }  // namespace totals_cells_internal
 
 template <CellReading kReading, typename Visit>
@@ -144,15 +174,13 @@ bool ForEachCell(const SubjectCells& cells, std::span<const RunSeries> all_serie
   const char* const end = cells_end + cells.behind;  // up to here bytes can be looked at
   uint64_t next_series = 0;
   while (at < cells_end) {
-    ByteReader in({at, static_cast<size_t>(end - at)});
-    const uint64_t tagged = in.Varint64();
+    uint64_t tagged = 0, more = 0;
+    if (!ReadHead(end, &at, &tagged, &more)) return false;
     const uint64_t index = next_series + (tagged >> 1);
-    const uint64_t more = (tagged & 1) != 0 ? in.Varint64() : 0;
     // A cell takes two bytes or more.
-    if (!in.ok() || index >= all_series.size() || more > in.left()) return false;
+    if (index >= all_series.size() || more > static_cast<uint64_t>(end - at)) return false;
     next_series = index + 1;
     const RunSeries& series = all_series[index];
-    at = end - in.left();
     CellAt cell;
     const uint64_t count = 1 + (tagged & 1) + more;
     for (uint64_t i = 0; i < count; ++i) {

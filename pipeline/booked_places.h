@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 #include <unordered_map>
+#include <vector>
 
 #include "ledger/difference_run.h"
 #include "rating/catalog.h"
@@ -25,12 +26,12 @@ class BookedPlaces {
     const BookedPlace* place = nullptr;
     SummaryPolicy summary = SummaryPolicy::kDaily;
   };
-  const Posting& PostingOf(const RatedCharge& rated);
+  Posting PostingOf(const RatedCharge& rated);
 
  private:
   struct ChargeOfEntity {
-    const Charge* charge;
-    uint32_t entity;
+    const Charge* charge = nullptr;
+    uint32_t entity = 0;
     friend bool operator==(const ChargeOfEntity&, const ChargeOfEntity&) = default;
   };
   struct Hash {
@@ -38,11 +39,18 @@ class BookedPlaces {
       return std::hash<const void*>()(key.charge) * 31 + key.entity;
     }
   };
+  // The last posting that was looked up for a charge and entity of one slot.
+  struct Known {
+    ChargeOfEntity of{};
+    Posting posting;
+  };
+  static constexpr size_t kKnown = 256;
   Posting Find(const RatedCharge& rated);
 
   const Catalog& catalog_;
   std::set<BookedPlace> places_;
   std::unordered_map<ChargeOfEntity, Posting, Hash> postings_;
+  std::vector<Known> known_ = std::vector<Known>(kKnown);
 };
 
 }  // namespace tollbook

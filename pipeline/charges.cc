@@ -25,7 +25,7 @@ ChargeRow RowOf(const Catalog& catalog, const RatedCharge& rated) {
   row.period = rated.period;
   row.currency = plan.currency;
   row.quantity = rated.days.back().to_date;
-  row.exact = rated.days.back().worth_to_date;
+  row.exact = WorthToDate(rated, rated.days.back());
   row.booked.currency = plan.currency;
   row.plan = plan.name;
   row.entity = catalog.entities[rated.subscription->entity].name;

@@ -205,11 +205,11 @@ absl::Status FillArithmetic(const RatedCharge& rated, bool by_period, ExplainedC
   if (by_period) before = nullptr;
   if (!DueOn(rated, by_period, explained->usage_date)) before = last;
   explained->to_date = last->to_date;
-  explained->worth_to_date = last->worth_to_date;
+  explained->worth_to_date = WorthToDate(rated, *last);
   explained->rounded_to_date = last->booked_to_date;
   if (before != nullptr) {
     explained->before = before->to_date;
-    explained->worth_before = before->worth_to_date;
+    explained->worth_before = WorthToDate(rated, *before);
     explained->rounded_before = before->booked_to_date;
   }
   return PriceQuantity(*rated.charge, explained->to_date, &explained->steps).status();

@@ -56,17 +56,27 @@ class ShardSeal {
   SealReport counts;
 
  private:
+  uint32_t AccountsOf(const BookedPlace* place);
   uint32_t LineOf(const BookedKey& key);
 
   std::vector<BookedAmount> differences_;  // of the subject at hand
   DifferenceRunWriter writer_;
   // Places end with the visit of the shard; until then each has one address.
   std::unordered_map<const BookedPlace*, uint32_t> accounts_of_;
+  const BookedPlace* last_place_ = nullptr;
+  uint32_t last_accounts_ = 0;
   LineNumbers line_numbers_;
+  // Lines that were looked up, each at a slot of its own place; a month of thirty accounts has them all. Another line
+  // of the slot takes its turn.
+  static constexpr size_t kKnownLines = 1024;
+  struct KnownLine {
+    LinePlace place;
+    uint32_t line = UINT32_MAX;
+  };
+  std::vector<KnownLine> known_lines_ = std::vector<KnownLine>(kKnownLines);
 };
 
-// Without a date.
-LineKey AccountsOf(const BookedPlace& place) {
+LineKey WithoutDate(const BookedPlace& place) {
   LineKey accounts;
   accounts.entity = place.entity;
   accounts.currency = place.currency;
@@ -105,12 +115,22 @@ void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) 
   for (const auto& [place, events] : unattributed) counts->unattributed_events += events;
 }
 
+uint32_t ShardSeal::AccountsOf(const BookedPlace* place) {
+  if (place == last_place_) return last_accounts_;
+  const auto [known, added] = accounts_of_.try_emplace(place, 0);
+  if (added) known->second = NumberOf(WithoutDate(*place), &accounts);
+  last_place_ = place;
+  return last_accounts_ = known->second;
+}
+
 uint32_t ShardSeal::LineOf(const BookedKey& key) {
-  const auto [known, added] = accounts_of_.try_emplace(key.place, 0);
-  if (added) known->second = NumberOf(AccountsOf(*key.place), &accounts);
-  const LinePlace place{known->second, key.usage_date};
+  const LinePlace place{AccountsOf(key.place), key.usage_date};
+  const size_t slot = (place.accounts * size_t{32} + static_cast<uint32_t>(place.usage_date.number)) % kKnownLines;
+  KnownLine& known = known_lines_[slot];
+  if (known.line != UINT32_MAX && known.place == place) return known.line;
   const uint32_t line = NumberOf(place, &line_numbers_);
   if (line == lines.size()) lines.push_back({place, {}});
+  known = {place, line};
   return line;
 }
 

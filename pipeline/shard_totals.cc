@@ -1,8 +1,8 @@
 #include "pipeline/shard_totals.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
+#include <utility>
 
 #include "ledger/totals_cells.h"
 #include "pipeline/series_order.h"
@@ -93,15 +93,13 @@ void ShardTotals::RankSeries() {
   }
   series_ = std::move(ranked);
   for (RunSeries& series : run_series_) series.series = rank[series.series];
-  cells_of_.assign(series_.size(), 0);
+  cells_of_.assign(series_.size(), {});
 }
 
 // Parts with one hash are one subject's, but for names that share 64 bits of it: so the names decide.
 void ShardTotals::GatherSubjects() {
   SubjectCells cells;
-  const auto name_of = [&](const Part& part) {
-    return TotalsRunReader::SubjectAt(runs_[part.run].bytes, part.at, &cells);
-  };
+  const auto name_of = [&](const Part& part) { return SubjectOfRun(runs_[part.run].bytes, part.at, &cells); };
   for (size_t begin = 0, end = 0; begin < parts_.size(); begin = end) {
     const std::string_view name = name_of(parts_[begin]);
     bool one_name = true;
@@ -138,9 +136,9 @@ std::span<const SubjectTotal> ShardTotals::TotalsOf(size_t subject) {
 absl::Status ShardTotals::StatusOf(size_t subject) {
   Load(subject);
   if (damaged_) return DamagedRun(damaged_sequence_);
-  if (overflown_ == nullptr) return absl::OkStatus();
+  if (overflown_ == kNoSeries) return absl::OkStatus();
   return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves the range of 1.7e20 units",
-                   "meter " + overflown_->name + ", subject " + std::string(name(subject)),
+                   "meter " + series_[overflown_].meter->name + ", subject " + std::string(name(subject)),
                    "it is not booked; mend its events at the source and absorb them into a new book");
 }
 
@@ -154,77 +152,82 @@ void ShardTotals::Load(size_t subject) {
   loaded_ = subject;
   Prefetch(subject + kPrefetchAhead);
   ReadCells(subject);
-  SortCells();
-  MergeCells();
+  GatherTotals();
 }
 
 void ShardTotals::ReadCells(size_t subject) {
   damaged_ = false;
+  overflown_ = kNoSeries;
   cells_.clear();
   used_.clear();
-  in_order_ = true;
-  uint64_t last_place = 0;
-  const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total) {
-    const uint64_t place = static_cast<uint64_t>(series) << 32 | (static_cast<uint32_t>(bucket.number) ^ 0x80000000u);
-    in_order_ = in_order_ && last_place <= place;
-    last_place = place;
-    if (cells_of_[series]++ == 0) used_.push_back(series);
-    cells_.push_back({series, bucket, total});
-  };
+  const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total) { AddCell(series, bucket, total); };
   for (const Part& part : PartsOf(subject)) {
     const Run& run = runs_[part.run];
     const std::span<const RunSeries> series = std::span(run_series_).subspan(run.series_begin, run.series);
     SubjectCells cells;
-    TotalsRunReader::SubjectAt(run.bytes, part.at, &cells);
+    SubjectOfRun(run.bytes, part.at, &cells);
     if (ForEachCell(cells, series, keep) || damaged_) continue;
     damaged_ = true;
     damaged_sequence_ = run.sequence;
   }
 }
 
-// The runs' cells are each in order, so those of one series mostly stand in time order as they were read: they are
-// dealt out to their series, and a series that is not in order is sorted.
-void ShardTotals::SortCells() {
-  order_.resize(cells_.size());
-  if (in_order_) {
-    std::iota(order_.begin(), order_.end(), 0);
-    for (const uint32_t series : used_) cells_of_[series] = 0;
-    return;
+// Usage comes in the order of time, mostly, and so do the runs' cells of a series: a cell is of the last bucket, or of
+// a later one. Where one is of an earlier bucket, the rest of the series is kept cell by cell and sorted out at the
+// end, so that what is added up is always added in the order of the runs.
+inline void ShardTotals::AddCell(uint32_t series, Bucket bucket, const UsageTotal& total) {
+  const auto added = static_cast<uint32_t>(cells_.size());
+  CellsOf& of = cells_of_[series];
+  if (of.first == kNoCell) {
+    of.first = added;
+    used_.push_back(series);
+  } else {
+    Cell& last = cells_[of.last];
+    if (of.in_order && last.bucket == bucket) return MergeInto(series, total, &last.total);
+    of.in_order = of.in_order && last.bucket < bucket;
+    last.next = added;
   }
-  std::sort(used_.begin(), used_.end());
-  uint32_t begin = 0;
-  for (const uint32_t series : used_) {
-    const uint32_t count = cells_of_[series];
-    cells_of_[series] = begin;
-    begin += count;
-  }
-  for (uint32_t i = 0; i < cells_.size(); ++i) order_[cells_of_[cells_[i].series]++] = i;
-  begin = 0;
-  const auto less = [&](uint32_t a, uint32_t b) {
-    return cells_[a].bucket != cells_[b].bucket ? cells_[a].bucket < cells_[b].bucket : a < b;
-  };
-  for (const uint32_t series : used_) {
-    const auto first = order_.begin() + begin, last = order_.begin() + cells_of_[series];
-    if (!std::is_sorted(first, last, less)) std::sort(first, last, less);
-    begin = cells_of_[series];
-    cells_of_[series] = 0;
+  of.last = added;
+  cells_.push_back({bucket, kNoCell, total});
+}
+
+void ShardTotals::MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into) {
+  if (tollbook::Merge(series_[series].meter->aggregation, delta, into)) return;
+  overflown_ = std::min(overflown_, series);
+  into->events += delta.events;  // the value cannot be held, the events are still counted
+}
+
+void ShardTotals::GatherTotals() {
+  totals_.clear();
+  if (!std::is_sorted(used_.begin(), used_.end())) std::sort(used_.begin(), used_.end());
+  for (const uint32_t number : used_) {
+    const CellsOf of = std::exchange(cells_of_[number], {});
+    if (!of.in_order) {
+      SortOut(number, of.first);
+      continue;
+    }
+    const ShardSeries& series = series_[number];
+    for (uint32_t i = of.first; i != kNoCell; i = cells_[i].next) {
+      totals_.push_back({series.meter, series.values, cells_[i].bucket, cells_[i].total});
+    }
   }
 }
 
-void ShardTotals::MergeCells() {
-  overflown_ = nullptr;
-  totals_.clear();
+void ShardTotals::SortOut(uint32_t series, uint32_t first) {
+  order_.clear();
+  for (uint32_t i = first; i != kNoCell; i = cells_[i].next) order_.push_back(i);
+  std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) {
+    return cells_[a].bucket != cells_[b].bucket ? cells_[a].bucket < cells_[b].bucket : a < b;
+  });
   const Cell* last = nullptr;
   for (const uint32_t index : order_) {
     const Cell& cell = cells_[index];
-    const ShardSeries& series = series_[cell.series];
-    if (last == nullptr || last->series != cell.series || last->bucket != cell.bucket) {
-      totals_.push_back({series.meter, series.values, cell.bucket, cell.total});
-      last = &cell;
-    } else if (!tollbook::Merge(series.meter->aggregation, cell.total, &totals_.back().total)) {
-      if (overflown_ == nullptr) overflown_ = series.meter;
-      totals_.back().total.events += cell.total.events;  // the value cannot be held, the events are still counted
+    if (last != nullptr && last->bucket == cell.bucket) {
+      MergeInto(series, cell.total, &totals_.back().total);
+    } else {
+      totals_.push_back({series_[series].meter, series_[series].values, cell.bucket, cell.total});
     }
+    last = &cell;
   }
 }
 

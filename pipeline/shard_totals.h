@@ -64,10 +64,18 @@ class ShardTotals {
     const Meter* meter = nullptr;
     DimensionValues values;
   };
+  // A total in the making.
+  static constexpr uint32_t kNoCell = UINT32_MAX;
   struct Cell {
-    uint32_t series;  // of series_
     Bucket bucket;
+    uint32_t next;  // of its series, in cells_
     UsageTotal total;
+  };
+  // The cells of one series, as they were read.
+  struct CellsOf {
+    uint32_t first = kNoCell;
+    uint32_t last = kNoCell;
+    bool in_order = true;  // each later than the one before it
   };
 
   absl::StatusOr<std::vector<uint32_t>> MetersOf(const TotalsRunReader& reader) const;
@@ -79,8 +87,10 @@ class ShardTotals {
   void Prefetch(size_t subject) const;
   void Load(size_t subject);
   void ReadCells(size_t subject);
-  void SortCells();
-  void MergeCells();
+  void AddCell(uint32_t series, Bucket bucket, const UsageTotal& total);
+  void MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into);
+  void GatherTotals();
+  void SortOut(uint32_t series, uint32_t first);
 
   const Catalog& catalog_;
   const uint64_t book_seed_;
@@ -96,15 +106,15 @@ class ShardTotals {
 
   // The subject at hand.
   static constexpr size_t kNone = SIZE_MAX;
+  static constexpr uint32_t kNoSeries = UINT32_MAX;
   size_t loaded_ = kNone;
   bool damaged_ = false;
   uint64_t damaged_sequence_ = 0;
-  const Meter* overflown_ = nullptr;  // has a total that cannot be held
-  std::vector<Cell> cells_;           // by run
-  bool in_order_ = true;              // cells_ are by (series, bucket) as they were read
-  std::vector<uint32_t> cells_of_;    // of each series: how many; zeros between two subjects
-  std::vector<uint32_t> used_;        // series that have some
-  std::vector<uint32_t> order_;       // cells_ by (series, bucket, run)
+  uint32_t overflown_ = kNoSeries;  // the first series that has a total which cannot be held
+  std::vector<Cell> cells_;
+  std::vector<CellsOf> cells_of_;  // of each series; none between two subjects
+  std::vector<uint32_t> used_;     // series that have some
+  std::vector<uint32_t> order_;    // cells of a series that is not in order
   std::vector<SubjectTotal> totals_;
 };
 

@@ -10,14 +10,6 @@ namespace {
 
 constexpr Int128 kNoLimit = static_cast<Int128>(~Uint128{0} >> 1);
 
-// Started packages, as PriceQuantity counts them. False when their number does not fit a quantity.
-bool Packages(Int128 quantity, Int128 size, Int128* packages) {
-  const Int128 whole = quantity / size;
-  const Int128 rest = quantity - whole * size;
-  const Int128 started = whole + (rest > 0 ? 1 : rest < 0 ? -1 : 0);
-  return !__builtin_mul_overflow(started, kOneUnit, packages);
-}
-
 }  // namespace
 
 PreparedCharge::PreparedCharge(const Charge& charge) : charge_(&charge) {
@@ -28,12 +20,14 @@ PreparedCharge::PreparedCharge(const Charge& charge) : charge_(&charge) {
       return;
     case ChargeModel::kPackage:
       plain_ = charge.package_size.attos <= 0;
+      if (plain_) return;
       steps_ = {{kNoLimit, 0, charge.package_price.attos, {}}};
       at_most_zero_ = steps_.front();
       return;
     case ChargeModel::kGraduated:
     case ChargeModel::kVolume:
       plain_ = !PrepareTiers();
+      if (plain_) steps_.clear();
       return;
   }
   plain_ = true;
@@ -63,17 +57,23 @@ bool PreparedCharge::PrepareTiers() {
   return !tiers.empty();
 }
 
+// Started packages, as PriceQuantity counts them. False when their number does not fit a quantity.
+bool PreparedCharge::Packages(Int128* billable) const {
+  const Int128 size = charge_->package_size.attos;
+  const Int128 whole = *billable / size;
+  const Int128 rest = *billable - whole * size;
+  const Int128 started = whole + (rest > 0 ? 1 : rest < 0 ? -1 : 0);
+  return !__builtin_mul_overflow(started, kOneUnit, billable);
+}
+
 bool PreparedCharge::Price(Quantity quantity, Worth* worth) const {
   if (plain_) {
     const absl::StatusOr<Worth> priced = PriceQuantity(*charge_, quantity);
     if (priced.ok()) *worth = *priced;
     return priced.ok();
   }
-  Int128 billable = quantity.attos;
-  if (charge_->included.attos > 0 && billable > 0) billable -= std::min(billable, charge_->included.attos);
-  if (charge_->model == ChargeModel::kPackage) {
-    if (!Packages(billable, charge_->package_size.attos, &billable)) return false;
-  }
+  Int128 billable = 0;
+  if (!Billable(quantity, &billable)) return false;
   const Step* step = &at_most_zero_;
   if (billable > 0) {
     for (step = steps_.data(); billable > step->up_to;) ++step;

@@ -7,6 +7,7 @@
 #ifndef TOLLBOOK_RATING_PREPARED_CHARGE_H_
 #define TOLLBOOK_RATING_PREPARED_CHARGE_H_
 
+#include <algorithm>
 #include <vector>
 
 #include "rating/money.h"
@@ -22,7 +23,6 @@ class PreparedCharge {
   // What PriceQuantity(charge, quantity) answers; false where that is OutOfRange.
   [[nodiscard]] bool Price(Quantity quantity, Worth* worth) const;
 
- private:
   // A billable quantity of at most `up_to` is worth `base` and the price of what lies above `from`.
   struct Step {
     Int128 up_to = 0;
@@ -30,7 +30,20 @@ class PreparedCharge {
     Int128 price = 0;
     Wide base;
   };
+  // For quantities above zero, ascending, the last one without an end; empty when the charge is left to PriceQuantity.
+  const std::vector<Step>& steps() const { return steps_; }
+  // What the steps price: less what is included, in packages when it is sold so. False when it does not fit, or the
+  // charge is left to PriceQuantity.
+  [[nodiscard]] bool Billable(Quantity quantity, Int128* billable) const {
+    *billable = quantity.attos;
+    if (charge_->included.attos > 0 && *billable > 0) *billable -= std::min(*billable, charge_->included.attos);
+    if (charge_->model != ChargeModel::kPackage) return !plain_;
+    return !plain_ && Packages(billable);
+  }
+
+ private:
   [[nodiscard]] bool PrepareTiers();
+  [[nodiscard]] bool Packages(Int128* billable) const;
 
   const Charge* charge_;
   bool plain_ = false;  // left to PriceQuantity

@@ -17,7 +17,7 @@ bool Matches(const std::vector<std::pair<uint32_t, std::string_view>>& filter, D
 PreparedPlan::PreparedPlan(const Catalog& catalog, const Plan& plan)
     : catalog_(catalog), by_meter_(catalog.meters.size()) {
   for (const Charge& charge : plan.charges) {
-    charges_.push_back({&charge, PreparedCharge(charge), 0});
+    charges_.push_back({&charge, RoundedPrice(charge, plan.currency, catalog.book.rounding), 0});
     const Meter* meter = catalog.FindMeter(charge.meter);
     if (meter == nullptr) continue;  // no total is of it
     Candidate candidate;

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "rating/catalog.h"
-#include "rating/prepared_charge.h"
+#include "rating/rounded_price.h"
 
 namespace tollbook {
 
@@ -24,8 +24,8 @@ class PreparedPlan {
 
   struct PlanCharge {
     const Charge* charge = nullptr;
-    PreparedCharge prices;
-    uint32_t rank = 0;  // by name
+    RoundedPrice price;  // in the plan's currency, as the book rounds
+    uint32_t rank = 0;   // by name
   };
   // The charge that takes a total of one of the catalog's meters; null: none.
   const PlanCharge* ChargeFor(const Meter& meter, DimensionValues values) const;

@@ -4,6 +4,8 @@
 #include <string>
 #include <tuple>
 
+#include "rating/price.h"
+
 namespace tollbook {
 namespace {
 
@@ -49,6 +51,13 @@ void Gather(std::vector<UnratedUsage>* unrated) {
   if (!unrated->empty()) unrated->resize(kept + 1);
 }
 
+// What Merge does. Sums are most of a book, and here they are added in place.
+bool AddUp(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
+  if (aggregation != Aggregation::kSum && aggregation != Aggregation::kCount) return Merge(aggregation, delta, into);
+  return Add(into->value, delta.value, &into->value) &&
+         !__builtin_add_overflow(into->events, delta.events, &into->events);
+}
+
 }  // namespace
 
 UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions, Granularity granularity,
@@ -67,6 +76,20 @@ const PreparedPlan& SubjectRater::PlanOf(const Subscription& subscription) {
   return *plan;
 }
 
+// Looking among a plan's charges compares texts; equal dimension values mostly lie in one place, for all subjects, and
+// have one answer.
+const SubjectRater::PlanCharge* SubjectRater::ChargeFor(const Subscription& subscription, const SubjectTotal& total) {
+  const std::string_view* const values = total.dimension_values.data();
+  const uint64_t place = reinterpret_cast<uintptr_t>(values) / sizeof(std::string_view) + subscription.plan * 67 +
+                         static_cast<uint64_t>(total.meter - catalog_.meters.data()) * 7;
+  KnownCharge& known = known_charges_[place % kKnownCharges];
+  if (known.meter != total.meter || known.values != values || known.plan != subscription.plan) {
+    known = {total.meter, values, subscription.plan,
+             PlanOf(subscription).ChargeFor(*total.meter, total.dimension_values)};
+  }
+  return known.charge;
+}
+
 // Two versions of a subscription on one plan have the same order: they share its charges.
 void SubjectRater::OrderSubscriptions(const Subscriptions& subscriptions) {
   const auto count = static_cast<size_t>(subscriptions.end() - subscriptions.begin());
@@ -80,13 +103,24 @@ void SubjectRater::OrderSubscriptions(const Subscriptions& subscriptions) {
   }
 }
 
-void SubjectRater::Append(const PlanCharge& charge, const PricedTotal& priced) {
-  const uint64_t order = orders_[priced.subscription] << 32 | charge.rank;
-  const bool goes_on = !runs_.empty() && runs_.back().order == order && runs_.back().charge == &charge &&
-                       priced_.back().place() < priced.place();
+// `same`: of the same charge and subscription as the one before it.
+void SubjectRater::Append(const PlanCharge& charge, const PricedTotal& priced, bool same) {
+  const uint64_t order = orders_[priced.subscription()] << 32 | charge.rank;
+  same = same || (!runs_.empty() && runs_.back().order == order && runs_.back().charge == &charge);
+  const bool goes_on = same && priced_.back() < priced;
   if (!goes_on) runs_.push_back({order, &charge, static_cast<uint32_t>(priced_.size()), 0});
   ++runs_.back().count;
   priced_.push_back(priced);
+}
+
+// What PlaceOf says. Most subjects have one subscription, and most meters keep days.
+UsagePlace SubjectRater::PlaceFor(const Subscriptions& subscriptions, const SubjectTotal& total) const {
+  const bool simple = total.meter->granularity == Granularity::kDay && orders_.size() == 1;
+  if (!simple) return PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket);
+  const Subscription& only = *subscriptions.begin();
+  const Day day{total.bucket.number};
+  const bool valid = day >= only.valid_from && (!only.valid_to || day < *only.valid_to);
+  return {valid ? &only : nullptr, day};
 }
 
 // Finds the charge of each total. A subject's totals come day after day of the same meter and dimensions, so the last
@@ -99,7 +133,7 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
   const SubjectTotal* last = nullptr;
   const PlanCharge* charge = nullptr;
   for (const SubjectTotal& total : totals) {
-    const UsagePlace place = PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket);
+    const UsagePlace place = PlaceFor(subscriptions, total);
     if (through.has_value() && place.day > *through) continue;
     if (place.subscription == nullptr) {
       unrated->push_back({UnratedUsage::Why::kUnattributed, total.meter, nullptr, place.day, total.total.events});
@@ -107,7 +141,7 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
     }
     const bool same = subscription == place.subscription && last->meter == total.meter &&
                       SameValues(last->dimension_values, total.dimension_values);
-    if (!same) charge = PlanOf(*place.subscription).ChargeFor(*total.meter, total.dimension_values);
+    if (!same) charge = ChargeFor(*place.subscription, total);
     subscription = place.subscription;
     last = &total;
     if (charge == nullptr) {
@@ -115,7 +149,7 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
           {UnratedUsage::Why::kUnpriced, total.meter, place.subscription, place.day, total.total.events});
       continue;
     }
-    Append(*charge, {place.day, static_cast<uint32_t>(place.subscription - subscriptions.begin()), &total});
+    Append(*charge, {place.day, static_cast<size_t>(place.subscription - subscriptions.begin()), &total}, same);
   }
 }
 
@@ -130,11 +164,9 @@ std::span<const SubjectRater::PricedTotal> SubjectRater::TakeCharge(std::span<co
 
   of_charge_.clear();
   for (const PricedRun& run : taken) {
-    const auto begin = priced_.begin() + run.first;
-    of_charge_.insert(of_charge_.end(), begin, begin + run.count);
+    for (uint32_t i = 0; i < run.count; ++i) of_charge_.push_back(priced_[run.first + i]);
   }
-  std::sort(of_charge_.begin(), of_charge_.end(),
-            [](const PricedTotal& a, const PricedTotal& b) { return a.place() < b.place(); });
+  std::sort(of_charge_.begin(), of_charge_.end());
   return of_charge_;
 }
 
@@ -142,23 +174,17 @@ std::span<const SubjectRater::PricedTotal> SubjectRater::TakeCharge(std::span<co
 absl::Status SubjectRater::RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
                                       std::vector<DayWorth>* days) const {
   const Currency currency = catalog_.plans[rated->subscription->plan].currency;
-  const Aggregation aggregation = totals.front().total->meter->aggregation;
+  const Aggregation aggregation = totals.front().total().meter->aggregation;
   const size_t first_day = days->size();
   UsageTotal to_date;
-  Rounded rounded;
   for (size_t i = 0; i < totals.size(); ++i) {
-    if (!Merge(aggregation, totals[i].total->total, &to_date)) return TotalOutOfRange(*rated);
-    const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day == totals[i].day;
+    if (!AddUp(aggregation, totals[i].total().total, &to_date)) return TotalOutOfRange(*rated);
+    const Day day = totals[i].day();
+    const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day() == day;
     if (day_goes_on) continue;
-    DayWorth& day = days->emplace_back();
-    day.usage_date = totals[i].day;
-    day.to_date = to_date.value;
-    day.events_to_date = to_date.events;
-    if (!charge.prices.Price(to_date.value, &day.worth_to_date) ||
-        !RoundToMinor(day.worth_to_date, currency, catalog_.book.rounding, &rounded)) {
-      return WorthOutOfRange(*rated, to_date.value);
-    }
-    day.booked_to_date = rounded.line;
+    Int128 minor = 0;
+    if (!charge.price.Of(to_date.value, &minor)) return WorthOutOfRange(*rated, to_date.value);
+    days->push_back({day, to_date.value, {currency, minor}, to_date.events});
   }
   rated->days = std::span(*days).subspan(first_day);
   return absl::OkStatus();
@@ -167,16 +193,16 @@ absl::Status SubjectRater::RatePeriod(const PlanCharge& charge, std::span<const 
 absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const PlanCharge& charge,
                                       std::span<const PricedTotal> totals, RatedSubject* rated) {
   while (!totals.empty()) {
-    const Day day = totals.front().day;
+    const Day day = totals.front().day();
     if (day < period_.start || period_.end <= day) period_ = MonthOf(day);
     RatedCharge of_period;
     // The version of the subscription that the period's first usage fell in: what is booked stays where it is when the
     // next version begins in mid-period.
-    of_period.subscription = subscriptions.begin() + totals.front().subscription;
+    of_period.subscription = subscriptions.begin() + totals.front().subscription();
     of_period.charge = charge.charge;
     of_period.period = period_;
     size_t count = 1;
-    while (count < totals.size() && totals[count].day < period_.end) ++count;
+    while (count < totals.size() && totals[count].day() < period_.end) ++count;
     TOLLBOOK_RETURN_IF_ERROR(RatePeriod(charge, totals.first(count), &of_period, &rated->days));
     rated->charges.push_back(of_period);
     totals = totals.subspan(count);
@@ -198,6 +224,12 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
   }
   Gather(&rated->unrated);
   return absl::OkStatus();
+}
+
+Worth WorthToDate(const RatedCharge& rated, const DayWorth& day) {
+  const absl::StatusOr<Worth> worth = PriceQuantity(*rated.charge, day.to_date);
+  TOLLBOOK_ASSERT(worth.ok());
+  return *worth;
 }
 
 absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_view subject,

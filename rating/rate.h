@@ -29,8 +29,7 @@ struct SubjectTotal {
 struct DayWorth {
   Day usage_date;        // civil, in the subscription's zone
   Quantity to_date;      // the period's aggregated quantity so far
-  Worth worth_to_date;   // exact
-  Money booked_to_date;  // rounded: what the book must say for the period up to this day
+  Money booked_to_date;  // its worth, rounded: what the book must say for the period up to this day
   uint64_t events_to_date = 0;
 };
 
@@ -40,6 +39,9 @@ struct RatedCharge {
   BillingPeriod period;
   std::span<const DayWorth> days;  // ascending, at least one; back() is the period's line
 };
+
+// The exact worth of one of its days. It fits, for its rounded amount did.
+[[nodiscard]] Worth WorthToDate(const RatedCharge& rated, const DayWorth& day);
 
 // Usage that is in the book and that no charge takes.
 struct UnratedUsage {
@@ -81,7 +83,8 @@ struct UsagePlace {
                                  Granularity granularity, Bucket bucket);
 
 // Rates one subject after the other, and keeps its tables and vectors from one to the next: allocating for each charge
-// took longer than pricing it. Borrows the catalog. Not thread-safe.
+// took longer than pricing it. Borrows the catalog, and the dimension values of all totals, which stay where they are
+// as long as it lives. Not thread-safe.
 //
 // A charge's totals are gathered per (subscription id, plan, charge, billing period): two versions of a subscription
 // that keep the plan go on in the same tiers. For max and latest the running quantity is the running max or latest.
@@ -98,13 +101,23 @@ class SubjectRater {
   using Subscriptions = Catalog::SubscriptionRange;
   using PlanCharge = PreparedPlan::PlanCharge;
 
-  // A total that a charge takes.
-  struct PricedTotal {
-    Day day;
-    uint32_t subscription;  // of the subject's
-    const SubjectTotal* total;
-    // The order in which the totals of a charge add up.
-    auto place() const { return std::tie(day, subscription, total); }
+  // A total that a charge takes. Ordered as the totals of a charge add up: by day, by the subject's subscription, and
+  // as they came. One number, because comparing three in turn is a branch that is guessed wrong.
+  class PricedTotal {
+   public:
+    PricedTotal(Day day, size_t subscription, const SubjectTotal* total)
+        : place_(static_cast<uint64_t>(static_cast<uint32_t>(day.number) ^ kSign) << 32 | subscription),
+          total_(total) {}
+    Day day() const { return {static_cast<int32_t>(static_cast<uint32_t>(place_ >> 32) ^ kSign)}; }
+    size_t subscription() const { return static_cast<uint32_t>(place_); }
+    const SubjectTotal& total() const { return *total_; }
+    friend bool operator<(const PricedTotal& a, const PricedTotal& b) { return a.order() < b.order(); }
+
+   private:
+    static constexpr uint32_t kSign = 0x80000000;  // so that days before 1970 come first
+    Uint128 order() const { return static_cast<Uint128>(place_) << 64 | reinterpret_cast<uintptr_t>(total_); }
+    uint64_t place_;
+    const SubjectTotal* total_;
   };
   // Totals of one charge in that order: those of one meter and dimension values come so.
   struct PricedRun {
@@ -114,11 +127,22 @@ class SubjectRater {
     uint32_t count;
   };
 
+  // The last charge that was found for a plan, meter and dimension values of one slot; most books have few such.
+  struct KnownCharge {
+    const Meter* meter = nullptr;  // null: an empty slot
+    const std::string_view* values = nullptr;
+    uint32_t plan = 0;
+    const PlanCharge* charge = nullptr;  // null: none takes it
+  };
+  static constexpr size_t kKnownCharges = 512;
+
   const PreparedPlan& PlanOf(const Subscription& subscription);
+  const PlanCharge* ChargeFor(const Subscription& subscription, const SubjectTotal& total);
   void OrderSubscriptions(const Subscriptions& subscriptions);
+  UsagePlace PlaceFor(const Subscriptions& subscriptions, const SubjectTotal& total) const;
   void PriceTotals(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals, std::optional<Day> through,
                    std::vector<UnratedUsage>* unrated);
-  void Append(const PlanCharge& charge, const PricedTotal& priced);
+  void Append(const PlanCharge& charge, const PricedTotal& priced, bool same);
   std::span<const PricedTotal> TakeCharge(std::span<const PricedRun>* rest);
   absl::Status RateCharge(const Subscriptions& subscriptions, const PlanCharge& charge,
                           std::span<const PricedTotal> totals, RatedSubject* rated);
@@ -127,7 +151,8 @@ class SubjectRater {
 
   const Catalog& catalog_;
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
-  std::vector<uint64_t> orders_;                    // of the subject's subscriptions, by id and plan
+  std::vector<KnownCharge> known_charges_ = std::vector<KnownCharge>(kKnownCharges);
+  std::vector<uint64_t> orders_;  // of the subject's subscriptions, by id and plan
   std::vector<PricedTotal> priced_;
   std::vector<PricedTotal> of_charge_;
   std::vector<PricedRun> runs_;

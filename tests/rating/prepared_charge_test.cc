@@ -1,4 +1,5 @@
-// PreparedCharge and PreparedPlan against their plain twins, PriceQuantity and Catalog::ChargeFor.
+// PreparedCharge, RoundedPrice and PreparedPlan against their plain twins: PriceQuantity, that and RoundToMinor,
+// Catalog::ChargeFor.
 #include "rating/prepared_charge.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 
 #include "rating/prepared_plan.h"
 #include "rating/price.h"
+#include "rating/rounded_price.h"
 #include "tests/rating/in_words.h"
 #include "tests/rating/seed.h"
 
@@ -104,6 +106,58 @@ TEST(PreparedCharge, PricesAnyQuantityAsTheChargeDoes) {
     }
   }
   EXPECT_GT(refused, 0);
+}
+
+void ExpectRounds(const Charge& charge, const RoundedPrice& price, Currency currency, Rounding rounding,
+                  Quantity quantity) {
+  SCOPED_TRACE(std::string(ToString(charge.model)) + ", " + ToString(quantity) + ", rounding " +
+               std::to_string(static_cast<int>(rounding)));
+  const absl::StatusOr<Worth> worth = PriceQuantity(charge, quantity);
+  const absl::StatusOr<Rounded> plain =
+      worth.ok() ? RoundToMinor(*worth, currency, rounding) : absl::StatusOr<Rounded>(worth.status());
+  Int128 minor = 0;
+  ASSERT_EQ(price.Of(quantity, &minor), plain.ok());
+  if (!plain.ok()) return;
+  ASSERT_EQ(FormatDecimal(minor, 0), FormatDecimal(plain->line.minor, 0));
+}
+
+TEST(RoundedPrice, RoundsAnyQuantityAsTheChargeDoes) {
+  Dice dice(TestSeed());
+  for (int round = 0; round < 100'000; ++round) {
+    const Charge charge = RandomCharge(dice);
+    const Currency currency = In(dice.OneIn(2) ? "USD" : dice.OneIn(2) ? "JPY" : "BHD");
+    const auto rounding = static_cast<Rounding>(dice.UpTo(3));
+    const RoundedPrice price(charge, currency, rounding);
+    for (int i = 0; i < 10; ++i) {
+      ASSERT_NO_FATAL_FAILURE(ExpectRounds(charge, price, currency, rounding, {RandomQuantity(dice, charge)}));
+    }
+  }
+}
+
+// Where rounding turns: at ties, at whole amounts, and one atto beside them.
+TEST(RoundedPrice, RoundsBesideTiesAsTheChargeDoes) {
+  Dice dice(TestSeed());
+  for (int round = 0; round < 100'000; ++round) {
+    Charge charge = RandomCharge(dice);
+    for (Tier& tier : charge.tiers) {
+      tier.flat = {static_cast<Int128>(dice.UpTo(3)) * (kOneUnit / 200)};
+      tier.unit_price = {static_cast<Int128>(1 + dice.UpTo(2'000)) * (kOneUnit / 1'000 >> dice.UpTo(45))};
+    }
+    charge.unit_price = charge.package_price = charge.tiers.front().unit_price;
+    charge.included = Quantity::Units(dice.UpTo(2));
+    const Currency currency = In(dice.OneIn(2) ? "USD" : "JPY");
+    const auto rounding = static_cast<Rounding>(dice.UpTo(3));
+    const RoundedPrice price(charge, currency, rounding);
+    const Int128 half_minor = kOneUnit / (currency.minor_digits() == 2 ? 200 : 2);
+    for (int i = 0; i < 10; ++i) {
+      // The quantity that is worth so many half minor units, cut off to attos.
+      const Int128 halves = static_cast<Int128>(dice.UpTo(1'000));
+      Int128 attos = half_minor * halves / charge.unit_price.attos * kOneUnit;
+      attos += half_minor * halves % charge.unit_price.attos * kOneUnit / charge.unit_price.attos;
+      attos += charge.included.attos + static_cast<Int128>(dice.UpTo(2)) - 1;
+      ASSERT_NO_FATAL_FAILURE(ExpectRounds(charge, price, currency, rounding, {attos}));
+    }
+  }
 }
 
 TEST(PreparedPlan, FindsTheChargeThatTheCatalogFinds) {

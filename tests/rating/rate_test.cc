@@ -109,7 +109,7 @@ class RateSubjectTest : public testing::Test {
           charge.subscription->id + " " + charge.charge->name + " " + AccountingPeriodOf(charge.period.start) + " | ";
       for (const DayWorth& day : charge.days) {
         rows.push_back(head + ToString(day.usage_date) + " " + ToString(day.to_date) + " " +
-                       ToString(day.worth_to_date) + " " + ToString(day.booked_to_date) + " " +
+                       ToString(WorthToDate(charge, day)) + " " + ToString(day.booked_to_date) + " " +
                        std::to_string(day.events_to_date));
       }
     }
@@ -336,7 +336,7 @@ TEST_F(RateSubjectTest, DaysSumToTheRoundedLine) {
       before = days[i].booked_to_date;
     }
     const Worth worth = *PriceQuantity(catalog_.plans[kStarter].charges[0], used);
-    ASSERT_EQ(days.back().worth_to_date, worth);
+    ASSERT_EQ(WorthToDate(rated->charges[0], days.back()), worth);
     ASSERT_EQ(sum, RoundToMinor(worth, In("USD"), Rounding::kHalfUp)->line);
   }
 }

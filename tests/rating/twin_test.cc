@@ -223,7 +223,7 @@ void ExpectSameLines(const RatedSubject& rated, const reference::Subject& expect
       ASSERT_EQ(worth.usage_date.number, number);
       ASSERT_EQ(worth.events_to_date, reference_worth.events);
       ASSERT_EQ(reference::Exact(worth.to_date), reference_worth.quantity);
-      ASSERT_EQ(reference::Exact(worth.worth_to_date), reference_worth.worth);
+      ASSERT_EQ(reference::Exact(WorthToDate(charge, worth)), reference_worth.worth);
       ASSERT_EQ(FormatDecimal(worth.booked_to_date.minor, 0), reference_worth.booked.str());
     }
   }
