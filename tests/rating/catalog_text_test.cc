@@ -225,7 +225,7 @@ TEST(CatalogTextTest, ReadsSubscriptionsBySubjectAndTime) {
   ASSERT_TRUE(parsed.catalog.has_value());
   std::vector<std::string> rows;
   for (const Subscription& s : parsed.catalog->subscriptions) {
-    rows.push_back(s.subject + " " + s.id + " " + s.account + " " + parsed.catalog->plans[s.plan].name + " " +
+    rows.push_back(std::string(s.subject) + " " + std::string(s.id) + " " + std::string(s.account) + " " + parsed.catalog->plans[s.plan].name + " " +
                    parsed.catalog->entities[s.entity].name + " " + s.zone.name() + " " + ToString(s.valid_from) + " " +
                    (s.valid_to ? ToString(*s.valid_to) : "open") + " line " + std::to_string(s.line));
   }
