@@ -53,6 +53,8 @@ enum class DecoderChoice : uint8_t {
   kSimdjson,  // simdjson alone
 };
 
+class CsvRows;
+
 class Decoder {
  public:
   virtual ~Decoder() = default;
@@ -63,6 +65,8 @@ class Decoder {
   virtual void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) = 0;
   // Whether its lines are JSON, so that layouts (layout.h) may stand in for it.
   virtual bool ReadsJson() const { return false; }
+  // What can stand in for it on most rows of CSV (csv_rows.h); null: nothing.
+  virtual CsvRows* Rows() { return nullptr; }
 };
 
 // CloudEvents 1.0 JSON by simdjson On-Demand. Every byte of the line is validated, fields that no meter names too.
