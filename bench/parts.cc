@@ -297,14 +297,15 @@ void Accumulate(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
   const std::vector<std::unique_ptr<BlockWork>> works = fixture.Works();
   uint64_t measurements = 0;
-  for (const auto& work : works) measurements += work->measurements.all().size();
+  for (const auto& work : works) measurements += work->measurements.size();
   for (auto _ : state) {
     uint64_t packed_events = 0;
     for (int shard = 0; shard < kTotalShards; ++shard) {
       CellTable cells(fixture.catalog.meters, fixture.series);
       for (const auto& work : works) {
-        cells.Add(work->measurements.of(shard), work->verdicts);
+        cells.Add(work->measurements, work->measurements_of.of(shard), work->verdicts);
       }
+      cells.EndRound();
       CellTable::SeriesRanks ranks;
       std::vector<bool> used(fixture.catalog.meters.size());
       const std::string run = cells.Pack(&ranks, &used);

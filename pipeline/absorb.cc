@@ -256,8 +256,9 @@ void Absorber::Accumulate(const Works& works) {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       CellTable& cells = cells_[shard];
       for (const std::unique_ptr<BlockWork>& work : works) {
-        cells.Add(work->measurements.of(shard), work->verdicts);
+        cells.Add(work->measurements, work->measurements_of.of(shard), work->verdicts);
       }
+      cells.EndRound();
     });
   });
 }

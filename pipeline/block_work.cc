@@ -34,8 +34,8 @@ bool LayoutPace::OnTried(bool matched) {
 
 void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
   identities_.clear();
-  measurements_.clear();
   work->places.reserve(identities_.capacity());  // as many events as a block had before
+  work->measurements.reserve(identities_.capacity());
   work->verdicts.reserve(identities_.capacity());
   layouts_.ForgiveGuesses();
   line_arena_.Clear();
@@ -53,8 +53,7 @@ void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
   }
   work->line_ends = line.number + work->block.long_lines.size();
   work->identities.Fill(identities_, [](const Identity& identity) { return SeenShardOf(identity.entry); });
-  work->measurements.Fill(measurements_,
-                          [](const Measurement& measurement) { return TotalShardOf(measurement.subject_hash); });
+  work->measurements_of.Fill(work->measurements, [](const Measurement& m) { return TotalShardOf(m.subject_hash); });
 }
 
 // The line by a layout: its bytes with the line end; 0 when it must go the general way.
@@ -64,10 +63,10 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   const char* behind = nullptr;
   const int layout = layouts_.Match(begin, work->block.data + work->block.bytes, line_arena_, &slots_, &behind);
   const auto event = static_cast<uint32_t>(work->verdicts.size());
-  const size_t first = measurements_.size();
+  const size_t first = work->measurements.size();
   Identity identity;
   const bool matched = layout >= 0 && measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event,
-                                                             line_arena_, &identity.entry, &measurements_);
+                                                             line_arena_, &identity.entry, &work->measurements);
   if (pace_.OnTried(matched) && layouts_.full()) {
     layouts_.Clear();
     plans_.clear();
@@ -77,7 +76,7 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   ++matched_;
   identity.event = event;
   identities_.push_back(identity);
-  KeepSubject(std::span(measurements_).subspan(first), &work->block);
+  KeepSubject(std::span(work->measurements).subspan(first), &work->block);
   const auto bytes = static_cast<size_t>(behind - begin);
   const size_t line_end = behind[-2] == '\r' ? 2 : 1;
   work->places.push_back({static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
@@ -136,12 +135,12 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     const auto event = static_cast<uint32_t>(work->verdicts.size());
     Identity identity;
     identity.event = event;
-    const size_t first = measurements_.size();
+    const size_t first = work->measurements.size();
     Reason verdict = decoded.reason;
     if (verdict == Reason::kNone)
-      verdict = measurer_.Measure(decoded.event, line_arena_, &identity.entry, &measurements_);
+      verdict = measurer_.Measure(decoded.event, line_arena_, &identity.entry, &work->measurements);
     if (verdict == Reason::kNone) {
-      const auto measured = std::span(measurements_).subspan(first);
+      const auto measured = std::span(work->measurements).subspan(first);
       for (Measurement& measurement : measured) measurement.event = event;
       KeepSubject(measured, &work->block);
       identities_.push_back(identity);

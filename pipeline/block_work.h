@@ -24,7 +24,7 @@
 
 namespace tollbook {
 
-// Items of a block, grouped by shard, in input order within each.
+// Items of a block, grouped by shard, in input order within each. For small items: each is written twice.
 template <typename Item, int kShards>
 class ByShard {
  public:
@@ -53,6 +53,30 @@ class ByShard {
   std::array<uint32_t, kShards + 1> offsets_{};
 };
 
+// Which items of a block are each shard's, in input order: for items of a cache line each, which stay where they are.
+template <int kShards>
+class ShardOrder {
+ public:
+  std::span<const uint32_t> of(int shard) const {
+    return std::span(order_).subspan(offsets_[shard], offsets_[shard + 1] - offsets_[shard]);
+  }
+
+  template <typename Item, typename ShardOf>
+  void Fill(const std::vector<Item>& items, ShardOf shard_of) {
+    offsets_.fill(0);
+    for (const Item& item : items) ++offsets_[shard_of(item) + 1];
+    for (int shard = 0; shard < kShards; ++shard) offsets_[shard + 1] += offsets_[shard];
+    order_.resize(items.size());
+    std::array<uint32_t, kShards> next;
+    std::copy_n(offsets_.begin(), kShards, next.begin());
+    for (uint32_t i = 0; i < items.size(); ++i) order_[next[shard_of(items[i])]++] = i;
+  }
+
+ private:
+  std::vector<uint32_t> order_;
+  std::array<uint32_t, kShards + 1> offsets_{};
+};
+
 struct Identity {
   SeenEntry entry;
   uint32_t event = 0;
@@ -73,7 +97,8 @@ struct BlockWork {
   std::vector<EventPlace> places;
   std::vector<Reason> verdicts;  // of each event; dedup shards write theirs without touching another's
   ByShard<Identity, kSeenShards> identities;
-  ByShard<Measurement, kTotalShards> measurements;
+  std::vector<Measurement> measurements;
+  ShardOrder<kTotalShards> measurements_of;
   std::vector<std::pair<uint32_t, std::string>> held;  // event -> its canonical JSON
 };
 
@@ -129,7 +154,6 @@ class BlockDecoder {
   uint64_t matched_ = 0;
   std::vector<DecodedEvent> events_;
   std::vector<Identity> identities_;
-  std::vector<Measurement> measurements_;
 };
 
 }  // namespace tollbook

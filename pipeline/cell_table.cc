@@ -9,8 +9,7 @@ namespace tollbook {
 namespace {
 
 constexpr size_t kSlotsAtStart = 4096;
-// Measurements that go through each step together, so that their memory accesses overlap.
-constexpr size_t kBatch = 32;
+constexpr size_t kNamesTogether = 32;
 
 uint64_t Mix(uint64_t value) {
   value *= 0x9E3779B97F4A7C15u;
@@ -21,8 +20,8 @@ uint64_t Mix(uint64_t value) {
 uint64_t SlotHash(const SubjectHash& subject) {
   return Mix(subject.low ^ Mix(subject.high));
 }
-uint64_t SlotHash(const SubjectHash& subject, uint64_t place) {
-  return Mix(subject.low ^ Mix(subject.high ^ Mix(place)));
+uint64_t SlotHash(uint64_t subject, uint64_t place) {
+  return Mix(subject ^ Mix(place));
 }
 bool Same(const SubjectHash& a, const SubjectHash& b) {
   return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
@@ -80,32 +79,51 @@ void CellTable::Slots::GrowFor(size_t numbers, const HashOf& hash_of) {
 
 CellTable::CellTable(const std::vector<Meter>& meters, const SeriesTable& series) : meters_(meters), series_(series) {}
 
-void CellTable::Add(std::span<const Measurement> measurements, const std::vector<Reason>& verdicts) {
-  std::array<const Measurement*, kBatch> batch;
-  std::array<uint64_t, kBatch> hashes;
-  for (size_t next = 0; next < measurements.size();) {
-    size_t count = 0;
-    for (; next < measurements.size() && count < kBatch; ++next) {
-      const Measurement& m = measurements[next];
-      __builtin_prefetch(&m + kBatch);
-      batch[count] = &m;
-      hashes[count] = SlotHash(m.subject_hash, PlaceOf(m));
-      cell_slots_.Prefetch(hashes[count]);
-      count += verdicts[m.event] == Reason::kNone ? 1 : 0;
-    }
-    for (size_t i = 0; i < count; ++i) AddOne(*batch[i], hashes[i]);
-    CopyNames();
+void CellTable::Add(std::span<const Measurement> measurements, std::span<const uint32_t> chosen,
+                    const std::vector<Reason>& verdicts) {
+  for (const uint32_t i : chosen) {
+    const uint64_t now = arrived_++;
+    InLine(now) = {&measurements[i], verdicts.data(), 0, 0};
+    __builtin_prefetch(&measurements[i]);
+    if (now >= taken_ + kAhead) FetchSlots(&InLine(now - kAhead));
+    if (now >= taken_ + 2 * kAhead) FetchCell(InLine(now - 2 * kAhead));
+    if (now >= taken_ + 3 * kAhead) Take(InLine(taken_++));
   }
 }
 
-uint32_t CellTable::SubjectOf(const Measurement& m) {
+// Those left in line. The first of them have been through some steps; these do no harm twice.
+void CellTable::EndRound() {
+  for (uint64_t i = taken_; i < arrived_; ++i) FetchSlots(&InLine(i));
+  for (uint64_t i = taken_; i < arrived_; ++i) FetchCell(InLine(i));
+  while (taken_ < arrived_) Take(InLine(taken_++));
+  CopyNames();
+}
+
+void CellTable::FetchSlots(Waiting* waiting) const {
+  const Measurement& m = *waiting->measurement;
+  __builtin_prefetch(&waiting->verdicts[m.event]);
+  waiting->subject_hash = SlotHash(m.subject_hash);
+  waiting->cell_hash = SlotHash(waiting->subject_hash, PlaceOf(m));
+  cell_slots_.Prefetch(waiting->cell_hash);
+  subject_slots_.Prefetch(waiting->subject_hash);
+}
+
+void CellTable::FetchCell(const Waiting& waiting) const {
+  if (const uint32_t cell = cell_slots_.First(waiting.cell_hash); cell != 0) {
+    __builtin_prefetch(&cells_[cell - 1]);
+  } else if (const uint32_t subject = subject_slots_.First(waiting.subject_hash); subject != 0) {
+    __builtin_prefetch(&subjects_[subject - 1]);
+  }
+}
+
+uint32_t CellTable::SubjectOf(const Measurement& m, uint64_t hash) {
   const auto is_it = [&](uint32_t subject) { return Same(subjects_[subject].hash, m.subject_hash); };
-  const uint64_t hash = SlotHash(m.subject_hash);
   uint32_t* const slot = subject_slots_.Find(hash, is_it);
   if (*slot != 0) return *slot - 1;
   const auto subject = static_cast<uint32_t>(subjects_.size());
-  // The name was read long ago and is in no cache: it is copied with its batch, when it has arrived.
+  // The name was read long ago and is in no cache: it is copied with others, when it has arrived.
   __builtin_prefetch(m.subject);
+  if (uncopied_.size() == kNamesTogether) CopyNames();
   uncopied_.push_back(m.subject_name());
   subjects_.push_back({m.subject_hash, 0, 0});
   *slot = subject + 1;
@@ -128,16 +146,19 @@ std::string_view CellTable::NameOf(uint32_t subject) const {
   return std::string_view(names_).substr(begin, end - begin);
 }
 
-void CellTable::AddOne(const Measurement& m, uint64_t hash) {
+void CellTable::Take(const Waiting& waiting) {
+  const Measurement& m = *waiting.measurement;
+  if (waiting.verdicts[m.event] != Reason::kNone) return;
   const uint64_t place = PlaceOf(m);
   const auto is_it = [&](uint32_t cell) {
     return cells_[cell].place == place && Same(cells_[cell].subject_hash, m.subject_hash);
   };
-  uint32_t* const slot = cell_slots_.Find(hash, is_it);
+  uint32_t* const slot = cell_slots_.Find(waiting.cell_hash, is_it);
   if (*slot == 0) {
-    AddNew(m, SubjectOf(m), meters_[series_.at(m.series).meter].aggregation);
+    AddNew(m, SubjectOf(m, waiting.subject_hash), meters_[series_.at(m.series).meter].aggregation);
     *slot = static_cast<uint32_t>(cells_.size());
-    cell_slots_.GrowFor(cells_.size(), [&](size_t i) { return SlotHash(cells_[i].subject_hash, cells_[i].place); });
+    cell_slots_.GrowFor(cells_.size(),
+                        [&](size_t i) { return SlotHash(SlotHash(cells_[i].subject_hash), cells_[i].place); });
     return;
   }
   const uint32_t cell = *slot - 1;

@@ -1,11 +1,12 @@
 // CellTable: the usage totals that one epoch adds to one total shard, gathered in memory and packed into a run at the
 // epoch's end.
 //
-// A shard's part of a round is some thousand measurements: what is touched for each (a slot and a cell of 48 bytes)
-// stays in the second-level cache.
+// A shard's part of a round is some thousand measurements: what is touched for each (its own cache line, a slot, a cell
+// of 48 bytes) comes from the third-level cache, and is fetched ahead.
 #ifndef TOLLBOOK_PIPELINE_CELL_TABLE_H_
 #define TOLLBOOK_PIPELINE_CELL_TABLE_H_
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <span>
@@ -27,8 +28,11 @@ namespace tollbook {
 class CellTable {
  public:
   CellTable(const std::vector<Meter>& meters, const SeriesTable& series);
-  // Adds the measurements of a block whose events have the verdict kNone. Keeps nothing of the block.
-  void Add(std::span<const Measurement> measurements, const std::vector<Reason>& verdicts);
+  // Adds `chosen` of a block's measurements, as far as their events have the verdict kNone. The block is borrowed until
+  // EndRound.
+  void Add(std::span<const Measurement> measurements, std::span<const uint32_t> chosen,
+           const std::vector<Reason>& verdicts);
+  void EndRound();
   bool empty() const { return cells_.empty(); }
   // The run of all cells, by subject hash, the same bytes whatever numbers the series have; marks the meters it used.
   // Leaves the table empty, with its memory.
@@ -57,6 +61,8 @@ class CellTable {
    public:
     Slots();
     void Prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+    // The number that Find will look at first + 1; 0: none.
+    uint32_t First(uint64_t hash) const { return slots_[hash & mask_]; }
     // The slot of the number that it is, or a free one.
     template <typename IsIt>
     uint32_t* Find(uint64_t hash, const IsIt& is_it);
@@ -82,9 +88,23 @@ class CellTable {
     friend auto operator<=>(const CellPlace&, const CellPlace&) = default;
   };
   static constexpr uint32_t kUnset = UINT32_MAX;
+  // Every step that a measurement takes waits for memory: its own line, its event's verdict and its slots, its cell.
+  // So it stands in line, what the next step will touch is fetched, and others have their turn meanwhile.
+  struct Waiting {
+    const Measurement* measurement;
+    const Reason* verdicts;  // of its block
+    uint64_t subject_hash;
+    uint64_t cell_hash;
+  };
+  static constexpr size_t kAhead = 16;  // between two steps: enough to hide a miss of the second-level cache
+  static constexpr size_t kLine = 64;   // a power of two, more than three times kAhead
+  static_assert(kLine > 3 * kAhead);
 
-  uint32_t SubjectOf(const Measurement& m);
-  void AddOne(const Measurement& m, uint64_t hash);
+  Waiting& InLine(uint64_t number) { return line_[number % kLine]; }
+  void FetchSlots(Waiting* waiting) const;
+  void FetchCell(const Waiting& waiting) const;
+  void Take(const Waiting& waiting);
+  uint32_t SubjectOf(const Measurement& m, uint64_t hash);
   void AddNew(const Measurement& m, uint32_t subject, Aggregation aggregation);
   bool MergeInto(const Measurement& m, size_t cell);
   void CopyNames();
@@ -97,6 +117,9 @@ class CellTable {
 
   const std::vector<Meter>& meters_;
   const SeriesTable& series_;
+  std::array<Waiting, kLine> line_;
+  uint64_t arrived_ = 0;  // how many ever stood in line
+  uint64_t taken_ = 0;    // and left it
   Slots subject_slots_;
   std::vector<Subject> subjects_;
   std::vector<std::string_view> uncopied_;  // names of the newest subjects, still in their block

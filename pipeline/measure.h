@@ -22,7 +22,7 @@ namespace tollbook {
 
 // One event's share in one total, which (subject, series, bucket) names. One cache line; the name lives as long as the
 // event's block.
-struct Measurement {
+struct alignas(64) Measurement {
   Quantity value;
   SubjectHash subject_hash;
   Instant time;

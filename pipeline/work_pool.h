@@ -1,7 +1,6 @@
 // WorkPool: blocks of input and what they became, with their memory, used again and again.
 //
-// Fresh memory is dear: the kernel clears each page and maps it on first touch, which cost an eighth of all processor
-// time when each block brought its own. A block that comes back is the next to be taken, so that what it touches is
+// Fresh memory is dear: the kernel clears each page and maps it on first touch. A block that comes back is the next to be taken, so that what it touches is
 // still in the cache.
 #ifndef TOLLBOOK_PIPELINE_WORK_POOL_H_
 #define TOLLBOOK_PIPELINE_WORK_POOL_H_
@@ -36,7 +35,7 @@ class WorkPool {
   }
 
  private:
-  // Identities and measurements are written anew by whoever decodes the block.
+  // Identities are written anew by whoever decodes the block.
   static void Clear(BlockWork* work) {
     work->block.bytes = 0;
     work->block.long_lines.clear();
@@ -45,6 +44,7 @@ class WorkPool {
     work->line_ends = 0;
     work->places.clear();
     work->verdicts.clear();
+    work->measurements.clear();
     work->held.clear();
   }
   Works idle_;

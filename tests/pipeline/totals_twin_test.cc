@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <random>
 #include <tuple>
 
@@ -137,7 +138,10 @@ std::string RunOf(const Shape& shape, const std::vector<Usage>& usage, SeriesTab
       measurements.push_back(m);
       verdicts.push_back(u.verdict);
     }
-    cells.Add(measurements, verdicts);
+    std::vector<uint32_t> all(measurements.size());
+    std::iota(all.begin(), all.end(), 0);
+    cells.Add(measurements, all, verdicts);
+    cells.EndRound();
     for (std::string& name : names) std::fill(name.begin(), name.end(), '?');
   }
   std::vector<bool> used(catalog.meters.size());
@@ -299,7 +303,8 @@ TEST(ShardTotals, AMeterThatIsGoneFromTheCatalogIsRefused) {
   fewer.meters.erase(fewer.meters.begin() + 4);
   EXPECT_TRUE(absl::IsFailedPrecondition(ShardTotals(fewer, kSeed, std::nullopt).Add(run)));
   Catalog more = catalog;  // and one whose places have changed is no matter
-  more.meters.insert(more.meters.begin(), {.name = "another", .event_type = "t", .value_property = "", .dimensions = {}, .unit = ""});
+  more.meters.insert(more.meters.begin(),
+                     {.name = "another", .event_type = "t", .value_property = "", .dimensions = {}, .unit = ""});
   ShardTotals totals(more, kSeed, std::nullopt);
   ASSERT_TRUE(totals.Add(run).ok());
   totals.Merge();
