@@ -92,10 +92,10 @@ size_t BlockDecoder::MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* w
   const CutRow cut = rows.Cut(begin, work->block.data + work->block.bytes, line.row, line_arena_, &slots_);
   if (cut.bytes == 0) return 0;
   const size_t first_identity = identities_.size();
-  const size_t first_measurement = measurements_.size();
+  const size_t first_measurement = work->measurements.size();
   if (!MeasureRow(rows, work)) {
     identities_.resize(first_identity);
-    measurements_.resize(first_measurement);
+    work->measurements.resize(first_measurement);
     return 0;
   }
   for (uint32_t part = 0; part < rows.events(); ++part) {
@@ -111,16 +111,16 @@ size_t BlockDecoder::MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* w
 bool BlockDecoder::MeasureRow(CsvRows& rows, BlockWork* work) {
   for (size_t part = 0; part < rows.events(); ++part) {
     const auto event = static_cast<uint32_t>(work->verdicts.size() + part);
-    const size_t first = measurements_.size();
+    const size_t first = work->measurements.size();
     const LayoutPlan* const plan = rows.PlanOf(part, slots_);
     Identity identity;
     identity.event = event;
     if (plan == nullptr ||
-        !measurer_.MeasureSlots(*plan, slots_, event, line_arena_, &identity.entry, &measurements_)) {
+        !measurer_.MeasureSlots(*plan, slots_, event, line_arena_, &identity.entry, &work->measurements)) {
       return false;
     }
     identities_.push_back(identity);
-    KeepSubject(std::span(measurements_).subspan(first), &work->block);
+    KeepSubject(std::span(work->measurements).subspan(first), &work->block);
   }
   return true;
 }

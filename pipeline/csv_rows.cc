@@ -65,8 +65,8 @@ CutRow CutPlainRow(const char* at, const char* end, char delimiter, std::span<Sl
 
 std::unique_ptr<CsvRows> CsvRows::Of(char delimiter, size_t columns, std::span<const EventProgram> events,
                                      std::string_view constants) {
-  const bool plain_delimiter = delimiter != '"' && delimiter != '\r' && delimiter != '\n' && delimiter > 0 &&
-                               delimiter != 0x7F;
+  const bool plain_delimiter =
+      delimiter != '"' && delimiter != '\r' && delimiter != '\n' && delimiter > 0 && delimiter != 0x7F;
   if (!plain_delimiter || columns == 0 || columns > kSlotsMax) return nullptr;
   std::unique_ptr<CsvRows> rows(new CsvRows(delimiter, columns, constants));
   for (const EventProgram& event : events) {
@@ -99,7 +99,8 @@ bool CsvRows::AddProperty(const PropertyProgram& program, Shape* shape) {
   if (slot < 0) return false;
   if (is_number) numbers_.push_back(static_cast<uint16_t>(slot));
   shape->slots.of_property.push_back(slot);
-  shape->data.push_back({constants_.substr(program.name.offset, program.name.bytes), {},
+  shape->data.push_back({constants_.substr(program.name.offset, program.name.bytes),
+                         {},
                          is_number ? Property::Kind::kNumber : Property::Kind::kString});
   return true;
 }

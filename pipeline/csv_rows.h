@@ -1,8 +1,8 @@
 // CsvRows: rows of a CSV file as slots (layout.h), so that they are measured without usage events in between.
 //
 // What a mapping and a header say holds for every row: which cell is the id, and for a type of event, which cells its
-// meters want. A plan of that is learnt from a row that the general decoder and the measurer have accepted, one for each
-// type. Later rows are cut where their delimiters stand, 64 bytes at a time, and their cells are the plan's slots.
+// meters want. A plan of that is learnt from a row that the general decoder and the measurer have accepted, one for
+// each type. Later rows are cut where their delimiters stand, 64 bytes at a time, and their cells are the plan's slots.
 //
 // What is not plain goes to the general decoder (decode_csv.cc), which knows everything and is the twin in tests: rows
 // with quotes or control characters, without line end, with a number that is not plain, or of a type that is new; and
@@ -62,8 +62,8 @@ class CsvRows {
   // A slot that is no cell as it stands.
   struct Made {
     uint16_t slot = 0;
-    const Field* text = nullptr;                    // or
-    const std::vector<size_t>* factors = nullptr;   // of a product
+    const Field* text = nullptr;                   // or
+    const std::vector<size_t>* factors = nullptr;  // of a product
   };
   struct TypePlan {
     size_t event = 0;

@@ -240,8 +240,8 @@ class SubscriptionRows {
   static bool IsControl(unsigned char c) { return c < 0x20 || c == 0x7F; }
 
   std::string_view Kept(std::string_view field) const {
-    const bool stands_in_text = std::less_equal<>()(text_.data(), field.data()) &&
-                                std::less<>()(field.data(), text_.data() + text_.size());
+    const bool stands_in_text =
+        std::less_equal<>()(text_.data(), field.data()) && std::less<>()(field.data(), text_.data() + text_.size());
     return stands_in_text ? field : draft_.files->unescaped.emplace_back(field);
   }
 

@@ -57,7 +57,8 @@ TEST(Catalog, FindsTheSubscriptionsOfASubject) {
   const Catalog catalog = Demo();
   const auto ids_and_starts = [&](std::string_view subject) {
     std::string text;
-    for (const Subscription& s : catalog.SubscriptionsOf(subject)) text.append(s.id).append(" " + ToString(s.valid_from) + ";");
+    for (const Subscription& s : catalog.SubscriptionsOf(subject))
+      text.append(s.id).append(" " + ToString(s.valid_from) + ";");
     return text;
   };
   EXPECT_EQ(ids_and_starts("acme"), "s1 2025-01-01;s1 2025-02-01;");

@@ -105,8 +105,8 @@ class RateSubjectTest : public testing::Test {
     EXPECT_TRUE(rated.ok()) << rated.status();
     std::vector<std::string> rows;
     for (const RatedCharge& charge : rated->charges) {
-      const std::string head =
-          std::string(charge.subscription->id) + " " + charge.charge->name + " " + AccountingPeriodOf(charge.period.start) + " | ";
+      const std::string head = std::string(charge.subscription->id) + " " + charge.charge->name + " " +
+                               AccountingPeriodOf(charge.period.start) + " | ";
       for (const DayWorth& day : charge.days) {
         rows.push_back(head + ToString(day.usage_date) + " " + ToString(day.to_date) + " " +
                        ToString(day.worth_to_date) + " " + ToString(day.booked_to_date) + " " +
@@ -115,7 +115,8 @@ class RateSubjectTest : public testing::Test {
     }
     for (const UnratedUsage& usage : rated->unrated) {
       rows.push_back((usage.why == UnratedUsage::Why::kUnattributed ? "unattributed " : "unpriced ") +
-                     usage.meter->name + " " + std::string(usage.subscription == nullptr ? "-" : usage.subscription->id) + " " +
+                     usage.meter->name + " " +
+                     std::string(usage.subscription == nullptr ? "-" : usage.subscription->id) + " " +
                      ToString(usage.usage_date) + " " + std::to_string(usage.events));
     }
     return rows;
