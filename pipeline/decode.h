@@ -47,10 +47,10 @@ struct DecodedEvent {
   UsageEvent event;
 };
 
-// Who decodes lines of JSON. The answer is the same; kSimdjson is for proving that, and for looking at a doubt.
+// Who decodes lines. The answer is the same; kSimdjson is for proving that, and for looking at a doubt.
 enum class DecoderChoice : uint8_t {
-  kAuto,      // layouts where lines match them, simdjson else
-  kSimdjson,  // simdjson alone
+  kAuto,      // layouts where lines match them, slots where rows of CSV are plain, the general decoders else
+  kSimdjson,  // these alone
 };
 
 class CsvRows;

@@ -78,7 +78,7 @@ class ShardVisit {
     bool several = false;
     for (const RatedCharge& rated : rated_.charges) {
       const BookedPlaces::Posting& posting = places_.PostingOf(rated);
-      keys_.push_back({std::string(rated.subscription->id), posting.place, rated.period, {}});
+      keys_.push_back({rated.subscription->id, posting.place, rated.period, {}});
       several = several || rated.subscription != rated_.charges.front().subscription;
       AppendDue(rated, {keys_.back(), 0}, posting.summary, window_.through, &due_);
     }
