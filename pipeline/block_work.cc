@@ -1,5 +1,6 @@
 #include "pipeline/block_work.h"
 
+#include "pipeline/csv_rows.h"
 #include "pipeline/lines.h"
 
 namespace tollbook {
@@ -39,10 +40,11 @@ void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
   layouts_.ForgiveGuesses();
   line_arena_.Clear();
   const bool by_layout = choice_ == DecoderChoice::kAuto && decoder.ReadsJson();
+  CsvRows* const rows = choice_ == DecoderChoice::kAuto ? decoder.Rows() : nullptr;
   BlockLine line;
   line.row = work->block.first_row;
   while (line.offset < work->block.bytes) {
-    size_t bytes = by_layout ? MatchLine(line, work) : 0;
+    size_t bytes = by_layout ? MatchLine(line, work) : rows != nullptr ? MatchRow(*rows, line, work) : 0;
     if (bytes == 0) {
       bytes = FindLineEnd(work->block, &line);
       if (!IsBlankLine(line.text)) DecodeLine(decoder, line, work);
@@ -83,6 +85,46 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   return bytes;
 }
 
+// A row of CSV as its mapping's slots: its bytes with the line end; 0 when it must go the general way.
+size_t BlockDecoder::MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* work) {
+  const char* const begin = work->block.data + line.offset;
+  line_arena_.Clear();
+  const CutRow cut = rows.Cut(begin, work->block.data + work->block.bytes, line.row, line_arena_, &slots_);
+  if (cut.bytes == 0) return 0;
+  const size_t first_identity = identities_.size();
+  const size_t first_measurement = work->measurements.size();
+  if (!MeasureRow(rows, work)) {
+    identities_.resize(first_identity);
+    work->measurements.resize(first_measurement);
+    return 0;
+  }
+  for (uint32_t part = 0; part < rows.events(); ++part) {
+    work->places.push_back({static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
+                            static_cast<uint32_t>(cut.text_bytes), part});
+    work->verdicts.push_back(Reason::kNone);
+  }
+  matched_ += rows.events();
+  return cut.bytes;
+}
+
+// All events of the row, or false.
+bool BlockDecoder::MeasureRow(CsvRows& rows, BlockWork* work) {
+  for (size_t part = 0; part < rows.events(); ++part) {
+    const auto event = static_cast<uint32_t>(work->verdicts.size() + part);
+    const size_t first = work->measurements.size();
+    const LayoutPlan* const plan = rows.PlanOf(part, slots_);
+    Identity identity;
+    identity.event = event;
+    if (plan == nullptr ||
+        !measurer_.MeasureSlots(*plan, slots_, event, line_arena_, &identity.entry, &work->measurements)) {
+      return false;
+    }
+    identities_.push_back(identity);
+    KeepSubject(std::span(work->measurements).subspan(first), &work->block);
+  }
+  return true;
+}
+
 void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork* work) {
   EventPlace place{static_cast<uint32_t>(line.number), static_cast<uint32_t>(line.offset),
                    static_cast<uint32_t>(line.text.size()), 0};
@@ -104,6 +146,8 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
       identities_.push_back(identity);
       if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn() && !layouts_.full())
         Learn(line, *work, decoded.event);
+      if (choice_ == DecoderChoice::kAuto && decoder.Rows() != nullptr)
+        decoder.Rows()->Learn(place.part, decoded.event, measurer_);
     } else if (OutcomeOf(verdict) == Outcome::kHeld) {
       AppendCanonicalJson(decoded.event, &work->held.emplace_back(event, std::string()).second);
     }

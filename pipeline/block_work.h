@@ -137,6 +137,8 @@ class BlockDecoder {
 
  private:
   size_t MatchLine(const BlockLine& line, BlockWork* work);
+  size_t MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* work);
+  bool MeasureRow(CsvRows& rows, BlockWork* work);
   void DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork* work);
   void Learn(const BlockLine& line, const BlockWork& work, const UsageEvent& event);
 

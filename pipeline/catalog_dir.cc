@@ -36,13 +36,14 @@ absl::StatusOr<std::string> ReadText(const std::string& path, uint64_t bytes_max
   }
   std::string text;
   const uint64_t size = fs::file_size(path, error);
-  text.reserve(error ? 0 : std::min(size, bytes_max) + 1);
-  constexpr size_t kPiece = 1 << 20;
+  // The first piece takes all there should be, and one byte more shows that no more came.
+  size_t piece = error ? 1 : std::min(size, bytes_max) + 1;
   while (file && text.size() <= bytes_max) {
     const size_t before = text.size();
-    text.resize(before + kPiece);
-    file.read(text.data() + before, kPiece);
+    text.resize(before + piece);
+    file.read(text.data() + before, static_cast<std::streamsize>(piece));
     text.resize(before + static_cast<size_t>(file.gcount()));
+    piece = 1 << 20;
   }
   if (file.bad()) {
     return CannotRead("reading failed", path);

@@ -47,11 +47,13 @@ struct DecodedEvent {
   UsageEvent event;
 };
 
-// Who decodes lines of JSON. The answer is the same; kSimdjson is for proving that, and for looking at a doubt.
+// Who decodes lines. The answer is the same; kSimdjson is for proving that, and for looking at a doubt.
 enum class DecoderChoice : uint8_t {
-  kAuto,      // layouts where lines match them, simdjson else
-  kSimdjson,  // simdjson alone
+  kAuto,      // layouts where lines match them, slots where rows of CSV are plain, the general decoders else
+  kSimdjson,  // these alone
 };
+
+class CsvRows;
 
 class Decoder {
  public:
@@ -63,6 +65,8 @@ class Decoder {
   virtual void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) = 0;
   // Whether its lines are JSON, so that layouts (layout.h) may stand in for it.
   virtual bool ReadsJson() const { return false; }
+  // What can stand in for it on most rows of CSV (csv_rows.h); null: nothing.
+  virtual CsvRows* Rows() { return nullptr; }
 };
 
 // CloudEvents 1.0 JSON by simdjson On-Demand. Every byte of the line is validated, fields that no meter names too.

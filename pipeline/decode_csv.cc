@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 #include <optional>
 #include <vector>
 
 #include "pipeline/csv_cells.h"
+#include "pipeline/csv_program.h"
+#include "pipeline/csv_rows.h"
 #include "pipeline/decode.h"
 #include "pipeline/envelope.h"
 #include "pipeline/exact_product.h"
@@ -19,100 +19,6 @@ constexpr Int128 kNanosPerSecond = 1'000'000'000;
 constexpr int kOffsetScale = 18;                                                // seconds are parsed to attoseconds ...
 constexpr Int128 kAttosPerNano = kNanosPerSecond;                               // ... and cut off at the nanosecond
 constexpr Int128 kEndOfTimeNanos = Int128{106'651} * 86'400 * kNanosPerSecond;  // 2262-01-01, as ParseInstant
-
-// Both have kCellPadding bytes behind them: most texts are short, and a copy of fixed size is an instruction or two.
-char* CopyText(std::string_view text, char* out) {
-  if (text.size() <= kCellPadding) {
-    std::memcpy(out, text.data(), kCellPadding);
-  } else {
-    std::memcpy(out, text.data(), text.size());
-  }
-  return out + text.size();
-}
-
-// What all fields of a row are made from.
-struct Row {
-  std::span<const std::string_view> cells;
-  uint64_t number;
-  std::string_view constants;  // the decoder's, copied to where the event lives
-  Arena& arena;
-};
-
-struct Constant {
-  size_t offset = 0, bytes = 0;
-  std::string_view In(const Row& row) const { return row.constants.substr(offset, bytes); }
-};
-
-struct Piece {
-  enum class Kind : uint8_t { kConstant, kCell, kRow };
-  Kind kind = Kind::kConstant;
-  Constant constant;
-  size_t cell = 0;
-  uint64_t subtract = 0, modulo = 0;
-  int width = 0;
-};
-
-// A field's template, ready for rows: a constant or a lone column costs no copy.
-class Field {
- public:
-  std::vector<Piece> pieces;
-
-  std::string_view TextOf(const Row& row) const {
-    if (pieces.empty()) return {};
-    const Piece& first = pieces[0];
-    if (pieces.size() == 1 && first.kind == Piece::Kind::kCell) return row.cells[first.cell];
-    if (pieces.size() == 1 && first.kind == Piece::Kind::kConstant) return first.constant.In(row);
-    return Join(row);
-  }
-
- private:
-  static constexpr size_t kNumberBytes = 20;
-
-  std::string_view Join(const Row& row) const {
-    size_t room = kCellPadding;
-    for (const Piece& piece : pieces) {
-      room += piece.kind == Piece::Kind::kRow ? kNumberBytes : Text(piece, row).size();
-    }
-    char* const text = row.arena.Allocate(room);
-    char* out = text;
-    for (const Piece& piece : pieces) {
-      if (piece.kind == Piece::Kind::kRow) {
-        out = PutNumber(piece, row.number, out);
-      } else {
-        out = CopyText(Text(piece, row), out);
-      }
-    }
-    return {text, static_cast<size_t>(out - text)};
-  }
-  static std::string_view Text(const Piece& piece, const Row& row) {
-    return piece.kind == Piece::Kind::kCell ? row.cells[piece.cell] : piece.constant.In(row);
-  }
-  static char* PutNumber(const Piece& piece, uint64_t number, char* out) {
-    number -= piece.subtract;
-    if (piece.modulo != 0) number %= piece.modulo;
-    char digits[kNumberBytes];
-    const char* const end = std::to_chars(digits, digits + kNumberBytes, number).ptr;
-    for (auto padding = piece.width - (end - digits); padding > 0; --padding) *out++ = '0';
-    return std::copy(static_cast<const char*>(digits), end, out);
-  }
-};
-
-struct PropertyProgram {
-  Constant name;
-  bool is_number = false;
-  bool is_product = false;
-  Field text;
-  std::vector<size_t> factors;
-};
-
-struct EventProgram {
-  Field id, source, type, subject, time;
-  bool time_in_utc = false;
-  bool time_is_offset = false;
-  size_t offset_cell = 0;
-  Instant base;
-  std::vector<PropertyProgram> data;
-};
 
 Reason ReasonOf(DecimalError error) {
   switch (error) {
@@ -161,9 +67,13 @@ void SetTimeFromOffset(std::string_view seconds, Instant base, UsageEvent* event
 class CsvDecoder final : public Decoder {
  public:
   CsvDecoder(char delimiter, size_t columns, std::vector<EventProgram> events, std::string constants)
-      : delimiter_(delimiter), columns_(columns), events_(std::move(events)), constants_(std::move(constants)) {
-    constants_.append(kCellPadding, '\0');
-  }
+      : delimiter_(delimiter),
+        columns_(columns),
+        events_(std::move(events)),
+        constants_(std::move(constants.append(kCellPadding, '\0'))),
+        rows_(CsvRows::Of(delimiter_, columns_, events_, constants_)) {}
+
+  CsvRows* Rows() override { return rows_.get(); }
 
   void Decode(std::string_view line, uint64_t row, Arena& arena, std::vector<DecodedEvent>& out) override {
     const Reason reason = Split(line, arena);
@@ -236,7 +146,8 @@ class CsvDecoder final : public Decoder {
   const char delimiter_;
   const size_t columns_;
   const std::vector<EventProgram> events_;
-  std::string constants_;  // padded
+  const std::string constants_;  // padded
+  const std::unique_ptr<CsvRows> rows_;
   std::vector<std::string_view> cells_;
   std::vector<std::string_view> factors_;
   std::vector<Property> properties_;

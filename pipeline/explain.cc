@@ -108,7 +108,7 @@ class OriginFinder {
 
   absl::Status Find(const Catalog& catalog, const RatedCharge& rated, Day first, Day last, uint64_t through_sequence,
                     std::vector<UsageOrigin>* origins) const {
-    const std::string& subject = rated.subscription->subject;
+    const std::string_view subject = rated.subscription->subject;
     const Meter& meter = *catalog.FindMeter(rated.charge->meter);
     const Catalog::SubscriptionRange subscriptions = catalog.SubscriptionsOf(subject);
     const int shard = TotalShardOf(HashSubject(subject, book_.identity().seed[0]));

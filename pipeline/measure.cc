@@ -208,7 +208,7 @@ LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
   const std::string_view subject = slots[plan.subject].text();
   const auto fits = [](std::string_view field) { return field.size() - 1 < kFieldBytesMax; };  // nor is it empty
   if (!fits(id) || !fits(source) || !fits(subject)) return false;
-  const ParsedInstant time = instants_.Parse(slots[plan.time].text());
+  const ParsedInstant time = instants_.Parse(slots[plan.time].text(), plan.time_in_utc);
   if (time.error != TimeError::kNone) return false;
 
   const SubjectHash subject_hash = HashSubject(subject, book_.seed[0]);

@@ -60,6 +60,7 @@ struct LayoutPlan {
   uint16_t id = 0, source = 0, subject = 0, time = 0;  // slots
   uint64_t type_hash = 0;
   std::vector<MeterPlan> meters;
+  bool time_in_utc = false;  // where it names no zone; a mapping says so
 };
 
 // Not thread-safe: one per thread. Borrows all three.

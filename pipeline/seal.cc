@@ -278,7 +278,7 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
   for (const JournalBatch& batch : journal.batches) seal.record.batches.push_back(batch.id);
   seal.differences = PackAll(shards, lines.RefsIn(journal), options.threads);
   seal.batches = std::move(journal.batches);
-  seal.catalog_files = catalog.files;
+  seal.catalog_files = catalog.files();
   TOLLBOOK_RETURN_IF_ERROR(book.CommitSeal(seal));
   report.seal = seal.record.number;
   report.batches = std::move(seal.batches);

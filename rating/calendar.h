@@ -73,7 +73,9 @@ class Zone {
   std::string name() const { return zone_.name(); }
   Day DayOf(Instant instant) const;
   Instant StartOf(Day day) const;  // the day's first instant, skipped midnights included
-  friend bool operator==(const Zone& a, const Zone& b) { return a.zone_.name() == b.zone_.name(); }
+  friend bool operator==(const Zone& a, const Zone& b) {
+    return a.zone_ == b.zone_ || a.zone_.name() == b.zone_.name();  // names are made for each call
+  }
 
   struct Offsets;  // of calendar.cc
 

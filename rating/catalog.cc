@@ -24,6 +24,11 @@ int Specificity(const PostingRule& rule, std::string_view product, std::string_v
 
 }  // namespace
 
+const std::map<std::string, std::string>& Catalog::files() const {
+  static const std::map<std::string, std::string> kNone;
+  return read_from == nullptr ? kNone : read_from->texts;
+}
+
 const std::vector<uint32_t>& Catalog::MetersOfType(std::string_view event_type) const {
   static const std::vector<uint32_t> kNone;
   const auto found = meters_of_type_.find(event_type);
@@ -37,10 +42,11 @@ const Meter* Catalog::FindMeter(std::string_view name) const {
 }
 
 Catalog::SubscriptionRange Catalog::SubscriptionsOf(std::string_view subject) const {
-  const auto found = subscriptions_of_.find(subject);
-  if (found == subscriptions_of_.end()) return {nullptr, nullptr};
-  const auto [first, last] = found->second;
-  return {subscriptions.data() + first, subscriptions.data() + last};
+  const auto subject_of = [this](uint32_t row) { return subscriptions[row].subject; };
+  const uint32_t row = first_of_subject_.Find(subject, subject_of);
+  if (row == NameIndex::kNone) return {nullptr, nullptr};
+  const Subscription* first = &subscriptions[row];
+  return {first, first + 1 + first->later};
 }
 
 const Charge* Catalog::ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const {
@@ -65,6 +71,14 @@ const PostingRule* Catalog::PostingFor(std::string_view product, std::string_vie
   return best;
 }
 
+void CountLater(std::span<Subscription> subscriptions) {
+  for (size_t row = subscriptions.size(); row-- > 0;) {
+    const bool is_last =
+        row + 1 == subscriptions.size() || subscriptions[row + 1].subject != subscriptions[row].subject;
+    subscriptions[row].later = is_last ? 0 : subscriptions[row + 1].later + 1;
+  }
+}
+
 void Catalog::BuildIndex() {
   for (PostingRule& rule : posting_rules) {
     rule.dimensions_text.clear();
@@ -76,11 +90,12 @@ void Catalog::BuildIndex() {
   meters_of_type_.clear();
   for (uint32_t i = 0; i < meters.size(); ++i) meters_of_type_[meters[i].event_type].push_back(i);
 
-  subscriptions_of_.clear();
-  for (uint32_t i = 0; i < subscriptions.size(); ++i) {
-    const auto [range, is_new] = subscriptions_of_.try_emplace(subscriptions[i].subject, i, i + 1);
-    if (!is_new) range->second.second = i + 1;
-  }
+  CountLater(subscriptions);
+  std::vector<uint32_t> firsts;
+  firsts.reserve(subscriptions.size());
+  for (uint32_t row = 0; row < subscriptions.size(); row += 1 + subscriptions[row].later) firsts.push_back(row);
+  first_of_subject_.Reset(firsts.size());
+  first_of_subject_.AddDistinct(firsts, [this](uint32_t row) { return subscriptions[row].subject; });
 }
 
 }  // namespace tollbook

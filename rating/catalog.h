@@ -6,9 +6,11 @@
 #define TOLLBOOK_RATING_CATALOG_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,23 +19,35 @@
 #include "rating/calendar.h"
 #include "rating/meter.h"
 #include "rating/money.h"
+#include "rating/name_index.h"
 #include "rating/plan.h"
 #include "rating/usage_total.h"
 
 namespace tollbook {
 
 // One row of subscriptions.csv: a customer on a plan for a time. Several rows may share an id (versions); their times
-// do not overlap, and neither do those of two subscriptions of one subject.
+// do not overlap, and neither do those of two subscriptions of one subject. The texts are those of the catalog's files:
+// copied, a million rows cost 50 to 200 MB and as many allocations.
 struct Subscription {
-  std::string id;
-  std::string subject;  // the CloudEvents `subject` of its usage; the id unless the file has a `subject` column
-  std::string account;
+  std::string_view subject;  // the CloudEvents `subject` of its usage; the id unless the file has a `subject` column
+  std::string_view id;
   uint32_t plan = 0;            // index into Catalog::plans
   uint32_t entity = 0;          // index into Catalog::entities
   Zone zone;                    // the row's `zone`, else the entity's, else the book's
   Day valid_from;               // civil, in `zone`
   std::optional<Day> valid_to;  // exclusive; none: open
+  uint32_t later = 0;           // rows behind it of the same subject; CountLater fills it
   int line = 0;
+  std::string_view account;
+};
+
+// Of subscriptions in the order of their subjects.
+void CountLater(std::span<Subscription> subscriptions);
+
+// What a catalog was read from. Its copies share it.
+struct CatalogFiles {
+  std::map<std::string, std::string> texts;  // by file name
+  std::deque<std::string> unescaped;         // fields of subscriptions.csv that stand otherwise in the file
 };
 
 struct Entity {
@@ -80,9 +94,12 @@ class Catalog {
   std::vector<Meter> meters;  // sorted by name
   std::vector<Plan> plans;
   std::vector<PostingRule> posting_rules;
-  std::vector<Subscription> subscriptions;   // sorted by (subject, valid_from)
-  std::map<std::string, std::string> files;  // file name -> text, as read: the catalog's own record, kept in the book
-  std::string digest;                        // hex of a hash over `files`; equal digests, equal catalogs
+  std::vector<Subscription> subscriptions;  // sorted by (subject, valid_from)
+  std::shared_ptr<const CatalogFiles> read_from;
+  std::string digest;  // hex of a hash over `files`; equal digests, equal catalogs
+
+  // File name -> text, as read: the catalog's own record, kept in the book. None in a catalog that was not read.
+  const std::map<std::string, std::string>& files() const;
 
   // Indices into `meters` that an event type feeds; empty when none.
   const std::vector<uint32_t>& MetersOfType(std::string_view event_type) const;
@@ -109,7 +126,7 @@ class Catalog {
     size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
   };
   std::unordered_map<std::string, std::vector<uint32_t>, Hash, std::equal_to<>> meters_of_type_;
-  std::unordered_map<std::string, std::pair<uint32_t, uint32_t>, Hash, std::equal_to<>> subscriptions_of_;
+  NameIndex first_of_subject_;  // subject -> the first of its subscriptions
 };
 
 }  // namespace tollbook

@@ -76,8 +76,8 @@ const NameTable::Entry* NameTable::Refer(std::string_view name, std::string_view
 }
 
 const std::string* RequiredFile(CatalogDraft& draft, FileErrors& errors) {
-  const auto file = draft.catalog.files.find(errors.file());
-  if (file == draft.catalog.files.end()) {
+  const auto file = draft.files->texts.find(errors.file());
+  if (file == draft.files->texts.end()) {
     errors.Add(0, "the file is missing", "add it to the catalog's directory, under this very name");
     return nullptr;
   }

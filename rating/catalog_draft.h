@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,6 +52,7 @@ class NameTable {
 
 struct CatalogDraft {
   Catalog catalog;
+  std::shared_ptr<CatalogFiles> files = std::make_shared<CatalogFiles>();  // what the catalog is read from
   std::vector<CatalogError> errors;
   bool has_book_zone = false;
   NameTable entities{"entity", "entities.yaml"};

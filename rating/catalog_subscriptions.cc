@@ -54,10 +54,30 @@ class LastName {
   const NameTable::Entry* entry_ = nullptr;
 };
 
+// Remembers the last answer: the dates of an export are few.
+class LastDay {
+ public:
+  std::optional<Day> Parse(std::string_view text) {
+    if (!day_ || text != std::string_view(text_.data(), text_.size())) {
+      day_ = ParseDay(text);
+      if (day_) {
+        std::copy_n(text.begin(), text_.size(), text_.begin());
+      }
+    }
+    return day_;
+  }
+
+ private:
+  std::array<char, 10> text_;  // YYYY-MM-DD
+  std::optional<Day> day_;
+};
+
 // Reads the rows and adds subscriptions to the draft. Rows that are wrong are left out.
 class SubscriptionRows {
  public:
-  SubscriptionRows(CatalogDraft& draft, FileErrors& errors) : draft_(draft), errors_(errors) {}
+  // Fields that do not stand in `text` as they are meant are copied, the others borrowed.
+  SubscriptionRows(std::string_view text, CatalogDraft& draft, FileErrors& errors)
+      : text_(text), draft_(draft), errors_(errors) {}
 
   bool ReadHeader(const CsvRow& row) {
     columns_.fill(kAbsent);
@@ -90,7 +110,7 @@ class SubscriptionRows {
     Subscription subscription;
     subscription.line = row.line;
     subscription.id = Field(kId);
-    subscription.subject = Field(kSubject).empty() ? Field(kId) : Field(kSubject);
+    subscription.subject = Field(kSubject).empty() ? subscription.id : Field(kSubject);
     subscription.account = Field(kAccount);
     // Each says what is wrong with its own fields, so one row may tell several things.
     const bool good_plan = ReadPlanAndCurrency(&subscription);
@@ -132,7 +152,7 @@ class SubscriptionRows {
         errors_.Add(row_->line, Join({Quoted(kColumnNames[column]), " of the row is empty"}), "fill it in");
         good = false;
       }
-      const bool control = std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+      const bool control = !row_->clean && std::any_of(text.begin(), text.end(), IsControl);
       if (control || text.size() > kTextBytesMax) {
         errors_.Add(row_->line,
                     Join({Quoted(kColumnNames[column]), " of the row has ",
@@ -183,8 +203,8 @@ class SubscriptionRows {
     return entity != nullptr;
   }
 
-  bool ReadDay(Column column, std::optional<Day>* day) {
-    *day = ParseDay(Field(column));
+  bool ReadDay(Column column, LastDay& last, std::optional<Day>* day) {
+    *day = last.Parse(Field(column));
     if (!*day) {
       errors_.Add(row_->line,
                   Join({Quoted(kColumnNames[column]), " of ", User(), " is ", Quoted(Field(column)), ", not a date"}),
@@ -195,8 +215,8 @@ class SubscriptionRows {
 
   bool ReadTime(Subscription* subscription) {
     std::optional<Day> from;
-    const bool good_from = ReadDay(kValidFrom, &from);
-    const bool good_to = Field(kValidTo).empty() || ReadDay(kValidTo, &subscription->valid_to);
+    const bool good_from = ReadDay(kValidFrom, last_from_, &from);
+    const bool good_to = Field(kValidTo).empty() || ReadDay(kValidTo, last_to_, &subscription->valid_to);
     if (!good_from || !good_to) {
       return false;
     }
@@ -217,13 +237,26 @@ class SubscriptionRows {
     return zones_.emplace(name, Zone::FromName(name)).first->second;
   }
 
+  static bool IsControl(unsigned char c) { return c < 0x20 || c == 0x7F; }
+
+  std::string_view Kept(std::string_view field) const {
+    const bool stands_in_text =
+        std::less_equal<>()(text_.data(), field.data()) && std::less<>()(field.data(), text_.data() + text_.size());
+    return stands_in_text ? field : draft_.files->unescaped.emplace_back(field);
+  }
+
   void Keep(Subscription subscription) {
+    const bool own_subject = subscription.subject.data() != subscription.id.data();
+    subscription.id = Kept(subscription.id);
+    subscription.subject = own_subject ? Kept(subscription.subject) : subscription.id;
+    subscription.account = Kept(subscription.account);
     const std::pair<uint32_t, uint32_t> reached = {subscription.plan, subscription.entity};
     if (last_reached_ != reached) draft_.reached.try_emplace(reached, subscription.line);
     last_reached_ = reached;
     draft_.catalog.subscriptions.push_back(std::move(subscription));
   }
 
+  std::string_view text_;
   CatalogDraft& draft_;
   FileErrors& errors_;
   Columns columns_{};
@@ -231,6 +264,8 @@ class SubscriptionRows {
   const CsvRow* row_ = nullptr;
   LastName last_plan_;
   LastName last_entity_;
+  LastDay last_from_;
+  LastDay last_to_;
   std::optional<std::pair<uint32_t, uint32_t>> last_reached_;
   std::map<std::string, std::optional<Zone>, std::less<>> zones_;
 };
@@ -246,7 +281,7 @@ bool CheckBytes(std::string_view text, FileErrors& errors) {
 void ReadRows(std::string_view text, CatalogDraft& draft, FileErrors& errors) {
   CsvReader reader(text);
   CsvRow row;
-  SubscriptionRows rows(draft, errors);
+  SubscriptionRows rows(text, draft, errors);
   if (!reader.Next(&row)) {
     errors.Add(1, "the file has no header",
                "write a first line that names its columns: " +
@@ -260,7 +295,7 @@ void ReadRows(std::string_view text, CatalogDraft& draft, FileErrors& errors) {
   if (!rows.ReadHeader(row)) {
     return;
   }
-  draft.catalog.subscriptions.reserve(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')));
+  draft.catalog.subscriptions.reserve(CountLines(text));
   while (!errors.full() && reader.Next(&row)) {
     if (row.error != CsvError::kNone) {
       errors.Add(row.line, std::string(CsvErrorWords(row.error)), std::string(kCsvAdvice));
@@ -270,16 +305,28 @@ void ReadRows(std::string_view text, CatalogDraft& draft, FileErrors& errors) {
   }
 }
 
+bool IsItsOwnSubject(const Subscription& subscription) {
+  return subscription.id.data() == subscription.subject.data() || subscription.id == subscription.subject;
+}
+
 // All versions of a subscription share one invoice line for each charge and period, so what decides the period, the
 // books and whose usage it is may not change between them.
 void CheckVersionsAgree(const Catalog& catalog, FileErrors& errors) {
   const std::vector<Subscription>& versions = catalog.subscriptions;
   const auto id_of = [&](uint32_t i) -> std::string_view { return versions[i].id; };
-  NameIndex first_of;
-  first_of.Reset(versions.size());
+  // Where subscriptions are their own subjects, the order by subjects has all versions side by side.
+  const bool by_id = std::all_of(versions.begin(), versions.end(), IsItsOwnSubject);
+  NameIndex index;
+  index.Reset(by_id ? 0 : versions.size());
+  uint32_t first_row = 0;
   for (uint32_t i = 0; i < versions.size(); ++i) {
     const Subscription& version = versions[i];
-    const Subscription& first = versions[first_of.FindOrAdd(version.id, i, id_of)];
+    if (!by_id) {
+      first_row = index.FindOrAdd(version.id, i, id_of);
+    } else if (i > first_row + versions[first_row].later) {
+      first_row = i;
+    }
+    const Subscription& first = versions[first_row];
     if (&first == &version || errors.full()) {
       continue;
     }
@@ -297,14 +344,17 @@ void CheckVersionsAgree(const Catalog& catalog, FileErrors& errors) {
   }
 }
 
-// Expects the order (subject, valid_from).
+// Expects the order (subject, valid_from), and what CountLater fills in.
 void CheckOverlaps(const Catalog& catalog, FileErrors& errors) {
   const Subscription* longest = nullptr;  // of the same subject and starting earlier, the one that ends last
+  uint32_t of_same_subject = 0;
   for (const Subscription& next : catalog.subscriptions) {
-    if (longest == nullptr || longest->subject != next.subject) {
+    if (of_same_subject == 0) {
       longest = &next;
+      of_same_subject = next.later;
       continue;
     }
+    --of_same_subject;
     if (!longest->valid_to || *longest->valid_to > next.valid_from) {
       const auto [early, late] = std::minmax(longest->line, next.line);
       const bool versions = longest->id == next.id;
@@ -375,11 +425,11 @@ bool Before(const Subscription& a, const Subscription& b) {
 }
 
 size_t SharedPrefix(const std::vector<Subscription>& subscriptions) {
-  const std::string& first = subscriptions.front().subject;
+  const std::string_view first = subscriptions.front().subject;
   size_t shared = first.size();
   for (const Subscription& subscription : subscriptions) {
     const auto end = first.begin() + static_cast<std::ptrdiff_t>(shared);
-    const std::string& subject = subscription.subject;
+    const std::string_view subject = subscription.subject;
     shared =
         static_cast<size_t>(std::mismatch(first.begin(), end, subject.begin(), subject.end()).first - first.begin());
   }
@@ -442,6 +492,7 @@ void ReadSubscriptions(CatalogDraft& draft) {
   }
   ReadRows(*text, draft, errors);
   SortSubscriptions(draft.catalog.subscriptions);
+  CountLater(draft.catalog.subscriptions);
   CheckVersionsAgree(draft.catalog, errors);
   CheckOverlaps(draft.catalog, errors);
   if (draft.has_book_zone) {

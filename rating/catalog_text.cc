@@ -21,7 +21,7 @@ bool IsIgnored(std::string_view name) {
 }
 
 void CheckNames(CatalogDraft& draft) {
-  for (const auto& [name, text] : draft.catalog.files) {
+  for (const auto& [name, text] : draft.files->texts) {
     if (std::find(kFileNames.begin(), kFileNames.end(), name) == kFileNames.end()) {
       const bool is_near = !NearestWord(name, kFileNames).empty();
       FileErrors(name, &draft.errors)
@@ -67,7 +67,8 @@ std::string ToString(const CatalogError& error) {
 ParsedCatalog ParseCatalog(std::map<std::string, std::string> files) {
   std::erase_if(files, [](const auto& file) { return IsIgnored(file.first); });
   CatalogDraft draft;
-  draft.catalog.files = std::move(files);
+  draft.files->texts = std::move(files);
+  draft.catalog.read_from = draft.files;
   CheckNames(draft);
   ReadBook(draft);
   ReadEntities(draft);
@@ -83,7 +84,7 @@ ParsedCatalog ParseCatalog(std::map<std::string, std::string> files) {
     Catalog& catalog = draft.catalog;
     std::sort(catalog.meters.begin(), catalog.meters.end(),
               [](const Meter& a, const Meter& b) { return a.name < b.name; });
-    catalog.digest = DigestOf(catalog.files);
+    catalog.digest = DigestOf(catalog.files());
     catalog.BuildIndex();
     parsed.catalog = std::move(catalog);
   } else {

@@ -10,7 +10,7 @@ namespace tollbook {
 namespace {
 
 std::string Which(const RatedCharge& rated) {
-  return "subscription " + rated.subscription->id + ", charge " + rated.charge->name + ", billing period " +
+  return "subscription " + std::string(rated.subscription->id) + ", charge " + rated.charge->name + ", billing period " +
          ToString(rated.period.start) + " to " + ToString(rated.period.end);
 }
 

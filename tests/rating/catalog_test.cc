@@ -18,10 +18,10 @@ Meter MeterOf(std::string name, std::string event_type, std::vector<std::string>
   return meter;
 }
 
-Subscription SubscriptionOf(std::string id, std::string subject, std::string_view from) {
+Subscription SubscriptionOf(std::string_view id, std::string_view subject, std::string_view from) {
   Subscription subscription;
-  subscription.id = std::move(id);
-  subscription.subject = std::move(subject);
+  subscription.id = id;
+  subscription.subject = subject;
   subscription.valid_from = On(from);
   return subscription;
 }
@@ -57,7 +57,8 @@ TEST(Catalog, FindsTheSubscriptionsOfASubject) {
   const Catalog catalog = Demo();
   const auto ids_and_starts = [&](std::string_view subject) {
     std::string text;
-    for (const Subscription& s : catalog.SubscriptionsOf(subject)) text += s.id + " " + ToString(s.valid_from) + ";";
+    for (const Subscription& s : catalog.SubscriptionsOf(subject))
+      text.append(s.id).append(" " + ToString(s.valid_from) + ";");
     return text;
   };
   EXPECT_EQ(ids_and_starts("acme"), "s1 2025-01-01;s1 2025-02-01;");

@@ -225,9 +225,10 @@ TEST(CatalogTextTest, ReadsSubscriptionsBySubjectAndTime) {
   ASSERT_TRUE(parsed.catalog.has_value());
   std::vector<std::string> rows;
   for (const Subscription& s : parsed.catalog->subscriptions) {
-    rows.push_back(s.subject + " " + s.id + " " + s.account + " " + parsed.catalog->plans[s.plan].name + " " +
-                   parsed.catalog->entities[s.entity].name + " " + s.zone.name() + " " + ToString(s.valid_from) + " " +
-                   (s.valid_to ? ToString(*s.valid_to) : "open") + " line " + std::to_string(s.line));
+    rows.push_back(std::string(s.subject) + " " + std::string(s.id) + " " + std::string(s.account) + " " +
+                   parsed.catalog->plans[s.plan].name + " " + parsed.catalog->entities[s.entity].name + " " +
+                   s.zone.name() + " " + ToString(s.valid_from) + " " + (s.valid_to ? ToString(*s.valid_to) : "open") +
+                   " line " + std::to_string(s.line));
   }
   EXPECT_THAT(rows, ElementsAre("s1 s1 acct-1 starter acme-us UTC 2025-01-01 2025-03-01 line 2",
                                 "s1 s1 acct-1 starter acme-us UTC 2025-03-01 open line 3",

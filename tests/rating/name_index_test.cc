@@ -16,6 +16,22 @@ TEST(NameIndex, IsEmptyUntilItIsReset) {
   EXPECT_EQ(index.Find("acme", [](uint32_t) { return std::string_view(); }), NameIndex::kNone);
 }
 
+TEST(NameIndex, FindsWhatWasAddedAtOnce) {
+  for (const size_t names : {0, 1, 2, 15, 16, 17, 100, 10'000}) {
+    std::vector<uint32_t> rows;
+    for (uint32_t i = 0; i < names; ++i) rows.push_back(2 * i + 1);
+    std::vector<std::string> table;
+    for (size_t i = 0; i < 2 * names + 1; ++i) table.push_back("sub-" + std::to_string(i));
+    const auto name_of = [&](uint32_t row) -> std::string_view { return table[row]; };
+    NameIndex index;
+    index.Reset(names);
+    index.AddDistinct(rows, name_of);
+    for (uint32_t i = 0; i < table.size(); ++i) {
+      EXPECT_EQ(index.Find(table[i], name_of), i % 2 == 1 ? i : NameIndex::kNone) << table[i];
+    }
+  }
+}
+
 TEST(NameIndex, FindsWhatAMapFinds) {
   std::mt19937_64 random(TestSeed());
   for (const size_t names : {0, 1, 2, 3, 100, 10'000}) {

@@ -60,10 +60,10 @@ class RateSubjectTest : public testing::Test {
         {"pro", In("USD"), {EachAt("calls", "calls", "0.01")}}};
   }
 
-  void Subscribe(std::string id, uint32_t plan, std::string_view from, std::string_view to,
+  void Subscribe(std::string_view id, uint32_t plan, std::string_view from, std::string_view to,
                  std::string_view zone = "UTC") {
     Subscription subscription;
-    subscription.id = std::move(id);
+    subscription.id = id;
     subscription.subject = "acme";
     subscription.plan = plan;
     subscription.zone = ZoneOf(zone);
@@ -105,8 +105,8 @@ class RateSubjectTest : public testing::Test {
     EXPECT_TRUE(rated.ok()) << rated.status();
     std::vector<std::string> rows;
     for (const RatedCharge& charge : rated->charges) {
-      const std::string head =
-          charge.subscription->id + " " + charge.charge->name + " " + AccountingPeriodOf(charge.period.start) + " | ";
+      const std::string head = std::string(charge.subscription->id) + " " + charge.charge->name + " " +
+                               AccountingPeriodOf(charge.period.start) + " | ";
       for (const DayWorth& day : charge.days) {
         rows.push_back(head + ToString(day.usage_date) + " " + ToString(day.to_date) + " " +
                        ToString(WorthToDate(charge, day)) + " " + ToString(day.booked_to_date) + " " +
@@ -115,7 +115,8 @@ class RateSubjectTest : public testing::Test {
     }
     for (const UnratedUsage& usage : rated->unrated) {
       rows.push_back((usage.why == UnratedUsage::Why::kUnattributed ? "unattributed " : "unpriced ") +
-                     usage.meter->name + " " + (usage.subscription == nullptr ? "-" : usage.subscription->id) + " " +
+                     usage.meter->name + " " +
+                     std::string(usage.subscription == nullptr ? "-" : usage.subscription->id) + " " +
                      ToString(usage.usage_date) + " " + std::to_string(usage.events));
     }
     return rows;

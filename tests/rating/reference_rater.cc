@@ -174,11 +174,11 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     const Plan& plan = catalog.plans[subscription->plan];
     const Charge* charge = Taker(plan, total);
     if (charge == nullptr) {
-      result.unrated[{UnratedUsage::Why::kUnpriced, meter, subscription->id, day}] += total.total.events;
+      result.unrated[{UnratedUsage::Why::kUnpriced, meter, std::string(subscription->id), day}] += total.total.events;
       continue;
     }
     const absl::CivilMonth month(absl::CivilDay(1970, 1, 1) + day);
-    const Line line = {subscription->id, plan.name, charge->name, absl::FormatCivilTime(month)};
+    const Line line = {std::string(subscription->id), plan.name, charge->name, absl::FormatCivilTime(month)};
     lines[line].push_back({day, &total});
     prices[line] = {&plan, charge};
   }

@@ -153,7 +153,7 @@ void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
   from.number += static_cast<int32_t>(dice.UpTo(10));
   for (int64_t i = dice.UpTo(4); i > 0; --i) {
     Subscription subscription;
-    subscription.id = "sub-" + std::to_string(dice.UpTo(1));
+    subscription.id = dice.UpTo(1) == 0 ? "sub-0" : "sub-1";
     subscription.subject = kSubject;
     subscription.plan = static_cast<uint32_t>(dice.UpTo(1));
     subscription.zone = one_zone ? catalog->book.zone : ZoneOf(dice.Of(kZones));
@@ -232,7 +232,7 @@ void ExpectSameLines(const RatedSubject& rated, const reference::Subject& expect
 void ExpectSameUnrated(const RatedSubject& rated, const reference::Subject& expected) {
   std::map<reference::Unrated, uint64_t> unrated;
   for (const UnratedUsage& usage : rated.unrated) {
-    const std::string subscription = usage.subscription == nullptr ? "" : usage.subscription->id;
+    const std::string subscription(usage.subscription == nullptr ? "" : usage.subscription->id);
     unrated[{usage.why, usage.meter->name, subscription, usage.usage_date.number}] += usage.events;
   }
   ASSERT_EQ(unrated, expected.unrated);
