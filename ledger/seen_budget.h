@@ -1,7 +1,7 @@
 // SeenBudget: which shards' hot sets go to disk with the next commit, so that seen entries stay within a share of
 // memory.
 //
-// Arithmetic  a hot entry counts 44 bytes (20, and 8 a slot of an index at least a third full), so that a table that
+// Arithmetic  a hot entry counts 32 bytes (20, and 4 a slot of an index at least a third full), so that an index that
 //             doubles does not come as a surprise; room for entries that are not there yet has not been touched and is
 //             no memory; an entry in a run 2.1 (filter 2, index 0.07). A quarter of the share
 //             is the hot sets' in any case: a book of more than 0.36 events a byte outgrows its share by its filters.
@@ -24,7 +24,7 @@ std::vector<SeenSize> SizesOf(std::span<const SeenShard> shards);
 
 class SeenBudget {
  public:
-  static constexpr uint64_t kBytesPerHotEntry = 44;
+  static constexpr uint64_t kBytesPerHotEntry = 32;
 
   explicit SeenBudget(uint64_t bytes, uint64_t log_commits_max = 4096)
       : bytes_(bytes), log_commits_max_(log_commits_max) {}

@@ -1,9 +1,10 @@
 // SeenSet: the usage events that one dedup shard has accepted, in memory, and with what content (SeenEntry).
 //
-// Layout    an index of 4-byte slots over entries in order of arrival. A fresh event, the common case, touches one slot and
+// Layout    an index of 4-byte slots over entries in order of arrival. A fresh event, the common case, touches one slot
+// and
 //           appends; an entry is looked at only when its tag matches. A slot has as many bits of position as the index
-//           has of size, and the others are its tag: 12 bits at a million slots, 8 at sixteen million. The entries after
-//           `committed()` are, byte for byte, what the next epoch stores.
+//           has of size, and the others are its tag: 12 bits at a million slots, 8 at sixteen million. The entries
+//           after `committed()` are, byte for byte, what the next epoch stores.
 // Threads   none: a shard has one owner at a time.
 #ifndef TOLLBOOK_LEDGER_SEEN_SET_H_
 #define TOLLBOOK_LEDGER_SEEN_SET_H_
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ledger/growing_array.h"
 #include "ledger/seen_entry.h"
 
 namespace tollbook {
@@ -31,9 +33,10 @@ class SeenSet {
   void Reserve(size_t entries);
 
   size_t size() const { return entries_.size(); }
-  std::span<const SeenEntry> entries() const { return entries_; }
-  std::span<const SeenEntry> uncommitted() const { return std::span(entries_).subspan(committed_); }
+  std::span<const SeenEntry> entries() const { return entries_.all(); }
+  std::span<const SeenEntry> uncommitted() const { return entries_.all().subspan(committed_); }
   void MarkCommitted() { committed_ = entries_.size(); }
+  // At most: what was never written is in no memory.
   size_t bytes_in_memory() const {
     return slots_.capacity() * sizeof(uint32_t) + entries_.capacity() * sizeof(SeenEntry);
   }
@@ -45,7 +48,7 @@ class SeenSet {
   void Grow(size_t slots);
 
   std::vector<uint32_t> slots_;  // tag | position + 1, which the mask has room for; 0: free
-  std::vector<SeenEntry> entries_;
+  GrowingArray<SeenEntry> entries_;
   size_t mask_ = 0;
   size_t committed_ = 0;
 };

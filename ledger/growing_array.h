@@ -1,0 +1,60 @@
+// GrowingArray: a vector of plain values whose growth copies nothing once it is large.
+//
+// std::vector takes new memory, copies, and gives the old back: each page is mapped and cleared once for every size
+// that the array had. realloc moves the pages of a large array to their new addresses instead (mremap), and those
+// behind its end are not there until they are written.
+#ifndef TOLLBOOK_LEDGER_GROWING_ARRAY_H_
+#define TOLLBOOK_LEDGER_GROWING_ARRAY_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace tollbook {
+
+template <typename T>
+class GrowingArray {
+ public:
+  static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= alignof(std::max_align_t));
+
+  GrowingArray() = default;
+  ~GrowingArray() { std::free(data_); }
+  GrowingArray(GrowingArray&& other) noexcept { *this = std::move(other); }
+  GrowingArray& operator=(GrowingArray&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
+
+  size_t size() const { return size_; }
+  size_t capacity() const { return capacity_; }
+  std::span<const T> all() const { return {data_, size_}; }
+  const T& operator[](size_t i) const { return data_[i]; }
+
+  void push_back(const T& value) {
+    if (size_ == capacity_) reserve(std::max(kCapacityAtStart, 2 * capacity_));
+    data_[size_++] = value;
+  }
+  void reserve(size_t capacity) {
+    if (capacity <= capacity_) return;
+    T* const grown = static_cast<T*>(std::realloc(data_, capacity * sizeof(T)));
+    if (grown == nullptr) throw std::bad_alloc();
+    data_ = grown;
+    capacity_ = capacity;
+  }
+
+ private:
+  static constexpr size_t kCapacityAtStart = 64;
+  T* data_ = nullptr;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_GROWING_ARRAY_H_
