@@ -36,7 +36,8 @@ class GrowingArray {
   std::span<const T> all() const { return {data_, size_}; }
   const T& operator[](size_t i) const { return data_[i]; }
 
-  void push_back(const T& value) {
+  // Taken by value: it may be one of ours, and growing moves those.
+  void push_back(T value) {
     if (size_ == capacity_) reserve(std::max(kCapacityAtStart, 2 * capacity_));
     data_[size_++] = value;
   }

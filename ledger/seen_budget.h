@@ -2,9 +2,9 @@
 // memory.
 //
 // Arithmetic  a hot entry counts 32 bytes (20, and 4 a slot of an index at least a third full), so that an index that
-//             doubles does not come as a surprise; room for entries that are not there yet has not been touched and is
-//             no memory; an entry in a run 2.1 (filter 2, index 0.07). A quarter of the share
-//             is the hot sets' in any case: a book of more than 0.36 events a byte outgrows its share by its filters.
+//             doubles does not come as a surprise; room that was never written is no memory. An entry in a run counts
+//             2.1 (filter 2, index 0.07). A quarter of the share is the hot sets' in any case: a book of more than 0.36
+//             events a byte outgrows its share by its filters.
 // Order       the shard that spilled longest ago comes next, so each spills when it is about twice as full as the
 //             average, a few an epoch and never all, and what the log still holds of each epoch goes soon.
 // Log         a stream of a few events a commit would never fill memory, and its log would have a block of the disk for

@@ -127,8 +127,10 @@ void SeenFiles::PunchGaps() {
   });
   SeenPlace before;
   for (const SeenPlace& place : opened_with_) {
+    const auto held = files_.find(place.file);
+    if (held == files_.end()) continue;  // freed meanwhile: a commit that accepts nothing writes nothing here
     const uint64_t end = place.file == before.file ? before.offset + WholeBlocks(before.bytes) : 0;
-    if (end < place.offset) Punch(files_.at(place.file).file->fd(), end, place.offset - end);
+    if (end < place.offset) Punch(held->second.file->fd(), end, place.offset - end);
     before = place;
   }
   opened_with_ = {};

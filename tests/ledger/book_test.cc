@@ -217,18 +217,21 @@ TEST_F(BookTest, ASecondOpenIsToldWhoHasIt) {
 
 TEST_F(BookTest, RefusesAnOlderFormat) {
   (void)Make();
-  WriteFile(path() + "/FORMAT", "tollbook book, format 1\n");
-  const absl::Status older = Reopen(path()).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(older));
-  EXPECT_THAT(std::string(Std(older.message())), HasSubstr("has format 1"));
+  for (uint32_t version = 1; version < kFormatVersion; ++version) {
+    WriteFile(path() + "/FORMAT", "tollbook book, format " + std::to_string(version) + "\n");
+    const absl::Status older = Reopen(path()).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(older));
+    EXPECT_THAT(std::string(Std(older.message())), HasSubstr("has format " + std::to_string(version)));
+  }
 }
 
 TEST_F(BookTest, RefusesANewerFormat) {
   (void)Make();
-  WriteFile(path() + "/FORMAT", "tollbook book, format 3\n");
+  const std::string version = std::to_string(kFormatVersion + 1);
+  WriteFile(path() + "/FORMAT", "tollbook book, format " + version + "\n");
   const absl::Status newer = Reopen(path()).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(newer));
-  EXPECT_THAT(std::string(Std(newer.message())), HasSubstr("has format 3"));
+  EXPECT_THAT(std::string(Std(newer.message())), HasSubstr("has format " + version));
   for (const char* damaged : {"", "tollbook book, format \n", "tollbook book, format x\n", "letter\n"}) {
     WriteFile(path() + "/FORMAT", damaged);
     EXPECT_TRUE(absl::IsDataLoss(Reopen(path()).status())) << damaged;
