@@ -368,6 +368,7 @@ PaceLimits LimitsOf(const AbsorbOptions& options) {
   limits.round_blocks = std::clamp<uint64_t>(options.round_bytes / options.block_bytes, 1, kRoundBlocksMax);
   limits.epoch_time = std::chrono::milliseconds(options.epoch_millis);
   limits.slow_epoch_time = std::chrono::milliseconds(options.slow_epoch_millis);
+  limits.slow_epoch_events = options.slow_epoch_events;
   return limits;
 }
 

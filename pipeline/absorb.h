@@ -8,8 +8,8 @@
 // is the first does not depend on threads); each total shard adds up what is fresh; then the blocks' memory serves the
 // next round. An epoch is ONE commit, written while the next one's first round is decoded. Memory: one round (input
 // bytes, about as much again for what was decoded), the totals of two epochs, and the seen events: in memory up to what
-// AbsorbOptions::memory_bytes leaves for them, beyond it in runs on disk (seen_budget.h). Threads: absorb uses `threads`
-// of them; a book is absorbed into by one Absorb at a time.
+// AbsorbOptions::memory_bytes leaves for them, beyond it in runs on disk (seen_budget.h). Threads: absorb uses
+// `threads` of them; a book is absorbed into by one Absorb at a time.
 #ifndef TOLLBOOK_PIPELINE_ABSORB_H_
 #define TOLLBOOK_PIPELINE_ABSORB_H_
 
@@ -49,7 +49,8 @@ struct AbsorbOptions {
   size_t block_bytes = 256 << 10;                       // what one thread decodes at a time
   size_t line_bytes_max = 1 << 20;                      // longer lines are rejected
   int64_t epoch_millis = 2000;                          // an epoch lasts no longer
-  int64_t slow_epoch_millis = 40;                       // nor than this when it is the input that we wait for
+  int64_t slow_epoch_millis = 40;                       // nor than this when it is the input that we wait for ...
+  uint64_t slow_epoch_events = 16 << 10;                // ... and it brings no more in that time
   uint64_t memory_bytes = 0;                            // for all of absorb; 0: as much as it takes
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's

@@ -3,10 +3,13 @@
 // An epoch is what one commit absorbs; a round is what is decoded, deduplicated and added up in one go. Rounds are
 // short, so that a round's identities and measurements are still in the third-level cache when they are used, and so
 // that its buffers can serve the next. Epochs are long, for a commit has its price: until the input is slower than we
-// are. Then what came is committed soon, at once when nothing comes any more.
+// are. Then what came is committed soon, at once when nothing comes any more. A stream of several hundred thousand
+// events a second that we still wait for is between the two: nobody waits for one of its events, and each commit writes
+// the totals that it touched again, so its epochs grow with what they hold, up to eight times as long.
 #ifndef TOLLBOOK_PIPELINE_EPOCH_PACE_H_
 #define TOLLBOOK_PIPELINE_EPOCH_PACE_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -21,6 +24,7 @@ struct PaceLimits {
   uint64_t round_blocks = UINT64_MAX;
   std::chrono::nanoseconds epoch_time = std::chrono::nanoseconds::max();
   std::chrono::nanoseconds slow_epoch_time = std::chrono::nanoseconds::max();  // of an input that we wait for
+  uint64_t slow_epoch_events = UINT64_MAX;  // one that brings more in this time: see below
 };
 
 class EpochPace {
@@ -54,12 +58,14 @@ class EpochPace {
     if (age >= limits_.epoch_time) return true;
     // An input that waits for us now and then is not a slow one: a quarter of the time is ours.
     const bool slow = waited_ * 4 >= age;
-    return !busy && slow && (idle_ || age >= limits_.slow_epoch_time);
+    const uint64_t stretch = std::clamp<uint64_t>(events / limits_.slow_epoch_events, 1, kStretchMax);
+    return !busy && slow && (idle_ || age / stretch >= limits_.slow_epoch_time);
   }
 
   uint64_t bytes() const { return bytes_; }
 
  private:
+  static constexpr uint64_t kStretchMax = 8;
   PaceLimits limits_;
   Clock::time_point begin_{};  // of the epoch's first block
   Clock::duration waited_{};

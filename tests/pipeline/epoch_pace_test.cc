@@ -58,6 +58,19 @@ TEST(EpochPace, ASlowInputIsCommittedSoonAndAtOnceWhenNothingComes) {
   EXPECT_TRUE(pace.EpochIsDue(2, false));
 }
 
+TEST(EpochPace, AFastStreamThatWeWaitForHasLongerEpochs) {
+  EpochPace pace({.epoch_time = std::chrono::hours(1), .slow_epoch_time = milliseconds(10), .slow_epoch_events = 1000});
+  pace.OnBlock(BlockOf(10, std::chrono::hours(1)));
+  std::this_thread::sleep_for(milliseconds(11));
+  EXPECT_TRUE(pace.EpochIsDue(1999, false));
+  EXPECT_FALSE(pace.EpochIsDue(1'000'000, false));
+  pace.OnBlock(BlockOf(0));
+  EXPECT_TRUE(pace.EpochIsDue(1'000'000, false)) << "nothing comes any more";
+  pace.OnBlock(BlockOf(10));
+  std::this_thread::sleep_for(milliseconds(70));
+  EXPECT_TRUE(pace.EpochIsDue(1'000'000, false)) << "eight times as long, and no longer";
+}
+
 TEST(EpochPace, AnInputThatKeepsUsBusyIsNotCutByTime) {
   EpochPace pace({.epoch_time = std::chrono::hours(1), .slow_epoch_time = milliseconds(5)});
   pace.OnBlock(BlockOf(10, milliseconds(1)));
