@@ -38,7 +38,7 @@ class GrowingArray {
 
   // Taken by value: it may be one of ours, and growing moves those.
   void push_back(T value) {
-    if (size_ == capacity_) reserve(std::max(kCapacityAtStart, 2 * capacity_));
+    if (size_ == capacity_) reserve(NextCapacity());
     data_[size_++] = value;
   }
   void reserve(size_t capacity) {
@@ -50,7 +50,15 @@ class GrowingArray {
   }
 
  private:
+  // Beyond a few pages, at once so much that the array gets pages of its own.
+  size_t NextCapacity() const {
+    const size_t next = std::max(kCapacityAtStart, 2 * capacity_);
+    return next * sizeof(T) <= kSmallBytes ? next : std::max(next, kLargeBytes / sizeof(T));
+  }
+
   static constexpr size_t kCapacityAtStart = 64;
+  static constexpr size_t kSmallBytes = 16 << 10;
+  static constexpr size_t kLargeBytes = 640 << 10;  // malloc keeps smaller ones together (GiveBackLargeMemory)
   T* data_ = nullptr;
   size_t size_ = 0;
   size_t capacity_ = 0;
