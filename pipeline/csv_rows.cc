@@ -75,9 +75,8 @@ std::unique_ptr<CsvRows> CsvRows::Of(char delimiter, size_t columns, std::span<c
   return rows;
 }
 
-// False: its time is reckoned from an offset, or there are too many slots.
+// False: there are too many slots.
 bool CsvRows::Add(const EventProgram& program) {
-  if (program.time_is_offset) return false;
   Shape& shape = events_.emplace_back();
   const auto set = [&](const Field& field, uint16_t* slot) {
     const int number = SlotOf(field);
@@ -85,9 +84,12 @@ bool CsvRows::Add(const EventProgram& program) {
     return number >= 0;
   };
   shape.time_in_utc = program.time_in_utc;
+  shape.time_is_offset = program.time_is_offset;
+  shape.time_base = program.base;
   bool good = set(program.id, &shape.slots.id) && set(program.source, &shape.slots.source) &&
               set(program.type, &shape.type) && set(program.subject, &shape.slots.subject) &&
-              set(program.time, &shape.slots.time);
+              (program.time_is_offset || set(program.time, &shape.slots.time));
+  if (program.time_is_offset) shape.slots.time = static_cast<uint16_t>(program.offset_cell);
   for (const PropertyProgram& property : program.data) good = good && AddProperty(property, &shape);
   return good;
 }
@@ -203,6 +205,8 @@ void CsvRows::Learn(size_t event, const UsageEvent& measured, Measurer& measurer
   as_mapped.data = shape.data;
   TypePlan& plan = plans_.emplace_back(TypePlan{event, std::string(type), measurer.PlanOf(shape.slots, as_mapped)});
   plan.plan.time_in_utc = shape.time_in_utc;
+  plan.plan.time_is_offset = shape.time_is_offset;
+  plan.plan.time_base = shape.time_base;
   places_[place] = &plan;
 }
 
