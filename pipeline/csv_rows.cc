@@ -97,7 +97,7 @@ bool CsvRows::Add(const EventProgram& program) {
 // Its kind is the mapping's, whatever a row has: an empty cell is no number, and is none in every plan's eyes.
 bool CsvRows::AddProperty(const PropertyProgram& program, Shape* shape) {
   const bool is_number = program.is_number || program.is_product;
-  const int slot = program.is_product ? NewSlot({0, nullptr, &program.factors}) : SlotOf(program.text);
+  const int slot = program.is_product ? NewSlot({0, nullptr, &program.factors, true}) : SlotOf(program.text, is_number);
   if (slot < 0) return false;
   if (is_number) numbers_.push_back(static_cast<uint16_t>(slot));
   shape->slots.of_property.push_back(slot);
@@ -107,8 +107,8 @@ bool CsvRows::AddProperty(const PropertyProgram& program, Shape* shape) {
   return true;
 }
 
-int CsvRows::SlotOf(const Field& field) {
-  return field.is_cell() ? static_cast<int>(field.pieces[0].cell) : NewSlot({0, &field, nullptr});
+int CsvRows::SlotOf(const Field& field, bool is_number) {
+  return field.is_cell() ? static_cast<int>(field.pieces[0].cell) : NewSlot({0, &field, nullptr, is_number});
 }
 
 int CsvRows::NewSlot(Made made) {
@@ -153,12 +153,15 @@ bool CsvRows::MakeOne(const Made& made, const Row& row, Arena& arena, Slot* slot
     factors_.clear();
     for (const size_t cell : *made.factors) factors_.push_back(row.cells[cell]);
     if (ExactProduct(factors_, arena, &text) != DecimalError::kNone) return false;
-    char* const padded = arena.Allocate(text.size() + kScanAhead);
-    std::copy(text.begin(), text.end(), padded);
-    text = {padded, text.size()};
   } else {
     text = made.text->TextOf(row);
     if (text.empty()) text = constants_.substr(constants_.size() - kCellPadding, 0);
+  }
+  // Behind a cell is its delimiter; behind this, what was in the memory before, which may go on like a number.
+  if (made.is_number) {
+    char* const padded = arena.Allocate(text.size() + kScanAhead);
+    *std::copy(text.begin(), text.end(), padded) = '\0';
+    text = {padded, text.size()};
   }
   *slot = {text.data(), static_cast<uint32_t>(text.size()), 0};
   return true;

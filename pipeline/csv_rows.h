@@ -70,6 +70,7 @@ class CsvRows {
     uint16_t slot = 0;
     const Field* text = nullptr;                   // or
     const std::vector<size_t>* factors = nullptr;  // of a product
+    bool is_number = false;
   };
   struct TypePlan {
     size_t event = 0;
@@ -81,7 +82,7 @@ class CsvRows {
       : delimiter_(delimiter), columns_(columns), slots_(columns), constants_(constants) {}
   bool Add(const EventProgram& program);
   bool AddProperty(const PropertyProgram& program, Shape* shape);
-  int SlotOf(const Field& field);
+  int SlotOf(const Field& field, bool is_number = false);
   int NewSlot(Made made);
   bool Make(uint64_t row, Arena& arena, Slots* slots);
   bool MakeOne(const Made& made, const Row& row, Arena& arena, Slot* slot);

@@ -250,8 +250,8 @@ TEST_P(CsvRowsFuzz, RowsOfEveryKind) {
     // Else this test tests nothing.
     if (odd == 0 && GetParam() == 0) {
       EXPECT_GT(matched, events * 6 / 10);  // "made" is no meter's type there
-    } else if (odd <= 1 && GetParam() == 1) {
-      EXPECT_GT(matched, events / 4);
+    } else if (odd == 0 && GetParam() == 1) {
+      EXPECT_GT(matched, events * 6 / 10);  // the same type, and a product in sixteen is too precise
     } else if (odd == 0 && GetParam() == 2) {
       EXPECT_GT(matched, events * 98 / 100);  // but those without a line end
     } else if (odd == 0) {
