@@ -22,14 +22,10 @@ void KeepSubject(std::span<Measurement> measurements, Block* block) {
 }  // namespace
 
 bool LayoutPace::OnTried(bool matched) {
-  matched_ += matched;
-  if (++tried_ < kStretch) return false;
-  const bool poor = matched_ < kMatchedMin;
-  lessons_ = std::min(lessons_ + matched_ / kLinesALesson + 1, LayoutTree::kLayoutsMax);
-  rest_ = poor ? next_rest_ : 0;
-  next_rest_ = poor ? std::min(next_rest_ * 2, kRestMax) : kRestMin;
-  tried_ = matched_ = 0;
-  return poor;
+  const std::optional<uint32_t> of_stretch = tries_.OnTried(matched);
+  if (!of_stretch) return false;
+  lessons_ = std::min(lessons_ + *of_stretch / kLinesALesson + 1, LayoutTree::kLayoutsMax);
+  return tries_.rests();
 }
 
 void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
@@ -87,6 +83,13 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
 
 // A row of CSV as its mapping's slots: its bytes with the line end; 0 when it must go the general way.
 size_t BlockDecoder::MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* work) {
+  if (!rows.pace().TriesNext()) return 0;
+  const size_t bytes = TryRow(rows, line, work);
+  rows.pace().OnTried(bytes != 0);
+  return bytes;
+}
+
+size_t BlockDecoder::TryRow(CsvRows& rows, const BlockLine& line, BlockWork* work) {
   const char* const begin = work->block.data + line.offset;
   line_arena_.Clear();
   const CutRow cut = rows.Cut(begin, work->block.data + work->block.bytes, line.row, line_arena_, &slots_);
@@ -146,7 +149,7 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
       identities_.push_back(identity);
       if (choice_ == DecoderChoice::kAuto && decoder.ReadsJson() && pace_.MayLearn() && !layouts_.full())
         Learn(line, *work, decoded.event);
-      if (choice_ == DecoderChoice::kAuto && decoder.Rows() != nullptr)
+      if (choice_ == DecoderChoice::kAuto && decoder.Rows() != nullptr && !decoder.Rows()->pace().rests())
         decoder.Rows()->Learn(place.part, decoded.event, measurer_);
     } else if (OutcomeOf(verdict) == Outcome::kHeld) {
       AppendCanonicalJson(decoded.event, &work->held.emplace_back(event, std::string()).second);

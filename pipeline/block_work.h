@@ -21,6 +21,7 @@
 #include "pipeline/lines.h"
 #include "pipeline/measure.h"
 #include "pipeline/source_feeder.h"
+#include "pipeline/try_pace.h"
 
 namespace tollbook {
 
@@ -102,12 +103,11 @@ struct BlockWork {
   std::vector<std::pair<uint32_t, std::string>> held;  // event -> its canonical JSON
 };
 
-// When layouts are tried, and when one is learnt. Neither may cost much where lines have nothing in common: of those,
-// soon only one in hundreds is tried or learnt from.
+// When layouts are tried, and when one is learnt. Neither may cost much where lines have nothing in common.
 class LayoutPace {
  public:
-  bool TriesNext() { return rest_ == 0 || --rest_ == 0; }
-  bool MayLearn() { return rest_ == 0 && lessons_ > 0; }
+  bool TriesNext() { return tries_.TriesNext(); }
+  bool MayLearn() { return !tries_.rests() && lessons_ > 0; }
   // A lesson that taught nothing, because the layout was known and did not match for another reason, is dear: the next
   // one of its kind will teach nothing either.
   void OnLesson(bool learnt) { lessons_ -= std::min(lessons_, learnt ? 1 : kVainLesson); }
@@ -116,15 +116,11 @@ class LayoutPace {
   void Renew() { lessons_ = LayoutTree::kLayoutsMax; }
 
  private:
-  static constexpr uint32_t kStretch = 128;
-  static constexpr uint32_t kMatchedMin = kStretch / 8;
+  static constexpr uint32_t kMatchedMin = TryPace::kStretch / 8;
   static constexpr uint32_t kLinesALesson = 16;  // that matched
   static constexpr uint32_t kVainLesson = 8;
-  static constexpr uint32_t kRestMin = 2048, kRestMax = 64 << 10;
-  uint32_t tried_ = 0, matched_ = 0;  // in this stretch
+  TryPace tries_{kMatchedMin};
   uint32_t lessons_ = LayoutTree::kLayoutsMax;
-  uint32_t rest_ = 0;  // lines not to be tried
-  uint32_t next_rest_ = kRestMin;
 };
 
 // Decodes and measures all of a block's lines. One per thread; the buffers are reused.
@@ -138,6 +134,7 @@ class BlockDecoder {
  private:
   size_t MatchLine(const BlockLine& line, BlockWork* work);
   size_t MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* work);
+  size_t TryRow(CsvRows& rows, const BlockLine& line, BlockWork* work);
   bool MeasureRow(CsvRows& rows, BlockWork* work);
   void DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork* work);
   void Learn(const BlockLine& line, const BlockWork& work, const UsageEvent& event);

@@ -75,9 +75,8 @@ std::unique_ptr<CsvRows> CsvRows::Of(char delimiter, size_t columns, std::span<c
   return rows;
 }
 
-// False: its time is reckoned from an offset, or there are too many slots.
+// False: there are too many slots.
 bool CsvRows::Add(const EventProgram& program) {
-  if (program.time_is_offset) return false;
   Shape& shape = events_.emplace_back();
   const auto set = [&](const Field& field, uint16_t* slot) {
     const int number = SlotOf(field);
@@ -85,9 +84,12 @@ bool CsvRows::Add(const EventProgram& program) {
     return number >= 0;
   };
   shape.time_in_utc = program.time_in_utc;
+  shape.time_is_offset = program.time_is_offset;
+  shape.time_base = program.base;
   bool good = set(program.id, &shape.slots.id) && set(program.source, &shape.slots.source) &&
               set(program.type, &shape.type) && set(program.subject, &shape.slots.subject) &&
-              set(program.time, &shape.slots.time);
+              (program.time_is_offset || set(program.time, &shape.slots.time));
+  if (program.time_is_offset) shape.slots.time = static_cast<uint16_t>(program.offset_cell);
   for (const PropertyProgram& property : program.data) good = good && AddProperty(property, &shape);
   return good;
 }
@@ -95,7 +97,7 @@ bool CsvRows::Add(const EventProgram& program) {
 // Its kind is the mapping's, whatever a row has: an empty cell is no number, and is none in every plan's eyes.
 bool CsvRows::AddProperty(const PropertyProgram& program, Shape* shape) {
   const bool is_number = program.is_number || program.is_product;
-  const int slot = program.is_product ? NewSlot({0, nullptr, &program.factors}) : SlotOf(program.text);
+  const int slot = program.is_product ? NewSlot({0, nullptr, &program.factors, true}) : SlotOf(program.text, is_number);
   if (slot < 0) return false;
   if (is_number) numbers_.push_back(static_cast<uint16_t>(slot));
   shape->slots.of_property.push_back(slot);
@@ -105,8 +107,8 @@ bool CsvRows::AddProperty(const PropertyProgram& program, Shape* shape) {
   return true;
 }
 
-int CsvRows::SlotOf(const Field& field) {
-  return field.is_cell() ? static_cast<int>(field.pieces[0].cell) : NewSlot({0, &field, nullptr});
+int CsvRows::SlotOf(const Field& field, bool is_number) {
+  return field.is_cell() ? static_cast<int>(field.pieces[0].cell) : NewSlot({0, &field, nullptr, is_number});
 }
 
 int CsvRows::NewSlot(Made made) {
@@ -151,12 +153,15 @@ bool CsvRows::MakeOne(const Made& made, const Row& row, Arena& arena, Slot* slot
     factors_.clear();
     for (const size_t cell : *made.factors) factors_.push_back(row.cells[cell]);
     if (ExactProduct(factors_, arena, &text) != DecimalError::kNone) return false;
-    char* const padded = arena.Allocate(text.size() + kScanAhead);
-    std::copy(text.begin(), text.end(), padded);
-    text = {padded, text.size()};
   } else {
     text = made.text->TextOf(row);
     if (text.empty()) text = constants_.substr(constants_.size() - kCellPadding, 0);
+  }
+  // Behind a cell is its delimiter; behind this, what was in the memory before, which may go on like a number.
+  if (made.is_number) {
+    char* const padded = arena.Allocate(text.size() + kScanAhead);
+    *std::copy(text.begin(), text.end(), padded) = '\0';
+    text = {padded, text.size()};
   }
   *slot = {text.data(), static_cast<uint32_t>(text.size()), 0};
   return true;
@@ -203,6 +208,8 @@ void CsvRows::Learn(size_t event, const UsageEvent& measured, Measurer& measurer
   as_mapped.data = shape.data;
   TypePlan& plan = plans_.emplace_back(TypePlan{event, std::string(type), measurer.PlanOf(shape.slots, as_mapped)});
   plan.plan.time_in_utc = shape.time_in_utc;
+  plan.plan.time_is_offset = shape.time_is_offset;
+  plan.plan.time_base = shape.time_base;
   places_[place] = &plan;
 }
 

@@ -23,6 +23,7 @@
 #include "pipeline/arena.h"
 #include "pipeline/csv_program.h"
 #include "pipeline/measure.h"
+#include "pipeline/try_pace.h"
 
 namespace tollbook {
 
@@ -44,6 +45,8 @@ class CsvRows {
                                      std::string_view constants);
 
   size_t events() const { return events_.size(); }
+  // When rows are tried and learnt from, for whoever decodes them: some files have a column that never is plain.
+  TryPace& pace() { return pace_; }
 
   // Takes a row apart. Slots live as long as the block, the arena and the decoder.
   CutRow Cut(const char* at, const char* end, uint64_t row, Arena& arena, Slots* slots);
@@ -58,6 +61,8 @@ class CsvRows {
     LineShape slots;
     uint16_t type = 0;
     bool time_in_utc = false;
+    bool time_is_offset = false;
+    Instant time_base;
     std::vector<Property> data;
   };
   // A slot that is no cell as it stands.
@@ -65,6 +70,7 @@ class CsvRows {
     uint16_t slot = 0;
     const Field* text = nullptr;                   // or
     const std::vector<size_t>* factors = nullptr;  // of a product
+    bool is_number = false;
   };
   struct TypePlan {
     size_t event = 0;
@@ -76,13 +82,14 @@ class CsvRows {
       : delimiter_(delimiter), columns_(columns), slots_(columns), constants_(constants) {}
   bool Add(const EventProgram& program);
   bool AddProperty(const PropertyProgram& program, Shape* shape);
-  int SlotOf(const Field& field);
+  int SlotOf(const Field& field, bool is_number = false);
   int NewSlot(Made made);
   bool Make(uint64_t row, Arena& arena, Slots* slots);
   bool MakeOne(const Made& made, const Row& row, Arena& arena, Slot* slot);
   static bool TakeNumber(Slot* slot);
   static uint64_t PlaceOf(size_t event, std::string_view type);
 
+  static constexpr uint32_t kMatchedMin = TryPace::kStretch / 2;  // a row that is decoded both ways costs half more
   static constexpr size_t kPlansMax = 256;
   static constexpr size_t kPlaces = 1024;  // a power of two, and much more than plans
 
@@ -97,6 +104,7 @@ class CsvRows {
   std::vector<std::string_view> factors_;
   std::deque<TypePlan> plans_;
   std::array<const TypePlan*, kPlaces> places_{};
+  TryPace pace_{kMatchedMin};
 };
 
 }  // namespace tollbook

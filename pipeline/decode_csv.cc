@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "pipeline/csv_cells.h"
@@ -9,16 +8,12 @@
 #include "pipeline/envelope.h"
 #include "pipeline/exact_product.h"
 #include "pipeline/json_text.h"
+#include "pipeline/offset_time.h"
 #include "pipeline/template.h"
 #include "rating/catalog_errors.h"
 
 namespace tollbook {
 namespace {
-
-constexpr Int128 kNanosPerSecond = 1'000'000'000;
-constexpr int kOffsetScale = 18;                                                // seconds are parsed to attoseconds ...
-constexpr Int128 kAttosPerNano = kNanosPerSecond;                               // ... and cut off at the nanosecond
-constexpr Int128 kEndOfTimeNanos = Int128{106'651} * 86'400 * kNanosPerSecond;  // 2262-01-01, as ParseInstant
 
 Reason ReasonOf(DecimalError error) {
   switch (error) {
@@ -34,34 +29,12 @@ Reason ReasonOf(DecimalError error) {
   return Reason::kValueNotANumber;
 }
 
-// Whole seconds of at most nine digits: nearly all. Nothing else here; a leading zero is no number.
-std::optional<int64_t> ShortSeconds(std::string_view text) {
-  if (text.empty() || text.size() > 9 || (text[0] == '0' && text.size() > 1)) return std::nullopt;
-  int64_t seconds = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    seconds = seconds * 10 + (c - '0');
-  }
-  return seconds;
-}
-
 void SetTimeFromOffset(std::string_view seconds, Instant base, UsageEvent* event, ReasonSet* reasons) {
   if (seconds.empty()) return reasons->Add(Reason::kMissingTime);
-  // Two divisions of 128 bits are most of what an offset costs.
-  if (const std::optional<int64_t> whole = ShortSeconds(seconds)) {
-    const Int128 nanos = Int128{base.nanos} + *whole * static_cast<int64_t>(kNanosPerSecond);
-    if (nanos < 0 || nanos >= kEndOfTimeNanos) return reasons->Add(Reason::kTimeOutOfRange);
-    event->time.nanos = static_cast<int64_t>(nanos);
-    return;
-  }
-  const ParsedDecimal parsed = ParseDecimal(seconds, kOffsetScale);
-  if (parsed.error == DecimalError::kTooLarge) return reasons->Add(Reason::kTimeOutOfRange);
-  if (parsed.error != DecimalError::kNone) return reasons->Add(Reason::kInvalidTime);
-  Int128 nanos = parsed.value / kAttosPerNano;
-  if (parsed.value % kAttosPerNano < 0) --nanos;  // cut off toward the past, as a time's own digits are
-  nanos += base.nanos;
-  if (nanos < 0 || nanos >= kEndOfTimeNanos) return reasons->Add(Reason::kTimeOutOfRange);
-  event->time.nanos = static_cast<int64_t>(nanos);
+  const ParsedInstant parsed = InstantAtOffset(seconds, base);
+  if (parsed.error == TimeError::kOutOfRange) return reasons->Add(Reason::kTimeOutOfRange);
+  if (parsed.error != TimeError::kNone) return reasons->Add(Reason::kInvalidTime);
+  event->time = parsed.instant;
 }
 
 class CsvDecoder final : public Decoder {

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "pipeline/offset_time.h"
 #include "rating/decimal.h"
 
 namespace tollbook {
@@ -208,7 +209,9 @@ LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
   const std::string_view subject = slots[plan.subject].text();
   const auto fits = [](std::string_view field) { return field.size() - 1 < kFieldBytesMax; };  // nor is it empty
   if (!fits(id) || !fits(source) || !fits(subject)) return false;
-  const ParsedInstant time = instants_.Parse(slots[plan.time].text(), plan.time_in_utc);
+  const std::string_view when = slots[plan.time].text();
+  const ParsedInstant time =
+      plan.time_is_offset ? InstantAtOffset(when, plan.time_base) : instants_.Parse(when, plan.time_in_utc);
   if (time.error != TimeError::kNone) return false;
 
   const SubjectHash subject_hash = HashSubject(subject, book_.seed[0]);

@@ -60,7 +60,9 @@ struct LayoutPlan {
   uint16_t id = 0, source = 0, subject = 0, time = 0;  // slots
   uint64_t type_hash = 0;
   std::vector<MeterPlan> meters;
-  bool time_in_utc = false;  // where it names no zone; a mapping says so
+  bool time_in_utc = false;     // where it names no zone; a mapping says so
+  bool time_is_offset = false;  // seconds from the base, likewise
+  Instant time_base;
 };
 
 // Not thread-safe: one per thread. Borrows all three.
