@@ -335,8 +335,10 @@ Charge ThreeTiers() {
   return charge;
 }
 
-// A graduated charge of three tiers: quantity to cents, as a seal does it for each day.
-void Rate(benchmark::State& state) {
+using PriceOf = bool (RoundedPrice::*)(Quantity, Int128*) const;
+
+template <PriceOf kPriceOf>
+void RateBy(benchmark::State& state) {
   const Charge charge = ThreeTiers();
   const RoundedPrice price(charge, *Currency::FromCode("USD"), Rounding::kHalfUp);
   constexpr int64_t kQuantities = 100'000;
@@ -344,7 +346,7 @@ void Rate(benchmark::State& state) {
     Int128 cents = 0;
     for (int64_t i = 0; i < kQuantities; ++i) {
       Int128 of_quantity = 0;
-      if (!price.Of(Quantity::Units(123'456 + i), &of_quantity)) Die("a worth that does not fit");
+      if (!(price.*kPriceOf)(Quantity::Units(123'456 + i), &of_quantity)) Die("a worth that does not fit");
       cents += of_quantity;
     }
     // 0.3418944 and 0.0000024 more for each unit, each in whole cents.
@@ -352,9 +354,20 @@ void Rate(benchmark::State& state) {
   }
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations()) * kQuantities);
 }
+
+// A graduated charge of three tiers: quantity to cents, as a seal does it for each day.
+void Rate(benchmark::State& state) {
+  RateBy<&RoundedPrice::Of>(state);
+}
 BENCHMARK(Rate)->Unit(benchmark::kMillisecond);
 
-// The plain twin of Rate: tier by tier, with the words of an error at hand.
+// The same by the exact worth, rounded: what Rate does where the short way is not certain.
+void RateExactly(benchmark::State& state) {
+  RateBy<&RoundedPrice::Exactly>(state);
+}
+BENCHMARK(RateExactly)->Unit(benchmark::kMillisecond);
+
+// The plain twin of both: tier by tier, with the words of an error at hand.
 void RateInSteps(benchmark::State& state) {
   const Charge charge = ThreeTiers();
   const Currency usd = *Currency::FromCode("USD");

@@ -26,8 +26,6 @@ void DifferenceRunWriter::BeginSubject(std::string_view subject, uint32_t differ
   at = std::copy(subject.begin(), subject.end(), at);
   size_ = PutVarint64(differences, at) - body_.data();
   subject_ = subject;
-  last_subscription_ = {};
-  last_as_subject_ = subject.empty();
   ++subjects_;
 }
 
@@ -58,14 +56,6 @@ uint32_t DifferenceRunWriter::PeriodId(const BillingPeriod& period) {
   return last_period_id_ = it->second;
 }
 
-bool DifferenceRunWriter::NamedAsSubject(std::string_view subscription) {
-  const bool same =
-      subscription.data() == last_subscription_.data() && subscription.size() == last_subscription_.size();
-  if (same) return last_as_subject_;
-  last_subscription_ = subscription;
-  return last_as_subject_ = subscription == subject_;
-}
-
 void DifferenceRunWriter::Add(const BookedKey& key, Int128 minor, uint32_t line) {
   char* at = Room(6 * kVarintBytesMax + key.subscription.size());
   at = PutShort(PlaceId(*key.place), at);
@@ -73,7 +63,7 @@ void DifferenceRunWriter::Add(const BookedKey& key, Int128 minor, uint32_t line)
   const int64_t days = key.usage_date.number - int64_t{key.period.start.number};
   at = PutShort(static_cast<uint64_t>(ZigzagOf(days)), at);
   // The usual case, a subscription named as its subject, takes one byte.
-  if (NamedAsSubject(key.subscription)) {
+  if (key.subscription == subject_) {
     *at++ = 0;
   } else {
     at = PutVarint64(key.subscription.size() + 1, at);

@@ -85,7 +85,6 @@ class DifferenceRunWriter {
     if (body_.size() - size_ < bytes) body_.resize(2 * body_.size() + bytes);
     return body_.data() + size_;
   }
-  bool NamedAsSubject(std::string_view subscription);
 
   ByteWriter places_;
   ByteWriter periods_;
@@ -93,9 +92,6 @@ class DifferenceRunWriter {
   size_t size_ = 0;
   uint64_t subjects_ = 0;
   std::string_view subject_;
-  // Names of one place are one: most subjects have one subscription, and its differences come one after the other.
-  std::string_view last_subscription_;
-  bool last_as_subject_ = false;
 };
 
 // Views point into `stored`, places into the reader.

@@ -6,12 +6,9 @@ namespace tollbook {
 
 BookedPlaces::Posting BookedPlaces::PostingOf(const RatedCharge& rated) {
   const ChargeOfEntity of{rated.charge, rated.subscription->entity};
-  Known& known = known_[(reinterpret_cast<uintptr_t>(of.charge) / sizeof(Charge) + of.entity * 5) % kKnown];
-  if (known.of == of) return known.posting;
   const auto [it, added] = postings_.try_emplace(of);
   if (added) it->second = Find(rated);
-  known = {of, it->second};
-  return known.posting;
+  return it->second;
 }
 
 BookedPlaces::Posting BookedPlaces::Find(const RatedCharge& rated) {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <set>
 #include <unordered_map>
-#include <vector>
 
 #include "ledger/difference_run.h"
 #include "rating/catalog.h"
@@ -39,18 +38,11 @@ class BookedPlaces {
       return std::hash<const void*>()(key.charge) * 31 + key.entity;
     }
   };
-  // The last posting that was looked up for a charge and entity of one slot.
-  struct Known {
-    ChargeOfEntity of{};
-    Posting posting;
-  };
-  static constexpr size_t kKnown = 256;
   Posting Find(const RatedCharge& rated);
 
   const Catalog& catalog_;
   std::set<BookedPlace> places_;
   std::unordered_map<ChargeOfEntity, Posting, Hash> postings_;
-  std::vector<Known> known_ = std::vector<Known>(kKnown);
 };
 
 }  // namespace tollbook

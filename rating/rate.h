@@ -43,6 +43,10 @@ struct RatedCharge {
 // The exact worth of one of its days. It fits, for its rounded amount did.
 [[nodiscard]] Worth WorthToDate(const RatedCharge& rated, const DayWorth& day);
 
+// The first of its days that is not booked to date as its exact worth rounds; null: none. PriceQuantity and
+// RoundToMinor alone say so, not the short cut that Rate takes.
+[[nodiscard]] const DayWorth* FirstMisroundedDay(const RatedCharge& rated, Rounding rounding);
+
 // Usage that is in the book and that no charge takes.
 struct UnratedUsage {
   enum class Why : uint8_t {
@@ -83,8 +87,8 @@ struct UsagePlace {
                                  Granularity granularity, Bucket bucket);
 
 // Rates one subject after the other, and keeps its tables and vectors from one to the next: allocating for each charge
-// took longer than pricing it. Borrows the catalog, and the dimension values of all totals, which stay where they are
-// as long as it lives. Not thread-safe.
+// took longer than pricing it. Borrows the catalog; of totals it knows nothing once Rate returns, so that their memory
+// may be used again. Not thread-safe.
 //
 // A charge's totals are gathered per (subscription id, plan, charge, billing period): two versions of a subscription
 // that keep the plan go on in the same tiers. For max and latest the running quantity is the running max or latest.
@@ -127,17 +131,7 @@ class SubjectRater {
     uint32_t count;
   };
 
-  // The last charge that was found for a plan, meter and dimension values of one slot; most books have few such.
-  struct KnownCharge {
-    const Meter* meter = nullptr;  // null: an empty slot
-    const std::string_view* values = nullptr;
-    uint32_t plan = 0;
-    const PlanCharge* charge = nullptr;  // null: none takes it
-  };
-  static constexpr size_t kKnownCharges = 512;
-
   const PreparedPlan& PlanOf(const Subscription& subscription);
-  const PlanCharge* ChargeFor(const Subscription& subscription, const SubjectTotal& total);
   void OrderSubscriptions(const Subscriptions& subscriptions);
   UsagePlace PlaceFor(const Subscriptions& subscriptions, const SubjectTotal& total) const;
   void PriceTotals(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals, std::optional<Day> through,
@@ -151,8 +145,7 @@ class SubjectRater {
 
   const Catalog& catalog_;
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
-  std::vector<KnownCharge> known_charges_ = std::vector<KnownCharge>(kKnownCharges);
-  std::vector<uint64_t> orders_;  // of the subject's subscriptions, by id and plan
+  std::vector<uint64_t> orders_;                    // of the subject's subscriptions, by id and plan
   std::vector<PricedTotal> priced_;
   std::vector<PricedTotal> of_charge_;
   std::vector<PricedRun> runs_;

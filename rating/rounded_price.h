@@ -3,7 +3,8 @@
 // A seal asks this for every day of every charge, and needs none of the worth's 36 decimals. So each step of the charge
 // has its price and base once more, in minor units with 64 binary places, cut off. One product of 128 by 64 bits then
 // tells an amount that is less than `slack` of the last of these places too small; unless rounding turns within that
-// slack, the rounded amount is certain, at a fourth of the exact way's time (`Rate` of bench/parts.cc).
+// slack, the rounded amount is certain, at a fourth of the exact way's time (`Rate` and
+// `RateExactly` of bench/parts.cc).
 // What is not certain (ties, negative totals, amounts beyond 2^62) goes the exact way, PreparedCharge and RoundToMinor,
 // which is the plain twin.
 #ifndef TOLLBOOK_RATING_ROUNDED_PRICE_H_
@@ -26,12 +27,15 @@ class RoundedPrice {
 
   // The minor units of RoundToMinor(PriceQuantity(charge, quantity)); false where either is OutOfRange.
   [[nodiscard]] bool Of(Quantity quantity, Int128* minor) const {
+    return Certainly(quantity, minor) || Exactly(quantity, minor);
+  }
+  // The two ways of Of. The short one says false where it is not certain; both agree wherever it answers.
+  [[nodiscard]] bool Certainly(Quantity quantity, Int128* minor) const {
     Int128 billable = 0;
-    if (prices_.Billable(quantity, &billable)) {
-      if (billable > 0 && IsCertain(billable, minor)) return true;
-      if (billable == 0 && of_nothing_) return *minor = *of_nothing_, true;
-    }
-    return Exactly(quantity, minor);
+    if (!prices_.Billable(quantity, &billable)) return false;
+    if (billable > 0) return IsCertain(billable, minor);
+    if (billable == 0 && of_nothing_) return *minor = *of_nothing_, true;
+    return false;
   }
   [[nodiscard]] bool Exactly(Quantity quantity, Int128* minor) const;
 

@@ -1,8 +1,10 @@
-"""Tidy: what a compiler does not check. Arrows between rooms, paths in documents, leftovers, files nobody builds.
+"""Tidy: what a compiler does not check. Arrows between rooms, paths in documents, leftovers, files nobody builds, maps
+of rooms that leave a file out.
 
 Usage: tidy_test.py SOURCE_DIRECTORY
 """
 
+import fnmatch
 import pathlib
 import re
 import subprocess
@@ -106,6 +108,23 @@ def check_docs_are_linked(documents):
             yield f"{name}: no document links to it: link it from README.md"
 
 
+def check_maps(names, documents):
+    """A room's README.md has a table of its files; each stem is in a row's first cell, alone or under a pattern."""
+    for room in ROOMS:
+        here = [pathlib.PurePosixPath(name) for name in names if name.endswith((".h", ".cc")) and room_of(name) == room]
+        if not here:
+            continue
+        rows = [line.split("|")[1] for line in documents.get(room + "/README.md", "").splitlines() if line.startswith("|")]
+        mapped = re.findall(r"`([^`]+)`", " ".join(rows))
+        stems = {path.stem for path in here}
+        for stem in sorted(stems):
+            if not any(fnmatch.fnmatch(stem, name) for name in mapped):
+                yield f"{room}/README.md: its table does not name {stem}: add it to the row of its subject"
+        for name in mapped:
+            if not fnmatch.filter(stems, name):
+                yield f"{room}/README.md: its table names {name}, which is not there"
+
+
 def check_built(names):
     """Every .cc is in a folder that a CMakeLists.txt globs, or is named there."""
     cmake = {name: (ROOT / name).read_text() for name in names if name.endswith("CMakeLists.txt")}
@@ -141,6 +160,7 @@ def main():
             documents[name] = text
             wrong += check_document(name, text)
     wrong += check_docs_are_linked(documents)
+    wrong += check_maps(names, documents)
     wrong += check_built(names)
     for line in wrong:
         print(line)

@@ -122,6 +122,55 @@ class Killed(book.Case):
         events, catalog, _ = book.generate(self.scratch, "300k", "--subscriptions", "1000")
         self.kill_and_restart(catalog, [events, *SMALL_EPOCHS, "--memory", "2M"], KILLS)
 
+    def test_sigkill_while_a_book_is_opened_with_less_memory(self):
+        """A book written with room for all of its seen events; opened with next to none, commits that read no input
+        bring them to disk. A kill may come before, between or in the middle of these."""
+        events, catalog, _ = book.generate(self.scratch, "300k", "--subscriptions", "1000")
+        lines = events.read_bytes().splitlines(keepends=True)
+        before, after = self.scratch / "before.ndjson", self.scratch / "after.ndjson"
+        before.write_bytes(b"".join(lines[:240_000]))
+        after.write_bytes(b"".join(lines[240_000:]))
+        whole = book.Book(self.scratch / "whole", catalog)
+        whole.run(before, after)
+        journals, charges, status = whole.journals(), whole.charges(), whole.status()
+
+        roomy = book.Book(self.scratch / "roomy", catalog)
+        roomy.absorb(before, *SMALL_EPOCHS)
+        written = roomy.status()["commits"]
+        opened = book.Book(self.scratch / "opened", catalog)
+        shutil.copytree(roomy.directory, opened.directory)
+        opening = timed(lambda: opened.absorb(before, "--memory", "2M"))  # nothing is left to read
+        commits = opened.status()["commits"] - written
+        opened.verify()
+        self.assertGreater(commits, 1, "opening took no commits: what is tested does not happen")
+
+        kills, between, rounds = 0, 0, 0
+        while kills < KILLS or (between == 0 and kills < 10 * KILLS):
+            rounds += 1
+            bill = book.Book(self.scratch / "book", catalog)
+            shutil.copytree(roomy.directory, bill.directory)
+            for _ in range(3):  # then let it come to its end
+                moment = self.chance.uniform(0.002, opening * 1.02)
+                if not self.kill_after(moment, "run", bill, before, after, "--memory", "2M"):
+                    break
+                kills += 1
+                self.check_after_kill(bill)
+                so_far = bill.status()
+                self.assertEqual(so_far["seals"], 0)
+                reads_no_input = so_far["lines_read"] == 240_000
+                between += reads_no_input and written < so_far["commits"] < written + commits
+            bill.run(before, after, "--memory", "2M")
+            self.assert_same_journal(journals, bill.journals(), f"book {rounds}")
+            self.assertEqual(charges, bill.charges())
+            done = bill.status()
+            for count in ("lines_read", *book.COUNTS, "seals", "batches"):
+                self.assertEqual(done[count], status[count], count)
+            bill.verify()
+            shutil.rmtree(bill.directory)
+        book.say(f"opening took {opening:.2f} s and {commits} commits; {kills} kills in {rounds} books, {between} of them "
+                 "between these commits; the same journal each time")
+        self.assertGreater(between, 0, "no kill hit the opening")
+
     @unittest.skipUnless(book.LONG, "all of ServeGen is for TOLLBOOK_LONG=1")
     @unittest.skipUnless(DATA.is_dir(), f"{DATA} is not there")
     def test_sigkill_at_random_moments_on_servegen(self):

@@ -17,10 +17,28 @@ std::string_view Bytes(const std::vector<SeenEntry>& entries) {
   return {reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(SeenEntry)};
 }
 
-SeenEntry Random(std::mt19937_64& random, uint32_t keys) {
-  // Tags often agree while keys differ.
-  const auto key = static_cast<uint32_t>(random() % keys);
-  return {key * 0x85EBCA6Bu, key, key % 97, static_cast<uint32_t>(random() % 2), 0};
+// splitmix64: as even as the hashes that entries come from.
+uint64_t Mixed(uint64_t number) {
+  number += 0x9E3779B97F4A7C15;
+  number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9;
+  number = (number ^ number >> 27) * 0x94D049BB133111EB;
+  return number ^ number >> 31;
+}
+
+// Keys that differ in all bits, those of `key_low` that are tags included: from 24 in a small set to 8 in a large one.
+SeenEntry Random(std::mt19937_64& random, uint64_t keys) {
+  const uint64_t key = random() % keys;
+  const uint64_t high = Mixed(key);
+  return {static_cast<uint32_t>(high >> 32), static_cast<uint32_t>(high), static_cast<uint32_t>(Mixed(~key)),
+          static_cast<uint32_t>(random() % 2), 0};
+}
+
+using FirstContents = std::map<std::array<uint32_t, 3>, uint32_t>;
+
+// What a set that remembers `first` answers.
+Seen Expected(const SeenEntry& entry, FirstContents* first) {
+  const auto [it, fresh] = first->try_emplace({entry.key_high, entry.key_middle, entry.key_low}, entry.content_high);
+  return fresh ? Seen::kFresh : it->second == entry.content_high ? Seen::kDuplicate : Seen::kConflict;
 }
 
 TEST(SeenSet, TellsFreshDuplicateAndConflictApart) {
@@ -45,15 +63,49 @@ TEST(SeenSet, EveryPartOfTheKeyAndTheContentCounts) {
   }
 }
 
+// More than 2^20 keys, so that the index doubles thirteen times on the way.
 TEST(SeenSet, AgreesWithAMapOverAMillionKeys) {
   SeenSet seen;
-  std::map<std::array<uint32_t, 3>, uint32_t> first;
+  FirstContents first;
   std::mt19937_64 random(3);
-  for (int i = 0; i < 1'000'000; ++i) {
-    const SeenEntry entry = Random(random, 600'000);
-    const auto [it, fresh] = first.try_emplace({entry.key_high, entry.key_middle, entry.key_low}, entry.content_high);
-    const Seen expected = fresh ? Seen::kFresh : it->second == entry.content_high ? Seen::kDuplicate : Seen::kConflict;
-    ASSERT_EQ(seen.Insert(entry), expected) << i;
+  for (int i = 0; i < 2'000'000; ++i) {
+    const SeenEntry entry = Random(random, 1'600'000);
+    ASSERT_EQ(seen.Insert(entry), Expected(entry, &first)) << i;
+  }
+  EXPECT_EQ(seen.size(), first.size());
+  EXPECT_GT(seen.size(), size_t{1} << 20);
+}
+
+// After each doubling every entry is found by the tag that it has now, and a neighbour that differs in one bit of its
+// tag alone, or below it, is another key.
+TEST(SeenSet, TagsAreThoseOfTheIndexAsItIs) {
+  SeenSet seen;
+  FirstContents first;
+  std::mt19937_64 random(5);
+  std::vector<SeenEntry> inserted;
+  for (size_t size = 100; size < (size_t{1} << 18); size *= 2) {
+    while (inserted.size() < size) {
+      inserted.push_back(Random(random, uint64_t{1} << 40));
+      ASSERT_EQ(seen.Insert(inserted.back()), Expected(inserted.back(), &first));
+    }
+    for (SeenEntry entry : inserted) ASSERT_EQ(seen.Insert(entry), Expected(entry, &first)) << size;
+    for (int i = 0; i < 1000; ++i) {
+      SeenEntry neighbour = inserted[random() % inserted.size()];
+      neighbour.key_low ^= uint32_t{1} << random() % 32;
+      ASSERT_EQ(seen.Insert(neighbour), Expected(neighbour, &first)) << size;
+    }
+  }
+}
+
+// Made large at once, as an opened book does, and grown from there.
+TEST(SeenSet, AgreesWithAMapAfterReserve) {
+  SeenSet seen;
+  seen.Reserve(50'000);
+  FirstContents first;
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 300'000; ++i) {
+    const SeenEntry entry = Random(random, 200'000);
+    ASSERT_EQ(seen.Insert(entry), Expected(entry, &first)) << i;
   }
   EXPECT_EQ(seen.size(), first.size());
 }

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -244,6 +246,115 @@ TEST(DecodeJson, AHostileLineCostsNeitherTimeNorMemory) {
   EXPECT_EQ(Word(Changed(R"("id")", wide + "\"k7\":1,\"id\"")), "repeated_field");
   const std::string long_name(100'000, 'n');
   EXPECT_EQ(Word(Changed("17", "{\"" + long_name + "\":{" + wide + "\"z\":1}}")), "field_too_long");
+}
+
+// --- Names that repeat -----------------------------------------------------------------------------------------------
+
+// Names of one length that begin and end alike, as hand-made schemas have them: only the middle tells them apart.
+std::string MiddleName(uint64_t number) {
+  const std::string digits = std::to_string(number);
+  return "billing_input" + std::string(7 - digits.size(), '0') + digits + "_quantity";
+}
+
+std::string Members(const std::vector<std::string>& names) {
+  std::string members;
+  for (const std::string& name : names) members.append(members.empty() ? "\"" : ",\"").append(name).append("\":1");
+  return members;
+}
+
+TEST(DecodeJson, NamesThatDifferInTheMiddleAreDifferentNames) {
+  for (const size_t count : {2, 3, 15, 16, 17, 18, 60}) {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < count; ++i) names.push_back(MiddleName(i * 7919 % 1000));
+    for (size_t repeated = 0; repeated < count; ++repeated) {  // 0: none, otherwise the last one is
+      if (repeated > 0) names.back() = names[repeated - 1];
+      const char* const expected = repeated > 0 ? "repeated_field" : "none";
+      const std::string members = Members(names);
+      SCOPED_TRACE(members);
+      EXPECT_EQ(Word(Changed(R"({"value":17,"region":"eu"})", "{" + members + "}")), expected);
+      EXPECT_EQ(Word(Changed("17", "{\"a\":{" + members + "}}")), expected);
+      EXPECT_EQ(Word(Changed("17", "[1,{" + members + "}]")), expected);
+      EXPECT_EQ(Word(Changed(R"("id")", members + R"(,"id")")), expected);
+    }
+  }
+  EXPECT_EQ(Word(Changed("17", R"(1,"billing_inputA_quantity":1,"billing_inputB_quantity":2)")), "none");
+  EXPECT_EQ(Word(Changed("17", R"(1,"billing_inputA_quantity":1,"billing_inputA_quantity":2)")), "repeated_field");
+}
+
+// `data` made at random, and its plain twin: every path is written out and all of them are sorted.
+class RandomData {
+ public:
+  RandomData(std::mt19937_64& random) : random_(random) {
+    constexpr std::array<uint64_t, 4> kSpreads = {6, 60, 5'000, 9'000'000};
+    spread_ = kSpreads[random_() % kSpreads.size()];
+    short_names_ = random_() % 3 == 0;
+    Object("", 0, /*listed=*/true);
+  }
+  const std::string& json() const { return json_; }
+  bool Repeats() const {
+    std::vector<std::string> sorted = paths_;
+    return repeats_in_array_ || HasTwice(&sorted);
+  }
+
+ private:
+  static bool HasTwice(std::vector<std::string>* texts) {
+    std::sort(texts->begin(), texts->end());
+    return std::adjacent_find(texts->begin(), texts->end()) != texts->end();
+  }
+  std::string Name() {
+    constexpr std::array<const char*, 12> kShort = {"",   ".",  "a",  "b", "a.b",   "b.a",
+                                                    "a.", ".a", "..", "c", "c.a.b", "d"};
+    if (short_names_ && random_() % 3 != 0) return kShort[random_() % kShort.size()];
+    const std::string name = MiddleName(random_() % spread_);
+    return random_() % 40 == 0 ? name + "." + MiddleName(random_() % 6) : name;
+  }
+  void Object(const std::string& path, int depth, bool listed) {
+    const uint64_t members = random_() % 6 == 0 ? 12 + random_() % 20 : random_() % 4;
+    std::vector<std::string> names;
+    json_ += '{';
+    for (uint64_t i = 0; i < members; ++i) {
+      names.push_back(Name());
+      json_.append(i == 0 ? "\"" : ",\"").append(names.back()).append("\":");
+      const std::string full = depth == 0 ? names.back() : path + "." + names.back();
+      if (listed) paths_.push_back(full);
+      Value(full, depth + 1, listed);
+    }
+    json_ += '}';
+    if (!listed) repeats_in_array_ = HasTwice(&names) || repeats_in_array_;
+  }
+  void Value(const std::string& path, int depth, bool listed) {
+    const uint64_t kind = random_() % (depth < 4 ? 6 : 20);
+    if (kind == 0) return Object(path, depth, listed);
+    if (kind != 1 || depth >= 4) return void(json_ += "17");
+    json_ += '[';
+    for (uint64_t i = random_() % 3; i > 0; --i) {
+      Value("", depth + 1, /*listed=*/false);
+      if (i > 1) json_ += ',';
+    }
+    json_ += ']';
+  }
+
+  std::mt19937_64& random_;
+  uint64_t spread_ = 0;
+  bool short_names_ = false;
+  std::string json_;
+  std::vector<std::string> paths_;  // of all that is in no array
+  bool repeats_in_array_ = false;
+};
+
+TEST(DecodeJson, NamesRepeatWhereThePlainTwinFindsAPathTwice) {
+  constexpr unsigned kSeed = 20250126;
+  std::mt19937_64 random(kSeed);
+  int repeats = 0;
+  constexpr int kObjects = 20'000;
+  for (int i = 0; i < kObjects; ++i) {
+    const RandomData data(random);
+    repeats += data.Repeats() ? 1 : 0;
+    ASSERT_EQ(Word(Changed(R"({"value":17,"region":"eu"})", data.json())), data.Repeats() ? "repeated_field" : "none")
+        << "seed " << kSeed << ", object " << i << ": " << data.json();
+  }
+  EXPECT_GT(repeats, kObjects / 10);
+  EXPECT_LT(repeats, kObjects * 9 / 10);
 }
 
 TEST(DecodeJson, OneDecoderForgetsTheLineBefore) {

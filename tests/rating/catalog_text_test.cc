@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "rating/price.h"
@@ -236,6 +238,32 @@ TEST(CatalogTextTest, ReadsSubscriptionsBySubjectAndTime) {
                                 "tenant/2 s2 acct-2 europe acme-eu Europe/Berlin 2025-02-10 2025-02-20 line 4",
                                 "tenant/2 s3 acct-2 europe acme-eu Europe/Berlin 2025-02-20 open line 5"));
   EXPECT_EQ(parsed.catalog->SubscriptionsOf("tenant/2").begin()->id, "s2");
+}
+
+// Names are views: of the file's text, or of copies where quotes are doubled. Both belong to the catalog and its
+// copies.
+TEST(CatalogTextTest, NamesOutliveTheTextAndTheCatalogTheyWereReadInto) {
+  std::optional<Catalog> copy;
+  {
+    Files files = ReadFiles(kTests / "catalog_errors" / "base");
+    files["subscriptions.csv"] =
+        "subscription,account,plan,entity,currency,valid_from,valid_to,subject\n"
+        "\"ac\"\"me\",\"the \"\"account\"\" of a long name\",starter,acme-us,USD,2025-01-01,,\"\"\"te\"\"nant\"\"\"\n"
+        "\"\"\"\"\"\",\"a,b\",starter,acme-us,USD,2025-01-01,,\n"
+        "\"plain\",\"\"\"\"\"\"\"\",starter,acme-us,USD,2025-01-01,,\"sub\"\"ject\"\n"
+        "s\xC3\xA9,account,starter,acme-us,USD,2025-01-01,,\n";
+    ParsedCatalog parsed = ParseCatalog(files);
+    ASSERT_TRUE(parsed.catalog.has_value()) << ToString(parsed.errors.at(0));
+    copy = *parsed.catalog;
+    for (auto& [name, text] : files) std::fill(text.begin(), text.end(), '?');
+  }
+  std::vector<std::string> rows;
+  for (const Subscription& s : copy->subscriptions) {
+    rows.push_back(std::string(s.id) + "|" + std::string(s.subject) + "|" + std::string(s.account));
+    EXPECT_EQ(copy->SubscriptionsOf(std::string(s.subject)).begin(), &s);
+  }
+  EXPECT_THAT(rows, ElementsAre("\"\"|\"\"|a,b", "ac\"me|\"te\"nant\"|the \"account\" of a long name",
+                                "plain|sub\"ject|\"\"\"", "s\xC3\xA9|s\xC3\xA9|account"));
 }
 
 TEST(CatalogTextTest, DigestFollowsTheCatalogFilesOnly) {

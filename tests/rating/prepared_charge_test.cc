@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <boost/multiprecision/cpp_int.hpp>
 #include <random>
 #include <string>
 #include <vector>
@@ -18,6 +20,8 @@ namespace tollbook {
 namespace {
 
 constexpr Int128 kMost = static_cast<Int128>(~Uint128{0} >> 1);
+
+constexpr std::array<const char*, 4> kCurrencies = {"USD", "JPY", "BHD", "CLF"};  // 2, 0, 3 and 4 digits
 
 class Dice {
  public:
@@ -125,7 +129,7 @@ TEST(RoundedPrice, RoundsAnyQuantityAsTheChargeDoes) {
   Dice dice(TestSeed());
   for (int round = 0; round < 100'000; ++round) {
     const Charge charge = RandomCharge(dice);
-    const Currency currency = In(dice.OneIn(2) ? "USD" : dice.OneIn(2) ? "JPY" : "BHD");
+    const Currency currency = In(kCurrencies[dice.UpTo(3)]);
     const auto rounding = static_cast<Rounding>(dice.UpTo(3));
     const RoundedPrice price(charge, currency, rounding);
     for (int i = 0; i < 10; ++i) {
@@ -156,6 +160,96 @@ TEST(RoundedPrice, RoundsBesideTiesAsTheChargeDoes) {
       attos += half_minor * halves % charge.unit_price.attos * kOneUnit / charge.unit_price.attos;
       attos += charge.included.attos + static_cast<Int128>(dice.UpTo(2)) - 1;
       ASSERT_NO_FATAL_FAILURE(ExpectRounds(charge, price, currency, rounding, {attos}));
+    }
+  }
+}
+
+// A price list as people write it: prices of a few digits, round bounds, and usage in whole units or thousandths.
+TEST(RoundedPrice, IsCertainOfNearlyAllOrdinaryAmounts) {
+  Dice dice(TestSeed());
+  for (const ChargeModel model :
+       {ChargeModel::kPerUnit, ChargeModel::kPackage, ChargeModel::kGraduated, ChargeModel::kVolume}) {
+    for (const char* code : kCurrencies) {
+      uint64_t certain = 0, asked = 0;
+      for (int round = 0; round < 1000; ++round) {
+        const auto price = [&] { return Price{static_cast<Int128>(1 + dice.UpTo(99'998)) * (kOneUnit / 100'000'000)}; };
+        Charge charge;
+        charge.model = model;
+        charge.included = Quantity::Units(static_cast<int64_t>(dice.UpTo(2) * 100));
+        charge.unit_price = charge.package_price = price();
+        charge.package_size = Quantity::Units(static_cast<int64_t>(1 + dice.UpTo(9)));
+        charge.tiers = {{Quantity::Units(1'000), price(), {}},
+                        {Quantity::Units(50'000), price(), {}},
+                        {std::nullopt, price(), {price().attos * 1'000}}};
+        const RoundedPrice rounded(charge, In(code), static_cast<Rounding>(round % 4));
+        for (int i = 0; i < 10; ++i) {
+          const Quantity quantity = {static_cast<Int128>(dice.UpTo(200'000'000)) * (kOneUnit / 1'000)};
+          Int128 minor = 0, exact = 0;
+          ASSERT_TRUE(rounded.Exactly(quantity, &exact));
+          ++asked;
+          if (!rounded.Certainly(quantity, &minor)) continue;
+          ++certain;
+          ASSERT_TRUE(minor == exact) << code << ", " << ToString(quantity);
+        }
+      }
+      EXPECT_GT(certain * 100, asked * 99) << ToString(model) << ", " << code << ": " << certain << " of " << asked;
+    }
+  }
+}
+
+using boost::multiprecision::cpp_int;
+
+// A price per unit whose amounts can be chosen: there is a quantity for each amount modulo a minor unit.
+class ChosenAmounts {
+ public:
+  // `price`: a number of attos that 10 has no factor in common with.
+  ChosenAmounts(int64_t price, const char* currency, Rounding rounding) : currency_(In(currency)), rounding_(rounding) {
+    charge_.unit_price = {price};
+    unit_ = boost::multiprecision::pow(cpp_int(10), static_cast<unsigned>(kWorthScale - currency_.minor_digits()));
+    // Euler: a^(phi - 1) is its inverse, and phi(10^n) is 4 * 10^(n - 1).
+    inverse_ = boost::multiprecision::powm(cpp_int(price), unit_ / 10 * 4 - 1, unit_);
+    const bool half = rounding == Rounding::kHalfUp || rounding == Rounding::kHalfEven;
+    turn_ = half ? unit_ / 2 : cpp_int(0);
+  }
+  // Whose amount is so many of the worth's units below (above where negative) an amount where rounding turns.
+  Quantity Below(const cpp_int& distance) const {
+    return {static_cast<Int128>(((turn_ + unit_ - distance) * inverse_ % unit_).convert_to<Uint128>())};
+  }
+  const cpp_int& unit() const { return unit_; }
+  const Charge& charge() const { return charge_; }
+  Currency currency() const { return currency_; }
+  Rounding rounding() const { return rounding_; }
+
+ private:
+  Currency currency_;
+  Rounding rounding_;
+  Charge charge_;
+  cpp_int unit_, inverse_, turn_;
+};
+
+// Where the short way stops being certain: found by halving, then asked for on both sides of it and of the turn.
+TEST(RoundedPrice, RoundsAtTheEdgeOfItsCertaintyAsTheChargeDoes) {
+  Dice dice(TestSeed());
+  for (int round = 0; round < 2'000; ++round) {
+    const auto price = static_cast<int64_t>((uint64_t{1} << dice.UpTo(61)) + dice.UpTo(1'000'000)) / 10 * 10 + 7;
+    const ChosenAmounts amounts(price, kCurrencies[dice.UpTo(3)], static_cast<Rounding>(dice.UpTo(3)));
+    const RoundedPrice rounded(amounts.charge(), amounts.currency(), amounts.rounding());
+    const auto is_certain = [&](const cpp_int& distance) {
+      Int128 minor = 0;
+      return rounded.Certainly(amounts.Below(distance), &minor);
+    };
+    cpp_int uncertain = 1, certain = amounts.unit() / 3;
+    ASSERT_FALSE(is_certain(uncertain)) << price;
+    const bool has_edge = is_certain(certain);  // prices of few digits have none for quantities as large
+    while (has_edge && certain - uncertain > 1) {
+      const cpp_int middle = (uncertain + certain) / 2;
+      (is_certain(middle) ? certain : uncertain) = middle;
+    }
+    for (int hair = -2; hair <= 2; ++hair) {
+      for (const cpp_int& distance : {uncertain, certain, cpp_int(0), cpp_int(-uncertain), cpp_int(-certain)}) {
+        ASSERT_NO_FATAL_FAILURE(ExpectRounds(amounts.charge(), rounded, amounts.currency(), amounts.rounding(),
+                                             amounts.Below(distance + hair)));
+      }
     }
   }
 }

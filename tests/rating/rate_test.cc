@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <random>
 #include <string>
@@ -216,6 +217,34 @@ TEST_F(RateSubjectTest, TheMostSpecificFilterTakesATotalOnce) {
             (Expected{"s1 calls 2025-01 | 2025-01-02 9 0.9 0.90 2", "s1 calls-eu 2025-01 | 2025-01-02 10 2 2.00 1"}));
 }
 
+// As a rater that goes from shard to shard would meet it: other values where those of the last subject were.
+TEST_F(RateSubjectTest, OneRaterTakesOtherValuesInTheSameMemory) {
+  Subscribe("s1", kStarter, "2025-01-01", "");
+  catalog_.subscriptions.push_back(catalog_.subscriptions.front());
+  catalog_.subscriptions.back().id = catalog_.subscriptions.back().subject = "beta";
+  catalog_.BuildIndex();
+  UseOn("calls", "2025-01-02", "10");
+  std::array<std::string_view, 1> buffer;
+  totals_.front().dimension_values = buffer;
+  std::string region;  // whose bytes are used again, too
+  buffer[0] = region;
+  SubjectRater rater(catalog_);
+  RatedSubject rated;
+  std::vector<std::string> charges;
+  for (const char* subject : {"acme", "beta", "acme"}) {
+    for (const char* name : {"us", "eu", "us"}) {
+      region = name;
+      buffer[0] = region;
+      ASSERT_TRUE(rater.Rate(subject, totals_, std::nullopt, &rated).ok());
+      ASSERT_EQ(rated.charges.size(), 1u);
+      charges.push_back(rated.charges[0].charge->name + " " + ToString(rated.days[0].booked_to_date));
+    }
+  }
+  const Expected of_each = {"calls 1.00", "calls-eu 2.00", "calls 1.00"};
+  for (size_t i = 0; i < charges.size(); ++i) EXPECT_EQ(charges[i], of_each[i % 3]) << i;
+  EXPECT_EQ(charges.size(), 9u);
+}
+
 TEST_F(RateSubjectTest, MaxRunsAsTheLargestSoFar) {
   Subscribe("s1", kStarter, "2025-01-01", "");
   UseOn("storage", "2025-01-02", "100");
@@ -340,6 +369,32 @@ TEST_F(RateSubjectTest, DaysSumToTheRoundedLine) {
     ASSERT_EQ(WorthToDate(rated->charges[0], days.back()), worth);
     ASSERT_EQ(sum, RoundToMinor(worth, In("USD"), Rounding::kHalfUp)->line);
   }
+}
+
+TEST_F(RateSubjectTest, FindsTheDayThatIsNotRoundedAsItsWorthSays) {
+  Subscribe("s1", kStarter, "2025-01-01", "");
+  UseOn("storage", "2025-01-02", "1");  // 0.015, a tie
+  UseOn("storage", "2025-01-03", "100");
+  UseOn("storage", "2025-01-04", "200");
+  absl::StatusOr<RatedSubject> rated = Rate();
+  ASSERT_TRUE(rated.ok());
+  const RatedCharge& charge = rated->charges.at(0);
+  ASSERT_EQ(charge.days.size(), 3u);
+  EXPECT_EQ(FirstMisroundedDay(charge, Rounding::kHalfUp), nullptr);
+  EXPECT_EQ(FirstMisroundedDay(charge, Rounding::kDown), &charge.days[0]) << "2 cents, not 1";
+  for (const int cents : {-1, 1}) {
+    for (size_t day = 0; day < charge.days.size(); ++day) {
+      const Money right = rated->days[day].booked_to_date;
+      rated->days[day].booked_to_date.minor += cents;
+      EXPECT_EQ(FirstMisroundedDay(charge, Rounding::kHalfUp), &charge.days[day]);
+      rated->days[day].booked_to_date = right;
+    }
+  }
+  rated->days[1].to_date = {static_cast<Int128>(~Uint128{0} >> 1)};
+  EXPECT_EQ(FirstMisroundedDay(charge, Rounding::kHalfUp), &charge.days[1]);
+  rated->days[1].to_date = Units("100");
+  rated->days[2].booked_to_date.currency = In("JPY");
+  EXPECT_EQ(FirstMisroundedDay(charge, Rounding::kHalfUp), &charge.days[2]);
 }
 
 }  // namespace

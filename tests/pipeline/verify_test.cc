@@ -1,0 +1,82 @@
+// Verify finds what is not as the laws say: here amounts that the catalog does not give.
+#include "pipeline/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "pipeline/seal.h"
+#include "tests/pipeline/catalog_texts.h"
+#include "tests/pipeline/small_book.h"
+
+namespace tollbook {
+namespace {
+
+CatalogTexts OneCharge() {
+  CatalogTexts texts;
+  texts.entities = {{"acme-us", "USD", ""}};
+  CatalogTexts::Meter meter;
+  meter.name = meter.event_type = "calls";
+  meter.aggregation = "sum";
+  meter.value = "value";
+  texts.meters = {meter};
+  texts.plans = {{"starter", "USD"}};
+  CatalogTexts::Charge charge;
+  charge.plan = "starter";
+  charge.name = charge.meter = charge.product = "calls";
+  charge.model = "per_unit";
+  charge.price = "0.10";
+  texts.charges = {charge};
+  texts.postings = {{"calls", "acme-us", "1200", "4000"}};
+  texts.subscriptions = {{"s1", "starter", "acme-us", "USD", "2025-01-01", "", "", ""}};
+  return texts;
+}
+
+class VerifyTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<Catalog> parsed = Parse(OneCharge());
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    catalog_ = *std::move(parsed);
+    EventText event;
+    event.id = "e1";
+    event.type = "calls";
+    event.subject = "s1";
+    event.time = "2025-01-02T12:00:00Z";
+    event.value = "7";
+    const InputList inputs = Inputs({book_.Write("usage.ndjson", ToJson(event))});
+    ASSERT_TRUE(Absorb(*book_, catalog_, inputs, {}).ok());
+  }
+  void SealIt() {
+    const absl::StatusOr<SealReport> sealed = Seal(*book_, catalog_, {});
+    ASSERT_TRUE(sealed.ok()) << sealed.status();
+    ASSERT_EQ(sealed->differences, 1u);
+  }
+
+  Catalog catalog_;
+  SmallBook book_;
+};
+
+TEST_F(VerifyTest, RightAmountsAreFine) {
+  SealIt();
+  EXPECT_TRUE(BrokenLaws(*book_).empty());
+}
+
+// The prices in memory are not those of the files that the seal stores: amounts no one can derive from them.
+TEST_F(VerifyTest, AnAmountThatTheCatalogDoesNotGiveIsFound) {
+  catalog_.plans.at(0).charges.at(0).unit_price.attos *= 3;
+  SealIt();
+  EXPECT_EQ(BrokenLaws(*book_),
+            (std::vector<std::string>{"law 3, booked = worth: s1 calls on 2025-01-02 differs by -1.40"}));
+}
+
+TEST_F(VerifyTest, AnAmountRoundedAnotherWayIsFound) {
+  catalog_.plans.at(0).charges.at(0).unit_price.attos = kOneUnit / 10 + kOneUnit / 10'000;  // 0.7007
+  catalog_.book.rounding = Rounding::kUp;
+  SealIt();
+  EXPECT_EQ(BrokenLaws(*book_),
+            (std::vector<std::string>{"law 3, booked = worth: s1 calls on 2025-01-02 differs by -0.01"}));
+}
+
+}  // namespace
+}  // namespace tollbook
