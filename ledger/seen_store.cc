@@ -390,7 +390,8 @@ void SeenStore::PutFloors(uint64_t sequence, const SeenSpills& spills, StoreWrit
 // Stretches of which every part is in a run now.
 void SeenStore::DropCoveredLog(StoreWrite* write) {
   for (const auto& [name, stretch] : log_) {
-    const auto spilled = [&](const LogPart& part) { return pending_.floors[part.shard] >= name.first; };
+    const uint64_t sequence = name.first;
+    const auto spilled = [&](const LogPart& part) { return pending_.floors[part.shard] >= sequence; };
     if (!std::all_of(stretch.parts.begin(), stretch.parts.end(), spilled)) continue;
     write->Delete(Family::kSeen, LogKey(name));
     pending_.log_covered.push_back(name);

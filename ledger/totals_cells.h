@@ -121,7 +121,8 @@ inline bool ReadFast(const RunSeries& series, bool first, const char* end, const
     head = static_cast<uint8_t>(next[1]);
     next += 2;
   } else {
-    taken = TakeVarint(&next, &bucket) & TakeVarint(&next, &head);
+    taken = TakeVarint(&next, &bucket);
+    taken &= TakeVarint(&next, &head);
   }
   const uint32_t how = head & kHowMask;
   const auto events = static_cast<int64_t>(head >> kHowBits);
