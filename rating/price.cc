@@ -57,7 +57,9 @@ void PriceGraduated(const Charge& charge, Quantity quantity, Arithmetic* sum) {
   for (size_t i = 0; i < charge.tiers.size(); ++i) {
     const bool beyond = ReachesBeyond(charge.tiers, i, quantity);
     const Quantity upper = beyond ? *charge.tiers[i].up_to : quantity;
-    sum->Step({upper.attos - lower.attos}, charge.tiers[i].unit_price, [&] { return TierName(charge.tiers, i); });
+    Quantity in_tier;  // bounds below zero, which no catalog has, can lie further apart than fits
+    if (__builtin_sub_overflow(upper.attos, lower.attos, &in_tier.attos)) return sum->DoesNotFit();
+    sum->Step(in_tier, charge.tiers[i].unit_price, [&] { return TierName(charge.tiers, i); });
     AddFlat(charge, i, quantity, sum);
     if (!beyond) return;
     lower = upper;

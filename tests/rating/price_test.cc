@@ -207,6 +207,11 @@ TEST(PriceQuantity, AnswersWhenAnAmountDoesNotFit) {
   dear = Tiered(ChargeModel::kGraduated);
   dear.tiers = {{Quantity{most - 1}, {most}, {most}}, {std::nullopt, {most}, {most}}};
   EXPECT_TRUE(PriceQuantity(dear, {most}).ok());
+
+  Charge below_zero = Tiered(ChargeModel::kGraduated);  // as no catalog has it
+  below_zero.tiers.front().up_to = Units("-2");
+  below_zero.tiers.erase(below_zero.tiers.begin() + 1);
+  EXPECT_EQ(PriceQuantity(below_zero, {most}).status().code(), absl::StatusCode::kOutOfRange);
 }
 
 TEST(ChargeModel, HasItsWord) {
