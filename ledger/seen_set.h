@@ -1,10 +1,9 @@
 // SeenSet: the usage events that one dedup shard has accepted, in memory, and with what content (SeenEntry).
 //
-// Layout    an index of 4-byte slots over entries in order of arrival. A fresh event, the common case, touches one slot
-// and
-//           appends; an entry is looked at only when its tag matches. A slot has as many bits of position as the index
-//           has of size, and the others are its tag: 12 bits at a million slots, 8 at sixteen million. The entries
-//           after `committed()` are, byte for byte, what the next epoch stores.
+// Layout    an index of 4-byte slots over entries in order of arrival. A fresh event, the common case, touches one
+//           slot and appends; an entry is looked at only when its tag matches. A slot has as many bits of position as
+//           the index has of size, and the others are its tag: 12 bits at a million slots, 8 at sixteen million.
+//           uncommitted() is, byte for byte, what the next epoch stores.
 // Threads   none: a shard has one owner at a time.
 #ifndef TOLLBOOK_LEDGER_SEEN_SET_H_
 #define TOLLBOOK_LEDGER_SEEN_SET_H_

@@ -1,6 +1,5 @@
 // NameIndex: which row of a table has a name. For millions of rows: 11 to 21 bytes a name, no allocation for each, and
-// one cache miss to learn that a name is not there. (A std::unordered_map of strings took five times the memory, and
-// most of the time that loading five million subscriptions needs.)
+// one cache miss to learn that a name is not there.
 #ifndef TOLLBOOK_RATING_NAME_INDEX_H_
 #define TOLLBOOK_RATING_NAME_INDEX_H_
 

@@ -3,7 +3,7 @@
 // A seal asks this for every day of every charge, and needs none of the worth's 36 decimals. So each step of the charge
 // has its price and base once more, in minor units with 64 binary places, cut off. One product of 128 by 64 bits then
 // tells an amount that is less than `slack` of the last of these places too small; unless rounding turns within that
-// slack, the rounded amount is certain, at a fourth of the exact way's time (`Rate` and
+// slack, the rounded amount is certain, at a fifth of the exact way's time (`Rate` and
 // `RateExactly` of bench/parts.cc).
 // What is not certain (ties, negative totals, amounts beyond 2^62) goes the exact way, PreparedCharge and RoundToMinor,
 // which is the plain twin.
