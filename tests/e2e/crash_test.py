@@ -151,7 +151,7 @@ class Killed(book.Case):
             shutil.copytree(roomy.directory, bill.directory)
             for _ in range(3):  # then let it come to its end
                 moment = self.chance.uniform(0.002, opening * 1.02)
-                if not self.kill_after(moment, "run", bill, before, after, "--memory", "2M"):
+                if not self.kill_after(moment, "absorb", bill, before, after, "--memory", "2M"):
                     break
                 kills += 1
                 self.check_after_kill(bill)
