@@ -63,8 +63,8 @@ bench-peers: deps build/peers/node_modules ## measure beside DuckDB, ClickHouse,
 
 growth: deps ## measure what an event costs as things grow (GROWTH=--large: 100M events; --full: 1G, and 5M subscriptions)
 	cmake --preset release
-	cmake --build --preset release -j $(JOBS) --target tollbook
-	python3 -B bench/growth.py --tollbook $(TOLLBOOK) $(GROWTH)
+	cmake --build --preset release -j $(JOBS) --target tollbook bench_decode_floor
+	python3 -B bench/growth.py --tollbook $(TOLLBOOK) --floor build/release/bench/bench_decode_floor $(GROWTH)
 
 profile: deps ## a flame graph of a run, in build/bench/profile.svg (needs perf)
 	cmake --preset release

@@ -16,6 +16,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "peers")]
 import charts  # noqa: E402
+import growth  # noqa: E402
 import measure  # noqa: E402
 import run as peers  # noqa: E402
 
@@ -76,11 +77,7 @@ def rate_words(path):
 
 def growth_words(path):
     picture = "![nanoseconds of a core for one event, as things grow](performance-growth.svg)"
-    return f"{picture}\n\n{machine()}\n\n" + measure.table(
-        ["series", "", "events/s", "core ns an event", "peak memory", "bytes on disk an event"],
-        [[row["series"], row["label"], measure.si(float(row["events_per_second"])),
-          f"{float(row['core_ns_per_event']):.0f}", f"{float(row['peak_bytes']) / 1e9:.2f} GB",
-          row["disk_bytes_per_event"]] for row in rows_of(path)])
+    return f"{picture}\n\n{machine()}\n\n" + growth.table(rows_of(path))
 
 
 WHOLE = {"simdjson": "simdjson alone, six fields", "decode": "read and decode, no more",

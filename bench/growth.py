@@ -23,7 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import measure  # noqa: E402
 
 COLUMNS = ["series", "label", "events", "bytes", "seconds", "core_ns_per_event", "events_per_second", "peak_bytes",
-           "disk_bytes_per_event"]
+           "disk_bytes_per_event", "of_simdjson"]
 CHART = """accounts:
   - {code: "1200", name: Receivable, type: asset}
   - {code: "4000", name: Revenue, type: revenue}
@@ -120,12 +120,31 @@ def nested(size):
     return "".join(itertools.islice(members, size // (len(deep) + 12)))
 
 
+def table(rows):
+    """The rows of a sweep, or of the CSV that it wrote."""
+    return measure.table(
+        ["series", "", "events/s", "core ns an event", "peak memory", "bytes on disk an event", "of simdjson alone"],
+        [[row["series"], row["label"], measure.si(float(row["events_per_second"])),
+          f"{float(row['core_ns_per_event']):.0f}", f"{float(row['peak_bytes']) / 1e9:.2f} GB",
+          row["disk_bytes_per_event"], row["of_simdjson"] or ""] for row in rows])
+
+
 class Sweep:
     def __init__(self, options, scratch):
         self.options, self.scratch, self.rows = options, scratch, []
         self.count = options.events
 
-    def run(self, series, label, catalog, inputs, expected, total=None, pipe=None, threads=None):
+    def floor(self, path, threads):
+        """Seconds of simdjson alone for the six fields of the same lines, or None."""
+        if not self.options.floor:
+            return None
+        measure.reset_memory()
+        answer, _ = measure.run([self.options.floor, path, threads])
+        if answer["events"] != self.count:
+            raise SystemExit(f"simdjson reads {answer['events']:,} events of {self.count:,}")
+        return answer["seconds"]
+
+    def run(self, series, label, catalog, inputs, expected, total=None, pipe=None, threads=None, floor=None):
         """One row. `expected`: counts of the report; `total`: the journal's, in cents."""
         store = self.scratch / "book"
         if store.exists():
@@ -150,7 +169,8 @@ class Sweep:
                "seconds": round(figures["seconds"], 3),
                "core_ns_per_event": round((figures["user_seconds"] + figures["system_seconds"]) * 1e9 / events, 1),
                "events_per_second": round(events / figures["seconds"]), "peak_bytes": figures["peak_bytes"],
-               "disk_bytes_per_event": round(measure.disk_bytes(store) / events, 2)}
+               "disk_bytes_per_event": round(measure.disk_bytes(store) / events, 2),
+               "of_simdjson": floor and round(floor / figures["seconds"], 2)}
         shutil.rmtree(store)
         print("{series}: {label}: {events_per_second:,} events/s, {core_ns_per_event:.0f} ns".format(**row),
               file=sys.stderr)
@@ -187,7 +207,9 @@ class Sweep:
         write_catalog(catalog, shape.subscriptions, shape.services)
         total = make_events(shape, self.count, path)
         given = finish(path)
-        self.run(series, label, catalog, [given], {"accepted": self.count, "unattributed": 0, "unpriced": 0}, total)
+        floor = self.floor(path, self.options.threads) if series == "lines" else None
+        self.run(series, label, catalog, [given], {"accepted": self.count, "unattributed": 0, "unpriced": 0}, total,
+                 floor=floor)
         for left in {path, given}:
             left.unlink(missing_ok=True)
         shutil.rmtree(catalog)
@@ -204,9 +226,11 @@ class Sweep:
         count, options = self.count, self.options
         for events in options.sizes:
             # Too long to be kept; the small mode tries that way, too.
-            streamed = events > 20_000_000 or (options.small and events == options.sizes[-1])
-            self.generated("events", measure.si(events, 0), events,
-                           ["--subscriptions", min(100_000, events // 100 + 10)], stream=streamed)
+            choices = ["--subscriptions", min(100_000, events // 100 + 10)]
+            if events <= 20_000_000:
+                self.generated("events", measure.si(events, 0), events, choices)
+            if events == 10_000_000 or events > 20_000_000 or (options.small and events == options.sizes[-1]):
+                self.generated("events, from a pipe", measure.si(events, 0), events, choices, stream=True)
         for subscriptions in options.subscriptions:
             self.generated("subscriptions", measure.si(subscriptions, 0), count, ["--subscriptions", subscriptions])
         for charges in (1, 10, 50):
@@ -274,6 +298,7 @@ def main():
     parse.add_argument("--large", action="store_true", help="up to 100 million events, as a stream")
     parse.add_argument("--full", action="store_true", help="up to a billion events, and 5 million subscriptions")
     parse.add_argument("--servegen", type=pathlib.Path, help="the directory of its usage files; see data/servegen")
+    parse.add_argument("--floor", type=pathlib.Path, help="bench_decode_floor: simdjson alone beside each kind of line")
     parse.add_argument("--scratch", type=pathlib.Path, help="where data and books go while it runs")
     parse.add_argument("--csv", type=pathlib.Path, default=pathlib.Path("build/bench/growth.csv"))
     options = parse.parse_args()
@@ -296,9 +321,7 @@ def main():
                 out = csv.DictWriter(file, COLUMNS, lineterminator="\n")
                 out.writeheader()
                 out.writerows(sweep.rows)
-    print(measure.table(["", "", "events/s", "core ns an event", "peak memory", "bytes on disk an event"], [
-        [row["series"], row["label"], measure.si(row["events_per_second"]), f"{row['core_ns_per_event']:.0f}",
-         f"{row['peak_bytes'] / 1e9:.2f} GB", row["disk_bytes_per_event"]] for row in sweep.rows]))
+    print(table(sweep.rows))
 
 
 if __name__ == "__main__":

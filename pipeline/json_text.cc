@@ -17,22 +17,22 @@ const char* Digits(const char* at, const char* end) {
   return at;
 }
 
-int HexDigit(char c) {
-  if (IsDigit(c)) return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+// What a hexadecimal digit stands for; -1 for all else.
+struct HexDigits {
+  int8_t value[256];
+  constexpr HexDigits() : value() {
+    for (int8_t& digit : value) digit = -1;
+    for (int i = 0; i < 10; ++i) value['0' + i] = static_cast<int8_t>(i);
+    for (int i = 0; i < 6; ++i) value['a' + i] = value['A' + i] = static_cast<int8_t>(10 + i);
+  }
+};
+constexpr HexDigits kHexDigits;
 
-// The code unit of XXXX at `at`; -1 when those are not four hexadecimal digits.
+// The code unit of XXXX at `at`; negative when those are not four hexadecimal digits.
 int32_t HexUnit(const char* at, const char* end) {
   if (end - at < 4) return -1;
-  int32_t unit = 0;
-  for (int i = 0; i < 4; ++i) {
-    const int digit = HexDigit(at[i]);
-    if (digit < 0) return -1;
-    unit = unit * 16 + digit;
-  }
-  return unit;
+  const auto digit = [at](int i) -> int32_t { return kHexDigits.value[static_cast<unsigned char>(at[i])]; };
+  return digit(0) * 4096 | digit(1) * 256 | digit(2) * 16 | digit(3);
 }
 
 // Reads the XXXX behind \u, and the second half of a pair. -1: not a code point.
@@ -116,12 +116,14 @@ std::optional<std::string_view> UnescapeJson(std::string_view between_quotes, ch
   const char* at = between_quotes.data();
   const char* const end = at + between_quotes.size();
   while (at != end) {
-    const void* found = std::memchr(at, '\\', static_cast<size_t>(end - at));
-    const char* const escape = found == nullptr ? end : static_cast<const char*>(found);
-    std::memcpy(out, at, static_cast<size_t>(escape - at));
-    out += escape - at;
-    at = escape;
-    if (at == end) break;
+    if (*at != '\\') {  // escapes mostly follow each other: a search for each would cost more than it spares
+      const void* found = std::memchr(at, '\\', static_cast<size_t>(end - at));
+      const char* const escape = found == nullptr ? end : static_cast<const char*>(found);
+      std::memcpy(out, at, static_cast<size_t>(escape - at));
+      out += escape - at;
+      at = escape;
+      continue;
+    }
     if (end - at < 2) return std::nullopt;
     const char kind = at[1];
     at += 2;

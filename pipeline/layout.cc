@@ -206,21 +206,25 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
 
 // From the first escape of a string to the quote that closes it. What the escapes say is checked by Unescape.
 bool LayoutTree::TakeEscapes(const char* escape, const char* end, Slot* slot) {
-  const char* at = escape;
-  while (at < end) {
-    const StringBits bits = ReadString(at);
-    if (bits.stops == 0) {
-      at += 32;
-      continue;
+  uint32_t escaped = 0;  // the first byte of the step, when the one before was a backslash
+  for (const char* step = escape; step < end; step += 32) {
+    uint32_t stops = ReadString(step).stops & ~escaped;
+    escaped = 0;
+    for (; stops != 0; stops &= stops - 1) {
+      const int at = std::countr_zero(stops);
+      if (step[at] == '\\') {
+        const uint64_t next = uint64_t{2} << at;
+        stops &= ~static_cast<uint32_t>(next);
+        escaped = static_cast<uint32_t>(next >> 32);
+        continue;
+      }
+      if (step + at >= end) return false;
+      slot->bytes = static_cast<uint32_t>(step + at - slot->begin);
+      slot->whole = 1;
+      return true;
     }
-    at += std::countr_zero(bits.stops);
-    if (*at != '\\') break;
-    at += 2;
   }
-  if (at >= end) return false;
-  slot->bytes = static_cast<uint32_t>(at - slot->begin);
-  slot->whole = 1;
-  return true;
+  return false;
 }
 
 // As the general decoder does it. False: not an escape.
