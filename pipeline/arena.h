@@ -19,6 +19,11 @@ class Arena {
     left_ -= bytes;
     return at;
   }
+  // Gives back what lies behind `end` of the last piece that was allocated.
+  void GiveBack(const char* end) {
+    left_ += static_cast<size_t>(next_ - end);
+    next_ -= next_ - end;
+  }
   char* AllocateAligned(size_t bytes, size_t alignment) {
     const size_t skip = -reinterpret_cast<uintptr_t>(next_) & (alignment - 1);
     if (skip + bytes <= left_) {

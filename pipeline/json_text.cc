@@ -17,17 +17,6 @@ const char* Digits(const char* at, const char* end) {
   return at;
 }
 
-// What a hexadecimal digit stands for; -1 for all else.
-struct HexDigits {
-  int8_t value[256];
-  constexpr HexDigits() : value() {
-    for (int8_t& digit : value) digit = -1;
-    for (int i = 0; i < 10; ++i) value['0' + i] = static_cast<int8_t>(i);
-    for (int i = 0; i < 6; ++i) value['a' + i] = value['A' + i] = static_cast<int8_t>(10 + i);
-  }
-};
-constexpr HexDigits kHexDigits;
-
 // The code unit of XXXX at `at`; negative when those are not four hexadecimal digits.
 int32_t HexUnit(const char* at, const char* end) {
   if (end - at < 4) return -1;
@@ -111,30 +100,34 @@ bool IsJsonNumber(std::string_view token) {
   return at == end && at != nullptr;
 }
 
+bool UnescapeAny(const char** at, const char* end, char** out) {
+  if (end - *at < 2) return false;
+  const char kind = (*at)[1];
+  *at += 2;
+  if (kind == 'u') {
+    const int32_t code = CodePoint(at, end);
+    if (code >= 0) *out = PutUtf8(code, *out);
+    return code >= 0;
+  }
+  const char simple = SimpleEscape(kind);
+  *(*out)++ = simple;
+  return simple != '\0';
+}
+
 std::optional<std::string_view> UnescapeJson(std::string_view between_quotes, char* text) {
   char* out = text;
   const char* at = between_quotes.data();
   const char* const end = at + between_quotes.size();
   while (at != end) {
-    if (*at != '\\') {  // escapes mostly follow each other: a search for each would cost more than it spares
-      const void* found = std::memchr(at, '\\', static_cast<size_t>(end - at));
-      const char* const escape = found == nullptr ? end : static_cast<const char*>(found);
-      std::memcpy(out, at, static_cast<size_t>(escape - at));
-      out += escape - at;
-      at = escape;
+    if (*at == '\\') {  // escapes mostly follow each other: a search for each would cost more than it spares
+      if (!UnescapeNext(&at, end, &out)) return std::nullopt;
       continue;
     }
-    if (end - at < 2) return std::nullopt;
-    const char kind = at[1];
-    at += 2;
-    if (kind == 'u') {
-      const int32_t code = CodePoint(&at, end);
-      if (code < 0) return std::nullopt;
-      out = PutUtf8(code, out);
-    } else {
-      *out = SimpleEscape(kind);
-      if (*out++ == '\0') return std::nullopt;
-    }
+    const void* found = std::memchr(at, '\\', static_cast<size_t>(end - at));
+    const char* const escape = found == nullptr ? end : static_cast<const char*>(found);
+    std::memcpy(out, at, static_cast<size_t>(escape - at));
+    out += escape - at;
+    at = escape;
   }
   return std::string_view(text, static_cast<size_t>(out - text));
 }

@@ -165,7 +165,8 @@ inline bool LayoutTree::IsAt(const Edge& edge, const char* at, const char* end) 
 }
 
 // To the byte that stops the string; the literal behind it says whether that is the quote.
-inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end, Slot* slot, uint32_t* not_ascii) {
+inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end, Arena& arena, Slot* slot,
+                                   uint32_t* not_ascii) {
   const char* const begin = *at;
   StringBits bits = ReadString(begin);
   const char* step = begin;
@@ -180,13 +181,10 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
   uint32_t bytes = static_cast<uint32_t>(step - begin) + last;
   if (begin[bytes] == '\\') [[unlikely]] {
     *not_ascii = 1;  // perhaps: the line is looked at
-    slot->begin = begin;
-    if (!TakeEscapes(begin + bytes, end, slot)) return false;
-    *at = begin + slot->bytes;
-    return true;
+    return TakeEscaped(at, begin + bytes, end, arena, slot);
   }
-  // Where the next literal begins is known only a dozen or more cycles after this slot's bytes came, and so on for each slot.
-  // Most fields have one length, though: guessed right, the processor goes on at once and proves it later.
+  // Where the next literal begins is known only a dozen or more cycles after this slot's bytes came, and so on for each
+  // slot. Most fields have one length, though: guessed right, the processor goes on at once and proves it later.
   uint32_t guess = edge->guess;
 #if defined(__GNUC__)
   asm volatile("" : "+r"(guess));  // or the compiler sees that guess and bytes are the same, and waits for the latter
@@ -204,38 +202,33 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
   return true;
 }
 
-// From the first escape of a string to the quote that closes it. What the escapes say is checked by Unescape.
-bool LayoutTree::TakeEscapes(const char* escape, const char* end, Slot* slot) {
-  uint32_t escaped = 0;  // the first byte of the step, when the one before was a backslash
-  for (const char* step = escape; step < end; step += 32) {
-    uint32_t stops = ReadString(step).stops & ~escaped;
-    escaped = 0;
-    for (; stops != 0; stops &= stops - 1) {
-      const int at = std::countr_zero(stops);
-      if (step[at] == '\\') {
-        const uint64_t next = uint64_t{2} << at;
-        stops &= ~static_cast<uint32_t>(next);
-        escaped = static_cast<uint32_t>(next >> 32);
-        continue;
-      }
-      if (step + at >= end) return false;
-      slot->bytes = static_cast<uint32_t>(step + at - slot->begin);
-      slot->whole = 1;
-      return true;
+// A string with escapes, from `at` to the quote that closes it, in one pass: as the general decoder takes it, or false.
+// A long one is left to that.
+bool LayoutTree::TakeEscaped(const char** at, const char* escape, const char* end, Arena& arena, Slot* slot) {
+  constexpr ptrdiff_t kLongest = 4096;
+  if (escape - *at >= kLongest) return false;
+  char* const text = arena.Allocate(kLongest + 32 + kScanAhead);
+  std::memcpy(text, *at, static_cast<size_t>(escape - *at));
+  char* out = text + (escape - *at);
+  const char* from = escape;
+  bool good = true;
+  while (good && from < end && *from != '"' && out - text < kLongest) {
+    if (*from == '\\') {
+      good = UnescapeNext(&from, end, &out);
+      continue;
     }
+    const StringBits bits = ReadString(from);
+    const int plain = bits.stops == 0 ? 32 : std::countr_zero(bits.stops);
+    if (plain == 0) break;  // a control character
+    std::memcpy(out, from, 32);
+    out += plain;
+    from += plain;
   }
-  return false;
-}
-
-// As the general decoder does it. False: not an escape.
-bool LayoutTree::Unescape(std::span<Slot> slots, Arena& arena) {
-  for (Slot& slot : slots) {
-    if (slot.whole == 0 || slot.begin[-1] != '"') continue;  // a number, or a string without escapes
-    const std::optional<std::string_view> text = UnescapeJson(slot.text(), arena.Allocate(slot.bytes + kScanAhead));
-    if (!text) return false;
-    slot = {text->data(), static_cast<uint32_t>(text->size()), 0};
-  }
-  return true;
+  const bool closed = good && from < end && *from == '"';
+  arena.GiveBack(closed ? out + kScanAhead : text);
+  *slot = {text, static_cast<uint32_t>(out - text), 0};
+  *at = from;
+  return closed;
 }
 
 int LayoutTree::Match(const char* at, const char* end, Arena& arena, Slots* slots, const char** behind) {
@@ -243,7 +236,6 @@ int LayoutTree::Match(const char* at, const char* end, Arena& arena, Slots* slot
   const char* const line = at;
   Slot* slot = slots->data();
   uint32_t not_ascii = 0;
-  bool escapes = false;
   Edge* edge = Follow(*root_, at, end);
   for (;;) {
     while (edge != nullptr && !IsAt(*edge, at, end)) edge = edge->next_same_key;
@@ -251,8 +243,7 @@ int LayoutTree::Match(const char* at, const char* end, Arena& arena, Slots* slot
     at += edge->bytes;
     if (edge->layout >= 0) break;
     if (edge->kind == SlotKind::kString) {
-      if (!TakeString(edge, &at, end, slot, &not_ascii)) return -1;
-      escapes |= slot->whole != 0;
+      if (!TakeString(edge, &at, end, arena, slot, &not_ascii)) return -1;
     } else {
       const bool negative = *at == '-';
       NumberShape shape;
@@ -265,7 +256,6 @@ int LayoutTree::Match(const char* at, const char* end, Arena& arena, Slots* slot
   }
   // Literals are valid and end at ASCII characters, so the line is valid when its slots are.
   if (not_ascii != 0 && !simdjson::validate_utf8(line, static_cast<size_t>(at - line))) return -1;
-  if (escapes && !Unescape({slots->data(), slot}, arena)) return -1;
   *behind = at;
   return edge->layout;
 }

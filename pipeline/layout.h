@@ -33,7 +33,7 @@ enum class SlotKind : uint8_t { kString, kNumber };
 struct Slot {
   const char* begin = nullptr;
   uint32_t bytes = 0;
-  uint32_t whole = 0;  // of a number: the digits before its point; of a string: 1 while it has escapes
+  uint32_t whole = 0;  // of a number: the digits before its point
   std::string_view text() const { return {begin, bytes}; }
 };
 
@@ -104,9 +104,8 @@ class LayoutTree {
 
   static Edge* Follow(const Branch& branch, const char* at, const char* end);
   static bool IsAt(const Edge& edge, const char* at, const char* end);
-  static bool TakeString(Edge* edge, const char** at, const char* end, Slot* slot, uint32_t* not_ascii);
-  static bool TakeEscapes(const char* escape, const char* end, Slot* slot);
-  static bool Unescape(std::span<Slot> slots, Arena& arena);
+  static bool TakeString(Edge* edge, const char** at, const char* end, Arena& arena, Slot* slot, uint32_t* not_ascii);
+  static bool TakeEscaped(const char** at, const char* escape, const char* end, Arena& arena, Slot* slot);
   Edge* NewEdge(std::string_view literal);
   static bool Rebuild(Branch* branch);
 

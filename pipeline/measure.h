@@ -62,7 +62,7 @@ struct LayoutPlan {
   std::vector<MeterPlan> meters;
   bool time_in_utc = false;     // where it names no zone; a mapping says so
   bool time_is_offset = false;  // seconds from the base, likewise
-  Instant time_base;
+  Instant time_base{};
 };
 
 // Not thread-safe: one per thread. Borrows all three.

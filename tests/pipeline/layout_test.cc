@@ -110,6 +110,22 @@ TEST(LayoutTree, UnescapesWhatHasEscapes) {
     EXPECT_FALSE(Matches(tree, Line("{\"s\":\"" + std::string(bad) + "\",\"n\":1}"))) << bad;
 }
 
+TEST(LayoutTree, LeavesLongEscapedStringsToTheGeneralDecoder) {
+  LayoutTree tree;
+  ASSERT_TRUE(tree.Add(*Example(Line(R"({"s":"x"})")).Shape()));
+  Slots slots;
+  int taken = 0;
+  for (size_t bytes = 4040; bytes < 4200; ++bytes) {
+    for (const std::string& text : {std::string(bytes, 'x') + "\\n", "\\n" + std::string(bytes, 'x')}) {
+      if (Match(tree, Line("{\"s\":\"" + text + "\"}"), &slots) != 0) continue;
+      EXPECT_EQ(slots[4].bytes, bytes + 1);
+      ++taken;
+    }
+  }
+  EXPECT_GT(taken, 0);
+  EXPECT_LT(taken, 2 * 160);
+}
+
 TEST(LayoutTree, GivesUpOnWhatIsNotTheSame) {
   LayoutTree tree;
   ASSERT_TRUE(tree.Add(*Example(Line(R"({"n":1,"s":"x"})")).Shape()));
