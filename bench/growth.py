@@ -176,8 +176,13 @@ class Sweep:
               file=sys.stderr)
         self.rows.append(row)
 
+    def leaves_out(self, series):
+        return bool(self.options.only) and series not in self.options.only
+
     def generated(self, series, label, events, options=(), parts=1, stream=False):
         """A row of what `tollbook generate` makes."""
+        if self.leaves_out(series):
+            return
         catalog, path = self.scratch / "catalog", self.scratch / "usage.ndjson"
         generate = [self.options.tollbook, "generate", "--quiet", "--json", "--events", str(events), *map(str, options)]
         # A stream is made twice, for its counts and for the run.
@@ -203,6 +208,8 @@ class Sweep:
 
     def made(self, series, label, shape, finish=lambda path: path):
         """A row of a shape made here. `finish` may put another file in the place of the events."""
+        if self.leaves_out(series):
+            return
         catalog, path = self.scratch / "made", self.scratch / "made.ndjson"
         write_catalog(catalog, shape.subscriptions, shape.services)
         total = make_events(shape, self.count, path)
@@ -215,6 +222,8 @@ class Sweep:
         shutil.rmtree(catalog)
 
     def csv(self, series, label):
+        if self.leaves_out(series):
+            return
         catalog, path = self.scratch / "made", self.scratch / "made.csv"
         write_catalog(catalog, Shape().subscriptions, sources=CSV_SOURCE)
         total = make_csv(self.count, path)
@@ -258,7 +267,7 @@ class Sweep:
         if shutil.which("zstd"):
             self.made("input", "zst", Shape(), self.zstd)
         self.csv("input", "CSV")
-        for threads in (1, 2):
+        for threads in () if self.leaves_out("threads") else (1, 2):
             catalog = self.scratch / "threads"
             write_catalog(catalog, 1000)
             total = make_events(Shape(), count, self.scratch / "threads.ndjson")
@@ -271,6 +280,8 @@ class Sweep:
 
     def servegen(self, data):
         """Fourteen days of a real model-serving cloud; see data/servegen."""
+        if self.leaves_out("input"):
+            return
         catalog = pathlib.Path(__file__).resolve().parent.parent / "data" / "servegen" / "catalog"
         self.run("input", "ServeGen", catalog, [data / "tokens_6h.csv.zst", data / "requests_10min.csv.zst"],
                  {"accepted": 7_741_339, "unattributed": 0}, 113_739_777)
@@ -297,6 +308,7 @@ def main():
     parse.add_argument("--small", action="store_true", help="seconds: that it works, not how fast it is")
     parse.add_argument("--large", action="store_true", help="up to 100 million events, as a stream")
     parse.add_argument("--full", action="store_true", help="up to a billion events, and 5 million subscriptions")
+    parse.add_argument("--only", action="append", metavar="SERIES", help="of this series alone; may be given again")
     parse.add_argument("--servegen", type=pathlib.Path, help="the directory of its usage files; see data/servegen")
     parse.add_argument("--floor", type=pathlib.Path, help="bench_decode_floor: simdjson alone beside each kind of line")
     parse.add_argument("--scratch", type=pathlib.Path, help="where data and books go while it runs")
