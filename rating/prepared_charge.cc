@@ -52,6 +52,7 @@ bool PreparedCharge::PreparePackages() {
   const Pricing& pricing = charge_->pricing;
   if (pricing.package_size.attos <= 0 || pricing.package_rounding != Rounding::kUp) return false;
   package_size_ = pricing.package_size.attos;
+  in_packages_ = true;
   PrepareUnits(pricing.package_price);
   return true;
 }

@@ -38,7 +38,7 @@ class PreparedCharge {
   [[nodiscard]] bool Billable(Quantity quantity, Int128* billable) const {
     *billable = quantity.attos;
     if (included_ > 0 && *billable > 0) *billable -= std::min(*billable, included_);
-    if (package_size_ == 0) return !plain_;
+    if (!in_packages_) return !plain_;
     return !plain_ && Packages(billable);
   }
 
@@ -52,9 +52,10 @@ class PreparedCharge {
 
   const Charge* charge_;
   Int128 included_ = 0;
-  Int128 package_size_ = 0;  // 0: not sold in packages
-  bool plain_ = false;       // left to PriceQuantity
-  Step at_most_zero_;        // a billable quantity of zero or less enters no tier
+  Int128 package_size_ = 0;
+  bool in_packages_ = false;  // sold in packages
+  bool plain_ = false;        // left to PriceQuantity
+  Step at_most_zero_;         // a billable quantity of zero or less enters no tier
   std::vector<Step> steps_;
 };
 

@@ -34,6 +34,9 @@ struct PriceStep {
   Price unit_price;
   Worth worth;
 };
+inline bool IsOnlyWorth(const PriceStep& step) {
+  return step.quantity == Quantity{} && step.unit_price == Price{} && !step.worth.amount.zero();
+}
 
 // The time that a charge prices alone: the same for all usage unless the charge has per_bucket.
 struct PricedTime {

@@ -70,11 +70,10 @@ absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
 
 // Hours are counted from the day's first instant, so that a day of 23 or 25 has no hour twice, and none lies in two
 // days.
-PricedTime TimeOf(const RatedCharge& rated, const SubjectTotal& total, Day day) {
-  if (rated.charge->per_bucket != PerBucket::kHour) return {day, 0};
+PricedTime TimeOf(const Charge& charge, const Zone& zone, const SubjectTotal& total, Day day) {
+  if (charge.per_bucket != PerBucket::kHour) return {day, 0};
   constexpr int64_t kHourNanos = 3'600'000'000'000;
-  const int64_t into_day =
-      StartOf(total.meter->granularity, total.bucket).nanos - rated.subscription->zone.StartOf(day).nanos;
+  const int64_t into_day = StartOf(total.meter->granularity, total.bucket).nanos - zone.StartOf(day).nanos;
   return {day, static_cast<int32_t>(into_day / kHourNanos)};
 }
 
@@ -198,17 +197,18 @@ absl::Status SubjectRater::RateQuantity(const PlanCharge& charge, std::span<cons
 }
 
 // The same for a charge whose worth needs more than the quantity: by the parts that are priced apart.
-absl::Status SubjectRater::RateParts(std::span<const PricedTotal> totals, std::optional<Day> through,
-                                     RatedCharge* rated, RatedSubject* subject) {
+absl::Status SubjectRater::RateParts(const Subscriptions& subscriptions, std::span<const PricedTotal> totals,
+                                     std::optional<Day> through, RatedCharge* rated, RatedSubject* subject) {
   const size_t first_day = subject->days.size(), first_part = subject->parts.size();
   const Day last_of_period = {rated->period.end.number - 1};
   running_.Begin(*rated->charge, rated->meter->aggregation);
   for (size_t i = 0; i < totals.size(); ++i) {
     const SubjectTotal& total = totals[i].total();
     const Day day = totals[i].day();
+    const Zone& zone = subscriptions.begin()[totals[i].subscription()].zone;
     const std::optional<uint32_t> part = PartOf(*rated->charge, *rated->meter, total.dimension_values);
     TOLLBOOK_ASSERT(part.has_value());  // or no charge had taken it
-    subject->parts.push_back({TimeOf(*rated, total, day), *part, total.total});
+    subject->parts.push_back({TimeOf(*rated->charge, zone, total, day), *part, total.total});
     if (!running_.Add(subject->parts.back())) return TotalOutOfRange(*rated);
     const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day() == day;
     if (!day_goes_on) TOLLBOOK_RETURN_IF_ERROR(RateDay(day, *rated, &subject->days));
@@ -237,10 +237,11 @@ absl::Status SubjectRater::RateDay(Day day, const RatedCharge& rated, std::vecto
   return absl::OkStatus();
 }
 
-absl::Status SubjectRater::RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals,
-                                      std::optional<Day> through, RatedCharge* rated, RatedSubject* subject) {
+absl::Status SubjectRater::RatePeriod(const Subscriptions& subscriptions, const PlanCharge& charge,
+                                      std::span<const PricedTotal> totals, std::optional<Day> through,
+                                      RatedCharge* rated, RatedSubject* subject) {
   if (charge.of_quantity_alone) return RateQuantity(charge, totals, rated, &subject->days);
-  return RateParts(totals, through, rated, subject);
+  return RateParts(subscriptions, totals, through, rated, subject);
 }
 
 absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const PlanCharge& charge,
@@ -258,7 +259,7 @@ absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const 
     of_period.period = period_;
     size_t count = 1;
     while (count < totals.size() && totals[count].day() < period_.end) ++count;
-    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(charge, totals.first(count), through, &of_period, rated));
+    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(subscriptions, charge, totals.first(count), through, &of_period, rated));
     rated->charges.push_back(of_period);
     totals = totals.subspan(count);
   }

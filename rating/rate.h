@@ -157,12 +157,13 @@ class SubjectRater {
   std::span<const PricedTotal> TakeCharge(std::span<const PricedRun>* rest);
   absl::Status RateCharge(const Subscriptions& subscriptions, const PlanCharge& charge,
                           std::span<const PricedTotal> totals, std::optional<Day> through, RatedSubject* rated);
-  absl::Status RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals, std::optional<Day> through,
-                          RatedCharge* rated, RatedSubject* subject);
+  absl::Status RatePeriod(const Subscriptions& subscriptions, const PlanCharge& charge,
+                          std::span<const PricedTotal> totals, std::optional<Day> through, RatedCharge* rated,
+                          RatedSubject* subject);
   absl::Status RateQuantity(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
                             std::vector<DayWorth>* days) const;
-  absl::Status RateParts(std::span<const PricedTotal> totals, std::optional<Day> through, RatedCharge* rated,
-                         RatedSubject* subject);
+  absl::Status RateParts(const Subscriptions& subscriptions, std::span<const PricedTotal> totals,
+                         std::optional<Day> through, RatedCharge* rated, RatedSubject* subject);
   absl::Status RateDay(Day day, const RatedCharge& rated, std::vector<DayWorth>* days);
 
   const Catalog& catalog_;

@@ -259,6 +259,12 @@ TEST(RoundedPrice, RoundsAtTheEdgeOfItsCertaintyAsTheChargeDoes) {
   }
 }
 
+AcceptedValues RandomValues(Dice& dice, const std::vector<std::string>& words) {
+  if (dice.OneIn(4)) return AcceptedValues::Any();
+  if (dice.OneIn(2)) return {words[dice.UpTo(3)]};
+  return AcceptedValues(std::vector<std::string>{words[dice.UpTo(1)], words[2 + dice.UpTo(1)]});
+}
+
 TEST(PreparedPlan, FindsTheChargeThatTheCatalogFinds) {
   Dice dice(TestSeed());
   const std::vector<std::string> words = {"", "eu", "us", "large"};
@@ -278,7 +284,10 @@ TEST(PreparedPlan, FindsTheChargeThatTheCatalogFinds) {
       charge.name = "charge-" + std::to_string(dice.UpTo(1000) * 10 + charges);
       charge.meter = dice.OneIn(9) ? "unknown" : catalog.meters[dice.UpTo(2)].name;
       for (const char* dimension : {"model", "region"}) {
-        if (dice.OneIn(3)) charge.filter[dimension] = words[dice.UpTo(3)];
+        if (dice.OneIn(3)) charge.filter[dimension] = RandomValues(dice, words);
+      }
+      for (uint64_t cells = dice.OneIn(3) ? dice.UpTo(3) : 0; cells > 0; --cells) {
+        charge.cells.push_back({{{"region", RandomValues(dice, words)}}, {}});
       }
       plan.charges.push_back(charge);
     }

@@ -69,8 +69,7 @@ void CheckAll(const Charge& charge, std::initializer_list<Case> cases) {
     // The steps are the arithmetic: each its quantity times its price, and together the worth.
     Wide sum;
     for (const PriceStep& step : steps) {
-      const bool only_worth = step.quantity == Quantity{} && step.unit_price == Price{};  // a discount, a bound
-      if (!only_worth) {
+      if (!IsOnlyWorth(step)) {
         EXPECT_EQ(step.worth.amount, Wide::Product(step.quantity.attos, step.unit_price.attos)) << step.what;
       }
       ASSERT_TRUE(Wide::Add(sum, step.worth.amount, &sum));

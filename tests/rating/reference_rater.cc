@@ -125,6 +125,7 @@ std::optional<std::string> PartOf(const Charge& charge, const SubjectTotal& tota
 struct Dated {
   int64_t day;
   const SubjectTotal* total;
+  Zone zone;  // of the subscription that takes it
 };
 
 Rational Aggregate(Aggregation aggregation, const std::vector<const SubjectTotal*>& totals) {
@@ -151,15 +152,15 @@ int64_t LastOfMonth(int64_t day) {
   return absl::CivilDay(month + 1) - absl::CivilDay(1970, 1, 1) - 1;
 }
 
-WorthToDate UpTo(int64_t day, const std::vector<Dated>& dated, const Charge& charge, const Zone& zone,
-                 Currency currency, Rounding rounding) {
+WorthToDate UpTo(int64_t day, const std::vector<Dated>& dated, const Charge& charge, Currency currency,
+                 Rounding rounding) {
   WorthToDate to_date;
   std::map<std::pair<int64_t, int64_t>, std::map<std::string, std::vector<const SubjectTotal*>>> totals;
   for (const Dated& d : dated) {
     if (d.day > day) continue;
     std::pair<int64_t, int64_t> bucket = {0, 0};
     if (charge.per_bucket != PerBucket::kNone) bucket.first = d.day;
-    if (charge.per_bucket == PerBucket::kHour) bucket.second = HourOf(*d.total, zone);
+    if (charge.per_bucket == PerBucket::kHour) bucket.second = HourOf(*d.total, d.zone);
     totals[bucket][*PartOf(charge, *d.total)].push_back(d.total);
   }
   Buckets usage;
@@ -328,7 +329,6 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
   struct Priced {
     const Plan* plan = nullptr;
     const Charge* charge = nullptr;
-    Zone zone;
   };
   std::map<Line, Priced> prices;
   for (const SubjectTotal& total : totals) {
@@ -348,14 +348,13 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     }
     const absl::CivilMonth month(absl::CivilDay(1970, 1, 1) + day);
     const Line line = {std::string(subscription->id), plan.name, charge->name, absl::FormatCivilTime(month)};
-    lines[line].push_back({day, &total});
-    prices[line] = {&plan, charge, subscription->zone};
+    lines[line].push_back({day, &total, subscription->zone});
+    prices[line] = {&plan, charge};
   }
   for (const auto& [line, dated] : lines) {
-    const auto& [plan, charge, zone] = prices[line];
-    const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &zone = zone,
-                        &dated = dated](int64_t day) {
-      days[day] = UpTo(day, dated, *charge, zone, plan->currency, catalog.book.rounding);
+    const auto& [plan, charge] = prices[line];
+    const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &dated = dated](int64_t day) {
+      days[day] = UpTo(day, dated, *charge, plan->currency, catalog.book.rounding);
     };
     for (const Dated& d : dated) up_to(d.day);
     // A minimum is due on the last day, once that is rated.

@@ -225,13 +225,16 @@ void LimitByRegion(Dice& dice, Pricing* pricing) {
   pricing->model = ChargeModel::kStairstep;
   pricing->price_per_event = {};
   pricing->limits_by = "region";
-  pricing->limited = {"eu", "us"};
   for (size_t i = 0; i + 1 < pricing->steps.size(); ++i) {
     pricing->steps[i].up_to.reset();
     pricing->steps[i].limits["eu"] = {dice.Decimal(6)};
     if (i == 0 || dice.OneIn(2)) pricing->steps[i].limits["us"] = {dice.Decimal(6)};
   }
-  if (pricing->steps.size() == 1) pricing->limited.clear();
+  std::set<std::string> limited;
+  for (const Step& step : pricing->steps) {
+    for (const auto& [value, limit] : step.limits) limited.insert(value);
+  }
+  pricing->limited.assign(limited.begin(), limited.end());
 }
 
 // Every model, and what stands around it.
