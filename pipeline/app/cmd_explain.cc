@@ -39,8 +39,11 @@ std::string ChargeText(const ExplainedCharge& charge) {
   text += "    used by the end of " + ToString(charge.usage_date) + ": " + ToString(charge.to_date) + unit + " of " +
           charge.meter + "\n";
   Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
-  for (const PriceStep& step : charge.steps)
-    steps.Add({step.what, ToString(step.quantity), ToString(step.unit_price), ToString(step.worth)});
+  for (const PriceStep& step : charge.steps) {
+    const bool only_worth = IsOnlyWorth(step);
+    steps.Add({step.what, only_worth ? "" : ToString(step.quantity), only_worth ? "" : ToString(step.unit_price),
+               ToString(step.worth)});
+  }
   const std::string table = steps.ToText();
   for (size_t begin = 0; begin < table.size();) {
     const size_t end = table.find('\n', begin);

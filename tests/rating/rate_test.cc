@@ -30,8 +30,8 @@ Charge TwoTiers(std::string name, std::string meter) {
   Charge charge;
   charge.name = std::move(name);
   charge.meter = std::move(meter);
-  charge.model = ChargeModel::kGraduated;
-  charge.tiers = {{Units("1000"), Each("0.10"), {}}, {std::nullopt, Each("0.05"), {}}};
+  charge.pricing.model = ChargeModel::kGraduated;
+  charge.pricing.tiers = {{Units("1000"), Each("0.10"), {}}, {std::nullopt, Each("0.05"), {}}};
   return charge;
 }
 
@@ -39,7 +39,7 @@ Charge EachAt(std::string name, std::string meter, std::string_view price) {
   Charge charge;
   charge.name = std::move(name);
   charge.meter = std::move(meter);
-  charge.unit_price = Each(price);
+  charge.pricing.unit_price = Each(price);
   return charge;
 }
 
@@ -321,7 +321,7 @@ TEST_F(RateSubjectTest, NamesWhatDoesNotFit) {
       << too_much;
 
   totals_.pop_back();
-  catalog_.plans[kStarter].charges[0].tiers = {{std::nullopt, Each("170141183460469231731"), {}}};
+  catalog_.plans[kStarter].charges[0].pricing.tiers = {{std::nullopt, Each("170141183460469231731"), {}}};
   const absl::Status too_dear = Rate().status();
   EXPECT_EQ(too_dear.code(), absl::StatusCode::kOutOfRange);
   EXPECT_NE(Std(too_dear.message()).find("s1"), std::string_view::npos) << too_dear;
@@ -395,6 +395,99 @@ TEST_F(RateSubjectTest, FindsTheDayThatIsNotRoundedAsItsWorthSays) {
   rated->days[1].to_date = Units("100");
   rated->days[2].booked_to_date.currency = In("JPY");
   EXPECT_EQ(FirstMisroundedDay(charge, Rounding::kHalfUp), &charge.days[2]);
+}
+
+TEST_F(RateSubjectTest, BooksAMinimumOnTheLastDayOnceThatIsRated) {
+  Subscribe("s1", kStarter, "2025-01-01", "");
+  Charge& storage = catalog_.plans[kStarter].charges[3];
+  storage.minimum = Each("2");
+  UseOn("storage", "2025-01-02", "100");
+  const std::string day = "s1 storage 2025-01 | 2025-01-02 100 1.5 1.50 1";
+  EXPECT_EQ(Rows("2025-01-30"), Expected{day});
+  EXPECT_EQ(Rows("2025-01-31"), (Expected{day, "s1 storage 2025-01 | 2025-01-31 100 2 2.00 1"}));
+  EXPECT_EQ(Rows(), (Expected{day, "s1 storage 2025-01 | 2025-01-31 100 2 2.00 1"}));
+  UseOn("storage", "2025-01-31", "120");  // the last day's own usage and the minimum are one day
+  EXPECT_EQ(Rows(), (Expected{day, "s1 storage 2025-01 | 2025-01-31 120 2 2.00 2"}));
+  UseOn("storage", "2025-02-01", "200");  // enough
+  EXPECT_EQ(Rows("2025-02-28").at(2), "s1 storage 2025-02 | 2025-02-01 200 3 3.00 1");
+  EXPECT_EQ(Rows("2025-02-28").at(3), "s1 storage 2025-02 | 2025-02-28 200 3 3.00 1");
+}
+
+TEST_F(RateSubjectTest, PricesCellsApartAndBooksOneLine) {
+  Subscribe("s1", kStarter, "2025-01-01", "");
+  Charge matrix = TwoTiers("calls", "calls");
+  matrix.pricing.model = ChargeModel::kMatrix;
+  matrix.cells = {{{{"region", "us"}}, TwoTiers("", "").pricing},
+                  {{{"region", AcceptedValues(std::vector<std::string>{"eu", "ap"})}}, EachAt("", "", "1").pricing}};
+  catalog_.plans[kStarter].charges = {matrix};
+  UseOn("calls", "2025-01-02", "1000", "us");
+  UseOn("calls", "2025-01-02", "2", "eu");
+  UseOn("calls", "2025-01-03", "10", "us");
+  UseOn("calls", "2025-01-04", "1", "ap");
+  UseOn("calls", "2025-01-04", "7", "me");  // no cell
+  EXPECT_EQ(Rows(), (Expected{"s1 calls 2025-01 | 2025-01-02 1002 102 102.00 2",
+                              "s1 calls 2025-01 | 2025-01-03 1012 102.5 102.50 3",
+                              "s1 calls 2025-01 | 2025-01-04 1013 103.5 103.50 4", "unpriced calls s1 2025-01-04 1"}));
+}
+
+// The largest of each cell, and their sum: not the largest of all.
+TEST_F(RateSubjectTest, AggregatesEachPartAlone) {
+  Subscribe("s1", kStarter, "2025-01-01", "");
+  Charge peaks = EachAt("storage", "storage", "1");
+  peaks.per_bucket = PerBucket::kDay;
+  peaks.included = Units("5");
+  catalog_.plans[kStarter].charges = {peaks};
+  UseOn("storage", "2025-01-02", "7");
+  UseOn("storage", "2025-01-02", "6");
+  UseOn("storage", "2025-01-03", "4");
+  UseOn("storage", "2025-01-04", "8");
+  EXPECT_EQ(Rows(),
+            (Expected{"s1 storage 2025-01 | 2025-01-02 7 2 2.00 2", "s1 storage 2025-01 | 2025-01-03 11 2 2.00 3",
+                      "s1 storage 2025-01 | 2025-01-04 19 5 5.00 4"}));
+}
+
+// Hours are counted from the day's first instant in the subscription's zone, whatever the clocks do.
+TEST_F(RateSubjectTest, PricesHoursAloneAlsoWhenClocksChange) {
+  for (const char* zone : {"UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"}) {
+    SCOPED_TRACE(zone);
+    totals_.clear();
+    catalog_.subscriptions.clear();
+    Subscribe("s1", kStarter, "2025-03-01", "", zone);
+    catalog_.meters[0].granularity = Granularity::kQuarterHour;
+    Charge hourly = EachAt("calls", "calls", "1");
+    hourly.per_bucket = PerBucket::kHour;
+    hourly.included = Units("3");
+    catalog_.plans[kStarter].charges = {hourly};
+    // One a quarter for three days and more: four an hour, of which one is above the included three.
+    const Instant start = ZoneOf(zone).StartOf(On("2025-03-30"));
+    const Instant end = ZoneOf(zone).StartOf(On("2025-04-07"));
+    int64_t hours = 0;
+    for (Instant at = start; at < end; at.nanos += 900'000'000'000) {
+      Use("calls", ToString(at), "1");
+      hours += (at.nanos - start.nanos) % 3'600'000'000'000 == 0 ? 1 : 0;
+    }
+    const absl::StatusOr<RatedSubject> rated = Rate();
+    ASSERT_TRUE(rated.ok()) << rated.status();
+    Int128 cents = 0;
+    for (const RatedCharge& charge : rated->charges) {
+      cents += charge.days.back().booked_to_date.minor;
+      EXPECT_EQ(FirstMisroundedDay(charge, Rounding::kHalfUp), nullptr);
+    }
+    // Lord Howe's day of 24.5 hours ends with half of one, which stays within what is included.
+    EXPECT_EQ(FormatDecimal(cents, 2), std::to_string(std::string(zone) == "Australia/Lord_Howe" ? 8 * 24 : hours));
+  }
+}
+
+TEST_F(RateSubjectTest, NamesTheChargeWhosePartsDoNotFit) {
+  Subscribe("s1", kStarter, "2025-01-01", "");
+  Charge peaks = EachAt("storage", "storage", "1");
+  peaks.per_bucket = PerBucket::kDay;
+  catalog_.plans[kStarter].charges = {peaks};
+  UseOn("storage", "2025-01-02", "100000000000000000000");
+  UseOn("storage", "2025-01-03", "100000000000000000000");
+  const absl::Status sum = Rate().status();
+  EXPECT_EQ(sum.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_NE(Std(sum.message()).find("subscription s1, charge storage"), std::string_view::npos) << sum;
 }
 
 }  // namespace
