@@ -49,7 +49,9 @@ TEST(RoundedQuotient, IsThatOfBigNumbers) {
     const bool answered = RoundedQuotient(Wide::Product(a, b), denominator, rounding, &quotient);
     ASSERT_EQ(answered, abs(expected) <= Big(kMost)) << expected;
     ++(answered ? fits : too_large);
-    if (answered) ASSERT_EQ(Big(quotient), expected);
+    if (answered) {
+      ASSERT_EQ(Big(quotient), expected);
+    }
   }
   EXPECT_GT(fits, 1000);
   EXPECT_GT(too_large, 1000);
