@@ -89,7 +89,8 @@ class CarriedUsage {
   // The instants of the first and the last element; not without any.
   Instant first_at();
   Instant last_at();
-  bool empty() const { return elements_.empty(); }
+  // Nothing is there any more, and nothing comes: the periods that follow have nothing.
+  bool is_over() const { return next_ == elements_.size() && level_ == 0 && active_ == 0; }
 
  private:
   struct Element {
