@@ -64,18 +64,18 @@ Charge ChargeOf(const Json& test) {
   const std::string model = test.at("model");
   Charge charge;
   charge.name = test.at("id");
-  charge.flat_at_zero = true;  // so the cases say
+  charge.pricing.flat_at_zero = true;  // so the cases say
   if (params.contains("free_units")) charge.included = {DecimalAt(params, "free_units")};
   if (model == "per_unit") {
-    charge.model = ChargeModel::kPerUnit;
-    charge.unit_price = {DecimalAt(params, "unit_amount")};
+    charge.pricing.model = ChargeModel::kPerUnit;
+    charge.pricing.unit_price = {DecimalAt(params, "unit_amount")};
   } else if (model == "package") {
-    charge.model = ChargeModel::kPackage;
-    charge.package_size = {DecimalAt(params, "package_size")};
-    charge.package_price = {DecimalAt(params, "package_amount")};
+    charge.pricing.model = ChargeModel::kPackage;
+    charge.pricing.package_size = {DecimalAt(params, "package_size")};
+    charge.pricing.package_price = {DecimalAt(params, "package_amount")};
   } else {
-    charge.model = model == "volume" ? ChargeModel::kVolume : ChargeModel::kGraduated;
-    charge.tiers = TiersOf(params);
+    charge.pricing.model = model == "volume" ? ChargeModel::kVolume : ChargeModel::kGraduated;
+    charge.pricing.tiers = TiersOf(params);
   }
   return charge;
 }
