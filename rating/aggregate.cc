@@ -21,20 +21,12 @@ Int128 PowerOfTen(int exponent) {
   return power;
 }
 
-bool IsOfValues(const Meter& meter) {
-  return meter.aggregation == Aggregation::kPercentile || meter.aggregation == Aggregation::kUniqueCount;
-}
-
 bool Less(const UsageTotal& a, const UsageTotal& b) {
   return a.value < b.value;
 }
 
-// An element stands for several events of its value; a sum has them all.
-bool Unfold(const Meter& meter, UsageTotal* total) {
-  const bool adds = meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount ||
-                    meter.aggregation == Aggregation::kMean;
-  if (!adds || !IsOfElements(FormOf(meter))) return true;
-  return !__builtin_mul_overflow(total->value.attos, static_cast<Int128>(total->events), &total->value.attos);
+bool AddsUp(Aggregation aggregation) {
+  return aggregation == Aggregation::kSum || aggregation == Aggregation::kCount || aggregation == Aggregation::kMean;
 }
 
 }  // namespace
@@ -60,20 +52,30 @@ bool RoundUnits(const Meter& meter, const Wide& numerator, Int128 denominator, Q
 }
 
 void RunningAggregate::Begin(const Meter& meter) {
-  TOLLBOOK_ASSERT(!CarriesOver(meter));
+  const bool carries = CarriesOver(meter);
+  const bool is_level =
+      carries && meter.aggregation == Aggregation::kWeightedSum && meter.reading.value_is == ValueIs::kLevel;
   meter_ = &meter;
+  merged_ = !carries ? meter.aggregation : is_level ? Aggregation::kLatest : Aggregation::kSum;
+  of_values_ = merged_ == Aggregation::kPercentile || merged_ == Aggregation::kUniqueCount;
+  unfolds_ = AddsUp(merged_) && IsOfElements(FormOf(meter));
   total_ = {};
   by_value_.clear();
   new_.clear();
 }
 
 bool RunningAggregate::Add(const UsageTotal& total) {
-  if (IsOfValues(*meter_)) {
+  if (of_values_) {
     new_.push_back(total);
     return MergeElement(total, &total_);
   }
-  UsageTotal unfolded = total;
-  return Unfold(*meter_, &unfolded) && Merge(meter_->aggregation, unfolded, &total_);
+  if (!unfolds_) return Merge(merged_, total, &total_);
+  UsageTotal all = total;
+  if (meter_->aggregation == Aggregation::kUniqueCount) {
+    all.value = Quantity::Units(OperationOf(total.value) == SetOperation::kAdd ? 1 : -1);
+  }
+  return !__builtin_mul_overflow(all.value.attos, static_cast<Int128>(total.events), &all.value.attos) &&
+         Merge(merged_, all, &total_);
 }
 
 void RunningAggregate::SortIn() {
@@ -114,10 +116,10 @@ bool RunningAggregate::Percentile(Quantity* quantity) const {
 }
 
 bool RunningAggregate::ToDate(Quantity* quantity) {
-  if (IsOfValues(*meter_)) SortIn();
-  if (meter_->aggregation == Aggregation::kPercentile) return Percentile(quantity);
+  if (of_values_) SortIn();
+  if (merged_ == Aggregation::kPercentile) return Percentile(quantity);
   Quantity value = total_.value;
-  if (meter_->aggregation == Aggregation::kUniqueCount) value = Quantity::Units(static_cast<int64_t>(by_value_.size()));
+  if (merged_ == Aggregation::kUniqueCount) value = Quantity::Units(static_cast<int64_t>(by_value_.size()));
   if (meter_->reading.floor_at_zero && value.attos < 0) value = {};
   const bool divides = meter_->aggregation == Aggregation::kMean && total_.events > 0;
   if (!divides && !meter_->reading.rounding) {

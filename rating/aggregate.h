@@ -46,8 +46,8 @@ namespace tollbook {
 // Is what Merge makes of the totals the quantity itself? True of most meters, and then nothing below is needed.
 [[nodiscard]] bool IsMergeAlone(const Meter& meter);
 
-// The quantity of the totals of one charge, part of a charge or bucket, as they are added. Not for meters that carry
-// over.
+// The quantity of the totals of one charge, part of a charge or bucket, as they are added. Of a meter that carries over
+// it is what these totals do, whatever was there: the sum of the changes, the latest level, the adds less the removals.
 class RunningAggregate {
  public:
   // Begins another one in the memory of the last.
@@ -62,9 +62,12 @@ class RunningAggregate {
   bool Percentile(Quantity* quantity) const;
 
   const Meter* meter_ = nullptr;
-  UsageTotal total_;                  // merged; of a list only its events
-  std::vector<UsageTotal> by_value_;  // of a list: each value once
-  std::vector<UsageTotal> new_;       // not among them yet
+  Aggregation merged_ = Aggregation::kSum;  // how total_ is
+  bool of_values_ = false;                  // a list is what counts, and not its sum
+  bool unfolds_ = false;                    // an element stands for several events
+  UsageTotal total_;                        // merged; of a list only its events
+  std::vector<UsageTotal> by_value_;        // of a list: each value once
+  std::vector<UsageTotal> new_;             // not among them yet
 };
 
 // A level, or a set with removals, of one charge (or part) of one subject, through all its billing periods.
