@@ -57,12 +57,12 @@ struct Meter {
   Aggregation aggregation = Aggregation::kSum;
   // Path in `data`, e.g. "tokens" or "usage.tokens"; empty for count, and where value_expression says the value.
   std::string value_property;
-  std::string value_expression;    // as written: "bytes / 1000 * weight" (expression.h); empty: a property, or none
-  std::string operation_property;  // of a unique count: path in `data`, add or remove; empty: all are added
   std::vector<std::string> dimensions;  // paths in `data`, in catalog order; an event without one has the value ""
   std::string unit;                     // for people: "token"
   Granularity granularity = Granularity::kDay;
   bool allow_negative = false;
+  std::string value_expression;    // as written: "bytes / 1000 * weight" (expression.h); empty: a property, or none
+  std::string operation_property;  // of a unique count: path in `data`, add or remove; empty: all are added
   bool keep_events = false;  // each event's value and time, whatever the aggregation: for charges that look at each
 
   struct Reading {

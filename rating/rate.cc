@@ -320,14 +320,24 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
     usage.parts = {{{}, 0, day.to_date, day.events_to_date}};
     return usage;
   }
-  std::map<std::pair<PricedTime, uint32_t>, UsageTotal> parts;
+  if (CarriesOver(*rated.meter)) {
+    for (const PartTotal& part : rated.parts) {
+      if (part.time.day == day.usage_date) usage.parts.push_back({{}, part.part, part.total.value, part.total.events});
+    }
+    return usage;
+  }
+  std::map<std::pair<PricedTime, uint32_t>, RunningAggregate> parts;
   for (const PartTotal& added : rated.parts) {
     if (day.usage_date < added.time.day) continue;
-    UsageTotal& part = parts[{BucketOf(*rated.charge, added.time), added.part}];
-    TOLLBOOK_ASSERT(Merge(rated.meter->aggregation, added.total, &part));  // it did when it was rated
+    const auto [part, is_new] = parts.try_emplace({BucketOf(*rated.charge, added.time), added.part});
+    if (is_new) part->second.Begin(*rated.meter);
+    TOLLBOOK_ASSERT(part->second.Add(added.total));  // it did when it was rated
   }
-  for (const auto& [place, total] : parts)
-    usage.parts.push_back({place.first, place.second, total.value, total.events});
+  for (auto& [place, aggregate] : parts) {
+    Quantity quantity;
+    TOLLBOOK_ASSERT(aggregate.ToDate(&quantity));
+    usage.parts.push_back({place.first, place.second, quantity, aggregate.events()});
+  }
   return usage;
 }
 

@@ -112,8 +112,8 @@ struct UsagePlace {
 
 // What is rated of the totals there are.
 struct RateWindow {
-  // NOLINTNEXTLINE: a day is a window
-  RateWindow(std::optional<Day> last = std::nullopt, std::optional<Day> last_carried = std::nullopt)
+  RateWindow(std::nullopt_t) {}  // NOLINT: no last day is a window
+  RateWindow(std::optional<Day> last, std::optional<Day> last_carried = std::nullopt)  // NOLINT: so is a day
       : through(last), carried_through(last_carried) {}
   std::optional<Day> through;          // usage dated after it is left out (not yet due), not unrated; none: all is due
   std::optional<Day> carried_through;  // without `through`: what carries over goes on up to it, if not the last usage
