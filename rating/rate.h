@@ -204,8 +204,8 @@ class SubjectRater {
 
   // rate_carried.cc
   void MarkCarried(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals);
-  void MarkCharges(const Subscriptions& subscriptions, const Subscription& subscription,
-                   std::span<const SubjectTotal> of_meter, size_t first);
+  void MarkCharges(const PreparedPlan& plan, uint64_t subscription_order, std::span<const SubjectTotal> of_meter,
+                   size_t first, size_t first_mark);
   void GatherCarried(const PreparedPlan& plan, const PlanCharge& charge, std::span<const SubjectTotal> of_meter);
   absl::Status RateCarried(const Subscriptions& subscriptions, const PricedRun& run,
                            std::span<const SubjectTotal> totals, const RateWindow& window, RatedSubject* rated);

@@ -29,27 +29,29 @@ std::span<const SubjectTotal> OfSeries(std::span<const SubjectTotal> totals) {
 
 // One mark for each charge of each subscription that takes some of a carried meter's series, be it without an event.
 void SubjectRater::MarkCarried(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals) {
+  const size_t first_mark = runs_.size();
   for (size_t at = 0; at < totals.size();) {
     const std::span<const SubjectTotal> of_meter = OfMeter(totals.subspan(at));
     if (CarriesOver(*of_meter.front().meter)) {
-      for (const Subscription& subscription : subscriptions) MarkCharges(subscriptions, subscription, of_meter, at);
+      for (const Subscription& subscription : subscriptions) {
+        const uint64_t order = orders_[static_cast<size_t>(&subscription - subscriptions.begin())];
+        MarkCharges(PlanOf(subscription), order, of_meter, at, first_mark);
+      }
     }
     at += of_meter.size();
   }
 }
 
-void SubjectRater::MarkCharges(const Subscriptions& subscriptions, const Subscription& subscription,
-                               std::span<const SubjectTotal> of_meter, size_t first) {
-  const PreparedPlan& plan = PlanOf(subscription);
-  const uint64_t of_subscription = orders_[static_cast<size_t>(&subscription - subscriptions.begin())] << 32;
+void SubjectRater::MarkCharges(const PreparedPlan& plan, uint64_t subscription_order,
+                               std::span<const SubjectTotal> of_meter, size_t first, size_t first_mark) {
   for (std::span<const SubjectTotal> rest = of_meter; !rest.empty();) {
     const std::span<const SubjectTotal> series = OfSeries(rest);
     rest = rest.subspan(series.size());
     const PlanCharge* charge = plan.ChargeFor(*series.front().meter, series.front().dimension_values);
     if (charge == nullptr) continue;
-    const uint64_t order = of_subscription | charge->rank;
-    const bool marked =
-        std::any_of(runs_.begin(), runs_.end(), [&](const PricedRun& run) { return run.order == order; });
+    const uint64_t order = subscription_order << 32 | charge->rank;
+    const bool marked = std::any_of(runs_.begin() + static_cast<std::ptrdiff_t>(first_mark), runs_.end(),
+                                    [&](const PricedRun& run) { return run.order == order; });
     if (!marked) runs_.push_back({order, charge, static_cast<uint32_t>(first), kCarried});
   }
 }
