@@ -493,7 +493,7 @@ absl::Status StoredBook::PutNewMeters(const EpochCommit& epoch, uint64_t sequenc
     }
     const absl::StatusOr<MeterRecord> before = DecodeMeterRecord(**stored);
     if (!before.ok()) return before.status();
-    if (before->meter == *meter) continue;
+    if (CountsTheSame(before->meter, *meter)) continue;
     return MakeError(absl::StatusCode::kFailedPrecondition, "a meter that the book has totals of cannot change", name,
                      "put its definition back in meters.yaml, or count under a new meter");
   }

@@ -61,10 +61,14 @@ constexpr std::array<Entry, kReasons> kEntries = {{
     {Reason::kNegativeValue, "negative_value", Outcome::kRejected,
      "Correct the value, or let the meter allow_negative if it counts corrections."},
     {Reason::kDimensionNotAScalar, "dimension_not_a_scalar", Outcome::kRejected,
-     "Make the dimension a string, a number or a boolean in data, or name a field inside it in meters.yaml."},
+     "Make the dimension or counted value a string, a number or a boolean, or name a field inside it in meters.yaml."},
     {Reason::kDuplicate, "duplicate", Outcome::kDuplicate, "Nothing to do: this event was counted before."},
     {Reason::kConflict, "conflict", Outcome::kConflict,
      "Ask the source which content is right: the first one stays, and a correction needs an id of its own."},
+    {Reason::kUnknownOperation, "unknown_operation", Outcome::kRejected,
+     "Say add or remove in the property that meters.yaml names as the meter's operation."},
+    {Reason::kDivisionByZero, "division_by_zero", Outcome::kRejected,
+     "Correct the property that the meter's value divides by: it is zero."},
 }};
 
 constexpr bool InOrder() {

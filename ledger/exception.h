@@ -12,8 +12,9 @@ namespace tollbook {
 // How a line ended. lines read = accepted + duplicate + conflict + held + rejected.
 enum class Outcome : uint8_t { kAccepted, kDuplicate, kConflict, kHeld, kRejected };
 
-// Why a line was not accepted. The order is the precedence: the first that holds is reported. The numbers are stored:
-// append only. Each has its word (ToString), an example in docs/exceptions.md and a row in tests.
+// Why a line was not accepted. The order is the precedence: the first that holds is reported; what was appended says
+// where it stands. The numbers are stored: append only. Each has its word (ToString), an example in docs/exceptions.md
+// and a row in tests.
 enum class Reason : uint8_t {
   kNone = 0,
   // The line
@@ -45,10 +46,13 @@ enum class Reason : uint8_t {
   kValueTooLarge = 22,        // 10^15 units or more in one event
   kValueTooPrecise = 23,      // a non-zero digit below 10^-18
   kNegativeValue = 24,        // and the meter does not allow it
-  kDimensionNotAScalar = 25,  // a dimension is an object or an array
+  kDimensionNotAScalar = 25,  // a dimension, or what a unique count counts, is an object or an array
   // The identity
   kDuplicate = 26,  // same (source, id), same content
   kConflict = 27,   // same (source, id), other content: the first stays
+  // The value, checked with the others of it
+  kUnknownOperation = 28,  // of a unique count's operation: neither "add" nor "remove"
+  kDivisionByZero = 29,    // in the meter's expression
 };
 
 std::string_view ToString(Outcome outcome);  // "accepted", "duplicate", …
@@ -57,7 +61,7 @@ std::optional<Reason> ReasonFromString(std::string_view word);
 Outcome OutcomeOf(Reason reason);
 std::string_view RemedyOf(Reason reason);  // one sentence: what a person can do
 
-inline constexpr int kReasons = 28;
+inline constexpr int kReasons = 30;
 
 }  // namespace tollbook
 

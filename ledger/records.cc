@@ -268,11 +268,14 @@ std::string Encode(const MeterRecord& record) {
   out.Text(meter.event_type);
   out.Fixed8(static_cast<uint8_t>(meter.aggregation));
   out.Text(meter.value_property);
+  out.Text(meter.value_expression);
+  out.Text(meter.operation_property);
   out.Varint(meter.dimensions.size());
   for (const std::string& dimension : meter.dimensions) out.Text(dimension);
   out.Text(meter.unit);
   out.Fixed8(static_cast<uint8_t>(meter.granularity));
   out.Fixed8(meter.allow_negative ? 1 : 0);
+  out.Fixed8(meter.keep_events ? 1 : 0);
   return out.Take();
 }
 
@@ -283,13 +286,16 @@ absl::StatusOr<MeterRecord> DecodeMeterRecord(std::string_view stored) {
   Meter& meter = record.meter;
   meter.name = in.Text();
   meter.event_type = in.Text();
-  meter.aggregation = in.OneOf(Aggregation::kLatest);
+  meter.aggregation = in.OneOf(Aggregation::kPercentile);
   meter.value_property = in.Text();
+  meter.value_expression = in.Text();
+  meter.operation_property = in.Text();
   const uint64_t dimensions = in.Count();
   for (uint64_t i = 0; i < dimensions && in.ok(); ++i) meter.dimensions.emplace_back(in.Text());
   meter.unit = in.Text();
   meter.granularity = in.OneOf(Granularity::kQuarterHour);
   meter.allow_negative = in.Flag();
+  meter.keep_events = in.Flag();
   if (!in.done()) return DamagedError("meter record");
   return record;
 }

@@ -18,7 +18,7 @@
 
 namespace tollbook {
 
-inline constexpr uint32_t kFormatVersion = 3;
+inline constexpr uint32_t kFormatVersion = 4;
 
 // How lines ended. Law 1: lines = accepted + duplicate + conflict + held + rejected.
 struct LineCounts {

@@ -87,7 +87,7 @@ inline bool ReadPlain(const RunSeries& series, bool first, ByteReader* in, CellA
   if (!bucket_fits || events > UINT64_MAX) return false;
   cell->total.events = static_cast<uint64_t>(events);
   cell->total.value = ReadValue(static_cast<uint32_t>(head) & kHowMask, cell->total.events, in);
-  cell->total.latest_at = {series.is_latest ? ReadLatestAt(series.anchor.latest_at_nanos, in).nanos : 0};
+  cell->total.latest_at = {series.has_time ? ReadLatestAt(series.anchor.latest_at_nanos, in).nanos : 0};
   return in->ok();
 }
 
@@ -135,7 +135,7 @@ inline bool ReadFast(const RunSeries& series, bool first, const char* end, const
   const int64_t wide_bucket = from + (first ? UnzigzagOf(bucket) : static_cast<int64_t>(bucket));
   if (!taken || wide_bucket != static_cast<int32_t>(wide_bucket)) return false;
   int64_t latest_at = 0;
-  if (series.is_latest) {
+  if (series.has_time) {
     uint64_t tagged = 0;
     if (!TakeVarint(&next, &tagged)) return false;
     const int64_t unit = (tagged & 1) == 0 ? kMilliNanos : 1;

@@ -48,8 +48,8 @@ void TotalsRunWriter::Clear() {
   subjects_ = 0;
 }
 
-uint32_t TotalsRunWriter::AddMeter(std::string_view name, Aggregation aggregation) {
-  meters_.push_back({name, aggregation, std::nullopt});
+uint32_t TotalsRunWriter::AddMeter(std::string_view name, TotalForm form) {
+  meters_.push_back({name, form, std::nullopt});
   return static_cast<uint32_t>(meters_.size() - 1);
 }
 
@@ -98,8 +98,7 @@ void TotalsRunWriter::AddCell(Bucket bucket, const UsageTotal& total) {
   first_of_series_ = false;
   last_bucket_ = bucket.number;
   at = PutValue(total, at);
-  if (meter_->aggregation == Aggregation::kLatest)
-    at = PutLatestAt(total.latest_at, meter_->anchor->latest_at_nanos, at);
+  if (HasTime(meter_->form)) at = PutLatestAt(total.latest_at, meter_->anchor->latest_at_nanos, at);
   size_ = at - body_.data();
 }
 
@@ -122,9 +121,9 @@ std::string TotalsRunWriter::Finish() {
   for (const Meter& meter : meters_) {
     const CellAnchor anchor = meter.anchor.value_or(CellAnchor{});
     head.Text(meter.name);
-    head.Fixed8(static_cast<uint8_t>(meter.aggregation));
+    head.Fixed8(static_cast<uint8_t>(meter.form));
     head.Zigzag(anchor.bucket);
-    if (meter.aggregation == Aggregation::kLatest) head.Zigzag(anchor.latest_at_nanos);
+    if (HasTime(meter.form)) head.Zigzag(anchor.latest_at_nanos);
   }
   head.Varint(series_meter_.size());
   head.Raw(series_.bytes());
@@ -142,9 +141,9 @@ TotalsRunReader::TotalsRunReader(std::string_view stored) : bytes_(stored.size()
   for (uint64_t i = 0; i < meters && reader_.ok(); ++i) {
     MeterEntry meter;
     meter.name = reader_.Text();
-    meter.aggregation = reader_.OneOf(Aggregation::kLatest);
+    meter.form = reader_.OneOf(TotalForm::kTimedElements);
     meter.anchor.bucket = reader_.Zigzag32();
-    if (meter.aggregation == Aggregation::kLatest) meter.anchor.latest_at_nanos = reader_.Zigzag64();
+    if (HasTime(meter.form)) meter.anchor.latest_at_nanos = reader_.Zigzag64();
     meters_.push_back(meter);
   }
   const uint64_t series = reader_.Count(2);
@@ -165,7 +164,7 @@ std::vector<RunSeries> TotalsRunReader::run_series() const {
   all.reserve(series_.size());
   for (const SeriesEntry& series : series_) {
     const MeterEntry& meter = meters_[series.meter];
-    all.push_back({static_cast<uint32_t>(all.size()), meter.aggregation == Aggregation::kLatest, meter.anchor});
+    all.push_back({static_cast<uint32_t>(all.size()), HasTime(meter.form), meter.anchor});
   }
   return all;
 }

@@ -40,7 +40,7 @@ struct CellAnchor {
 // A meter with one set of dimension values, as the cells of one run name it.
 struct RunSeries {
   uint32_t series = 0;  // what ForEachCell (totals_cells.h) calls it: whatever the reader's owner wants
-  bool is_latest = false;
+  bool has_time = false;
   CellAnchor anchor;
 };
 
@@ -56,9 +56,9 @@ class TotalsRunWriter {
   // Begins another run in the memory of the last one.
   void Clear();
   // Numbers from 0 in the order of the calls; a series comes after its meter.
-  uint32_t AddMeter(std::string_view name, Aggregation aggregation);
+  uint32_t AddMeter(std::string_view name, TotalForm form);
   uint32_t AddSeries(uint32_t meter, DimensionValues values);
-  // Each subject: Begin, its series ascending, for each its cells by bucket (equal ones allowed), End.
+  // Each subject: Begin, its series ascending, for each its cells by bucket (equal ones allowed: elements), End.
   void BeginSubject(std::string_view subject);
   void BeginSeries(uint32_t series, uint32_t cells);
   void AddCell(Bucket bucket, const UsageTotal& total);
@@ -68,7 +68,7 @@ class TotalsRunWriter {
  private:
   struct Meter {
     std::string_view name;
-    Aggregation aggregation;
+    TotalForm form;
     std::optional<CellAnchor> anchor;
   };
   char* Room(size_t bytes) {
@@ -103,7 +103,7 @@ class TotalsRunReader {
 
   struct MeterEntry {
     std::string_view name;
-    Aggregation aggregation;
+    TotalForm form;
     CellAnchor anchor;
   };
   struct SeriesEntry {

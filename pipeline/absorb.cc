@@ -149,14 +149,11 @@ absl::Status Absorber::CheckMeters() {
                        "a meter that the book has usage of is gone from the catalog", meter.name,
                        "put it back in meters.yaml");
     }
-    Meter same = meter;
-    same.unit = now->unit;                      // for people only
-    same.allow_negative = now->allow_negative;  // says what is accepted from now on
-    if (same != *now) {
+    if (!CountsTheSame(meter, *now)) {
       return MakeError(absl::StatusCode::kFailedPrecondition,
                        "a meter that the book has usage of is defined otherwise now", meter.name,
-                       "put its type, aggregation, value, dimensions and granularity back in meters.yaml, and give the "
-                       "new definition a new name");
+                       "put its type, aggregation, value, operation, dimensions, granularity and keep back in "
+                       "meters.yaml, and give the new definition a new name");
     }
   }
   return absl::OkStatus();

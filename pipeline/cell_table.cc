@@ -149,6 +149,7 @@ std::string_view CellTable::NameOf(uint32_t subject) const {
 void CellTable::Take(const Waiting& waiting) {
   const Measurement& m = *waiting.measurement;
   if (waiting.verdicts[m.event] != Reason::kNone) return;
+  if (m.is_element) return AddElement(m, SubjectOf(m, waiting.subject_hash));
   const uint64_t place = PlaceOf(m);
   const auto is_it = [&](uint32_t cell) {
     return cells_[cell].place == place && Same(cells_[cell].subject_hash, m.subject_hash);
@@ -175,11 +176,17 @@ void CellTable::AddNew(const Measurement& m, uint32_t subject, Aggregation aggre
   ++subjects_[subject].cells;
 }
 
+void CellTable::AddElement(const Measurement& m, uint32_t subject) {
+  const bool has_time = HasTime(FormOf(meters_[series_.at(m.series).meter]));
+  elements_.push_back({m.value.attos, has_time ? m.time : Instant{}, PlaceOf(m), subject});
+  ++subjects_[subject].cells;
+}
+
 bool CellTable::MergeInto(const Measurement& m, size_t index) {
   Cell& cell = cells_[index];
   if (cell.events == UINT32_MAX) return false;
   const auto aggregation = static_cast<Aggregation>(cell.aggregation);
-  if (aggregation == Aggregation::kSum || aggregation == Aggregation::kCount) {
+  if (aggregation == Aggregation::kSum || aggregation == Aggregation::kCount || aggregation == Aggregation::kMean) {
     // As Merge below would, without moving the total there and back: this is nearly every measurement.
     Int128 sum = 0;
     if (__builtin_add_overflow(cell.value, m.value.attos, &sum)) return false;
@@ -209,19 +216,21 @@ std::string CellTable::Pack(SeriesRanks* ranks, std::vector<bool>* used_meters) 
 
 void CellTable::WriteSeries(SeriesRanks* ranks, std::vector<bool>* used_meters) {
   if (ranks->size() < series_.size()) ranks->resize(series_.size(), kUnset);
-  for (const Cell& cell : cells_) {
-    const uint32_t id = SeriesOf(cell.place);
-    if ((*ranks)[id] != kUnset) continue;
+  const auto use = [&](uint64_t place) {
+    const uint32_t id = SeriesOf(place);
+    if ((*ranks)[id] != kUnset) return;
     (*ranks)[id] = 0;
     used_series_.push_back({series_.at(id).meter, series_.at(id).dimension_values, id});
-  }
+  };
+  for (const Cell& cell : cells_) use(cell.place);
+  for (const Element& element : elements_) use(element.place);
   SortSeries(&used_series_);
   uint32_t meter_id = 0;
   for (size_t i = 0; i < used_series_.size(); ++i) {
     const OrderedSeries& series = used_series_[i];
     if (i == 0 || series.meter != used_series_[i - 1].meter) {
       const Meter& meter = meters_[series.meter];
-      meter_id = writer_.AddMeter(meter.name, meter.aggregation);
+      meter_id = writer_.AddMeter(meter.name, FormOf(meter));
       (*used_meters)[series.meter] = true;
     }
     (*ranks)[series.id] = writer_.AddSeries(meter_id, series.values);
@@ -246,12 +255,14 @@ void CellTable::SortSubjects() {
 
 // By subject, series and bucket: dealt out to the subjects, and sorted within each, which mostly has a few.
 void CellTable::SortCells(const SeriesRanks& ranks) {
-  cell_places_.resize(cells_.size());
-  for (uint32_t i = 0; i < cells_.size(); ++i) {
-    const Cell& cell = cells_[i];
-    const uint64_t rank = ranks[SeriesOf(cell.place)];
-    cell_places_[next_[cell.subject]++] = {rank << 32 | Ascending(static_cast<uint32_t>(cell.place)), i};
-  }
+  cell_places_.resize(cells_.size() + elements_.size());
+  const auto deal = [&](uint32_t subject, uint64_t place, uint32_t number) {
+    const uint64_t rank = ranks[SeriesOf(place)];
+    cell_places_[next_[subject]++] = {rank << 32 | Ascending(static_cast<uint32_t>(place)), number};
+  };
+  const auto cells = static_cast<uint32_t>(cells_.size());
+  for (uint32_t i = 0; i < cells; ++i) deal(cells_[i].subject, cells_[i].place, i);
+  for (uint32_t i = 0; i < elements_.size(); ++i) deal(elements_[i].subject, elements_[i].place, cells + i);
   auto begin = cell_places_.begin();
   for (const SubjectPlace& place : subject_places_) {
     const auto end = begin + subjects_[place.subject].cells;
@@ -269,6 +280,11 @@ void CellTable::WriteSubjects() {
       const uint64_t rank = cell_places_[at].key >> 32;
       size_t end = at + 1;
       while (end < subject_end && cell_places_[end].key >> 32 == rank) ++end;
+      if (IsElement(cell_places_[at])) {
+        WriteElements(static_cast<uint32_t>(rank), std::span(cell_places_).subspan(at, end - at));
+        at = end;
+        continue;
+      }
       writer_.BeginSeries(static_cast<uint32_t>(rank), static_cast<uint32_t>(end - at));
       for (; at < end; ++at) {
         const uint32_t index = cell_places_[at].cell;
@@ -280,6 +296,28 @@ void CellTable::WriteSubjects() {
   }
 }
 
+// By bucket, time and value, so that the bytes do not depend on the order in which they came.
+void CellTable::WriteElements(uint32_t rank, std::span<CellPlace> places) {
+  packed_elements_.clear();
+  for (const CellPlace& place : places) {
+    const Element& element = ElementOf(place);
+    packed_elements_.push_back({BucketOf(element.place), {{element.value}, 1, element.at}});
+  }
+  std::sort(packed_elements_.begin(), packed_elements_.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : CompareElements(a.second, b.second) < 0;
+  });
+  size_t kept = 0;
+  for (size_t i = 1; i < packed_elements_.size(); ++i) {
+    auto& [bucket, element] = packed_elements_[kept];
+    const auto& [next_bucket, next] = packed_elements_[i];
+    const bool equal = next_bucket == bucket && CompareElements(next, element) == 0;
+    if (!equal || !MergeElement(next, &element)) packed_elements_[++kept] = packed_elements_[i];
+  }
+  packed_elements_.resize(kept + 1);
+  writer_.BeginSeries(rank, static_cast<uint32_t>(packed_elements_.size()));
+  for (const auto& [bucket, element] : packed_elements_) writer_.AddCell(bucket, element);
+}
+
 void CellTable::Clear() {
   subject_slots_.Clear(subjects_.size());
   cell_slots_.Clear(cells_.size());
@@ -289,6 +327,7 @@ void CellTable::Clear() {
   names_.clear();
   cells_.clear();
   latest_at_.clear();
+  elements_.clear();
 }
 
 }  // namespace tollbook

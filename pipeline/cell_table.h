@@ -3,6 +3,9 @@
 //
 // A shard's part of a round is some thousand measurements: what is touched for each (its own cache line, a slot, a cell
 // of 48 bytes) comes from the third-level cache, and is fetched ahead.
+//
+// An element of a list is not looked up by its place: it stands behind the others, 48 bytes, until it is packed. Equal
+// ones become one then.
 #ifndef TOLLBOOK_PIPELINE_CELL_TABLE_H_
 #define TOLLBOOK_PIPELINE_CELL_TABLE_H_
 
@@ -12,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ledger/exception.h"
@@ -33,7 +37,7 @@ class CellTable {
   void Add(std::span<const Measurement> measurements, std::span<const uint32_t> chosen,
            const std::vector<Reason>& verdicts);
   void EndRound();
-  bool empty() const { return cells_.empty(); }
+  bool empty() const { return cells_.empty() && elements_.empty(); }
   // The run of all cells, by subject hash, the same bytes whatever numbers the series have; marks the meters it used.
   // Leaves the table empty, with its memory.
   // `ranks` is a thread's scratch, as large as the series are many: lent, so that not every shard has its own.
@@ -51,9 +55,15 @@ class CellTable {
     Int128 value;
     SubjectHash subject_hash;
     uint64_t place;            // series << 32 | bucket
-    uint32_t subject : 30;     // in subjects_
-    uint32_t aggregation : 2;  // an Aggregation
+    uint32_t subject : 28;     // in subjects_
+    uint32_t aggregation : 4;  // an Aggregation
     uint32_t events;           // when one more does not fit: another cell of the same place
+  };
+  struct Element {
+    Int128 value;
+    Instant at;  // 0 where the meter needs none
+    uint64_t place;
+    uint32_t subject;
   };
   // Numbers by hash: number + 1, 0: free; linear probing. At most a quarter full: that the first slot is the right one
   // is worth more than the memory.
@@ -83,8 +93,8 @@ class CellTable {
     uint32_t subject;
   };
   struct CellPlace {
-    uint64_t key;  // rank of its series, bucket
-    uint32_t cell;
+    uint64_t key;   // rank of its series, bucket
+    uint32_t cell;  // in cells_, or behind them in elements_
     friend auto operator<=>(const CellPlace&, const CellPlace&) = default;
   };
   static constexpr uint32_t kUnset = UINT32_MAX;
@@ -106,6 +116,7 @@ class CellTable {
   void Take(const Waiting& waiting);
   uint32_t SubjectOf(const Measurement& m, uint64_t hash);
   void AddNew(const Measurement& m, uint32_t subject, Aggregation aggregation);
+  void AddElement(const Measurement& m, uint32_t subject);
   bool MergeInto(const Measurement& m, size_t cell);
   void CopyNames();
   std::string_view NameOf(uint32_t subject) const;
@@ -113,6 +124,9 @@ class CellTable {
   void SortSubjects();
   void SortCells(const SeriesRanks& ranks);
   void WriteSubjects();
+  bool IsElement(const CellPlace& place) const { return place.cell >= cells_.size(); }
+  const Element& ElementOf(const CellPlace& place) const { return elements_[place.cell - cells_.size()]; }
+  void WriteElements(uint32_t rank, std::span<CellPlace> places);
   void Clear();
 
   const std::vector<Meter>& meters_;
@@ -127,12 +141,14 @@ class CellTable {
   Slots cell_slots_;
   std::vector<Cell> cells_;
   std::vector<Instant> latest_at_;  // of each cell; 0 where the meter is not `latest`
+  std::vector<Element> elements_;
 
   std::vector<OrderedSeries> used_series_;
   std::vector<SubjectPlace> subject_places_;
   HashOrder<SubjectPlace> subject_order_;
   std::vector<uint32_t> next_;  // where a subject's next cell goes in cell_places_
   std::vector<CellPlace> cell_places_;
+  std::vector<std::pair<Bucket, UsageTotal>> packed_elements_;  // of the series at hand
   TotalsRunWriter writer_;
 };
 

@@ -119,7 +119,8 @@ class OriginFinder {
       const std::vector<RunSeries> series = reader.run_series();
       std::string_view name;
       SubjectCells cells;
-      UsageTotal sum;
+      RunningAggregate aggregate;
+      aggregate.Begin(meter);
       bool fits = true, sound = true;
       const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total) {
         const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
@@ -128,17 +129,18 @@ class OriginFinder {
         if (place.day < first || last < place.day || !SamePlan(place.subscription, rated.subscription)) return;
         const Plan& plan = catalog.plans[rated.subscription->plan];
         if (catalog.ChargeFor(plan, meter, DimensionValuesOf(entry.values)) != rated.charge) return;
-        fits = Merge(meter.aggregation, total, &sum) && fits;
+        fits = aggregate.Add(total) && fits;
       };
       while (reader.NextSubject(&name, &cells)) {
         if (name == subject) sound = ForEachCell(cells, series, add) && sound;
       }
-      if (!fits) {
+      Quantity quantity;
+      if (!fits || !aggregate.ToDate(&quantity)) {
         return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range", subject,
                          "see `tollbook charges`");
       }
       if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
-      if (sum.events > 0) origins->push_back(OriginOf(run.sequence, sum));
+      if (aggregate.events() > 0) origins->push_back(OriginOf(run.sequence, quantity, aggregate.events()));
     }
     return absl::OkStatus();
   }
@@ -151,8 +153,8 @@ class OriginFinder {
     return taker != nullptr && taker->id == rated->id && taker->plan == rated->plan;
   }
 
-  UsageOrigin OriginOf(uint64_t sequence, const UsageTotal& sum) const {
-    UsageOrigin origin{sequence, sum.value, sum.events, {}};
+  UsageOrigin OriginOf(uint64_t sequence, Quantity quantity, uint64_t events) const {
+    UsageOrigin origin{sequence, quantity, events, {}};
     const auto commit = commits_.find(sequence);
     if (commit == commits_.end()) return origin;
     for (const CoveredRange& range : commit->second.covered) {

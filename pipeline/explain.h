@@ -17,7 +17,7 @@ namespace tollbook {
 // Usage of one commit that went into a charge on the usage date (or, where a line covers the period, in the period).
 struct UsageOrigin {
   uint64_t commit = 0;
-  Quantity quantity;  // as the meter aggregates within that commit
+  Quantity quantity;  // as the meter aggregates within that commit (RunningAggregate)
   uint64_t events = 0;
   struct Stretch {
     std::string path;

@@ -36,13 +36,13 @@ Reason DimensionValue(const Property* property, Arena& arena, std::string_view* 
 }
 
 // The bounds of one event's value.
-Reason CheckValue(Quantity value, bool allow_negative) {
+Reason CheckValue(Quantity value, bool accepts_negative) {
   constexpr Int128 kBound = static_cast<Int128>(kValueUnitsMax) * kOneUnit;
   if (value.attos >= kBound || value.attos <= -kBound) return Reason::kValueTooLarge;
-  return value.attos < 0 && !allow_negative ? Reason::kNegativeValue : Reason::kNone;
+  return value.attos < 0 && !accepts_negative ? Reason::kNegativeValue : Reason::kNone;
 }
 
-Reason Value(const Meter& meter, const Property* property, Quantity* value) {
+Reason ReadNumber(const Property* property, Quantity* value) {
   if (property == nullptr || property->kind == Property::Kind::kNull) return Reason::kMissingValue;
   // A number in quotes is taken too: many producers keep decimals so, and its digits are as exact.
   if (property->kind != Property::Kind::kNumber && property->kind != Property::Kind::kString)
@@ -59,7 +59,29 @@ Reason Value(const Meter& meter, const Property* property, Quantity* value) {
       break;
   }
   *value = {number.value};
-  return CheckValue(*value, meter.allow_negative);
+  return Reason::kNone;
+}
+
+Reason ReasonOf(Expression::Outcome outcome) {
+  switch (outcome) {
+    case Expression::Outcome::kFits:
+      return Reason::kNone;
+    case Expression::Outcome::kDivisionByZero:
+      return Reason::kDivisionByZero;
+    case Expression::Outcome::kTooLarge:
+      return Reason::kValueTooLarge;
+    case Expression::Outcome::kTooPrecise:
+      return Reason::kValueTooPrecise;
+  }
+  TOLLBOOK_ASSERT(!"an outcome of the list");
+  return Reason::kValueTooLarge;
+}
+
+Reason Operation(const Property* property, SetOperation* operation) {
+  const bool is_text = property != nullptr && property->kind == Property::Kind::kString;
+  if (!is_text || (property->text != "add" && property->text != "remove")) return Reason::kUnknownOperation;
+  *operation = property->text == "add" ? SetOperation::kAdd : SetOperation::kRemove;
+  return Reason::kNone;
 }
 
 // A dimension that is no text: a line that says otherwise has another layout.
@@ -111,8 +133,16 @@ Measurer::Measurer(const Catalog& catalog, const BookIdentity& book, SeriesTable
       series_(series),
       book_zone_(Zone::FromName(book.zone).value_or(Zone())),
       memos_(catalog.meters.size()),
+      expressions_(catalog.meters.size()),
       types_(kTypes) {
   TOLLBOOK_ASSERT(Zone::FromName(book.zone).has_value());
+  ExpressionError error;
+  for (size_t i = 0; i < catalog.meters.size(); ++i) {
+    const std::string& text = catalog.meters[i].value_expression;
+    if (text.empty()) continue;
+    expressions_[i] = Expression::Parse(text, &error);
+    TOLLBOOK_ASSERT(expressions_[i].has_value());  // the catalog's check saw to it
+  }
 }
 
 const Measurer::EventType& Measurer::TypeNamed(std::string_view name) {
@@ -147,16 +177,51 @@ Reason Measurer::Measure(const UsageEvent& event, Arena& arena, SeenEntry* ident
   return Reason::kNone;
 }
 
+Reason Measurer::Identifier(const Meter& meter, const UsageEvent& event, Arena& arena, Quantity* value) const {
+  std::string_view text;
+  const Reason reason = DimensionValue(Find(event.data, meter.value_property), arena, &text);
+  if (reason != Reason::kNone) return reason;
+  if (text.empty()) return Reason::kMissingValue;
+  SetOperation operation = SetOperation::kAdd;
+  if (!meter.operation_property.empty()) {
+    const Reason unknown = Operation(Find(event.data, meter.operation_property), &operation);
+    if (unknown != Reason::kNone) return unknown;
+  }
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), text.size(), book_.seed[1]);
+  *value = IdentifierValue(static_cast<Uint128>(hash.high64) << 64 | hash.low64, operation);
+  return Reason::kNone;
+}
+
+// The first property that is no number tells why.
+Reason Measurer::Reckon(uint32_t meter, const UsageEvent& event, Quantity* value) {
+  const Expression& expression = *expressions_[meter];
+  operands_.resize(expression.properties().size());
+  for (size_t i = 0; i < operands_.size(); ++i) {
+    const Reason reason = ReadNumber(Find(event.data, expression.properties()[i]), &operands_[i]);
+    if (reason != Reason::kNone) return reason;
+  }
+  return ReasonOf(expression.Evaluate(operands_, &stack_, value));
+}
+
+Reason Measurer::ValueOf(uint32_t index, const UsageEvent& event, Arena& arena, Quantity* value) {
+  const Meter& meter = catalog_.meters[index];
+  if (meter.aggregation == Aggregation::kUniqueCount) return Identifier(meter, event, arena, value);
+  if (meter.aggregation == Aggregation::kCount) {
+    *value = Quantity::Units(1);
+    return Reason::kNone;
+  }
+  const Reason reason =
+      expressions_[index] ? Reckon(index, event, value) : ReadNumber(Find(event.data, meter.value_property), value);
+  return reason != Reason::kNone ? reason : CheckValue(*value, AcceptsNegative(meter));
+}
+
 Reason Measurer::MeasureOne(const UsageEvent& event, uint32_t index, Arena& arena, Measurement* into,
                             uint64_t* dimensions_hash) {
   const Meter& meter = catalog_.meters[index];
   into->time = event.time;
-  if (meter.aggregation == Aggregation::kCount) {
-    into->value = Quantity::Units(1);
-  } else if (const Reason reason = Value(meter, Find(event.data, meter.value_property), &into->value);
-             reason != Reason::kNone) {
-    return reason;
-  }
+  into->is_element = IsOfElements(FormOf(meter));
+  const Reason of_value = ValueOf(index, event, arena, &into->value);
+  if (of_value != Reason::kNone) return of_value;
   values_.resize(meter.dimensions.size());
   for (size_t i = 0; i < values_.size(); ++i) {
     const Reason reason = DimensionValue(Find(event.data, meter.dimensions[i]), arena, &values_[i]);
@@ -179,7 +244,12 @@ LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
     MeterPlan& of_meter = plan.meters.emplace_back();
     of_meter.meter = index;
     of_meter.granularity = meter.granularity;
-    of_meter.allow_negative = meter.allow_negative;
+    of_meter.accepts_negative = AcceptsNegative(meter);
+    of_meter.is_element = IsOfElements(FormOf(meter));
+    if (meter.aggregation == Aggregation::kUniqueCount || !meter.value_expression.empty()) {
+      plan.general_way = true;
+      continue;
+    }
     if (meter.aggregation != Aggregation::kCount) {
       const Property* value = Find(event.data, meter.value_property);
       TOLLBOOK_ASSERT(value != nullptr && slot_of(value) >= 0);  // it was measured
@@ -204,6 +274,7 @@ LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
 // Flattened: without it the compiler leaves a dozen calls in what is one straight line for nearly every event.
 [[gnu::flatten]] bool Measurer::MeasureSlots(const LayoutPlan& plan, const Slots& slots, uint32_t event, Arena& arena,
                                              SeenEntry* identity, std::vector<Measurement>* out) {
+  if (plan.general_way) return false;
   const std::string_view id = slots[plan.id].text();
   const std::string_view source = slots[plan.source].text();
   const std::string_view subject = slots[plan.subject].text();
@@ -226,7 +297,8 @@ LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
       return false;
     }
     out->push_back({value, subject_hash, time.instant, subject.data(), series.id,
-                    BucketOfCached(meter.granularity, time.instant), event, static_cast<uint16_t>(subject.size())});
+                    BucketOfCached(meter.granularity, time.instant), event, static_cast<uint16_t>(subject.size()),
+                    meter.is_element});
     content.Add(value, series.dimensions_hash);
   }
   *identity = IdentityOf(source, id, content.hash());
@@ -240,7 +312,7 @@ bool Measurer::SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* valu
     if (number.error != DecimalError::kNone) return false;
     *value = {number.value};
   }
-  return CheckValue(*value, plan.allow_negative) == Reason::kNone;
+  return CheckValue(*value, plan.accepts_negative) == Reason::kNone;
 }
 
 bool Measurer::SlotSeries(const MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series) {

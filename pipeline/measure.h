@@ -3,6 +3,7 @@
 #define TOLLBOOK_PIPELINE_MEASURE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "pipeline/series.h"
 #include "pipeline/series_memo.h"
 #include "rating/catalog.h"
+#include "rating/expression.h"
 #include "rating/usage_total.h"
 
 namespace tollbook {
@@ -31,6 +33,7 @@ struct alignas(64) Measurement {
   Bucket bucket;
   uint32_t event = 0;  // of its block
   uint16_t subject_bytes = 0;
+  bool is_element = false;  // of its meter's lists: it merges with none but its equals
   std::string_view subject_name() const { return {subject, subject_bytes}; }
 };
 static_assert(sizeof(Measurement) == 64);
@@ -49,7 +52,8 @@ struct MeterPlan {
   };
   uint32_t meter = 0;
   Granularity granularity = Granularity::kDay;
-  bool allow_negative = false;
+  bool accepts_negative = false;
+  bool is_element = false;
   int value = -1;  // its slot; -1: the meter counts events
   bool in_quotes = false;
   std::vector<Dimension> dimensions;
@@ -60,6 +64,7 @@ struct LayoutPlan {
   uint16_t id = 0, source = 0, subject = 0, time = 0;  // slots
   uint64_t type_hash = 0;
   std::vector<MeterPlan> meters;
+  bool general_way = false;     // a meter of the type takes more from an event than a number of its data
   bool time_in_utc = false;     // where it names no zone; a mapping says so
   bool time_is_offset = false;  // seconds from the base, likewise
   Instant time_base{};
@@ -86,6 +91,9 @@ class Measurer {
     uint64_t hash = 0;
   };
   const EventType& TypeNamed(std::string_view name);
+  Reason ValueOf(uint32_t meter, const UsageEvent& event, Arena& arena, Quantity* value);
+  Reason Reckon(uint32_t meter, const UsageEvent& event, Quantity* value);
+  Reason Identifier(const Meter& meter, const UsageEvent& event, Arena& arena, Quantity* value) const;
   Reason MeasureOne(const UsageEvent& event, uint32_t meter, Arena& arena, Measurement* into,
                     uint64_t* dimensions_hash);
   bool SlotValue(const MeterPlan& plan, const Slot& slot, Quantity* value) const;
@@ -99,7 +107,10 @@ class Measurer {
   const BookIdentity& book_;
   SeriesCache series_;
   const Zone book_zone_;
-  std::vector<SeriesMemo> memos_;         // by meter
+  std::vector<SeriesMemo> memos_;                       // by meter
+  std::vector<std::optional<Expression>> expressions_;  // by meter; none: a property, or no value
+  std::vector<Quantity> operands_;                      // of the expression at hand
+  std::vector<Fraction> stack_;
   std::vector<std::string_view> values_;  // of the measurement at hand
   static constexpr size_t kTypes = 256;   // a power of two
   std::vector<EventType> types_;          // by hash; a newcomer takes the place

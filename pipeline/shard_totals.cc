@@ -29,6 +29,12 @@ absl::StatusOr<std::vector<uint32_t>> ShardTotals::MetersOf(const TotalsRunReade
                        "a meter that the book has usage of is gone from the catalog", entry.name,
                        "put it back in meters.yaml");
     }
+    if (FormOf(*meter) != entry.form) {
+      return MakeError(absl::StatusCode::kFailedPrecondition,
+                       "a meter that the book has usage of is defined otherwise now", entry.name,
+                       "put its aggregation, operation and keep back in meters.yaml, and give the new definition a new "
+                       "name");
+    }
     meters.push_back(static_cast<uint32_t>(meter - catalog_.meters.data()));
   }
   return meters;
@@ -94,6 +100,7 @@ void ShardTotals::RankSeries() {
   series_ = std::move(ranked);
   for (RunSeries& series : run_series_) series.series = rank[series.series];
   cells_of_.assign(series_.size(), {});
+  for (uint32_t i = 0; i < series_.size(); ++i) cells_of_[i].of_elements = IsOfElements(FormOf(*series_[i].meter));
 }
 
 // Parts with one hash are one subject's, but for names that share 64 bits of it: so the names decide.
@@ -181,6 +188,8 @@ inline void ShardTotals::AddCell(uint32_t series, Bucket bucket, const UsageTota
   if (of.first == kNoCell) {
     of.first = added;
     used_.push_back(series);
+  } else if (of.of_elements) {
+    return AddElement(series, bucket, total);
   } else {
     Cell& last = cells_[of.last];
     if (of.in_order && last.bucket == bucket) return MergeInto(series, total, &last.total);
@@ -191,17 +200,33 @@ inline void ShardTotals::AddCell(uint32_t series, Bucket bucket, const UsageTota
   cells_.push_back({bucket, kNoCell, total});
 }
 
+// The same, but that cells are of one place when they are equal elements of one bucket.
+void ShardTotals::AddElement(uint32_t series, Bucket bucket, const UsageTotal& element) {
+  CellsOf& of = cells_of_[series];
+  Cell& last = cells_[of.last];
+  const auto order = last.bucket != bucket ? last.bucket <=> bucket : CompareElements(last.total, element);
+  if (of.in_order && order == 0) return MergeEqual(series, element, &last.total);
+  of.in_order = of.in_order && order < 0;
+  last.next = of.last = static_cast<uint32_t>(cells_.size());
+  cells_.push_back({bucket, kNoCell, element});
+}
+
 void ShardTotals::MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into) {
   if (tollbook::Merge(series_[series].meter->aggregation, delta, into)) return;
   overflown_ = std::min(overflown_, series);
   into->events += delta.events;  // the value cannot be held, the events are still counted
 }
 
+void ShardTotals::MergeEqual(uint32_t series, const UsageTotal& element, UsageTotal* into) {
+  if (!MergeElement(element, into)) overflown_ = std::min(overflown_, series);
+}
+
 void ShardTotals::GatherTotals() {
   totals_.clear();
   if (!std::is_sorted(used_.begin(), used_.end())) std::sort(used_.begin(), used_.end());
   for (const uint32_t number : used_) {
-    const CellsOf of = std::exchange(cells_of_[number], {});
+    const bool of_elements = cells_of_[number].of_elements;
+    const CellsOf of = std::exchange(cells_of_[number], {.of_elements = of_elements});
     if (!of.in_order) {
       SortOut(number, of.first);
       continue;
@@ -214,16 +239,25 @@ void ShardTotals::GatherTotals() {
 }
 
 void ShardTotals::SortOut(uint32_t series, uint32_t first) {
+  const bool of_elements = cells_of_[series].of_elements;
+  const auto compare = [&](const Cell& a, const Cell& b) {
+    return a.bucket != b.bucket || !of_elements ? a.bucket <=> b.bucket : CompareElements(a.total, b.total);
+  };
   order_.clear();
   for (uint32_t i = first; i != kNoCell; i = cells_[i].next) order_.push_back(i);
   std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) {
-    return cells_[a].bucket != cells_[b].bucket ? cells_[a].bucket < cells_[b].bucket : a < b;
+    const auto order = compare(cells_[a], cells_[b]);
+    return order != 0 ? order < 0 : a < b;
   });
   const Cell* last = nullptr;
   for (const uint32_t index : order_) {
     const Cell& cell = cells_[index];
-    if (last != nullptr && last->bucket == cell.bucket) {
-      MergeInto(series, cell.total, &totals_.back().total);
+    if (last != nullptr && compare(*last, cell) == 0) {
+      if (of_elements) {
+        MergeEqual(series, cell.total, &totals_.back().total);
+      } else {
+        MergeInto(series, cell.total, &totals_.back().total);
+      }
     } else {
       totals_.push_back({series_[series].meter, series_[series].values, cell.bucket, cell.total});
     }

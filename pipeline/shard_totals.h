@@ -2,6 +2,8 @@
 //
 // A run is by subject hash, and so is a visit: the runs' cells are read side by side, one subject's at a time, and no
 // others are in memory. What is kept for each subject and run is where its cells are, 16 bytes.
+//
+// Of a list, elements that are equal become one; the others stand by bucket, time and value, each a total of its own.
 #ifndef TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 #define TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 
@@ -37,8 +39,8 @@ class ShardTotals {
   // Has a commit after `sequence` added to the subject's totals? Reads no cells.
   bool ChangedSince(size_t subject, uint64_t sequence) const;
 
-  // By (meter, dimension values, bucket), each once. Until another subject is asked for. Equal dimension values of a
-  // meter are the same span, for all subjects.
+  // By (meter, dimension values, bucket), each once; elements also by time and value. Until another subject is asked
+  // for. Equal dimension values of a meter are the same span, for all subjects.
   std::span<const SubjectTotal> TotalsOf(size_t subject);
   // OutOfRange: a total of the subject cannot be held. DataLoss: the bytes are damaged.
   absl::Status StatusOf(size_t subject);
@@ -75,7 +77,8 @@ class ShardTotals {
   struct CellsOf {
     uint32_t first = kNoCell;
     uint32_t last = kNoCell;
-    bool in_order = true;  // each later than the one before it
+    bool in_order = true;      // each later than the one before it
+    bool of_elements = false;  // of a series always the same
   };
 
   absl::StatusOr<std::vector<uint32_t>> MetersOf(const TotalsRunReader& reader) const;
@@ -88,7 +91,9 @@ class ShardTotals {
   void Load(size_t subject);
   void ReadCells(size_t subject);
   void AddCell(uint32_t series, Bucket bucket, const UsageTotal& total);
+  void AddElement(uint32_t series, Bucket bucket, const UsageTotal& element);
   void MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into);
+  void MergeEqual(uint32_t series, const UsageTotal& element, UsageTotal* into);
   void GatherTotals();
   void SortOut(uint32_t series, uint32_t first);
 

@@ -36,8 +36,9 @@ void AppendDue(const RatedCharge& rated, BookedAmount amount, SummaryPolicy summ
 // The subjects of one shard, one after the other. What it needs for each it keeps for the next.
 class ShardVisit {
  public:
-  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window)
+  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through)
       : window_(window),
+        rate_window_(window.through, carried_through),
         totals_(catalog, book_seed, window.only_subject),
         places_(catalog),
         booked_(places_, window.only_subject),
@@ -61,7 +62,7 @@ class ShardVisit {
     for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
       const std::string_view name = totals_.name(subject);
       absl::Status rated = totals_.StatusOf(subject);
-      if (rated.ok()) rated = rater_.Rate(name, totals_.TotalsOf(subject), window_.through, &rated_);
+      if (rated.ok()) rated = rater_.Rate(name, totals_.TotalsOf(subject), rate_window_, &rated_);
       if (!rated.ok() && !absl::IsOutOfRange(rated)) return rated;
       if (!rated.ok()) rated_.Clear();
       FindDue();
@@ -88,6 +89,7 @@ class ShardVisit {
   }
 
   const WorthWindow& window_;
+  const RateWindow rate_window_;
   std::vector<StoredRun> total_runs_;
   std::vector<StoredRun> difference_runs_;
   ShardTotals totals_;
@@ -99,9 +101,21 @@ class ShardVisit {
   std::vector<BookedAmount> due_;
 };
 
-absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window, int shard,
-                        const Visitor& visit) {
-  ShardVisit shard_visit(catalog, book.identity().seed[0], window);
+// What goes on without usage was booked up to the day that a seal named: a later seal that names none must not take it
+// back.
+absl::StatusOr<std::optional<Day>> CarriedThrough(const Book& book, const WorthWindow& window) {
+  absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  std::optional<Day> furthest;
+  for (const SealRecord& seal : *seals) {
+    if (seal.sequence <= window.through_sequence) furthest = std::max(furthest, seal.through);
+  }
+  return furthest;
+}
+
+absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window,
+                        std::optional<Day> carried_through, int shard, const Visitor& visit) {
+  ShardVisit shard_visit(catalog, book.identity().seed[0], window, carried_through);
   TOLLBOOK_RETURN_IF_ERROR(shard_visit.Read(book, shard));
   return shard_visit.Visit(shard, visit);
 }
@@ -110,9 +124,11 @@ absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWin
 
 absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
                            const Visitor& visit) {
+  const absl::StatusOr<std::optional<Day>> carried_through = CarriedThrough(book, window);
+  if (!carried_through.ok()) return carried_through.status();
   if (window.only_subject) {
-    return VisitShard(book, catalog, window, TotalShardOf(HashSubject(*window.only_subject, book.identity().seed[0])),
-                      visit);
+    const int shard = TotalShardOf(HashSubject(*window.only_subject, book.identity().seed[0]));
+    return VisitShard(book, catalog, window, *carried_through, shard, visit);
   }
   std::vector<absl::Status> visited(kTotalShards);
   std::atomic<bool> failed = false;
@@ -120,7 +136,7 @@ absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const Worth
   arena.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       if (failed.load(std::memory_order_relaxed)) return;
-      visited[shard] = VisitShard(book, catalog, window, shard, visit);
+      visited[shard] = VisitShard(book, catalog, window, *carried_through, shard, visit);
       if (!visited[shard].ok()) failed = true;
     });
   });

@@ -39,7 +39,9 @@ struct SubjectWorth {
 };
 
 struct WorthWindow {
-  std::optional<Day> through = std::nullopt;                    // usage dates after it are not due
+  // Usage dates after it are not due. None: all usage is; what carries over goes on up to the furthest day that a seal
+  // of the book named, and to its last usage.
+  std::optional<Day> through = std::nullopt;
   uint64_t through_sequence = UINT64_MAX;                       // the book as it was after this commit
   std::optional<std::string_view> only_subject = std::nullopt;  // one subject instead of all
 };

@@ -267,6 +267,12 @@ void ReadPerBucket(YamlMap& map, const Meter* meter, Charge& charge, FileErrors&
                Join({map.what(), " prices each hour, and meter ", Quoted(meter->name), " keeps whole days"}),
                "use `granularity: hour` for the meter, or `per_bucket: day`");
   }
+  if (charge.per_bucket != PerBucket::kNone && meter != nullptr && CarriesOver(*meter)) {
+    errors.Add(map.LineOf("per_bucket"),
+               Join({map.what(), " prices buckets alone, and meter ", Quoted(meter->name),
+                     " carries over from one to the next"}),
+               "leave per_bucket out, or use a meter that begins anew, such as sum or max");
+  }
 }
 
 void AddPrices(const Pricing& pricing, std::vector<Price>* prices) {

@@ -4,6 +4,36 @@
 
 namespace tollbook {
 
+bool CountsTheSame(const Meter& a, const Meter& b) {
+  Meter same = a;
+  same.unit = b.unit;
+  same.allow_negative = b.allow_negative;
+  same.reading = b.reading;
+  return same == b;
+}
+
+TotalForm FormOf(const Meter& meter) {
+  if (meter.keep_events) return TotalForm::kTimedElements;
+  switch (meter.aggregation) {
+    case Aggregation::kSum:
+    case Aggregation::kCount:
+    case Aggregation::kMax:
+    case Aggregation::kMin:
+    case Aggregation::kMean:
+      return TotalForm::kNumber;
+    case Aggregation::kLatest:
+      return TotalForm::kNumberAtTime;
+    case Aggregation::kPercentile:
+      return TotalForm::kElements;
+    case Aggregation::kUniqueCount:
+      return meter.operation_property.empty() ? TotalForm::kElements : TotalForm::kTimedElements;
+    case Aggregation::kWeightedSum:
+      return TotalForm::kTimedElements;
+  }
+  TOLLBOOK_ASSERT(!"an aggregation of the list");
+  return {};
+}
+
 std::string_view ToString(Aggregation aggregation) {
   switch (aggregation) {
     case Aggregation::kSum:
@@ -14,6 +44,16 @@ std::string_view ToString(Aggregation aggregation) {
       return "max";
     case Aggregation::kLatest:
       return "latest";
+    case Aggregation::kMin:
+      return "min";
+    case Aggregation::kMean:
+      return "mean";
+    case Aggregation::kUniqueCount:
+      return "unique_count";
+    case Aggregation::kWeightedSum:
+      return "weighted_sum";
+    case Aggregation::kPercentile:
+      return "percentile";
   }
   TOLLBOOK_ASSERT(!"an aggregation of the list");
   return "";

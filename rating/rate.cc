@@ -6,29 +6,10 @@
 #include <tuple>
 
 #include "rating/price.h"
+#include "rating/rate_steps.h"
 
 namespace tollbook {
 namespace {
-
-std::string Which(const RatedCharge& rated) {
-  return "subscription " + std::string(rated.subscription->id) + ", charge " + rated.charge->name +
-         ", billing period " + ToString(rated.period.start) + " to " + ToString(rated.period.end);
-}
-
-absl::Status TotalOutOfRange(const RatedCharge& rated) {
-  return MakeError(absl::StatusCode::kOutOfRange, "the usage of the period does not fit a quantity", Which(rated),
-                   "check the meter's unit and the values of its events");
-}
-
-absl::Status WorthOutOfRange(const RatedCharge& rated, Quantity quantity) {
-  return MakeError(absl::StatusCode::kOutOfRange, "the worth of the period does not fit",
-                   Which(rated) + ", quantity " + ToString(quantity), "check the charge's prices and the meter's unit");
-}
-
-// Equal values mostly lie in one place, and then need not be looked at.
-bool SameValues(DimensionValues a, DimensionValues b) {
-  return (a.data() == b.data() && a.size() == b.size()) || std::ranges::equal(a, b);
-}
 
 bool SameButEvents(const UnratedUsage& a, const UnratedUsage& b) {
   return a.why == b.why && a.meter == b.meter && a.subscription == b.subscription && a.usage_date == b.usage_date;
@@ -52,15 +33,22 @@ void Gather(std::vector<UnratedUsage>* unrated) {
   if (!unrated->empty()) unrated->resize(kept + 1);
 }
 
+// What was appended later may have moved what the spans point to; their sizes stand.
+void PointToDays(RatedSubject* rated) {
+  size_t days = 0, parts = 0;
+  for (RatedCharge& charge : rated->charges) {
+    charge.days = std::span(rated->days).subspan(days, charge.days.size());
+    charge.parts = std::span(rated->parts).subspan(parts, charge.parts.size());
+    days += charge.days.size();
+    parts += charge.parts.size();
+  }
+}
+
 // What Merge does. Sums are most of a book, and here they are added in place.
 bool AddUp(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
   if (aggregation != Aggregation::kSum && aggregation != Aggregation::kCount) return Merge(aggregation, delta, into);
   return Add(into->value, delta.value, &into->value) &&
          !__builtin_add_overflow(into->events, delta.events, &into->events);
-}
-
-bool IsLastDay(const RatedCharge& rated, Day day) {
-  return day.number == rated.period.end.number - 1;
 }
 
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
@@ -138,6 +126,7 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
   const Subscription* subscription = nullptr;
   const SubjectTotal* last = nullptr;
   const PlanCharge* charge = nullptr;
+  bool carries = false;
   for (const SubjectTotal& total : totals) {
     const UsagePlace place = PlaceFor(subscriptions, total);
     if (through.has_value() && place.day > *through) continue;
@@ -147,7 +136,10 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
     }
     const bool same = subscription == place.subscription && last->meter == total.meter &&
                       SameValues(last->dimension_values, total.dimension_values);
-    if (!same) charge = PlanOf(*place.subscription).ChargeFor(*total.meter, total.dimension_values);
+    if (!same) {
+      charge = PlanOf(*place.subscription).ChargeFor(*total.meter, total.dimension_values);
+      carries = CarriesOver(*total.meter);
+    }
     subscription = place.subscription;
     last = &total;
     if (charge == nullptr) {
@@ -155,6 +147,7 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
           {UnratedUsage::Why::kUnpriced, total.meter, place.subscription, place.day, total.total.events});
       continue;
     }
+    if (carries) continue;  // MarkCarried
     Append(*charge, {place.day, static_cast<size_t>(place.subscription - subscriptions.begin()), &total}, same);
   }
 }
@@ -196,12 +189,33 @@ absl::Status SubjectRater::RateQuantity(const PlanCharge& charge, std::span<cons
   return absl::OkStatus();
 }
 
+// The same for a meter whose quantity is not just what Merge makes of its totals.
+absl::Status SubjectRater::RateAggregate(const PlanCharge& charge, std::span<const PricedTotal> totals,
+                                         RatedCharge* rated, std::vector<DayWorth>* days) {
+  const Currency currency = catalog_.plans[rated->subscription->plan].currency;
+  const size_t first_day = days->size();
+  aggregate_.Begin(*rated->meter);
+  for (size_t i = 0; i < totals.size(); ++i) {
+    if (!aggregate_.Add(totals[i].total().total)) return TotalOutOfRange(*rated);
+    const Day day = totals[i].day();
+    const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day() == day;
+    if (day_goes_on) continue;
+    Quantity to_date;
+    if (!aggregate_.ToDate(&to_date)) return TotalOutOfRange(*rated);
+    Int128 minor = 0;
+    if (!charge.price.Of(to_date, &minor)) return WorthOutOfRange(*rated, to_date);
+    days->push_back({day, to_date, {currency, minor}, aggregate_.events()});
+  }
+  rated->days = std::span(*days).subspan(first_day);
+  return absl::OkStatus();
+}
+
 // The same for a charge whose worth needs more than the quantity: by the parts that are priced apart.
 absl::Status SubjectRater::RateParts(const Subscriptions& subscriptions, std::span<const PricedTotal> totals,
                                      std::optional<Day> through, RatedCharge* rated, RatedSubject* subject) {
   const size_t first_day = subject->days.size(), first_part = subject->parts.size();
   const Day last_of_period = {rated->period.end.number - 1};
-  running_.Begin(*rated->charge, rated->meter->aggregation);
+  running_.Begin(*rated->charge, *rated->meter);
   for (size_t i = 0; i < totals.size(); ++i) {
     const SubjectTotal& total = totals[i].total();
     const Day day = totals[i].day();
@@ -240,7 +254,10 @@ absl::Status SubjectRater::RateDay(Day day, const RatedCharge& rated, std::vecto
 absl::Status SubjectRater::RatePeriod(const Subscriptions& subscriptions, const PlanCharge& charge,
                                       std::span<const PricedTotal> totals, std::optional<Day> through,
                                       RatedCharge* rated, RatedSubject* subject) {
-  if (charge.of_quantity_alone) return RateQuantity(charge, totals, rated, &subject->days);
+  if (charge.of_quantity_alone && IsMergeAlone(*rated->meter)) {
+    return RateQuantity(charge, totals, rated, &subject->days);
+  }
+  if (charge.of_quantity_alone) return RateAggregate(charge, totals, rated, &subject->days);
   return RateParts(subscriptions, totals, through, rated, subject);
 }
 
@@ -266,20 +283,33 @@ absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const 
   return absl::OkStatus();
 }
 
+absl::Status SubjectRater::RateRuns(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals,
+                                    const RateWindow& window, RatedSubject* rated) {
+  for (std::span<const PricedRun> rest = runs_; !rest.empty();) {
+    const PricedRun& run = rest.front();
+    if (run.count == kCarried) {
+      TOLLBOOK_RETURN_IF_ERROR(RateCarried(subscriptions, run, totals, window, rated));
+      rest = rest.subspan(1);
+    } else {
+      TOLLBOOK_RETURN_IF_ERROR(RateCharge(subscriptions, *run.charge, TakeCharge(&rest), window.through, rated));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SubjectRater::Rate(std::string_view subject, std::span<const SubjectTotal> totals,
-                                std::optional<Day> through, RatedSubject* rated) {
+                                const RateWindow& window, RatedSubject* rated) {
   const Subscriptions subscriptions = catalog_.SubscriptionsOf(subject);
   rated->Clear();
   // At most so many, and a last day for each minimum: the charges' spans stay where they are.
   rated->days.reserve(totals.size() * 2);
   rated->parts.reserve(totals.size());
   OrderSubscriptions(subscriptions);
-  PriceTotals(subscriptions, totals, through, &rated->unrated);
+  PriceTotals(subscriptions, totals, window.through, &rated->unrated);
+  if (has_carried_) MarkCarried(subscriptions, totals);
   std::sort(runs_.begin(), runs_.end(), [](const PricedRun& a, const PricedRun& b) { return a.order < b.order; });
-  for (std::span<const PricedRun> rest = runs_; !rest.empty();) {
-    const PlanCharge& charge = *rest.front().charge;
-    TOLLBOOK_RETURN_IF_ERROR(RateCharge(subscriptions, charge, TakeCharge(&rest), through, rated));
-  }
+  TOLLBOOK_RETURN_IF_ERROR(RateRuns(subscriptions, totals, window, rated));
+  if (has_carried_) PointToDays(rated);
   Gather(&rated->unrated);
   return absl::OkStatus();
 }
@@ -291,14 +321,24 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
     usage.parts = {{{}, 0, day.to_date, day.events_to_date}};
     return usage;
   }
-  std::map<std::pair<PricedTime, uint32_t>, UsageTotal> parts;
+  if (CarriesOver(*rated.meter)) {
+    for (const PartTotal& part : rated.parts) {
+      if (part.time.day == day.usage_date) usage.parts.push_back({{}, part.part, part.total.value, part.total.events});
+    }
+    return usage;
+  }
+  std::map<std::pair<PricedTime, uint32_t>, RunningAggregate> parts;
   for (const PartTotal& added : rated.parts) {
     if (day.usage_date < added.time.day) continue;
-    UsageTotal& part = parts[{BucketOf(*rated.charge, added.time), added.part}];
-    TOLLBOOK_ASSERT(Merge(rated.meter->aggregation, added.total, &part));  // it did when it was rated
+    const auto [part, is_new] = parts.try_emplace({BucketOf(*rated.charge, added.time), added.part});
+    if (is_new) part->second.Begin(*rated.meter);
+    TOLLBOOK_ASSERT(part->second.Add(added.total));  // it did when it was rated
   }
-  for (const auto& [place, total] : parts)
-    usage.parts.push_back({place.first, place.second, total.value, total.events});
+  for (auto& [place, aggregate] : parts) {
+    Quantity quantity;
+    TOLLBOOK_ASSERT(aggregate.ToDate(&quantity));
+    usage.parts.push_back({place.first, place.second, quantity, aggregate.events()});
+  }
   return usage;
 }
 
@@ -319,9 +359,9 @@ const DayWorth* FirstMisroundedDay(const RatedCharge& rated, Rounding rounding) 
 }
 
 absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_view subject,
-                                         std::span<const SubjectTotal> totals, std::optional<Day> through) {
+                                         std::span<const SubjectTotal> totals, const RateWindow& window) {
   RatedSubject rated;
-  TOLLBOOK_RETURN_IF_ERROR(SubjectRater(catalog).Rate(subject, totals, through, &rated));
+  TOLLBOOK_RETURN_IF_ERROR(SubjectRater(catalog).Rate(subject, totals, window, &rated));
   return rated;
 }
 

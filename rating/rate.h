@@ -3,17 +3,23 @@
 // Pure. The worth of a day is the running worth less that of the day before, and likewise its rounded amount:
 // round(worth to date) - round(worth to the day before). So days sum to the period's line whatever the tiers.
 //
+// A meter that carries over (CarriesOver) goes on without usage: its charges have each day from the first on which
+// there is something, through the window's end, be it in later periods and under other plans; a day that changes
+// nothing is left out.
+//
 // A minimum is due on the period's last day, once usage is rated through it: that day is then one of the line's, even
 // without usage of its own.
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <tuple>
 #include <vector>
 
+#include "rating/aggregate.h"
 #include "rating/catalog.h"
 #include "rating/prepared_plan.h"
 #include "rating/price.h"
@@ -30,7 +36,7 @@ struct SubjectTotal {
   UsageTotal total;
 };
 
-// The running state of one charge and billing period at the end of one day that had usage.
+// The running state of one charge and billing period at the end of one day.
 struct DayWorth {
   Day usage_date;        // civil, in the subscription's zone
   Quantity to_date;      // the period's quantity so far, as metered
@@ -49,7 +55,8 @@ struct RatedCharge {
   const Meter* meter = nullptr;
   BillingPeriod period;
   std::span<const DayWorth> days;    // ascending, at least one; back() is the period's line
-  std::span<const PartTotal> parts;  // by time, where IsOfQuantityAlone does not hold; else empty
+  std::span<const PartTotal> parts;  // by time, where IsOfQuantityAlone does not hold; else empty. Of a meter that
+                                     // carries over the quantities to date, for each of the days
 };
 
 // What its price is reckoned from, at the end of one of its days.
@@ -103,20 +110,31 @@ struct UsagePlace {
 [[nodiscard]] UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions,
                                  Granularity granularity, Bucket bucket);
 
+// What is rated of the totals there are.
+struct RateWindow {
+  RateWindow(std::nullopt_t) {}  // NOLINT: no last day is a window
+  RateWindow(std::optional<Day> last, std::optional<Day> last_carried = std::nullopt)  // NOLINT: so is a day
+      : through(last), carried_through(last_carried) {}
+  std::optional<Day> through;          // usage dated after it is left out (not yet due), not unrated; none: all is due
+  std::optional<Day> carried_through;  // without `through`: what carries over goes on up to it, if not the last usage
+};
+
 // Rates one subject after the other, and keeps its tables and vectors from one to the next: allocating for each charge
 // took longer than pricing it. Borrows the catalog; of totals it knows nothing once Rate returns, so that their memory
 // may be used again. Not thread-safe.
 //
 // A charge's totals are gathered per (subscription id, plan, charge, billing period): two versions of a subscription
 // that keep the plan go on in the same tiers. For max and latest the running quantity is the running max or latest.
-// `through`: usage dated after it is left out (not yet due), not unrated.
 class SubjectRater {
  public:
-  explicit SubjectRater(const Catalog& catalog) : catalog_(catalog), plans_(catalog.plans.size()) {}
+  explicit SubjectRater(const Catalog& catalog)
+      : catalog_(catalog),
+        has_carried_(std::ranges::any_of(catalog.meters, CarriesOver)),
+        plans_(catalog.plans.size()) {}
 
   // Into `rated`, whatever it was before. Errors: OutOfRange with the subscription, charge and period in the message.
   [[nodiscard]] absl::Status Rate(std::string_view subject, std::span<const SubjectTotal> totals,
-                                  std::optional<Day> through, RatedSubject* rated);
+                                  const RateWindow& window, RatedSubject* rated);
 
  private:
   using Subscriptions = Catalog::SubscriptionRange;
@@ -144,8 +162,23 @@ class SubjectRater {
   struct PricedRun {
     uint64_t order;  // of (subscription id, plan), then of the charge's name
     const PlanCharge* charge;
-    uint32_t first;  // of priced_
-    uint32_t count;
+    uint32_t first;  // of priced_; of a charge that is carried the first of its meter's totals
+    uint32_t count;  // kCarried: of a meter that carries over
+  };
+  static constexpr uint32_t kCarried = 0;
+  struct CarriedPart {
+    uint32_t part = 0;  // PartOf
+    CarriedUsage usage;
+    CarriedUsage::ToDate to_date;
+  };
+  // The billing period at hand of a charge that is carried.
+  struct CarriedPeriod {
+    const PlanCharge* charge = nullptr;
+    const Meter* meter = nullptr;
+    RatedCharge rated;
+    size_t first_day = 0, first_part = 0;  // of the subject's
+    bool begun = false;
+    bool Has(Day day) const { return begun && rated.period.start <= day && day < rated.period.end; }
   };
 
   const PreparedPlan& PlanOf(const Subscription& subscription);
@@ -162,24 +195,46 @@ class SubjectRater {
                           RatedSubject* subject);
   absl::Status RateQuantity(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
                             std::vector<DayWorth>* days) const;
+  absl::Status RateAggregate(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
+                              std::vector<DayWorth>* days);
   absl::Status RateParts(const Subscriptions& subscriptions, std::span<const PricedTotal> totals,
                          std::optional<Day> through, RatedCharge* rated, RatedSubject* subject);
   absl::Status RateDay(Day day, const RatedCharge& rated, std::vector<DayWorth>* days);
+  absl::Status RateRuns(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals,
+                        const RateWindow& window, RatedSubject* rated);
+
+  // rate_carried.cc
+  void MarkCarried(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals);
+  void MarkCharges(const PreparedPlan& plan, uint64_t subscription_order, std::span<const SubjectTotal> of_meter,
+                   size_t first, size_t first_mark);
+  void GatherCarried(const PreparedPlan& plan, const PlanCharge& charge, std::span<const SubjectTotal> of_meter);
+  absl::Status RateCarried(const Subscriptions& subscriptions, const PricedRun& run,
+                           std::span<const SubjectTotal> totals, const RateWindow& window, RatedSubject* rated);
+  absl::Status RateVersion(const Subscription& subscription, const RateWindow& window, CarriedPeriod* period,
+                           RatedSubject* rated);
+  void BeginCarried(const Subscription& subscription, const BillingPeriod& month, CarriedPeriod* period,
+                    const RatedSubject& rated);
+  absl::Status AddCarriedDay(Day day, const Subscription& subscription, CarriedPeriod* period, RatedSubject* rated);
+  absl::Status RateCarriedDay(DayWorth day, const CarriedPeriod& period, RatedSubject* rated);
+  absl::Status EndCarried(const RateWindow& window, CarriedPeriod* period, RatedSubject* rated);
 
   const Catalog& catalog_;
+  const bool has_carried_;                          // some of its meters carry over
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
   std::vector<uint64_t> orders_;                    // of the subject's subscriptions, by id and plan
   std::vector<PricedTotal> priced_;
   std::vector<PricedTotal> of_charge_;
   std::vector<PricedRun> runs_;
-  BillingPeriod period_;  // the last one
-  RunningUsage running_;  // of the charge at hand, where it is rated in parts
+  BillingPeriod period_;                // the last one
+  RunningUsage running_;                // of the charge at hand, where it is rated in parts
+  RunningAggregate aggregate_;          // of the charge at hand, where Merge alone does not make its quantity
+  std::vector<CarriedPart> carried_;    // of the charge at hand, by part
+  std::vector<UsagePart> usage_parts_;  // the same at the end of a day
 };
 
 // One subject, by a rater of its own.
 [[nodiscard]] absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_view subject,
-                                                       std::span<const SubjectTotal> totals,
-                                                       std::optional<Day> through);
+                                                       std::span<const SubjectTotal> totals, const RateWindow& window);
 
 }  // namespace tollbook
 

@@ -5,9 +5,9 @@
 
 namespace tollbook {
 
-void RunningUsage::Begin(const Charge& charge, Aggregation aggregation) {
+void RunningUsage::Begin(const Charge& charge, const Meter& meter) {
   charge_ = &charge;
-  aggregation_ = aggregation;
+  meter_ = &meter;
   open_.clear();
   quantity_ = {};
   events_ = 0;
@@ -22,18 +22,21 @@ bool RunningUsage::Add(const PartTotal& added) {
   auto at = std::lower_bound(open_.begin(), open_.end(), added, before);
   if (at == open_.end() || at->bucket != bucket || at->part != added.part) {
     at = open_.insert(at, {bucket, added.part, {}});
+    at->aggregate.Begin(*meter_);
   }
-  return Merge(aggregation_, added.total, &at->total);
+  return at->aggregate.Add(added.total);
 }
 
 bool RunningUsage::EndDay() {
   const bool whole_period = charge_->per_bucket == PerBucket::kNone;
   if (whole_period) quantity_ = {}, events_ = 0, worth_ = {};
   parts_.clear();
-  for (const OpenPart& open : open_) {
-    parts_.push_back({open.bucket, open.part, open.total.value, open.total.events});
-    if (!tollbook::Add(quantity_, open.total.value, &quantity_)) return false;
-    if (__builtin_add_overflow(events_, open.total.events, &events_)) return false;
+  for (OpenPart& open : open_) {
+    Quantity quantity;
+    if (!open.aggregate.ToDate(&quantity)) return false;
+    parts_.push_back({open.bucket, open.part, quantity, open.aggregate.events()});
+    if (!tollbook::Add(quantity_, quantity, &quantity_)) return false;
+    if (__builtin_add_overflow(events_, open.aggregate.events(), &events_)) return false;
   }
   if (!whole_period) open_.clear();
   Worth worth;

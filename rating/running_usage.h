@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "rating/aggregate.h"
 #include "rating/price.h"
 #include "rating/usage_total.h"
 
@@ -29,7 +30,7 @@ inline PricedTime BucketOf(const Charge& charge, PricedTime time) {
 // Keeps its memory from one period to the next. Not thread-safe.
 class RunningUsage {
  public:
-  void Begin(const Charge& charge, Aggregation aggregation);
+  void Begin(const Charge& charge, const Meter& meter);
 
   // In the order of their days. False: the part's total does not fit.
   [[nodiscard]] bool Add(const PartTotal& added);
@@ -47,11 +48,11 @@ class RunningUsage {
   struct OpenPart {
     PricedTime bucket;
     uint32_t part = 0;
-    UsageTotal total;
+    RunningAggregate aggregate;
   };
 
   const Charge* charge_ = nullptr;
-  Aggregation aggregation_ = Aggregation::kSum;
+  const Meter* meter_ = nullptr;
   std::vector<OpenPart> open_;    // by (bucket, part)
   std::vector<UsagePart> parts_;  // the same, to be priced
   Quantity quantity_;

@@ -17,7 +17,7 @@ bool Replaces(Aggregation aggregation, const UsageTotal& delta, const UsageTotal
   if (aggregation == Aggregation::kLatest && delta.latest_at != into.latest_at) {
     return delta.latest_at > into.latest_at;
   }
-  return delta.value > into.value;
+  return aggregation == Aggregation::kMin ? delta.value < into.value : delta.value > into.value;
 }
 
 }  // namespace
@@ -27,13 +27,19 @@ bool Merge(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
   switch (aggregation) {
     case Aggregation::kSum:
     case Aggregation::kCount:
+    case Aggregation::kMean:
       if (!Add(into->value, delta.value, &merged.value)) return false;
       break;
     case Aggregation::kMax:
+    case Aggregation::kMin:
     case Aggregation::kLatest:
       // No events: no value either, not a value of zero.
       if (delta.events != 0 && Replaces(aggregation, delta, *into)) merged = delta;
       break;
+    case Aggregation::kUniqueCount:
+    case Aggregation::kWeightedSum:
+    case Aggregation::kPercentile:
+      TOLLBOOK_ASSERT(!"an aggregation of numbers");
   }
   if (__builtin_add_overflow(into->events, delta.events, &merged.events)) return false;
   *into = merged;

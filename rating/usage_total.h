@@ -1,10 +1,19 @@
 // UsageTotal: what one subject used of one meter, for one set of dimension values, in one bucket of time.
 //
-// Totals merge in any order and any grouping to the same value, so absorb writes deltas and never reads. Per
-// aggregation:
-//   sum      value = sum of the values          count   value = number of events, in units
-//   max      value = largest value              latest  value = value at latest_at (ties: the larger value)
+// Totals merge in any order and any grouping to the same, so absorb writes deltas and never reads. A bucket has
+//   one number          sum, mean    value = sum of the values      count   value = number of events, in units
+//                       max, min     value = largest, smallest      latest  value = value at latest_at (ties: the
+//                       larger)
+//   a list of elements  percentile, unique_count, weighted_sum, and any meter that keeps its events. An element is a
+//                       value, its time where the meter needs times (FormOf), and how many events had both. Two lists
+//                       merge as multisets: equal elements add their events, others stand side by side.
 // `events` counts the events in all of them; a total with events > 0 and value 0 is still a line.
+//
+// Cost     A number: one for each bucket, however many events. An element: one for each event, but for equal ones; 88
+//          bytes in memory while its subject is rated, stored 4 to 12 bytes (20 of a unique count, whose value is a
+//          hash).
+// Hash     The value of a unique count's element is IdentifierValue: 126 bits of a hash under the book's seed. Among n
+//          identifiers two share it with odds of n * n / 2^127: below 10^-18 for 10^10.
 #ifndef TOLLBOOK_RATING_USAGE_TOTAL_H_
 #define TOLLBOOK_RATING_USAGE_TOTAL_H_
 
@@ -20,14 +29,38 @@
 namespace tollbook {
 
 struct UsageTotal {
-  Quantity value;
+  Quantity value;  // an element's: of each of its events
   uint64_t events = 0;
-  Instant latest_at;  // only for latest; 0 otherwise
+  Instant latest_at;  // for latest, and the time of an element; 0 where the meter needs none
   friend bool operator==(const UsageTotal&, const UsageTotal&) = default;
 };
 
-// False when the sum does not fit a Quantity; `into` is then unchanged.
+// Of two numbers. False when the sum does not fit a Quantity; `into` is then unchanged. Not for a percentile, a unique
+// count or a weighted sum.
 [[nodiscard]] bool Merge(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into);
+
+// How the elements of a bucket stand, and which of them are one: by time, then value.
+inline std::strong_ordering CompareElements(const UsageTotal& a, const UsageTotal& b) {
+  const auto order = a.latest_at <=> b.latest_at;
+  return order != 0 ? order : a.value <=> b.value;
+}
+// Of two that are one. False, and `into` is unchanged, when there are more events than can be counted.
+[[nodiscard]] inline bool MergeElement(const UsageTotal& delta, UsageTotal* into) {
+  return !__builtin_add_overflow(into->events, delta.events, &into->events);
+}
+
+// A unique count's value: the identifier's hash, and what was done with it. Of one identifier an add comes before a
+// remove.
+enum class SetOperation : uint8_t { kAdd = 0, kRemove = 1 };
+inline Quantity IdentifierValue(Uint128 hash, SetOperation operation) {
+  return {static_cast<Int128>(hash >> 2 << 1 | static_cast<Uint128>(operation))};
+}
+inline Int128 IdentifierOf(Quantity value) {
+  return value.attos >> 1;
+}
+inline SetOperation OperationOf(Quantity value) {
+  return (value.attos & 1) == 0 ? SetOperation::kAdd : SetOperation::kRemove;
+}
 
 // What a total was used with: as many values as its meter has dimensions, in the meter's order; "" where an event had
 // none. A view: somebody else keeps the values.

@@ -57,7 +57,11 @@ MeterRecord Tokens() {
            {"model", "region"},
            "token",
            Granularity::kQuarterHour,
-           true}};
+           true,
+           "tokens / 1000",
+           "operation",
+           true,
+           {}}};
 }
 
 const std::vector<ExceptionRecord> kExceptions = {

@@ -21,8 +21,8 @@ struct Cell {
   friend bool operator==(const Cell&, const Cell&) = default;
 };
 
-Aggregation AggregationOf(std::string_view meter) {
-  return meter == "seats" ? Aggregation::kLatest : Aggregation::kSum;
+TotalForm FormOf(std::string_view meter) {
+  return meter == "seats" ? TotalForm::kNumberAtTime : TotalForm::kNumber;
 }
 
 // Each cell as a subject entry of its own, and a series of its own; equal ones may repeat.
@@ -30,7 +30,7 @@ std::string Write(const std::vector<Cell>& cells) {
   TotalsRunWriter writer;
   std::map<std::string, uint32_t> meters;
   for (const Cell& cell : cells) {
-    if (!meters.contains(cell.meter)) meters[cell.meter] = writer.AddMeter(cell.meter, AggregationOf(cell.meter));
+    if (!meters.contains(cell.meter)) meters[cell.meter] = writer.AddMeter(cell.meter, FormOf(cell.meter));
     const std::vector<std::string_view> values(cell.dimensions.begin(), cell.dimensions.end());
     const uint32_t series = writer.AddSeries(meters[cell.meter], values);
     writer.BeginSubject(cell.subject);
@@ -136,8 +136,8 @@ TEST(TotalsRun, RandomTotalsComeBack) {
 // Subjects with several series, some of several buckets, and one so long that its length takes three bytes.
 std::string WriteSubjects(std::vector<Cell>* cells) {
   TotalsRunWriter writer;
-  const uint32_t tokens = writer.AddMeter("tokens", Aggregation::kSum);
-  const uint32_t seats = writer.AddMeter("seats", Aggregation::kLatest);
+  const uint32_t tokens = writer.AddMeter("tokens", TotalForm::kNumber);
+  const uint32_t seats = writer.AddMeter("seats", TotalForm::kNumberAtTime);
   std::vector<std::string> models;
   for (int i = 0; i < 300; ++i) models.push_back("m" + std::to_string(i));
   for (int i = 0; i < 300; ++i) {
@@ -189,7 +189,7 @@ TEST(TotalsRun, AWriterBeginsAnew) {
   std::string runs[2];
   for (std::string& run : runs) {
     writer.Clear();
-    const uint32_t series = writer.AddSeries(writer.AddMeter("tokens", Aggregation::kSum), {});
+    const uint32_t series = writer.AddSeries(writer.AddMeter("tokens", TotalForm::kNumber), {});
     writer.BeginSubject("s1");
     writer.BeginSeries(series, 1);
     writer.AddCell({7}, {{1}, 1, {}});
@@ -202,7 +202,7 @@ TEST(TotalsRun, AWriterBeginsAnew) {
 // What FORMAT.md shows.
 TEST(TotalsRun, TheWorkedExample) {
   TotalsRunWriter writer;
-  const uint32_t meter = writer.AddMeter("tokens", Aggregation::kSum);
+  const uint32_t meter = writer.AddMeter("tokens", TotalForm::kNumber);
   const std::vector<std::string_view> eu = {"eu"}, us = {"us"};
   writer.AddSeries(meter, eu);
   writer.AddSeries(meter, us);
@@ -227,7 +227,7 @@ TEST(TotalsRun, DamageIsRefusedOrHarmless) {
   };
   TryDamage(Write(RandomCells(20)), reads);
   TotalsRunWriter writer;
-  const uint32_t seats = writer.AddMeter("seats", Aggregation::kLatest);
+  const uint32_t seats = writer.AddMeter("seats", TotalForm::kNumberAtTime);
   const std::vector<std::string_view> values[] = {{"a", ""}, {"b", "c"}};
   for (const auto& tuple : values) writer.AddSeries(seats, tuple);
   for (const char* subject : {"s1", "", "s2"}) {
@@ -253,7 +253,7 @@ const BadRun kBadRuns[] = {
     {"a cell without its value", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 9}},
     {"a bucket below the range", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 7, 0, 0x81, 0x80, 0x80, 0x80, 0x10, 8}},
     {"a meter beyond the list", {1, 1, 'm', 0, 0, 1, 1, 0, 1, 1, 's', 3, 0, 0, 8}},
-    {"an unknown aggregation", {1, 1, 'm', 4, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 8}},
+    {"an unknown form", {1, 1, 'm', 4, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 8}},
     {"fewer subjects than told", {1, 1, 'm', 0, 0, 1, 0, 0, 2, 1, 's', 3, 0, 0, 8}},
     {"more bytes than told", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 8, 0}},
 };

@@ -547,7 +547,7 @@ TEST(Absorb, StopsAtAnEpochAndGoesOn) {
 TEST(RetryHeld, GoesOnAfterAFailure) {
   CatalogTexts texts = Texts();
   const Catalog before = *Parse(texts);
-  texts.meters.push_back({"fax", "", "count", "", "", {}, false});
+  texts.meters.push_back({"fax", "", "count", "", "", {}, false, {}});
   const Catalog after = *Parse(texts);
   std::string content;
   for (int i = 0; i < 20; ++i) {

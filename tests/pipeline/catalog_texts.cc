@@ -61,6 +61,7 @@ std::string MetersYaml(const CatalogTexts& texts) {
     map.Text("value", m.value).Bare("granularity", m.granularity);
     if (!dimensions.empty()) map.Bare("dimensions", "[" + dimensions + "]");
     if (m.allow_negative) map.Bare("allow_negative", "true");
+    for (const auto& [key, value] : m.more) map.Bare(key.c_str(), value);
     yaml += "  - " + map.str() + "\n";
   }
   return yaml;

@@ -20,6 +20,7 @@ struct CatalogTexts {
     std::string name, event_type, aggregation, value, granularity;
     std::vector<std::string> dimensions;
     bool allow_negative = false;
+    std::map<std::string, std::string> more;  // other keys
   };
   struct Tier {
     std::string up_to, price, flat;

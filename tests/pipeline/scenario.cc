@@ -234,6 +234,17 @@ class Runner {
     meter.aggregation = Word(s, 2);
     if (meter.aggregation != "count") meter.value = "value";
     if (const std::string value = options.Take("of"); !value.empty()) meter.value = value;
+    // `reckoned a / b * c`, or `with KEY=VALUE …`: more of the meter's keys, as YAML has them. Either comes last.
+    if (const std::vector<std::string> value = options.TakeRest("reckoned"); !value.empty())
+      meter.value = Joined(value);
+    for (const std::string& more : options.TakeRest("with")) {
+      const size_t equals = more.find('=');
+      std::string& value = meter.more[more.substr(0, equals)] =
+          equals == std::string::npos ? "" : more.substr(equals + 1);
+      // {mode:up,places:5}: a blank would begin another word.
+      for (size_t colon = value.find(':'); colon != std::string::npos; colon = value.find(':', colon + 1))
+        value.insert(colon + 1, " ");
+    }
     meter.event_type = options.Take("type");
     meter.dimensions = Split(options.Take("by"), ',');
     if (options.TakeFlag("hourly")) meter.granularity = "hour";

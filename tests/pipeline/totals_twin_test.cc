@@ -17,7 +17,8 @@ namespace {
 constexpr uint64_t kSeed = 7;
 constexpr Int128 kLargest = static_cast<Int128>(~static_cast<Uint128>(0) >> 1);
 
-// Two meters of each aggregation, one of them with two dimensions; by name, as a catalog has them.
+// Two meters of some aggregations, one of them with two dimensions, and one of each form and of the rest; by name, as a
+// catalog has them.
 Catalog SmallCatalog() {
   Catalog catalog;
   for (const char* dimensions : {"d", "n"}) {
@@ -28,6 +29,15 @@ Catalog SmallCatalog() {
       if (*dimensions == 'd') meter.dimensions = {"a", "b"};
       catalog.meters.push_back(meter);
     }
+  }
+  for (int i = 4; i < 11; ++i) {
+    Meter meter;
+    meter.name = "x" + std::to_string(10 + i);
+    meter.aggregation = i == 9 ? Aggregation::kUniqueCount : i == 10 ? Aggregation::kSum : static_cast<Aggregation>(i);
+    if (i == 9) meter.operation_property = "operation";
+    meter.keep_events = i == 10;
+    if (i % 2 == 0) meter.dimensions = {"a"};
+    catalog.meters.push_back(meter);
   }
   return catalog;
 }
@@ -72,7 +82,7 @@ SubjectHash HashFor(const Shape& shape, const std::string& subject) {
 
 Int128 RandomAttos(std::mt19937_64& random, Aggregation aggregation) {
   const auto wide = static_cast<Int128>(static_cast<Uint128>(random()) << 64 | random());
-  const bool sums = aggregation == Aggregation::kSum;
+  const bool sums = aggregation == Aggregation::kSum || aggregation == Aggregation::kMean;
   switch (random() % 5) {
     case 0:
       return wide >> (sums ? 30 : 0);  // 10^5 of them still fit
@@ -135,6 +145,7 @@ std::string RunOf(const Shape& shape, const std::vector<Usage>& usage, SeriesTab
       m.series = series.Intern(u.meter, std::vector<std::string_view>(u.values.begin(), u.values.end()))->id;
       m.bucket = {u.bucket};
       m.event = static_cast<uint32_t>(i);
+      m.is_element = IsOfElements(FormOf(catalog.meters[u.meter]));
       measurements.push_back(m);
       verdicts.push_back(u.verdict);
     }
@@ -149,7 +160,13 @@ std::string RunOf(const Shape& shape, const std::vector<Usage>& usage, SeriesTab
   return cells.Pack(&ranks, &used);
 }
 
-using Place = std::tuple<uint32_t, std::vector<std::string>, int32_t>;
+// An element's place has its time and value too.
+using Place = std::tuple<uint32_t, std::vector<std::string>, int32_t, int64_t, Int128>;
+Place PlaceOf(const Meter& meter, uint32_t index, const std::vector<std::string>& values, int32_t bucket,
+              const UsageTotal& total) {
+  if (!IsOfElements(FormOf(meter))) return {index, values, bucket, 0, 0};
+  return {index, values, bucket, total.latest_at.nanos, total.value.attos};
+}
 struct TwinSubject {
   std::map<Place, UsageTotal> totals;
   uint64_t last_sequence = 0;
@@ -159,11 +176,16 @@ using Twin = std::map<std::string, TwinSubject>;
 void AddToTwin(const Catalog& catalog, const std::vector<Usage>& usage, uint64_t sequence, Twin* twin) {
   for (const Usage& u : usage) {
     if (u.verdict != Reason::kNone) continue;
-    const Aggregation aggregation = catalog.meters[u.meter].aggregation;
-    const Instant latest_at = aggregation == Aggregation::kLatest ? Instant{u.time} : Instant{};
+    const Meter& meter = catalog.meters[u.meter];
+    const UsageTotal total{{u.attos}, 1, {HasTime(FormOf(meter)) ? u.time : 0}};
     TwinSubject& subject = (*twin)[u.subject];
     subject.last_sequence = sequence;
-    EXPECT_TRUE(Merge(aggregation, {{u.attos}, 1, latest_at}, &subject.totals[{u.meter, u.values, u.bucket}]));
+    UsageTotal& into = subject.totals[PlaceOf(meter, u.meter, u.values, u.bucket, total)];
+    if (IsOfElements(FormOf(meter))) {
+      into = {total.value, into.events + 1, total.latest_at};
+    } else {
+      EXPECT_TRUE(Merge(meter.aggregation, total, &into));
+    }
   }
 }
 
@@ -172,7 +194,8 @@ std::map<Place, UsageTotal> PlacesOf(const Catalog& catalog, std::span<const Sub
   Place last;
   for (const SubjectTotal& total : totals) {
     const auto meter = static_cast<uint32_t>(total.meter - catalog.meters.data());
-    const Place place = {meter, {total.dimension_values.begin(), total.dimension_values.end()}, total.bucket.number};
+    const Place place = PlaceOf(*total.meter, meter, {total.dimension_values.begin(), total.dimension_values.end()},
+                                total.bucket.number, total.total);
     if (!places.empty()) {
       EXPECT_LT(last, place) << "in order, each once";
     }
@@ -237,6 +260,58 @@ TEST_P(TotalsTwin, AgreesAndRunsDoNotDependOnSeriesNumbers) {
   for (const StoredRun& run : runs) ASSERT_TRUE(one.Add(run).ok());
   one.Merge();
   ExpectTwin(catalog, {*twin.begin()}, one);
+}
+
+// Whatever the epochs, and whatever the order in them: the same lists.
+TEST(ShardTotals, ElementsDoNotDependOnHowTheyCame) {
+  const Catalog catalog = SmallCatalog();
+  std::mt19937_64 random(TestSeed());
+  const Shape shape = {"elements", 1, 400, 5, 2, 6};
+  std::vector<Usage> usage = RandomUsage(shape, catalog, random);
+  for (const int runs : {1, 3, 17}) {
+    std::shuffle(usage.begin(), usage.end(), random);
+    SeriesTable series(kSeed);
+    CellTable cells(catalog.meters, series);
+    Twin twin;
+    AddToTwin(catalog, usage, 1, &twin);
+    std::deque<StoredRun> stored;
+    ShardTotals totals(catalog, kSeed, std::nullopt);
+    for (int run = 0; run < runs; ++run) {
+      std::vector<Usage> part;
+      for (size_t i = run; i < usage.size(); i += runs) part.push_back(usage[i]);
+      stored.push_back({1, RunOf(shape, part, series, cells, catalog)});
+      ASSERT_TRUE(totals.Add(stored.back()).ok());
+    }
+    totals.Merge();
+    ExpectTwin(catalog, twin, totals);
+  }
+}
+
+// The bytes of a run do not depend on the order of its events either.
+TEST(CellTable, ElementsArePackedInOneOrder) {
+  const Catalog catalog = SmallCatalog();
+  std::mt19937_64 random(TestSeed());
+  const Shape shape = {"elements", 1, 400, 5, 2, 6};
+  std::vector<Usage> usage = RandomUsage(shape, catalog, random);
+  std::erase_if(usage, [&](const Usage& u) { return !IsOfElements(FormOf(catalog.meters[u.meter])); });
+  std::string bytes[2];
+  for (std::string& run : bytes) {
+    SeriesTable series(kSeed);
+    CellTable cells(catalog.meters, series);
+    run = RunOf(shape, usage, series, cells, catalog);
+    std::shuffle(usage.begin(), usage.end(), random);
+  }
+  EXPECT_EQ(bytes[0], bytes[1]);
+}
+
+TEST(ShardTotals, AMeterThatKeepsOtherwiseIsRefused) {
+  const Catalog catalog = SmallCatalog();
+  SeriesTable series(kSeed);
+  CellTable cells(catalog.meters, series);
+  const StoredRun run = {9, RunOf(kShapes[0], {{"one", 4, {}, 1, kOneUnit, 0}}, series, cells, catalog)};
+  Catalog other = catalog;
+  other.meters[4].keep_events = true;
+  EXPECT_TRUE(absl::IsFailedPrecondition(ShardTotals(other, kSeed, std::nullopt).Add(run)));
 }
 
 TEST(ShardTotals, NoRunsHaveNoSubjects) {

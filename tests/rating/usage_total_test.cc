@@ -35,6 +35,9 @@ TEST(UsageTotal, MergesAsItsAggregationSays) {
       {"count", Aggregation::kCount, {Event("1"), Event("1"), Event("1")}, "3"},
       {"max", Aggregation::kMax, {Event("2"), Event("7"), Event("5")}, "7"},
       {"max of negatives is not zero", Aggregation::kMax, {Event("-5"), Event("-3"), Event("-4")}, "-3"},
+      {"min", Aggregation::kMin, {Event("2"), Event("-7"), Event("5")}, "-7"},
+      {"min of positives is not zero", Aggregation::kMin, {Event("5"), Event("3")}, "3"},
+      {"mean is told by sum and events", Aggregation::kMean, {Event("2"), Event("7")}, "9"},
       {"latest", Aggregation::kLatest, {Event("2", 10), Event("7", 5), Event("5", 20)}, "5"},
       {"latest, of a tie the larger", Aggregation::kLatest, {Event("2", 10), Event("7", 10), Event("5", 10)}, "7"},
       {"latest, negative and before 1970", Aggregation::kLatest, {Event("-2", -10), Event("-7", -5)}, "-7"},
@@ -49,8 +52,8 @@ TEST(UsageTotal, MergesAsItsAggregationSays) {
 
 TEST(UsageTotal, MergesInAnyOrderAndGrouping) {
   std::mt19937_64 random(TestSeed());
-  for (const Aggregation aggregation :
-       {Aggregation::kSum, Aggregation::kCount, Aggregation::kMax, Aggregation::kLatest}) {
+  for (const Aggregation aggregation : {Aggregation::kSum, Aggregation::kCount, Aggregation::kMax, Aggregation::kLatest,
+                                        Aggregation::kMin, Aggregation::kMean}) {
     for (int round = 0; round < 500; ++round) {
       std::vector<UsageTotal> events;
       for (int i = 0; i < 8; ++i) {
@@ -65,6 +68,17 @@ TEST(UsageTotal, MergesInAnyOrderAndGrouping) {
       ASSERT_EQ(Merged(aggregation, {front, back}), in_order) << ToString(aggregation);
     }
   }
+}
+
+TEST(UsageTotal, AnIdentifierKeepsItsHashAndWhatWasDone) {
+  for (const SetOperation operation : {SetOperation::kAdd, SetOperation::kRemove}) {
+    const Quantity largest = IdentifierValue(~static_cast<Uint128>(0), operation);
+    EXPECT_GT(largest.attos, 0);
+    EXPECT_EQ(OperationOf(largest), operation);
+    EXPECT_EQ(IdentifierOf(largest), (static_cast<Int128>(1) << 126) - 1);
+  }
+  EXPECT_LT(IdentifierValue(20, SetOperation::kAdd), IdentifierValue(20, SetOperation::kRemove));
+  EXPECT_LT(IdentifierValue(20, SetOperation::kRemove), IdentifierValue(24, SetOperation::kAdd));
 }
 
 TEST(UsageTotal, AnswersWhenTheSumDoesNotFit) {
