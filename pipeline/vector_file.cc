@@ -42,7 +42,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::string text(kJsonTreeBytesMax + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (file.bad() || (!file.eof() && file.gcount() == 0)) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "the vectors cannot be read", path,
+    return MakeError(absl::StatusCode::kNotFound, "the vectors cannot be read", path,
                      "name a readable file, or a directory with .json files");
   }
   text.resize(static_cast<size_t>(file.gcount()));
@@ -57,7 +57,7 @@ absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& path) {
     if (entry->path().extension() == ".json") files.push_back(entry->path().string());
   }
   if (error || files.empty()) {
-    return MakeError(absl::StatusCode::kInvalidArgument, error ? error.message() : "no .json file", path,
+    return MakeError(absl::StatusCode::kNotFound, error ? error.message() : "no .json file", path,
                      "name a readable file, or a directory with .json files");
   }
   std::ranges::sort(files);

@@ -25,7 +25,7 @@ struct VectorCase {
 [[nodiscard]] absl::StatusOr<std::vector<VectorCase>> ParseVectorFile(std::string_view text, const std::string& name);
 
 // Those of a file, or of the .json files of a directory (not of directories below it), by name. An id stands once in
-// all of them. InvalidArgument: there are none, or what ParseVectorFile refuses.
+// all of them. NotFound: they cannot be read, or there are none; InvalidArgument: what ParseVectorFile refuses.
 [[nodiscard]] absl::StatusOr<std::vector<VectorCase>> ReadVectors(const std::string& path);
 
 }  // namespace tollbook
