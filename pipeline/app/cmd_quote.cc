@@ -118,7 +118,6 @@ class QuoteCommand {
 
   void PrintUnused() const {
     if (!reader_.has_value()) return;
-    PrintLeftOut(reader_->left_out());
     for (const UnusedLine& line : reader_->first_unused()) {
       std::fprintf(stderr, "tollbook: not priced: %s:%llu: %s\n", line.path.c_str(),
                    static_cast<unsigned long long>(line.line), std::string(ToString(line.reason)).c_str());
@@ -220,9 +219,15 @@ class QuoteCommand {
   absl::Status ReadUsage() {
     absl::StatusOr<InputList> inputs = FindInputs(options_.usage, mappings_);
     if (!inputs.ok()) return inputs.status();
-    PrintLeftOut(inputs->left_out);
     reader_.emplace(*catalog_);
     for (const InputFile& file : inputs->files) TOLLBOOK_RETURN_IF_ERROR(reader_->Read(file));
+    std::vector<LeftOut> left_out = reader_->left_out();
+    left_out.insert(left_out.begin(), inputs->left_out.begin(), inputs->left_out.end());
+    if (!left_out.empty()) {  // a part of the usage has another price
+      PrintLeftOut(left_out);
+      return MakeError(absl::StatusCode::kDataLoss, "usage that could not be read", left_out.front().path,
+                       "quote it once it can be read to its end");
+    }
     absl::StatusOr<std::string> subject = SubjectOfUsage();
     if (!subject.ok()) return subject.status();
     totals_of_usage_ = reader_->TotalsOf(*subject);
@@ -302,10 +307,16 @@ class QuoteCommand {
   }
 
   Table SummaryTable() const {
-    Table table({{"charge"}, {"quantity", true}, {"exact", true}, {"due", true}, {"currency", false, Narrow::kKeep}});
+    Table table({{"charge"},
+                 {"period"},
+                 {"quantity", true},
+                 {"exact", true},
+                 {"due", true},
+                 {"currency", false, Narrow::kKeep}});
     for (const QuotedCharge& charge : quote_.charges) {
-      table.Add({PlanOf(charge).name + "/" + charge.charge->name, ToString(charge.quantity), ToString(charge.due_exact),
-                 ToString(charge.due), std::string(charge.due.currency.code())});
+      table.Add({PlanOf(charge).name + "/" + charge.charge->name, AccountingPeriodOf(charge.period.start),
+                 ToString(charge.quantity), ToString(charge.due_exact), ToString(charge.due),
+                 std::string(charge.due.currency.code())});
     }
     return table;
   }

@@ -4,6 +4,7 @@ Usage: quote_command_test.py TOLLBOOK SOURCE_DIRECTORY
 """
 
 import decimal
+import gzip
 import json
 import pathlib
 import subprocess
@@ -70,6 +71,14 @@ class Refused(unittest.TestCase):
     def test_a_file_that_is_not_there_is_code_1(self):
         self.refuses(of_plan("--usage", "none.ndjson"), 1, "none.ndjson")
 
+    def test_a_file_that_is_cut_off_is_no_usage(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            cut = pathlib.Path(scratch, "cut.ndjson.gz")
+            cut.write_bytes(gzip.compress(pathlib.Path(USAGE).read_bytes())[:60])
+            done = of_plan("--usage", cut)
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            self.assertIn(b"usage that could not be read", done.stderr)
+
     def test_usage_of_several_customers_needs_a_choice(self):
         lines = (event(1, "a", 2000) + event(2, "b", 3000)).encode()
         self.refuses(of_plan("--usage", "-", input=lines), 2, "2 subjects", "a, b", "--subject")
@@ -105,6 +114,10 @@ class Quoted(unittest.TestCase):
         usage = json.loads(done.stdout)["usage"]
         self.assertEqual(usage["reasons"], {"invalid_time": 1, "duplicate": 1})
         self.assertIn(b"usage.ndjson:4: invalid_time\n", done.stderr)
+
+    def test_rows_of_csv_are_mapped(self):
+        done = of_plan("--usage", ROOT / "data" / "first-look" / "calls_jan.csv", "--json")
+        self.assertEqual(json.loads(done.stdout)["charges"][0]["quantity"], "375", done.stderr)
 
     def test_no_usage_costs_nothing(self):
         done = of_plan("--usage", "-", input=b"")
