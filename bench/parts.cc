@@ -22,6 +22,7 @@
 #include "pipeline/seal.h"
 #include "pipeline/subject_worth.h"
 #include "rating/price.h"
+#include "rating/rate.h"
 #include "rating/rounded_price.h"
 
 namespace tollbook::bench {
@@ -327,11 +328,11 @@ BENCHMARK(Accumulate)->Unit(benchmark::kMillisecond);
 Charge ThreeTiers() {
   Charge charge;
   charge.name = "tokens";
-  charge.model = ChargeModel::kGraduated;
+  charge.pricing.model = ChargeModel::kGraduated;
   charge.included = Quantity::Units(1000);
-  charge.tiers = {{Quantity::Units(10'000), {4'000'000'000'000}, {}},
-                  {Quantity::Units(50'000), {3'200'000'000'000}, {}},
-                  {std::nullopt, {2'400'000'000'000}, {}}};
+  charge.pricing.tiers = {{Quantity::Units(10'000), {4'000'000'000'000}, {}},
+                          {Quantity::Units(50'000), {3'200'000'000'000}, {}},
+                          {std::nullopt, {2'400'000'000'000}, {}}};
   return charge;
 }
 
@@ -380,6 +381,134 @@ void RateInSteps(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations()));
 }
 BENCHMARK(RateInSteps);
+
+// One charge of each model, on a meter with a total for each day and one of two regions.
+struct ModelOf {
+  const char* name;
+  Charge charge;
+  const char* cents;  // of a month: 31 days of 1,000 units in either region, two events each
+};
+
+std::vector<ModelOf> Models() {
+  const Price cent = {kOneUnit / 100};
+  const Price dollar = {kOneUnit};
+  const auto of = [](ChargeModel model, auto fill) {
+    Charge charge;
+    charge.name = charge.meter = "units";
+    charge.pricing.model = model;
+    fill(charge);
+    return charge;
+  };
+  const auto tiers = [&](Charge& c) {
+    c.pricing.tiers = {{Quantity::Units(10'000), cent, {}}, {std::nullopt, {cent.attos / 2}, dollar}};
+  };
+  const auto steps = [&](Charge& c) {
+    c.pricing.steps = {{Quantity::Units(50'000), {}, dollar}, {std::nullopt, {}, {dollar.attos * 2}}};
+  };
+  const auto unit = [&](Charge& c) { c.pricing.unit_price = cent; };
+  return {
+      {"per_unit", of(ChargeModel::kPerUnit, unit), "62000"},
+      {"graduated", of(ChargeModel::kGraduated, tiers), "36100"},
+      {"volume", of(ChargeModel::kVolume, tiers), "31100"},
+      {"blocks",
+       of(ChargeModel::kGraduated,
+          [&](Charge& c) {
+            tiers(c);
+            c.pricing.tiers[1].block_size = Quantity::Units(2);
+          }),
+       "23100"},
+      {"package",
+       of(ChargeModel::kPackage,
+          [&](Charge& c) {
+            c.pricing.package_size = Quantity::Units(100);
+            c.pricing.package_price = dollar;
+          }),
+       "62000"},
+      {"stairstep", of(ChargeModel::kStairstep, steps), "200"},
+      {"percentage",
+       of(ChargeModel::kPercentage,
+          [&](Charge& c) {
+            unit(c);
+            c.pricing.price_per_event = dollar;
+          }),
+       "74400"},
+      {"graduated_percentage", of(ChargeModel::kGraduatedPercentage, tiers), "36100"},
+      {"dynamic", of(ChargeModel::kDynamic, unit), "62000"},
+      {"matrix",
+       of(ChargeModel::kMatrix,
+          [&](Charge& c) {
+            c.cells.resize(2);
+            c.cells[0].when = {{"region", "eu"}};
+            c.cells[0].pricing.unit_price = cent;
+            c.cells[1].pricing.unit_price = dollar;
+          }),
+       "3131000"},
+      {"limits",
+       of(ChargeModel::kStairstep,
+          [&](Charge& c) {
+            c.pricing.steps = {{std::nullopt, {{"eu", Quantity::Units(5'000)}}, dollar}, {{}, {}, cent}};
+            c.pricing.limits_by = "region";
+            c.pricing.limited = {"eu"};
+          }),
+       "1"},
+      {"per_bucket",
+       of(ChargeModel::kGraduated,
+          [&](Charge& c) {
+            tiers(c);
+            c.per_bucket = PerBucket::kDay;
+          }),
+       "62000"},
+      {"convert",
+       of(ChargeModel::kPerUnit,
+          [&](Charge& c) {
+            unit(c);
+            c.conversion = Conversion{Conversion::By::kDivide, Quantity::Units(1'000), Rounding::kUp, 0};
+          }),
+       "62"},
+      {"discount_minimum_maximum",
+       of(ChargeModel::kPerUnit,
+          [&](Charge& c) {
+            unit(c);
+            c.discount = {kOneUnit / 10};
+            c.minimum = dollar;
+            c.maximum = Price{dollar.attos * 100};
+          }),
+       "10000"},
+  };
+}
+
+// A subject's month by one charge of each model, as a seal rates it: totals to cents; an item is a total.
+void RateModel(benchmark::State& state) {
+  const ModelOf model = Models()[static_cast<size_t>(state.range(0))];
+  Catalog catalog;
+  Meter meter;
+  meter.name = meter.event_type = "units";
+  meter.dimensions = {"region"};
+  catalog.meters = {meter};
+  catalog.plans = {{"plan", *Currency::FromCode("USD"), {model.charge}}};
+  Subscription subscription;
+  subscription.subject = subscription.id = "s";
+  catalog.subscriptions = {subscription};
+  catalog.BuildIndex();
+  const std::string_view regions[] = {"eu", "us"};
+  std::vector<SubjectTotal> totals;
+  for (const std::string_view& region : regions) {
+    for (int32_t day = 0; day < 31; ++day) {
+      totals.push_back({catalog.meters.data(), {&region, 1}, {day}, {Quantity::Units(1'000), 2, {}}});
+    }
+  }
+  SubjectRater rater(catalog);
+  RatedSubject rated;
+  for (auto _ : state) {
+    if (!rater.Rate("s", totals, std::nullopt, &rated).ok()) Die("a month that cannot be rated");
+    if (FormatDecimal(rated.charges.at(0).days.back().booked_to_date.minor, 0) != model.cents) {
+      Die(std::string(model.name) + " is not " + model.cents);
+    }
+  }
+  state.SetLabel(model.name);
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * totals.size()));
+}
+BENCHMARK(RateModel)->DenseRange(0, static_cast<int64_t>(Models().size()) - 1);
 
 // The totals of the telemetry to differences, journal and one synced write; an item is a difference.
 void Seal(benchmark::State& state) {

@@ -66,12 +66,7 @@ std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth)
 }  // namespace
 
 std::string FilterText(const Charge& charge) {
-  std::string text;
-  for (const auto& [name, value] : charge.filter) {
-    if (!text.empty()) text += ';';
-    text += name + "=" + value;
-  }
-  return text;
+  return ToString(charge.filter);
 }
 
 absl::StatusOr<std::vector<ChargeRow>> Charges(const Book& book, const Catalog& catalog, const WorthWindow& window,

@@ -63,7 +63,7 @@ class VectorRunner {
     result_.expected = TextOf(*expected);
 
     ParsedCatalog parsed = ParseCatalog(case_.catalog);
-    if (!parsed.catalog.has_value()) return absl::UnimplementedError(Abs(ToString(parsed.errors.front())));
+    if (!parsed.catalog.has_value()) return absl::InvalidArgumentError(Abs(ToString(parsed.errors.front())));
     billed_ = case_.previous_billed;
     std::vector<Worth> got;
     for (size_t i = 0; i < case_.usage.size(); ++i) {
@@ -118,7 +118,8 @@ class VectorRunner {
 
   absl::StatusOr<Worth> UnitsOf(const Quote& quote) const {
     if (quote.charges.empty()) return Worth();
-    return InUnits(quote.charges.front().quantity);
+    const QuotedCharge& charge = quote.charges.front();
+    return InUnits(case_.answer == Answer::kPriced ? charge.converted.value_or(charge.quantity) : charge.quantity);
   }
 
   const VectorCase& vector_;

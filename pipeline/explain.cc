@@ -212,7 +212,7 @@ absl::Status FillArithmetic(const RatedCharge& rated, bool by_period, ExplainedC
     explained->worth_before = WorthToDate(rated, *before);
     explained->rounded_before = before->booked_to_date;
   }
-  return PriceQuantity(*rated.charge, explained->to_date, &explained->steps).status();
+  return PricePeriod(*rated.charge, UsageToDate(rated, *last), &explained->steps).status();
 }
 
 }  // namespace

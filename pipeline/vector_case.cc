@@ -400,6 +400,7 @@ class CaseTranslator {
     AddOneEach();
     if (into_.answer == TranslatedCase::Answer::kUnits) {
       into_.answer = TranslatedCase::Answer::kPriced;
+      if (IsNegative(places)) params_.NotHere("places left of the point");
       charge_.Add("convert", "{multiply: 1, rounding: " + mode + ", places: " + places + "}");
     } else {
       SetRounding(mode, places, currency);

@@ -2,18 +2,10 @@
 
 #include <algorithm>
 
+#include "rating/price.h"
+
 namespace tollbook {
 namespace {
-
-bool Matches(const Charge& charge, const Meter& meter, DimensionValues dimension_values) {
-  if (charge.meter != meter.name) return false;
-  for (const auto& [dimension, wanted] : charge.filter) {
-    const auto at = std::find(meter.dimensions.begin(), meter.dimensions.end(), dimension);
-    const size_t i = static_cast<size_t>(at - meter.dimensions.begin());
-    if (i >= dimension_values.size() || dimension_values[i] != wanted) return false;
-  }
-  return true;
-}
 
 // 3 product and entity, 2 product, 1 entity, 0 neither; -1 when the rule is for others.
 int Specificity(const PostingRule& rule, std::string_view product, std::string_view entity) {
@@ -52,11 +44,11 @@ Catalog::SubscriptionRange Catalog::SubscriptionsOf(std::string_view subject) co
 const Charge* Catalog::ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const {
   const Charge* best = nullptr;
   for (const Charge& charge : plan.charges) {
-    if (!Matches(charge, meter, dimension_values)) continue;
+    if (charge.meter != meter.name || !Matches(charge.filter, meter, dimension_values)) continue;
     // Of two equally specific ones the first in the plan: a total is priced once.
-    if (best == nullptr || charge.filter.size() > best->filter.size()) best = &charge;
+    if (best == nullptr || IsMoreSpecific(charge.filter, best->filter)) best = &charge;
   }
-  return best;
+  return best != nullptr && PartOf(*best, meter, dimension_values) ? best : nullptr;
 }
 
 const PostingRule* Catalog::PostingFor(std::string_view product, std::string_view entity) const {

@@ -112,8 +112,8 @@ class Catalog {
     const Subscription* end() const { return last; }
   };
   SubscriptionRange SubscriptionsOf(std::string_view subject) const;
-  // Which charge of the plan takes a total with these dimension values (in the meter's order)? The most specific
-  // filter; null: none.
+  // Which charge of the plan takes a total with these dimension values (in the meter's order)? The one with the most
+  // specific filter; null: none, or that one is a matrix without a cell for them.
   const Charge* ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const;
   // Never null for a product and entity that a subscription can reach (checked at load); null for others.
   const PostingRule* PostingFor(std::string_view product, std::string_view entity) const;

@@ -1,118 +1,27 @@
 // plans.yaml: which meter costs what.
 #include <algorithm>
-#include <array>
 
 #include "rating/catalog_draft.h"
-#include "rating/catalog_tiers.h"
+#include "rating/catalog_filters.h"
+#include "rating/catalog_pricing.h"
 
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ChargeModel>, 4> kModels = {{
-    {"per_unit", ChargeModel::kPerUnit},
-    {"graduated", ChargeModel::kGraduated},
-    {"volume", ChargeModel::kVolume},
-    {"package", ChargeModel::kPackage},
-}};
-
-// Which models take a key; the other keys of a charge go with every model.
-struct ModelKey {
-  std::string_view key;
-  std::vector<ChargeModel> models;
-};
-const std::vector<ModelKey>& ModelKeys() {
-  static const auto* const keys = new std::vector<ModelKey>{
-      {"price", {ChargeModel::kPerUnit, ChargeModel::kPackage}},
-      {"per", {ChargeModel::kPerUnit, ChargeModel::kGraduated, ChargeModel::kVolume}},
-      {"tiers", {ChargeModel::kGraduated, ChargeModel::kVolume}},
-      {"flat_at_zero", {ChargeModel::kGraduated, ChargeModel::kVolume}},
-      {"package_size", {ChargeModel::kPackage}},
-  };
-  return *keys;
-}
-
-void RefuseKeysOfOtherModels(YamlMap& map, ChargeModel model, FileErrors& errors) {
-  for (const ModelKey& entry : ModelKeys()) {
-    const bool taken = std::find(entry.models.begin(), entry.models.end(), model) != entry.models.end();
-    if (map.Find(entry.key) == nullptr || taken) {
-      continue;
-    }
-    std::string advice = "remove it, or use model ";
-    for (size_t i = 0; i < entry.models.size(); ++i) {
-      advice.append(i == 0 ? "" : " or ").append(ToString(entry.models[i]));
-    }
-    errors.Add(map.LineOf(entry.key),
-               Join({map.what(), " of model ", ToString(model), " takes no ", Quoted(entry.key)}), advice);
-  }
-}
-
-void ReadPrices(YamlMap& map, Charge& charge, FileErrors& errors) {
-  switch (charge.model) {
-    case ChargeModel::kPerUnit:
-      charge.unit_price = ReadUnitPrice(map, ReadPer(map, errors), errors).value_or(Price());
-      break;
-    case ChargeModel::kGraduated:
-    case ChargeModel::kVolume:
-      charge.tiers = ReadTiers(map, ReadPer(map, errors), errors);
-      charge.flat_at_zero = map.Bool("flat_at_zero", false);
-      break;
-    case ChargeModel::kPackage:
-      if (map.Required("package_size") != nullptr) {
-        charge.package_size = ReadQuantity(map, "package_size", Sign::kPositive, errors).value_or(Quantity());
-      }
-      if (map.Required("price") != nullptr) {
-        charge.package_price = ReadPrice(map, "price", errors).value_or(Price());
-      }
-      break;
-  }
-  RefuseKeysOfOtherModels(map, charge.model, errors);
-}
-
-// Null: absent or none of the models, which is an error.
-const std::pair<std::string_view, ChargeModel>* RequiredModel(YamlMap& map, FileErrors& errors) {
-  const std::optional<std::string> word = map.RequiredText("model");
-  if (!word) {
-    return nullptr;
-  }
-  std::vector<std::string_view> words;
-  for (const auto& model : kModels) {
-    if (model.first == *word) {
-      return &model;
-    }
-    words.push_back(model.first);
-  }
-  errors.Add(map.LineOf("model"), Join({"\"model\" of ", map.what(), " is ", Quoted(*word)}), DidYouMean(*word, words));
-  return nullptr;
-}
-
-void ReadFilter(YamlMap& map, Charge& charge, const Meter* meter, FileErrors& errors) {
-  for (auto& [dimension, value] : map.TextsByName("filter")) {
-    if (meter != nullptr &&
-        std::find(meter->dimensions.begin(), meter->dimensions.end(), dimension) == meter->dimensions.end()) {
-      const std::vector<std::string_view> known(meter->dimensions.begin(), meter->dimensions.end());
-      errors.Add(map.LineOf("filter"),
-                 Join({"the filter of ", map.what(), " names dimension ", Quoted(dimension), ", which meter ",
-                       Quoted(meter->name), " does not have"}),
-                 known.empty() ? "add it to the meter's dimensions" : DidYouMean(dimension, known));
-      continue;
-    }
-    charge.filter.emplace(dimension, std::move(value));
-  }
-  // With a wrong filter nothing can be said about which other charges take the same usage.
-  const YamlNode* node = map.Find("filter");
-  if (node != nullptr && (node->kind != YamlNode::Kind::kMap || node->items.size() != charge.filter.size())) {
-    charge.meter.clear();
-  }
-}
-
-void ReadMeterOfCharge(YamlMap& map, Charge& charge, CatalogDraft& draft, FileErrors& errors) {
+// Null: not known.
+const Meter* ReadMeterOfCharge(YamlMap& map, Charge& charge, CatalogDraft& draft, FileErrors& errors) {
   const Meter* meter = nullptr;
   if (const std::optional<std::string> name = map.RequiredText("meter")) {
     charge.meter = *name;
     const NameTable::Entry* entry = draft.meters.Refer(*name, map.what(), map.LineOf("meter"), errors);
     meter = entry == nullptr ? nullptr : &draft.catalog.meters[entry->index];
   }
-  ReadFilter(map, charge, meter, errors);
+  if (std::optional<Filter> filter = ReadFilter(map, "filter", meter, errors)) {
+    charge.filter = *std::move(filter);
+  } else {
+    charge.meter.clear();  // with a wrong filter nothing can be said about which other charges take the same usage
+  }
+  return meter;
 }
 
 void ReadCharge(const YamlNode& node, NameTable& charges, Plan& plan, CatalogDraft& draft, FileErrors& errors) {
@@ -124,7 +33,7 @@ void ReadCharge(const YamlNode& node, NameTable& charges, Plan& plan, CatalogDra
     charge.name = *name;
     charges.Define(*name, static_cast<uint32_t>(plan.charges.size()), map.LineOf("name"), errors);
   }
-  ReadMeterOfCharge(map, charge, draft, errors);
+  const Meter* meter = ReadMeterOfCharge(map, charge, draft, errors);
   if (const std::optional<std::string> product = map.RequiredText("product")) {
     charge.product = *product;
     if (draft.products.Find(*product) == nullptr) {
@@ -133,49 +42,25 @@ void ReadCharge(const YamlNode& node, NameTable& charges, Plan& plan, CatalogDra
   } else {
     draft.products.SetIncomplete();
   }
-  charge.included = ReadQuantity(map, "included", Sign::kNotNegative, errors).value_or(Quantity());
-  if (const auto* model = RequiredModel(map, errors)) {
-    charge.model = model->second;
-    ReadPrices(map, charge, errors);
-  } else {
-    for (const ModelKey& entry : ModelKeys()) {
-      (void)map.Find(entry.key);  // which of them it takes depends on the model
-    }
-  }
+  ReadPricing(map, meter, charge, errors);
+  ReadAround(map, meter, charge, errors);
   map.RefuseOtherKeys();
   plan.charges.push_back(std::move(charge));
 }
 
-bool IsWithin(const std::map<std::string, std::string>& filter, const Charge& a, const Charge& b) {
-  const auto has = [](const Charge& charge, const auto& entry) {
-    const auto found = charge.filter.find(entry.first);
-    return found != charge.filter.end() && found->second == entry.second;
-  };
-  return std::all_of(filter.begin(), filter.end(), [&](const auto& entry) { return has(a, entry) || has(b, entry); });
-}
-
-// Could one total match both filters?
-bool AreCompatible(const Charge& a, const Charge& b) {
-  return std::all_of(a.filter.begin(), a.filter.end(), [&](const auto& entry) {
-    const auto other = b.filter.find(entry.first);
-    return other == b.filter.end() || other->second == entry.second;
-  });
-}
-
 // What matches both a and b may be taken by a third, more specific charge; then there is no doubt.
 bool IsSettledByAnother(const Plan& plan, const Charge& a, const Charge& b) {
-  return std::any_of(plan.charges.begin(), plan.charges.end(), [&](const Charge& c) {
-    return c.meter == a.meter && c.filter.size() > a.filter.size() && IsWithin(c.filter, a, b);
-  });
+  return std::any_of(plan.charges.begin(), plan.charges.end(),
+                     [&](const Charge& c) { return c.meter == a.meter && Settles(c.filter, a.filter, b.filter); });
 }
 
 // Two charges that could take the same usage with equal right: the first such pair of each charge is named.
 void CheckSpecificity(const Plan& plan, FileErrors& errors) {
-  std::map<std::pair<std::string_view, size_t>, std::vector<const Charge*>> rivals;
+  std::map<std::string_view, std::vector<const Charge*>> of_meter;
   for (const Charge& charge : plan.charges) {
-    std::vector<const Charge*>& earlier = rivals[{charge.meter, charge.filter.size()}];
+    std::vector<const Charge*>& earlier = of_meter[charge.meter];
     const auto rival = std::find_if(earlier.begin(), earlier.end(), [&](const Charge* other) {
-      return AreCompatible(*other, charge) && !IsSettledByAnother(plan, *other, charge);
+      return HaveEqualRight(other->filter, charge.filter) && !IsSettledByAnother(plan, *other, charge);
     });
     if (rival != earlier.end() && !charge.meter.empty()) {
       errors.Add(charge.line,

@@ -14,9 +14,24 @@ std::string_view ToString(ChargeModel model) {
       return "volume";
     case ChargeModel::kPackage:
       return "package";
+    case ChargeModel::kStairstep:
+      return "stairstep";
+    case ChargeModel::kPercentage:
+      return "percentage";
+    case ChargeModel::kGraduatedPercentage:
+      return "graduated_percentage";
+    case ChargeModel::kDynamic:
+      return "dynamic";
+    case ChargeModel::kMatrix:
+      return "matrix";
   }
   TOLLBOOK_ASSERT(!"a charge model of the list");
   return "";
+}
+
+bool IsOfQuantityAlone(const Charge& charge) {
+  return charge.cells.empty() && charge.pricing.limits_by.empty() && charge.per_bucket == PerBucket::kNone &&
+         charge.pricing.price_per_event == Price{} && !charge.minimum;
 }
 
 }  // namespace tollbook

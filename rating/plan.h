@@ -1,4 +1,8 @@
 // Plan: the price book entry. A plan has charges; a charge prices one meter.
+//
+// A Charge says what is priced and what stands around it; its Pricing says what a quantity costs. A matrix has a
+// Pricing in each of its cells instead. Percentages and multipliers are kept as the price of one unit, so that they are
+// exact: 2.9 % is 0.029 of the major unit for each unit of a quantity that is money itself.
 #ifndef TOLLBOOK_RATING_PLAN_H_
 #define TOLLBOOK_RATING_PLAN_H_
 
@@ -9,40 +13,92 @@
 #include <string_view>
 #include <vector>
 
+#include "rating/filter.h"
 #include "rating/money.h"
 #include "rating/quantity.h"
 
 namespace tollbook {
 
+// What each costs, and at zero or below, stands in charge_models.h.
 enum class ChargeModel : uint8_t {
-  kPerUnit,    // quantity * unit price
-  kGraduated,  // each unit at the price of the tier that it falls in
-  kVolume,     // all units at the price of the tier that the total falls in
-  kPackage,    // started packages * package price
+  kPerUnit,              // quantity * unit price
+  kGraduated,            // each unit at the price of the tier that it falls in
+  kVolume,               // all units at the price of the tier that the total falls in
+  kPackage,              // packages * package price
+  kStairstep,            // one fixed amount: that of the step that holds the quantity, or the quantities
+  kPercentage,           // a share of the quantity, which is money, and an amount for each event
+  kGraduatedPercentage,  // graduated, of a quantity that is money
+  kDynamic,              // the events carry their price: the quantity is money, times a multiplier
+  kMatrix,               // each usage by the cell that its dimension values fall in
 };
-std::string_view ToString(ChargeModel model);  // "per_unit", "graduated", "volume", "package"
+std::string_view ToString(ChargeModel model);  // "per_unit", "graduated_percentage": as the catalog has it
 
 struct Tier {
   std::optional<Quantity> up_to;  // inclusive, cumulative, after included units; none: open (only the last)
-  Price unit_price;               // per one unit: the catalog's `price` / `per`, exact
+  Price unit_price;               // per one unit: the catalog's `price` / `per`, exact; per block where there is one
   Price flat;                     // due once the tier is entered
+  Quantity block_size = {};       // above zero: each started block of so many units costs unit_price
 };
+
+struct Step {
+  std::optional<Quantity> up_to;           // inclusive, after included units; none: open (only the last)
+  std::map<std::string, Quantity> limits;  // instead, where limits are by a dimension: of each value, inclusive
+  Price price;                             // of all of it
+};
+
+struct Pricing {
+  ChargeModel model = ChargeModel::kPerUnit;
+  Price unit_price;                           // per_unit; percentage and dynamic: what one unit of money costs
+  std::vector<Tier> tiers;                    // graduated, volume, graduated_percentage; ascending, the last one open
+  bool flat_at_zero = false;                  // is the first tier's flat amount, or first step, due at zero?
+  Quantity package_size;                      // package
+  Price package_price;                        // package: of one
+  Rounding package_rounding = Rounding::kUp;  // package: of their number, its magnitude
+  Price price_per_event;                      // percentage: for each event, whatever its value
+  std::vector<Step> steps;                    // stairstep; ascending, the last one open
+  std::string limits_by;             // stairstep: the dimension whose values have the limits; empty: one quantity
+  std::vector<std::string> limited;  // stairstep by limits: the values that any step limits, ascending
+};
+
+// A cell of a matrix. The default is the cell that names no dimension.
+struct Cell {
+  Filter when;
+  Pricing pricing;
+  int line = 0;
+};
+
+// From metered to priced units, before all else.
+struct Conversion {
+  enum class By : uint8_t { kMultiply, kDivide };
+  By by = By::kMultiply;
+  Quantity factor = Quantity::Units(1);  // above zero
+  std::optional<Rounding> rounding;      // of the magnitude, to `places`; none: see Convert, which has 18 decimals
+  int places = 0;                        // 0 to 18
+};
+
+// Whether a charge prices each day, or hour, of a period alone, and sums. A day is civil in the subscription's zone,
+// and its hours are counted from its first instant.
+enum class PerBucket : uint8_t { kNone, kDay, kHour };
 
 struct Charge {
   std::string name;     // unique in its plan: "input-tokens-large"
   std::string meter;    // a Meter's name
   std::string product;  // what the posting rules map
-  ChargeModel model = ChargeModel::kPerUnit;
-  Quantity included;  // taken off before the tiers, over the whole billing period
-  std::map<std::string, std::string>
-      filter;                 // dimension -> value; a total must match all; the most specific charge takes it
-  Price unit_price;           // per_unit
-  std::vector<Tier> tiers;    // graduated, volume; ascending, the last one open
-  Quantity package_size;      // package
-  Price package_price;        // package, per started package
-  bool flat_at_zero = false;  // is the first tier's flat amount due when the quantity is zero?
-  int line = 0;               // where the catalog says it, for explain
+  Filter filter;        // the most specific charge takes a total
+  std::optional<Conversion> conversion;
+  Quantity included;        // taken off before the price, over the whole billing period or each bucket
+  Pricing pricing;          // of a matrix only the model
+  std::vector<Cell> cells;  // matrix: at least one, in the catalog's order, the default last
+  PerBucket per_bucket = PerBucket::kNone;
+  Price discount;                // a share of the worth, 0 to 1: the catalog's discount_percent / 100
+  std::optional<Price> maximum;  // of the period's worth, after the discount
+  std::optional<Price> minimum;  // likewise, due once the period is complete; not above the maximum
+  int line = 0;                  // where the catalog says it, for explain
 };
+
+// Whether the worth depends on nothing but the period's quantity: no cells, limits, buckets, number of events, or
+// whether the period is complete.
+bool IsOfQuantityAlone(const Charge& charge);
 
 struct Plan {
   std::string name;

@@ -3,7 +3,8 @@
 // PriceQuantity walks the tiers and adds up; here the worth of everything below each tier is summed once, so that a
 // quantity costs one product and one sum wherever it falls (`Rate` and `RateInSteps` of bench/parts.cc).
 // The sums are of whole numbers, so the order of adding does not show. PriceQuantity is the plain twin, and prices what
-// no catalog accepts (tiers that do not rise).
+// has no such steps: tiers of blocks, cells, and charges with a conversion, discount, maximum or minimum; and what no
+// catalog accepts (tiers that do not rise).
 #ifndef TOLLBOOK_RATING_PREPARED_CHARGE_H_
 #define TOLLBOOK_RATING_PREPARED_CHARGE_H_
 
@@ -36,18 +37,24 @@ class PreparedCharge {
   // charge is left to PriceQuantity.
   [[nodiscard]] bool Billable(Quantity quantity, Int128* billable) const {
     *billable = quantity.attos;
-    if (charge_->included.attos > 0 && *billable > 0) *billable -= std::min(*billable, charge_->included.attos);
-    if (charge_->model != ChargeModel::kPackage) return !plain_;
+    if (included_ > 0 && *billable > 0) *billable -= std::min(*billable, included_);
+    if (package_size_ == 0) return !plain_;
     return !plain_ && Packages(billable);
   }
 
  private:
+  [[nodiscard]] bool Prepare();
+  void PrepareUnits(tollbook::Price price);
+  [[nodiscard]] bool PreparePackages();
   [[nodiscard]] bool PrepareTiers();
+  [[nodiscard]] bool PrepareStairstep();
   [[nodiscard]] bool Packages(Int128* billable) const;
 
   const Charge* charge_;
-  bool plain_ = false;  // left to PriceQuantity
-  Step at_most_zero_;   // a billable quantity of zero or less enters no tier
+  Int128 included_ = 0;
+  Int128 package_size_ = 0;  // 0: not sold in packages
+  bool plain_ = false;       // left to PriceQuantity
+  Step at_most_zero_;        // a billable quantity of zero or less enters no tier
   std::vector<Step> steps_;
 };
 

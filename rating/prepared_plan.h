@@ -8,7 +8,6 @@
 #define TOLLBOOK_RATING_PREPARED_PLAN_H_
 
 #include <cstdint>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,14 +25,15 @@ class PreparedPlan {
     const Charge* charge = nullptr;
     RoundedPrice price;  // in the plan's currency, as the book rounds
     uint32_t rank = 0;   // by name
+    bool of_quantity_alone = true;
   };
   // The charge that takes a total of one of the catalog's meters; null: none.
   const PlanCharge* ChargeFor(const Meter& meter, DimensionValues values) const;
 
  private:
   struct Candidate {
-    std::vector<std::pair<uint32_t, std::string_view>> filter;  // dimension of the meter, value
-    uint32_t charge = 0;                                        // of charges_
+    std::vector<std::pair<uint32_t, const AcceptedValues*>> filter;  // dimension of the meter, its values
+    uint32_t charge = 0;                                             // of charges_
   };
   const Catalog& catalog_;
   std::vector<PlanCharge> charges_;

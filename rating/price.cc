@@ -3,140 +3,214 @@
 #include <algorithm>
 #include <string>
 
+#include "rating/arithmetic.h"
+#include "rating/charge_models.h"
+#include "rating/conversion.h"
+
 namespace tollbook {
 namespace {
 
-// The arithmetic of one charge so far: what it is worth, whether it still fits, and the steps when someone asked.
-class Arithmetic {
- public:
-  explicit Arithmetic(std::vector<PriceStep>* steps) : steps_(steps) {}
-
-  // `what` is only called when the steps are wanted: rating millions of subjects makes no texts.
-  template <typename What>
-  void Step(Quantity quantity, Price unit_price, const What& what) {
-    const Worth worth = {Wide::Product(quantity.attos, unit_price.attos)};
-    fits_ = fits_ && Wide::Add(total_.amount, worth.amount, &total_.amount);
-    if (steps_ != nullptr) steps_->push_back({what(), quantity, unit_price, worth});
-  }
-
-  void DoesNotFit() { fits_ = false; }
-  bool fits() const { return fits_; }
-  const Worth& total() const { return total_; }
-
- private:
-  std::vector<PriceStep>* steps_;
-  Worth total_;
-  bool fits_ = true;
-};
-
-std::string TierName(const std::vector<Tier>& tiers, size_t i) {
-  std::string name = "tier " + std::to_string(i + 1);
-  if (i + 1 < tiers.size()) return name + " (up to " + ToString(*tiers[i].up_to) + ")";
-  return i == 0 ? name : name + " (above " + ToString(*tiers[i - 1].up_to) + ")";
-}
-
-bool ReachesBeyond(const std::vector<Tier>& tiers, size_t i, Quantity quantity) {
-  return i + 1 < tiers.size() && quantity > *tiers[i].up_to;
-}
-
-// A tier is entered by usage above its lower bound. Nothing, or less, enters none: the first tier's flat amount is then
-// due only where the charge says so.
-void AddFlat(const Charge& charge, size_t i, Quantity quantity, Arithmetic* sum) {
-  const Price flat = charge.tiers[i].flat;
-  const bool due = quantity.attos > 0 || charge.flat_at_zero;
-  if (!due || flat == Price{}) return;
-  sum->Step(Quantity::Units(1), flat, [&] { return "flat amount of tier " + std::to_string(i + 1); });
-}
-
-void PricePerUnit(const Charge& charge, Quantity quantity, Arithmetic* sum) {
-  sum->Step(quantity, charge.unit_price, [] { return std::string("per unit"); });
-}
-
-void PriceGraduated(const Charge& charge, Quantity quantity, Arithmetic* sum) {
-  Quantity lower;
-  for (size_t i = 0; i < charge.tiers.size(); ++i) {
-    const bool beyond = ReachesBeyond(charge.tiers, i, quantity);
-    const Quantity upper = beyond ? *charge.tiers[i].up_to : quantity;
-    Quantity in_tier;  // bounds below zero, which no catalog has, can lie further apart than fits
-    if (__builtin_sub_overflow(upper.attos, lower.attos, &in_tier.attos)) return sum->DoesNotFit();
-    sum->Step(in_tier, charge.tiers[i].unit_price, [&] { return TierName(charge.tiers, i); });
-    AddFlat(charge, i, quantity, sum);
-    if (!beyond) return;
-    lower = upper;
-  }
-}
-
-void PriceVolume(const Charge& charge, Quantity quantity, Arithmetic* sum) {
-  size_t i = 0;
-  while (ReachesBeyond(charge.tiers, i, quantity)) ++i;
-  sum->Step(quantity, charge.tiers[i].unit_price, [&] { return "all units in " + TierName(charge.tiers, i); });
-  AddFlat(charge, i, quantity, sum);
-}
-
-// A started package is due in full. A negative total gives back what the same usage would have cost, so it counts
-// started packages too.
-void PricePackages(const Charge& charge, Quantity quantity, Arithmetic* sum) {
-  const Int128 size = charge.package_size.attos;
-  const Int128 whole = quantity.attos / size;
-  const Int128 rest = quantity.attos % size;
-  const Int128 packages = whole + (rest > 0 ? 1 : rest < 0 ? -1 : 0);
-  Quantity count;
-  if (__builtin_mul_overflow(packages, kOneUnit, &count.attos)) return sum->DoesNotFit();
-  sum->Step(count, charge.package_price, [&] {
-    const std::string_view packages_of = count == Quantity::Units(1) ? " package of " : " packages of ";
-    return ToString(count).append(packages_of).append(ToString(charge.package_size));
-  });
-}
-
-// What is left to price once the included units are off; usage below zero has none to take off.
-Quantity TakeIncluded(const Charge& charge, Quantity quantity, Arithmetic* sum) {
-  if (charge.included.attos <= 0 || quantity.attos <= 0) return quantity;
-  const Quantity taken = std::min(quantity, charge.included);
-  sum->Step(taken, Price{}, [] { return std::string("included"); });
-  return {quantity.attos - taken.attos};
-}
-
-void PriceBillable(const Charge& charge, Quantity billable, Arithmetic* sum) {
-  switch (charge.model) {
+bool HasWhatItsModelNeeds(const Pricing& pricing) {
+  switch (pricing.model) {
     case ChargeModel::kPerUnit:
-      return PricePerUnit(charge, billable, sum);
-    case ChargeModel::kGraduated:
-      return PriceGraduated(charge, billable, sum);
-    case ChargeModel::kVolume:
-      return PriceVolume(charge, billable, sum);
-    case ChargeModel::kPackage:
-      return PricePackages(charge, billable, sum);
-  }
-  TOLLBOOK_ASSERT(!"a charge model of the list");
-}
-
-bool HasWhatItsModelNeeds(const Charge& charge) {
-  switch (charge.model) {
-    case ChargeModel::kPerUnit:
+    case ChargeModel::kPercentage:
+    case ChargeModel::kDynamic:
       return true;
     case ChargeModel::kGraduated:
     case ChargeModel::kVolume:
-      return !charge.tiers.empty();
+    case ChargeModel::kGraduatedPercentage:
+      return !pricing.tiers.empty();
     case ChargeModel::kPackage:
-      return charge.package_size.attos > 0;
+      return pricing.package_size.attos > 0;
+    case ChargeModel::kStairstep:
+      return !pricing.steps.empty();
+    case ChargeModel::kMatrix:
+      return false;
   }
   return false;
 }
 
-}  // namespace
+bool HasWhatItNeeds(const Charge& charge) {
+  if (charge.cells.empty()) return HasWhatItsModelNeeds(charge.pricing);
+  return std::ranges::all_of(charge.cells, [](const Cell& cell) { return HasWhatItsModelNeeds(cell.pricing); });
+}
 
-absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity, std::vector<PriceStep>* steps) {
-  TOLLBOOK_ASSERT(HasWhatItsModelNeeds(charge));  // the catalog's check promises it
+bool HasLimits(const Charge& charge) {
+  return !charge.pricing.limits_by.empty();
+}
+
+std::string NameOf(const Charge& charge, PricedTime time) {
+  if (charge.per_bucket == PerBucket::kNone) return "";
+  if (charge.per_bucket == PerBucket::kDay) return ToString(time.day);
+  return ToString(time.day) + " hour " + std::to_string(time.hour);
+}
+
+std::string NameOf(const Charge& charge, uint32_t part) {
+  if (!charge.cells.empty()) {
+    const Filter& when = charge.cells[part].when;
+    return when.empty() ? "default" : ToString(when);
+  }
+  if (!HasLimits(charge)) return "";
+  return part < charge.pricing.limited.size() ? charge.pricing.limits_by + "=" + charge.pricing.limited[part]
+                                              : "no limit";
+}
+
+std::string NameOf(const Charge& charge, const UsagePart& usage) {
+  const std::string time = NameOf(charge, usage.time), part = NameOf(charge, usage.part);
+  return time.empty() || part.empty() ? time + part : time + ", " + part;
+}
+
+Quantity ConvertUnits(const Charge& charge, Quantity quantity, Arithmetic* sum) {
+  if (!charge.conversion) return quantity;
+  Quantity converted;
+  if (!Convert(*charge.conversion, quantity, &converted)) return sum->DoesNotFit(), quantity;
+  sum->Step(converted, {}, [&] { return "converted: " + ToString(quantity) + " " + ToString(*charge.conversion); });
+  return converted;
+}
+
+// What is left to price once the included units are off; usage below zero has none to take off.
+Quantity TakeIncluded(Quantity quantity, Quantity* included, Arithmetic* sum) {
+  if (included->attos <= 0 || quantity.attos <= 0) return quantity;
+  const Quantity taken = std::min(quantity, *included);
+  included->attos -= taken.attos;
+  sum->Step(taken, {}, [] { return std::string("included"); });
+  return {quantity.attos - taken.attos};
+}
+
+// The parts of one bucket.
+void PriceBucket(const Charge& charge, std::span<const UsagePart> parts, Arithmetic* sum) {
+  Quantity included = charge.included;
+  std::vector<LimitedQuantity> limited;
+  for (const UsagePart& part : parts) {
+    sum->Of([&] { return NameOf(charge, part); });
+    const Quantity billable = TakeIncluded(ConvertUnits(charge, part.quantity, sum), &included, sum);
+    if (HasLimits(charge)) {
+      limited.push_back({part.part, billable});
+    } else {
+      const Pricing& pricing = charge.cells.empty() ? charge.pricing : charge.cells[part.part].pricing;
+      PriceByModel(pricing, billable, part.events, sum);
+    }
+  }
+  if (HasLimits(charge)) {
+    sum->Of([&] { return NameOf(charge, parts.front().time); });
+    PriceLimits(charge.pricing, limited, sum);
+  }
+}
+
+void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, Arithmetic* sum) {
+  while (!parts.empty()) {
+    size_t count = 1;
+    while (count < parts.size() && parts[count].time == parts.front().time) ++count;
+    PriceBucket(charge, parts.first(count), sum);
+    parts = parts.subspan(count);
+  }
+  sum->Of([] { return std::string(); });
+}
+
+// worth * share, where that is exact at the worth's 36 decimals; the share is at most 1.
+bool TakeShare(const Worth& worth, Price share, Worth* taken) {
+  Wide whole, rest, of_whole;
+  worth.amount.DivideByPowerOfTen(kPriceScale, &whole, &rest);
+  const Int128 of_rest = rest.ToInt128() * share.attos;  // 10^18 * 10^18 at most
+  if (of_rest % kOneUnit != 0) return false;
+  return Wide::Multiply(whole, static_cast<uint64_t>(share.attos), &of_whole) &&
+         Wide::Add(of_whole, Wide::FromInt128(of_rest / kOneUnit), &taken->amount);
+}
+
+Worth WorthOf(Price price) {
+  return {Wide::Product(kOneUnit, price.attos)};
+}
+
+void AddDifference(const Worth& to, const Worth& from, std::string_view what, Price bound, Arithmetic* sum) {
+  Worth difference;
+  if (!Wide::Subtract(to.amount, from.amount, &difference.amount)) return sum->DoesNotFit();
+  sum->Amount(difference, [&] { return std::string(what) + ToString(bound); });
+}
+
+void AddAround(const Charge& charge, bool complete, Arithmetic* sum) {
+  if (charge.discount != Price{}) {
+    Worth discount;
+    TOLLBOOK_ASSERT(charge.discount.attos > 0 && charge.discount.attos <= kOneUnit);
+    if (!TakeShare(sum->total(), charge.discount, &discount)) return sum->DoesNotFit();
+    sum->Amount({discount.amount.Negated()},
+                [&] { return "discount of " + FormatDecimal(charge.discount.attos, kPriceScale - 2) + " %"; });
+  }
+  if (charge.maximum && sum->total().amount > WorthOf(*charge.maximum).amount) {
+    AddDifference(WorthOf(*charge.maximum), sum->total(), "above the maximum of ", *charge.maximum, sum);
+  }
+  if (charge.minimum && complete && sum->total().amount < WorthOf(*charge.minimum).amount) {
+    AddDifference(WorthOf(*charge.minimum), sum->total(), "up to the minimum of ", *charge.minimum, sum);
+  }
+}
+
+std::string QuantityInWords(std::span<const UsagePart> parts) {
+  Quantity total;
+  for (const UsagePart& part : parts) {
+    if (!Add(total, part.quantity, &total)) return "beyond all quantities";
+  }
+  return ToString(total);
+}
+
+absl::StatusOr<Worth> PriceUsage(const Charge& charge, std::span<const UsagePart> parts, bool complete,
+                                 std::vector<PriceStep>* steps) {
+  TOLLBOOK_ASSERT(HasWhatItNeeds(charge));  // the catalog's check promises it
   if (steps != nullptr) steps->clear();
   Arithmetic sum(steps);
-  const Quantity billable = TakeIncluded(charge, quantity, &sum);
-  PriceBillable(charge, billable, &sum);
+  PriceEachBucket(charge, parts, &sum);
+  AddAround(charge, complete, &sum);
   if (!sum.fits()) {
     return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit",
-                     "charge " + charge.name + ", quantity " + ToString(quantity),
+                     "charge " + charge.name + ", quantity " + QuantityInWords(parts),
                      "check the charge's prices and the meter's unit");
   }
   return sum.total();
+}
+
+}  // namespace
+
+std::optional<uint32_t> PartOf(const Charge& charge, const Meter& meter, DimensionValues values) {
+  if (!charge.cells.empty()) {
+    std::optional<uint32_t> best;
+    for (uint32_t i = 0; i < charge.cells.size(); ++i) {
+      const Filter& when = charge.cells[i].when;
+      if (Matches(when, meter, values) && (!best || IsMoreSpecific(when, charge.cells[*best].when))) best = i;
+    }
+    return best;
+  }
+  if (!HasLimits(charge)) return 0;
+  const auto dimension = std::ranges::find(meter.dimensions, charge.pricing.limits_by) - meter.dimensions.begin();
+  const std::vector<std::string>& limited = charge.pricing.limited;
+  const auto none = static_cast<uint32_t>(limited.size());
+  if (static_cast<size_t>(dimension) >= values.size()) return none;
+  const auto at = std::ranges::lower_bound(limited, values[static_cast<size_t>(dimension)]);
+  return at != limited.end() && *at == values[static_cast<size_t>(dimension)]
+             ? static_cast<uint32_t>(at - limited.begin())
+             : none;
+}
+
+absl::StatusOr<Worth> PricePeriod(const Charge& charge, const PeriodUsage& usage, std::vector<PriceStep>* steps) {
+  return PriceUsage(charge, usage.parts, usage.complete, steps);
+}
+
+absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity, std::vector<PriceStep>* steps) {
+  const UsagePart all = {{}, 0, quantity, 0};
+  return PriceUsage(charge, {&all, 1}, true, steps);
+}
+
+bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, Worth* worth) {
+  TOLLBOOK_ASSERT(HasWhatItNeeds(charge));
+  Arithmetic sum(nullptr);
+  PriceEachBucket(charge, parts, &sum);
+  *worth = sum.total();
+  return sum.fits();
+}
+
+bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth) {
+  Arithmetic sum(nullptr);
+  sum.Amount(before, [] { return std::string(); });
+  AddAround(charge, complete, &sum);
+  *worth = sum.total();
+  return sum.fits();
 }
 
 }  // namespace tollbook

@@ -1,19 +1,33 @@
-// Price a quantity by a charge: pure arithmetic, and the steps that a person can follow.
+// Price the usage of a billing period by a charge: pure arithmetic, and the steps that a person can follow.
 //
-// `quantity` is the whole period's total, not one event's. Rated one by one, every event would start again in the first
-// (often included) tier.
+// The usage is the whole period's, not one event's. Rated one by one, every event would start again in the first (often
+// included) tier.
+//
+// Order      aggregated units, converted, less what is included, priced (so far for each bucket alone, and summed);
+//            less the discount; at most the maximum; at least the minimum, once the period is complete. Nothing of it
+//            is rounded but units, where the charge says so; the amount is rounded by RoundToMinor alone.
+// Included   units are taken off the parts of a bucket one after the other: cells in the catalog's order. They never
+//            make a quantity negative.
+// Discount   exact at 36 decimals, or an error; the catalog's check makes sure that it is exact.
+// Errors     OutOfRange when a quantity or an amount does not fit; the message names charge and quantity.
 #ifndef TOLLBOOK_RATING_PRICE_H_
 #define TOLLBOOK_RATING_PRICE_H_
 
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "rating/calendar.h"
 #include "rating/error.h"
 #include "rating/plan.h"
 
 namespace tollbook {
 
-// One step of the arithmetic: `quantity` at `unit_price` gave `worth`.
+// One step of the arithmetic: `quantity` at `unit_price` gave `worth`. A discount, maximum or minimum has only a worth:
+// what it adds or takes away.
 struct PriceStep {
   std::string what;  // "included", "tier 1 (up to 100000000)", "flat amount of tier 2", "3 packages of 1000"
   Quantity quantity;
@@ -21,13 +35,44 @@ struct PriceStep {
   Worth worth;
 };
 
-// Negative totals (a meter that allows them): per unit prices them as they are; packages likewise, so that -n units give
-// back what n units cost; a graduated or volume charge prices them in its first tier, whose flat amount they enter no
-// more than zero does. Included units never make a quantity negative.
-// Errors: OutOfRange when an amount does not fit; the message names charge and quantity.
+// The time that a charge prices alone: the same for all usage unless the charge has per_bucket.
+struct PricedTime {
+  Day day;
+  int32_t hour = 0;  // from the day's first instant; per_bucket: hour only
+  friend constexpr auto operator<=>(PricedTime, PricedTime) = default;
+  friend constexpr bool operator==(PricedTime, PricedTime) = default;
+};
+
+// The usage of one cell of a charge in one bucket, where it has them; else all of the period's.
+struct UsagePart {
+  PricedTime time;
+  uint32_t part = 0;  // PartOf
+  Quantity quantity;  // as metered, aggregated
+  uint64_t events = 0;
+};
+
+struct PeriodUsage {
+  std::vector<UsagePart> parts;  // by (time, part), each once
+  bool complete = true;          // rated through the period's last day: a minimum is due
+};
+
+// Which of a charge's parts takes usage with these values, of the meter that the charge prices: the place of the most
+// specific cell; of limits by a dimension the place of its value in `limited`, or behind all where none limits it; else
+// 0. None: no cell.
+[[nodiscard]] std::optional<uint32_t> PartOf(const Charge& charge, const Meter& meter, DimensionValues values);
+
 // `steps` may be null; it is cleared first, and the worths in it sum to the result.
+[[nodiscard]] absl::StatusOr<Worth> PricePeriod(const Charge& charge, const PeriodUsage& usage,
+                                                std::vector<PriceStep>* steps = nullptr);
+
+// Of a complete period's quantity alone: no events, and one part, the first.
 [[nodiscard]] absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity,
                                                   std::vector<PriceStep>* steps = nullptr);
+
+// PricePeriod in its two halves, without words, for a period that grows day by day: what whole buckets are worth
+// before the discount, which may be summed; and what stands around that sum. False: OutOfRange.
+[[nodiscard]] bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, Worth* worth);
+[[nodiscard]] bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth);
 
 }  // namespace tollbook
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rating/conversion.h"
+
 namespace tollbook {
 namespace {
 
@@ -19,6 +21,22 @@ std::string NamesOf(const Items& items, const NameOf& name_of) {
     names.append(names.empty() ? "" : ", ").append(name_of(item));
   }
   return names;
+}
+
+// A value that the filter takes: of any, one that nothing lists by mistake.
+std::string SomeValueOf(const AcceptedValues& accepted) {
+  return accepted.any || accepted.listed.empty() ? "*" : accepted.listed.front();
+}
+
+// The charge without what bounds its worth, and those bounds alone.
+Charge WithoutBounds(Charge charge) {
+  charge.maximum.reset();
+  charge.minimum.reset();
+  return charge;
+}
+Charge BoundsOf(Charge charge) {
+  charge.discount = Price();
+  return charge;
 }
 
 absl::Status DoesNotFit(const Charge& charge) {
@@ -69,12 +87,13 @@ absl::Status SaidUsage::Add(const Plan& plan, std::string_view name, Quantity qu
     if (const auto said = dimensions.find(dimension); said != dimensions.end()) {
       value = said->second;
     } else if (is_charge && charge->filter.contains(dimension)) {
-      value = charge->filter.at(dimension);
+      value = SomeValueOf(charge->filter.at(dimension));
     }
   }
   const std::vector<std::string_view> views(values.begin(), values.end());
   if (is_charge && catalog_.ChargeFor(plan, *meter, views) != &*charge) {
-    return Wrong("the charge does not take such usage", name, "say the dimensions that its filter asks for");
+    return Wrong("the charge does not take such usage", name,
+                 "say the dimensions that its filter or cells ask for, with --dimension");
   }
   return AddTotal(*meter, std::move(values), quantity, at);
 }
@@ -164,10 +183,29 @@ class Quoter {
     if (!request_.previous_quantity.has_value()) return absl::OkStatus();
     const RatedCharge& charge =
         *std::ranges::find_if(rated->charges, [&](const RatedCharge& one) { return IsAskedFor(*one.charge); });
-    previous_ = *FirstOf(*charge.charge);
+    TOLLBOOK_RETURN_IF_ERROR(CheckPrevious(charge));
+    SubjectTotal previous = *FirstOf(*charge.charge);
+    previous_part_ = charge.parts.empty() ? 0 : charge.parts.front().part;
     // How many events it was is not known; none, so that `events` are those of this usage.
-    previous_.total = {*request_.previous_quantity, 0, {}};
-    usage_.push_back(previous_);
+    previous.total = {*request_.previous_quantity, 0, {}};
+    usage_.push_back(previous);
+    return absl::OkStatus();
+  }
+
+  // One number must say all that was used before.
+  absl::Status CheckPrevious(const RatedCharge& rated) const {
+    const Charge& charge = *rated.charge;
+    const bool nothing = *request_.previous_quantity == Quantity();
+    const bool in_parts =
+        charge.per_bucket != PerBucket::kNone || UsageToDate(rated, rated.days.back()).parts.size() > 1;
+    if (in_parts && !nothing) {
+      return Wrong("one quantity used before, of a charge that prices several apart", charge.name,
+                   "give all usage of the period with --usage");
+    }
+    if (charge.pricing.price_per_event != Price() && !nothing) {
+      return Wrong("a quantity used before, of a charge with a price for each event", charge.name,
+                   "give all usage of the period with --usage");
+    }
     return absl::OkStatus();
   }
 
@@ -193,7 +231,9 @@ class Quoter {
     quoted.period = rated.period;
     quoted.quantity = day.to_date;
     quoted.events = day.events_to_date;
-    absl::StatusOr<Worth> exact = PriceQuantity(*rated.charge, day.to_date, &quoted.steps);
+    const PeriodUsage usage = UsageToDate(rated, day);
+    TOLLBOOK_RETURN_IF_ERROR(ConvertUnits(*rated.charge, usage, &quoted.converted));
+    absl::StatusOr<Worth> exact = PricePeriod(*rated.charge, usage, &quoted.steps);
     if (!exact.ok()) return exact.status();
     quoted.exact = *exact;
     absl::StatusOr<Rounded> rounded = RoundToMinor(*exact, CurrencyOf(rated), catalog_.book.rounding);
@@ -202,6 +242,17 @@ class Quoter {
     quoted.rounded = rounded->line;
     quoted.residue = rounded->residue;
     return quoted;
+  }
+
+  static absl::Status ConvertUnits(const Charge& charge, const PeriodUsage& usage, std::optional<Quantity>* sum) {
+    if (!charge.conversion.has_value()) return absl::OkStatus();
+    *sum = Quantity();
+    for (const UsagePart& part : usage.parts) {
+      Quantity converted;
+      if (!Convert(*charge.conversion, part.quantity, &converted) || !Add(**sum, converted, &**sum))
+        return DoesNotFit(charge);
+    }
+    return absl::OkStatus();
   }
 
   absl::Status LessBilled(const RatedCharge& rated, QuotedCharge* quoted) const {
@@ -213,7 +264,7 @@ class Quoter {
     absl::StatusOr<Rounded> rounded = RoundToMinor(*billed, currency, catalog_.book.rounding);
     if (!rounded.ok()) return rounded.status();
     quoted->billed_rounded = rounded->line;
-    if (is_slice() && !request_.previous_quantity.has_value()) TOLLBOOK_RETURN_IF_ERROR(AddBilled(quoted));
+    if (is_slice() && !request_.previous_quantity.has_value()) TOLLBOOK_RETURN_IF_ERROR(AddBilled(rated, quoted));
     absl::StatusOr<Money> due = Subtract(quoted->rounded, quoted->billed_rounded);
     if (!due.ok()) return due.status();
     quoted->due = *due;
@@ -225,14 +276,26 @@ class Quoter {
   absl::StatusOr<Worth> Billed(const Charge& charge) const {
     if (request_.previous_billed.has_value()) return *request_.previous_billed;
     if (!request_.previous_quantity.has_value() || *request_.previous_quantity == Quantity()) return Worth();
-    return PriceQuantity(charge, *request_.previous_quantity);
+    // The period goes on, so that no minimum was due.
+    return PricePeriod(charge, {{{{}, previous_part_, *request_.previous_quantity, 0}}, false});
   }
 
-  // The worth to date is what was billed and what this usage is worth.
-  absl::Status AddBilled(QuotedCharge* quoted) const {
+  // The worth to date is what was billed and what this usage is worth, within the charge's bounds.
+  absl::Status AddBilled(const RatedCharge& rated, QuotedCharge* quoted) const {
+    const PeriodUsage usage = UsageToDate(rated, rated.days.back());
+    absl::StatusOr<Worth> of_usage = PricePeriod(WithoutBounds(*rated.charge), usage, &quoted->steps);
+    if (!of_usage.ok()) return of_usage.status();
     quoted->steps.insert(quoted->steps.begin(), {"billed before", Quantity(), Price(), quoted->billed});
-    if (!Wide::Add(quoted->exact.amount, quoted->billed.amount, &quoted->exact.amount))
-      return DoesNotFit(*quoted->charge);
+    Worth sum, bound;
+    const bool fits = Wide::Add(of_usage->amount, quoted->billed.amount, &sum.amount) &&
+                      PriceAround(BoundsOf(*rated.charge), sum, usage.complete, &quoted->exact) &&
+                      Wide::Subtract(quoted->exact.amount, sum.amount, &bound.amount);
+    if (!fits) return DoesNotFit(*rated.charge);
+    if (!bound.amount.zero()) {
+      const std::string what = bound.amount.negative() ? "above the maximum of " + ToString(*rated.charge->maximum)
+                                                       : "up to the minimum of " + ToString(*rated.charge->minimum);
+      quoted->steps.push_back({what, Quantity(), Price(), bound});
+    }
     absl::StatusOr<Rounded> rounded = RoundToMinor(quoted->exact, quoted->rounded.currency, catalog_.book.rounding);
     if (!rounded.ok()) return rounded.status();
     quoted->rounded = rounded->line;
@@ -245,7 +308,7 @@ class Quoter {
   const Catalog& catalog_;
   const QuoteRequest& request_;
   std::vector<SubjectTotal> usage_;
-  SubjectTotal previous_;
+  uint32_t previous_part_ = 0;  // of the charge
   Quote quote_;
 };
 

@@ -71,6 +71,7 @@ struct QuotedCharge {
   const Charge* charge = nullptr;
   BillingPeriod period;
   Quantity quantity;  // of the period, as its meter aggregates; earlier slices included
+  std::optional<Quantity> converted;  // where the charge converts: what is priced, the sum of its parts
   uint64_t events = 0;
   std::vector<PriceStep> steps;  // their worths sum to `exact`
   Worth exact;                   // to date

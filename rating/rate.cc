@@ -1,6 +1,7 @@
 #include "rating/rate.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <tuple>
 
@@ -56,6 +57,25 @@ bool AddUp(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
   if (aggregation != Aggregation::kSum && aggregation != Aggregation::kCount) return Merge(aggregation, delta, into);
   return Add(into->value, delta.value, &into->value) &&
          !__builtin_add_overflow(into->events, delta.events, &into->events);
+}
+
+bool IsLastDay(const RatedCharge& rated, Day day) {
+  return day.number == rated.period.end.number - 1;
+}
+
+absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
+  if (rated.parts.empty()) return PriceQuantity(*rated.charge, day.to_date);
+  return PricePeriod(*rated.charge, UsageToDate(rated, day));
+}
+
+// Hours are counted from the day's first instant, so that a day of 23 or 25 has no hour twice, and none lies in two
+// days.
+PricedTime TimeOf(const RatedCharge& rated, const SubjectTotal& total, Day day) {
+  if (rated.charge->per_bucket != PerBucket::kHour) return {day, 0};
+  constexpr int64_t kHourNanos = 3'600'000'000'000;
+  const int64_t into_day =
+      StartOf(total.meter->granularity, total.bucket).nanos - rated.subscription->zone.StartOf(day).nanos;
+  return {day, static_cast<int32_t>(into_day / kHourNanos)};
 }
 
 }  // namespace
@@ -158,10 +178,10 @@ std::span<const SubjectRater::PricedTotal> SubjectRater::TakeCharge(std::span<co
 }
 
 // `totals` are those of one charge and period, by day.
-absl::Status SubjectRater::RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
-                                      std::vector<DayWorth>* days) const {
+absl::Status SubjectRater::RateQuantity(const PlanCharge& charge, std::span<const PricedTotal> totals,
+                                        RatedCharge* rated, std::vector<DayWorth>* days) const {
   const Currency currency = catalog_.plans[rated->subscription->plan].currency;
-  const Aggregation aggregation = totals.front().total().meter->aggregation;
+  const Aggregation aggregation = rated->meter->aggregation;
   const size_t first_day = days->size();
   UsageTotal to_date;
   for (size_t i = 0; i < totals.size(); ++i) {
@@ -177,8 +197,55 @@ absl::Status SubjectRater::RatePeriod(const PlanCharge& charge, std::span<const 
   return absl::OkStatus();
 }
 
+// The same for a charge whose worth needs more than the quantity: by the parts that are priced apart.
+absl::Status SubjectRater::RateParts(std::span<const PricedTotal> totals, std::optional<Day> through,
+                                     RatedCharge* rated, RatedSubject* subject) {
+  const size_t first_day = subject->days.size(), first_part = subject->parts.size();
+  const Day last_of_period = {rated->period.end.number - 1};
+  running_.Begin(*rated->charge, rated->meter->aggregation);
+  for (size_t i = 0; i < totals.size(); ++i) {
+    const SubjectTotal& total = totals[i].total();
+    const Day day = totals[i].day();
+    const std::optional<uint32_t> part = PartOf(*rated->charge, *rated->meter, total.dimension_values);
+    TOLLBOOK_ASSERT(part.has_value());  // or no charge had taken it
+    subject->parts.push_back({TimeOf(*rated, total, day), *part, total.total});
+    if (!running_.Add(subject->parts.back())) return TotalOutOfRange(*rated);
+    const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day() == day;
+    if (!day_goes_on) TOLLBOOK_RETURN_IF_ERROR(RateDay(day, *rated, &subject->days));
+  }
+  const bool is_complete = !through || last_of_period <= *through;
+  const bool has_last_day = totals.back().day() == last_of_period;
+  if (rated->charge->minimum && is_complete && !has_last_day) {
+    TOLLBOOK_RETURN_IF_ERROR(RateDay(last_of_period, *rated, &subject->days));
+  }
+  rated->days = std::span(subject->days).subspan(first_day);
+  rated->parts = std::span(subject->parts).subspan(first_part);
+  return absl::OkStatus();
+}
+
+// The day is over, whether it had usage or not.
+absl::Status SubjectRater::RateDay(Day day, const RatedCharge& rated, std::vector<DayWorth>* days) {
+  if (!running_.EndDay()) return WorthOutOfRange(rated, running_.quantity());
+  Worth worth;
+  Rounded rounded;
+  const Currency currency = catalog_.plans[rated.subscription->plan].currency;
+  if (!PriceAround(*rated.charge, running_.worth(), IsLastDay(rated, day), &worth) ||
+      !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) {
+    return WorthOutOfRange(rated, running_.quantity());
+  }
+  days->push_back({day, running_.quantity(), rounded.line, running_.events()});
+  return absl::OkStatus();
+}
+
+absl::Status SubjectRater::RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals,
+                                      std::optional<Day> through, RatedCharge* rated, RatedSubject* subject) {
+  if (charge.of_quantity_alone) return RateQuantity(charge, totals, rated, &subject->days);
+  return RateParts(totals, through, rated, subject);
+}
+
 absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const PlanCharge& charge,
-                                      std::span<const PricedTotal> totals, RatedSubject* rated) {
+                                      std::span<const PricedTotal> totals, std::optional<Day> through,
+                                      RatedSubject* rated) {
   while (!totals.empty()) {
     const Day day = totals.front().day();
     if (day < period_.start || period_.end <= day) period_ = MonthOf(day);
@@ -187,10 +254,11 @@ absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const 
     // next version begins in mid-period.
     of_period.subscription = subscriptions.begin() + totals.front().subscription();
     of_period.charge = charge.charge;
+    of_period.meter = totals.front().total().meter;
     of_period.period = period_;
     size_t count = 1;
     while (count < totals.size() && totals[count].day() < period_.end) ++count;
-    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(charge, totals.first(count), &of_period, &rated->days));
+    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(charge, totals.first(count), through, &of_period, rated));
     rated->charges.push_back(of_period);
     totals = totals.subspan(count);
   }
@@ -201,27 +269,47 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
                                 std::optional<Day> through, RatedSubject* rated) {
   const Subscriptions subscriptions = catalog_.SubscriptionsOf(subject);
   rated->Clear();
-  rated->days.reserve(totals.size());  // at most so many: the charges' spans stay where they are
+  // At most so many, and a last day for each minimum: the charges' spans stay where they are.
+  rated->days.reserve(totals.size() * 2);
+  rated->parts.reserve(totals.size());
   OrderSubscriptions(subscriptions);
   PriceTotals(subscriptions, totals, through, &rated->unrated);
   std::sort(runs_.begin(), runs_.end(), [](const PricedRun& a, const PricedRun& b) { return a.order < b.order; });
   for (std::span<const PricedRun> rest = runs_; !rest.empty();) {
     const PlanCharge& charge = *rest.front().charge;
-    TOLLBOOK_RETURN_IF_ERROR(RateCharge(subscriptions, charge, TakeCharge(&rest), rated));
+    TOLLBOOK_RETURN_IF_ERROR(RateCharge(subscriptions, charge, TakeCharge(&rest), through, rated));
   }
   Gather(&rated->unrated);
   return absl::OkStatus();
 }
 
+PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
+  PeriodUsage usage;
+  usage.complete = IsLastDay(rated, day.usage_date);
+  if (rated.parts.empty()) {
+    usage.parts = {{{}, 0, day.to_date, day.events_to_date}};
+    return usage;
+  }
+  std::map<std::pair<PricedTime, uint32_t>, UsageTotal> parts;
+  for (const PartTotal& added : rated.parts) {
+    if (day.usage_date < added.time.day) continue;
+    UsageTotal& part = parts[{BucketOf(*rated.charge, added.time), added.part}];
+    TOLLBOOK_ASSERT(Merge(rated.meter->aggregation, added.total, &part));  // it did when it was rated
+  }
+  for (const auto& [place, total] : parts)
+    usage.parts.push_back({place.first, place.second, total.value, total.events});
+  return usage;
+}
+
 Worth WorthToDate(const RatedCharge& rated, const DayWorth& day) {
-  const absl::StatusOr<Worth> worth = PriceQuantity(*rated.charge, day.to_date);
+  const absl::StatusOr<Worth> worth = PriceDay(rated, day);
   TOLLBOOK_ASSERT(worth.ok());
   return *worth;
 }
 
 const DayWorth* FirstMisroundedDay(const RatedCharge& rated, Rounding rounding) {
   for (const DayWorth& day : rated.days) {
-    const absl::StatusOr<Worth> worth = PriceQuantity(*rated.charge, day.to_date);
+    const absl::StatusOr<Worth> worth = PriceDay(rated, day);
     if (!worth.ok()) return &day;
     const absl::StatusOr<Rounded> rounded = RoundToMinor(*worth, day.booked_to_date.currency, rounding);
     if (!rounded.ok() || rounded->line != day.booked_to_date) return &day;

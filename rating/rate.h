@@ -2,6 +2,9 @@
 //
 // Pure. The worth of a day is the running worth less that of the day before, and likewise its rounded amount:
 // round(worth to date) - round(worth to the day before). So days sum to the period's line whatever the tiers.
+//
+// A minimum is due on the period's last day, once usage is rated through it: that day is then one of the line's, even
+// without usage of its own.
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
 
@@ -13,6 +16,8 @@
 
 #include "rating/catalog.h"
 #include "rating/prepared_plan.h"
+#include "rating/price.h"
+#include "rating/running_usage.h"
 #include "rating/usage_total.h"
 
 namespace tollbook {
@@ -28,23 +33,33 @@ struct SubjectTotal {
 // The running state of one charge and billing period at the end of one day that had usage.
 struct DayWorth {
   Day usage_date;        // civil, in the subscription's zone
-  Quantity to_date;      // the period's aggregated quantity so far
+  Quantity to_date;      // the period's quantity so far, as metered
   Money booked_to_date;  // its worth, rounded: what the book must say for the period up to this day
   uint64_t events_to_date = 0;
 };
 
+// The quantity of a line is, in metered units:
+//   a charge with one price for all of a period's usage   the meter's aggregate: sum, largest, latest
+//   cells, limits by a dimension, buckets                 the sum of the aggregates that are priced apart: of each
+//   cell,
+//                                                         each limited value (all others are one), each bucket
 struct RatedCharge {
   const Subscription* subscription = nullptr;
   const Charge* charge = nullptr;
+  const Meter* meter = nullptr;
   BillingPeriod period;
-  std::span<const DayWorth> days;  // ascending, at least one; back() is the period's line
+  std::span<const DayWorth> days;    // ascending, at least one; back() is the period's line
+  std::span<const PartTotal> parts;  // by time, where IsOfQuantityAlone does not hold; else empty
 };
+
+// What its price is reckoned from, at the end of one of its days.
+[[nodiscard]] PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day);
 
 // The exact worth of one of its days. It fits, for its rounded amount did.
 [[nodiscard]] Worth WorthToDate(const RatedCharge& rated, const DayWorth& day);
 
-// The first of its days that is not booked to date as its exact worth rounds; null: none. PriceQuantity and
-// RoundToMinor alone say so, not the short cut that Rate takes.
+// The first of its days that is not booked to date as its exact worth rounds; null: none. PricePeriod and RoundToMinor
+// alone say so, of all usage up to the day, not the short cuts that Rate takes.
 [[nodiscard]] const DayWorth* FirstMisroundedDay(const RatedCharge& rated, Rounding rounding);
 
 // Usage that is in the book and that no charge takes.
@@ -70,11 +85,13 @@ struct RatedSubject {
     charges.clear();
     unrated.clear();
     days.clear();
+    parts.clear();
   }
 
   std::vector<RatedCharge> charges;  // by (subscription id, plan, charge name, period)
   std::vector<UnratedUsage> unrated;
-  std::vector<DayWorth> days;  // of all charges, one after the other
+  std::vector<DayWorth> days;    // of all charges, one after the other
+  std::vector<PartTotal> parts;  // likewise
 };
 
 // Where the usage of one bucket belongs. The first subscription that is valid on the bucket's day in its own zone takes
@@ -139,9 +156,14 @@ class SubjectRater {
   void Append(const PlanCharge& charge, const PricedTotal& priced, bool same);
   std::span<const PricedTotal> TakeCharge(std::span<const PricedRun>* rest);
   absl::Status RateCharge(const Subscriptions& subscriptions, const PlanCharge& charge,
-                          std::span<const PricedTotal> totals, RatedSubject* rated);
-  absl::Status RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
-                          std::vector<DayWorth>* days) const;
+                          std::span<const PricedTotal> totals, std::optional<Day> through, RatedSubject* rated);
+  absl::Status RatePeriod(const PlanCharge& charge, std::span<const PricedTotal> totals, std::optional<Day> through,
+                          RatedCharge* rated, RatedSubject* subject);
+  absl::Status RateQuantity(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
+                            std::vector<DayWorth>* days) const;
+  absl::Status RateParts(std::span<const PricedTotal> totals, std::optional<Day> through, RatedCharge* rated,
+                         RatedSubject* subject);
+  absl::Status RateDay(Day day, const RatedCharge& rated, std::vector<DayWorth>* days);
 
   const Catalog& catalog_;
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
@@ -150,6 +172,7 @@ class SubjectRater {
   std::vector<PricedTotal> of_charge_;
   std::vector<PricedRun> runs_;
   BillingPeriod period_;  // the last one
+  RunningUsage running_;  // of the charge at hand, where it is rated in parts
 };
 
 // One subject, by a rater of its own.

@@ -58,12 +58,16 @@ Day DayOfBucket(Granularity granularity, Bucket bucket, const Zone& zone) {
     case Granularity::kDay:
       return {bucket.number};
     case Granularity::kHour:
-      return zone.DayOf({bucket.number * kHourNanos});
     case Granularity::kQuarterHour:
-      return zone.DayOf({bucket.number * kQuarterHourNanos});
+      return zone.DayOf(StartOf(granularity, bucket));
   }
   TOLLBOOK_ASSERT(!"a granularity of the list");
   return {};
+}
+
+Instant StartOf(Granularity granularity, Bucket bucket) {
+  TOLLBOOK_ASSERT(granularity != Granularity::kDay);  // a day starts where a zone says so
+  return {bucket.number * (granularity == Granularity::kHour ? kHourNanos : kQuarterHourNanos)};
 }
 
 }  // namespace tollbook

@@ -44,6 +44,8 @@ Bucket BucketOf(Granularity granularity, Instant instant, const Zone& book_zone)
 // The civil day, in the subscription's zone, that a bucket falls in. For days the two zones are the same (the catalog
 // check sees to it).
 Day DayOfBucket(Granularity granularity, Bucket bucket, const Zone& zone);
+// The first instant of a bucket of hours or quarter hours.
+Instant StartOf(Granularity granularity, Bucket bucket);
 
 }  // namespace tollbook
 

@@ -292,7 +292,8 @@ class QuoteCommand {
     std::string text = PlanOf(charge).name + "/" + charge.charge->name + (filter.empty() ? "" : " (" + filter + ")") +
                        "  " + ToString(charge.period.start) + " to " + ToString(charge.period.end) + "\n";
     text += "  " + ToString(charge.quantity) + (meter.unit.empty() ? "" : " " + meter.unit) + " of " + meter.name +
-            " in " + Counted(charge.events, "event", "events") + "\n";
+            " in " + Counted(charge.events, "event", "events") +
+            (charge.converted.has_value() ? ", converted to " + ToString(*charge.converted) : "") + "\n";
     Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
     for (const PriceStep& step : charge.steps)
       steps.Add({step.what, ToString(step.quantity), ToString(step.unit_price), ToString(step.worth)});
@@ -347,6 +348,7 @@ class QuoteCommand {
                  {"quantity", ToString(charge.quantity)},
                  {"unit", meter.unit},
                  {"events", charge.events}};
+    if (charge.converted.has_value()) json["converted"] = ToString(*charge.converted);
     json["steps"] = StepsJson(charge.steps);
     json["amount_exact"] = ToString(charge.exact);
     json["amount_rounded"] = ToString(charge.rounded);

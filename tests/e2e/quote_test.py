@@ -22,6 +22,11 @@ meters:
   - {name: calls, event_type: call, aggregation: count, granularity: hour}
   - {name: seats, aggregation: max, value: seats}
   - {name: disk, aggregation: latest, value: gb, allow_negative: true}
+  - {name: payments, event_type: payment, aggregation: sum, value: amount}
+  - {name: carried, event_type: payment, aggregation: sum, value: cents}
+  - {name: traffic, event_type: traffic, aggregation: sum, value: bytes, dimensions: [region, tier], granularity: hour}
+  - {name: bursts, event_type: traffic, aggregation: sum, value: bytes, granularity: hour}
+  - {name: units, event_type: traffic, aggregation: count, dimensions: [region]}
 """,
     "posting.yaml": "posting:\n  - {debit: \"1200\", credit: \"4000\"}\n",
     "subscriptions.csv": """\
@@ -50,6 +55,32 @@ plans:
         flat_at_zero: true
         tiers: [{up_to: 10, price: 1.005, flat: 3}, {price: 0.7525}]
       - {name: disk, meter: disk, product: p, model: per_unit, price: 0.015}
+      - {name: payments, meter: payments, product: p, model: percentage, percent: 2.9, fixed_per_transaction: 0.30}
+      - {name: carried, meter: carried, product: p, model: dynamic, multiplier: 1.33333, carried_digits: 2}
+      - name: traffic
+        meter: traffic
+        product: p
+        model: matrix
+        cells:
+          - {when: {region: [eu, us]}, price: 0.0021}
+          - {when: {region: eu, tier: "*"}, model: graduated, tiers: [{up_to: 5000, price: 0.003}, {price: 0.001}]}
+        default: {model: package, package_size: 1000, price: 0.77}
+        discount_percent: 12.5
+        maximum: 61.005
+      - name: bursts
+        meter: bursts
+        product: p
+        model: graduated
+        per_bucket: hour
+        convert: {divide: 1000, rounding: up, places: 1}
+        tiers: [{up_to: 0.5, price: 0.10}, {price: 0.011}]
+        minimum: 25
+      - name: units
+        meter: units
+        product: p
+        model: stairstep
+        limits_by: region
+        steps: [{limits: {eu: 40, us: 60}, price: 10}, {limits: {eu: 90}, price: 33.333}, {price: 50}]
   - name: calls
     currency: USD
     charges:
@@ -58,10 +89,13 @@ plans:
 }
 
 SUBJECTS = ("s1", "s2", "tenant-3", "nobody")
+REGIONS = ({"region": "eu"}, {"region": "eu", "tier": "gold"}, {"region": "us"}, {"region": "asia"}, {})
 TYPES = (("call", lambda chance: {"tokens": chance.randrange(0, 300), "model": chance.choice(["small", "large"])}),
          ("call", lambda chance: {"tokens": f"{chance.randrange(0, 300)}.{chance.randrange(0, 10**6):06}"}),
          ("seats", lambda chance: {"seats": chance.randrange(0, 25)}),
          ("disk", lambda chance: {"gb": f"{chance.randrange(-5, 900)}.5"}),
+         ("payment", lambda chance: {"amount": f"{chance.randrange(0, 900)}.37", "cents": chance.randrange(0, 5000)}),
+         ("traffic", lambda chance: dict({"bytes": chance.randrange(0, 900)}, **chance.choice(REGIONS))),
          ("unknown", lambda chance: {"n": 1}),
          ("seats", lambda chance: {"seats": -1}))
 
@@ -71,7 +105,7 @@ def usage(seed):
     chance = random.Random(seed)
     lines = []
     for number in range(EVENTS):
-        kind, data = chance.choices(TYPES, weights=(30, 20, 8, 8, 1, 1))[0]
+        kind, data = chance.choices(TYPES, weights=(30, 20, 8, 8, 8, 20, 1, 1))[0]
         event = {"id": f"e{number}", "source": "test", "type": kind, "subject": chance.choice(SUBJECTS),
                  "time": f"2025-0{chance.choice([1, 2])}-{chance.randrange(1, 29):02}T{chance.randrange(24):02}:30:00Z",
                  "data": data(chance)}
@@ -101,7 +135,8 @@ class Quote(book.Case):
         bill = book.Book(self.scratch / "book", self.catalog)
         report = bill.run(self.usage)
         booked = book.rows_of(bill.charges())
-        self.assertGreater(len(booked), 15)
+        # Two months of two subscriptions with ten charges; in Berlin there is an hour of March.
+        self.assertEqual(len(booked), 2 * 2 * 10 + 3)
         quoted = []
         for subscription in ("s1", "s2", "s3"):
             done = json.loads(self.quote("--subscription", subscription, "--usage", self.usage, "--json").stdout)
@@ -120,7 +155,8 @@ class Quote(book.Case):
                   if row["subscription"] == "s1"}
         done = json.loads(self.quote("--subscription", "s1", "--usage", self.usage, "--through", "2025-01-20",
                                      "--json").stdout)
-        self.assertEqual(len(done["charges"]), 5)
+        self.assertEqual(len(done["charges"]), 10)
+        self.assertNotIn("up to the minimum", str(done))  # the period is not complete
         for charge in done["charges"]:
             self.assertEqual(charge["due"], booked[charge["charge"], charge["period_start"]])
 

@@ -16,6 +16,10 @@ class FlowMap {
  public:
   FlowMap& Text(const char* key, const std::string& value) { return value.empty() ? *this : Add(key, Quoted(value)); }
   FlowMap& Bare(const char* key, const std::string& value) { return value.empty() ? *this : Add(key, value); }
+  FlowMap& Members(const std::string& members) {
+    if (!members.empty()) members_ += (members_.empty() ? "" : ", ") + members;
+    return *this;
+  }
   std::string str() const { return "{" + members_ + "}"; }
 
  private:
@@ -80,7 +84,7 @@ std::string ChargeFlow(const CatalogTexts::Charge& c) {
   if (!c.filter.empty()) map.Bare("filter", filter.str());
   if (!c.tiers.empty()) map.Bare("tiers", TiersFlow(c.tiers));
   if (c.flat_at_zero) map.Bare("flat_at_zero", "true");
-  return map.str();
+  return map.Members(c.more).str();
 }
 
 std::string PlansYaml(const CatalogTexts& texts) {

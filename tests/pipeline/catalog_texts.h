@@ -29,6 +29,7 @@ struct CatalogTexts {
     std::map<std::string, std::string> filter;
     std::vector<Tier> tiers;
     bool flat_at_zero = false;
+    std::string more;  // other keys, as the file has them: "maximum: 100, cells: [...]"
   };
   struct Plan {
     std::string name, currency;

@@ -252,6 +252,7 @@ class Runner {
     charge.name = Word(s, 2);
     charge.meter = Word(s, 3);
     charge.model = Word(s, 4);
+    for (const std::string& word : options.TakeRest("with")) charge.more += (charge.more.empty() ? "" : " ") + word;
     for (const std::string& tier : options.TakeRest("tiers")) charge.tiers.push_back(TierOf(tier));
     charge.product = options.Take("product");
     if (charge.product.empty()) charge.product = kUsualProduct;

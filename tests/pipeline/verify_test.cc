@@ -64,14 +64,14 @@ TEST_F(VerifyTest, RightAmountsAreFine) {
 
 // The prices in memory are not those of the files that the seal stores: amounts no one can derive from them.
 TEST_F(VerifyTest, AnAmountThatTheCatalogDoesNotGiveIsFound) {
-  catalog_.plans.at(0).charges.at(0).unit_price.attos *= 3;
+  catalog_.plans.at(0).charges.at(0).pricing.unit_price.attos *= 3;
   SealIt();
   EXPECT_EQ(BrokenLaws(*book_),
             (std::vector<std::string>{"law 3, booked = worth: s1 calls on 2025-01-02 differs by -1.40"}));
 }
 
 TEST_F(VerifyTest, AnAmountRoundedAnotherWayIsFound) {
-  catalog_.plans.at(0).charges.at(0).unit_price.attos = kOneUnit / 10 + kOneUnit / 10'000;  // 0.7007
+  catalog_.plans.at(0).charges.at(0).pricing.unit_price.attos = kOneUnit / 10 + kOneUnit / 10'000;  // 0.7007
   catalog_.book.rounding = Rounding::kUp;
   SealIt();
   EXPECT_EQ(BrokenLaws(*book_),

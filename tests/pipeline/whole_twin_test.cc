@@ -48,13 +48,48 @@ constexpr const char* kPrices[] = {"0.005", "0.10", "1", "0.0333", "12.5", "0.00
 constexpr const char* kModels[] = {"per_unit", "graduated", "volume", "package"};
 constexpr const char* kSubjects[] = {"u0", "u1", "u2", "u3"};
 
-CatalogTexts::Charge RandomCharge(Dice& dice, const std::string& plan, const std::string& meter) {
+// What may stand around a price, and the models that tests of tiers and packages do not have.
+const std::string kAround[] = {"minimum: 2.5",
+                               "maximum: 3",
+                               "minimum: 1, maximum: 40, discount_percent: 12.5",
+                               "discount_percent: 10",
+                               "convert: {divide: 3}",
+                               "convert: {multiply: 0.1, rounding: up}, per_bucket: day",
+                               "convert: {divide: 7, rounding: half_even, places: 1}, minimum: 1",
+                               "per_bucket: day, maximum: 20"};
+struct OtherModel {
+  const char* model;
+  std::string keys;
+};
+constexpr int kOfNoDimension = 6;
+const OtherModel kOtherModels[] = {
+    {"stairstep", "steps: [{up_to: 3, price: 5}, {up_to: 150, price: 7.5}, {price: 9}]"},
+    {"percentage", "percent: 2.9, fixed_per_transaction: 0.30"},
+    {"percentage", "percent: 0.015, included: 50"},
+    {"graduated_percentage", "tiers: [{up_to: 100, percent: 1, flat: 2}, {percent: 0.5, flat: 1}], flat_at_zero: true"},
+    {"dynamic", "multiplier: 1.1, carried_digits: 2"},
+    {"graduated", "tiers: [{up_to: 10, block_size: 3, price: 1}, {block_size: 100, price: 2, flat: 3}]"},
+    {"stairstep", "limits_by: model, steps: [{limits: {large: 2, small: 100}, price: 5}, {price: 9}]"},
+    {"matrix", "cells: [{when: {model: large}, price: 0.5}], default: {model: package, package_size: 2, price: 1}"},
+    {"matrix",
+     "included: 3, cells: [{when: {model: [large, huge]}, model: percentage, percent: 3, "
+     "fixed_per_transaction: 0.01}, {when: {model: \"*\"}, price: 0.2}]"}};
+
+CatalogTexts::Charge RandomCharge(Dice& dice, const std::string& plan, const CatalogTexts::Meter& meter) {
   CatalogTexts::Charge charge;
   charge.plan = plan;
-  charge.meter = meter;
-  charge.name = meter;
+  charge.meter = meter.name;
+  charge.name = meter.name;
   charge.product = dice.OneIn(2) ? "api" : "ai";
   charge.model = dice.Of(kModels);
+  if (dice.OneIn(3)) charge.more = dice.Of(kAround);
+  if (dice.OneIn(3)) {
+    const bool has_dimension = !meter.dimensions.empty();
+    const OtherModel& other = has_dimension ? dice.Of(kOtherModels) : kOtherModels[dice.UpTo(kOfNoDimension - 1)];
+    charge.model = other.model;
+    charge.more = other.keys + (charge.more.empty() ? "" : ", " + charge.more);
+    return charge;
+  }
   if (dice.OneIn(3)) charge.included = dice.OneIn(2) ? "100" : "0.5";
   if (charge.model == "per_unit" || charge.model == "package") {
     charge.price = dice.Of(kPrices);
@@ -92,9 +127,9 @@ void AddPlans(Dice& dice, CatalogTexts* texts) {
   for (const CatalogTexts::Plan& plan : texts->plans) {
     for (const CatalogTexts::Meter& meter : texts->meters) {
       if (meter.name != "calls" && dice.OneIn(5)) continue;  // usage that nothing prices
-      texts->charges.push_back(RandomCharge(dice, plan.name, meter.name));
+      texts->charges.push_back(RandomCharge(dice, plan.name, meter));
       if (meter.dimensions.empty() || dice.OneIn(2)) continue;
-      CatalogTexts::Charge filtered = RandomCharge(dice, plan.name, meter.name);
+      CatalogTexts::Charge filtered = RandomCharge(dice, plan.name, meter);
       filtered.name += "-large";
       filtered.filter = {{"model", "large"}};
       texts->charges.push_back(filtered);
@@ -145,7 +180,9 @@ CatalogTexts Earlier(Dice& dice, CatalogTexts texts) {
   std::erase_if(texts.subscriptions, [](const auto& s) { return s.subject == kSubjects[0]; });
   for (CatalogTexts::Charge& charge : texts.charges) {
     if (!charge.price.empty() && dice.OneIn(2)) charge.price = dice.Of(kPrices);
-    if (dice.OneIn(4)) charge.included = charge.included.empty() ? "7" : "";
+    const bool other_included =
+        charge.more.find("included") != std::string::npos || charge.more.starts_with("limits_by");
+    if (dice.OneIn(4) && !other_included) charge.included = charge.included.empty() ? "7" : "";
   }
   const bool api_is_sold = std::any_of(texts.charges.begin(), texts.charges.end(),
                                        [](const CatalogTexts::Charge& c) { return c.product == "api"; });
@@ -347,7 +384,8 @@ std::map<std::string, std::vector<SubjectTotal>> Twin::Totals(const Catalog& cat
   for (const auto& [cell, total] : totals_) {
     SubjectTotal of_subject;
     of_subject.meter = catalog.FindMeter(cell.meter);
-    if (!of_subject.meter->dimensions.empty()) of_subject.dimension_values = std::span(&models_.emplace_back(cell.model), 1);
+    if (!of_subject.meter->dimensions.empty())
+      of_subject.dimension_values = std::span(&models_.emplace_back(cell.model), 1);
     of_subject.bucket = {cell.bucket};
     of_subject.total = {
         {static_cast<Int128>(total.nanos) * 1'000'000'000}, total.events, {total.latest_seconds * 1'000'000'000}};

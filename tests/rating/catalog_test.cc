@@ -85,7 +85,7 @@ TEST(Catalog, StaysIndexedWhenCopied) {
   EXPECT_EQ(copy.FindMeter("calls"), copy.meters.data());
 }
 
-Charge Filtered(std::string name, std::string meter, std::map<std::string, std::string> filter) {
+Charge Filtered(std::string name, std::string meter, Filter filter) {
   Charge charge;
   charge.name = std::move(name);
   charge.meter = std::move(meter);

@@ -186,25 +186,25 @@ TEST(CatalogTextTest, ReadsChargesWithPricesOfOneUnit) {
   EXPECT_EQ(graduated.name, "tokens-large");
   EXPECT_EQ(graduated.meter, "llm.tokens");
   EXPECT_EQ(graduated.product, "tokens");
-  EXPECT_EQ(graduated.model, ChargeModel::kGraduated);
+  EXPECT_EQ(graduated.pricing.model, ChargeModel::kGraduated);
   EXPECT_EQ(graduated.included, Quantity::Units(1000));
-  EXPECT_EQ(graduated.filter, (std::map<std::string, std::string>{{"model", "m-large"}}));
+  EXPECT_EQ(graduated.filter, (Filter{{"model", "m-large"}}));
   EXPECT_EQ(graduated.line, 5);
-  EXPECT_FALSE(graduated.flat_at_zero);
-  ASSERT_EQ(graduated.tiers.size(), 3u);
-  EXPECT_EQ(graduated.tiers[0].up_to, Quantity::Units(5000));
-  EXPECT_EQ(ToString(graduated.tiers[0].unit_price), "0.000004");
-  EXPECT_EQ(ToString(graduated.tiers[1].unit_price), "0.0000032");
-  EXPECT_EQ(ToString(graduated.tiers[1].flat), "5");
-  EXPECT_FALSE(graduated.tiers[2].up_to.has_value());
+  EXPECT_FALSE(graduated.pricing.flat_at_zero);
+  ASSERT_EQ(graduated.pricing.tiers.size(), 3u);
+  EXPECT_EQ(graduated.pricing.tiers[0].up_to, Quantity::Units(5000));
+  EXPECT_EQ(ToString(graduated.pricing.tiers[0].unit_price), "0.000004");
+  EXPECT_EQ(ToString(graduated.pricing.tiers[1].unit_price), "0.0000032");
+  EXPECT_EQ(ToString(graduated.pricing.tiers[1].flat), "5");
+  EXPECT_FALSE(graduated.pricing.tiers[2].up_to.has_value());
 
-  EXPECT_EQ(plan.charges[1].model, ChargeModel::kVolume);
-  EXPECT_TRUE(plan.charges[1].flat_at_zero);
-  EXPECT_EQ(plan.charges[2].model, ChargeModel::kPerUnit);
-  EXPECT_EQ(ToString(plan.charges[2].unit_price), "0.001");
-  EXPECT_EQ(plan.charges[3].model, ChargeModel::kPackage);
-  EXPECT_EQ(plan.charges[3].package_size, Quantity::Units(50));
-  EXPECT_EQ(ToString(plan.charges[3].package_price), "3");
+  EXPECT_EQ(plan.charges[1].pricing.model, ChargeModel::kVolume);
+  EXPECT_TRUE(plan.charges[1].pricing.flat_at_zero);
+  EXPECT_EQ(plan.charges[2].pricing.model, ChargeModel::kPerUnit);
+  EXPECT_EQ(ToString(plan.charges[2].pricing.unit_price), "0.001");
+  EXPECT_EQ(plan.charges[3].pricing.model, ChargeModel::kPackage);
+  EXPECT_EQ(plan.charges[3].pricing.package_size, Quantity::Units(50));
+  EXPECT_EQ(ToString(plan.charges[3].pricing.package_price), "3");
 }
 
 TEST(CatalogTextTest, ReadsPostingRules) {

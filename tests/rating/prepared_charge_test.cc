@@ -56,25 +56,30 @@ class Dice {
 // As catalogs have them, and some that no catalog accepts: tiers that fall, included units below zero, negative prices.
 Charge RandomCharge(Dice& dice) {
   Charge charge;
-  charge.model = static_cast<ChargeModel>(dice.UpTo(3));
+  charge.pricing.model = static_cast<ChargeModel>(dice.UpTo(static_cast<uint64_t>(ChargeModel::kDynamic)));
   if (dice.OneIn(2)) charge.included = {dice.Signed()};
-  charge.unit_price = {dice.Signed()};
-  charge.package_size = {std::max<Int128>(1, dice.Magnitude())};
-  charge.package_price = {dice.Signed()};
-  charge.flat_at_zero = dice.OneIn(2);
+  charge.pricing.unit_price = {dice.Signed()};
+  charge.pricing.package_size = {std::max<Int128>(1, dice.Magnitude())};
+  charge.pricing.package_price = {dice.Signed()};
+  charge.pricing.flat_at_zero = dice.OneIn(2);
   Int128 bound = 0;
   for (uint64_t tiers = 1 + dice.UpTo(4); tiers > 0; --tiers) {
     Int128 next = dice.OneIn(20) ? dice.Signed() : 0;
     if (next == 0 && __builtin_add_overflow(bound, 1 + (dice.Magnitude() >> 3), &next)) next = kMost;
     bound = next;
-    charge.tiers.push_back({Quantity{bound}, {dice.Signed()}, {dice.OneIn(2) ? dice.Signed() : 0}});
+    charge.pricing.tiers.push_back({Quantity{bound}, {dice.Signed()}, {dice.OneIn(2) ? dice.Signed() : 0}});
   }
-  if (dice.OneIn(2)) charge.tiers.back().up_to.reset();
+  if (dice.OneIn(2)) charge.pricing.tiers.back().up_to.reset();
+  for (const Tier& tier : charge.pricing.tiers) charge.pricing.steps.push_back({tier.up_to, {}, tier.flat});
+  charge.pricing.steps.back().up_to.reset();
+  if (dice.OneIn(20)) charge.pricing.tiers.back().block_size = {1 + dice.Magnitude() / 2};
+  if (dice.OneIn(20)) charge.pricing.package_rounding = static_cast<Rounding>(dice.UpTo(3));
+  if (dice.OneIn(20)) charge.maximum = Price{dice.Magnitude()};
   return charge;
 }
 
 Int128 RandomQuantity(Dice& dice, const Charge& charge) {
-  const Tier& tier = charge.tiers[dice.UpTo(charge.tiers.size() - 1)];
+  const Tier& tier = charge.pricing.tiers[dice.UpTo(charge.pricing.tiers.size() - 1)];
   Int128 quantity = dice.Signed();
   if (dice.OneIn(2) && tier.up_to) {
     if (__builtin_add_overflow(tier.up_to->attos, charge.included.attos, &quantity)) quantity = kMost;
@@ -93,8 +98,8 @@ TEST(PreparedCharge, PricesAnyQuantityAsTheChargeDoes) {
       const Quantity quantity = {RandomQuantity(dice, charge)};
       const absl::StatusOr<Worth> plain = PriceQuantity(charge, quantity);
       Worth worth;
-      const std::string which =
-          "round " + std::to_string(round) + ", " + std::string(ToString(charge.model)) + ", " + ToString(quantity);
+      const std::string which = "round " + std::to_string(round) + ", " + std::string(ToString(charge.pricing.model)) +
+                                ", " + ToString(quantity);
       ASSERT_EQ(prepared.Price(quantity, &worth), plain.ok()) << which;
       refused += plain.ok() ? 0 : 1;
       if (!plain.ok()) continue;
@@ -114,7 +119,7 @@ TEST(PreparedCharge, PricesAnyQuantityAsTheChargeDoes) {
 
 void ExpectRounds(const Charge& charge, const RoundedPrice& price, Currency currency, Rounding rounding,
                   Quantity quantity) {
-  SCOPED_TRACE(std::string(ToString(charge.model)) + ", " + ToString(quantity) + ", rounding " +
+  SCOPED_TRACE(std::string(ToString(charge.pricing.model)) + ", " + ToString(quantity) + ", rounding " +
                std::to_string(static_cast<int>(rounding)));
   const absl::StatusOr<Worth> worth = PriceQuantity(charge, quantity);
   const absl::StatusOr<Rounded> plain =
@@ -143,11 +148,11 @@ TEST(RoundedPrice, RoundsBesideTiesAsTheChargeDoes) {
   Dice dice(TestSeed());
   for (int round = 0; round < 100'000; ++round) {
     Charge charge = RandomCharge(dice);
-    for (Tier& tier : charge.tiers) {
+    for (Tier& tier : charge.pricing.tiers) {
       tier.flat = {static_cast<Int128>(dice.UpTo(3)) * (kOneUnit / 200)};
       tier.unit_price = {static_cast<Int128>(1 + dice.UpTo(2'000)) * (kOneUnit / 1'000 >> dice.UpTo(45))};
     }
-    charge.unit_price = charge.package_price = charge.tiers.front().unit_price;
+    charge.pricing.unit_price = charge.pricing.package_price = charge.pricing.tiers.front().unit_price;
     charge.included = Quantity::Units(dice.UpTo(2));
     const Currency currency = In(dice.OneIn(2) ? "USD" : "JPY");
     const auto rounding = static_cast<Rounding>(dice.UpTo(3));
@@ -156,8 +161,8 @@ TEST(RoundedPrice, RoundsBesideTiesAsTheChargeDoes) {
     for (int i = 0; i < 10; ++i) {
       // The quantity that is worth so many half minor units, cut off to attos.
       const Int128 halves = static_cast<Int128>(dice.UpTo(1'000));
-      Int128 attos = half_minor * halves / charge.unit_price.attos * kOneUnit;
-      attos += half_minor * halves % charge.unit_price.attos * kOneUnit / charge.unit_price.attos;
+      Int128 attos = half_minor * halves / charge.pricing.unit_price.attos * kOneUnit;
+      attos += half_minor * halves % charge.pricing.unit_price.attos * kOneUnit / charge.pricing.unit_price.attos;
       attos += charge.included.attos + static_cast<Int128>(dice.UpTo(2)) - 1;
       ASSERT_NO_FATAL_FAILURE(ExpectRounds(charge, price, currency, rounding, {attos}));
     }
@@ -174,13 +179,13 @@ TEST(RoundedPrice, IsCertainOfNearlyAllOrdinaryAmounts) {
       for (int round = 0; round < 1000; ++round) {
         const auto price = [&] { return Price{static_cast<Int128>(1 + dice.UpTo(99'998)) * (kOneUnit / 100'000'000)}; };
         Charge charge;
-        charge.model = model;
+        charge.pricing.model = model;
         charge.included = Quantity::Units(static_cast<int64_t>(dice.UpTo(2) * 100));
-        charge.unit_price = charge.package_price = price();
-        charge.package_size = Quantity::Units(static_cast<int64_t>(1 + dice.UpTo(9)));
-        charge.tiers = {{Quantity::Units(1'000), price(), {}},
-                        {Quantity::Units(50'000), price(), {}},
-                        {std::nullopt, price(), {price().attos * 1'000}}};
+        charge.pricing.unit_price = charge.pricing.package_price = price();
+        charge.pricing.package_size = Quantity::Units(static_cast<int64_t>(1 + dice.UpTo(9)));
+        charge.pricing.tiers = {{Quantity::Units(1'000), price(), {}},
+                                {Quantity::Units(50'000), price(), {}},
+                                {std::nullopt, price(), {price().attos * 1'000}}};
         const RoundedPrice rounded(charge, In(code), static_cast<Rounding>(round % 4));
         for (int i = 0; i < 10; ++i) {
           const Quantity quantity = {static_cast<Int128>(dice.UpTo(200'000'000)) * (kOneUnit / 1'000)};
@@ -204,7 +209,7 @@ class ChosenAmounts {
  public:
   // `price`: a number of attos that 10 has no factor in common with.
   ChosenAmounts(int64_t price, const char* currency, Rounding rounding) : currency_(In(currency)), rounding_(rounding) {
-    charge_.unit_price = {price};
+    charge_.pricing.unit_price = {price};
     unit_ = boost::multiprecision::pow(cpp_int(10), static_cast<unsigned>(kWorthScale - currency_.minor_digits()));
     // Euler: a^(phi - 1) is its inverse, and phi(10^n) is 4 * 10^(n - 1).
     inverse_ = boost::multiprecision::powm(cpp_int(price), unit_ / 10 * 4 - 1, unit_);

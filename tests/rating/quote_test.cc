@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view kMeters = R"(meters:
   - {name: tokens, aggregation: sum, value: tokens, dimensions: [model]}
   - {name: calls, aggregation: count}
-  - {name: seats, aggregation: max, value: seats}
+  - {name: seats, aggregation: max, value: seats, dimensions: [size]}
+  - {name: areas, aggregation: sum, value: area, dimensions: [region]}
   - {name: credit, aggregation: sum, value: amount, allow_negative: true}
 )";
 
@@ -32,6 +33,22 @@ constexpr std::string_view kPlans = R"(plans:
         tiers: [{up_to: 100, price: 0.10}, {price: 0.05, flat: 2}]
       - {name: calls, meter: calls, product: p, model: package, package_size: 10, price: 15}
       - {name: seats, meter: seats, product: p, model: per_unit, price: 3}
+      - name: bounded
+        meter: seats
+        product: p
+        model: per_unit
+        filter: {size: big}
+        price: 10
+        discount_percent: 50
+        maximum: 100
+        minimum: 30
+      - {name: converted, meter: credit, product: p, model: per_unit, price: 2,
+         convert: {divide: 1000, rounding: up, places: 0}}
+      - name: cells
+        meter: areas
+        product: p
+        model: matrix
+        cells: [{when: {region: [eu, us]}, price: 1}, {when: {region: asia}, price: 2}]
   - name: single
     currency: EUR
     charges: [{name: calls, meter: calls, product: p, model: per_unit, price: 0.333}]
@@ -140,16 +157,19 @@ TEST_F(QuoteOfPlan, AChargeTakesWhatItsFilterSays) {
   EXPECT_EQ(by_meter.totals().front().dimension_values[0], "small");
   const absl::Status other = Use("tokens", "1", "2025-01-15T12:00:00Z", {{"model", "large"}});
   EXPECT_EQ(other.message(),
-            "the charge does not take such usage: tokens: say the dimensions that its filter asks for");
+            "the charge does not take such usage: tokens: say the dimensions that its filter or cells ask for, with "
+            "--dimension");
 }
 
 TEST_F(QuoteOfPlan, WhatCannotBeUsedIsSaid) {
   EXPECT_EQ(Use("mails", "1").message(),
             "neither a charge of the plan nor a meter: mails: plan basic has the charges tokens, tokens-large, calls, "
-            "seats");
+            "seats, bounded, converted, cells");
   EXPECT_EQ(Use("seats", "-1").message(),
             "a negative quantity: meter seats, -1: the meter needs allow_negative: true for it");
-  ASSERT_TRUE(Use("credit", "-1").ok());
+  // No cell takes it.
+  ASSERT_TRUE(Use("areas", "1", "2025-01-15T12:00:00Z", {{"region", "moon"}}).ok());
+  EXPECT_FALSE(Use("cells", "1", "2025-01-15T12:00:00Z", {{"region", "moon"}}).ok());
   const absl::StatusOr<Quote> quote = MakeQuote(catalog_, Request());
   ASSERT_TRUE(quote.ok());
   ASSERT_EQ(quote->unrated.size(), 1u);
@@ -212,6 +232,67 @@ TEST_F(QuoteOfPlan, ALaterSliceOwesTheDifference) {
     for (const PriceStep& step : charge.steps) ASSERT_TRUE(Wide::Add(sum.amount, step.worth.amount, &sum.amount));
     EXPECT_EQ(sum, charge.exact);
   }
+}
+
+// 10 each, half of it taken off; at most 100 and, once the period is complete, at least 30.
+struct BoundedSlice {
+  const char* name;
+  const char* quantity;
+  const char* previous_quantity;
+  const char* previous_billed;
+  const char* through;
+  const char* exact;
+  const char* due;
+};
+constexpr BoundedSlice kBoundedSlices[] = {
+    {"below the cap with what was billed", "5", nullptr, "70", "2025-01-31", "95", "25.00"},
+    {"the cap counts what was billed", "9", nullptr, "70", "2025-01-31", "100", "30.00"},
+    {"nothing is left below the cap", "9", nullptr, "100", "2025-01-31", "100", "0.00"},
+    {"the minimum counts what was billed", "1", nullptr, "10", "2025-01-31", "30", "20.00"},
+    {"no minimum before the period is complete", "1", nullptr, "10", "2025-01-30", "15", "5.00"},
+    {"the larger of both is used up to now", "9", "30", nullptr, "2025-01-31", "100", "0.00"},
+    {"a first slice without the minimum", "3", "1", nullptr, "2025-01-31", "30", "25.00"},
+};
+
+TEST_F(QuoteOfPlan, BoundsHoldForAllOfThePeriod) {
+  for (const BoundedSlice& slice : kBoundedSlices) {
+    SCOPED_TRACE(slice.name);
+    SaidUsage usage(catalog_);
+    ASSERT_TRUE(usage.Add(plan(), "bounded", Units(slice.quantity), At("2025-01-15T12:00:00Z"), {}).ok());
+    QuoteRequest request;
+    request.subject = kQuotedSubject;
+    request.usage = usage.totals();
+    request.through = On(slice.through);
+    if (slice.previous_quantity != nullptr) request.previous_quantity = Units(slice.previous_quantity);
+    if (slice.previous_billed != nullptr)
+      request.previous_billed = Worth{Wide::Product(Attos(slice.previous_billed), kOneUnit)};
+    const QuotedCharge charge = One(request);
+    EXPECT_EQ(ToString(charge.exact), slice.exact);
+    EXPECT_EQ(ToString(charge.due), slice.due);
+    Worth sum;
+    for (const PriceStep& step : charge.steps) ASSERT_TRUE(Wide::Add(sum.amount, step.worth.amount, &sum.amount));
+    EXPECT_EQ(sum, charge.exact);
+  }
+}
+
+TEST_F(QuoteOfPlan, ShowsWhatIsPricedWhereUnitsAreConverted) {
+  ASSERT_TRUE(Use("converted", "1400").ok());
+  const QuotedCharge charge = One(Request());
+  EXPECT_EQ(charge.quantity, Units("1400"));
+  EXPECT_EQ(charge.converted, Units("2"));
+  EXPECT_EQ(ToString(charge.due), "4.00");
+}
+
+TEST_F(QuoteOfPlan, OneQuantityBeforeDoesNotSayOfWhichCell) {
+  ASSERT_TRUE(Use("cells", "1", "2025-01-15T12:00:00Z", {{"region", "eu"}}).ok());
+  QuoteRequest request = Request();
+  request.previous_quantity = Units("3");
+  EXPECT_EQ(ToString(One(request).due), "1.00");  // one cell: of that
+  ASSERT_TRUE(Use("cells", "1", "2025-01-15T12:00:00Z", {{"region", "asia"}}).ok());
+  request.usage = usage_.totals();
+  EXPECT_EQ(MakeQuote(catalog_, request).status().message(),
+            "one quantity used before, of a charge that prices several apart: cells: give all usage of the period "
+            "with --usage");
 }
 
 TEST_F(QuoteOfPlan, ASliceIsOfOneCharge) {

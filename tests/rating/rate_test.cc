@@ -30,8 +30,8 @@ Charge TwoTiers(std::string name, std::string meter) {
   Charge charge;
   charge.name = std::move(name);
   charge.meter = std::move(meter);
-  charge.model = ChargeModel::kGraduated;
-  charge.tiers = {{Units("1000"), Each("0.10"), {}}, {std::nullopt, Each("0.05"), {}}};
+  charge.pricing.model = ChargeModel::kGraduated;
+  charge.pricing.tiers = {{Units("1000"), Each("0.10"), {}}, {std::nullopt, Each("0.05"), {}}};
   return charge;
 }
 
@@ -39,7 +39,7 @@ Charge EachAt(std::string name, std::string meter, std::string_view price) {
   Charge charge;
   charge.name = std::move(name);
   charge.meter = std::move(meter);
-  charge.unit_price = Each(price);
+  charge.pricing.unit_price = Each(price);
   return charge;
 }
 
@@ -321,7 +321,7 @@ TEST_F(RateSubjectTest, NamesWhatDoesNotFit) {
       << too_much;
 
   totals_.pop_back();
-  catalog_.plans[kStarter].charges[0].tiers = {{std::nullopt, Each("170141183460469231731"), {}}};
+  catalog_.plans[kStarter].charges[0].pricing.tiers = {{std::nullopt, Each("170141183460469231731"), {}}};
   const absl::Status too_dear = Rate().status();
   EXPECT_EQ(too_dear.code(), absl::StatusCode::kOutOfRange);
   EXPECT_NE(Std(too_dear.message()).find("s1"), std::string_view::npos) << too_dear;

@@ -1,6 +1,9 @@
 #include "tests/rating/reference_rater.h"
 
+#include <optional>
 #include <stdexcept>
+#include <tuple>
+#include <utility>
 
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
@@ -28,13 +31,30 @@ Rational Magnitude(const Rational& value) {
   return value < 0 ? Rational(-value) : value;
 }
 
-int64_t DayOf(const SubjectTotal& total, const Zone& zone) {
-  if (total.meter->granularity == Granularity::kDay) return total.bucket.number;
-  const int minutes = total.meter->granularity == Granularity::kHour ? 60 : 15;
+absl::TimeZone LibraryZone(const Zone& zone) {
   absl::TimeZone library_zone;
   if (!absl::LoadTimeZone(zone.name(), &library_zone)) throw std::invalid_argument(zone.name());
-  const absl::Time time = absl::UnixEpoch() + absl::Minutes(minutes) * total.bucket.number;
-  return absl::ToCivilDay(time, library_zone) - absl::CivilDay(1970, 1, 1);
+  return library_zone;
+}
+
+absl::Time StartOf(const SubjectTotal& total) {
+  const int minutes = total.meter->granularity == Granularity::kHour ? 60 : 15;
+  return absl::UnixEpoch() + absl::Minutes(minutes) * total.bucket.number;
+}
+
+int64_t DayOf(const SubjectTotal& total, const Zone& zone) {
+  if (total.meter->granularity == Granularity::kDay) return total.bucket.number;
+  return absl::ToCivilDay(StartOf(total), LibraryZone(zone)) - absl::CivilDay(1970, 1, 1);
+}
+
+// How many whole hours after the day's first instant.
+int64_t HourOf(const SubjectTotal& total, const Zone& zone) {
+  const absl::TimeZone library_zone = LibraryZone(zone);
+  const absl::Time start = StartOf(total);
+  // The day's first instant: where midnight is skipped, the one after it.
+  const absl::TimeZone::TimeInfo midnight = library_zone.At(absl::CivilSecond(absl::ToCivilDay(start, library_zone)));
+  const absl::Time first = midnight.kind == absl::TimeZone::TimeInfo::SKIPPED ? midnight.trans : midnight.pre;
+  return (start - first) / absl::Hours(1);
 }
 
 const Subscription* ValidOn(const Catalog& catalog, const std::string& subject, const SubjectTotal& total) {
@@ -46,18 +66,59 @@ const Subscription* ValidOn(const Catalog& catalog, const std::string& subject, 
   return nullptr;
 }
 
+// How far a filter reaches: dimensions that it leaves open, those that it names without a choice, values that it lists.
+// None: it does not match.
+using Reach = std::tuple<int64_t, int64_t, int64_t>;
+std::optional<Reach> ReachOf(const Filter& filter, const SubjectTotal& total) {
+  int64_t matching = 0, stars = 0, values = 0;
+  for (size_t i = 0; i < total.meter->dimensions.size(); ++i) {
+    const auto wanted = filter.find(total.meter->dimensions[i]);
+    if (wanted == filter.end()) continue;
+    const std::string value(total.dimension_values[i]);
+    bool matches = wanted->second.any && value != "";
+    for (const std::string& listed : wanted->second.listed) matches = matches || listed == value;
+    if (!matches) return std::nullopt;
+    ++matching;
+    if (wanted->second.any) ++stars;
+    values += static_cast<int64_t>(wanted->second.listed.size());
+  }
+  if (matching != static_cast<int64_t>(filter.size())) return std::nullopt;
+  return Reach{-matching, stars, values};
+}
+
 const Charge* Taker(const Plan& plan, const SubjectTotal& total) {
   const Charge* taker = nullptr;
+  std::optional<Reach> least;
   for (const Charge& charge : plan.charges) {
-    size_t matching = 0;
-    for (size_t i = 0; i < total.meter->dimensions.size(); ++i) {
-      const auto wanted = charge.filter.find(total.meter->dimensions[i]);
-      if (wanted != charge.filter.end() && wanted->second == total.dimension_values[i]) ++matching;
-    }
-    const bool takes = charge.meter == total.meter->name && matching == charge.filter.size();
-    if (takes && (taker == nullptr || matching > taker->filter.size())) taker = &charge;
+    if (charge.meter != total.meter->name) continue;
+    const std::optional<Reach> reach = ReachOf(charge.filter, total);
+    if (!reach || (least && *least <= *reach)) continue;
+    taker = &charge;
+    least = reach;
   }
   return taker;
+}
+
+// The name of the part that takes the total; none: a matrix has no cell for it.
+std::optional<std::string> PartOf(const Charge& charge, const SubjectTotal& total) {
+  std::optional<std::string> part;
+  std::optional<Reach> least;
+  for (size_t i = 0; i < charge.cells.size(); ++i) {
+    const std::optional<Reach> reach = ReachOf(charge.cells[i].when, total);
+    if (!reach || (least && *least <= *reach)) continue;
+    part = std::to_string(100 + i);  // of equal length, so that they come in the catalog's order
+    least = reach;
+  }
+  if (!charge.cells.empty()) return part;
+  // Values without any limit are one part, which comes last.
+  const std::string others = "\x7f";
+  for (size_t i = 0; i < total.meter->dimensions.size(); ++i) {
+    if (total.meter->dimensions[i] != charge.pricing.limits_by) continue;
+    for (const Step& step : charge.pricing.steps) {
+      if (step.limits.contains(std::string(total.dimension_values[i]))) return std::string(total.dimension_values[i]);
+    }
+  }
+  return others;
 }
 
 // A total on its way to its line.
@@ -84,19 +145,149 @@ Rational Aggregate(Aggregation aggregation, const std::vector<const SubjectTotal
   return sum;
 }
 
-WorthToDate UpTo(int64_t day, const std::vector<Dated>& dated, const Charge& charge, Currency currency,
-                 Rounding rounding) {
+// The last day of the month that a day is in.
+int64_t LastOfMonth(int64_t day) {
+  const absl::CivilMonth month(absl::CivilDay(1970, 1, 1) + day);
+  return absl::CivilDay(month + 1) - absl::CivilDay(1970, 1, 1) - 1;
+}
+
+WorthToDate UpTo(int64_t day, const std::vector<Dated>& dated, const Charge& charge, const Zone& zone,
+                 Currency currency, Rounding rounding) {
   WorthToDate to_date;
-  std::vector<const SubjectTotal*> totals;
+  std::map<std::pair<int64_t, int64_t>, std::map<std::string, std::vector<const SubjectTotal*>>> totals;
   for (const Dated& d : dated) {
     if (d.day > day) continue;
-    totals.push_back(d.total);
-    to_date.events += d.total->total.events;
+    std::pair<int64_t, int64_t> bucket = {0, 0};
+    if (charge.per_bucket != PerBucket::kNone) bucket.first = d.day;
+    if (charge.per_bucket == PerBucket::kHour) bucket.second = HourOf(*d.total, zone);
+    totals[bucket][*PartOf(charge, *d.total)].push_back(d.total);
   }
-  to_date.quantity = Aggregate(totals.front()->meter->aggregation, totals);
-  to_date.worth = WorthOf(charge, to_date.quantity);
+  Buckets usage;
+  for (const auto& [bucket, parts] : totals) {
+    for (const auto& [name, of_part] : parts) {
+      Part& part = usage[bucket][name];
+      part.quantity = Aggregate(of_part.front()->meter->aggregation, of_part);
+      for (const SubjectTotal* total : of_part) {
+        part.events += total->total.events;
+        to_date.events += total->total.events;
+      }
+      to_date.quantity += part.quantity;
+    }
+  }
+  to_date.worth = WorthOf(charge, usage, day == LastOfMonth(day));
   to_date.booked = InMinorUnits(to_date.worth, currency.minor_digits(), rounding);
   return to_date;
+}
+
+// The nearest whole number on the side that the rounding says, of the magnitude.
+Integer Rounded(const Rational& value, Rounding rounding) {
+  const Rational magnitude = Magnitude(value);
+  const Integer below = Floor(magnitude);
+  const Rational rest = magnitude - below;
+  const Rational half(1, 2);
+  bool up = false;
+  if (rounding == Rounding::kHalfUp) up = rest >= half;
+  if (rounding == Rounding::kHalfEven) up = rest > half || (rest == half && below % 2 == 1);
+  if (rounding == Rounding::kUp) up = rest > 0;
+  const Integer rounded = below + (up ? 1 : 0);
+  return value < 0 ? Integer(-rounded) : rounded;
+}
+
+Rational Converted(const Charge& charge, const Rational& quantity) {
+  if (!charge.conversion) return quantity;
+  const Conversion& c = *charge.conversion;
+  const Rational factor = Exact(c.factor);
+  const Rational exact = c.by == Conversion::By::kDivide ? Rational(quantity / factor) : Rational(quantity * factor);
+  const Integer scale = TenTo(c.rounding ? c.places : 18);
+  return Rational(Rounded(exact * scale, c.rounding.value_or(Rounding::kHalfEven)), scale);
+}
+
+// Started blocks where the tier has them, else the units.
+Rational UnitsOf(const Tier& tier, const Rational& quantity) {
+  if (tier.block_size.attos == 0) return quantity;
+  return Rational(Rounded(quantity / Exact(tier.block_size), Rounding::kUp));
+}
+
+Rational PriceOfTiers(const Pricing& pricing, const Rational& billable) {
+  // A tier holds the units above `from` and up to `to`; the first also nothing, and less than nothing.
+  Rational worth = 0, from = 0;
+  for (size_t i = 0; i < pricing.tiers.size(); ++i) {
+    const Tier& tier = pricing.tiers[i];
+    const bool last = !tier.up_to.has_value();
+    const Rational to = last ? billable : Exact(*tier.up_to);
+    const bool entered = billable > from;
+    const bool holds_total = (i == 0 || entered) && (last || billable <= to);
+    const bool flat_due = entered || (i == 0 && pricing.flat_at_zero);
+    const Rational flat = flat_due ? Exact(tier.flat) : Rational(0);
+    if (pricing.model == ChargeModel::kVolume && holds_total) {
+      return UnitsOf(tier, billable) * Exact(tier.unit_price) + flat;
+    }
+    if (pricing.model != ChargeModel::kVolume && (i == 0 || entered)) {
+      const Rational up_to = billable < to ? billable : to;
+      worth += UnitsOf(tier, up_to - from) * Exact(tier.unit_price) + flat;
+    }
+    from = to;
+  }
+  return worth;
+}
+
+Rational PriceOf(const Pricing& pricing, const Rational& billable, const Rational& events) {
+  switch (pricing.model) {
+    case ChargeModel::kPerUnit:
+    case ChargeModel::kDynamic:
+      return billable * Exact(pricing.unit_price);
+    case ChargeModel::kPercentage:
+      return billable * Exact(pricing.unit_price) + events * Exact(pricing.price_per_event);
+    case ChargeModel::kPackage:
+      return Rounded(billable / Exact(pricing.package_size), pricing.package_rounding) * Exact(pricing.package_price);
+    case ChargeModel::kGraduated:
+    case ChargeModel::kVolume:
+    case ChargeModel::kGraduatedPercentage:
+      return PriceOfTiers(pricing, billable);
+    case ChargeModel::kStairstep:
+      if (billable <= 0 && !pricing.flat_at_zero) return 0;
+      for (const Step& step : pricing.steps) {
+        if (!step.up_to || billable <= Exact(*step.up_to)) return Exact(step.price);
+      }
+      return Exact(pricing.steps.back().price);
+    case ChargeModel::kMatrix:
+      break;
+  }
+  throw std::invalid_argument("a matrix has no price of its own");
+}
+
+Rational PriceOfLimits(const Pricing& pricing, const std::map<std::string, Rational>& quantities) {
+  bool used = pricing.flat_at_zero;
+  for (const auto& [value, quantity] : quantities) used = used || quantity > 0;
+  if (!used) return 0;
+  for (const Step& step : pricing.steps) {
+    bool holds = true;
+    for (const auto& [value, limit] : step.limits) {
+      const auto quantity = quantities.find(value);
+      if (quantity != quantities.end() && quantity->second > Exact(limit)) holds = false;
+    }
+    if (holds) return Exact(step.price);
+  }
+  return Exact(pricing.steps.back().price);
+}
+
+Rational WorthOfBucket(const Charge& charge, const Parts& parts) {
+  Rational worth = 0, included = Exact(charge.included);
+  std::map<std::string, Rational> limited;
+  for (const auto& [name, part] : parts) {
+    Rational billable = Converted(charge, part.quantity);
+    if (billable > 0 && included > 0) {
+      const Rational taken = billable < included ? billable : included;
+      billable -= taken;
+      included -= taken;
+    }
+    limited[name] = billable;
+    if (!charge.pricing.limits_by.empty()) continue;
+    const Pricing& pricing =
+        charge.cells.empty() ? charge.pricing : charge.cells.at(static_cast<size_t>(std::stoi(name) - 100)).pricing;
+    worth += PriceOf(pricing, billable, part.events);
+  }
+  return charge.pricing.limits_by.empty() ? worth : PriceOfLimits(charge.pricing, limited);
 }
 
 }  // namespace
@@ -113,55 +304,33 @@ Rational Exact(const Worth& worth) {
   return Rational(whole, TenTo(36));
 }
 
-Rational WorthOf(const Charge& charge, const Rational& quantity) {
-  Rational billable = quantity;
-  if (quantity > 0) billable = quantity > Exact(charge.included) ? Rational(quantity - Exact(charge.included)) : 0;
-
-  if (charge.model == ChargeModel::kPerUnit) return billable * Exact(charge.unit_price);
-  if (charge.model == ChargeModel::kPackage) {
-    const Rational packages = Magnitude(billable) / Exact(charge.package_size);
-    const Rational started = -Floor(-packages);
-    return (billable < 0 ? Rational(-started) : started) * Exact(charge.package_price);
-  }
-
-  // A tier holds the units above `from` and up to `to`; the first also nothing, and less than nothing.
-  Rational worth = 0, from = 0;
-  for (size_t i = 0; i < charge.tiers.size(); ++i) {
-    const Tier& tier = charge.tiers[i];
-    const bool last = !tier.up_to.has_value();
-    const Rational to = last ? billable : Exact(*tier.up_to);
-    const bool entered = billable > from;
-    const bool holds_total = (i == 0 || entered) && (last || billable <= to);
-    const bool flat_due = entered || (i == 0 && charge.flat_at_zero);
-    const Rational flat = flat_due ? Exact(tier.flat) : Rational(0);
-    if (charge.model == ChargeModel::kVolume && holds_total) return billable * Exact(tier.unit_price) + flat;
-    if (charge.model == ChargeModel::kGraduated && (i == 0 || entered)) {
-      const Rational up_to = billable < to ? billable : to;
-      worth += (up_to - from) * Exact(tier.unit_price) + flat;
-    }
-    from = to;
-  }
+Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete) {
+  Rational worth = 0;
+  for (const auto& [bucket, parts] : usage) worth += WorthOfBucket(charge, parts);
+  worth *= 1 - Exact(charge.discount);
+  if (charge.maximum && worth > Exact(*charge.maximum)) worth = Exact(*charge.maximum);
+  if (charge.minimum && complete && worth < Exact(*charge.minimum)) worth = Exact(*charge.minimum);
   return worth;
 }
 
+Rational WorthOf(const Charge& charge, const Rational& quantity) {
+  return WorthOf(charge, {{{0, 0}, {{"100", {quantity, 0}}}}}, true);
+}
+
 Integer InMinorUnits(const Rational& worth, int minor_digits, Rounding rounding) {
-  const Rational magnitude = Magnitude(worth) * TenTo(minor_digits);
-  const Integer below = Floor(magnitude);
-  const Rational rest = magnitude - below;
-  const Rational half(1, 2);
-  bool up = false;
-  if (rounding == Rounding::kHalfUp) up = rest >= half;
-  if (rounding == Rounding::kHalfEven) up = rest > half || (rest == half && below % 2 == 1);
-  if (rounding == Rounding::kUp) up = rest > 0;
-  const Integer rounded = below + (up ? 1 : 0);
-  return worth < 0 ? Integer(-rounded) : rounded;
+  return Rounded(worth * TenTo(minor_digits), rounding);
 }
 
 Subject Rate(const Catalog& catalog, const std::string& subject, const std::vector<SubjectTotal>& totals,
              std::optional<Day> through) {
   Subject result;
   std::map<Line, std::vector<Dated>> lines;
-  std::map<Line, std::pair<const Plan*, const Charge*>> prices;
+  struct Priced {
+    const Plan* plan = nullptr;
+    const Charge* charge = nullptr;
+    Zone zone;
+  };
+  std::map<Line, Priced> prices;
   for (const SubjectTotal& total : totals) {
     const Subscription* subscription = ValidOn(catalog, subject, total);
     const int64_t day = DayOf(total, subscription == nullptr ? catalog.book.zone : subscription->zone);
@@ -173,20 +342,25 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     }
     const Plan& plan = catalog.plans[subscription->plan];
     const Charge* charge = Taker(plan, total);
-    if (charge == nullptr) {
+    if (charge == nullptr || !PartOf(*charge, total)) {
       result.unrated[{UnratedUsage::Why::kUnpriced, meter, std::string(subscription->id), day}] += total.total.events;
       continue;
     }
     const absl::CivilMonth month(absl::CivilDay(1970, 1, 1) + day);
     const Line line = {std::string(subscription->id), plan.name, charge->name, absl::FormatCivilTime(month)};
     lines[line].push_back({day, &total});
-    prices[line] = {&plan, charge};
+    prices[line] = {&plan, charge, subscription->zone};
   }
   for (const auto& [line, dated] : lines) {
-    const auto [plan, charge] = prices[line];
-    for (const Dated& d : dated) {
-      result.lines[line][d.day] = UpTo(d.day, dated, *charge, plan->currency, catalog.book.rounding);
-    }
+    const auto& [plan, charge, zone] = prices[line];
+    const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &zone = zone,
+                        &dated = dated](int64_t day) {
+      days[day] = UpTo(day, dated, *charge, zone, plan->currency, catalog.book.rounding);
+    };
+    for (const Dated& d : dated) up_to(d.day);
+    // A minimum is due on the last day, once that is rated.
+    const int64_t last = LastOfMonth(dated.front().day);
+    if (charge->minimum && (!through || last <= through->number)) up_to(last);
   }
   return result;
 }

@@ -23,6 +23,16 @@ Rational Exact(Quantity quantity);
 Rational Exact(Price price);
 Rational Exact(const Worth& worth);
 
+// Usage that is priced alone: by bucket, then by cell or limited value (its name here; of a cell its number).
+struct Part {
+  Rational quantity;
+  Rational events = 0;
+};
+using Parts = std::map<std::string, Part>;                     // of one bucket
+using Buckets = std::map<std::pair<int64_t, int64_t>, Parts>;  // by day and hour; one without per_bucket
+Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete);
+
+// Of a complete period's quantity alone.
 Rational WorthOf(const Charge& charge, const Rational& quantity);
 Integer InMinorUnits(const Rational& worth, int minor_digits, Rounding rounding);
 

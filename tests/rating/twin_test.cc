@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 #include <random>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,15 +60,77 @@ std::vector<Tier> RandomTiers(Dice& dice) {
   return tiers;
 }
 
+std::vector<Step> RandomSteps(Dice& dice) {
+  std::vector<Step> steps(static_cast<size_t>(1 + dice.UpTo(3)));
+  Quantity bound;
+  for (Step& step : steps) {
+    bound.attos += 1 + dice.Decimal(6);
+    step.up_to = bound;
+    step.price = dice.PriceUpToThousands();
+  }
+  steps.back().up_to.reset();
+  return steps;
+}
+
+// Of one quantity: every model but the matrix.
+Pricing RandomPricing(Dice& dice) {
+  Pricing pricing;
+  pricing.model = static_cast<ChargeModel>(dice.UpTo(static_cast<int64_t>(ChargeModel::kDynamic)));
+  pricing.unit_price = dice.PriceUpToThousands();
+  pricing.tiers = RandomTiers(dice);
+  const bool in_blocks = pricing.model != ChargeModel::kGraduatedPercentage && dice.OneIn(3);
+  for (Tier& tier : pricing.tiers) {
+    if (in_blocks && dice.OneIn(2)) tier.block_size = {kOneUnit / 100 + dice.Decimal(4)};
+  }
+  pricing.package_size = {1 + dice.Decimal(4)};
+  pricing.package_price = dice.PriceUpToThousands();
+  if (dice.OneIn(2)) pricing.package_rounding = static_cast<Rounding>(dice.UpTo(3));
+  if (pricing.model == ChargeModel::kPercentage && dice.OneIn(2)) pricing.price_per_event = dice.PriceUpToThousands();
+  pricing.steps = RandomSteps(dice);
+  pricing.flat_at_zero = dice.OneIn(2);
+  return pricing;
+}
+
+// Exact at 18 decimals with each price, as the catalog's check wants it.
+Price RandomDiscount(Dice& dice, const Charge& charge) {
+  const Price discount = dice.Of(std::vector<Price>{Each("0.1"), Each("0.125"), Each("0.5"), Each("1")});
+  const auto is_exact = [&](const Pricing& pricing) {
+    std::vector<Price> prices = {pricing.unit_price, pricing.package_price, pricing.price_per_event};
+    for (const Tier& tier : pricing.tiers) prices.insert(prices.end(), {tier.unit_price, tier.flat});
+    for (const Step& step : pricing.steps) prices.push_back(step.price);
+    return std::ranges::all_of(prices, [&](Price price) { return price.attos % 1000 == 0; });
+  };
+  const bool exact = is_exact(charge.pricing) &&
+                     std::ranges::all_of(charge.cells, [&](const Cell& cell) { return is_exact(cell.pricing); });
+  return exact ? discount : Price{};
+}
+
+// What stands around a price; `whole`: also what needs more than a quantity.
+void AddAround(Dice& dice, bool whole, Charge* charge) {
+  if (dice.OneIn(3)) {
+    Conversion conversion;
+    conversion.by = dice.OneIn(2) ? Conversion::By::kDivide : Conversion::By::kMultiply;
+    conversion.factor = dice.Of(std::vector<Quantity>{Units("1000"), Units("3"), Units("0.5"), Units("1.0001")});
+    if (dice.OneIn(2)) {
+      conversion.rounding = static_cast<Rounding>(dice.UpTo(3));
+      conversion.places = static_cast<int>(dice.UpTo(18));
+    }
+    charge->conversion = conversion;
+  }
+  if (dice.OneIn(3)) charge->discount = RandomDiscount(dice, *charge);
+  if (dice.OneIn(3)) charge->maximum = Price{dice.Decimal(4)};
+  if (!whole) return;
+  if (dice.OneIn(3)) charge->minimum = Price{charge->maximum ? charge->maximum->attos / 2 : dice.Decimal(4)};
+  if (dice.OneIn(4)) charge->per_bucket = PerBucket::kDay;
+}
+
+// Of a quantity alone: what stands around it one time in two.
 Charge RandomCharge(Dice& dice) {
   Charge charge;
-  charge.model = static_cast<ChargeModel>(dice.UpTo(3));
+  charge.pricing = RandomPricing(dice);
+  charge.pricing.price_per_event = {};
   if (dice.OneIn(2)) charge.included = {dice.Decimal(4)};
-  charge.unit_price = dice.PriceUpToThousands();
-  charge.tiers = RandomTiers(dice);
-  charge.package_size = {1 + dice.Decimal(4)};
-  charge.package_price = dice.PriceUpToThousands();
-  charge.flat_at_zero = dice.OneIn(2);
+  if (dice.OneIn(2)) AddAround(dice, false, &charge);
   return charge;
 }
 
@@ -75,9 +139,11 @@ Quantity RandomQuantity(Dice& dice, const Charge& charge) {
   if (dice.OneIn(8)) return {};
   if (dice.OneIn(8)) return {-dice.Decimal(6)};
   if (dice.OneIn(2)) return {dice.Decimal(9)};
-  const Tier& tier = dice.Of(charge.tiers);
-  Int128 bound = tier.up_to.value_or(Quantity{}).attos;
-  if (charge.model == ChargeModel::kPackage) bound = charge.package_size.attos * dice.UpTo(5);
+  Int128 bound = dice.Of(charge.pricing.tiers).up_to.value_or(Quantity{}).attos;
+  if (charge.pricing.model == ChargeModel::kPackage) bound = charge.pricing.package_size.attos * dice.UpTo(5);
+  if (charge.pricing.model == ChargeModel::kStairstep) {
+    bound = dice.Of(charge.pricing.steps).up_to.value_or(Quantity{}).attos;
+  }
   return {charge.included.attos + bound + dice.UpTo(2) - 1};
 }
 
@@ -90,14 +156,15 @@ TEST(Twin, PricesAnyQuantityByAnyChargeAlike) {
   for (int round = 0; round < kRounds; ++round) {
     const Charge charge = RandomCharge(dice);
     const Quantity quantity = RandomQuantity(dice, charge);
-    SCOPED_TRACE("round " + std::to_string(round) + ", " + std::string(ToString(charge.model)) + ", quantity " +
+    SCOPED_TRACE("round " + std::to_string(round) + ", " + std::string(ToString(charge.pricing.model)) + ", quantity " +
                  ToString(quantity));
     const absl::StatusOr<Worth> worth = PriceQuantity(charge, quantity);
     const reference::Rational expected = reference::WorthOf(charge, reference::Exact(quantity));
     if (!worth.ok()) {
       // Only packages can be too many: more than a Quantity counts.
-      ASSERT_EQ(charge.model, ChargeModel::kPackage);
-      const reference::Rational packages = reference::Exact(quantity) / reference::Exact(charge.package_size);
+      ASSERT_EQ(charge.pricing.model, ChargeModel::kPackage);
+      reference::Rational packages = reference::Exact(quantity) / reference::Exact(charge.pricing.package_size);
+      if (charge.conversion) packages *= 1000;  // at most
       ASSERT_GT(packages * packages,
                 reference::Rational("28948022309329048855892746252171976963317"));  // 1.7e20 each way
       continue;
@@ -129,18 +196,67 @@ Meter RandomMeter(Dice& dice, std::string name, bool whole_days) {
   return meter;
 }
 
+// One value, several, or any.
+AcceptedValues RandomValues(Dice& dice, std::span<const char* const> values) {
+  if (dice.OneIn(5)) return AcceptedValues::Any();
+  std::vector<std::string> listed;
+  for (const char* value : values) {
+    if (dice.OneIn(2)) listed.push_back(value);
+  }
+  return listed.empty() ? AcceptedValues(values[0]) : AcceptedValues(std::move(listed));
+}
+
+Filter RandomFilter(Dice& dice, const Meter& meter) {
+  Filter filter;
+  if (meter.dimensions.empty()) return filter;
+  if (dice.OneIn(2)) filter["region"] = RandomValues(dice, kRegions);
+  if (dice.OneIn(2)) filter["model"] = RandomValues(dice, kModels);
+  return filter;
+}
+
+void MakeMatrix(Dice& dice, const Meter& meter, Charge* charge) {
+  charge->pricing = {};
+  charge->pricing.model = ChargeModel::kMatrix;
+  for (int64_t i = dice.UpTo(4); i >= 0; --i) charge->cells.push_back({RandomFilter(dice, meter), RandomPricing(dice)});
+  for (Cell& cell : charge->cells) cell.pricing.package_size.attos += kOneUnit;
+}
+
+void LimitByRegion(Dice& dice, Pricing* pricing) {
+  pricing->model = ChargeModel::kStairstep;
+  pricing->price_per_event = {};
+  pricing->limits_by = "region";
+  pricing->limited = {"eu", "us"};
+  for (size_t i = 0; i + 1 < pricing->steps.size(); ++i) {
+    pricing->steps[i].up_to.reset();
+    pricing->steps[i].limits["eu"] = {dice.Decimal(6)};
+    if (i == 0 || dice.OneIn(2)) pricing->steps[i].limits["us"] = {dice.Decimal(6)};
+  }
+  if (pricing->steps.size() == 1) pricing->limited.clear();
+}
+
+// Every model, and what stands around it.
+Charge RandomChargeOf(Dice& dice, const Meter& meter) {
+  Charge charge;
+  charge.pricing = RandomPricing(dice);
+  charge.pricing.package_size.attos += kOneUnit;  // never too many packages
+  if (dice.OneIn(2)) charge.included = {dice.Decimal(4)};
+  if (!meter.dimensions.empty() && dice.OneIn(6)) LimitByRegion(dice, &charge.pricing);
+  if (dice.OneIn(4)) MakeMatrix(dice, meter, &charge);
+  if (dice.OneIn(2)) AddAround(dice, true, &charge);
+  if (meter.granularity != Granularity::kDay && dice.OneIn(6)) charge.per_bucket = PerBucket::kHour;
+  charge.filter = RandomFilter(dice, meter);
+  return charge;
+}
+
 Plan RandomPlan(Dice& dice, const Catalog& catalog, std::string name) {
   Plan plan;
   plan.name = std::move(name);
   plan.currency = In(dice.Of(std::vector<const char*>{"USD", "JPY", "BHD"}));
   for (const Meter& meter : catalog.meters) {
     for (int64_t i = dice.UpTo(3); i > 0; --i) {
-      Charge charge = RandomCharge(dice);
-      charge.package_size.attos += kOneUnit;  // never too many packages
+      Charge charge = RandomChargeOf(dice, meter);
       charge.name = "charge-" + std::to_string(plan.charges.size());
       charge.meter = meter.name;
-      if (!meter.dimensions.empty() && dice.OneIn(2)) charge.filter["region"] = dice.Of(kRegions);
-      if (!meter.dimensions.empty() && dice.OneIn(2)) charge.filter["model"] = dice.Of(kModels);
       plan.charges.push_back(std::move(charge));
     }
   }
@@ -259,6 +375,41 @@ TEST(Twin, RatesAnySubjectAlike) {
   // The dice must have made something to compare.
   EXPECT_GT(lines, size_t{kRounds});
   EXPECT_GT(unrated, size_t{kRounds / 10});
+}
+
+// What is due, by day and line: each day its running amount less that of the day before.
+std::map<std::pair<Day, std::string>, Int128> DueOf(const Catalog& catalog, const std::vector<SubjectTotal>& totals,
+                                                    std::optional<Day> through) {
+  std::map<std::pair<Day, std::string>, Int128> due;
+  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSubject, totals, through);
+  EXPECT_TRUE(rated.ok()) << rated.status();
+  for (const RatedCharge& charge : rated->charges) {
+    const std::string line = std::string(charge.subscription->id) + " " +
+                             catalog.plans[charge.subscription->plan].name + " " + charge.charge->name;
+    Int128 before = 0;
+    for (const DayWorth& day : charge.days) {
+      due[{day.usage_date, line}] += day.booked_to_date.minor - before;
+      before = day.booked_to_date.minor;
+    }
+    // Each day by all usage up to it, with none of the short cuts.
+    EXPECT_EQ(FirstMisroundedDay(charge, catalog.book.rounding), nullptr) << line;
+  }
+  return due;
+}
+
+// A seal through any day books for the days up to it what a seal of everything books for them: so seals one after the
+// other sum to the same as one, wherever they are cut. A minimum is of the last day, so it is not booked before.
+TEST(Twin, AnyCutIntoSealsSumsToTheSame) {
+  Dice dice(TestSeed());
+  for (int round = 0; round < kRounds / 10; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const Catalog catalog = RandomCatalog(dice);
+    const std::vector<SubjectTotal> totals = RandomTotals(dice, catalog);
+    std::map<std::pair<Day, std::string>, Int128> whole = DueOf(catalog, totals, std::nullopt);
+    const Day cut = {On("2025-02-20").number + static_cast<int32_t>(dice.UpTo(50))};
+    std::erase_if(whole, [&](const auto& due) { return due.first.first > cut; });
+    ASSERT_TRUE(DueOf(catalog, totals, cut) == whole);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,16 @@
+// RoundedQuotient: a quotient of whole numbers, rounded once. For units and packages; amounts have RoundToMinor.
+#ifndef TOLLBOOK_RATING_ROUNDED_QUOTIENT_H_
+#define TOLLBOOK_RATING_ROUNDED_QUOTIENT_H_
+
+#include "rating/money.h"
+#include "rating/wide.h"
+
+namespace tollbook {
+
+// numerator / denominator, its magnitude rounded: so that -n gives what n gives, below zero. The denominator is above
+// zero. False when the quotient does not fit 127 bits.
+[[nodiscard]] bool RoundedQuotient(const Wide& numerator, Int128 denominator, Rounding rounding, Int128* quotient);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_RATING_ROUNDED_QUOTIENT_H_

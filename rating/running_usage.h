@@ -1,0 +1,64 @@
+// RunningUsage: the usage of a charge's parts in a billing period, and its worth, while the period grows day by day.
+//
+// What a bucket is worth stands once its day is over, so it is priced once: a period of hours costs as many prices as
+// it has hours. Without per_bucket all parts are priced anew each day, for a tier depends on the whole period.
+// UsageToDate and PricePeriod are the plain twin.
+#ifndef TOLLBOOK_RATING_RUNNING_USAGE_H_
+#define TOLLBOOK_RATING_RUNNING_USAGE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "rating/price.h"
+#include "rating/usage_total.h"
+
+namespace tollbook {
+
+// What one day, or an hour of it, brought to one part of a charge (PartOf).
+struct PartTotal {
+  PricedTime time;  // per_bucket: hour has hours; else the hour is 0
+  uint32_t part = 0;
+  UsageTotal total;
+};
+
+// The bucket of the charge that a time lies in: all of them the same without per_bucket.
+inline PricedTime BucketOf(const Charge& charge, PricedTime time) {
+  return charge.per_bucket == PerBucket::kNone ? PricedTime{} : time;
+}
+
+// Keeps its memory from one period to the next. Not thread-safe.
+class RunningUsage {
+ public:
+  void Begin(const Charge& charge, Aggregation aggregation);
+
+  // In the order of their days. False: the part's total does not fit.
+  [[nodiscard]] bool Add(const PartTotal& added);
+
+  // The day is over: its buckets are closed. False: their quantity or worth does not fit.
+  [[nodiscard]] bool EndDay();
+
+  // Up to the last day that is over: the sum of all parts' quantities and events, and what they are worth without what
+  // stands around the charge.
+  Quantity quantity() const { return quantity_; }
+  uint64_t events() const { return events_; }
+  const Worth& worth() const { return worth_; }
+
+ private:
+  struct OpenPart {
+    PricedTime bucket;
+    uint32_t part = 0;
+    UsageTotal total;
+  };
+
+  const Charge* charge_ = nullptr;
+  Aggregation aggregation_ = Aggregation::kSum;
+  std::vector<OpenPart> open_;    // by (bucket, part)
+  std::vector<UsagePart> parts_;  // the same, to be priced
+  Quantity quantity_;
+  uint64_t events_ = 0;
+  Worth worth_;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_RATING_RUNNING_USAGE_H_
