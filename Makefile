@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 EVENTS ?= 1M
+DIR ?= tests/conformance/rating
 TOLLBOOK := build/release/tollbook
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
+.PHONY: help deps build demo conformance test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -22,6 +23,9 @@ demo: build ## generate telemetry (EVENTS=1M), run the main job on it, print the
 	@mkdir -p demo
 	$(TOLLBOOK) generate --events $(EVENTS) --out demo/usage.ndjson --catalog-out demo/catalog
 	$(TOLLBOOK) run --books demo/books --catalog demo/catalog demo/usage.ndjson
+
+conformance: build ## quote the vectors of other billing systems (DIR=tests/conformance/rating), and compare
+	$(TOLLBOOK) quote --vectors $(DIR)
 
 test: deps ## build all and run every test
 	cmake --preset release

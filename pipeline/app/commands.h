@@ -83,6 +83,26 @@ struct ExplainOptions {
 };
 int CmdExplain(const ExplainOptions& options);
 
+struct QuoteOptions {
+  std::string catalog;
+  std::string plan;  // this or the next
+  std::string subscription;
+  std::string charge;                   // empty: all of the plan
+  std::vector<std::string> quantities;  // N, CHARGE=N, METER=N; these or the next
+  std::vector<std::string> usage;       // files, or "-"
+  std::vector<std::string> dimensions;  // NAME=VALUE, of the quantities
+  std::string subject;                  // of the usage, where a plan is quoted
+  std::string at;                       // RFC 3339 or YYYY-MM-DD; empty: the period's beginning, or now
+  std::string period;                   // FROM..TO, half-open; empty: whatever the usage is of
+  std::string through;
+  std::string previous_quantity;
+  std::string previous_billed;
+  std::string vectors;  // a file or a directory: run these instead
+  bool json = false;
+};
+int CmdQuote(const QuoteOptions& options);
+int CmdQuoteVectors(const QuoteOptions& options);  // of `vectors`; exit code 1 when a case fails
+
 struct GenerateCommandOptions {
   GenerateOptions generate;
   std::string output;       // file, or "-"

@@ -45,6 +45,7 @@ class CommandLine {
     AddAbsorb();
     AddSeal();
     AddReaders();
+    AddQuote();
     AddGenerate();
     AddConvert();
     AddCatalog();
@@ -247,6 +248,39 @@ class CommandLine {
     AddJson(sub, &explain_.json);
   }
 
+  void AddQuote() {
+    CLI::App* sub =
+        Add("quote", "What usage would cost, step by step, without a book",
+            "tollbook quote --catalog catalog --plan starter --charge calls --quantity 1600", &quote_, CmdQuote);
+    const auto text = [sub](const char* name, std::string* into, const char* what, const char* type) {
+      return sub->add_option(name, *into, what)->type_name(type);
+    };
+    const auto texts = [sub](const char* name, std::vector<std::string>* into, const char* what, const char* type) {
+      // One value each time, so that nothing behind it is taken for one too.
+      return sub->add_option(name, *into, what)
+          ->type_name(type)
+          ->expected(1)
+          ->allow_extra_args(false)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    };
+    AddCatalogDir(sub, &quote_.catalog, "Directory of the catalog");
+    text("--plan", &quote_.plan, "The plan to quote, or:", "NAME");
+    text("--subscription", &quote_.subscription, "the subscription, with its plan, days and zone", "ID");
+    text("--charge", &quote_.charge, "Only this charge (default: all that have usage)", "NAME");
+    texts("--quantity", &quote_.quantities, "So many units of the charge; CHARGE=N or METER=N for several", "N");
+    texts("--usage", &quote_.usage, "Usage events, as `run` takes them, or - for standard input", "FILE");
+    texts("--dimension", &quote_.dimensions, "What the quantities were used with, as region=eu", "NAME=VALUE");
+    text("--subject", &quote_.subject, "Whose usage of the file a plan is quoted for", "TEXT");
+    text("--at", &quote_.at, "When the quantities were used (default: when the period begins, or now)", "TIME");
+    text("--period", &quote_.period, "Usage dated from FROM to before TO", "FROM..TO");
+    text("--previous-quantity", &quote_.previous_quantity, "Used before in the billing period", "N");
+    text("--previous-billed", &quote_.previous_billed, "Billed before for it", "AMOUNT");
+    AddThrough(sub, &quote_.through);
+    sub->get_option("--through")->description("Rate up to this day, inclusive (default: all)");
+    text("--vectors", &quote_.vectors, "Run the conformance vectors of a file or directory instead", "PATH");
+    AddJson(sub, &quote_.json);
+  }
+
   void AddGenerate() {
     generate_.output = "-";
     CLI::App* sub =
@@ -329,6 +363,7 @@ class CommandLine {
   ReadOptions charges_, journals_, status_, reconcile_, verify_;
   ExceptionsOptions exceptions_;
   ExplainOptions explain_;
+  QuoteOptions quote_;
   GenerateCommandOptions generate_;
   ConvertOptions convert_;
   CatalogCheckOptions catalog_check_;

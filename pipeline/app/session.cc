@@ -94,6 +94,10 @@ absl::StatusOr<std::optional<Day>> ParseThrough(const std::string& text) {
   return MakeError(absl::StatusCode::kInvalidArgument, "not a date", "--through " + text, "write it as 2025-01-31");
 }
 
+Instant Now() {
+  return {NowNanos()};
+}
+
 uint64_t PeakMemoryBytes() {
   struct rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);

@@ -38,6 +38,8 @@ const std::atomic<bool>& StopRequested();
 // "" -> none.
 absl::StatusOr<std::optional<Day>> ParseThrough(const std::string& text);
 
+Instant Now();
+
 uint64_t PeakMemoryBytes();
 
 // A quarter of what this process may have: of the machine's memory, or of its container's if that is less.

@@ -1,0 +1,178 @@
+#include "pipeline/usage_reader.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "pipeline/byte_source.h"
+#include "pipeline/unpacked.h"
+
+namespace tollbook {
+namespace {
+
+constexpr uint64_t kUnpackedKept = 64 << 20;
+
+class TextSource : public ByteSource {
+ public:
+  explicit TextSource(std::string_view text) : left_(text) {}
+  absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
+    const size_t read = left_.copy(into, bytes);
+    left_.remove_prefix(read);
+    return read;
+  }
+  uint64_t bytes_read() const override { return 0; }
+  std::chrono::nanoseconds waited() const override { return {}; }
+
+ private:
+  std::string_view left_;
+};
+
+BookIdentity IdentityFor(const Catalog& catalog) {
+  BookIdentity identity;
+  identity.name = catalog.book.name;
+  identity.zone = catalog.book.zone.name();
+  return identity;
+}
+
+absl::StatusOr<std::unique_ptr<BlockReader>> OpenChecked(const InputFile& file) {
+  ReaderOptions options;
+  options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
+  if (!file.regular || file.compression == Compression::kNone) return BlockReader::Open(file, options);
+  const auto unpacked = std::make_shared<const Unpacked>(Unpack(file, kUnpackedKept, nullptr));
+  if (!unpacked->status.ok()) return unpacked->status;
+  return BlockReader::Open(file, options, [&file, unpacked] { return OpenUnpacked(file, unpacked); });
+}
+
+}  // namespace
+
+UsageReader::UsageReader(const Catalog& catalog)
+    : catalog_(catalog),
+      identity_(IdentityFor(catalog)),
+      series_(identity_.seed[1]),
+      decoder_(Measurer(catalog_, identity_, series_)) {}
+
+absl::Status UsageReader::Read(const InputFile& file) {
+  const auto leave_out = [&](const absl::Status& status) {
+    left_out_.push_back({file.path, std::string(Std(status.message()))});
+    return absl::OkStatus();
+  };
+  absl::StatusOr<std::unique_ptr<BlockReader>> reader = OpenChecked(file);
+  if (!reader.ok()) return leave_out(reader.status());
+  std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
+  if (file.format == InputFormat::kCsv) {
+    absl::StatusOr<std::unique_ptr<Decoder>> csv = MakeCsvDecoder(*file.mapping, (*reader)->header(), file.name);
+    if (!csv.ok()) return leave_out(csv.status());
+    decoder = *std::move(csv);
+  }
+  return ReadBlocks(file, **reader, *decoder);
+}
+
+absl::Status UsageReader::ReadText(const std::string& name, std::string text) {
+  InputFile file;
+  file.path = file.name = name;
+  absl::StatusOr<std::unique_ptr<BlockReader>> reader = BlockReader::Open(
+      file, {},
+      [&text]() -> absl::StatusOr<std::unique_ptr<ByteSource>> { return std::make_unique<TextSource>(text); });
+  if (!reader.ok()) return reader.status();
+  return ReadBlocks(file, **reader, *MakeJsonDecoder());
+}
+
+absl::Status UsageReader::ReadBlocks(const InputFile& file, BlockReader& reader, Decoder& decoder) {
+  uint64_t first_line = file.format == InputFormat::kCsv ? 2 : 1;
+  for (Block block;;) {
+    BlockWork work;
+    work.block = std::move(block);
+    work.block.arena.Clear();
+    absl::StatusOr<bool> more = reader.Next(&work.block);
+    if (!more.ok()) {
+      left_out_.push_back({file.path, std::string(Std(more.status().message()))});
+      return absl::OkStatus();
+    }
+    if (!*more) return absl::OkStatus();
+    decoder_.Decode(decoder, &work);
+    TOLLBOOK_RETURN_IF_ERROR(Take(file, first_line, &work));
+    first_line += work.line_ends;
+    block = std::move(work.block);
+  }
+}
+
+absl::Status UsageReader::Take(const InputFile& file, uint64_t first_line, BlockWork* work) {
+  JudgeIdentities(work);
+  Count(file, JudgeBlock(*work, first_line));
+  return AddUp(*work);
+}
+
+// In input order, so that of two in conflict the first stays.
+void UsageReader::JudgeIdentities(BlockWork* work) {
+  std::vector<Identity> identities(work->identities.all().begin(), work->identities.all().end());
+  std::ranges::sort(identities, {}, &Identity::event);
+  for (const Identity& identity : identities) {
+    const uint64_t content = ContentOf(identity.entry);
+    const auto [seen, fresh] = seen_.try_emplace(KeyOf(identity.entry), content);
+    if (!fresh) work->verdicts[identity.event] = seen->second == content ? Reason::kDuplicate : Reason::kConflict;
+  }
+}
+
+absl::Status UsageReader::AddUp(const BlockWork& work) {
+  uint32_t last = UINT32_MAX;  // an event of several meters is one
+  for (const Measurement& measured : work.measurements) {
+    if (work.verdicts[measured.event] != Reason::kNone) continue;
+    auto subject = subjects_.find(measured.subject_name());
+    if (subject == subjects_.end()) subject = subjects_.try_emplace(std::string(measured.subject_name())).first;
+    const Meter& meter = catalog_.meters[series_.at(measured.series).meter];
+    const TotalForm form = FormOf(meter);
+    const UsageTotal delta{measured.value, 1, HasTime(form) ? measured.time : Instant()};
+    Cell cell{measured.series, measured.bucket, {}, {}};
+    if (IsOfElements(form)) cell.at = delta.latest_at, cell.value = delta.value;
+    const auto [total, is_first] = subject->second.totals.try_emplace(cell, delta);
+    const auto merge = [&] {
+      return IsOfElements(form) ? MergeElement(delta, &total->second) : Merge(meter.aggregation, delta, &total->second);
+    };
+    if (!is_first && !merge()) {
+      return MakeError(absl::StatusCode::kOutOfRange, "the usage does not fit a quantity",
+                       "subject " + subject->first + ", meter " + meter.name,
+                       "check the meter's unit and the values of its events");
+    }
+    if (measured.event != last) ++subject->second.events;
+    last = measured.event;
+  }
+  return absl::OkStatus();
+}
+
+void UsageReader::Count(const InputFile& file, const BlockVerdict& verdict) {
+  counts_ += verdict.counts;
+  for (size_t i = 0; i < reasons_.size(); ++i) reasons_[i] += verdict.reasons[i];
+  for (const ExceptionRecord& exception : verdict.exceptions) {
+    if (first_unused_.size() == kUnusedKept) return;
+    first_unused_.push_back({file.path, exception.line, exception.reason});
+  }
+}
+
+std::vector<std::string_view> UsageReader::subjects() const {
+  std::vector<std::string_view> names;
+  for (const auto& [name, subject] : subjects_) names.push_back(name);
+  return names;
+}
+
+uint64_t UsageReader::EventsOf(std::string_view subject) const {
+  const auto found = subjects_.find(subject);
+  return found == subjects_.end() ? 0 : found->second.events;
+}
+
+std::vector<SubjectTotal> UsageReader::TotalsOf(std::string_view subject) const {
+  std::vector<SubjectTotal> totals;
+  const auto found = subjects_.find(subject);
+  if (found == subjects_.end()) return totals;
+  for (const auto& [cell, total] : found->second.totals) {
+    const Series& series = series_.at(cell.series);
+    totals.push_back({&catalog_.meters[series.meter], series.dimension_values, cell.bucket, total});
+  }
+  std::ranges::stable_sort(totals, [](const SubjectTotal& a, const SubjectTotal& b) {
+    if (a.meter != b.meter) return a.meter < b.meter;
+    const auto values = std::lexicographical_compare_three_way(a.dimension_values.begin(), a.dimension_values.end(),
+                                                               b.dimension_values.begin(), b.dimension_values.end());
+    return values != 0 ? values < 0 : a.bucket < b.bucket;
+  });
+  return totals;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,603 @@
+#include "pipeline/vector_case.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "pipeline/json_text.h"
+#include "pipeline/vector_params.h"
+#include "rating/quote.h"
+#include "rating/wide.h"
+
+namespace tollbook {
+namespace {
+
+using Kind = JsonTree::Kind;
+
+constexpr std::string_view kValue = "quantity";  // of the events' data
+constexpr size_t kBucketsMax = 28 * 24;          // hours of any month
+
+std::string InQuotes(std::string_view text) {
+  std::string quoted;
+  AppendJsonString(text, &quoted);  // YAML takes JSON's strings
+  return quoted;
+}
+
+// One map of YAML, in the order of its keys.
+class YamlKeys {
+ public:
+  void Add(std::string_view key, std::string_view value) {
+    text_.append(text_.empty() ? "" : ", ").append(key).append(": ").append(value);
+  }
+  void AddIf(std::string_view key, const std::optional<std::string>& value) {
+    if (value.has_value()) Add(key, *value);
+  }
+  std::string Text() const { return "{" + text_ + "}"; }
+  bool empty() const { return text_.empty(); }
+
+ private:
+  std::string text_;
+};
+
+class YamlItems {
+ public:
+  void Add(std::string_view item) { text_.append(text_.empty() ? "" : ", ").append(item); }
+  std::string Text() const { return "[" + text_ + "]"; }
+
+ private:
+  std::string text_;
+};
+
+bool IsNegative(std::string_view decimal) {
+  return decimal.starts_with('-');
+}
+
+bool IsZero(const std::string& decimal) {
+  return ParseDecimal(decimal, 18).value == 0;
+}
+
+// ---- What a model's parameters are as keys of a charge, or of a cell of a matrix.
+
+void AddTiers(VectorParams& params, std::string_view vectors_price, std::string_view price, YamlKeys* keys) {
+  YamlItems tiers;
+  const JsonTree* list = params.TakeList("tiers");
+  if (list == nullptr) return params.Wrong("tiers", "missing");
+  for (const JsonTree& item : list->items) {
+    VectorParams tier(item, params.status());
+    YamlKeys of_tier;
+    of_tier.AddIf("up_to", tier.Decimal("up_to"));
+    of_tier.Add(price, tier.RequiredDecimal(vectors_price));
+    of_tier.AddIf("flat", tier.Decimal("flat_amount"));
+    tier.RefuseOthers();
+    tiers.Add(of_tier.Text());
+  }
+  keys->Add("flat_at_zero", "true");  // so the vectors say
+  keys->Add("tiers", tiers.Text());
+}
+
+// A tier holds max_blocks blocks; the last one goes on without an end, as the catalog's last tier does.
+void AddBlockTiers(VectorParams& params, YamlKeys* keys) {
+  YamlItems tiers;
+  Int128 up_to = 0;
+  const JsonTree* list = params.TakeList("block_tiers");
+  for (size_t i = 0; list != nullptr && i < list->items.size(); ++i) {
+    VectorParams tier(list->items[i], params.status());
+    const std::string size = tier.RequiredDecimal("block_size");
+    const std::string price = tier.RequiredDecimal("block_amount");
+    const std::optional<Int128> blocks = tier.Attos("max_blocks");
+    tier.RefuseOthers();
+    YamlKeys of_tier;
+    if (i + 1 < list->items.size()) {
+      Wide capacity, rest;
+      Wide::Product(ParseDecimal(size, 18).value, blocks.value_or(0)).DivideByPowerOfTen(18, &capacity, &rest);
+      const bool fits =
+          capacity.FitsInt128() && !__builtin_add_overflow(up_to, capacity.ToInt128(), &up_to) && rest.zero();
+      if (!fits || !blocks.has_value()) params.Wrong("max_blocks", "a tier that ends nowhere, or too far");
+      of_tier.Add("up_to", FormatDecimal(up_to, 18));
+    }
+    of_tier.Add("price", price);
+    of_tier.Add("block_size", size);
+    tiers.Add(of_tier.Text());
+  }
+  keys->Add("tiers", tiers.Text());
+}
+
+void AddPackages(VectorParams& params, YamlKeys* keys) {
+  keys->Add("package_size", params.RequiredDecimal("package_size"));
+  keys->Add("price", params.RequiredDecimal("package_amount"));
+  const std::string rounding = params.Text("rounding");  // of the count
+  if (!rounding.empty() && rounding != "up") keys->Add("package_rounding", rounding);
+}
+
+// Zero or null says that there is none of it.
+void RefuseUnlessZero(VectorParams& params, std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    const std::optional<std::string> value = params.Decimal(name);
+    if (value.has_value() && !IsZero(*value)) params.NotHere(name);
+  }
+}
+
+void AddPercentage(VectorParams& params, YamlKeys* keys) {
+  keys->Add("percent", params.RequiredDecimal("rate_percent"));
+  keys->AddIf("fixed_per_transaction", params.Decimal("fixed_per_transaction"));
+  RefuseUnlessZero(params, {"free_transactions", "free_amount", "min_per_transaction", "max_per_transaction"});
+}
+
+void AddDynamic(VectorParams& params, YamlKeys* keys) {
+  keys->AddIf("multiplier", params.Decimal("multiplier"));
+  keys->AddIf("carried_digits", params.Decimal("unit_scale"));
+}
+
+// Steps by the quantity, or by the quantities of the values of `dimension`. The last one has no limit in the catalog.
+void AddSteps(VectorParams& params, const std::string& dimension, YamlKeys* keys) {
+  const JsonTree* list = params.TakeList("steps");
+  if (list == nullptr) return params.Wrong("steps", "missing");
+  YamlItems steps;
+  bool by_limits = false;
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    const bool is_last = i + 1 == list->items.size();
+    VectorParams step(list->items[i], params.status());
+    YamlKeys of_step, of_limits;
+    const std::optional<std::string> up_to = step.Decimal("up_to");
+    if (!is_last) of_step.AddIf("up_to", up_to);
+    if (const JsonTree* limits = step.Take("limits"); limits != nullptr) {
+      by_limits = true;
+      VectorParams each(*limits, params.status());
+      for (const std::string& key : limits->keys) of_limits.Add(InQuotes(key), each.RequiredDecimal(key));
+      if (!is_last) of_step.Add("limits", of_limits.Text());
+    }
+    of_step.Add("price", step.RequiredDecimal("amount"));
+    step.RefuseOthers();
+    steps.Add(of_step.Text());
+  }
+  if (by_limits && dimension.empty()) params.NotHere("limits: the usage has not one property");
+  if (by_limits) keys->Add("limits_by", InQuotes(dimension));
+  keys->Add("steps", steps.Text());
+}
+
+void AddPrice(const std::string& model, VectorParams& params, const std::string& dimension, YamlKeys* keys) {
+  const bool in_blocks = (model == "graduated" || model == "volume") && params.Take("block_tiers") != nullptr;
+  keys->Add("model", model);
+  if (model == "per_unit") {
+    keys->Add("price", params.RequiredDecimal("unit_amount"));
+  } else if (in_blocks) {
+    AddBlockTiers(params, keys);
+  } else if (model == "graduated" || model == "volume") {
+    AddTiers(params, "unit_amount", "price", keys);
+  } else if (model == "graduated_percentage") {
+    AddTiers(params, "rate_percent", "percent", keys);
+  } else if (model == "package") {
+    AddPackages(params, keys);
+  } else if (model == "percentage") {
+    AddPercentage(params, keys);
+  } else if (model == "dynamic") {
+    AddDynamic(params, keys);
+  } else if (model == "stairstep") {
+    AddSteps(params, dimension, keys);
+  } else {
+    params.NotHere("model " + model);
+  }
+}
+
+bool IsPriceModel(std::string_view model) {
+  static const std::set<std::string_view> models = {"per_unit", "graduated",  "volume",
+                                                    "package",  "stairstep",  "graduated_percentage",
+                                                    "dynamic",  "percentage", "matrix"};
+  return models.contains(model);
+}
+
+// ---- One case.
+
+class CaseTranslator {
+ public:
+  explicit CaseTranslator(const VectorCase& vector)
+      : vector_(vector), case_(vector.all, &status_), params_(vector.params, &status_) {}
+
+  absl::StatusOr<TranslatedCase> Translate() {
+    for (const std::string_view known : {"id", "model", "params", "expected", "note", "path"}) case_.Take(known);
+    RefuseUnknownModel();
+    TakePeriod();
+    TakeUsage();
+    TakeExpected();
+    TakeModel();
+    params_.RefuseOthers();
+    case_.RefuseOthers();
+    if (!status_.ok()) return status_;
+    if (into_.through.empty()) into_.through.assign(into_.usage.size(), Through(final_slice_));
+    WriteCatalog();
+    return std::move(into_);
+  }
+
+ private:
+  struct Usage {
+    std::string at;
+    std::string quantity;
+    std::vector<std::pair<std::string, std::string>> properties;
+  };
+
+  // Before its parameters are looked at: the name of a method says more than that of a parameter.
+  void RefuseUnknownModel() {
+    static const std::set<std::string_view> others = {"maximum", "minimum", "rerate",          "sum",
+                                                      "max",     "latest",  "unit_conversion", "rounding"};
+    if (IsPriceModel(vector_.model) || others.contains(vector_.model)) return;
+    const JsonTree* method = vector_.params.Find("method");
+    params_.NotHere(method == nullptr ? "model " + vector_.model : "method " + method->text);
+  }
+
+  void TakePeriod() {
+    const JsonTree* period = case_.Take("period");
+    if (period == nullptr) return;
+    VectorParams ends(*period, &status_);
+    const std::optional<Day> from = Midnight(ends.Text("from"));
+    const std::optional<Day> to = Midnight(ends.Text("to"));
+    ends.RefuseOthers();
+    if (!from || !to) return params_.NotHere("period: not whole days");
+    into_.period = {*from, *to};
+    first_day_ = *from;
+  }
+
+  static std::optional<Day> Midnight(std::string_view text) {
+    const ParsedInstant parsed = ParseInstant(text);
+    const Day day = Zone().DayOf(parsed.instant);
+    if (parsed.error != TimeError::kNone || Zone().StartOf(day) != parsed.instant) return std::nullopt;
+    return day;
+  }
+
+  void TakeUsage() {
+    if (const std::optional<std::string> quantity = case_.Decimal("quantity"); quantity.has_value())
+      usage_.push_back({"", *quantity, {}});
+    const JsonTree* list = case_.TakeList("usage");
+    if (list == nullptr) return;
+    for (const JsonTree& item : list->items) {
+      VectorParams one(item, &status_);
+      Usage& usage = usage_.emplace_back();
+      usage.at = one.Text("at");
+      usage.quantity = one.RequiredDecimal(kValue);
+      if (const JsonTree* properties = one.Take("properties"); properties != nullptr) {
+        VectorParams each(*properties, &status_);
+        for (const std::string& key : properties->keys) usage.properties.emplace_back(key, each.Text(key));
+      }
+      one.RefuseOthers();
+    }
+  }
+
+  void TakeExpected() {
+    const std::string& key = vector_.expected.keys.front();
+    if (key == "amounts") {
+      into_.answer = TranslatedCase::Answer::kAmounts;
+    } else if (key == "units") {
+      into_.answer = TranslatedCase::Answer::kUnits;
+    } else if (key != "amount") {
+      params_.NotHere("expected " + key);
+    }
+    if (vector_.expected.keys.size() > 1) params_.NotHere("expected " + vector_.expected.keys[1]);
+  }
+
+  void TakeModel() {
+    const std::string& model = vector_.model;
+    if (model == "matrix") {
+      AddMatrix();
+    } else if (IsPriceModel(model)) {
+      AddPrice(model, params_, OneProperty(), &charge_);
+    } else if (model == "maximum") {
+      AddPrice("per_unit", params_, "", &charge_);
+    } else if (model == "minimum") {
+      return TrueUp();
+    } else if (model == "rerate") {
+      return Rerate();
+    } else if (model == "sum" || model == "max" || model == "latest") {
+      return Aggregate();
+    } else if (model == "unit_conversion") {
+      into_.answer = TranslatedCase::Answer::kPriced;
+      AddOneEach();
+    } else if (model == "rounding") {
+      return Round();
+    }
+    if (case_.Take("quantity") == nullptr && case_.Take("usage") == nullptr)
+      params_.Wrong("quantity, usage", "missing");
+    TakeRounding(params_);
+    AddAround(params_);
+    TakeSlice();
+    WriteUsage();
+  }
+
+  void AddOneEach() {
+    charge_.Add("model", "per_unit");
+    charge_.Add("price", "1");
+  }
+
+  void AddMatrix() {
+    charge_.Add("model", "matrix");
+    if (params_.Text("match") != "most_specific") params_.NotHere("match");
+    YamlItems cells;
+    const JsonTree* list = params_.TakeList("cells");
+    for (size_t i = 0; list != nullptr && i < list->items.size(); ++i) {
+      VectorParams params(list->items[i], &status_);
+      YamlKeys cell, when;
+      const JsonTree* conditions = params.Take("when");
+      for (size_t j = 0; conditions != nullptr && j < conditions->keys.size(); ++j) {
+        YamlItems values;
+        for (const JsonTree& value : conditions->items[j].items) values.Add(InQuotes(value.text));
+        when.Add(InQuotes(conditions->keys[j]), values.Text());
+        dimensions_.insert(conditions->keys[j]);
+      }
+      cell.Add("when", when.Text());
+      AddCellPrice(params, &cell);
+      cells.Add(cell.Text());
+    }
+    charge_.Add("cells", cells.Text());
+    if (const JsonTree* otherwise = params_.Take("default"); otherwise != nullptr) {
+      VectorParams params(*otherwise, &status_);
+      YamlKeys cell;
+      AddCellPrice(params, &cell);
+      charge_.Add("default", cell.Text());
+    }
+  }
+
+  void AddCellPrice(VectorParams& params, YamlKeys* cell) {
+    const std::string mode = params.Text("mode");
+    AddPrice(mode.empty() ? "per_unit" : mode, params, "", cell);
+    params.RefuseOthers();
+  }
+
+  // A minimum above what was billed for usage: the rest is due.
+  void TrueUp() {
+    if (const std::string method = params_.Text("method"); method != "true_up") params_.NotHere("method " + method);
+    if (params_.Attos("active_days") != params_.Attos("full_days")) params_.NotHere("active_days");
+    const std::string billed = params_.RequiredDecimal("billed");
+    AddOneEach();
+    charge_.Add("minimum", params_.RequiredDecimal("minimum"));
+    TakeRounding(params_);
+    // What was billed is an amount of the currency here, so it is rounded first.
+    const bool is_rounded = !into_.rounded || DecimalsOf(billed) <= currency_.minor_digits();
+    if (!params_.Bool("round_billed_first", false) && !is_rounded) params_.NotHere("round_billed_first");
+    usage_.push_back({"", billed, {}});
+    into_.previous_quantity = Quantity();
+    into_.previous_billed = WorthOf(billed);
+    WriteUsage();
+  }
+
+  void Rerate() {
+    const JsonTree* price = params_.Take("price");
+    const JsonTree* snapshots = params_.TakeList("snapshots");
+    if (price == nullptr || snapshots == nullptr) return params_.Wrong("price, snapshots", "missing");
+    VectorParams params(*price, &status_);
+    const std::string model = params.Text("model");
+    AddPrice(model, params, "", &charge_);
+    if (model != "package") TakeRounding(params);
+    AddAround(params);
+    params.RefuseOthers();
+    into_.previous_quantity = Quantity();
+    into_.previous_billed = Worth();
+    for (size_t i = 0; i < snapshots->items.size(); ++i) {
+      const JsonTree one = {Kind::kMap, {}, {"snapshots"}, {snapshots->items[i]}};
+      usage_ = {{"", VectorParams(one, &status_).RequiredDecimal("snapshots"), {}}};
+      into_.through.push_back(Through(i + 1 == snapshots->items.size()));
+      WriteUsage();
+    }
+  }
+
+  void Aggregate() {
+    aggregation_ = vector_.model;
+    AddOneEach();
+    if (const JsonTree* filter = params_.Take("filter"); filter != nullptr) {
+      VectorParams each(*filter, &status_);
+      YamlKeys keys;
+      for (const std::string& key : filter->keys) {
+        keys.Add(InQuotes(key), InQuotes(each.Text(key)));
+        dimensions_.insert(key);
+      }
+      charge_.Add("filter", keys.Text());
+    }
+    WriteUsage();
+  }
+
+  // Of an amount, by the book; of units, as a conversion by one.
+  void Round() {
+    const std::string mode = params_.Text("mode");
+    const std::string places = params_.RequiredDecimal("places");
+    const std::string currency = params_.Text("currency");
+    AddOneEach();
+    if (into_.answer == TranslatedCase::Answer::kUnits) {
+      into_.answer = TranslatedCase::Answer::kPriced;
+      if (IsNegative(places)) params_.NotHere("places left of the point");
+      charge_.Add("convert", "{multiply: 1, rounding: " + mode + ", places: " + places + "}");
+    } else {
+      SetRounding(mode, places, currency);
+      if (params_.Bool("per_line", false)) EachItsOwnCharge();
+    }
+    WriteUsage();
+  }
+
+  void EachItsOwnCharge() {
+    per_line_ = true;
+    dimensions_.insert("line");
+    for (size_t i = 0; i < usage_.size(); ++i) usage_[i].properties.emplace_back("line", std::to_string(i + 1));
+  }
+
+  // ---- What stands around any model.
+
+  void TakeRounding(VectorParams& params) {
+    const std::optional<std::string> places = params.Decimal("round_places");
+    if (places.has_value()) SetRounding(params.Text("rounding"), *places, "");
+  }
+
+  void SetRounding(const std::string& mode, const std::string& places, const std::string& currency) {
+    static const std::map<std::string, std::string> with_digits = {
+        {"0", "JPY"}, {"2", "USD"}, {"3", "BHD"}, {"4", "CLF"}};
+    const auto any = with_digits.find(places);
+    const std::optional<Currency> known =
+        currency.empty() ? any == with_digits.end() ? std::nullopt : Currency::FromCode(any->second)
+                         : Currency::FromCode(currency);
+    if (!known.has_value())
+      return params_.NotHere(currency.empty() ? "round_places " + places : "currency " + currency);
+    currency_ = *known;
+    if (std::to_string(currency_.minor_digits()) != places) params_.NotHere("places other than the currency's");
+    // Up and down are away from zero and toward it in a book, and toward the infinities in the vectors.
+    const bool is_directed = mode == "up" || mode == "down";
+    if (is_directed && std::ranges::any_of(usage_, [](const Usage& one) { return IsNegative(one.quantity); }))
+      params_.NotHere("rounding " + mode + " of what is negative");
+    if (!is_directed && mode != "half_up" && mode != "half_even") params_.NotHere("rounding " + mode);
+    rounding_ = mode;
+    into_.rounded = true;
+  }
+
+  void AddAround(VectorParams& params) {
+    charge_.AddIf("included", params.Decimal("free_units"));
+    charge_.AddIf("discount_percent", params.Decimal("discount_percent"));
+    charge_.AddIf("maximum", params.Decimal("maximum"));
+    charge_.AddIf("minimum", params.Decimal("minimum"));
+    per_bucket_ = params.Bool("per_bucket", false);
+    if (per_bucket_) charge_.Add("per_bucket", "hour");
+    if (usage_.size() > kBucketsMax && per_bucket_) params.NotHere("per_bucket: more buckets than a month has hours");
+    if (const JsonTree* convert = params.Take("convert"); convert != nullptr) AddConvert(*convert);
+  }
+
+  void AddConvert(const JsonTree& tree) {
+    VectorParams convert(tree, &status_);
+    YamlKeys keys;
+    const std::string operation = convert.Text("operation");
+    if (operation != "multiply" && operation != "divide") convert.NotHere("operation " + operation);
+    keys.Add(operation, convert.RequiredDecimal("factor"));
+    const std::string rounding = convert.Text("rounding");
+    const std::optional<std::string> places = convert.Decimal("places");
+    if (!rounding.empty()) keys.Add("rounding", rounding);
+    if (rounding != "none") keys.AddIf("places", places);
+    convert.RefuseOthers();
+    charge_.Add("convert", keys.Text());
+  }
+
+  void TakeSlice() {
+    final_slice_ = params_.Bool("final_slice", true);
+    if (const std::optional<Int128> attos = params_.Attos("previous_quantity"); attos.has_value())
+      into_.previous_quantity = Quantity{*attos};
+    if (const std::optional<std::string> billed = params_.Decimal("previous_billed"); billed.has_value())
+      into_.previous_billed = WorthOf(*billed);
+    // The whole usage, less what was billed of it.
+    if (const std::optional<std::string> billed = params_.Decimal("already_billed"); billed.has_value()) {
+      if (into_.previous_quantity.has_value() || into_.previous_billed.has_value()) params_.NotHere("already_billed");
+      into_.previous_quantity = Quantity();
+      into_.previous_billed = WorthOf(*billed);
+      into_.not_below_zero = true;
+    }
+  }
+
+  Day Through(bool complete) const { return {FirstOfNextMonth(first_day_).number - (complete ? 1 : 2)}; }
+
+  static Worth WorthOf(const std::string& decimal) {
+    return {Wide::Product(ParseDecimal(decimal, 18).value, kOneUnit)};
+  }
+
+  static int DecimalsOf(const std::string& decimal) {
+    const std::string plain = FormatDecimal(ParseDecimal(decimal, 18).value, 18);
+    const size_t point = plain.find('.');
+    return point == std::string::npos ? 0 : static_cast<int>(plain.size() - point - 1);
+  }
+
+  // The property that all usage has, when it is the only one.
+  std::string OneProperty() {
+    if (usage_.empty() || usage_.front().properties.size() != 1) return "";
+    const std::string& name = usage_.front().properties.front().first;
+    const bool all = std::ranges::all_of(
+        usage_, [&](const Usage& one) { return one.properties.size() == 1 && one.properties.front().first == name; });
+    if (all) dimensions_.insert(name);
+    return all ? name : "";
+  }
+
+  // ---- What it is written as.
+
+  // Usage without a time: a second after the one before it, or in an hour of its own.
+  void WriteUsage() {
+    std::string lines;
+    Instant at = Zone().StartOf(first_day_);
+    for (size_t i = 0; i < usage_.size(); ++i) {
+      const Usage& usage = usage_[i];
+      has_negative_ = has_negative_ || IsNegative(usage.quantity);
+      lines += "{\"id\":\"" + std::to_string(i + 1) + "\",\"source\":\"vectors\",\"type\":\"usage\",\"subject\":";
+      AppendJsonString(kQuotedSubject, &lines);
+      lines += ",\"time\":";
+      AppendJsonString(usage.at.empty() ? ToString(at) : usage.at, &lines);
+      lines += ",\"data\":{\"quantity\":";
+      AppendJsonString(usage.quantity, &lines);
+      for (const auto& [name, value] : usage.properties) {
+        if (name == kValue) params_.NotHere("a property named quantity");
+        lines += ',';
+        AppendJsonString(name, &lines);
+        lines += ':';
+        AppendJsonString(value, &lines);
+      }
+      lines += "}}\n";
+      at.nanos += (per_bucket_ ? int64_t{3600} : int64_t{1}) * 1'000'000'000;
+    }
+    into_.usage.push_back(std::move(lines));
+  }
+
+  std::string MeterText() const {
+    YamlKeys meter;
+    meter.Add("name", "usage");
+    meter.Add("aggregation", aggregation_);
+    meter.Add("value", kValue);
+    YamlItems names;
+    for (const std::string& dimension : dimensions_) names.Add(InQuotes(dimension));
+    if (!dimensions_.empty()) meter.Add("dimensions", names.Text());
+    if (per_bucket_) meter.Add("granularity", "hour");
+    if (has_negative_) meter.Add("allow_negative", "true");
+    return "meters:\n  - " + meter.Text() + "\n";
+  }
+
+  std::string ChargeText(const std::string& name, const std::string& filter) const {
+    const std::string price = charge_.Text();
+    return "      - {name: " + name + ", meter: usage, product: usage, " + (filter.empty() ? "" : filter + ", ") +
+           price.substr(1) + "\n";
+  }
+
+  std::string PlanText() const {
+    std::string text = "plans:\n  - name: quoted\n    currency: " + std::string(currency_.code()) + "\n    charges:\n";
+    if (!per_line_) return text + ChargeText("usage", "");
+    for (size_t i = 1; i <= usage_.size(); ++i) {
+      const std::string line = std::to_string(i);
+      text += ChargeText("line-" + line, "filter: {line: \"" + line + "\"}");
+    }
+    return text;
+  }
+
+  void WriteCatalog() {
+    const std::string currency(currency_.code());
+    into_.catalog["book.yaml"] = "name: vectors\nzone: UTC\nrounding: " + rounding_ + "\n";
+    into_.catalog["entities.yaml"] = "entities:\n  - {name: seller, functional_currency: " + currency + "}\n";
+    into_.catalog["chart.yaml"] =
+        "accounts:\n  - {code: \"1200\", name: Receivable, type: asset}\n"
+        "  - {code: \"4000\", name: Revenue, type: revenue}\n";
+    into_.catalog["meters.yaml"] = MeterText();
+    into_.catalog["plans.yaml"] = PlanText();
+    into_.catalog["posting.yaml"] = "posting:\n  - {debit: \"1200\", credit: \"4000\"}\n";
+    into_.catalog["subscriptions.csv"] = "subscription,account,plan,entity,currency,valid_from,valid_to\n" +
+                                         std::string(kQuotedSubject) + ",buyer,quoted,seller," + currency +
+                                         ",1970-01-01,\n";
+  }
+
+  const VectorCase& vector_;
+  absl::Status status_;
+  VectorParams case_;
+  VectorParams params_;
+  TranslatedCase into_;
+  Day first_day_ = *ParseDay("2025-01-01");
+  std::vector<Usage> usage_;
+  YamlKeys charge_;
+  std::set<std::string> dimensions_;
+  std::string aggregation_ = "sum";
+  std::string rounding_ = "half_up";
+  Currency currency_ = *Currency::FromCode("USD");
+  bool final_slice_ = true;
+  bool per_bucket_ = false;
+  bool per_line_ = false;
+  bool has_negative_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<TranslatedCase> Translate(const VectorCase& vector) {
+  return CaseTranslator(vector).Translate();
+}
+
+}  // namespace tollbook

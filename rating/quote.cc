@@ -1,0 +1,342 @@
+#include "rating/quote.h"
+
+#include <algorithm>
+
+#include "rating/conversion.h"
+
+namespace tollbook {
+namespace {
+
+absl::Status Wrong(std::string_view what, std::string_view which, std::string_view what_to_do) {
+  return MakeError(absl::StatusCode::kInvalidArgument, what, which, what_to_do);
+}
+
+template <typename Items, typename NameOf>
+std::string NamesOf(const Items& items, const NameOf& name_of) {
+  constexpr size_t kNamesMax = 20;
+  std::string names;
+  size_t count = 0;
+  for (const auto& item : items) {
+    if (++count > kNamesMax) return names + " …";
+    names.append(names.empty() ? "" : ", ").append(name_of(item));
+  }
+  return names;
+}
+
+// A value that the filter takes: of any, one that nothing lists by mistake.
+std::string SomeValueOf(const AcceptedValues& accepted) {
+  return accepted.any || accepted.listed.empty() ? "*" : accepted.listed.front();
+}
+
+// The charge without what bounds its worth, and those bounds alone.
+Charge WithoutBounds(Charge charge) {
+  charge.maximum.reset();
+  charge.minimum.reset();
+  return charge;
+}
+Charge BoundsOf(Charge charge) {
+  charge.discount = Price();
+  return charge;
+}
+
+absl::Status DoesNotFit(const Charge& charge) {
+  return MakeError(absl::StatusCode::kOutOfRange, "the quote does not fit", "charge " + charge.name,
+                   "ask for less, or check the charge's prices and the meter's unit");
+}
+
+}  // namespace
+
+absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan) {
+  const auto found = std::ranges::find(catalog.plans, plan, &Plan::name);
+  if (found == catalog.plans.end()) {
+    return Wrong("the catalog has no such plan", plan,
+                 "it has " + NamesOf(catalog.plans, [](const Plan& one) { return one.name; }));
+  }
+  Subscription subscription;
+  subscription.subject = kQuotedSubject;
+  subscription.id = kQuotedSubject;
+  subscription.plan = static_cast<uint32_t>(found - catalog.plans.begin());
+  subscription.zone = catalog.book.zone;
+  catalog.subscriptions = {subscription};
+  catalog.BuildIndex();
+  return catalog;
+}
+
+absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view subscription) {
+  std::erase_if(catalog.subscriptions, [&](const Subscription& one) { return one.id != subscription; });
+  if (catalog.subscriptions.empty()) {
+    return Wrong("the catalog has no such subscription", subscription, "look it up in subscriptions.csv");
+  }
+  catalog.BuildIndex();
+  return catalog;
+}
+
+absl::Status SaidUsage::Add(const Plan& plan, std::string_view name, Quantity quantity, Instant at,
+                            const Dimensions& dimensions) {
+  const auto charge = std::ranges::find(plan.charges, name, &Charge::name);
+  const bool is_charge = charge != plan.charges.end();
+  const Meter* meter = catalog_.FindMeter(is_charge ? charge->meter : name);
+  if (meter == nullptr) {
+    return Wrong(
+        "neither a charge of the plan nor a meter", name,
+        "plan " + plan.name + " has the charges " + NamesOf(plan.charges, [](const Charge& one) { return one.name; }));
+  }
+  std::vector<std::string> values;
+  for (const std::string& dimension : meter->dimensions) {
+    std::string& value = values.emplace_back();
+    if (const auto said = dimensions.find(dimension); said != dimensions.end()) {
+      value = said->second;
+    } else if (is_charge && charge->filter.contains(dimension)) {
+      value = SomeValueOf(charge->filter.at(dimension));
+    }
+  }
+  const std::vector<std::string_view> views(values.begin(), values.end());
+  if (is_charge && catalog_.ChargeFor(plan, *meter, views) != &*charge) {
+    return Wrong("the charge does not take such usage", name,
+                 "say the dimensions that its filter or cells ask for, with --dimension");
+  }
+  return AddTotal(*meter, std::move(values), quantity, at);
+}
+
+absl::Status SaidUsage::AddTotal(const Meter& meter, std::vector<std::string> values, Quantity quantity, Instant at) {
+  if (quantity.attos < 0 && !AcceptsNegative(meter)) {
+    return Wrong("a negative quantity", "meter " + meter.name + ", " + ToString(quantity),
+                 "the meter needs allow_negative: true for it");
+  }
+  const TotalForm form = FormOf(meter);
+  if (meter.aggregation == Aggregation::kUniqueCount) {
+    return Wrong("a quantity for a meter that counts different values", "meter " + meter.name,
+                 "give its events with --usage");
+  }
+  UsageTotal total{quantity, 1, HasTime(form) ? at : Instant()};
+  if (meter.aggregation == Aggregation::kCount) {
+    if (quantity.attos < 0 || quantity.attos % kOneUnit != 0 || quantity.attos / kOneUnit > INT64_MAX) {
+      return Wrong("not a number of events", "meter " + meter.name + ", " + ToString(quantity),
+                   "the meter counts events: say a whole number");
+    }
+    total.events = static_cast<uint64_t>(quantity.attos / kOneUnit);
+  }
+  const Bucket bucket = BucketOf(meter.granularity, at, catalog_.book.zone);
+  for (SubjectTotal& other : totals_) {
+    const bool same =
+        other.meter == &meter && other.bucket == bucket && std::ranges::equal(other.dimension_values, values);
+    if (!same || IsOfElements(form)) continue;
+    if (Merge(meter.aggregation, total, &other.total)) return absl::OkStatus();
+    return MakeError(absl::StatusCode::kOutOfRange, "the usage does not fit a quantity", "meter " + meter.name,
+                     "ask for less");
+  }
+  texts_.push_back(std::move(values));
+  values_.emplace_back(texts_.back().begin(), texts_.back().end());
+  totals_.push_back({&meter, values_.back(), bucket, total});
+  return absl::OkStatus();
+}
+
+namespace {
+
+class Quoter {
+ public:
+  Quoter(const Catalog& catalog, const QuoteRequest& request) : catalog_(catalog), request_(request) {}
+
+  absl::StatusOr<Quote> Make() {
+    TOLLBOOK_RETURN_IF_ERROR(TakeUsage());
+    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, request_.through);
+    if (!rated.ok()) return rated.status();
+    for (const RatedCharge& charge : rated->charges) {
+      if (!IsAskedFor(*charge.charge)) {
+        quote_.events_left_out += charge.days.back().events_to_date;
+        continue;
+      }
+      absl::StatusOr<QuotedCharge> quoted = Worked(charge);
+      if (!quoted.ok()) return quoted.status();
+      TOLLBOOK_RETURN_IF_ERROR(LessBilled(charge, &*quoted));
+      quote_.charges.push_back(*std::move(quoted));
+    }
+    quote_.unrated = std::move(rated->unrated);
+    return std::move(quote_);
+  }
+
+ private:
+  bool IsAskedFor(const Charge& charge) const { return request_.charge.empty() || charge.name == request_.charge; }
+  bool is_slice() const { return request_.previous_quantity.has_value() || request_.previous_billed.has_value(); }
+
+  // The usage that is in the period, and what was used of it before.
+  absl::Status TakeUsage() {
+    const Catalog::SubscriptionRange subscriptions = catalog_.SubscriptionsOf(request_.subject);
+    for (const SubjectTotal& total : request_.usage) {
+      const Day day = PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket).day;
+      const bool before = request_.period.has_value() && day < request_.period->start;
+      const bool behind = (request_.period.has_value() && day >= request_.period->end) ||
+                          (request_.through.has_value() && day > *request_.through);
+      if (before || behind) {
+        quote_.events_left_out += total.total.events;
+      } else {
+        usage_.push_back(total);
+      }
+    }
+    return is_slice() ? TakePrevious() : absl::OkStatus();
+  }
+
+  absl::Status TakePrevious() {
+    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, request_.through);
+    if (!rated.ok()) return rated.status();
+    const auto asked =
+        std::ranges::count_if(rated->charges, [&](const RatedCharge& charge) { return IsAskedFor(*charge.charge); });
+    if (asked != 1) {
+      return Wrong("what was used or billed before is of one charge and billing period",
+                   "the usage is of " + std::to_string(asked), "ask for one charge with --charge, and for one period");
+    }
+    if (!request_.previous_quantity.has_value()) return absl::OkStatus();
+    const RatedCharge& charge =
+        *std::ranges::find_if(rated->charges, [&](const RatedCharge& one) { return IsAskedFor(*one.charge); });
+    TOLLBOOK_RETURN_IF_ERROR(CheckPrevious(charge));
+    SubjectTotal previous = *FirstOf(*charge.charge);
+    previous_part_ = charge.parts.empty() ? 0 : charge.parts.front().part;
+    // How many events it was is not known; none, so that `events` are those of this usage.
+    previous.total = {*request_.previous_quantity, 0, {}};
+    usage_.push_back(previous);
+    return absl::OkStatus();
+  }
+
+  // One number must say all that was used before.
+  absl::Status CheckPrevious(const RatedCharge& rated) const {
+    const Charge& charge = *rated.charge;
+    const bool nothing = *request_.previous_quantity == Quantity();
+    const bool in_parts =
+        charge.per_bucket != PerBucket::kNone || UsageToDate(rated, rated.days.back()).parts.size() > 1;
+    if (in_parts && !nothing) {
+      return Wrong("one quantity used before, of a charge that prices several apart", charge.name,
+                   "give all usage of the period with --usage");
+    }
+    if (charge.pricing.price_per_event != Price() && !nothing) {
+      return Wrong("a quantity used before, of a charge with a price for each event", charge.name,
+                   "give all usage of the period with --usage");
+    }
+    return absl::OkStatus();
+  }
+
+  const SubjectTotal* FirstOf(const Charge& charge) const {
+    const SubjectTotal* first = nullptr;
+    for (const SubjectTotal& total : usage_) {
+      const UsagePlace place =
+          PlaceOf(catalog_, catalog_.SubscriptionsOf(request_.subject), total.meter->granularity, total.bucket);
+      if (place.subscription == nullptr) continue;
+      const Plan& plan = catalog_.plans[place.subscription->plan];
+      if (catalog_.ChargeFor(plan, *total.meter, total.dimension_values) != &charge) continue;
+      if (first == nullptr || total.bucket < first->bucket) first = &total;
+    }
+    TOLLBOOK_ASSERT(first != nullptr);  // it was rated
+    return first;
+  }
+
+  absl::StatusOr<QuotedCharge> Worked(const RatedCharge& rated) const {
+    const DayWorth& day = rated.days.back();
+    QuotedCharge quoted;
+    quoted.subscription = rated.subscription;
+    quoted.charge = rated.charge;
+    quoted.period = rated.period;
+    quoted.quantity = day.to_date;
+    quoted.events = day.events_to_date;
+    const PeriodUsage usage = UsageToDate(rated, day);
+    TOLLBOOK_RETURN_IF_ERROR(ConvertUnits(*rated.charge, usage, &quoted.converted));
+    absl::StatusOr<Worth> exact = PricePeriod(*rated.charge, usage, &quoted.steps);
+    if (!exact.ok()) return exact.status();
+    quoted.exact = *exact;
+    absl::StatusOr<Rounded> rounded = RoundToMinor(*exact, CurrencyOf(rated), catalog_.book.rounding);
+    if (!rounded.ok()) return rounded.status();
+    TOLLBOOK_ASSERT(rounded->line == day.booked_to_date);  // the steps are those of the amount that a seal books
+    quoted.rounded = rounded->line;
+    quoted.residue = rounded->residue;
+    return quoted;
+  }
+
+  static absl::Status ConvertUnits(const Charge& charge, const PeriodUsage& usage, std::optional<Quantity>* sum) {
+    if (!charge.conversion.has_value()) return absl::OkStatus();
+    *sum = Quantity();
+    for (const UsagePart& part : usage.parts) {
+      Quantity converted;
+      if (!Convert(*charge.conversion, part.quantity, &converted) || !Add(**sum, converted, &**sum))
+        return DoesNotFit(charge);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LessBilled(const RatedCharge& rated, QuotedCharge* quoted) const {
+    const Currency currency = CurrencyOf(rated);
+    quoted->is_slice = is_slice();
+    absl::StatusOr<Worth> billed = Billed(*rated.charge);
+    if (!billed.ok()) return billed.status();
+    quoted->billed = *billed;
+    absl::StatusOr<Rounded> rounded = RoundToMinor(*billed, currency, catalog_.book.rounding);
+    if (!rounded.ok()) return rounded.status();
+    quoted->billed_rounded = rounded->line;
+    if (is_slice() && !request_.previous_quantity.has_value()) TOLLBOOK_RETURN_IF_ERROR(AddBilled(rated, quoted));
+    absl::StatusOr<Money> due = Subtract(quoted->rounded, quoted->billed_rounded);
+    if (!due.ok()) return due.status();
+    quoted->due = *due;
+    const bool fits = Wide::Subtract(quoted->exact.amount, billed->amount, &quoted->due_exact.amount);
+    return fits ? absl::OkStatus() : DoesNotFit(*rated.charge);
+  }
+
+  // Nothing was billed for nothing used.
+  absl::StatusOr<Worth> Billed(const Charge& charge) const {
+    if (request_.previous_billed.has_value()) return *request_.previous_billed;
+    if (!request_.previous_quantity.has_value() || *request_.previous_quantity == Quantity()) return Worth();
+    // The period goes on, so that no minimum was due.
+    return PricePeriod(charge, {{{{}, previous_part_, *request_.previous_quantity, 0}}, false});
+  }
+
+  // The worth to date is what was billed and what this usage is worth, within the charge's bounds.
+  absl::Status AddBilled(const RatedCharge& rated, QuotedCharge* quoted) const {
+    const PeriodUsage usage = UsageToDate(rated, rated.days.back());
+    absl::StatusOr<Worth> of_usage = PricePeriod(WithoutBounds(*rated.charge), usage, &quoted->steps);
+    if (!of_usage.ok()) return of_usage.status();
+    quoted->steps.insert(quoted->steps.begin(), {"billed before", Quantity(), Price(), quoted->billed});
+    Worth sum, bound;
+    const bool fits = Wide::Add(of_usage->amount, quoted->billed.amount, &sum.amount) &&
+                      PriceAround(BoundsOf(*rated.charge), sum, usage.complete, &quoted->exact) &&
+                      Wide::Subtract(quoted->exact.amount, sum.amount, &bound.amount);
+    if (!fits) return DoesNotFit(*rated.charge);
+    if (!bound.amount.zero()) {
+      const std::string what = bound.amount.negative() ? "above the maximum of " + ToString(*rated.charge->maximum)
+                                                       : "up to the minimum of " + ToString(*rated.charge->minimum);
+      quoted->steps.push_back({what, Quantity(), Price(), bound});
+    }
+    absl::StatusOr<Rounded> rounded = RoundToMinor(quoted->exact, quoted->rounded.currency, catalog_.book.rounding);
+    if (!rounded.ok()) return rounded.status();
+    quoted->rounded = rounded->line;
+    quoted->residue = rounded->residue;
+    return absl::OkStatus();
+  }
+
+  Currency CurrencyOf(const RatedCharge& rated) const { return catalog_.plans[rated.subscription->plan].currency; }
+
+  const Catalog& catalog_;
+  const QuoteRequest& request_;
+  std::vector<SubjectTotal> usage_;
+  uint32_t previous_part_ = 0;  // of the charge
+  Quote quote_;
+};
+
+}  // namespace
+
+absl::StatusOr<Quote> MakeQuote(const Catalog& catalog, const QuoteRequest& request) {
+  return Quoter(catalog, request).Make();
+}
+
+absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote) {
+  std::map<std::string_view, QuoteTotal> totals;
+  for (const QuotedCharge& charge : quote.charges) {
+    QuoteTotal& total =
+        totals.try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}}).first->second;
+    absl::StatusOr<Money> due = Add(total.due, charge.due);
+    if (!due.ok()) return due.status();
+    total.due = *due;
+    if (!Wide::Add(total.due_exact.amount, charge.due_exact.amount, &total.due_exact.amount))
+      return DoesNotFit(*charge.charge);
+  }
+  std::vector<QuoteTotal> sorted;
+  for (const auto& [code, total] : totals) sorted.push_back(total);
+  return sorted;
+}
+
+}  // namespace tollbook

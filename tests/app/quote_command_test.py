@@ -1,0 +1,165 @@
+"""`tollbook quote`: what it takes, what it refuses, what it prints, and the vectors of a directory.
+
+Usage: quote_command_test.py TOLLBOOK SOURCE_DIRECTORY
+"""
+
+import decimal
+import gzip
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOLLBOOK = sys.argv.pop(1)
+ROOT = pathlib.Path(sys.argv.pop(1))
+CATALOG = str(ROOT / "data" / "first-look" / "catalog")
+USAGE = str(ROOT / "data" / "first-look" / "usage.ndjson")
+VECTORS = ROOT / "tests" / "conformance" / "rating"
+
+
+def quote(*arguments, **how):
+    return subprocess.run([TOLLBOOK, "quote", *map(str, arguments)], capture_output=True, timeout=120, **how)
+
+
+def of_plan(*arguments, **how):
+    return quote("--catalog", CATALOG, "--plan", "starter", *arguments, **how)
+
+
+def event(number, subject, calls):
+    return json.dumps({"id": str(number), "source": "t", "type": "api.calls", "subject": subject,
+                       "time": "2025-01-05T00:00:00Z", "data": {"calls": calls}}) + "\n"
+
+
+class Refused(unittest.TestCase):
+    def refuses(self, done, code, *words):
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(done.stdout, b"")
+        message = done.stderr.decode()
+        self.assertRegex(message, r"^tollbook: [^\n]+: [^\n]+: [^\n]+\n$")
+        for word in words:
+            self.assertIn(word, message)
+
+    def test_what_cannot_be_quoted_is_code_2_and_one_line(self):
+        for arguments, word in (((), "--catalog"),
+                                (("--catalog", CATALOG, "--quantity", "1"), "--plan"),
+                                (("--catalog", CATALOG, "--plan", "starter"), "--quantity"),
+                                (("--catalog", CATALOG, "--plan", "gold", "--quantity", "1"), "starter"),
+                                (("--catalog", CATALOG, "--subscription", "s9", "--quantity", "1"), "s9"),
+                                (("--catalog", CATALOG, "--subscription", "s1", "--plan", "starter", "--quantity",
+                                  "1"), "two")):
+            with self.subTest(arguments):
+                self.refuses(quote(*arguments), 2, word)
+
+    def test_a_wrong_value_is_named(self):
+        for arguments, word in ((("--quantity", "much"), "much"),
+                                (("--quantity", "mails=1"), "mails"),
+                                (("--quantity", "-1"), "-1"),
+                                (("--quantity", "1", "--usage", USAGE), "--usage"),
+                                (("--quantity", "1", "--charge", "mails"), "calls"),
+                                (("--quantity", "1", "--at", "soon"), "soon"),
+                                (("--quantity", "1", "--period", "2025-01"), "2025-01"),
+                                (("--quantity", "1", "--period", "2025-02-01..2025-01-01"), "2025-02-01"),
+                                (("--quantity", "1", "--through", "2025-02-30"), "2025-02-30"),
+                                (("--quantity", "1", "--dimension", "eu"), "eu"),
+                                (("--quantity", "1", "--subject", "s1"), "--subject"),
+                                (("--quantity", "1", "--previous-quantity", "x"), "--previous-quantity x")):
+            with self.subTest(arguments):
+                self.refuses(of_plan(*arguments), 2, word)
+
+    def test_a_file_that_is_not_there_is_code_1(self):
+        self.refuses(of_plan("--usage", "none.ndjson"), 1, "none.ndjson")
+
+    def test_a_file_that_is_cut_off_is_no_usage(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            cut = pathlib.Path(scratch, "cut.ndjson.gz")
+            cut.write_bytes(gzip.compress(pathlib.Path(USAGE).read_bytes())[:60])
+            done = of_plan("--usage", cut)
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            self.assertIn(b"usage that could not be read", done.stderr)
+
+    def test_usage_of_several_customers_needs_a_choice(self):
+        lines = (event(1, "a", 2000) + event(2, "b", 3000)).encode()
+        self.refuses(of_plan("--usage", "-", input=lines), 2, "2 subjects", "a, b", "--subject")
+        done = of_plan("--usage", "-", "--subject", "b", "--json", input=lines)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["totals"], [{"currency": "USD", "due_exact": "4", "due": "4.00"}])
+        self.assertEqual(report["usage"]["of_other_subjects"], 1)
+
+
+class Quoted(unittest.TestCase):
+    def test_json_is_one_object_with_decimals_as_text(self):
+        done = of_plan("--quantity", "1600.5", "--at", "2025-01-31", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        charge, = json.loads(done.stdout, parse_float=self.fail)["charges"]
+        for name, value in (("charge", "calls"), ("quantity", "1600.5"), ("period_start", "2025-01-01"),
+                            ("amount_exact", "1.201"), ("amount_rounded", "1.20"), ("residue", "0.001"),
+                            ("due", "1.20")):
+            self.assertEqual(charge[name], value)
+        self.assertEqual(sum(decimal.Decimal(step["worth"]) for step in charge["steps"]), decimal.Decimal("1.201"))
+
+    def test_the_short_forms_of_a_quantity_are_one_usage(self):
+        whole = of_plan("--quantity", "1600", "--at", "2025-01-31").stdout
+        for arguments in (("--quantity", "calls=1600"), ("--quantity", "api.calls=1600"),
+                          ("--charge", "calls", "--quantity", "1600")):
+            self.assertEqual(of_plan(*arguments, "--at", "2025-01-31T00:00:00Z").stdout, whole)
+        several = of_plan("--quantity", "600", "--quantity", "1000", "--at", "2025-01-31", "--json")
+        self.assertEqual(json.loads(several.stdout)["charges"][0]["quantity"], "1600")
+
+    def test_lines_that_are_no_usage_are_told_and_counted(self):
+        done = of_plan("--usage", USAGE, "--json")
+        self.assertEqual(done.returncode, 0)
+        usage = json.loads(done.stdout)["usage"]
+        self.assertEqual(usage["reasons"], {"invalid_time": 1, "duplicate": 1})
+        self.assertIn(b"usage.ndjson:4: invalid_time\n", done.stderr)
+
+    def test_rows_of_csv_are_mapped(self):
+        done = of_plan("--usage", ROOT / "data" / "first-look" / "calls_jan.csv", "--json")
+        self.assertEqual(json.loads(done.stdout)["charges"][0]["quantity"], "375", done.stderr)
+
+    def test_no_usage_costs_nothing(self):
+        done = of_plan("--usage", "-", input=b"")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"No usage that a charge takes.", done.stdout)
+
+
+class Vectors(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = pathlib.Path(scratch.name)
+
+    def test_the_vectors_of_the_repository_do_not_fail(self):
+        done = quote("--vectors", VECTORS, "--json")
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:])
+        report = json.loads(done.stdout)
+        self.assertEqual(report["failed"], 0)
+        self.assertEqual(report["passed"] + report["unsupported"], len(report["cases"]))
+        self.assertEqual(len(report["cases"]), 278)
+
+    def test_a_case_that_fails_is_shown_and_ends_with_1(self):
+        text = (VECTORS / "lago-package.json").read_text()
+        changed = text.replace('"1300"', '"1300.01"')
+        self.assertNotEqual(text, changed)
+        (self.directory / "a.json").write_text(changed)
+        done = quote("--vectors", self.directory)
+        self.assertEqual(done.returncode, 1)
+        shown = done.stdout.decode()
+        self.assertIn("failed lago-package-121-free-0", shown)
+        self.assertIn("expected 1300.01, got 1300", shown)
+        self.assertIn("13 packages of 10: 13 x 100 = 1300", shown)
+        self.assertRegex(shown, r"package +1 +1 +0\n")
+
+    def test_a_file_that_is_no_vectors_is_code_2(self):
+        for name, text in (("empty.json", ""), ("list.json", "[]"), ("twice.json", '{"cases": [], "cases": []}')):
+            (self.directory / name).write_text(text)
+            done = quote("--vectors", self.directory / name)
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr.decode(), rf"^tollbook: [^\n]+{name}[^\n]*: [^\n]+\n$")
+        self.assertEqual(quote("--vectors", self.directory / "none").returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
