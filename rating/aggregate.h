@@ -3,15 +3,15 @@
 //   sum, count      the sum of values; of events
 //   max, min        the largest, the smallest value
 //   latest          the value with the latest time; of two at the same instant the larger; with floor_at_zero not below
-//   0 mean            the sum of the values by the number of events percentile      of all values of the period so far,
-//   each as often as it came. nearest_rank: the value of the rank
+//                   zero
+//   mean            the sum of the values by the number of events
+//   percentile      of all values of the period so far, each as often as it came. nearest_rank: the value of the rank
 //                   percentile / 100 * n, rounded up, from 1. interpolated: on the straight line between the two values
 //                   around the rank percentile / 100 * (n - 1), from 0
 //   unique_count    how many different values the period has so far
-//     operation     how many were added and not removed up to the day's end, those of earlier days and periods
-//     included.
-//                   Adding what is there, or removing what is not, changes nothing. Of an add and a remove of one value
-//                   at one instant the add comes first
+//     operation     how many were added and not removed up to the day's end, earlier days and periods included. Adding
+//                   what is there, or removing what is not, changes nothing. Of an add and a remove of one value at one
+//                   instant the add comes first
 //     proration     for each value the calendar days of the period on which it was there, be it for an instant, by the
 //                   days of the period: their sum
 //   weighted_sum    level * time since the period's start, by the time of the whole period, in nanoseconds and true
@@ -22,11 +22,10 @@
 // Rounding  A quotient (mean, interpolated, prorated, weighted) is exact until it is rounded once, here: as the meter's
 //           `rounding` says, else half to even at the 18th decimal. Other quantities are exact, and rounded here if the
 //           meter says so. To date: the days of a period are differences of rounded quantities.
-// Order     Numbers and the elements of a percentile or a count may come in any order; CarriedUsage puts
-//           its own into the order of time and value, so that no order of arrival matters.
+// Order     Numbers and the elements of a percentile or a count may come in any order; CarriedUsage puts its own into
+//           the order of time and value. So no order of arrival matters.
 // Cost      percentile, unique_count: 48 bytes for each different value of the period, sorted; a day costs one pass
-// over
-//           them. unique_count with an operation: 64 bytes for each value that ever was, a look-up for each event.
+//           over them. unique_count with an operation: 64 bytes for each value that ever was, a look-up for each event.
 //           weighted_sum: a multiplication for each event and day. The others: nothing.
 // Errors    False when a number does not fit; nothing wraps.
 #ifndef TOLLBOOK_RATING_AGGREGATE_H_

@@ -1,9 +1,9 @@
 // UsageTotal: what one subject used of one meter, for one set of dimension values, in one bucket of time.
 //
 // Totals merge in any order and any grouping to the same, so absorb writes deltas and never reads. A bucket has
-//   one number          sum, mean    value = sum of the values      count   value = number of events, in units
-//                       max, min     value = largest, smallest      latest  value = value at latest_at (ties: the
-//                       larger)
+//   one number          sum, mean    value = sum of the values         count   value = number of events, in units
+//                       max, min     value = largest, smallest one     latest  value = value at latest_at (ties: the
+//                                                                              larger)
 //   a list of elements  percentile, unique_count, weighted_sum, and any meter that keeps its events. An element is a
 //                       value, its time where the meter needs times (FormOf), and how many events had both. Two lists
 //                       merge as multisets: equal elements add their events, others stand side by side.
