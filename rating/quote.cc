@@ -191,8 +191,10 @@ class Quoter {
     TOLLBOOK_RETURN_IF_ERROR(CheckPrevious(charge));
     SubjectTotal previous = *FirstOf(*charge.charge);
     previous_part_ = charge.parts.empty() ? 0 : charge.parts.front().part;
-    // How many events it was is not known; none, so that `events` are those of this usage.
-    previous.total = {*request_.previous_quantity, 0, {}};
+    // How many events it was is not known: one, for a total without any does not merge. Nothing used was none.
+    if (*request_.previous_quantity == Quantity()) return absl::OkStatus();
+    previous.total = {*request_.previous_quantity, 1, {}};
+    previous_events_ = 1;
     usage_.push_back(previous);
     return absl::OkStatus();
   }
@@ -235,7 +237,7 @@ class Quoter {
     quoted.charge = rated.charge;
     quoted.period = rated.period;
     quoted.quantity = day.to_date;
-    quoted.events = day.events_to_date;
+    quoted.events = day.events_to_date - previous_events_;
     const PeriodUsage usage = UsageToDate(rated, day);
     TOLLBOOK_RETURN_IF_ERROR(ConvertUnits(*rated.charge, usage, &quoted.converted));
     absl::StatusOr<Worth> exact = PricePeriod(*rated.charge, usage, &quoted.steps);
@@ -314,6 +316,7 @@ class Quoter {
   const QuoteRequest& request_;
   std::vector<SubjectTotal> usage_;
   uint32_t previous_part_ = 0;  // of the charge
+  uint64_t previous_events_ = 0;
   Quote quote_;
 };
 

@@ -70,11 +70,11 @@ struct QuotedCharge {
   const Subscription* subscription = nullptr;
   const Charge* charge = nullptr;
   BillingPeriod period;
-  Quantity quantity;  // of the period, as its meter aggregates; earlier slices included
+  Quantity quantity;                  // of the period, as its meter aggregates; earlier slices included
   std::optional<Quantity> converted;  // where the charge converts: what is priced, the sum of its parts
-  uint64_t events = 0;
-  std::vector<PriceStep> steps;  // their worths sum to `exact`
-  Worth exact;                   // to date
+  uint64_t events = 0;                // of this usage
+  std::vector<PriceStep> steps;       // their worths sum to `exact`
+  Worth exact;                        // to date
   Money rounded;
   Worth residue;          // exact - rounded
   bool is_slice = false;  // else nothing was billed

@@ -226,6 +226,7 @@ TEST_F(QuoteOfPlan, ALaterSliceOwesTheDifference) {
       request.previous_billed = Worth{Wide::Product(Attos(slice.previous_billed), kOneUnit)};
     const QuotedCharge charge = One(request);
     EXPECT_TRUE(charge.is_slice);
+    EXPECT_EQ(charge.events, 5u);  // of this usage
     EXPECT_EQ(ToString(charge.exact), slice.exact);
     EXPECT_EQ(ToString(charge.due), slice.due);
     Worth sum;
