@@ -115,6 +115,7 @@ absl::Status SaidUsage::AddTotal(const Meter& meter, std::vector<std::string> va
                    "the meter counts events: say a whole number");
     }
     total.events = static_cast<uint64_t>(quantity.attos / kOneUnit);
+    if (IsOfElements(form)) total.value = Quantity::Units(1);  // each event's
   }
   const Bucket bucket = BucketOf(meter.granularity, at, catalog_.book.zone);
   for (SubjectTotal& other : totals_) {

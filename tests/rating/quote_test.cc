@@ -18,6 +18,9 @@ constexpr std::string_view kMeters = R"(meters:
   - {name: seats, aggregation: max, value: seats, dimensions: [size]}
   - {name: areas, aggregation: sum, value: area, dimensions: [region]}
   - {name: credit, aggregation: sum, value: amount, allow_negative: true}
+  - {name: kept, event_type: calls, aggregation: count, keep: events}
+  - {name: rate, aggregation: percentile, percentile: 50, value: rate}
+  - {name: users, aggregation: unique_count, value: user}
 )";
 
 constexpr std::string_view kPlans = R"(plans:
@@ -32,6 +35,9 @@ constexpr std::string_view kPlans = R"(plans:
         filter: {model: large}
         tiers: [{up_to: 100, price: 0.10}, {price: 0.05, flat: 2}]
       - {name: calls, meter: calls, product: p, model: package, package_size: 10, price: 15}
+      - {name: kept, meter: kept, product: p, model: per_unit, price: 1}
+      - {name: rate, meter: rate, product: p, model: per_unit, price: 1}
+      - {name: users, meter: users, product: p, model: per_unit, price: 1}
       - {name: seats, meter: seats, product: p, model: per_unit, price: 3}
       - name: bounded
         meter: seats
@@ -148,6 +154,18 @@ TEST_F(QuoteOfPlan, AMeterThatCountsCountsEvents) {
   EXPECT_FALSE(Use("calls", "1.5").ok());
 }
 
+TEST_F(QuoteOfPlan, SaidUsageOfAMeterThatKeepsEachEvent) {
+  for (const char* events : {"12", "3"}) ASSERT_TRUE(Use("kept", events).ok());
+  for (const char* value : {"7", "5", "5"}) ASSERT_TRUE(Use("rate", value).ok());
+  QuoteRequest request = Request();
+  request.charge = "kept";
+  EXPECT_EQ(One(request).quantity, Units("15"));
+  EXPECT_EQ(One(request).events, 15u);
+  request.charge = "rate";
+  EXPECT_EQ(One(request).quantity, Units("5"));
+  EXPECT_FALSE(Use("users", "2").ok()) << "how many were different cannot be said so";
+}
+
 TEST_F(QuoteOfPlan, AChargeTakesWhatItsFilterSays) {
   ASSERT_TRUE(Use("tokens-large", "150").ok());
   EXPECT_EQ(One(Request()).charge->name, "tokens-large");
@@ -164,7 +182,7 @@ TEST_F(QuoteOfPlan, AChargeTakesWhatItsFilterSays) {
 TEST_F(QuoteOfPlan, WhatCannotBeUsedIsSaid) {
   EXPECT_EQ(Use("mails", "1").message(),
             "neither a charge of the plan nor a meter: mails: plan basic has the charges tokens, tokens-large, calls, "
-            "seats, bounded, converted, cells");
+            "kept, rate, users, seats, bounded, converted, cells");
   EXPECT_EQ(Use("seats", "-1").message(),
             "a negative quantity: meter seats, -1: the meter needs allow_negative: true for it");
   // No cell takes it.
