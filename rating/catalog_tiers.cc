@@ -195,8 +195,7 @@ void ReadSteps(YamlMap& charge, const Meter* meter, Pricing& pricing, FileErrors
     for (const auto& [value, limit] : steps[i].limits) pricing.limited.push_back(value);
   }
   std::ranges::sort(pricing.limited);
-  const auto again = std::ranges::unique(pricing.limited);
-  pricing.limited.erase(again.begin(), again.end());
+  pricing.limited.erase(std::unique(pricing.limited.begin(), pricing.limited.end()), pricing.limited.end());
 }
 
 }  // namespace tollbook
