@@ -124,10 +124,10 @@ absl::Status UsageReader::AddUp(const BlockWork& work) {
     Cell cell{measured.series, measured.bucket, {}, {}};
     if (IsOfElements(form)) cell.at = delta.latest_at, cell.value = delta.value;
     const auto [total, is_first] = subject->second.totals.try_emplace(cell, delta);
-    const auto merge = [&] {
-      return IsOfElements(form) ? MergeElement(delta, &total->second) : Merge(meter.aggregation, delta, &total->second);
-    };
-    if (!is_first && !merge()) {
+    UsageTotal& known = total->second;
+    const bool fits =
+        is_first || (IsOfElements(form) ? MergeElement(delta, &known) : Merge(meter.aggregation, delta, &known));
+    if (!fits) {
       return MakeError(absl::StatusCode::kOutOfRange, "the usage does not fit a quantity",
                        "subject " + subject->first + ", meter " + meter.name,
                        "check the meter's unit and the values of its events");
