@@ -17,7 +17,7 @@ const char* Digits(const char* at, const char* end) {
   return at;
 }
 
-// The code unit of XXXX at `at`; negative when those are not four hexadecimal digits.
+// The code unit of the four digits at `at`; negative when those are not four hexadecimal digits.
 int32_t HexUnit(const char* at, const char* end) {
   if (end - at < 4) return -1;
   const auto digit = [at](int i) -> int32_t { return kHexDigits.value[static_cast<unsigned char>(at[i])]; };

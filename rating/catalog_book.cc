@@ -7,13 +7,6 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Rounding>, 4> kRoundings = {{
-    {"half_up", Rounding::kHalfUp},
-    {"half_even", Rounding::kHalfEven},
-    {"up", Rounding::kUp},
-    {"down", Rounding::kDown},
-}};
-
 constexpr std::array<std::string_view, 5> kAccountTypes = {"asset", "liability", "equity", "revenue", "expense"};
 
 // A colon parts the levels of an account in plain-text accounting.

@@ -5,6 +5,7 @@
 #ifndef TOLLBOOK_RATING_CATALOG_DRAFT_H_
 #define TOLLBOOK_RATING_CATALOG_DRAFT_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,6 +22,14 @@
 #include "rating/yaml_text.h"
 
 namespace tollbook {
+
+// How the catalog writes the rounding of amounts and of aggregated units.
+inline constexpr std::array<std::pair<std::string_view, Rounding>, 4> kRoundings = {{
+    {"half_up", Rounding::kHalfUp},
+    {"half_even", Rounding::kHalfEven},
+    {"up", Rounding::kUp},
+    {"down", Rounding::kDown},
+}};
 
 // The names that one file defines: where, and as which entry.
 class NameTable {

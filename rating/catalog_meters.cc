@@ -44,13 +44,6 @@ constexpr std::array<std::pair<std::string_view, Proration>, 2> kProrations = {{
 
 constexpr std::array<std::pair<std::string_view, bool>, 1> kKeeps = {{{"events", true}}};
 
-constexpr std::array<std::pair<std::string_view, Rounding>, 4> kRoundings = {{
-    {"half_up", Rounding::kHalfUp},
-    {"half_even", Rounding::kHalfEven},
-    {"up", Rounding::kUp},
-    {"down", Rounding::kDown},
-}};
-
 // A count prorated by days that says no rounding has this one.
 constexpr UnitRounding kProratedRounding = {Rounding::kUp, 5};
 

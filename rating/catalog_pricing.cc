@@ -23,7 +23,8 @@ constexpr std::array<std::pair<std::string_view, Model>, 9> kModels = {{
     {"matrix", Model::kMatrix},
 }};
 
-constexpr std::array<std::pair<std::string_view, Rounding>, 4> kRoundings = {{
+// Of packages and converted units: `up` first, as their errors list them.
+constexpr std::array<std::pair<std::string_view, Rounding>, 4> kUnitRoundings = {{
     {"up", Rounding::kUp},
     {"down", Rounding::kDown},
     {"half_up", Rounding::kHalfUp},
@@ -109,7 +110,7 @@ void ReadPackage(YamlMap& map, Pricing& pricing, FileErrors& errors) {
     pricing.package_size = ReadQuantity(map, "package_size", Sign::kPositive, errors).value_or(Quantity());
   }
   if (map.Required("price") != nullptr) pricing.package_price = ReadPrice(map, "price", errors).value_or(Price());
-  pricing.package_rounding = map.Choice<Rounding>("package_rounding", kRoundings, Rounding::kUp);
+  pricing.package_rounding = map.Choice<Rounding>("package_rounding", kUnitRoundings, Rounding::kUp);
 }
 
 void ReadPercentage(YamlMap& map, Pricing& pricing, FileErrors& errors) {
@@ -246,7 +247,8 @@ void ReadConversion(YamlMap& charge, Charge& into, FileErrors& errors) {
   conversion.by = divides ? Conversion::By::kDivide : Conversion::By::kMultiply;
   conversion.factor =
       ReadQuantity(map, divides ? "divide" : "multiply", Sign::kPositive, errors).value_or(Quantity::Units(1));
-  std::vector<std::pair<std::string_view, std::optional<Rounding>>> roundings(kRoundings.begin(), kRoundings.end());
+  std::vector<std::pair<std::string_view, std::optional<Rounding>>> roundings(kUnitRoundings.begin(),
+                                                                              kUnitRoundings.end());
   roundings.insert(roundings.begin(), {"none", std::nullopt});
   conversion.rounding = map.Choice<std::optional<Rounding>>("rounding", roundings, std::nullopt);
   conversion.places = ReadPlaces(map, "places", errors);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "rating/calendar.h"
+#include "rating/catalog.h"
 #include "rating/decimal.h"
 #include "rating/error.h"
 #include "rating/money.h"
@@ -37,6 +38,19 @@ inline Instant At(std::string_view time) {
   const ParsedInstant parsed = ParseInstant(time);
   TOLLBOOK_ASSERT(parsed.error == TimeError::kNone);
   return parsed.instant;
+}
+
+// `to` empty: open.
+inline Subscription SubscriptionOfAcme(std::string_view id, uint32_t plan, std::string_view from, std::string_view to,
+                                       std::string_view zone) {
+  Subscription subscription;
+  subscription.id = id;
+  subscription.subject = "acme";
+  subscription.plan = plan;
+  subscription.zone = ZoneOf(zone);
+  subscription.valid_from = On(from);
+  if (!to.empty()) subscription.valid_to = On(to);
+  return subscription;
 }
 
 }  // namespace tollbook

@@ -38,14 +38,7 @@ class RateCarriedTest : public testing::Test {
 
   void Subscribe(std::string_view id, uint32_t plan, std::string_view from, std::string_view to,
                  std::string_view zone = "UTC") {
-    Subscription subscription;
-    subscription.id = id;
-    subscription.subject = "acme";
-    subscription.plan = plan;
-    subscription.zone = ZoneOf(zone);
-    subscription.valid_from = On(from);
-    if (!to.empty()) subscription.valid_to = On(to);
-    catalog_.subscriptions.push_back(subscription);
+    catalog_.subscriptions.push_back(SubscriptionOfAcme(id, plan, from, to, zone));
   }
 
   void Change(std::string_view at, std::string_view value, std::string_view region = "eu") {

@@ -63,14 +63,7 @@ class RateSubjectTest : public testing::Test {
 
   void Subscribe(std::string_view id, uint32_t plan, std::string_view from, std::string_view to,
                  std::string_view zone = "UTC") {
-    Subscription subscription;
-    subscription.id = id;
-    subscription.subject = "acme";
-    subscription.plan = plan;
-    subscription.zone = ZoneOf(zone);
-    subscription.valid_from = On(from);
-    if (!to.empty()) subscription.valid_to = On(to);
-    catalog_.subscriptions.push_back(subscription);
+    catalog_.subscriptions.push_back(SubscriptionOfAcme(id, plan, from, to, zone));
   }
 
   void Use(std::string_view meter, std::string_view instant, std::string_view value, std::string_view region = "us") {
