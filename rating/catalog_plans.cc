@@ -4,6 +4,7 @@
 #include "rating/catalog_draft.h"
 #include "rating/catalog_filters.h"
 #include "rating/catalog_pricing.h"
+#include "rating/plan_extension.h"
 
 namespace tollbook {
 namespace {
@@ -76,6 +77,7 @@ void CheckSpecificity(const Plan& plan, FileErrors& errors) {
 void ReadPlan(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   YamlMap map(node, "a plan", errors);
   Plan plan;
+  (void)map.Find("extends");  // it is written out
   const std::optional<std::string> name = map.RequiredText("name");
   if (name) {
     map.SayAs(Join({"plan ", Quoted(*name)}));
@@ -94,6 +96,52 @@ void ReadPlan(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   draft.catalog.plans.push_back(std::move(plan));
 }
 
+// Plans in the order of the file: one that extends another stands behind it.
+class PlanReader {
+ public:
+  PlanReader(CatalogDraft& draft, FileErrors& errors) : draft_(draft), errors_(errors) {}
+
+  void Read(const YamlNode& node) {
+    YamlMap map(node, "a plan", errors_);
+    const size_t errors_before = draft_.errors.size();
+    const std::optional<std::string> base = map.Text("extends");
+    const std::string name = map.ok() ? map.Text("name").value_or("") : "";
+    if (!base) {
+      ReadPlan(node, draft_, errors_);
+      return Keep(name, node, errors_before);
+    }
+    const auto found = std::ranges::find(plans_, *base, &WrittenPlan::name);
+    if (found == plans_.end()) {
+      errors_.Add(map.LineOf("extends"),
+                  Join({"plan ", Quoted(name), " extends plan ", Quoted(*base), ", which does not stand before it"}),
+                  "name a plan that does, or move this one behind it");
+    }
+    // What is wrong with the base was said there.
+    if (found == plans_.end() || !found->good) {
+      draft_.plans.SetIncomplete();
+      draft_.products.SetIncomplete();
+      return;
+    }
+    const YamlNode written = Extended(node, found->node);
+    ReadPlan(written, draft_, errors_);
+    Keep(name, written, errors_before);
+  }
+
+ private:
+  struct WrittenPlan {
+    std::string name;
+    YamlNode node;
+    bool good = false;
+  };
+  void Keep(const std::string& name, const YamlNode& node, size_t errors_before) {
+    plans_.push_back({name, node, draft_.errors.size() == errors_before});
+  }
+
+  CatalogDraft& draft_;
+  FileErrors& errors_;
+  std::vector<WrittenPlan> plans_;
+};
+
 }  // namespace
 
 void ReadPlans(CatalogDraft& draft) {
@@ -105,9 +153,8 @@ void ReadPlans(CatalogDraft& draft) {
     return;
   }
   YamlMap map(*root, "plans.yaml", errors);
-  for (const YamlNode& node : ReadEntries(map, "plans", draft.plans)) {
-    ReadPlan(node, draft, errors);
-  }
+  PlanReader plans(draft, errors);
+  for (const YamlNode& node : ReadEntries(map, "plans", draft.plans)) plans.Read(node);
   map.RefuseOtherKeys();
 }
 

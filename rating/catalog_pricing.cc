@@ -324,6 +324,10 @@ void ReadPricing(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& e
   RefuseKeysOfOtherModels(map, *model, errors);
 }
 
+bool IsKeyOfModel(std::string_view key) {
+  return std::ranges::find(ModelKeys(), key, &ModelKey::key) != ModelKeys().end();
+}
+
 void ReadAround(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors) {
   charge.included = ReadQuantity(map, "included", Sign::kNotNegative, errors).value_or(Quantity());
   if (charge.included.attos > 0 && !charge.pricing.limits_by.empty()) {

@@ -9,6 +9,9 @@ namespace tollbook {
 // Into pricing and cells of `charge`, whose meter may be unknown (null). Keys of other models are errors.
 void ReadPricing(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors);
 
+// Does a key say how a model prices, and not what stands around it?
+[[nodiscard]] bool IsKeyOfModel(std::string_view key);
+
 // included, convert, per_bucket, discount_percent, maximum and minimum, once the pricing is read.
 void ReadAround(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors);
 
