@@ -18,6 +18,7 @@
 #include "pipeline/block_judge.h"
 #include "pipeline/cell_table.h"
 #include "pipeline/epoch_pace.h"
+#include "pipeline/fixed_meters.h"
 #include "pipeline/side_thread.h"
 #include "pipeline/work_pool.h"
 #include "pipeline/worker_arena.h"
@@ -137,25 +138,10 @@ absl::Status Absorber::Prepare() {
   return OpenSeen(book_, seen_budget_, side_by_side, &seen_);
 }
 
-// Totals that are in the book cannot be counted otherwise afterwards, so a meter that has some keeps its definition.
 absl::Status Absorber::CheckMeters() {
-  absl::StatusOr<std::vector<Meter>> fixed = book_.Meters();
+  const absl::StatusOr<std::vector<Meter>> fixed = FixedMeters(book_, catalog_);
   if (!fixed.ok()) return fixed.status();
-  for (const Meter& meter : *fixed) {
-    fixed_meters_.push_back(meter.name);
-    const Meter* now = catalog_.FindMeter(meter.name);
-    if (now == nullptr) {
-      return MakeError(absl::StatusCode::kFailedPrecondition,
-                       "a meter that the book has usage of is gone from the catalog", meter.name,
-                       "put it back in meters.yaml");
-    }
-    if (!CountsTheSame(meter, *now)) {
-      return MakeError(absl::StatusCode::kFailedPrecondition,
-                       "a meter that the book has usage of is defined otherwise now", meter.name,
-                       "put its type, aggregation, value, operation, dimensions, granularity and keep back in "
-                       "meters.yaml, and give the new definition a new name");
-    }
-  }
+  for (const Meter& meter : *fixed) fixed_meters_.push_back(meter.name);
   return absl::OkStatus();
 }
 

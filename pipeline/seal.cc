@@ -10,6 +10,7 @@
 
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
+#include "pipeline/fixed_meters.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/worker_arena.h"
 
@@ -253,6 +254,7 @@ std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const std::v
 }  // namespace
 
 absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options) {
+  TOLLBOOK_RETURN_IF_ERROR(FixedMeters(book, catalog).status());
   std::vector<ShardSeal> shards(kTotalShards);
   const absl::Status visited =
       VisitSubjects(book, catalog, {.through = options.through}, options.threads,

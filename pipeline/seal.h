@@ -34,7 +34,7 @@ struct SealReport {
 };
 
 // A second seal of the same totals and catalog books nothing.
-// Errors: the book's.
+// Errors: the book's; FailedPrecondition when a meter is defined otherwise than the totals in the book were made.
 [[nodiscard]] absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options);
 
 }  // namespace tollbook

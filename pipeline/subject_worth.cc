@@ -33,43 +33,27 @@ void AppendDue(const RatedCharge& rated, BookedAmount amount, SummaryPolicy summ
   }
 }
 
-// The subjects of one shard, one after the other. What it needs for each it keeps for the next.
-class ShardVisit {
+// What one catalog makes of one subject after the other. What it needs for each it keeps for the next.
+class CatalogWorth {
  public:
-  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through)
-      : window_(window),
-        rate_window_(window.through, carried_through),
-        totals_(catalog, book_seed, window.only_subject),
-        places_(catalog),
-        booked_(places_, window.only_subject),
-        rater_(catalog) {}
+  CatalogWorth(const Catalog& catalog, const RateWindow& window) : window_(window), places_(catalog), rater_(catalog) {}
 
-  absl::Status Read(const Book& book, int shard) {
-    absl::StatusOr<std::vector<StoredRun>> totals = book.Totals(shard, window_.through_sequence);
-    if (!totals.ok()) return totals.status();
-    total_runs_ = *std::move(totals);
-    for (const StoredRun& run : total_runs_) TOLLBOOK_RETURN_IF_ERROR(totals_.Add(run));
-    totals_.Merge();
-    absl::StatusOr<std::vector<StoredRun>> differences = book.Differences(shard, window_.through_sequence);
-    if (!differences.ok()) return differences.status();
-    difference_runs_ = *std::move(differences);
-    for (const StoredRun& run : difference_runs_) TOLLBOOK_RETURN_IF_ERROR(booked_.Add(run));
-    booked_.Sum();
+  BookedPlaces& places() { return places_; }
+
+  // `fits`: whether the totals could be held. What is not OutOfRange ends the visit.
+  absl::Status Find(std::string_view subject, std::span<const SubjectTotal> totals, absl::Status fits) {
+    status_ = std::move(fits);
+    if (status_.ok()) status_ = rater_.Rate(subject, totals, window_, &rated_);
+    if (!status_.ok() && !absl::IsOutOfRange(status_)) return status_;
+    if (!status_.ok()) rated_.Clear();
+    FindDue();
     return absl::OkStatus();
   }
 
-  absl::Status Visit(int shard, const Visitor& visit) {
-    for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
-      const std::string_view name = totals_.name(subject);
-      absl::Status rated = totals_.StatusOf(subject);
-      if (rated.ok()) rated = rater_.Rate(name, totals_.TotalsOf(subject), rate_window_, &rated_);
-      if (!rated.ok() && !absl::IsOutOfRange(rated)) return rated;
-      if (!rated.ok()) rated_.Clear();
-      FindDue();
-      TOLLBOOK_RETURN_IF_ERROR(
-          visit(shard, {name, totals_.TotalsOf(subject), rated_, keys_, due_, booked_.Of(name), std::move(rated)}));
-    }
-    return absl::OkStatus();
+  // Until the next Find.
+  SubjectWorth Of(std::string_view subject, std::span<const SubjectTotal> totals,
+                  std::span<const BookedAmount> booked) const {
+    return {subject, totals, rated_, keys_, due_, booked, status_};
   }
 
  private:
@@ -88,17 +72,91 @@ class ShardVisit {
     std::sort(due_.begin(), due_.end(), [](const BookedAmount& a, const BookedAmount& b) { return a.key < b.key; });
   }
 
+  const RateWindow window_;
+  BookedPlaces places_;
+  SubjectRater rater_;
+  absl::Status status_;
+  RatedSubject rated_;
+  std::vector<BookedKey> keys_;
+  std::vector<BookedAmount> due_;
+};
+
+// The meters of `second` at the places of those of `first`; null: it has none of that name.
+std::vector<const Meter*> MetersIn(const Catalog& second, const Catalog& first) {
+  std::vector<const Meter*> meters;
+  for (const Meter& meter : first.meters) meters.push_back(second.FindMeter(meter.name));
+  return meters;
+}
+
+// The subjects of one shard, one after the other.
+class ShardVisit {
+ public:
+  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through)
+      : catalog_(catalog),
+        window_(window),
+        rate_window_(window.through, carried_through),
+        totals_(catalog, book_seed, window.only_subject),
+        worth_(catalog, rate_window_),
+        booked_(worth_.places(), window.only_subject) {}
+
+  absl::Status Read(const Book& book, int shard) {
+    absl::StatusOr<std::vector<StoredRun>> totals = book.Totals(shard, window_.through_sequence);
+    if (!totals.ok()) return totals.status();
+    total_runs_ = *std::move(totals);
+    for (const StoredRun& run : total_runs_) TOLLBOOK_RETURN_IF_ERROR(totals_.Add(run));
+    totals_.Merge();
+    absl::StatusOr<std::vector<StoredRun>> differences = book.Differences(shard, window_.through_sequence);
+    if (!differences.ok()) return differences.status();
+    difference_runs_ = *std::move(differences);
+    for (const StoredRun& run : difference_runs_) TOLLBOOK_RETURN_IF_ERROR(booked_.Add(run));
+    booked_.Sum();
+    return absl::OkStatus();
+  }
+
+  absl::Status Visit(int shard, const Visitor& visit) {
+    for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
+      TOLLBOOK_RETURN_IF_ERROR(Find(subject));
+      TOLLBOOK_RETURN_IF_ERROR(visit(shard, Found(subject)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Visit(int shard, const Catalog& second, const VisitTwoWorths& visit) {
+    CatalogWorth other(second, rate_window_);
+    const std::vector<const Meter*> meters = MetersIn(second, catalog_);
+    std::vector<SubjectTotal> totals;
+    for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
+      TOLLBOOK_RETURN_IF_ERROR(Find(subject));
+      const SubjectWorth found = Found(subject);
+      // Both catalogs have their meters by name, so the totals stay in their order.
+      totals.assign(found.totals.begin(), found.totals.end());
+      for (SubjectTotal& total : totals) {
+        total.meter = meters[static_cast<size_t>(total.meter - catalog_.meters.data())];
+        TOLLBOOK_ASSERT(total.meter != nullptr);  // FixedMeters
+      }
+      TOLLBOOK_RETURN_IF_ERROR(other.Find(found.subject, totals, totals_.StatusOf(subject)));
+      TOLLBOOK_RETURN_IF_ERROR(visit(shard, found, other.Of(found.subject, totals, found.booked)));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Find(size_t subject) {
+    return worth_.Find(totals_.name(subject), totals_.TotalsOf(subject), totals_.StatusOf(subject));
+  }
+  SubjectWorth Found(size_t subject) {
+    const std::string_view name = totals_.name(subject);
+    return worth_.Of(name, totals_.TotalsOf(subject), booked_.Of(name));
+  }
+
+  const Catalog& catalog_;
   const WorthWindow& window_;
   const RateWindow rate_window_;
   std::vector<StoredRun> total_runs_;
   std::vector<StoredRun> difference_runs_;
   ShardTotals totals_;
-  BookedPlaces places_;
+  CatalogWorth worth_;
   ShardBooked booked_;
-  SubjectRater rater_;
-  RatedSubject rated_;
-  std::vector<BookedKey> keys_;
-  std::vector<BookedAmount> due_;
 };
 
 // What goes on without usage was booked up to the day that a seal named: a later seal that names none must not take it
@@ -113,22 +171,22 @@ absl::StatusOr<std::optional<Day>> CarriedThrough(const Book& book, const WorthW
   return furthest;
 }
 
+using ShardWork = std::function<absl::Status(int shard, ShardVisit& visit)>;
+
 absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window,
-                        std::optional<Day> carried_through, int shard, const Visitor& visit) {
+                        std::optional<Day> carried_through, int shard, const ShardWork& work) {
   ShardVisit shard_visit(catalog, book.identity().seed[0], window, carried_through);
   TOLLBOOK_RETURN_IF_ERROR(shard_visit.Read(book, shard));
-  return shard_visit.Visit(shard, visit);
+  return work(shard, shard_visit);
 }
 
-}  // namespace
-
-absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
-                           const Visitor& visit) {
+absl::Status VisitShards(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
+                         const ShardWork& work) {
   const absl::StatusOr<std::optional<Day>> carried_through = CarriedThrough(book, window);
   if (!carried_through.ok()) return carried_through.status();
   if (window.only_subject) {
     const int shard = TotalShardOf(HashSubject(*window.only_subject, book.identity().seed[0]));
-    return VisitShard(book, catalog, window, *carried_through, shard, visit);
+    return VisitShard(book, catalog, window, *carried_through, shard, work);
   }
   std::vector<absl::Status> visited(kTotalShards);
   std::atomic<bool> failed = false;
@@ -136,12 +194,26 @@ absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const Worth
   arena.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       if (failed.load(std::memory_order_relaxed)) return;
-      visited[shard] = VisitShard(book, catalog, window, *carried_through, shard, visit);
+      visited[shard] = VisitShard(book, catalog, window, *carried_through, shard, work);
       if (!visited[shard].ok()) failed = true;
     });
   });
   for (const absl::Status& status : visited) TOLLBOOK_RETURN_IF_ERROR(status);
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
+                           const Visitor& visit) {
+  return VisitShards(book, catalog, window, threads,
+                     [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, visit); });
+}
+
+absl::Status VisitSubjects(const Book& book, const Catalog& first, const Catalog& second, const WorthWindow& window,
+                           int threads, const VisitTwoWorths& visit) {
+  return VisitShards(book, first, window, threads,
+                     [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, second, visit); });
 }
 
 void LessBooked(std::span<const BookedAmount> due, std::span<const BookedAmount> booked, std::optional<Day> through,

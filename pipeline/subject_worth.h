@@ -1,5 +1,5 @@
 // SubjectWorth: what each subject of the book used, what that is worth by a catalog, and what is booked for it. The
-// common ground of seal, charges, verify and explain.
+// common ground of seal, charges, verify, explain and simulate.
 #ifndef TOLLBOOK_PIPELINE_SUBJECT_WORTH_H_
 #define TOLLBOOK_PIPELINE_SUBJECT_WORTH_H_
 
@@ -51,6 +51,12 @@ struct WorthWindow {
 [[nodiscard]] absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window,
                                          int threads,
                                          const std::function<absl::Status(int shard, const SubjectWorth&)>& visit);
+
+// The same by two catalogs, which count alike every meter that the book has usage of (FixedMeters): each shard's totals
+// are read once. `booked` is the same in both.
+using VisitTwoWorths = std::function<absl::Status(int shard, const SubjectWorth& first, const SubjectWorth& second)>;
+[[nodiscard]] absl::Status VisitSubjects(const Book& book, const Catalog& first, const Catalog& second,
+                                         const WorthWindow& window, int threads, const VisitTwoWorths& visit);
 
 // due - booked, by key; booked dates after `through` are left as they are. Appends to `differences`.
 void LessBooked(std::span<const BookedAmount> due, std::span<const BookedAmount> booked, std::optional<Day> through,

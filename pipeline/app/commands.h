@@ -83,6 +83,18 @@ struct ExplainOptions {
 };
 int CmdExplain(const ExplainOptions& options);
 
+struct SimulateCommandOptions {
+  std::string books;
+  std::string catalog;  // the new one
+  std::string against;  // empty: the one kept with the newest seal
+  std::string through;  // empty: as the newest seal
+  std::string by = "plan";
+  std::string format;  // "", text, csv, json
+  uint64_t top = 20;   // movers, and rows shown to people; of each currency
+  int threads = 0;
+};
+int CmdSimulate(const SimulateCommandOptions& options);
+
 struct QuoteOptions {
   std::string catalog;
   std::string plan;  // this or the next

@@ -46,6 +46,7 @@ class CommandLine {
     AddSeal();
     AddReaders();
     AddQuote();
+    AddSimulate();
     AddGenerate();
     AddConvert();
     AddCatalog();
@@ -131,16 +132,23 @@ class CommandLine {
     sub->add_flag("--strict", *strict, "Exit code 3 when a line or an input was not accepted");
   }
 
+  static std::string Joined(const std::vector<std::string>& words) {
+    std::string joined;
+    for (const std::string& word : words) joined += (joined.empty() ? "" : "|") + word;
+    return joined;
+  }
+  static std::function<std::string(std::string)> OneOf(const std::vector<std::string>& words) {
+    return [words](const std::string& text) {
+      const bool known = std::find(words.begin(), words.end(), text) != words.end();
+      return known ? "" : "'" + text + "' is not one of " + Joined(words);
+    };
+  }
+
   // --format, and --json as its short form; without either, a table for people.
   static void AddFormat(CLI::App* sub, std::string* format, const std::vector<std::string>& names) {
-    std::string joined;
-    for (const std::string& name : names) joined += (joined.empty() ? "" : "|") + name;
     CLI::Option* option = sub->add_option("--format", *format, "For programs (default: a table for people)")
-                              ->type_name(joined)
-                              ->check([names, joined](const std::string& text) {
-                                const bool known = std::find(names.begin(), names.end(), text) != names.end();
-                                return known ? "" : "'" + text + "' is not one of " + joined;
-                              });
+                              ->type_name(Joined(names))
+                              ->check(OneOf(names));
     sub->add_flag_callback(
            "--json", [format] { *format = "json"; }, "The same as --format json")
         ->excludes(option);
@@ -281,6 +289,28 @@ class CommandLine {
     AddJson(sub, &quote_.json);
   }
 
+  void AddSimulate() {
+    CLI::App* sub = Add("simulate", "What the book's usage would be worth by another catalog, without booking",
+                        "tollbook simulate --books book --catalog new-catalog", &simulate_, CmdSimulate);
+    AddBooks(sub, &simulate_.books);
+    AddCatalogDir(sub, &simulate_.catalog, "Directory of the new catalog")->required();
+    sub->add_option("--against", simulate_.against,
+                    "Directory of the catalog to compare with (default: the last seal's)")
+        ->type_name("DIR")
+        ->check(NotEmpty);
+    AddThrough(sub, &simulate_.through);
+    sub->get_option("--through")->description("Usage dated up to this day, inclusive (default: as the last seal)");
+    const std::vector<std::string> tables = {"plan", "account", "subscription", "charge"};
+    sub->add_option("--by", simulate_.by, "What the amounts are added up by (default: plan)")
+        ->type_name(Joined(tables))
+        ->check(OneOf(tables));
+    sub->add_option("--top", simulate_.top, "Largest movers, and rows shown to people (default: 20)")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
+    AddFormat(sub, &simulate_.format, {"text", "csv", "json"});
+    AddThreads(sub, &simulate_.threads);
+  }
+
   void AddGenerate() {
     generate_.output = "-";
     CLI::App* sub =
@@ -364,6 +394,7 @@ class CommandLine {
   ExceptionsOptions exceptions_;
   ExplainOptions explain_;
   QuoteOptions quote_;
+  SimulateCommandOptions simulate_;
   GenerateCommandOptions generate_;
   ConvertOptions convert_;
   CatalogCheckOptions catalog_check_;

@@ -14,6 +14,7 @@
 
 #include "pipeline/catalog_dir.h"
 #include "pipeline/charges.h"
+#include "pipeline/fixed_meters.h"
 
 namespace tollbook {
 namespace {
@@ -72,6 +73,7 @@ absl::StatusOr<Catalog> CatalogFor(const Book& book, const std::string& director
   if (directory.empty()) return SealedCatalog(book);
   absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(directory);
   if (!loaded.ok()) return loaded.status();
+  TOLLBOOK_RETURN_IF_ERROR(FixedMeters(book, loaded->catalog).status());
   return std::move(loaded->catalog);
 }
 
