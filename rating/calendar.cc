@@ -25,11 +25,7 @@ int64_t FloorDivide(int64_t value, int64_t divisor) {
 constexpr int64_t kDaysPerEra = 146'097;
 constexpr int64_t kEpochFromMarchZero = 719'468;
 
-struct Civil {
-  int64_t year = 1970;
-  int month = 1;
-  int day = 1;
-};
+using Civil = CivilDate;
 
 Day DayFromCivil(Civil date) {
   const int64_t year = date.month <= 2 ? date.year - 1 : date.year;
@@ -254,6 +250,19 @@ Day FirstOfMonth(Day day) {
 Day FirstOfNextMonth(Day day) {
   const Civil date = CivilFromDay(day);
   return {day.number - (date.day - 1) + DaysInMonth(date.year, date.month)};
+}
+
+CivilDate CivilDateOf(Day day) {
+  return CivilFromDay(day);
+}
+
+Day AddMonths(Day day, int64_t months) {
+  Civil date = CivilFromDay(day);
+  const int64_t month = date.year * 12 + (date.month - 1) + months;  // counted from the year 0
+  date.year = FloorDivide(month, 12);
+  date.month = static_cast<int>(month - date.year * 12) + 1;
+  date.day = std::min(date.day, DaysInMonth(date.year, date.month));
+  return DayFromCivil(date);
 }
 
 BillingPeriod MonthOf(Day day) {

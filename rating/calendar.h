@@ -1,7 +1,8 @@
 // Calendar: instants, civil days and billing periods.
 //
 // An Instant is UTC. A Day is a civil date and means nothing without a Zone. Periods are half-open: [start, end).
-// Billing periods are civil months in the subscription's zone, so they are true across daylight saving.
+// Billing periods are of civil days in the subscription's zone, so they are true across daylight saving; which ones
+// there are, billing_cycle.h says.
 #ifndef TOLLBOOK_RATING_CALENDAR_H_
 #define TOLLBOOK_RATING_CALENDAR_H_
 
@@ -53,6 +54,16 @@ std::optional<Day> ParseDay(std::string_view text);  // YYYY-MM-DD
 std::string ToString(Day day);
 Day FirstOfMonth(Day day);
 Day FirstOfNextMonth(Day day);
+
+// A Day taken apart, in the proleptic Gregorian calendar.
+struct CivilDate {
+  int64_t year = 1970;
+  int month = 1;  // 1 to 12
+  int day = 1;    // 1 to 31
+};
+CivilDate CivilDateOf(Day day);
+// So many months later, or earlier: on the same day of the month, or on the month's last where it is shorter.
+Day AddMonths(Day day, int64_t months);
 
 struct BillingPeriod {
   Day start;

@@ -41,6 +41,28 @@ Catalog::SubscriptionRange Catalog::SubscriptionsOf(std::string_view subject) co
   return {first, first + 1 + first->later};
 }
 
+Day Catalog::FirstDayOf(const Subscription& subscription) const {
+  Day first = subscription.valid_from;
+  // Those of a subject stand together, by valid_from.
+  for (const Subscription* earlier = &subscription; earlier != subscriptions.data();) {
+    --earlier;
+    if (earlier->subject != subscription.subject) break;
+    if (earlier->id == subscription.id) first = earlier->valid_from;
+  }
+  return first;
+}
+
+BillingCycle Catalog::AnchoredCycleOf(const BillingTerms& terms, const Subscription& subscription) const {
+  BillingCycle cycle = terms.cycle;
+  const std::optional<Day> anchor = subscription_terms[subscription.terms].billing_anchor;
+  if (anchor.has_value()) {
+    cycle.anchor = *anchor;
+  } else if (terms.by_subscription) {
+    cycle.anchor = FirstDayOf(subscription);
+  }
+  return cycle;
+}
+
 const Charge* Catalog::ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const {
   const Charge* best = nullptr;
   for (const Charge& charge : plan.charges) {

@@ -39,6 +39,13 @@ struct Subscription {
   uint32_t later = 0;           // rows behind it of the same subject; CountLater fills it
   int line = 0;
   std::string_view account;
+  uint32_t terms = 0;  // index into Catalog::subscription_terms; 0: the usual ones
+};
+
+// What few rows of subscriptions.csv say, so that a million of them need not have room for it.
+struct SubscriptionTerms {
+  std::optional<Day> billing_anchor = {};  // a billing period begins on it, whatever the plan says
+  friend auto operator<=>(const SubscriptionTerms&, const SubscriptionTerms&) = default;
 };
 
 // Of subscriptions in the order of their subjects.
@@ -95,6 +102,8 @@ class Catalog {
   std::vector<Plan> plans;
   std::vector<PostingRule> posting_rules;
   std::vector<Subscription> subscriptions;  // sorted by (subject, valid_from)
+  std::vector<SubscriptionTerms> subscription_terms =
+      std::vector<SubscriptionTerms>(1);  // the first are the usual ones
   std::shared_ptr<const CatalogFiles> read_from;
   std::string digest;  // hex of a hash over `files`; equal digests, equal catalogs
 
@@ -112,6 +121,13 @@ class Catalog {
     const Subscription* end() const { return last; }
   };
   SubscriptionRange SubscriptionsOf(std::string_view subject) const;
+  // The first day of all versions of one of `subscriptions`.
+  Day FirstDayOf(const Subscription& subscription) const;
+  // The billing periods of one of `subscriptions`, by what its plan or charge says.
+  BillingCycle CycleOf(const BillingTerms& terms, const Subscription& subscription) const {
+    if (subscription.terms == 0 && !terms.by_subscription) return terms.cycle;  // most
+    return AnchoredCycleOf(terms, subscription);
+  }
   // Which charge of the plan takes a total with these dimension values (in the meter's order)? The one with the most
   // specific filter; null: none, or that one is a matrix without a cell for them.
   const Charge* ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const;
@@ -121,6 +137,7 @@ class Catalog {
   void BuildIndex();  // after the vectors are filled; ParseCatalog does
 
  private:
+  BillingCycle AnchoredCycleOf(const BillingTerms& terms, const Subscription& subscription) const;
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }

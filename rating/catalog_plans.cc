@@ -1,6 +1,7 @@
 // plans.yaml: which meter costs what.
 #include <algorithm>
 
+#include "rating/catalog_billing.h"
 #include "rating/catalog_draft.h"
 #include "rating/catalog_filters.h"
 #include "rating/catalog_pricing.h"
@@ -45,6 +46,7 @@ void ReadCharge(const YamlNode& node, NameTable& charges, Plan& plan, CatalogDra
   }
   ReadPricing(map, meter, charge, errors);
   ReadAround(map, meter, charge, errors);
+  charge.billing = ReadBillingTerms(map, plan.billing, errors);
   map.RefuseOtherKeys();
   plan.charges.push_back(std::move(charge));
 }
@@ -87,6 +89,7 @@ void ReadPlan(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
     draft.plans.SetIncomplete();
   }
   plan.currency = ReadCurrency(map, "currency", errors).value_or(Currency());
+  plan.billing = ReadBillingTerms(map, {}, errors).value_or(BillingTerms());
   NameTable charges("charge", "this plan");
   for (const YamlNode& charge : map.RequiredList("charges")) {
     ReadCharge(charge, charges, plan, draft, errors);

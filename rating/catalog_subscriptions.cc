@@ -16,9 +16,22 @@
 namespace tollbook {
 namespace {
 
-enum Column { kId, kAccount, kPlan, kEntity, kCurrency, kValidFrom, kValidTo, kSubject, kZone, kColumns };
-constexpr std::array<std::string_view, kColumns> kColumnNames = {
-    "subscription", "account", "plan", "entity", "currency", "valid_from", "valid_to", "subject", "zone"};
+enum Column {
+  kId,
+  kAccount,
+  kPlan,
+  kEntity,
+  kCurrency,
+  kValidFrom,
+  kValidTo,
+  kSubject,
+  kZone,
+  kBillingAnchor,
+  kColumns
+};
+constexpr std::array<std::string_view, kColumns> kColumnNames = {"subscription", "account",       "plan",     "entity",
+                                                                 "currency",     "valid_from",    "valid_to", "subject",
+                                                                 "zone",         "billing_anchor"};
 constexpr size_t kRequiredColumns = kSubject;
 constexpr int kAbsent = -1;
 using Columns = std::array<int, kColumns>;
@@ -116,7 +129,8 @@ class SubscriptionRows {
     const bool good_plan = ReadPlanAndCurrency(&subscription);
     const bool good_place = ReadEntityAndZone(&subscription);
     const bool good_time = ReadTime(&subscription);
-    if (good_plan && good_place && good_time) {
+    const bool good_terms = ReadTerms(&subscription);
+    if (good_plan && good_place && good_time && good_terms) {
       Keep(std::move(subscription));
     }
   }
@@ -229,6 +243,17 @@ class SubscriptionRows {
     return true;
   }
 
+  bool ReadTerms(Subscription* subscription) {
+    SubscriptionTerms terms;
+    if (!Field(kBillingAnchor).empty() && !ReadDay(kBillingAnchor, last_anchor_, &terms.billing_anchor)) return false;
+    if (terms == SubscriptionTerms()) return true;
+    std::vector<SubscriptionTerms>& known = draft_.catalog.subscription_terms;
+    const auto [number, is_new] = terms_.try_emplace(terms, static_cast<uint32_t>(known.size()));
+    if (is_new) known.push_back(terms);
+    subscription->terms = number->second;
+    return true;
+  }
+
   std::optional<Zone> ZoneOf(std::string_view name) {
     const auto known = zones_.find(name);
     if (known != zones_.end()) {
@@ -266,8 +291,10 @@ class SubscriptionRows {
   LastName last_entity_;
   LastDay last_from_;
   LastDay last_to_;
+  LastDay last_anchor_;
   std::optional<std::pair<uint32_t, uint32_t>> last_reached_;
   std::map<std::string, std::optional<Zone>, std::less<>> zones_;
+  std::map<SubscriptionTerms, uint32_t> terms_;  // their numbers
 };
 
 bool CheckBytes(std::string_view text, FileErrors& errors) {
@@ -309,6 +336,11 @@ bool IsItsOwnSubject(const Subscription& subscription) {
   return subscription.id.data() == subscription.subject.data() || subscription.id == subscription.subject;
 }
 
+bool SameAnchor(const Catalog& catalog, const Subscription& a, const Subscription& b) {
+  const std::vector<SubscriptionTerms>& terms = catalog.subscription_terms;
+  return a.terms == b.terms || terms[a.terms].billing_anchor == terms[b.terms].billing_anchor;
+}
+
 // All versions of a subscription share one invoice line for each charge and period, so what decides the period, the
 // books and whose usage it is may not change between them.
 void CheckVersionsAgree(const Catalog& catalog, FileErrors& errors) {
@@ -330,10 +362,11 @@ void CheckVersionsAgree(const Catalog& catalog, FileErrors& errors) {
     if (&first == &version || errors.full()) {
       continue;
     }
-    const std::string_view differs = version.subject != first.subject ? "subject"
-                                     : version.entity != first.entity ? "entity"
-                                     : !(version.zone == first.zone)  ? "zone"
-                                                                      : "";
+    const std::string_view differs = version.subject != first.subject       ? "subject"
+                                     : version.entity != first.entity       ? "entity"
+                                     : !(version.zone == first.zone)        ? "zone"
+                                     : !SameAnchor(catalog, version, first) ? "billing_anchor"
+                                                                            : "";
     if (!differs.empty()) {
       const auto [early, late] = std::minmax(first.line, version.line);
       errors.Add(late,

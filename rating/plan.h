@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rating/billing_cycle.h"
 #include "rating/filter.h"
 #include "rating/money.h"
 #include "rating/quantity.h"
@@ -90,10 +91,11 @@ struct Charge {
   Pricing pricing;          // of a matrix only the model
   std::vector<Cell> cells;  // matrix: at least one, in the catalog's order, the default last
   PerBucket per_bucket = PerBucket::kNone;
-  Price discount;                // a share of the worth, 0 to 1: the catalog's discount_percent / 100
-  std::optional<Price> maximum;  // of the period's worth, after the discount
-  std::optional<Price> minimum;  // likewise, due once the period is complete; not above the maximum
-  int line = 0;                  // where the catalog says it, for explain
+  Price discount;                            // a share of the worth, 0 to 1: the catalog's discount_percent / 100
+  std::optional<Price> maximum;              // of the period's worth, after the discount
+  std::optional<Price> minimum;              // likewise, due once the period is complete; not above the maximum
+  int line = 0;                              // where the catalog says it, for explain
+  std::optional<BillingTerms> billing = {};  // none: the plan's
 };
 
 // Whether the worth depends on nothing but the period's quantity: no cells, limits, buckets, number of events, or
@@ -104,6 +106,7 @@ struct Plan {
   std::string name;
   Currency currency;
   std::vector<Charge> charges;
+  BillingTerms billing = {};
 };
 
 }  // namespace tollbook

@@ -19,8 +19,8 @@ bool Matches(const std::vector<std::pair<uint32_t, const AcceptedValues*>>& filt
 PreparedPlan::PreparedPlan(const Catalog& catalog, const Plan& plan)
     : catalog_(catalog), by_meter_(catalog.meters.size()) {
   for (const Charge& charge : plan.charges) {
-    charges_.push_back(
-        {&charge, RoundedPrice(charge, plan.currency, catalog.book.rounding), 0, IsOfQuantityAlone(charge)});
+    charges_.push_back({&charge, RoundedPrice(charge, plan.currency, catalog.book.rounding), 0,
+                        IsOfQuantityAlone(charge), charge.billing.value_or(plan.billing)});
     const Meter* meter = catalog.FindMeter(charge.meter);
     if (meter == nullptr) continue;  // no total is of it
     Candidate candidate;

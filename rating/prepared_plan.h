@@ -26,6 +26,7 @@ class PreparedPlan {
     RoundedPrice price;  // in the plan's currency, as the book rounds
     uint32_t rank = 0;   // by name
     bool of_quantity_alone = true;
+    BillingTerms billing;  // the charge's, else the plan's
   };
   // The charge that takes a total of one of the catalog's meters; null: none.
   const PlanCharge* ChargeFor(const Meter& meter, DimensionValues values) const;

@@ -83,6 +83,13 @@ const PreparedPlan& SubjectRater::PlanOf(const Subscription& subscription) {
   return *plan;
 }
 
+const BillingPeriod& SubjectRater::PeriodFor(const PlanCharge& charge, const Subscription& subscription, Day day) {
+  const BillingCycle cycle = catalog_.CycleOf(charge.billing, subscription);
+  if (day < period_.start || period_.end <= day || cycle != cycle_) period_ = PeriodOf(cycle, day);
+  cycle_ = cycle;
+  return period_;
+}
+
 // Two versions of a subscription on one plan have the same order: they share its charges.
 void SubjectRater::OrderSubscriptions(const Subscriptions& subscriptions) {
   const auto count = static_cast<size_t>(subscriptions.end() - subscriptions.begin());
@@ -265,15 +272,13 @@ absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const 
                                       std::span<const PricedTotal> totals, std::optional<Day> through,
                                       RatedSubject* rated) {
   while (!totals.empty()) {
-    const Day day = totals.front().day();
-    if (day < period_.start || period_.end <= day) period_ = MonthOf(day);
     RatedCharge of_period;
     // The version of the subscription that the period's first usage fell in: what is booked stays where it is when the
     // next version begins in mid-period.
     of_period.subscription = subscriptions.begin() + totals.front().subscription();
     of_period.charge = charge.charge;
     of_period.meter = totals.front().total().meter;
-    of_period.period = period_;
+    of_period.period = PeriodFor(charge, *of_period.subscription, totals.front().day());
     size_t count = 1;
     while (count < totals.size() && totals[count].day() < period_.end) ++count;
     TOLLBOOK_RETURN_IF_ERROR(RatePeriod(subscriptions, charge, totals.first(count), through, &of_period, rated));

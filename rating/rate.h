@@ -182,6 +182,7 @@ class SubjectRater {
   };
 
   const PreparedPlan& PlanOf(const Subscription& subscription);
+  const BillingPeriod& PeriodFor(const PlanCharge& charge, const Subscription& subscription, Day day);
   void OrderSubscriptions(const Subscriptions& subscriptions);
   UsagePlace PlaceFor(const Subscriptions& subscriptions, const SubjectTotal& total) const;
   void PriceTotals(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals, std::optional<Day> through,
@@ -196,7 +197,7 @@ class SubjectRater {
   absl::Status RateQuantity(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
                             std::vector<DayWorth>* days) const;
   absl::Status RateAggregate(const PlanCharge& charge, std::span<const PricedTotal> totals, RatedCharge* rated,
-                              std::vector<DayWorth>* days);
+                             std::vector<DayWorth>* days);
   absl::Status RateParts(const Subscriptions& subscriptions, std::span<const PricedTotal> totals,
                          std::optional<Day> through, RatedCharge* rated, RatedSubject* subject);
   absl::Status RateDay(Day day, const RatedCharge& rated, std::vector<DayWorth>* days);
@@ -212,8 +213,7 @@ class SubjectRater {
                            std::span<const SubjectTotal> totals, const RateWindow& window, RatedSubject* rated);
   absl::Status RateVersion(const Subscription& subscription, const RateWindow& window, CarriedPeriod* period,
                            RatedSubject* rated);
-  void BeginCarried(const Subscription& subscription, const BillingPeriod& month, CarriedPeriod* period,
-                    const RatedSubject& rated);
+  void BeginCarried(const Subscription& subscription, Day day, CarriedPeriod* period, const RatedSubject& rated);
   absl::Status AddCarriedDay(Day day, const Subscription& subscription, CarriedPeriod* period, RatedSubject* rated);
   absl::Status RateCarriedDay(DayWorth day, const CarriedPeriod& period, RatedSubject* rated);
   absl::Status EndCarried(const RateWindow& window, CarriedPeriod* period, RatedSubject* rated);
@@ -225,7 +225,8 @@ class SubjectRater {
   std::vector<PricedTotal> priced_;
   std::vector<PricedTotal> of_charge_;
   std::vector<PricedRun> runs_;
-  BillingPeriod period_;                // the last one
+  BillingCycle cycle_;  // the last one, and the last of its periods
+  BillingPeriod period_;
   RunningUsage running_;                // of the charge at hand, where it is rated in parts
   RunningAggregate aggregate_;          // of the charge at hand, where Merge alone does not make its quantity
   std::vector<CarriedPart> carried_;    // of the charge at hand, by part

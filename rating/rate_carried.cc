@@ -114,21 +114,22 @@ absl::Status SubjectRater::RateVersion(const Subscription& subscription, const R
       TOLLBOOK_RETURN_IF_ERROR(EndCarried(window, period, rated));
       const auto is_over = [](const CarriedPart& part) { return part.usage.is_over(); };
       if (std::all_of(carried_.begin(), carried_.end(), is_over)) break;
-      BeginCarried(subscription, MonthOf(day), period, *rated);
+      BeginCarried(subscription, day, period, *rated);
     }
     TOLLBOOK_RETURN_IF_ERROR(AddCarriedDay(day, subscription, period, rated));
   }
   return absl::OkStatus();
 }
 
-void SubjectRater::BeginCarried(const Subscription& subscription, const BillingPeriod& month, CarriedPeriod* period,
+void SubjectRater::BeginCarried(const Subscription& subscription, Day day, CarriedPeriod* period,
                                 const RatedSubject& rated) {
-  for (CarriedPart& part : carried_) part.usage.BeginPeriod(month);
+  const BillingPeriod& of_day = PeriodFor(*period->charge, subscription, day);
+  for (CarriedPart& part : carried_) part.usage.BeginPeriod(of_day);
   period->rated = RatedCharge();
   period->rated.subscription = &subscription;
   period->rated.charge = period->charge->charge;
   period->rated.meter = period->meter;
-  period->rated.period = month;
+  period->rated.period = of_day;
   period->first_day = rated.days.size();
   period->first_part = rated.parts.size();
   period->begun = true;

@@ -25,7 +25,7 @@ Table TableOf(const std::vector<ChargeRow>& rows) {
   return table;
 }
 
-// For people: what fits a screen. A billing period is a month, and the charge says the meter.
+// For people: what fits a screen. The charge says the meter.
 Table ShortTableOf(const std::vector<ChargeRow>& rows) {
   Table table({{"subscription"},
                {"charge"},
@@ -36,8 +36,8 @@ Table ShortTableOf(const std::vector<ChargeRow>& rows) {
                {"booked", true},
                {"currency", false, Narrow::kKeep}});
   for (const ChargeRow& row : rows) {
-    table.Add({row.subscription, row.charge, row.dimensions, AccountingPeriodOf(row.period.start),
-               ToString(row.quantity), ToString(row.exact), ToString(row.booked), std::string(row.currency.code())});
+    table.Add({row.subscription, row.charge, row.dimensions, ToString(row.period), ToString(row.quantity),
+               ToString(row.exact), ToString(row.booked), std::string(row.currency.code())});
   }
   return table;
 }

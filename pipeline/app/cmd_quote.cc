@@ -315,9 +315,8 @@ class QuoteCommand {
                  {"due", true},
                  {"currency", false, Narrow::kKeep}});
     for (const QuotedCharge& charge : quote_.charges) {
-      table.Add({PlanOf(charge).name + "/" + charge.charge->name, AccountingPeriodOf(charge.period.start),
-                 ToString(charge.quantity), ToString(charge.due_exact), ToString(charge.due),
-                 std::string(charge.due.currency.code())});
+      table.Add({PlanOf(charge).name + "/" + charge.charge->name, ToString(charge.period), ToString(charge.quantity),
+                 ToString(charge.due_exact), ToString(charge.due), std::string(charge.due.currency.code())});
     }
     return table;
   }

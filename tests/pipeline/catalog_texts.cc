@@ -91,10 +91,13 @@ std::string ChargeFlow(const CatalogTexts::Charge& c) {
 std::string PlansYaml(const CatalogTexts& texts) {
   std::string yaml = "plans:\n";
   for (const CatalogTexts::Plan& plan : texts.plans) {
-    yaml += "  - name: " + Quoted(plan.name) + "\n    currency: " + plan.currency + "\n    charges:\n";
+    std::string charges;
     for (const CatalogTexts::Charge& c : texts.charges) {
-      if (c.plan == plan.name) yaml += "      - " + ChargeFlow(c) + "\n";
+      if (c.plan == plan.name) charges += (charges.empty() ? "\n      " : ",\n      ") + ChargeFlow(c);
     }
+    FlowMap map;
+    map.Text("name", plan.name).Bare("currency", plan.currency).Members(plan.more);
+    yaml += "  - " + map.Bare("charges", "[" + charges + "]").str() + "\n";
   }
   return yaml;
 }
@@ -116,10 +119,10 @@ std::string PostingYaml(const CatalogTexts& texts) {
 }
 
 std::string SubscriptionsCsv(const CatalogTexts& texts) {
-  std::string csv = "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone\n";
+  std::string csv = "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone,billing_anchor\n";
   for (const CatalogTexts::Subscription& s : texts.subscriptions) {
     csv += s.id + ",account-of-" + s.id + "," + s.plan + "," + s.entity + "," + s.currency + "," + s.from + "," + s.to +
-           "," + s.subject + "," + s.zone + "\n";
+           "," + s.subject + "," + s.zone + "," + s.billing_anchor + "\n";
   }
   return csv;
 }

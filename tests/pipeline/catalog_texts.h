@@ -34,6 +34,7 @@ struct CatalogTexts {
   };
   struct Plan {
     std::string name, currency;
+    std::string more = {};  // other keys, as the file has them: "billing_period: 1 year"
   };
   struct Posting {
     std::string product, entity, debit, credit;
@@ -41,6 +42,7 @@ struct CatalogTexts {
   };
   struct Subscription {
     std::string id, plan, entity, currency, from, to, subject, zone;
+    std::string billing_anchor = {};
   };
 
   std::string zone = "UTC";

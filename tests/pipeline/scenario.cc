@@ -254,7 +254,17 @@ class Runner {
     texts_.meters.push_back(meter);
   }
 
-  void SetPlan(const Statement& s) { texts_.plans.push_back({Word(s, 1), Word(s, 2)}); }
+  void SetPlan(const Statement& s) {
+    Options options(s, 3);
+    CatalogTexts::Plan plan{Word(s, 1), Word(s, 2), Joined(options.TakeRest("with"))};
+    RefuseLeftOver(options);
+    for (CatalogTexts::Plan& old : texts_.plans) {
+      if (old.name != plan.name) continue;
+      old = plan;
+      return;
+    }
+    texts_.plans.push_back(plan);
+  }
 
   void SetCharge(const Statement& s) {
     Options options(s, 5);
@@ -314,7 +324,8 @@ class Runner {
                                             options.Take("from"),
                                             options.Take("to"),
                                             options.Take("subject"),
-                                            options.Take("zone")};
+                                            options.Take("zone"),
+                                            options.Take("anchor")};
     RefuseLeftOver(options);
     for (CatalogTexts::Subscription& old : texts_.subscriptions) {
       if (old.id == subscription.id && old.from == subscription.from) {

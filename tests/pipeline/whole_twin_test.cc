@@ -123,7 +123,9 @@ void AddMeters(Dice& dice, bool one_zone, CatalogTexts* texts) {
 }
 
 void AddPlans(Dice& dice, CatalogTexts* texts) {
-  texts->plans = {{"starter", "USD"}, {"pro", dice.OneIn(2) ? "JPY" : "BHD"}};
+  texts->plans = {{"starter", "USD"},
+                  {"pro", dice.OneIn(2) ? "JPY" : "BHD",
+                   dice.OneIn(2) ? "" : "billing_period: 2 weeks, billing_anchor: subscription"}};
   for (const CatalogTexts::Plan& plan : texts->plans) {
     for (const CatalogTexts::Meter& meter : texts->meters) {
       if (meter.name != "calls" && dice.OneIn(5)) continue;  // usage that nothing prices
@@ -402,9 +404,9 @@ struct Expected {
 };
 
 std::string ChargeText(const std::string& subscription, const std::string& plan, const std::string& charge,
-                       const std::string& month, const std::string& booked, const reference::Rational& quantity,
+                       const std::string& from, const std::string& booked, const reference::Rational& quantity,
                        const reference::Rational& exact, uint64_t events) {
-  return subscription + " " + plan + " " + charge + " " + month + ": quantity " + quantity.str() + ", exact " +
+  return subscription + " " + plan + " " + charge + " " + from + ": quantity " + quantity.str() + ", exact " +
          exact.str() + ", booked " + booked + ", " + std::to_string(events) + " events";
 }
 
@@ -425,7 +427,7 @@ Expected ExpectedOf(const Twin& twin, const Catalog& catalog) {
     for (const auto& [place, events] : unattributed) expected.unattributed += events;
     for (const auto& [line, days] : rated.lines) {
       const reference::WorthToDate& end = days.rbegin()->second;
-      expected.charges.push_back(ChargeText(line.subscription, line.plan, line.charge, line.month, end.booked.str(),
+      expected.charges.push_back(ChargeText(line.subscription, line.plan, line.charge, line.from, end.booked.str(),
                                             end.quantity, end.worth, end.events));
       const auto subscription = std::find_if(catalog.subscriptions.begin(), catalog.subscriptions.end(),
                                              [&, id = line.subscription](const auto& s) { return s.id == id; });
@@ -438,7 +440,7 @@ Expected ExpectedOf(const Twin& twin, const Catalog& catalog) {
       reference::Integer before = 0;
       for (const auto& [day, to_date] : days) {
         absl::CivilDay date = absl::CivilDay(1970, 1, 1) + day;
-        if (by_period) date = absl::CivilDay(absl::CivilMonth(date) + 1) - 1;
+        if (by_period) date = absl::CivilDay(1970, 1, 1) + line.last;
         expected.journal[entity + " " + std::string(plan->currency.code()) + " " + absl::FormatCivilTime(date) + " " +
                          charge->product] += to_date.booked - before;
         before = to_date.booked;
@@ -459,7 +461,7 @@ void ExpectBook(const Book& book, const Catalog& catalog, const Twin& twin, cons
   ASSERT_TRUE(rows.ok()) << rows.status();
   std::vector<std::string> charges;
   for (const ChargeRow& row : *rows) {
-    charges.push_back(ChargeText(row.subscription, row.plan, row.charge, ToString(row.period.start).substr(0, 7),
+    charges.push_back(ChargeText(row.subscription, row.plan, row.charge, ToString(row.period.start),
                                  FormatDecimal(row.booked.minor, 0), reference::Exact(row.quantity),
                                  reference::Exact(row.exact), row.events));
   }

@@ -146,14 +146,44 @@ Rational Aggregate(Aggregation aggregation, const std::vector<const SubjectTotal
   return sum;
 }
 
-// The last day of the month that a day is in.
-int64_t LastOfMonth(int64_t day) {
-  const absl::CivilMonth month(absl::CivilDay(1970, 1, 1) + day);
-  return absl::CivilDay(month + 1) - absl::CivilDay(1970, 1, 1) - 1;
+constexpr absl::CivilDay kDayZero(1970, 1, 1);
+
+// The first day of the period with this number; 0 is that of the anchor.
+absl::CivilDay Boundary(const BillingCycle& cycle, int64_t number) {
+  const absl::CivilDay anchor = kDayZero + cycle.anchor.number;
+  if (cycle.unit == BillingCycle::Unit::kDay) return anchor + number * cycle.count;
+  const absl::CivilMonth month = absl::CivilMonth(anchor) + number * cycle.count;
+  const absl::CivilDay same_day = absl::CivilDay(month) + (anchor.day() - 1), last = absl::CivilDay(month + 1) - 1;
+  return same_day < last ? same_day : last;
 }
 
-WorthToDate UpTo(int64_t day, const std::vector<Dated>& dated, const Charge& charge, Currency currency,
-                 Rounding rounding) {
+// From some period that is too early on, one after the other.
+std::pair<absl::CivilDay, absl::CivilDay> PeriodAround(const BillingCycle& cycle, int64_t day) {
+  const int64_t days_max = (cycle.unit == BillingCycle::Unit::kDay ? 1 : 31) * cycle.count;
+  const int64_t days = day - cycle.anchor.number;
+  int64_t number = days >= 0 ? days / days_max - 1 : 12 * (days / days_max) - 12;
+  while (Boundary(cycle, number + 1) <= kDayZero + day) ++number;
+  return {Boundary(cycle, number), Boundary(cycle, number + 1)};
+}
+
+Line LineOf(const Catalog& catalog, const Subscription& subscription, const Charge& charge, int64_t day) {
+  const Plan& plan = catalog.plans[subscription.plan];
+  const BillingTerms terms = charge.billing ? *charge.billing : plan.billing;
+  BillingCycle cycle = terms.cycle;
+  if (terms.by_subscription) {
+    cycle.anchor = subscription.valid_from;
+    for (const Subscription& other : catalog.subscriptions) {
+      if (other.id == subscription.id && other.valid_from < cycle.anchor) cycle.anchor = other.valid_from;
+    }
+  }
+  const SubscriptionTerms& own = catalog.subscription_terms[subscription.terms];
+  if (own.billing_anchor) cycle.anchor = *own.billing_anchor;
+  const auto [from, to] = PeriodAround(cycle, day);
+  return {std::string(subscription.id), plan.name, charge.name, absl::FormatCivilTime(from), to - kDayZero - 1};
+}
+
+WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& dated, const Charge& charge,
+                 Currency currency, Rounding rounding) {
   WorthToDate to_date;
   std::map<std::pair<int64_t, int64_t>, std::map<std::string, std::vector<const SubjectTotal*>>> totals;
   for (const Dated& d : dated) {
@@ -175,7 +205,7 @@ WorthToDate UpTo(int64_t day, const std::vector<Dated>& dated, const Charge& cha
       to_date.quantity += part.quantity;
     }
   }
-  to_date.worth = WorthOf(charge, usage, day == LastOfMonth(day));
+  to_date.worth = WorthOf(charge, usage, day == last_of_period);
   to_date.booked = InMinorUnits(to_date.worth, currency.minor_digits(), rounding);
   return to_date;
 }
@@ -346,19 +376,18 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
       result.unrated[{UnratedUsage::Why::kUnpriced, meter, std::string(subscription->id), day}] += total.total.events;
       continue;
     }
-    const absl::CivilMonth month(absl::CivilDay(1970, 1, 1) + day);
-    const Line line = {std::string(subscription->id), plan.name, charge->name, absl::FormatCivilTime(month)};
+    const Line line = LineOf(catalog, *subscription, *charge, day);
     lines[line].push_back({day, &total, subscription->zone});
     prices[line] = {&plan, charge};
   }
   for (const auto& [line, dated] : lines) {
     const auto& [plan, charge] = prices[line];
+    const int64_t last = line.last;
     const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &dated = dated](int64_t day) {
-      days[day] = UpTo(day, dated, *charge, plan->currency, catalog.book.rounding);
+      days[day] = UpTo(day, last, dated, *charge, plan->currency, catalog.book.rounding);
     };
     for (const Dated& d : dated) up_to(d.day);
     // A minimum is due on the last day, once that is rated.
-    const int64_t last = LastOfMonth(dated.front().day);
     if (charge->minimum && (!through || last <= through->number)) up_to(last);
   }
   return result;

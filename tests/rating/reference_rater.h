@@ -44,7 +44,8 @@ struct WorthToDate {
 };
 
 struct Line {
-  std::string subscription, plan, charge, month;  // the month is "2025-01"
+  std::string subscription, plan, charge, from;  // the first day of the billing period: "2025-01-01"
+  int64_t last = 0;                              // its last one, since 1970-01-01
   friend auto operator<=>(const Line&, const Line&) = default;
 };
 struct Unrated {

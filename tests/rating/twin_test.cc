@@ -251,25 +251,40 @@ Charge RandomChargeOf(Dice& dice, const Meter& meter) {
   return charge;
 }
 
+// Periods of days to years, by the calendar or from each subscription's first day.
+BillingTerms RandomBilling(Dice& dice) {
+  BillingTerms billing;
+  billing.cycle = *ParseBillingCycle(
+      dice.Of(std::vector<const char*>{"1 month", "1 day", "10 days", "1 week", "2 months", "1 quarter", "1 year"}));
+  billing.by_subscription = dice.OneIn(2);
+  return billing;
+}
+
 Plan RandomPlan(Dice& dice, const Catalog& catalog, std::string name) {
   Plan plan;
   plan.name = std::move(name);
   plan.currency = In(dice.Of(std::vector<const char*>{"USD", "JPY", "BHD"}));
+  if (dice.OneIn(3)) plan.billing = RandomBilling(dice);
   for (const Meter& meter : catalog.meters) {
     for (int64_t i = dice.UpTo(3); i > 0; --i) {
       Charge charge = RandomChargeOf(dice, meter);
       charge.name = "charge-" + std::to_string(plan.charges.size());
       charge.meter = meter.name;
+      if (dice.OneIn(4)) charge.billing = RandomBilling(dice);
       plan.charges.push_back(std::move(charge));
     }
   }
   return plan;
 }
 
+constexpr const char* kAnchors[] = {"2024-01-31", "2024-02-29", "2025-03-30", "2030-12-15"};
+
 // Versions and changes of plan one after the other, with gaps now and then.
 void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
   Day from = On("2025-02-20");
   from.number += static_cast<int32_t>(dice.UpTo(10));
+  // Of sub-1 alone: all versions of one agree.
+  if (dice.OneIn(3)) catalog->subscription_terms.push_back({On(dice.Of(kAnchors))});
   for (int64_t i = dice.UpTo(4); i > 0; --i) {
     Subscription subscription;
     subscription.id = dice.UpTo(1) == 0 ? "sub-0" : "sub-1";
@@ -280,6 +295,7 @@ void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
     from.number += static_cast<int32_t>(1 + dice.UpTo(20));
     if (i > 1 || dice.OneIn(2)) subscription.valid_to = from;
     from.number += dice.OneIn(3) ? static_cast<int32_t>(dice.UpTo(5)) : 0;
+    if (subscription.id == "sub-1") subscription.terms = static_cast<uint32_t>(catalog->subscription_terms.size() - 1);
     catalog->subscriptions.push_back(subscription);
   }
 }
@@ -330,10 +346,11 @@ void ExpectSameLines(const RatedSubject& rated, const reference::Subject& expect
   auto line = expected.lines.begin();
   for (const RatedCharge& charge : rated.charges) {
     const auto& [key, days] = *line++;
-    SCOPED_TRACE(key.subscription + " " + key.plan + " " + key.charge + " " + key.month);
+    SCOPED_TRACE(key.subscription + " " + key.plan + " " + key.charge + " " + key.from);
     ASSERT_EQ(charge.subscription->id, key.subscription);
     ASSERT_EQ(charge.charge->name, key.charge);
-    ASSERT_EQ(ToString(charge.period.start), key.month + "-01");
+    ASSERT_EQ(ToString(charge.period.start), key.from);
+    ASSERT_EQ(charge.period.end.number, key.last + 1);
     ASSERT_EQ(charge.days.size(), days.size());
     auto day = days.begin();
     for (const DayWorth& worth : charge.days) {
