@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSubscriptions = "subscriptions.csv";
-constexpr std::string_view kSources = "sources.yaml";
 constexpr size_t kFilesMax = 1000;  // a catalog has eight; more is a directory named by mistake
 
 absl::Status CannotRead(std::string_view why, const std::string& path) {
@@ -112,7 +111,7 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const std::string& path) {
   if (!files.ok()) {
     return files.status();
   }
-  const auto sources = files->find(std::string(kSources));
+  const auto sources = files->find(std::string(kSourcesFile));
   ParsedMappings mappings = ParseMappings(sources == files->end() ? std::string_view() : sources->second);
   ParsedCatalog parsed = ParseCatalog(*std::move(files));
   std::vector<CatalogError> errors = std::move(parsed.errors);

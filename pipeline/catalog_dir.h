@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/mapping.h"
@@ -11,6 +12,9 @@
 #include "rating/error.h"
 
 namespace tollbook {
+
+// How files map to events; beside what is the catalog's own.
+inline constexpr std::string_view kSourcesFile = "sources.yaml";
 
 // The largest catalog files taken: subscriptions.csv (tens of millions of rows), and any other.
 inline constexpr uint64_t kSubscriptionsBytesMax = uint64_t{4} << 30;

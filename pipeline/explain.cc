@@ -8,7 +8,9 @@
 #include "ledger/difference_run.h"
 #include "ledger/totals_cells.h"
 #include "ledger/totals_run.h"
+#include "pipeline/charge_events.h"
 #include "pipeline/charges.h"
+#include "pipeline/event_shares.h"
 #include "pipeline/subject_worth.h"
 #include "rating/price.h"
 
@@ -110,7 +112,6 @@ class OriginFinder {
                     std::vector<UsageOrigin>* origins) const {
     const std::string_view subject = rated.subscription->subject;
     const Meter& meter = *catalog.FindMeter(rated.charge->meter);
-    const Catalog::SubscriptionRange subscriptions = catalog.SubscriptionsOf(subject);
     const int shard = TotalShardOf(HashSubject(subject, book_.identity().seed[0]));
     absl::StatusOr<std::vector<StoredRun>> runs = book_.Totals(shard, through_sequence);
     if (!runs.ok()) return runs.status();
@@ -125,10 +126,9 @@ class OriginFinder {
       const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total) {
         const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
         if (reader.meters()[entry.meter].name != meter.name) return;
-        const UsagePlace place = PlaceOf(catalog, subscriptions, meter.granularity, bucket);
-        if (place.day < first || last < place.day || !SamePlan(place.subscription, rated.subscription)) return;
-        const Plan& plan = catalog.plans[rated.subscription->plan];
-        if (catalog.ChargeFor(plan, meter, DimensionValuesOf(entry.values)) != rated.charge) return;
+        const SubscribedCharge charge{rated.subscription, rated.charge, &meter};
+        const std::optional<UsagePlace> place = PlaceIn(catalog, charge, bucket, DimensionValuesOf(entry.values));
+        if (!place || place->day < first || last < place->day) return;
         fits = aggregate.Add(total) && fits;
       };
       while (reader.NextSubject(&name, &cells)) {
@@ -147,11 +147,6 @@ class OriginFinder {
 
  private:
   explicit OriginFinder(const Book& book) : book_(book) {}
-
-  // Versions of a subscription that keep the plan share its charges; another plan or subscription has its own.
-  static bool SamePlan(const Subscription* taker, const Subscription* rated) {
-    return taker != nullptr && taker->id == rated->id && taker->plan == rated->plan;
-  }
 
   UsageOrigin OriginOf(uint64_t sequence, Quantity quantity, uint64_t events) const {
     UsageOrigin origin{sequence, quantity, events, {}};
@@ -194,18 +189,27 @@ bool DueOn(const RatedCharge& rated, bool by_period, Day usage_date) {
 }
 
 // The running state at the usage date, and at what it is compared with: nothing, where the line covers the period; the
-// day before, where it covers the day; itself, where nothing is due.
-absl::Status FillArithmetic(const RatedCharge& rated, bool by_period, ExplainedCharge* explained) {
+// day before, where it covers the day; itself, where nothing is due. Null: there is none.
+struct ComparedDays {
   const DayWorth* last = nullptr;
   const DayWorth* before = nullptr;
+};
+
+ComparedDays Compared(const RatedCharge& rated, bool by_period, Day usage_date) {
+  ComparedDays compared;
   for (const DayWorth& day : rated.days) {
-    if (explained->usage_date < day.usage_date) break;
-    before = last;
-    last = &day;
+    if (usage_date < day.usage_date) break;
+    compared.before = compared.last;
+    compared.last = &day;
   }
+  if (by_period) compared.before = nullptr;
+  if (!DueOn(rated, by_period, usage_date)) compared.before = compared.last;
+  return compared;
+}
+
+absl::Status FillArithmetic(const RatedCharge& rated, const ComparedDays& compared, ExplainedCharge* explained) {
+  const auto& [last, before] = compared;
   if (last == nullptr) return absl::OkStatus();
-  if (by_period) before = nullptr;
-  if (!DueOn(rated, by_period, explained->usage_date)) before = last;
   explained->to_date = last->to_date;
   explained->worth_to_date = WorthToDate(rated, *last);
   explained->rounded_to_date = last->booked_to_date;
@@ -217,9 +221,81 @@ absl::Status FillArithmetic(const RatedCharge& rated, bool by_period, ExplainedC
   return PricePeriod(*rated.charge, UsageToDate(rated, *last), &explained->steps).status();
 }
 
+// The single events behind the charges of a line: what the book knows of each charge is gathered, then all sources are
+// read in one go.
+class EventExplainer {
+ public:
+  EventExplainer(const Book& book, const Catalog& catalog, uint64_t sequence, size_t shown)
+      : book_(book), catalog_(catalog), sequence_(sequence), shown_(shown) {}
+
+  // A charge that is due, with its arithmetic and origins; `number` is its own.
+  void Gather(size_t number, const RatedCharge& rated, std::span<const SubjectTotal> totals,
+              const ComparedDays& compared, bool by_period, const ExplainedCharge& explained) {
+    const Day first = by_period ? explained.period.start : explained.usage_date;
+    Gathered charge;
+    charge.number = number;
+    charge.priced.before = {{}, explained.before, explained.worth_before};
+    for (const DayWorth& day : rated.days) {
+      if (day.usage_date < first || explained.usage_date < day.usage_date) continue;
+      charge.priced.days.push_back({day.usage_date, day.to_date, WorthToDate(rated, day)});
+    }
+    charge.priced.is_complete = compared.last->usage_date.number == rated.period.end.number - 1;
+    ChargeUsage usage = UsageOf(catalog_, rated, totals, first, explained.usage_date);
+    for (const UsageOrigin& origin : explained.origins) usage.commits.insert(origin.commit);
+    usages_.push_back(std::move(usage));
+    gathered_.push_back(std::move(charge));
+  }
+
+  absl::Status Explain(std::vector<ExplainedCharge>* charges) {
+    if (usages_.empty()) return absl::OkStatus();
+    absl::StatusOr<std::vector<std::vector<ChargeEvent>>> events =
+        ReadChargeEvents(book_, catalog_, usages_, sequence_);
+    if (!events.ok()) return events.status();
+    const absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
+    if (!sources.ok()) return sources.status();
+    for (size_t i = 0; i < usages_.size(); ++i) {
+      ExplainedCharge& charge = (*charges)[gathered_[i].number];
+      absl::StatusOr<EventShares> shares = ShareOut(usages_[i], gathered_[i].priced, std::move((*events)[i]), shown_);
+      if (!shares.ok()) return shares.status();
+      charge.events.emplace();
+      charge.events->shares = *std::move(shares);
+      charge.events->rounding = RoundingOf(charge);
+      for (const SourceRecord& source : *sources) charge.events->paths.push_back(source.path);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Gathered {
+    size_t number;
+    PricedDays priced;
+  };
+
+  // What the rounded amounts differ by, less what the exact ones differ by.
+  Worth RoundingOf(const ExplainedCharge& charge) const {
+    const auto residue = [&](const Worth& worth, const Money& rounded) {
+      const absl::StatusOr<Rounded> again = RoundToMinor(worth, rounded.currency, catalog_.book.rounding);
+      TOLLBOOK_ASSERT(again.ok() && again->line == rounded);
+      return again->residue;
+    };
+    Worth rounding;
+    TOLLBOOK_ASSERT(Wide::Subtract(residue(charge.worth_before, charge.rounded_before).amount,
+                                   residue(charge.worth_to_date, charge.rounded_to_date).amount, &rounding.amount));
+    return rounding;
+  }
+
+  const Book& book_;
+  const Catalog& catalog_;
+  const uint64_t sequence_;
+  const size_t shown_;
+  std::vector<Gathered> gathered_;
+  std::vector<ChargeUsage> usages_;
+};
+
 }  // namespace
 
-absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit) {
+absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit,
+                                    std::optional<size_t> events) {
   Explanation explanation;
   TOLLBOOK_RETURN_IF_ERROR(FindLine(book, line, &explanation));
   absl::StatusOr<Catalog> catalog = SealedCatalog(book, explanation.seal.number);
@@ -240,6 +316,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
 
   absl::StatusOr<OriginFinder> origins = OriginFinder::Make(book);
   if (!origins.ok()) return origins.status();
+  EventExplainer single_events(book, *catalog, explanation.seal.sequence, events.value_or(0));
   for (const LineDifference& difference : differences) {
     const BookedKey& key = difference.key;
     ExplainedCharge explained;
@@ -263,14 +340,19 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       explained.filter = FilterText(*rated->charge);
       const PostingRule* rule = catalog->PostingFor(rated->charge->product, key.place->entity);
       const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
-      TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, by_period, &explained));
+      const ComparedDays compared = Compared(*rated, by_period, key.usage_date);
+      TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, compared, &explained));
       if (!DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
-      return origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date, key.usage_date,
-                           explanation.seal.sequence, &explained.origins);
+      TOLLBOOK_RETURN_IF_ERROR(origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date,
+                                             key.usage_date, explanation.seal.sequence, &explained.origins));
+      if (!events || rated->meter == nullptr) return absl::OkStatus();
+      single_events.Gather(explanation.largest.size(), *rated, worth.totals, compared, by_period, explained);
+      return absl::OkStatus();
     });
     if (!visited.ok()) return visited;
     explanation.largest.push_back(std::move(explained));
   }
+  TOLLBOOK_RETURN_IF_ERROR(single_events.Explain(&explanation.largest));
   return explanation;
 }
 

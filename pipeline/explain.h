@@ -1,15 +1,17 @@
 // Explain: from a journal line down to the charges behind it, their arithmetic, and the stretches of the sources that
-// the usage came from.
+// the usage came from; and, if asked for, the single events, each with its share of the price.
 //
 // Everything is as it was at the line's seal: the totals up to that commit, and the catalog that the seal kept.
 #ifndef TOLLBOOK_PIPELINE_EXPLAIN_H_
 #define TOLLBOOK_PIPELINE_EXPLAIN_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ledger/book.h"
+#include "pipeline/event_shares.h"
 #include "rating/price.h"
 
 namespace tollbook {
@@ -26,6 +28,14 @@ struct UsageOrigin {
   std::vector<Stretch> stretches;  // of the sources, that the commit covered
 };
 
+// The events of the days that a line covers. By construction
+//   shares.sum - booked_before + rounding = the charge's share in the line
+struct ExplainedEvents {
+  EventShares shares;
+  Worth rounding;                  // what the rounding to minor units adds, to date less the day before
+  std::vector<std::string> paths;  // of the sources, by ChargeEvent::book_source
+};
+
 struct ExplainedCharge {
   std::string subject, subscription, plan, charge, meter, unit, filter;
   BillingPeriod period;
@@ -39,6 +49,7 @@ struct ExplainedCharge {
   Money booked_before;           // what earlier seals had booked for this usage date
   std::vector<PriceStep> steps;  // of to_date
   std::vector<UsageOrigin> origins;
+  std::optional<ExplainedEvents> events;  // if asked for, and there are any to ask for
 };
 
 struct Explanation {
@@ -50,8 +61,10 @@ struct Explanation {
   std::vector<ExplainedCharge> largest;  // by amount; at most `limit`
 };
 
-// `line`: "<batch id>/<line number>". NotFound with what there is when it does not exist.
-[[nodiscard]] absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit);
+// `line`: "<batch id>/<line number>". NotFound with what there is when it does not exist. `events`: read the sources
+// again, and show at most so many single events of each charge; see ReadChargeEvents for its errors.
+[[nodiscard]] absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit,
+                                                  std::optional<size_t> events = std::nullopt);
 
 }  // namespace tollbook
 

@@ -18,14 +18,13 @@ absl::Status HeaderFits(const InputFile& file, const BlockReader& reader) {
   return MakeCsvDecoder(*file.mapping, reader.header(), file.name).status();
 }
 
-// Tells two ways of reading the same bytes apart.
+}  // namespace
+
 uint64_t ReadingOf(const InputFile& file) {
   std::string text = file.format == InputFormat::kCsv ? "csv" : "cloudevents";
   if (file.mapping != nullptr) text += MappingText(*file.mapping, file.name);
   return XXH3_64bits(text.data(), text.size());
 }
-
-}  // namespace
 
 SourceFeeder::SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, uint64_t catalog,
                            const ReaderOptions& options, const std::atomic<bool>* stop)

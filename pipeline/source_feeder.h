@@ -36,6 +36,9 @@ struct FedSource {
   std::string header;  // CSV
 };
 
+// Tells two ways of reading the same bytes apart (SourceRecord::reading).
+uint64_t ReadingOf(const InputFile& file);
+
 // One thread at a time.
 class SourceFeeder {
  public:

@@ -56,15 +56,6 @@ absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
   return PricePeriod(*rated.charge, UsageToDate(rated, day));
 }
 
-// Hours are counted from the day's first instant, so that a day of 23 or 25 has no hour twice, and none lies in two
-// days.
-PricedTime TimeOf(const Charge& charge, const Zone& zone, const SubjectTotal& total, Day day) {
-  if (charge.per_bucket != PerBucket::kHour) return {day, 0};
-  constexpr int64_t kHourNanos = 3'600'000'000'000;
-  const int64_t into_day = StartOf(total.meter->granularity, total.bucket).nanos - zone.StartOf(day).nanos;
-  return {day, static_cast<int32_t>(into_day / kHourNanos)};
-}
-
 }  // namespace
 
 UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions, Granularity granularity,
@@ -75,6 +66,15 @@ UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& sub
     if (!subscription.valid_to.has_value() || day < *subscription.valid_to) return {&subscription, day};
   }
   return {nullptr, DayOfBucket(granularity, bucket, catalog.book.zone)};
+}
+
+// Hours are counted from the day's first instant, so that a day of 23 or 25 has no hour twice, and none lies in two
+// days.
+PricedTime PricedTimeOf(const Charge& charge, const Zone& zone, Granularity granularity, Bucket bucket, Day day) {
+  if (charge.per_bucket != PerBucket::kHour) return {day, 0};
+  constexpr int64_t kHourNanos = 3'600'000'000'000;
+  const int64_t into_day = StartOf(granularity, bucket).nanos - zone.StartOf(day).nanos;
+  return {day, static_cast<int32_t>(into_day / kHourNanos)};
 }
 
 const PreparedPlan& SubjectRater::PlanOf(const Subscription& subscription) {
@@ -229,7 +229,8 @@ absl::Status SubjectRater::RateParts(const Subscriptions& subscriptions, std::sp
     const Zone& zone = subscriptions.begin()[totals[i].subscription()].zone;
     const std::optional<uint32_t> part = PartOf(*rated->charge, *rated->meter, total.dimension_values);
     TOLLBOOK_ASSERT(part.has_value());  // or no charge had taken it
-    subject->parts.push_back({TimeOf(*rated->charge, zone, total, day), *part, total.total});
+    const PricedTime time = PricedTimeOf(*rated->charge, zone, total.meter->granularity, total.bucket, day);
+    subject->parts.push_back({time, *part, total.total});
     if (!running_.Add(subject->parts.back())) return TotalOutOfRange(*rated);
     const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day() == day;
     if (!day_goes_on) TOLLBOOK_RETURN_IF_ERROR(RateDay(day, *rated, &subject->days));

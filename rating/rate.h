@@ -110,6 +110,10 @@ struct UsagePlace {
 [[nodiscard]] UsagePlace PlaceOf(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions,
                                  Granularity granularity, Bucket bucket);
 
+// The time that a charge prices a bucket's usage at; `day` and `zone` are those of the subscription that takes it.
+[[nodiscard]] PricedTime PricedTimeOf(const Charge& charge, const Zone& zone, Granularity granularity, Bucket bucket,
+                                      Day day);
+
 // What is rated of the totals there are.
 struct RateWindow {
   RateWindow(std::nullopt_t) {}  // NOLINT: no last day is a window

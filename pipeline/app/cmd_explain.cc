@@ -27,6 +27,63 @@ std::string OriginText(const UsageOrigin& origin, const std::string& unit) {
   return text + "\n";
 }
 
+std::string Signed(const Worth& worth) {
+  return (worth.amount.negative() || worth.amount.zero() ? "" : "+") + ToString(worth);
+}
+
+std::string LineText(const ChargeEvent& event) {
+  return std::to_string(event.line) + (event.part == 0 ? "" : "/" + std::to_string(event.part + 1));
+}
+
+std::string ValueText(const ChargeEvent& event) {
+  return event.value.empty() ? ToString(event.usage.total.value) : event.value;
+}
+
+std::string FallsIn(const EventShare& share) {
+  std::string text;
+  for (const std::string& step : share.falls_in) text += (text.empty() ? "" : ", ") + step;
+  return text;
+}
+
+// From the position before them to the charge's share in the line; the last column adds up.
+std::string EventsText(const ExplainedCharge& charge) {
+  const ExplainedEvents& events = *charge.events;
+  const EventShares& shares = events.shares;
+  Table table({{"event"},
+               {"file", false, Narrow::kTail},
+               {"line", true},
+               {"time", false, Narrow::kKeep},
+               {"value", true},
+               {"to_date", true},
+               {"falls_in", false, Narrow::kWrap},
+               {"share", true}});
+  table.Add({"before", "", "", "", "", ToString(shares.before), "", ""});
+  for (const EventShare& share : shares.shown) {
+    table.Add({share.event.id, events.paths[share.event.book_source], LineText(share.event), ToString(share.event.time),
+               ValueText(share.event), shares.by_day ? "" : ToString(share.to_date), FallsIn(share),
+               shares.by_day ? "" : Signed(share.share)});
+  }
+  if (shares.more > 0) {
+    table.Add({"and " + Thousands(shares.more) + " more", "", "", "", "", shares.by_day ? "" : ToString(charge.to_date),
+               "", shares.by_day ? "" : Signed(shares.more_share)});
+  }
+  for (const DayShare& day : shares.days) {
+    table.Add({"the day", "", "", ToString(day.day), "", ToString(day.to_date), "", Signed(day.share)});
+  }
+  if (!shares.at_period_end.amount.zero()) {
+    table.Add({"the period's end", "", "", "", "", "", "minimum", Signed(shares.at_period_end)});
+  }
+  if (charge.booked_before.minor != 0) {
+    const Money taken{charge.booked_before.currency, -charge.booked_before.minor};
+    table.Add({"booked before", "", "", "", "", "", "", Signed(taken)});
+  }
+  table.Add({"rounding", "", "", "", "", "", "", Signed(events.rounding)});
+  table.Add({"difference", "", "", "", "", "", "", Signed(charge.difference)});
+  std::string text = "    " + Counted(shares.events, "event", "events") + ", in the order of time\n" + table.ToText(6);
+  if (shares.by_day) text += "      the meter goes on without events, so the shares are those of days\n";
+  return text;
+}
+
 std::string ChargeText(const ExplainedCharge& charge) {
   const std::string unit = charge.unit.empty() ? "" : " " + charge.unit;
   std::string text = "\n  " + charge.subscription + "  " + charge.plan + "/" + charge.charge +
@@ -44,12 +101,7 @@ std::string ChargeText(const ExplainedCharge& charge) {
     steps.Add({step.what, only_worth ? "" : ToString(step.quantity), only_worth ? "" : ToString(step.unit_price),
                ToString(step.worth)});
   }
-  const std::string table = steps.ToText();
-  for (size_t begin = 0; begin < table.size();) {
-    const size_t end = table.find('\n', begin);
-    text += "      " + table.substr(begin, end - begin) + "\n";
-    begin = end + 1;
-  }
+  text += steps.ToText(6);
   text +=
       "    worth to date " + ToString(charge.worth_to_date) + ", rounded " + ToString(charge.rounded_to_date) + "\n";
   text += "    before that day " + ToString(charge.before) + unit + ", worth " + ToString(charge.worth_before) +
@@ -59,7 +111,7 @@ std::string ChargeText(const ExplainedCharge& charge) {
           ToString(charge.booked_before) + " = " + ToString(charge.difference) + "\n";
   text += "    from\n";
   for (const UsageOrigin& origin : charge.origins) text += OriginText(origin, charge.unit);
-  return text;
+  return charge.events ? text + EventsText(charge) : text;
 }
 
 std::string TextOf(const Explanation& explanation) {
@@ -81,6 +133,40 @@ std::string TextOf(const Explanation& explanation) {
             " smaller ones; --limit shows more\n";
   }
   return text;
+}
+
+Json ToJson(const ExplainedEvents& events) {
+  const EventShares& shares = events.shares;
+  Json json = {{"count", shares.events},
+               {"by_day", shares.by_day},
+               {"quantity_before", ToString(shares.before)},
+               {"shown", Json::array()},
+               {"more", shares.more},
+               {"more_share", ToString(shares.more_share)},
+               {"days", Json::array()},
+               {"at_period_end", ToString(shares.at_period_end)},
+               {"sum", ToString(shares.sum)},
+               {"rounding", ToString(events.rounding)}};
+  for (const EventShare& share : shares.shown) {
+    Json event = {{"path", events.paths[share.event.book_source]},
+                  {"line", share.event.line},
+                  {"part", share.event.part},
+                  {"source", share.event.source},
+                  {"id", share.event.id},
+                  {"time", ToString(share.event.time)},
+                  {"value", ValueText(share.event)}};
+    if (!shares.by_day) {
+      event["quantity_to_date"] = ToString(share.to_date);
+      event["share"] = ToString(share.share);
+      event["falls_in"] = share.falls_in;
+    }
+    json["shown"].push_back(std::move(event));
+  }
+  for (const DayShare& day : shares.days) {
+    json["days"].push_back(
+        {{"day", ToString(day.day)}, {"quantity_to_date", ToString(day.to_date)}, {"share", ToString(day.share)}});
+  }
+  return json;
 }
 
 Json ToJson(const ExplainedCharge& charge) {
@@ -119,6 +205,7 @@ Json ToJson(const ExplainedCharge& charge) {
     }
     json["origins"].push_back(std::move(from));
   }
+  if (charge.events) json["events"] = ToJson(*charge.events);
   return json;
 }
 
@@ -149,7 +236,9 @@ Json ToJson(const Explanation& explanation) {
 int CmdExplain(const ExplainOptions& options) {
   const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "explain");
   if (!book.ok()) return Fail(book.status());
-  const absl::StatusOr<Explanation> explanation = Explain(**book, options.line, options.limit);
+  std::optional<size_t> events;
+  if (options.events) events = options.event_limit;
+  const absl::StatusOr<Explanation> explanation = Explain(**book, options.line, options.limit, events);
   if (!explanation.ok()) return Fail(explanation.status());
   return Print(options.json ? ToText(ToJson(*explanation)) : TextOf(*explanation));
 }

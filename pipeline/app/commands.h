@@ -77,8 +77,10 @@ int CmdExceptions(const ExceptionsOptions& options);
 
 struct ExplainOptions {
   std::string books;
-  std::string line;    // "<batch>/<line>"
-  uint64_t limit = 5;  // charges shown
+  std::string line;           // "<batch>/<line>"
+  uint64_t limit = 5;         // charges shown
+  bool events = false;        // down to single events
+  uint64_t event_limit = 20;  // of each charge
   bool json = false;
 };
 int CmdExplain(const ExplainOptions& options);

@@ -247,10 +247,16 @@ class CommandLine {
 
   void AddExplain() {
     CLI::App* sub = Add("explain", "From a journal line down to the usage behind it, with the arithmetic",
-                        "tollbook explain --books book BATCH/LINE", &explain_, CmdExplain);
+                        "tollbook explain --books book BATCH/LINE\n"
+                        "  tollbook explain --books book BATCH/LINE --events",
+                        &explain_, CmdExplain);
     AddBooks(sub, &explain_.books);
     sub->add_option("LINE", explain_.line, "Batch id and line number")->type_name("")->required();
     sub->add_option("--limit", explain_.limit, "Charges shown (default: 5)")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
+    sub->add_flag("--events", explain_.events, "Read the sources again, down to single events and their shares");
+    sub->add_option("--event-limit", explain_.event_limit, "Events shown of each charge (default: 20)")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber);
     AddJson(sub, &explain_.json);

@@ -39,12 +39,17 @@ void Shrink(const std::vector<Column>& columns, size_t width, std::vector<size_t
   }
 }
 
+std::string Narrowed(const Column& column, const std::string& cell, size_t width) {
+  if (column.right) return cell;
+  return column.narrow == Narrow::kTail ? TailOf(cell, width) : Truncated(cell, width);
+}
+
 void AppendLine(const std::vector<Column>& columns, const std::vector<size_t>& widths, const Cells& cells,
                 std::string* out) {
   std::string line;
   for (size_t i = 0; i < cells.size(); ++i) {
     if (i != 0) line.append(kGap);
-    const std::string cell = columns[i].right ? cells[i] : Truncated(cells[i], widths[i]);
+    const std::string cell = Narrowed(columns[i], cells[i], widths[i]);
     const size_t blanks = widths[i] - std::min(widths[i], DisplayWidth(cell));
     if (columns[i].right) line.append(blanks, ' ');
     line.append(cell);
@@ -126,6 +131,16 @@ absl::Status CannotWriteOutput() {
                    "check where the output goes and the space there");
 }
 
+std::string Indented(std::string_view text, size_t blanks) {
+  std::string indented;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin) + 1;
+    indented.append(blanks, ' ').append(text.substr(begin, end - begin));
+    begin = end;
+  }
+  return indented;
+}
+
 }  // namespace
 
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
@@ -137,7 +152,7 @@ void Table::Add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::ToText() const {
+std::string Table::ToText(size_t indent) const {
   std::vector<Cells> lines(1);
   for (const Column& column : columns_) {
     lines[0].push_back(Printable(column.name));
@@ -151,14 +166,15 @@ std::string Table::ToText() const {
   for (const Cells& line : lines) {
     for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(line[i]));
   }
-  if (const size_t terminal = TerminalWidth(STDOUT_FILENO); terminal != 0) Shrink(columns_, terminal, &widths);
+  if (const size_t terminal = TerminalWidth(STDOUT_FILENO); terminal != 0)
+    Shrink(columns_, terminal > indent ? terminal - indent : 1, &widths);
 
   std::string out;
   AppendLine(columns_, widths, lines[0], &out);
   for (size_t i = 0; i < Total(widths); ++i) out.append("─");
   out.push_back('\n');
   for (size_t i = 1; i < lines.size(); ++i) AppendRow(columns_, widths, lines[i], &out);
-  return out;
+  return indent == 0 ? out : Indented(out, indent);
 }
 
 std::string Table::ToCsv() const {

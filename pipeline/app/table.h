@@ -15,6 +15,7 @@ namespace tollbook {
 // What becomes of a column when the table is wider than the terminal.
 enum class Narrow : uint8_t {
   kCut,   // its cells end in "…"
+  kTail,  // they begin with "…": of a path its end tells more
   kWrap,  // sentences: they go on in the next line
   kKeep,  // what is typed again, such as an id: it stays whole, and the terminal wraps
 };
@@ -32,8 +33,8 @@ class Table {
   size_t rows() const { return rows_.size(); }
 
   // Aligned by display width (UTF-8), header underlined; cells with control characters are escaped. Wider than the
-  // terminal: the widest column that may be narrower is made so.
-  std::string ToText() const;
+  // terminal: the widest column that may be narrower is made so. Each line begins with so many blanks.
+  std::string ToText(size_t indent = 0) const;
   // RFC 4180: quoted where needed; first line is the header.
   std::string ToCsv() const;
   // An array of objects; every cell is text.

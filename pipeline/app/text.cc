@@ -127,6 +127,13 @@ std::string Truncated(std::string_view text, size_t width) {
   return std::string(text.substr(0, end)) + "…";
 }
 
+std::string TailOf(std::string_view text, size_t width) {
+  if (DisplayWidth(text) <= width) return std::string(text);
+  if (width == 0) return "";
+  while (DisplayWidth(text) > width - 1) text.remove_prefix(std::max<size_t>(First(text).bytes, 1));
+  return "…" + std::string(text);
+}
+
 size_t WrapAt(std::string_view text, size_t width) {
   size_t columns = 0;
   size_t end = 0;

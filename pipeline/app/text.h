@@ -21,6 +21,9 @@ namespace tollbook {
 // At most `width` columns; what is cut is marked by an ellipsis. `text` is Printable.
 [[nodiscard]] std::string Truncated(std::string_view text, size_t width);
 
+// The same, with the ellipsis in front of the end of the text.
+[[nodiscard]] std::string TailOf(std::string_view text, size_t width);
+
 // How many bytes of it fit into `width` columns when it is broken at blanks; a word longer than a line is broken
 // anywhere. All of a text that fits; at least one character of one that does not. `text` is Printable.
 [[nodiscard]] size_t WrapAt(std::string_view text, size_t width);

@@ -35,6 +35,10 @@ TEST(Text, CutsByColumnsAndSaysSo) {
   EXPECT_EQ(Truncated("receivable", 10), "receivable");
   EXPECT_EQ(Truncated("receivable", 5), "rece…");
   EXPECT_EQ(Truncated("東京都", 4), "東…");
+  EXPECT_EQ(TailOf("data/usage.ndjson", 17), "data/usage.ndjson");
+  EXPECT_EQ(TailOf("data/usage.ndjson", 13), "…usage.ndjson");
+  EXPECT_EQ(TailOf("東京都", 4), "…都");
+  EXPECT_EQ(TailOf("東京都", 1), "…");
 }
 
 TEST(Text, WrapsAtBlanksAndBreaksWordsThatAreTooLong) {

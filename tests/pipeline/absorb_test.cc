@@ -6,9 +6,11 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 
 #include "pipeline/charges.h"
 #include "pipeline/seal.h"
+#include "rating/catalog_text.h"
 #include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/small_book.h"
 
@@ -184,6 +186,15 @@ std::vector<SourceMapping> CsvMappings() {
   ParsedMappings parsed = ParseMappings(kCsvMapping);
   EXPECT_THAT(parsed.errors, IsEmpty());
   return parsed.mappings;
+}
+
+// With the mapping in it, as a directory has it: explain reads the files again.
+Catalog CsvCatalog() {
+  std::map<std::string, std::string> files = Texts().Files();
+  files["sources.yaml"] = kCsvMapping;
+  ParsedCatalog parsed = ParseCatalog(std::move(files));
+  EXPECT_THAT(parsed.errors, IsEmpty());
+  return *std::move(parsed.catalog);
 }
 
 TEST(Absorb, CountsEachEventOfACsvRowAndNumbersThePartsOfBadOnes) {
@@ -477,7 +488,7 @@ std::vector<std::string> WriteInputs(const SmallBook& book) {
 }
 
 TEST(Absorb, GoesOnAfterAnyEpochThatFailed) {
-  const Catalog catalog = TestCatalog();
+  const Catalog catalog = CsvCatalog();
   const std::vector<SourceMapping> mappings = CsvMappings();
   SmallBook undisturbed;
   const absl::StatusOr<AbsorbReport> whole =
@@ -512,7 +523,7 @@ TEST(Absorb, GoesOnAfterAnyEpochThatFailed) {
 }
 
 TEST(Absorb, StopsAtAnEpochAndGoesOn) {
-  const Catalog catalog = TestCatalog();
+  const Catalog catalog = CsvCatalog();
   const std::vector<SourceMapping> mappings = CsvMappings();
   SmallBook undisturbed;
   ASSERT_TRUE(Absorb(*undisturbed, catalog, Inputs(WriteInputs(undisturbed), mappings), {}).ok());

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "pipeline/seal.h"
 #include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/small_book.h"
@@ -84,6 +86,152 @@ TEST(Explain, GoesFromALineToItsChargesTheirTiersAndTheLinesOfTheSources) {
                            "acme-us-USD-2025-01-0003/1", "/1"}) {
     EXPECT_EQ(Explain(*book, none, 1).status().code(), absl::StatusCode::kNotFound) << none;
   }
+}
+
+// Some lines are a day's usage of s1, in this order of time: 15 calls at 09:00, 15 at 10:00. What else is there does
+// not count: the second arrival of one event, another one under a used id, another customer's, another day's.
+constexpr char kDay[] = "2025-01-11";
+std::string At(const char* id, const char* subject, const char* time, const char* value) {
+  return ToJson({id, "gateway", "api.calls", subject, std::string(kDay) + "T" + time + "Z", value, {}}) + "\n";
+}
+std::string DayOfUsage() {
+  return Usage("first", "s1", "2025-01-10", "80") + At("b", "s1", "10:00:00", "15") + At("a", "s1", "09:00:00", "15") +
+         At("b", "s1", "10:00:00", "15") + At("a", "s1", "09:30:00", "99") + At("c", "s2", "09:00:00", "10");
+}
+
+std::string InWords(const ExplainedEvents& events, const EventShare& share) {
+  std::string text = events.paths[share.event.book_source] + ":" + std::to_string(share.event.line) + " " +
+                     share.event.id + " to " + ToString(share.to_date) + " for " + ToString(share.share) + " in";
+  for (const std::string& step : share.falls_in) text += " [" + step + "]";
+  return text;
+}
+
+class ExplainEvents : public testing::Test {
+ protected:
+  void BookIt(const CatalogTexts& texts, const std::string& name, const std::string& content) {
+    absl::StatusOr<Catalog> parsed = Parse(texts);
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    path_ = book_.Write(name, content);
+    const InputList inputs = Inputs({path_});
+    ASSERT_TRUE(Absorb(*book_, *parsed, inputs, {}).ok());
+    ASSERT_TRUE(Seal(*book_, *parsed, {}).ok());
+  }
+  absl::StatusOr<Explanation> Line(int number, size_t events) {
+    return Explain(*book_, "acme-us-USD-2025-01-0001/" + std::to_string(number), 1, events);
+  }
+
+  SmallBook book_;
+  std::string path_;
+};
+
+TEST_F(ExplainEvents, AreThoseOfTheDayInTheOrderOfTimeEachWithTheTiersItFallsInAndItsShare) {
+  ASSERT_NO_FATAL_FAILURE(BookIt(Texts(), "usage.ndjson", DayOfUsage()));
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> line = Line(2, 10);
+  ASSERT_TRUE(line.ok()) << line.status();
+  const ExplainedEvents& events = *line->largest[0].events;
+  EXPECT_EQ(ToString(events.shares.before), "80");
+  ASSERT_EQ(events.shares.shown.size(), 2u);
+  // 100 calls at 0.10, then 0.05: five of the second event are still of the first tier.
+  EXPECT_EQ(InWords(events, events.shares.shown[0]), path_ + ":3 a to 95 for 1.5 in [tier 1 (up to 100) +15]");
+  EXPECT_EQ(InWords(events, events.shares.shown[1]),
+            path_ + ":2 b to 110 for 1 in [tier 1 (up to 100) +5] [tier 2 (above 100) +10]");
+  EXPECT_EQ(ToString(events.shares.sum), "2.5");
+  EXPECT_EQ(ToString(events.rounding), "0");
+}
+
+TEST_F(ExplainEvents, ALimitHidesRowsAndChangesNoSum) {
+  ASSERT_NO_FATAL_FAILURE(BookIt(Texts(), "usage.ndjson", DayOfUsage()));
+  for (const size_t limit : {size_t{0}, size_t{1}, size_t{2}}) {
+    const absl::StatusOr<Explanation> line = Line(2, limit);
+    ASSERT_TRUE(line.ok()) << line.status();
+    const EventShares& shares = line->largest[0].events->shares;
+    EXPECT_EQ(shares.shown.size(), limit);
+    EXPECT_EQ(shares.more, 2 - limit);
+    EXPECT_EQ(ToString(shares.more_share), limit == 0 ? "2.5" : limit == 1 ? "1" : "0");
+    EXPECT_EQ(ToString(shares.sum), "2.5");
+  }
+}
+
+TEST_F(ExplainEvents, WhatRoundingAddsIsARowOfItsOwn) {
+  CatalogTexts texts = Texts();
+  texts.charges[0].tiers = {{"", "0.0333", ""}};
+  ASSERT_NO_FATAL_FAILURE(BookIt(texts, "usage.ndjson", DayOfUsage()));
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> line = Line(2, 10);
+  ASSERT_TRUE(line.ok()) << line.status();
+  // To date 3.663, so 3.66; the day before 2.664, so 2.66: booked 1.00 for 0.999.
+  EXPECT_EQ(ToString(line->largest[0].events->shares.sum), "0.999");
+  EXPECT_EQ(ToString(line->largest[0].events->rounding), "0.001");
+}
+
+TEST_F(ExplainEvents, AMinimumIsThePeriodsAndNoEvents) {
+  CatalogTexts texts = Texts();
+  texts.charges[0].more = "minimum: 50";
+  texts.postings[0].by_period = true;
+  ASSERT_NO_FATAL_FAILURE(BookIt(texts, "usage.ndjson", DayOfUsage()));
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> line = Line(1, 10);
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_EQ(line->charges, 2u);  // s1 and s2, 50 each
+  const EventShares& shares = line->largest[0].events->shares;
+  ASSERT_EQ(shares.shown.size(), 3u);
+  EXPECT_EQ(ToString(shares.shown[0].share), "8");
+  EXPECT_EQ(ToString(shares.at_period_end), "39.5");
+  EXPECT_EQ(ToString(shares.sum), "50");
+}
+
+TEST_F(ExplainEvents, OfALargestValueOnlyTheRecordsHaveAShare) {
+  CatalogTexts texts = Texts();
+  texts.meters[0].aggregation = "max";
+  texts.charges[0].tiers = {{"", "0.10", ""}};
+  ASSERT_NO_FATAL_FAILURE(
+      BookIt(texts, "usage.ndjson",
+             At("x", "s1", "01:00:00", "5") + At("y", "s1", "02:00:00", "3") + At("z", "s1", "03:00:00", "9")));
+  const absl::StatusOr<Explanation> line = Line(1, 10);
+  ASSERT_TRUE(line.ok()) << line.status();
+  std::vector<std::string> shares;
+  for (const EventShare& share : line->largest[0].events->shares.shown) shares.push_back(ToString(share.share));
+  EXPECT_THAT(shares, testing::ElementsAre("0.5", "0", "0.4"));
+}
+
+TEST_F(ExplainEvents, OfALevelTheSharesAreThoseOfDays) {
+  CatalogTexts texts = Texts();
+  texts.meters[0].aggregation = "weighted_sum";
+  texts.charges[0].tiers = {{"", "2", ""}};
+  ASSERT_NO_FATAL_FAILURE(BookIt(texts, "usage.ndjson",
+                                 ToJson({"up", "gateway", "api.calls", "s1", "2025-01-30T00:00:00Z", "31", {}}) + "\n" +
+                                     ToJson({"down", "gateway", "api.calls", "s1", "2025-01-31T12:00:00Z", "-31", {}})));
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> line = Line(2, 10);
+  ASSERT_TRUE(line.ok()) << line.status();
+  const EventShares& shares = line->largest[0].events->shares;
+  EXPECT_TRUE(shares.by_day);
+  ASSERT_EQ(shares.shown.size(), 1u);
+  EXPECT_EQ(shares.shown[0].event.id, "down");
+  ASSERT_EQ(shares.days.size(), 1u);
+  EXPECT_EQ(ToString(shares.sum), "1");  // 31 for half a day of 31, at 2
+}
+
+TEST_F(ExplainEvents, AreRefusedWhenTheSourceIsNoLongerWhatItWas) {
+  ASSERT_NO_FATAL_FAILURE(BookIt(Texts(), "usage.ndjson", DayOfUsage()));
+  const auto refused = [&](std::string_view what) {
+    const absl::Status status = Line(2, 10).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_NE(Std(status.message()).find(what), std::string_view::npos) << status;
+    EXPECT_NE(Std(status.message()).find(path_), std::string_view::npos) << status;
+    EXPECT_TRUE(Explain(*book_, "acme-us-USD-2025-01-0001/2", 1).ok());  // the arithmetic needs no source
+  };
+  std::string other = DayOfUsage();
+  std::swap(other[other.find("80")], other[other.find("80") + 1]);
+  book_.Write("usage.ndjson", other);
+  refused("was changed");
+  book_.Write("usage.ndjson", DayOfUsage().substr(0, 300));
+  refused("was changed");
+  std::filesystem::remove(path_);
+  refused("is gone");
+  book_.Write("usage.ndjson", DayOfUsage() + "more");  // it may grow
+  EXPECT_TRUE(Line(2, 10).ok());
 }
 
 }  // namespace

@@ -23,6 +23,39 @@ bool AddsUp(Aggregation aggregation) {
   return aggregation == Aggregation::kSum || aggregation == Aggregation::kCount;
 }
 
+Worth Sum(const Worth& a, const Worth& b) {
+  Worth sum;
+  TOLLBOOK_ASSERT(Wide::Add(a.amount, b.amount, &sum.amount));
+  return sum;
+}
+
+Worth ExactlyOf(const Money& money) {
+  Int128 minor_unit = 1;
+  for (int digit = money.currency.minor_digits(); digit < kWorthScale; ++digit) minor_unit *= 10;
+  return {Wide::Product(money.minor, minor_unit)};
+}
+
+// Single events must be those of the totals, and what they add to the price must come to the charge's share of the
+// line.
+std::vector<std::string> WrongEvents(const ExplainedCharge& e) {
+  const EventShares& shares = e.events->shares;
+  std::vector<std::string> wrong;
+  Worth sum = Sum(shares.more_share, shares.at_period_end);
+  uint64_t events = shares.more;
+  for (const EventShare& share : shares.shown) sum = Sum(sum, share.share), ++events;
+  for (const DayShare& day : shares.days) sum = Sum(sum, day.share);
+  uint64_t of_origins = 0;
+  for (const UsageOrigin& origin : e.origins) of_origins += origin.events;
+  if (events != of_origins || events != shares.events)
+    wrong.push_back(std::to_string(events) + " events are shown of " + std::to_string(of_origins));
+  if (Sum(sum, e.worth_before) != e.worth_to_date || sum != shares.sum)
+    wrong.push_back("the shares sum to " + ToString(sum) + ", which is not the worth of the days");
+  const Worth line = Sum(sum, e.events->rounding);
+  const Worth booked = Sum(ExactlyOf(e.difference), ExactlyOf(e.booked_before));
+  if (line != booked) wrong.push_back("shares and rounding come to " + ToString(line) + ", not to " + ToString(booked));
+  return wrong;
+}
+
 // What one explained charge says must be the arithmetic of its difference, and its origins must be its usage.
 std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed) {
   std::vector<std::string> wrong;
@@ -32,6 +65,11 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
                     ToString(e.booked_before) + " booked is not " + ToString(e.difference));
   }
   if (!e.rated) return wrong;
+  if (e.events) {
+    for (std::string& w : WrongEvents(e)) wrong.push_back(std::move(w));
+  } else if (!e.origins.empty()) {
+    wrong.push_back("there are no single events");
+  }
   Worth steps;
   for (const PriceStep& step : e.steps) {
     if (!Wide::Add(steps.amount, step.worth.amount, &steps.amount)) wrong.push_back("the steps overflow");
@@ -50,7 +88,7 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
 void ExplainLine(const Book& book, const JournalBatch& batch, const JournalLine& line,
                  std::vector<std::string>* wrong) {
   const std::string name = batch.id + "/" + std::to_string(line.number);
-  const absl::StatusOr<Explanation> explained = Explain(book, name, SIZE_MAX);
+  const absl::StatusOr<Explanation> explained = Explain(book, name, SIZE_MAX, SIZE_MAX);
   if (!explained.ok()) {
     wrong->push_back(name + ": " + Message(explained.status()));
     return;

@@ -1,0 +1,83 @@
+// ChargeEvents: the single events behind a charge, read again from their sources.
+//
+// A book keeps totals, not events. But it keeps which lines of which source each commit covered, and each line that was
+// not accepted. So the accepted events of a charge are in the stretches of the commits that brought its usage, less the
+// lines that the exceptions name: there the first of two that are one event is the one that counted, whichever file it
+// was in. They are decoded and measured by the code of absorb.
+//
+// Proof     A source must have the content that was absorbed, by its digest; and the events must come to the book's
+//           totals, each of them. Else there is an error that says why, and no event.
+// Cost      Two passes over what was absorbed of each source that has a stretch: one for the digest, one up to the last
+//           stretch, of which only the stretches are decoded. In memory the events of the charges that are asked for.
+#ifndef TOLLBOOK_PIPELINE_CHARGE_EVENTS_H_
+#define TOLLBOOK_PIPELINE_CHARGE_EVENTS_H_
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/book.h"
+#include "rating/catalog.h"
+#include "rating/rate.h"
+
+namespace tollbook {
+
+// A charge of a plan, as a subscription has it. Pointers are the catalog's.
+struct SubscribedCharge {
+  const Subscription* subscription = nullptr;  // one of its versions on the plan
+  const Charge* charge = nullptr;
+  const Meter* meter = nullptr;
+};
+
+// Where usage of the charge's subject and meter falls, if the charge takes it. Versions of a subscription that keep the
+// plan share its charges; another plan or subscription has its own.
+[[nodiscard]] std::optional<UsagePlace> PlaceIn(const Catalog& catalog, const SubscribedCharge& charge, Bucket bucket,
+                                                DimensionValues values);
+
+// The usage of one charge in one billing period, up to a day.
+struct ChargeUsage {
+  // One stored total; of a list each element.
+  struct Place {
+    std::vector<std::string> values;
+    Bucket bucket;
+    Instant at;      // of an element; else 0
+    Quantity value;  // likewise
+    friend auto operator<=>(const Place&, const Place&) = default;
+  };
+  SubscribedCharge of;
+  BillingPeriod period;
+  Day first, last;                     // whose events are asked for, both inclusive
+  std::vector<PartTotal> before;       // of the period's earlier days, in their order
+  std::map<Place, UsageTotal> totals;  // of these days
+  std::set<uint64_t> commits;          // that brought them
+};
+
+// Without `commits`. `totals` are the subject's.
+[[nodiscard]] ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated,
+                                  std::span<const SubjectTotal> totals, Day first, Day last);
+
+struct ChargeEvent {
+  uint32_t book_source = 0;  // SourceRecord::id
+  uint64_t line = 0;         // 1-based
+  uint32_t part = 0;         // which event of the line
+  std::string source, id;    // the event's own
+  Instant time;
+  PartTotal usage;    // its own: the total of one event
+  std::string value;  // as it was written, where the meter keeps no more than a hash of it; else empty
+};
+
+// For each of the charges its events, by day, time, source and id; where the meter keeps values with their times, by
+// value before source, as the rater takes them. `through_sequence`: the commit that the totals are as of.
+// Errors: FailedPrecondition: the usage came from a pipe, or a source is gone or changed; Unavailable, DataLoss.
+[[nodiscard]] absl::StatusOr<std::vector<std::vector<ChargeEvent>>> ReadChargeEvents(
+    const Book& book, const Catalog& catalog, std::span<const ChargeUsage> charges, uint64_t through_sequence);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_CHARGE_EVENTS_H_

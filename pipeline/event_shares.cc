@@ -1,0 +1,291 @@
+#include "pipeline/event_shares.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "rating/price.h"
+#include "rating/running_usage.h"
+
+namespace tollbook {
+namespace {
+
+// No worth that is rounded is larger than this, in 10^-36 of the major unit, whatever the currency; so differences of
+// worths within it fit, and so do sums of such differences, each of which ends where the next one begins.
+bool IsWithinBounds(const Worth& worth) {
+  constexpr Int128 kMajor = static_cast<Int128>(1'000'000'000'000'000'000) * 1'000'000'000'000'000'000;
+  const Wide bound = Wide::Product(kMinorMax, kMajor);
+  return worth.amount <= bound && worth.amount >= bound.Negated();
+}
+
+Worth Difference(const Worth& a, const Worth& b) {
+  Worth difference;
+  TOLLBOOK_ASSERT(Wide::Subtract(a.amount, b.amount, &difference.amount));
+  return difference;
+}
+
+Worth Sum(const Worth& a, const Worth& b) {
+  Worth sum;
+  TOLLBOOK_ASSERT(Wide::Add(a.amount, b.amount, &sum.amount));
+  return sum;
+}
+
+// The worth of a charge's usage while it grows event by event.
+class GrowingWorth {
+ public:
+  virtual ~GrowingWorth() = default;
+  // Both false when a number cannot be held.
+  [[nodiscard]] virtual bool Add(const PartTotal& usage) = 0;
+  // `complete`: the period is over.
+  [[nodiscard]] virtual bool Price(bool complete, Quantity* quantity, Worth* worth) = 0;
+};
+
+// One price for all of a period's usage.
+class OfQuantity : public GrowingWorth {
+ public:
+  OfQuantity(const Charge& charge, const Meter& meter)
+      : charge_(charge), meter_(meter), is_merge_alone_(IsMergeAlone(meter)) {
+    aggregate_.Begin(meter);
+  }
+  bool Add(const PartTotal& usage) override {
+    return is_merge_alone_ ? Merge(meter_.aggregation, usage.total, &total_) : aggregate_.Add(usage.total);
+  }
+  bool Price(bool complete, Quantity* quantity, Worth* worth) override {
+    *quantity = total_.value;
+    if (!is_merge_alone_ && !aggregate_.ToDate(quantity)) return false;
+    const absl::StatusOr<Worth> price = PriceQuantity(charge_, *quantity);
+    if (price.ok()) *worth = *price;
+    return price.ok();
+  }
+
+ private:
+  const Charge& charge_;
+  const Meter& meter_;
+  const bool is_merge_alone_;
+  UsageTotal total_;
+  RunningAggregate aggregate_;
+};
+
+// Parts that are priced together over the whole period: to the rater an event is then as good as a day.
+class OfParts : public GrowingWorth {
+ public:
+  OfParts(const Charge& charge, const Meter& meter) : charge_(charge) { running_.Begin(charge, meter); }
+  bool Add(const PartTotal& usage) override { return running_.Add(usage); }
+  bool Price(bool complete, Quantity* quantity, Worth* worth) override {
+    if (!running_.EndDay()) return false;
+    *quantity = running_.quantity();
+    return PriceAround(charge_, running_.worth(), complete, worth);
+  }
+
+ private:
+  const Charge& charge_;
+  RunningUsage running_;
+};
+
+// Buckets that are priced alone and summed: only those that grew are priced again.
+class OfBuckets : public GrowingWorth {
+ public:
+  OfBuckets(const Charge& charge, const Meter& meter) : charge_(charge), meter_(meter) {}
+  bool Add(const PartTotal& usage) override {
+    const auto bucket = buckets_.try_emplace(BucketOf(charge_, usage.time)).first;
+    const auto [part, is_new] = bucket->second.parts.try_emplace(usage.part);
+    if (is_new) part->second.Begin(meter_);
+    if (grown_.empty() || grown_.back() != bucket) grown_.push_back(bucket);
+    return part->second.Add(usage.total);
+  }
+  bool Price(bool complete, Quantity* quantity, Worth* worth) override {
+    for (const auto bucket : grown_) {
+      if (!PriceAgain(bucket->first, &bucket->second)) return false;
+    }
+    grown_.clear();
+    *quantity = quantity_;
+    return PriceAround(charge_, worth_, complete, worth);
+  }
+
+ private:
+  struct Bucket {
+    std::map<uint32_t, RunningAggregate> parts;
+    Quantity quantity;
+    Worth worth;
+  };
+
+  bool PriceAgain(PricedTime time, Bucket* bucket) {
+    std::vector<UsagePart> parts;
+    Quantity of_bucket;
+    for (auto& [part, aggregate] : bucket->parts) {
+      Quantity quantity;
+      if (!aggregate.ToDate(&quantity) || !tollbook::Add(of_bucket, quantity, &of_bucket)) return false;
+      parts.push_back({time, part, quantity, aggregate.events()});
+    }
+    Worth worth;
+    if (!PriceBuckets(charge_, parts, &worth)) return false;
+    const Quantity more{of_bucket.attos - bucket->quantity.attos};
+    Wide grown;
+    if (!Wide::Subtract(worth.amount, bucket->worth.amount, &grown)) return false;
+    bucket->quantity = of_bucket;
+    bucket->worth = worth;
+    return tollbook::Add(quantity_, more, &quantity_) && Wide::Add(worth_.amount, grown, &worth_.amount);
+  }
+
+  const Charge& charge_;
+  const Meter& meter_;
+  std::map<PricedTime, Bucket> buckets_;
+  std::vector<std::map<PricedTime, Bucket>::iterator> grown_;  // since they were priced
+  Quantity quantity_;
+  Worth worth_;
+};
+
+std::unique_ptr<GrowingWorth> MakeGrowingWorth(const SubscribedCharge& of) {
+  if (IsOfQuantityAlone(*of.charge)) return std::make_unique<OfQuantity>(*of.charge, *of.meter);
+  if (of.charge->per_bucket == PerBucket::kNone) return std::make_unique<OfParts>(*of.charge, *of.meter);
+  return std::make_unique<OfBuckets>(*of.charge, *of.meter);
+}
+
+// The steps of the price of the usage so far, for the few events that are shown.
+class Steps {
+ public:
+  Steps(const ChargeUsage& usage, Quantity before) : usage_(usage), parts_(usage.before) {
+    if (!parts_.empty()) last_ = StepsOf(before);
+  }
+
+  // What the event changes in them.
+  std::vector<std::string> After(const PartTotal& event, Quantity to_date) {
+    parts_.push_back(event);
+    std::vector<PriceStep> now = StepsOf(to_date);
+    std::vector<std::string> changed;
+    bool another_step = false;  // one is left for another: a tier of a volume price
+    for (const PriceStep& step : last_) another_step = another_step || Find(now, step.what) == nullptr;
+    for (const PriceStep& step : now) {
+      const PriceStep* const was = Find(last_, step.what);
+      if (was != nullptr && was->quantity == step.quantity && was->worth == step.worth) continue;
+      if (was == nullptr && another_step) {
+        changed.push_back("now " + step.what);
+        continue;
+      }
+      const Quantity more{step.quantity.attos - (was == nullptr ? 0 : was->quantity.attos)};
+      const std::string sign = more.attos > 0 ? " +" : " ";
+      changed.push_back(step.what + (more.attos == 0 || IsOnlyWorth(step) ? "" : sign + ToString(more)));
+    }
+    last_ = std::move(now);
+    return changed;
+  }
+
+ private:
+  static const PriceStep* Find(const std::vector<PriceStep>& steps, const std::string& what) {
+    const auto found = std::find_if(steps.begin(), steps.end(), [&](const PriceStep& s) { return s.what == what; });
+    return found == steps.end() ? nullptr : &*found;
+  }
+
+  // None where they cannot be held: the worth then says so.
+  std::vector<PriceStep> StepsOf(Quantity to_date) const {
+    RatedCharge rated;
+    rated.subscription = usage_.of.subscription;
+    rated.charge = usage_.of.charge;
+    rated.meter = usage_.of.meter;
+    rated.period = usage_.period;
+    if (!IsOfQuantityAlone(*usage_.of.charge)) rated.parts = parts_;
+    PeriodUsage period = UsageToDate(rated, {parts_.back().time.day, to_date, {}, 0});
+    period.complete = false;
+    std::vector<PriceStep> steps;
+    const absl::StatusOr<Worth> priced = PricePeriod(*usage_.of.charge, period, &steps);
+    return priced.ok() ? steps : std::vector<PriceStep>();
+  }
+
+  const ChargeUsage& usage_;
+  std::vector<PartTotal> parts_;
+  std::vector<PriceStep> last_;
+};
+
+absl::Status CannotBeHeld(const ChargeUsage& usage) {
+  return MakeError(absl::StatusCode::kOutOfRange, "the share of an event cannot be held",
+                   std::string(usage.of.subscription->id) + " " + usage.of.charge->name, "leave out --events");
+}
+
+class Sharing {
+ public:
+  Sharing(const ChargeUsage& usage, const PricedDays& priced, size_t shown)
+      : usage_(usage), priced_(priced), shown_(shown) {}
+
+  absl::StatusOr<EventShares> Share(std::vector<ChargeEvent> events) {
+    shares_.events = events.size();
+    shares_.before = priced_.before.to_date;
+    shares_.by_day = CarriesOver(*usage_.of.meter);
+    if (shares_.by_day) {
+      ByDay(std::move(events));
+    } else {
+      TOLLBOOK_RETURN_IF_ERROR(ByEvent(std::move(events)));
+    }
+    return std::move(shares_);
+  }
+
+ private:
+  void ByDay(std::vector<ChargeEvent> events) {
+    for (size_t i = 0; i < events.size() && i < shown_; ++i)
+      shares_.shown.push_back({std::move(events[i]), {}, {}, {}});
+    shares_.more = events.size() - shares_.shown.size();
+    Worth last = priced_.before.worth;
+    for (const DayPrice& day : priced_.days) {
+      shares_.days.push_back({day.day, day.to_date, Difference(day.worth, last)});
+      shares_.sum = Sum(shares_.sum, shares_.days.back().share);
+      last = day.worth;
+    }
+  }
+
+  absl::Status ByEvent(std::vector<ChargeEvent> events) {
+    const std::unique_ptr<GrowingWorth> growing = MakeGrowingWorth(usage_.of);
+    const auto price = [&](bool complete) {
+      return growing->Price(complete, &to_date_, &worth_) && IsWithinBounds(worth_);
+    };
+    for (const PartTotal& usage : usage_.before) {
+      if (!growing->Add(usage)) return CannotBeHeld(usage_);
+    }
+    if (!usage_.before.empty() && !price(false)) return CannotBeHeld(usage_);
+    // The rater came to the same by its own way, or one of the two has a bug.
+    TOLLBOOK_ASSERT(to_date_ == priced_.before.to_date && worth_ == priced_.before.worth);
+    Steps steps(usage_, to_date_);
+    for (ChargeEvent& event : events) {
+      const Worth before = worth_;
+      if (!growing->Add(event.usage) || !price(false)) return CannotBeHeld(usage_);
+      AddEvent(std::move(event), Difference(worth_, before), &steps);
+    }
+    if (priced_.is_complete) {
+      const Worth before = worth_;
+      if (!price(true)) return CannotBeHeld(usage_);
+      shares_.at_period_end = Difference(worth_, before);
+      shares_.sum = Sum(shares_.sum, shares_.at_period_end);
+    }
+    const DayPrice& last = priced_.days.back();
+    TOLLBOOK_ASSERT(to_date_ == last.to_date && worth_ == last.worth);
+    TOLLBOOK_ASSERT(shares_.sum == Difference(last.worth, priced_.before.worth));
+    return absl::OkStatus();
+  }
+
+  void AddEvent(ChargeEvent event, const Worth& share, Steps* steps) {
+    shares_.sum = Sum(shares_.sum, share);
+    if (shares_.shown.size() < shown_) {
+      std::vector<std::string> falls_in = steps->After(event.usage, to_date_);
+      shares_.shown.push_back({std::move(event), to_date_, share, std::move(falls_in)});
+    } else {
+      ++shares_.more;
+      shares_.more_share = Sum(shares_.more_share, share);
+    }
+  }
+
+  const ChargeUsage& usage_;
+  const PricedDays& priced_;
+  const size_t shown_;
+  EventShares shares_;
+  // After the event at hand.
+  Quantity to_date_;
+  Worth worth_;
+};
+
+}  // namespace
+
+absl::StatusOr<EventShares> ShareOut(const ChargeUsage& usage, const PricedDays& priced,
+                                     std::vector<ChargeEvent> events, size_t shown) {
+  return Sharing(usage, priced, shown).Share(std::move(events));
+}
+
+}  // namespace tollbook

@@ -1,0 +1,69 @@
+// EventShares: what each single event adds to the price of its charge.
+//
+// The share of an event is what the charge's usage up to it is worth, less what the usage up to the one before it is
+// worth: exact. So shares sum to the worth of the days that are looked at, whatever the model: of a graduated price the
+// event's units fall in their tiers, of a largest value all but the records have nothing, and where a volume price
+// falls a share is negative. What a minimum adds is due when the period ends, and is nobody's share. A meter that
+// carries over (a level, a set with removals) goes on without events, so there the shares are those of days.
+//
+// Cost      Each event is priced once, with one part of the charge: an hour of an hourly charge, all cells of a matrix.
+//           Of a percentile or a count of different values an event also costs a pass over the values so far.
+#ifndef TOLLBOOK_PIPELINE_EVENT_SHARES_H_
+#define TOLLBOOK_PIPELINE_EVENT_SHARES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/charge_events.h"
+#include "rating/money.h"
+#include "rating/rate.h"
+
+namespace tollbook {
+
+// What the rater said of a charge at the end of a day.
+struct DayPrice {
+  Day day;
+  Quantity to_date;
+  Worth worth;
+};
+
+// Of the days whose events are looked at.
+struct PricedDays {
+  DayPrice before;             // the day with usage before them; nothing, where they begin the period
+  std::vector<DayPrice> days;  // those with a price of their own; at least one
+  bool is_complete = false;    // the last of them ends the period: a minimum is due
+};
+
+struct EventShare {
+  ChargeEvent event;
+  Quantity to_date;                   // the period's quantity after it
+  Worth share;                        // none by days
+  std::vector<std::string> falls_in;  // the steps of the price that it moves: "tier 1 (up to 9000) +200"
+};
+
+struct DayShare {
+  Day day;
+  Quantity to_date;
+  Worth share;
+};
+
+struct EventShares {
+  uint64_t events = 0;
+  bool by_day = false;            // the meter carries over
+  Quantity before;                // the period's quantity before the first of them
+  std::vector<EventShare> shown;  // the first ones
+  uint64_t more = 0;              // events behind those, and what they come to
+  Worth more_share;
+  std::vector<DayShare> days;  // by_day
+  Worth at_period_end;         // what a minimum adds
+  Worth sum;                   // of all shares and of what a minimum adds: the worth of the last day less that before
+};
+
+// `events` in their order. Keeps the first `shown` of them. OutOfRange: a worth on the way cannot be held.
+[[nodiscard]] absl::StatusOr<EventShares> ShareOut(const ChargeUsage& usage, const PricedDays& priced,
+                                                   std::vector<ChargeEvent> events, size_t shown);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EVENT_SHARES_H_

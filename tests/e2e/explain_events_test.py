@@ -1,0 +1,172 @@
+"""Explain goes down to single events: their shares come to the line, whatever the file; and says why when it cannot."""
+
+import decimal
+import gzip
+import json
+import pathlib
+import random
+import shutil
+import subprocess
+
+import book
+import small
+
+D = decimal.Decimal
+SEED = 20250131
+FIRST_LOOK = book.REPOSITORY / "data" / "first-look"
+
+
+def write_feed(path):
+    """Calls per minute, as the catalog of the first look maps them: more than are included, on two days."""
+    path.write_text("tenant;t;per_minute;minutes;region\n" + "".join(
+        f"s1;{86400 * (3 + row % 2) + 977 * row % 80000};{100 + row}.25;{row % 7 + 1};eu\n" for row in range(40)))
+    return path
+
+
+class Explained(book.Case):
+    def lines_of(self, bill):
+        return sorted({(row["batch_id"] + "/" + row["line"], D(row["debit"]) or D(row["credit"]))
+                       for row in bill.postings()})
+
+    def explain(self, bill, line, *flags):
+        return bill.explain(line, "--limit", "100000", "--events", "--event-limit", "100000", *flags)
+
+    def assert_events_come_to(self, found, amount):
+        """How many events there are."""
+        count = 0
+        self.assertEqual(abs(sum(D(charge["difference"]) for charge in found["charges"])), amount)
+        for charge in found["charges"]:
+            if not charge["rated"] or not charge["origins"]:
+                continue
+            events = charge["events"]
+            shares = sum((D(event["share"]) for event in events["shown"]), D(0))
+            self.assertEqual(len(events["shown"]), events["count"])
+            self.assertEqual(shares + D(events["at_period_end"]), D(events["sum"]))
+            self.assertEqual(D(events["sum"]) + D(events["rounding"]) - D(charge["booked_before"]),
+                             D(charge["difference"]))
+            self.assertEqual(events["count"], sum(origin["events"] for origin in charge["origins"]))
+            places = [(event["path"], event["line"], event["part"]) for event in events["shown"]]
+            self.assertEqual(len(set(places)), len(places))
+            count += events["count"]
+        return count
+
+    def refuse(self, bill, line, *words):
+        done = book.tollbook("explain", "--books", bill.directory, line, "--events", expect=1)
+        self.assertEqual(done.stdout, b"")
+        self.assert_message(done.stderr, *words)
+        bill.explain(line)  # the arithmetic needs no source
+
+
+class Files(Explained):
+    def test_generated_usage_in_files_of_each_kind(self):
+        usage, catalog, _ = book.generate(self.scratch, "4k", "--subscriptions", "30", "--conflicts", "5000",
+                                          "--redelivered-within", "500")
+        events = usage.read_bytes().splitlines(keepends=True)
+        chance = random.Random(SEED)
+        packed = self.scratch / "packed"
+        packed.mkdir()
+        pieces = [events[:1000], events[1000:2000], events[2000:]]
+        (packed / "a.ndjson").write_bytes(b"".join(pieces[0]))
+        (packed / "b.ndjson.gz").write_bytes(gzip.compress(b"".join(pieces[1])))
+        last = packed / "c.ndjson"
+        last.write_bytes(b"".join(pieces[2]))
+        if shutil.which("zstd"):
+            subprocess.run(["zstd", "-q", "--rm", str(last)], check=True)
+        bill = book.Book(self.scratch / "book", catalog)
+        report = bill.run(packed, "--epoch-bytes", "100000", "--block-bytes", "20000")
+        self.assertGreater(report["duplicate"], 20)
+        self.assertGreater(report["conflict"], 5)
+        lines = self.lines_of(bill)
+        seen = sum(self.assert_events_come_to(self.explain(bill, line), amount)
+                   for line, amount in chance.sample(lines, 25))
+        self.assertGreater(seen, 100)
+
+    def test_rows_of_csv_are_found_again(self):
+        bill = book.Book(self.scratch / "book", FIRST_LOOK / "catalog")
+        feed = write_feed(self.scratch / "calls_jan.csv")
+        bill.run(feed)
+        rows = feed.read_text().splitlines()
+        events = 0
+        for line, amount in self.lines_of(bill):
+            found = self.explain(bill, line)
+            events += self.assert_events_come_to(found, amount)
+            for charge in found["charges"]:
+                for event in charge["events"]["shown"]:
+                    self.assertEqual(event["id"], f"calls_jan.csv:{event['line'] - 1}")
+                    per_minute, minutes = (D(rows[event["line"] - 1].split(";")[rows[0].split(";").index(name)])
+                                           for name in ("per_minute", "minutes"))
+                    self.assertEqual(D(event["value"]), per_minute * minutes)
+        self.assertEqual(events, len(rows) - 1)
+
+    def test_usage_that_was_held_first_is_found(self):
+        catalog = small.write_catalog(self.scratch / "catalog")
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(small.event(1, 5), small.event(2, 7, meter="mails")))
+        bill.run(usage)
+        small.write_catalog(catalog, meters=small.CALLS + "  - {name: mails, aggregation: sum, value: calls}\n",
+                            charges="      - {name: mails, meter: mails, product: mail, model: per_unit, price: 1}\n")
+        bill.retry()
+        bill.seal()
+        (line, amount), = [(line, amount) for line, amount in self.lines_of(bill) if amount == 7]
+        found = self.explain(bill, line)
+        self.assertEqual(self.assert_events_come_to(found, amount), 1)
+        self.assertEqual(found["charges"][0]["events"]["shown"][0]["line"], 2)
+
+
+class Told(Explained):
+    def setUp(self):
+        super().setUp()
+        self.bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog"))
+        self.usage = self.scratch / "usage.ndjson"
+        self.usage.write_bytes(small.lines(*(small.event(n, n) for n in range(1, 31))))
+
+    def test_a_pipe_cannot_be_read_again(self):
+        with open(self.usage, "rb") as usage:
+            self.bill.run("-", stdin=usage)
+        (line, _), = self.lines_of(self.bill)
+        self.refuse(self.bill, line, "pipe", "-", "leave out --events")
+
+    def test_a_source_that_is_gone_or_changed_is_named(self):
+        self.bill.run(self.usage)
+        (line, _), = self.lines_of(self.bill)
+        before = self.usage.read_bytes()
+        self.usage.write_bytes(before.replace(b":12}", b":21}"))
+        self.refuse(self.bill, line, "was changed", str(self.usage), "put it back")
+        self.usage.unlink()
+        self.refuse(self.bill, line, "is gone", str(self.usage), "put it back")
+        self.usage.write_bytes(before)
+        self.assertEqual(self.assert_events_come_to(self.explain(self.bill, line), D("4.65")), 30)
+
+    def test_a_feed_that_is_mapped_otherwise_now_is_read_as_it_was(self):
+        """The book keeps the mapping with each seal; one that it never sealed with is not there to be found."""
+        catalog = self.scratch / "mapped"
+        shutil.copytree(FIRST_LOOK / "catalog", catalog)
+        bill = book.Book(self.scratch / "mapped-book", catalog)
+        feed = write_feed(self.scratch / "calls_jan.csv")
+        bill.run(feed)
+        line, amount = self.lines_of(bill)[0]
+        sources = catalog / "sources.yaml"
+        sources.write_text(sources.read_text().replace("{file}:{row}", "{row}"))
+        plans = catalog / "plans.yaml"
+        plans.write_text(plans.read_text().replace("included: 1000", "included: 0"))
+        bill.seal()
+        self.assertGreater(len(self.lines_of(bill)), 1)
+        for line, amount in self.lines_of(bill):
+            self.assertGreater(self.assert_events_come_to(self.explain(bill, line), amount), 0)
+
+    def test_people_see_rows_that_add_up(self):
+        self.bill.run(self.usage)
+        (line, _), = self.lines_of(self.bill)
+        text = self.bill.read("explain", line, "--events", "--event-limit", "2").decode()
+        for words in ("30 events, in the order of time", "before", "per unit +1 ", "and 28 more", "+4.54", "rounding",
+                      "difference"):
+            self.assertIn(words, text)
+        self.assertNotIn("in the order of time", self.bill.read("explain", line).decode())
+        shown = json.loads(self.bill.read("explain", line, "--events", "--event-limit", "0", "--json"))
+        events = shown["charges"][0]["events"]
+        self.assertEqual((events["shown"], events["more"], events["more_share"]), ([], 30, "4.65"))
+
+
+if __name__ == "__main__":
+    book.main()
