@@ -332,13 +332,12 @@ class EventReader {
     if (totals_[number] == charge.totals) return absl::OkStatus();
     uint64_t in_book = 0;
     for (const auto& [place, total] : charge.totals) in_book += total.events;
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "the events of the sources do not come to the usage in the book",
-                     std::string(charge.of.subscription->id) + " " + charge.of.charge->name + ": " +
-                         std::to_string(events_[number].size()) + " events read again, " + std::to_string(in_book) +
-                         " in the book, or others",
-                     "leave out --events; usage that was held and taken in later, or read under another catalog, may "
-                     "not be found again");
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "the events read again do not come to the usage in the book",
+        std::string(charge.of.subscription->id) + " " + charge.of.charge->name + ", where " +
+            std::to_string(events_[number].size()) + " were found for " + std::to_string(in_book),
+        "leave out --events; usage that was held and taken in after the line was booked, or was read under "
+        "another catalog, may not be found again");
   }
 
   const Book& book_;

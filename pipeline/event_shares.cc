@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "rating/price.h"
@@ -234,24 +235,25 @@ class Sharing {
 
   absl::Status ByEvent(std::vector<ChargeEvent> events) {
     const std::unique_ptr<GrowingWorth> growing = MakeGrowingWorth(usage_.of);
-    const auto price = [&](bool complete) {
-      return growing->Price(complete, &to_date_, &worth_) && IsWithinBounds(worth_);
-    };
     for (const PartTotal& usage : usage_.before) {
       if (!growing->Add(usage)) return CannotBeHeld(usage_);
     }
-    if (!usage_.before.empty() && !price(false)) return CannotBeHeld(usage_);
+    if (!usage_.before.empty() && !Price(*growing, false)) return CannotBeHeld(usage_);
     // The rater came to the same by its own way, or one of the two has a bug.
     TOLLBOOK_ASSERT(to_date_ == priced_.before.to_date && worth_ == priced_.before.worth);
     Steps steps(usage_, to_date_);
-    for (ChargeEvent& event : events) {
+    const size_t shown = std::min(shown_, events.size());
+    for (size_t i = 0; i < shown; ++i) {
       const Worth before = worth_;
-      if (!growing->Add(event.usage) || !price(false)) return CannotBeHeld(usage_);
-      AddEvent(std::move(event), Difference(worth_, before), &steps);
+      if (!growing->Add(events[i].usage) || !Price(*growing, false)) return CannotBeHeld(usage_);
+      std::vector<std::string> falls_in = steps.After(events[i].usage, to_date_);
+      shares_.shown.push_back({std::move(events[i]), to_date_, Difference(worth_, before), std::move(falls_in)});
+      shares_.sum = Sum(shares_.sum, shares_.shown.back().share);
     }
+    TOLLBOOK_RETURN_IF_ERROR(AddMore(std::span(events).subspan(shown), *growing));
     if (priced_.is_complete) {
       const Worth before = worth_;
-      if (!price(true)) return CannotBeHeld(usage_);
+      if (!Price(*growing, true)) return CannotBeHeld(usage_);
       shares_.at_period_end = Difference(worth_, before);
       shares_.sum = Sum(shares_.sum, shares_.at_period_end);
     }
@@ -261,15 +263,22 @@ class Sharing {
     return absl::OkStatus();
   }
 
-  void AddEvent(ChargeEvent event, const Worth& share, Steps* steps) {
-    shares_.sum = Sum(shares_.sum, share);
-    if (shares_.shown.size() < shown_) {
-      std::vector<std::string> falls_in = steps->After(event.usage, to_date_);
-      shares_.shown.push_back({std::move(event), to_date_, share, std::move(falls_in)});
-    } else {
-      ++shares_.more;
-      shares_.more_share = Sum(shares_.more_share, share);
+  bool Price(GrowingWorth& growing, bool complete) {
+    return growing.Price(complete, &to_date_, &worth_) && IsWithinBounds(worth_);
+  }
+
+  // What they come to together needs one price: each share would end where the next one begins.
+  absl::Status AddMore(std::span<const ChargeEvent> events, GrowingWorth& growing) {
+    shares_.more = events.size();
+    if (events.empty()) return absl::OkStatus();
+    const Worth before = worth_;
+    for (const ChargeEvent& event : events) {
+      if (!growing.Add(event.usage)) return CannotBeHeld(usage_);
     }
+    if (!Price(growing, false)) return CannotBeHeld(usage_);
+    shares_.more_share = Difference(worth_, before);
+    shares_.sum = Sum(shares_.sum, shares_.more_share);
+    return absl::OkStatus();
   }
 
   const ChargeUsage& usage_;

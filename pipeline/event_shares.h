@@ -6,8 +6,10 @@
 // falls a share is negative. What a minimum adds is due when the period ends, and is nobody's share. A meter that
 // carries over (a level, a set with removals) goes on without events, so there the shares are those of days.
 //
-// Cost      Each event is priced once, with one part of the charge: an hour of an hourly charge, all cells of a matrix.
-//           Of a percentile or a count of different values an event also costs a pass over the values so far.
+// Cost      Each event that is shown is priced, with the part of the charge that it falls in: an hour of an hourly
+// charge,
+//           all cells of a matrix; of a percentile or a count of different values it also costs a pass over the values
+//           so far. The events behind those are added up and priced once.
 #ifndef TOLLBOOK_PIPELINE_EVENT_SHARES_H_
 #define TOLLBOOK_PIPELINE_EVENT_SHARES_H_
 
