@@ -386,7 +386,7 @@ BENCHMARK(RateInSteps);
 struct ModelOf {
   const char* name;
   Charge charge;
-  const char* cents;  // of a month: 31 days of 1,000 units in either region, two events each
+  const char* cents;  // of a month: 31 days of 1,000 units in either region, two events each; or two events of 1,000
 };
 
 std::vector<ModelOf> Models() {
@@ -474,6 +474,29 @@ std::vector<ModelOf> Models() {
             c.maximum = Price{dollar.attos * 100};
           }),
        "10000"},
+      {"commitment",
+       of(ChargeModel::kPerUnit,
+          [&](Charge& c) {
+            unit(c);
+            c.commitment = Commitment{{dollar.attos * 100}, std::nullopt, {dollar.attos * 2}, true};
+          }),
+       "114000"},
+      {"transactions",
+       of(ChargeModel::kPercentage,
+          [&](Charge& c) {
+            unit(c);
+            c.pricing.price_per_event = dollar;
+            c.pricing.free_events = 4;
+            c.pricing.max_per_event = Price{dollar.attos * 10};
+          }),
+       "120000"},
+      {"time_rate",
+       of(ChargeModel::kTimeRate,
+          [&](Charge& c) {
+            const std::vector<TimeStep> a_minute = {{0, cent, 60 * kSecondNanos, kSecondNanos}};
+            c.pricing.time.windows = {{{0x1f}, {}, a_minute}, {{0x60}, {}, a_minute}};
+          }),
+       "2067"},
   };
 }
 
@@ -484,6 +507,7 @@ void RateModel(benchmark::State& state) {
   Meter meter;
   meter.name = meter.event_type = "units";
   meter.dimensions = {"region"};
+  meter.keep_events = IsOfEvents(model.charge);
   catalog.meters = {meter};
   catalog.plans = {{"plan", *Currency::FromCode("USD"), {model.charge}}};
   Subscription subscription;
@@ -494,7 +518,8 @@ void RateModel(benchmark::State& state) {
   std::vector<SubjectTotal> totals;
   for (const std::string_view& region : regions) {
     for (int32_t day = 0; day < 31; ++day) {
-      totals.push_back({catalog.meters.data(), {&region, 1}, {day}, {Quantity::Units(1'000), 2, {}}});
+      const Instant at = {meter.keep_events ? day * 86'400 * kSecondNanos : 0};
+      totals.push_back({catalog.meters.data(), {&region, 1}, {day}, {Quantity::Units(1'000), 2, at}});
     }
   }
   SubjectRater rater(catalog);

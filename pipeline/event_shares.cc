@@ -71,7 +71,9 @@ class OfQuantity : public GrowingWorth {
 // Parts that are priced together over the whole period: to the rater an event is then as good as a day.
 class OfParts : public GrowingWorth {
  public:
-  OfParts(const Charge& charge, const Meter& meter) : charge_(charge) { running_.Begin(charge, meter); }
+  OfParts(const Charge& charge, const Meter& meter, const Zone& zone) : charge_(charge) {
+    running_.Begin(charge, meter, zone);
+  }
   bool Add(const PartTotal& usage) override { return running_.Add(usage); }
   bool Price(bool complete, Quantity* quantity, Worth* worth) override {
     if (!running_.EndDay()) return false;
@@ -87,13 +89,14 @@ class OfParts : public GrowingWorth {
 // Buckets that are priced alone and summed: only those that grew are priced again.
 class OfBuckets : public GrowingWorth {
  public:
-  OfBuckets(const Charge& charge, const Meter& meter) : charge_(charge), meter_(meter) {}
+  OfBuckets(const Charge& charge, const Meter& meter, const Zone& zone) : charge_(charge), meter_(meter), zone_(zone) {}
   bool Add(const PartTotal& usage) override {
     const auto bucket = buckets_.try_emplace(BucketOf(charge_, usage.time)).first;
     const auto [part, is_new] = bucket->second.parts.try_emplace(usage.part);
-    if (is_new) part->second.Begin(meter_);
+    if (is_new) part->second.aggregate.Begin(meter_);
     if (grown_.empty() || grown_.back() != bucket) grown_.push_back(bucket);
-    return part->second.Add(usage.total);
+    if (IsOfEvents(PricingOf(charge_, usage.part))) part->second.elements.push_back(usage.total);
+    return part->second.aggregate.Add(usage.total);
   }
   bool Price(bool complete, Quantity* quantity, Worth* worth) override {
     for (const auto bucket : grown_) {
@@ -105,8 +108,12 @@ class OfBuckets : public GrowingWorth {
   }
 
  private:
+  struct Part {
+    RunningAggregate aggregate;
+    std::vector<UsageTotal> elements;  // where its pricing is of events: in their order
+  };
   struct Bucket {
-    std::map<uint32_t, RunningAggregate> parts;
+    std::map<uint32_t, Part> parts;
     Quantity quantity;
     Worth worth;
   };
@@ -114,13 +121,13 @@ class OfBuckets : public GrowingWorth {
   bool PriceAgain(PricedTime time, Bucket* bucket) {
     std::vector<UsagePart> parts;
     Quantity of_bucket;
-    for (auto& [part, aggregate] : bucket->parts) {
+    for (auto& [number, part] : bucket->parts) {
       Quantity quantity;
-      if (!aggregate.ToDate(&quantity) || !tollbook::Add(of_bucket, quantity, &of_bucket)) return false;
-      parts.push_back({time, part, quantity, aggregate.events()});
+      if (!part.aggregate.ToDate(&quantity) || !tollbook::Add(of_bucket, quantity, &of_bucket)) return false;
+      parts.push_back({time, number, quantity, part.aggregate.events(), part.elements});
     }
     Worth worth;
-    if (!PriceBuckets(charge_, parts, &worth)) return false;
+    if (!PriceBuckets(charge_, parts, zone_, &worth)) return false;
     const Quantity more{of_bucket.attos - bucket->quantity.attos};
     Wide grown;
     if (!Wide::Subtract(worth.amount, bucket->worth.amount, &grown)) return false;
@@ -131,6 +138,7 @@ class OfBuckets : public GrowingWorth {
 
   const Charge& charge_;
   const Meter& meter_;
+  const Zone& zone_;
   std::map<PricedTime, Bucket> buckets_;
   std::vector<std::map<PricedTime, Bucket>::iterator> grown_;  // since they were priced
   Quantity quantity_;
@@ -139,8 +147,9 @@ class OfBuckets : public GrowingWorth {
 
 std::unique_ptr<GrowingWorth> MakeGrowingWorth(const SubscribedCharge& of) {
   if (IsOfQuantityAlone(*of.charge)) return std::make_unique<OfQuantity>(*of.charge, *of.meter);
-  if (of.charge->per_bucket == PerBucket::kNone) return std::make_unique<OfParts>(*of.charge, *of.meter);
-  return std::make_unique<OfBuckets>(*of.charge, *of.meter);
+  const Zone& zone = of.subscription->zone;
+  if (of.charge->per_bucket == PerBucket::kNone) return std::make_unique<OfParts>(*of.charge, *of.meter, zone);
+  return std::make_unique<OfBuckets>(*of.charge, *of.meter, zone);
 }
 
 // The steps of the price of the usage so far, for the few events that are shown.

@@ -109,18 +109,19 @@ void AddPackages(VectorParams& params, YamlKeys* keys) {
   if (!rounding.empty() && rounding != "up") keys->Add("package_rounding", rounding);
 }
 
-// Zero or null says that there is none of it.
-void RefuseUnlessZero(VectorParams& params, std::initializer_list<std::string_view> names) {
-  for (const std::string_view name : names) {
-    const std::optional<std::string> value = params.Decimal(name);
-    if (value.has_value() && !IsZero(*value)) params.NotHere(name);
-  }
-}
-
-void AddPercentage(VectorParams& params, YamlKeys* keys) {
+// Whether it looks at each event.
+bool AddPercentage(VectorParams& params, YamlKeys* keys) {
   keys->Add("percent", params.RequiredDecimal("rate_percent"));
   keys->AddIf("fixed_per_transaction", params.Decimal("fixed_per_transaction"));
-  RefuseUnlessZero(params, {"free_transactions", "free_amount", "min_per_transaction", "max_per_transaction"});
+  bool of_events = false;
+  for (const std::string_view name :
+       {"free_transactions", "free_amount", "min_per_transaction", "max_per_transaction"}) {
+    const std::optional<std::string> value = params.Decimal(name);
+    if (!value.has_value() || IsZero(*value)) continue;  // there is none of it
+    keys->Add(name, *value);
+    of_events = true;
+  }
+  return of_events;
 }
 
 void AddDynamic(VectorParams& params, YamlKeys* keys) {
@@ -155,7 +156,62 @@ void AddSteps(VectorParams& params, const std::string& dimension, YamlKeys* keys
   keys->Add("steps", steps.Text());
 }
 
-void AddPrice(const std::string& model, VectorParams& params, const std::string& dimension, YamlKeys* keys) {
+// What one rate of time has, in a window or a step.
+void AddTimePrice(VectorParams& params, YamlKeys* keys) {
+  keys->Add("price", params.RequiredDecimal("rate"));
+  keys->AddIf("per", params.Decimal("rate_unit_s"));
+  keys->AddIf("increment", params.Decimal("increment_s"));
+}
+
+// "1-5" or "6", from Monday, to the catalog's words.
+std::string WeekdaysOf(VectorParams& params) {
+  constexpr std::string_view kNames[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+  std::string days;
+  for (const char digit : params.Text("days")) {
+    if (digit == '-') {
+      days += '-';
+    } else if (digit >= '1' && digit <= '7') {
+      days += kNames[digit - '1'];
+    } else {
+      params.Wrong("days", "neither a weekday from 1 to 7 nor a run of them");
+    }
+  }
+  return days;
+}
+
+void AddTimeRate(VectorParams& params, YamlKeys* keys) {
+  YamlItems windows, steps;
+  if (const JsonTree* schedule = params.TakeList("schedule"); schedule != nullptr) {
+    for (const JsonTree& item : schedule->items) {
+      VectorParams one(item, params.status());
+      YamlKeys window;
+      window.Add("days", WeekdaysOf(one));
+      window.Add("from", InQuotes(one.Text("from")));
+      window.Add("to", InQuotes(one.Text("to")));
+      AddTimePrice(one, &window);
+      window.AddIf("connect_fee", one.Decimal("connect_fee"));
+      one.RefuseOthers();
+      windows.Add(window.Text());
+    }
+    keys->Add("windows", windows.Text());
+  } else if (const JsonTree* groups = params.TakeList("groups"); groups != nullptr) {
+    for (const JsonTree& item : groups->items) {
+      VectorParams one(item, params.status());
+      YamlKeys step;
+      step.AddIf("after", one.Decimal("start_s"));
+      AddTimePrice(one, &step);
+      one.RefuseOthers();
+      steps.Add(step.Text());
+    }
+    keys->Add("steps", steps.Text());
+    keys->AddIf("connect_fee", params.Decimal("connect_fee"));
+  }
+  if (const std::optional<std::string> places = params.Decimal("increment_places"); places.has_value())
+    keys->Add("increment_rounding", "{mode: half_up, places: " + *places + "}");
+}
+
+// Whether it looks at each event.
+bool AddPrice(const std::string& model, VectorParams& params, const std::string& dimension, YamlKeys* keys) {
   const bool in_blocks = (model == "graduated" || model == "volume") && params.Take("block_tiers") != nullptr;
   keys->Add("model", model);
   if (model == "per_unit") {
@@ -169,7 +225,10 @@ void AddPrice(const std::string& model, VectorParams& params, const std::string&
   } else if (model == "package") {
     AddPackages(params, keys);
   } else if (model == "percentage") {
-    AddPercentage(params, keys);
+    return AddPercentage(params, keys);
+  } else if (model == "time_rate") {
+    AddTimeRate(params, keys);
+    return true;
   } else if (model == "dynamic") {
     AddDynamic(params, keys);
   } else if (model == "stairstep") {
@@ -177,12 +236,25 @@ void AddPrice(const std::string& model, VectorParams& params, const std::string&
   } else {
     params.NotHere("model " + model);
   }
+  return false;
+}
+
+// A price and the commitment on it.
+void AddCommitted(VectorParams& params, YamlKeys* keys) {
+  keys->Add("price", params.RequiredDecimal("unit_amount"));
+  const std::string type = params.Text("commit_type");
+  YamlKeys commitment;
+  if (!type.empty() && type != "amount" && type != "quantity") params.NotHere("commit_type " + type);
+  if (!type.empty()) commitment.Add(type, params.RequiredDecimal("commit"));
+  commitment.AddIf("overage_factor", params.Decimal("overage_factor"));
+  commitment.Add("true_up", params.Bool("true_up", false) ? "true" : "false");
+  if (!type.empty()) keys->Add("commitment", commitment.Text());
 }
 
 bool IsPriceModel(std::string_view model) {
-  static const std::set<std::string_view> models = {"per_unit", "graduated",  "volume",
-                                                    "package",  "stairstep",  "graduated_percentage",
-                                                    "dynamic",  "percentage", "matrix"};
+  static const std::set<std::string_view> models = {
+      "per_unit", "graduated",  "volume", "package",  "stairstep", "graduated_percentage",
+      "dynamic",  "percentage", "matrix", "time_rate"};
   return models.contains(model);
 }
 
@@ -217,8 +289,9 @@ class CaseTranslator {
 
   // Before its parameters are looked at: the name of a method says more than that of a parameter.
   void RefuseUnknownModel() {
-    static const std::set<std::string_view> others = {"maximum", "minimum", "rerate",          "sum",
-                                                      "max",     "latest",  "unit_conversion", "rounding"};
+    static const std::set<std::string_view> others = {"maximum",  "minimum",          "rerate",       "sum",
+                                                      "max",      "latest",           "weighted_sum", "unit_conversion",
+                                                      "rounding", "commitment_window"};
     if (IsPriceModel(vector_.model) || others.contains(vector_.model)) return;
     const JsonTree* method = vector_.params.Find("method");
     params_.NotHere(method == nullptr ? "model " + vector_.model : "method " + method->text);
@@ -227,6 +300,7 @@ class CaseTranslator {
   void TakePeriod() {
     const JsonTree* period = case_.Take("period");
     if (period == nullptr) return;
+    if (vector_.model == "time_rate") return TakeDuration(*period);
     VectorParams ends(*period, &status_);
     const std::optional<Day> from = Midnight(ends.Text("from"));
     const std::optional<Day> to = Midnight(ends.Text("to"));
@@ -234,6 +308,18 @@ class CaseTranslator {
     if (!from || !to) return params_.NotHere("period: not whole days");
     into_.period = {*from, *to};
     first_day_ = *from;
+  }
+
+  // The usage is one event that lasts for the period.
+  void TakeDuration(const JsonTree& period) {
+    VectorParams ends(period, &status_);
+    const std::string from = ends.Text("from");
+    const ParsedInstant start = ParseInstant(from), end = ParseInstant(ends.Text("to"));
+    ends.RefuseOthers();
+    if (start.error != TimeError::kNone || end.error != TimeError::kNone || end.instant < start.instant)
+      return params_.Wrong("period", "no time and a later one");
+    first_day_ = Zone().DayOf(start.instant);
+    usage_.push_back({from, FormatDecimal(end.instant.nanos - start.instant.nanos, 9), {}});
   }
 
   static std::optional<Day> Midnight(std::string_view text) {
@@ -259,6 +345,10 @@ class CaseTranslator {
       }
       one.RefuseOthers();
     }
+    // What has times and no period is of the month in which it begins.
+    if (into_.period.has_value() || usage_.empty() || usage_.front().at.empty()) return;
+    const ParsedInstant first = ParseInstant(usage_.front().at);
+    if (first.error == TimeError::kNone) first_day_ = Zone().DayOf(first.instant);
   }
 
   void TakeExpected() {
@@ -278,14 +368,16 @@ class CaseTranslator {
     if (model == "matrix") {
       AddMatrix();
     } else if (IsPriceModel(model)) {
-      AddPrice(model, params_, OneProperty(), &charge_);
+      keep_events_ = AddPrice(model, params_, OneProperty(), &charge_);
     } else if (model == "maximum") {
       AddPrice("per_unit", params_, "", &charge_);
+    } else if (model == "commitment_window") {
+      AddCommitmentWindows();
     } else if (model == "minimum") {
       return TrueUp();
     } else if (model == "rerate") {
       return Rerate();
-    } else if (model == "sum" || model == "max" || model == "latest") {
+    } else if (model == "sum" || model == "max" || model == "latest" || model == "weighted_sum") {
       return Aggregate();
     } else if (model == "unit_conversion") {
       into_.answer = TranslatedCase::Answer::kPriced;
@@ -293,9 +385,8 @@ class CaseTranslator {
     } else if (model == "rounding") {
       return Round();
     }
-    if (case_.Take("quantity") == nullptr && case_.Take("usage") == nullptr)
-      params_.Wrong("quantity, usage", "missing");
-    TakeRounding(params_);
+    if (usage_.empty() && case_.Take("usage") == nullptr) params_.Wrong("quantity, usage", "missing");
+    if (!IsRoundedAlready()) TakeRounding(params_);
     AddAround(params_);
     TakeSlice();
     WriteUsage();
@@ -304,6 +395,29 @@ class CaseTranslator {
   void AddOneEach() {
     charge_.Add("model", "per_unit");
     charge_.Add("price", "1");
+  }
+
+  // Each usage is a window of its own.
+  void AddCommitmentWindows() {
+    const JsonTree* base = params_.Take("base");
+    if (base == nullptr) return params_.Wrong("base", "missing");
+    VectorParams of_base(*base, &status_);
+    charge_.Add("model", "per_unit");
+    AddCommitted(of_base, &charge_);
+    of_base.RefuseOthers();
+    YamlItems windows;
+    const JsonTree* list = params_.TakeList("time_buckets");
+    for (size_t i = 0; list != nullptr && i < list->items.size(); ++i) {
+      VectorParams one(list->items[i], &status_);
+      YamlKeys window;
+      window.Add("from", InQuotes(one.Text("from")));
+      window.Add("to", InQuotes(one.Text("to")));
+      AddCommitted(one, &window);
+      one.RefuseOthers();
+      windows.Add(window.Text());
+    }
+    if (list != nullptr && !list->items.empty()) charge_.Add("bucket_windows", windows.Text());
+    per_bucket_ = true;
   }
 
   void AddMatrix() {
@@ -336,7 +450,7 @@ class CaseTranslator {
 
   void AddCellPrice(VectorParams& params, YamlKeys* cell) {
     const std::string mode = params.Text("mode");
-    AddPrice(mode.empty() ? "per_unit" : mode, params, "", cell);
+    keep_events_ = AddPrice(mode.empty() ? "per_unit" : mode, params, "", cell) || keep_events_;
     params.RefuseOthers();
   }
 
@@ -363,7 +477,7 @@ class CaseTranslator {
     if (price == nullptr || snapshots == nullptr) return params_.Wrong("price, snapshots", "missing");
     VectorParams params(*price, &status_);
     const std::string model = params.Text("model");
-    AddPrice(model, params, "", &charge_);
+    keep_events_ = AddPrice(model, params, "", &charge_);
     if (model != "package") TakeRounding(params);
     AddAround(params);
     params.RefuseOthers();
@@ -389,18 +503,40 @@ class CaseTranslator {
       }
       charge_.Add("filter", keys.Text());
     }
+    if (vector_.model == "latest" && params_.Bool("floor_zero", false)) meter_.Add("floor_at_zero", "true");
+    if (vector_.model == "weighted_sum") TakeLevel();
     WriteUsage();
   }
 
-  // Of an amount, by the book; of units, as a conversion by one.
+  // What was there before the period came with an event of the day before.
+  void TakeLevel() {
+    meter_.Add("value_is", params_.Text("value_is"));
+    if (const std::optional<std::string> places = params_.Decimal("round_places"); places.has_value())
+      AddMeterRounding(params_.Text("rounding"), *places);
+    const std::optional<std::string> initial = params_.Decimal("initial");
+    if (!initial.has_value() || IsZero(*initial)) return;
+    if (!into_.period.has_value()) return params_.Wrong("period", "missing");
+    const Instant before = Zone().StartOf({into_.period->start.number - 1});
+    usage_.insert(usage_.begin(), {ToString(before), *initial, {}});
+  }
+
+  void AddMeterRounding(const std::string& mode, const std::string& places) {
+    RefuseDirectedBelowZero(mode);
+    meter_.Add("rounding", "{mode: " + mode + ", places: " + places + "}");
+  }
+
+  // Of an amount, by the book; of units, as a conversion by one, or by the meter where a conversion cannot.
   void Round() {
     const std::string mode = params_.Text("mode");
     const std::string places = params_.RequiredDecimal("places");
     const std::string currency = params_.Text("currency");
     AddOneEach();
     if (into_.answer == TranslatedCase::Answer::kUnits) {
+      if (IsNegative(places)) {
+        AddMeterRounding(mode, places);
+        return WriteUsage();
+      }
       into_.answer = TranslatedCase::Answer::kPriced;
-      if (IsNegative(places)) params_.NotHere("places left of the point");
       charge_.Add("convert", "{multiply: 1, rounding: " + mode + ", places: " + places + "}");
     } else {
       SetRounding(mode, places, currency);
@@ -419,7 +555,9 @@ class CaseTranslator {
 
   void TakeRounding(VectorParams& params) {
     const std::optional<std::string> places = params.Decimal("round_places");
-    if (places.has_value()) SetRounding(params.Text("rounding"), *places, "");
+    if (places.has_value()) return SetRounding(params.Text("rounding"), *places, "");
+    const JsonTree* mode = vector_.params.Find("rounding");
+    if (mode != nullptr && mode->text == "none") params.Take("rounding");
   }
 
   void SetRounding(const std::string& mode, const std::string& places, const std::string& currency) {
@@ -433,13 +571,26 @@ class CaseTranslator {
       return params_.NotHere(currency.empty() ? "round_places " + places : "currency " + currency);
     currency_ = *known;
     if (std::to_string(currency_.minor_digits()) != places) params_.NotHere("places other than the currency's");
-    // Up and down are away from zero and toward it in a book, and toward the infinities in the vectors.
+    RefuseDirectedBelowZero(mode);
+    rounding_ = mode;
+    into_.rounded = true;
+  }
+
+  // Up and down are away from zero and toward it in a catalog, and toward the infinities in the vectors.
+  void RefuseDirectedBelowZero(const std::string& mode) {
     const bool is_directed = mode == "up" || mode == "down";
     if (is_directed && std::ranges::any_of(usage_, [](const Usage& one) { return IsNegative(one.quantity); }))
       params_.NotHere("rounding " + mode + " of what is negative");
     if (!is_directed && mode != "half_up" && mode != "half_even") params_.NotHere("rounding " + mode);
-    rounding_ = mode;
-    into_.rounded = true;
+  }
+
+  // Where each increment is rounded, and there is nothing finer, rounding their sum to as many places changes nothing.
+  bool IsRoundedAlready() {
+    if (vector_.model != "time_rate") return false;
+    const std::optional<Int128> places = params_.Attos("round_places"), each = params_.Attos("increment_places");
+    if (!places.has_value() || !each.has_value() || *places < *each) return false;
+    const int fee_places = DecimalsOf(params_.Decimal("connect_fee").value_or("0"));
+    return Quantity::Units(fee_places).attos <= *each && !params_.Text("rounding").empty();
   }
 
   void AddAround(VectorParams& params) {
@@ -447,7 +598,7 @@ class CaseTranslator {
     charge_.AddIf("discount_percent", params.Decimal("discount_percent"));
     charge_.AddIf("maximum", params.Decimal("maximum"));
     charge_.AddIf("minimum", params.Decimal("minimum"));
-    per_bucket_ = params.Bool("per_bucket", false);
+    per_bucket_ = params.Bool("per_bucket", per_bucket_);
     if (per_bucket_) charge_.Add("per_bucket", "hour");
     if (usage_.size() > kBucketsMax && per_bucket_) params.NotHere("per_bucket: more buckets than a month has hours");
     if (const JsonTree* convert = params.Take("convert"); convert != nullptr) AddConvert(*convert);
@@ -542,7 +693,10 @@ class CaseTranslator {
     if (!dimensions_.empty()) meter.Add("dimensions", names.Text());
     if (per_bucket_) meter.Add("granularity", "hour");
     if (has_negative_) meter.Add("allow_negative", "true");
-    return "meters:\n  - " + meter.Text() + "\n";
+    if (keep_events_) meter.Add("keep", "events");
+    std::string text = meter.Text();
+    if (!meter_.empty()) text = text.substr(0, text.size() - 1) + ", " + meter_.Text().substr(1);
+    return "meters:\n  - " + text + "\n";
   }
 
   std::string ChargeText(const std::string& name, const std::string& filter) const {
@@ -584,6 +738,7 @@ class CaseTranslator {
   Day first_day_ = *ParseDay("2025-01-01");
   std::vector<Usage> usage_;
   YamlKeys charge_;
+  YamlKeys meter_;  // what a model adds to it
   std::set<std::string> dimensions_;
   std::string aggregation_ = "sum";
   std::string rounding_ = "half_up";
@@ -592,6 +747,7 @@ class CaseTranslator {
   bool per_bucket_ = false;
   bool per_line_ = false;
   bool has_negative_ = false;
+  bool keep_events_ = false;
 };
 
 }  // namespace

@@ -155,6 +155,11 @@ struct Zone::Offsets {
     const auto next = std::upper_bound(from_seconds.begin() + 1, from_seconds.end(), unix_seconds);
     return seconds_east[static_cast<size_t>(next - from_seconds.begin()) - 1];
   }
+  // The next change of the offset; null: none is known.
+  const int64_t* NextAfter(int64_t unix_seconds) const {
+    const auto next = std::upper_bound(from_seconds.begin() + 1, from_seconds.end(), unix_seconds);
+    return next == from_seconds.end() ? nullptr : &*next;
+  }
 };
 
 namespace {
@@ -289,6 +294,23 @@ Day Zone::DayOf(Instant instant) const {
   int64_t seconds = FloorDivide(instant.nanos, kNanosPerSecond);
   if (offsets_ != nullptr) seconds += offsets_->At(seconds);
   return {static_cast<int32_t>(FloorDivide(seconds, kSecondsPerDay))};
+}
+
+ClockTime Zone::ClockAt(Instant instant) const {
+  int64_t seconds = FloorDivide(instant.nanos, kNanosPerSecond);
+  const int64_t nanos = instant.nanos - seconds * kNanosPerSecond;
+  ClockTime time;
+  if (offsets_ != nullptr) {
+    const int64_t* next = offsets_->NextAfter(seconds);
+    // No earlier than 1677, no later than 2262: their distance may leave 64 bits, and is then far enough.
+    if (next != nullptr && __builtin_sub_overflow(*next * kNanosPerSecond, instant.nanos, &time.even_for_nanos)) {
+      time.even_for_nanos = INT64_MAX;
+    }
+    seconds += offsets_->At(seconds);
+  }
+  time.day = {static_cast<int32_t>(FloorDivide(seconds, kSecondsPerDay))};
+  time.nanos_of_day = (seconds - time.day.number * kSecondsPerDay) * kNanosPerSecond + nanos;
+  return time;
 }
 
 Instant Zone::StartOf(Day day) const {

@@ -76,6 +76,13 @@ BillingPeriod MonthOf(Day day);
 // "2025-01": the accounting period a day falls in (calendar months).
 std::string AccountingPeriodOf(Day day);
 
+// What a zone's clock says at an instant. It runs evenly for so long: then its offset from UTC changes.
+struct ClockTime {
+  Day day;
+  int64_t nanos_of_day = 0;
+  int64_t even_for_nanos = INT64_MAX;  // above 0; the largest where no change is known
+};
+
 // A time zone by its IANA name ("UTC", "Europe/Berlin"). Compared by name.
 class Zone {
  public:
@@ -84,6 +91,7 @@ class Zone {
   std::string name() const { return zone_.name(); }
   Day DayOf(Instant instant) const;
   Instant StartOf(Day day) const;  // the day's first instant, skipped midnights included
+  ClockTime ClockAt(Instant instant) const;
   friend bool operator==(const Zone& a, const Zone& b) {
     return a.zone_ == b.zone_ || a.zone_.name() == b.zone_.name();  // names are made for each call
   }

@@ -101,6 +101,7 @@ std::optional<std::string> RequiredKeyName(YamlMap& map, std::string_view key, F
 enum class Sign : uint8_t { kNotNegative, kPositive };
 std::optional<Quantity> ReadQuantity(YamlMap& map, std::string_view key, Sign sign, FileErrors& errors);
 std::optional<Price> ReadPrice(YamlMap& map, std::string_view key, FileErrors& errors);
+int ReadPlaces(YamlMap& map, std::string_view key, FileErrors& errors);  // 0 to 18; 0 when absent or wrong
 std::optional<Currency> ReadCurrency(YamlMap& map, std::string_view key, FileErrors& errors);
 std::optional<Zone> ReadZone(YamlMap& map, std::string_view key, FileErrors& errors);
 

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "rating/catalog_clock.h"
+#include "rating/catalog_commitment.h"
+#include "rating/catalog_events.h"
+#include "rating/catalog_exact.h"
 #include "rating/catalog_filters.h"
 #include "rating/catalog_tiers.h"
 
@@ -11,7 +15,7 @@ namespace {
 
 using Model = ChargeModel;
 
-constexpr std::array<std::pair<std::string_view, Model>, 9> kModels = {{
+constexpr std::array<std::pair<std::string_view, Model>, 10> kModels = {{
     {"per_unit", Model::kPerUnit},
     {"graduated", Model::kGraduated},
     {"volume", Model::kVolume},
@@ -21,6 +25,7 @@ constexpr std::array<std::pair<std::string_view, Model>, 9> kModels = {{
     {"graduated_percentage", Model::kGraduatedPercentage},
     {"dynamic", Model::kDynamic},
     {"matrix", Model::kMatrix},
+    {"time_rate", Model::kTimeRate},
 }};
 
 // Of packages and converted units: `up` first, as their errors list them.
@@ -38,20 +43,30 @@ struct ModelKey {
 };
 const std::vector<ModelKey>& ModelKeys() {
   static const auto* const keys = new std::vector<ModelKey>{
-      {"price", {Model::kPerUnit, Model::kPackage}},
-      {"per", {Model::kPerUnit, Model::kGraduated, Model::kVolume}},
+      {"price", {Model::kPerUnit, Model::kPackage, Model::kTimeRate}},
+      {"per", {Model::kPerUnit, Model::kGraduated, Model::kVolume, Model::kTimeRate}},
       {"tiers", {Model::kGraduated, Model::kVolume, Model::kGraduatedPercentage}},
       {"flat_at_zero", {Model::kGraduated, Model::kVolume, Model::kGraduatedPercentage, Model::kStairstep}},
       {"package_size", {Model::kPackage}},
       {"package_rounding", {Model::kPackage}},
-      {"steps", {Model::kStairstep}},
+      {"steps", {Model::kStairstep, Model::kTimeRate}},
       {"limits_by", {Model::kStairstep}},
       {"percent", {Model::kPercentage}},
       {"fixed_per_transaction", {Model::kPercentage}},
+      {"free_transactions", {Model::kPercentage}},
+      {"free_amount", {Model::kPercentage}},
+      {"min_per_transaction", {Model::kPercentage}},
+      {"max_per_transaction", {Model::kPercentage}},
       {"multiplier", {Model::kDynamic}},
       {"carried_digits", {Model::kDynamic}},
       {"cells", {Model::kMatrix}},
       {"default", {Model::kMatrix}},
+      {"windows", {Model::kTimeRate}},
+      {"unit", {Model::kTimeRate}},
+      {"increment", {Model::kTimeRate}},
+      {"connect_fee", {Model::kTimeRate}},
+      {"increment_rounding", {Model::kTimeRate}},
+      {"max_per_event", {Model::kTimeRate}},
   };
   return *keys;
 }
@@ -82,18 +97,6 @@ std::optional<Model> ModelOf(YamlMap& map, const std::optional<std::string>& wor
   return std::nullopt;
 }
 
-// A whole number of 0 to 18.
-int ReadPlaces(YamlMap& map, std::string_view key, FileErrors& errors) {
-  const std::optional<Quantity> number = ReadQuantity(map, key, Sign::kNotNegative, errors);
-  if (!number) return 0;
-  if (number->attos % kOneUnit != 0 || *number > Quantity::Units(kQuantityScale)) {
-    errors.Add(map.LineOf(key), Join({Quoted(key), " of ", map.what(), " is ", ToString(*number)}),
-               "write a whole number from 0 to 18");
-    return 0;
-  }
-  return static_cast<int>(number->attos / kOneUnit);
-}
-
 Price ReadMultiplier(YamlMap& map, FileErrors& errors) {
   const Quantity multiplier = ReadQuantity(map, "multiplier", Sign::kNotNegative, errors).value_or(Quantity::Units(1));
   Int128 carried = 1;
@@ -116,6 +119,7 @@ void ReadPackage(YamlMap& map, Pricing& pricing, FileErrors& errors) {
 void ReadPercentage(YamlMap& map, Pricing& pricing, FileErrors& errors) {
   if (map.Required("percent") != nullptr) pricing.unit_price = ReadPercent(map, "percent", errors).value_or(Price());
   pricing.price_per_event = ReadPrice(map, "fixed_per_transaction", errors).value_or(Price());
+  ReadTransactions(map, pricing, errors);
 }
 
 // Of one quantity: not a matrix.
@@ -143,9 +147,13 @@ void ReadModel(YamlMap& map, const Meter* meter, Pricing& pricing, FileErrors& e
     case Model::kDynamic:
       pricing.unit_price = ReadMultiplier(map, errors);
       break;
+    case Model::kTimeRate:
+      ReadTimeRate(map, pricing, errors);
+      break;
     case Model::kMatrix:
       break;
   }
+  CheckKeepsEvents(map, meter, pricing, errors);
 }
 
 // ----- matrix
@@ -277,33 +285,72 @@ void ReadPerBucket(YamlMap& map, const Meter* meter, Charge& charge, FileErrors&
   }
 }
 
-void AddPrices(const Pricing& pricing, std::vector<Price>* prices) {
-  prices->insert(prices->end(), {pricing.unit_price, pricing.package_price, pricing.price_per_event});
-  for (const Tier& tier : pricing.tiers) prices->insert(prices->end(), {tier.unit_price, tier.flat});
-  for (const Step& step : pricing.steps) prices->push_back(step.price);
-}
-
-// A discount must not need more decimals than a worth has: each price less the discount is exact at 18.
+// A discount must not need more decimals than a worth has.
 void ReadDiscount(YamlMap& map, Charge& charge, FileErrors& errors) {
   charge.discount = ReadPercent(map, "discount_percent", errors).value_or(Price());
-  if (charge.discount.attos > kOneUnit) {
-    errors.Add(map.LineOf("discount_percent"), Join({"\"discount_percent\" of ", map.what(), " is above 100"}),
-               "write a number from 0 to 100: a charge never gives money back");
-    return;
+  if (charge.discount.attos <= kOneUnit)
+    return CheckExactFactor(map, "discount_percent", charge.discount, charge, errors);
+  errors.Add(map.LineOf("discount_percent"), Join({"\"discount_percent\" of ", map.what(), " is above 100"}),
+             "write a number from 0 to 100: a charge never gives money back");
+}
+
+// A charge of events prices each as it is.
+void RefuseUnits(YamlMap& map, const Charge& charge, FileErrors& errors) {
+  if (charge.included.attos > 0) {
+    errors.Add(map.LineOf("included"), Join({map.what(), " has included units and prices each event"}),
+               "leave \"included\" out: of which event the units would be is not said");
   }
-  std::vector<Price> prices;
-  AddPrices(charge.pricing, &prices);
-  for (const Cell& cell : charge.cells) AddPrices(cell.pricing, &prices);
-  for (const Price price : prices) {
-    Wide whole, rest;
-    Wide::Product(price.attos, charge.discount.attos).DivideByPowerOfTen(kPriceScale, &whole, &rest);
-    if (rest.zero()) continue;
-    errors.Add(map.LineOf("discount_percent"),
-               Join({"the price ", ToString(price), " of ", map.what(),
-                     " less its \"discount_percent\" is not exact at 18 decimals"}),
-               "write the price or the percentage with fewer decimals");
-    return;
+  if (charge.conversion) {
+    errors.Add(map.LineOf("convert"), Join({map.what(), " converts units and prices each event"}),
+               "leave \"convert\" out, and let the meter's \"value\" reckon what is priced");
   }
+}
+
+// One window's price and commitment. None: nothing can be said about which buckets it takes.
+std::optional<BucketWindow> ReadBucketWindow(const YamlNode& node, size_t index, const Meter* meter,
+                                             const YamlMap& charge, PerBucket per_bucket, FileErrors& errors) {
+  YamlMap map(node, Join({"bucket window ", std::to_string(index + 1), " of ", charge.what()}), errors);
+  if (!map.ok()) return std::nullopt;
+  const std::optional<ClockWindow> when = ReadClockWindow(map, errors);
+  const bool has_hours = when && (when->from_minute != 0 || when->to_minute != kMinutesOfDay);
+  if (per_bucket == PerBucket::kDay && has_hours) {
+    errors.Add(map.line(), Join({map.what(), " has hours, and the buckets are days"}),
+               "name its days only, or use `per_bucket: hour`");
+  }
+  Charge of_window;  // as far as one window has it
+  Cell cell;
+  const YamlNode* commitment = map.Find("commitment");
+  ReadCellPricing(map, meter, cell, errors);
+  of_window.pricing = std::move(cell.pricing);
+  if (IsOfEvents(of_window.pricing)) {
+    errors.Add(map.line(), Join({map.what(), " prices each event"}),
+               "give it a price of quantities, or use model time_rate for the charge");
+  }
+  if (commitment != nullptr) ReadCommitment(map, of_window, errors);
+  if (!when) return std::nullopt;
+  return BucketWindow{*when, std::move(of_window.pricing), of_window.commitment, map.line()};
+}
+
+void ReadBucketWindows(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors) {
+  if (map.Find("bucket_windows") == nullptr) return;
+  const bool in_parts = !charge.cells.empty() || !charge.pricing.limits_by.empty() || IsOfEvents(charge);
+  if (charge.per_bucket == PerBucket::kNone) {
+    errors.Add(map.LineOf("bucket_windows"), Join({map.what(), " has \"bucket_windows\" and no \"per_bucket\""}),
+               "add `per_bucket: hour`, or `day` for windows of whole days");
+  } else if (in_parts) {
+    errors.Add(map.LineOf("bucket_windows"),
+               Join({map.what(), " has \"bucket_windows\", and cells, limits by a dimension or prices of events"}),
+               "make each of them a charge of its own with a filter");
+  }
+  std::vector<WrittenWindow> written;
+  const std::span<const YamlNode> nodes = map.List("bucket_windows");
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    std::optional<BucketWindow> window = ReadBucketWindow(nodes[i], i, meter, map, charge.per_bucket, errors);
+    if (!window) continue;
+    written.push_back({window->when, window->line});
+    charge.bucket_windows.push_back(*std::move(window));
+  }
+  CheckOverlaps(written, map.what(), errors);
 }
 
 std::optional<Price> ReadBound(YamlMap& map, std::string_view key, FileErrors& errors) {
@@ -335,7 +382,10 @@ void ReadAround(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& er
                "leave \"included\" out, and raise the limits: of which value the units would be is not said");
   }
   ReadConversion(map, charge, errors);
+  if (IsOfEvents(charge)) RefuseUnits(map, charge, errors);
   ReadPerBucket(map, meter, charge, errors);
+  ReadCommitment(map, charge, errors);
+  ReadBucketWindows(map, meter, charge, errors);
   ReadDiscount(map, charge, errors);
   charge.maximum = ReadBound(map, "maximum", errors);
   charge.minimum = ReadBound(map, "minimum", errors);

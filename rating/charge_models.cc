@@ -154,6 +154,7 @@ void PriceByModel(const Pricing& pricing, Quantity quantity, uint64_t events, Ar
     case ChargeModel::kStairstep:
       return PriceStairstep(pricing, quantity, sum);
     case ChargeModel::kMatrix:
+    case ChargeModel::kTimeRate:
       break;
   }
   TOLLBOOK_ASSERT(!"a charge model of the list that prices one quantity");

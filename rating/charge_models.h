@@ -17,7 +17,7 @@
 
 namespace tollbook {
 
-// By the model of `pricing`, which is neither a matrix nor has limits by a dimension.
+// By the model of `pricing`, which is neither a matrix nor of events, nor has limits by a dimension.
 void PriceByModel(const Pricing& pricing, Quantity quantity, uint64_t events, Arithmetic* sum);
 
 // per_unit, dynamic: quantity * unit price. percentage: likewise, and an amount for each event, also of negative ones.

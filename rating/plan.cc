@@ -1,5 +1,7 @@
 #include "rating/plan.h"
 
+#include <algorithm>
+
 #include "rating/error.h"
 
 namespace tollbook {
@@ -24,14 +26,26 @@ std::string_view ToString(ChargeModel model) {
       return "dynamic";
     case ChargeModel::kMatrix:
       return "matrix";
+    case ChargeModel::kTimeRate:
+      return "time_rate";
   }
   TOLLBOOK_ASSERT(!"a charge model of the list");
   return "";
 }
 
+bool IsOfEvents(const Charge& charge) {
+  return IsOfEvents(charge.pricing) ||
+         std::ranges::any_of(charge.cells, [](const Cell& cell) { return IsOfEvents(cell.pricing); });
+}
+
+bool IsDueAtEnd(const Charge& charge) {
+  const bool of_period = charge.per_bucket == PerBucket::kNone;
+  return charge.minimum || (of_period && charge.commitment && charge.commitment->true_up);
+}
+
 bool IsOfQuantityAlone(const Charge& charge) {
   return charge.cells.empty() && charge.pricing.limits_by.empty() && charge.per_bucket == PerBucket::kNone &&
-         charge.pricing.price_per_event == Price{} && !charge.minimum;
+         charge.pricing.price_per_event == Price{} && !IsOfEvents(charge.pricing) && !IsDueAtEnd(charge);
 }
 
 }  // namespace tollbook

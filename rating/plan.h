@@ -17,6 +17,7 @@
 #include "rating/filter.h"
 #include "rating/money.h"
 #include "rating/quantity.h"
+#include "rating/time_rate.h"
 
 namespace tollbook {
 
@@ -31,6 +32,7 @@ enum class ChargeModel : uint8_t {
   kGraduatedPercentage,  // graduated, of a quantity that is money
   kDynamic,              // the events carry their price: the quantity is money, times a multiplier
   kMatrix,               // each usage by the cell that its dimension values fall in
+  kTimeRate,             // a duration, by weekday, hour and elapsed time
 };
 std::string_view ToString(ChargeModel model);  // "per_unit", "graduated_percentage": as the catalog has it
 
@@ -59,7 +61,20 @@ struct Pricing {
   std::vector<Step> steps;                    // stairstep; ascending, the last one open
   std::string limits_by;             // stairstep: the dimension whose values have the limits; empty: one quantity
   std::vector<std::string> limited;  // stairstep by limits: the values that any step limits, ascending
+  // Of each event (IsOfEvents), in the order of time and value. transaction_tally.h says how they count.
+  std::optional<uint64_t> free_events;  // percentage: the allowance ends where the first of the two does
+  std::optional<Quantity> free_amount;  // percentage
+  std::optional<Price> min_per_event;   // percentage; not above the maximum
+  std::optional<Price> max_per_event;   // percentage, time_rate
+  TimeRate time;                        // time_rate
 };
+
+// Whether it prices each event, so that the meter must keep them: `keep: events`.
+inline bool IsOfEvents(const Pricing& pricing) {
+  return pricing.model == ChargeModel::kTimeRate ||
+         (pricing.model == ChargeModel::kPercentage &&
+          (pricing.free_events || pricing.free_amount || pricing.min_per_event || pricing.max_per_event));
+}
 
 // A cell of a matrix. The default is the cell that names no dimension.
 struct Cell {
@@ -81,6 +96,23 @@ struct Conversion {
 // and its hours are counted from its first instant.
 enum class PerBucket : uint8_t { kNone, kDay, kHour };
 
+// A worth that is agreed on beforehand, of the period or of each bucket with usage. What the usage is worth above it
+// counts `overage_factor` times.
+struct Commitment {
+  Price amount;                       // the worth
+  std::optional<Quantity> quantity;   // instead: what so many priced units cost, without included ones
+  Price overage_factor = {kOneUnit};  // at least 1
+  bool true_up = false;               // usage worth less is raised to it: of a period once that is complete
+};
+
+// Another price and commitment for the buckets that begin in it, on the subscription's clock.
+struct BucketWindow {
+  ClockWindow when;
+  Pricing pricing;  // of one quantity, not of events
+  std::optional<Commitment> commitment;
+  int line = 0;
+};
+
 struct Charge {
   std::string name;     // unique in its plan: "input-tokens-large"
   std::string meter;    // a Meter's name
@@ -91,15 +123,28 @@ struct Charge {
   Pricing pricing;          // of a matrix only the model
   std::vector<Cell> cells;  // matrix: at least one, in the catalog's order, the default last
   PerBucket per_bucket = PerBucket::kNone;
-  Price discount;                            // a share of the worth, 0 to 1: the catalog's discount_percent / 100
-  std::optional<Price> maximum;              // of the period's worth, after the discount
-  std::optional<Price> minimum;              // likewise, due once the period is complete; not above the maximum
-  int line = 0;                              // where the catalog says it, for explain
+  std::vector<BucketWindow> bucket_windows;  // none overlap; other buckets have the charge's price and commitment
+  std::optional<Commitment> commitment;  // of the worth before the discount; of each bucket where there is per_bucket
+  Price discount;                        // a share of the worth, 0 to 1: the catalog's discount_percent / 100
+  std::optional<Price> maximum;          // of the period's worth, after the discount
+  std::optional<Price> minimum;          // likewise, due once the period is complete; not above the maximum
+  int line = 0;                          // where the catalog says it, for explain
   std::optional<BillingTerms> billing = {};  // none: the plan's
 };
 
-// Whether the worth depends on nothing but the period's quantity: no cells, limits, buckets, number of events, or
-// whether the period is complete.
+// What prices the usage of one part (PartOf in price.h): that of its cell, or the charge's.
+inline const Pricing& PricingOf(const Charge& charge, uint32_t part) {
+  return charge.cells.empty() ? charge.pricing : charge.cells[part].pricing;
+}
+
+// Whether any of its pricings is of events.
+bool IsOfEvents(const Charge& charge);
+
+// Whether something is due once the period is complete: a minimum, or the true-up of a commitment.
+bool IsDueAtEnd(const Charge& charge);
+
+// Whether the worth depends on nothing but the period's quantity: no cells, limits, buckets, number of events, events,
+// or whether the period is complete.
 bool IsOfQuantityAlone(const Charge& charge);
 
 struct Plan {

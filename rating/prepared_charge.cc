@@ -12,7 +12,8 @@ constexpr Int128 kNoLimit = static_cast<Int128>(~Uint128{0} >> 1);
 
 // A quantity and its price, and nothing around them.
 bool IsBare(const Charge& charge) {
-  return IsOfQuantityAlone(charge) && !charge.conversion && charge.discount == Price{} && !charge.maximum;
+  return IsOfQuantityAlone(charge) && !charge.conversion && !charge.commitment && charge.discount == Price{} &&
+         !charge.maximum;
 }
 
 }  // namespace
@@ -38,6 +39,7 @@ bool PreparedCharge::Prepare() {
     case ChargeModel::kStairstep:
       return PrepareStairstep();
     case ChargeModel::kMatrix:
+    case ChargeModel::kTimeRate:
       return false;
   }
   return false;

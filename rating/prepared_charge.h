@@ -3,8 +3,8 @@
 // PriceQuantity walks the tiers and adds up; here the worth of everything below each tier is summed once, so that a
 // quantity costs one product and one sum wherever it falls (`Rate` and `RateInSteps` of bench/parts.cc).
 // The sums are of whole numbers, so the order of adding does not show. PriceQuantity is the plain twin, and prices what
-// has no such steps: tiers of blocks, cells, and charges with a conversion, discount, maximum or minimum; and what no
-// catalog accepts (tiers that do not rise).
+// has no such steps: tiers of blocks, cells, time, and charges with a conversion, commitment, discount, maximum or
+// minimum; and what no catalog accepts (tiers that do not rise).
 #ifndef TOLLBOOK_RATING_PREPARED_CHARGE_H_
 #define TOLLBOOK_RATING_PREPARED_CHARGE_H_
 

@@ -6,6 +6,7 @@
 #include "rating/arithmetic.h"
 #include "rating/charge_models.h"
 #include "rating/conversion.h"
+#include "rating/event_tally.h"
 
 namespace tollbook {
 namespace {
@@ -26,6 +27,8 @@ bool HasWhatItsModelNeeds(const Pricing& pricing) {
       return !pricing.steps.empty();
     case ChargeModel::kMatrix:
       return false;
+    case ChargeModel::kTimeRate:
+      return !pricing.time.windows.empty();
   }
   return false;
 }
@@ -55,8 +58,22 @@ std::string NameOf(const Charge& charge, uint32_t part) {
                                               : "no limit";
 }
 
-std::string NameOf(const Charge& charge, const UsagePart& usage) {
-  const std::string time = NameOf(charge, usage.time), part = NameOf(charge, usage.part);
+// The price and commitment of the buckets that begin as this one does; null: those of the charge.
+const BucketWindow* WindowOf(const Charge& charge, PricedTime time, const Zone& zone) {
+  if (charge.bucket_windows.empty()) return nullptr;
+  constexpr int64_t kHourNanos = 3'600'000'000'000;
+  const ClockTime clock = zone.ClockAt({zone.StartOf(time.day).nanos + time.hour * kHourNanos});
+  const auto at =
+      std::ranges::find_if(charge.bucket_windows, [&](const BucketWindow& window) { return window.when.Has(clock); });
+  return at == charge.bucket_windows.end() ? nullptr : &*at;
+}
+
+std::string NameOf(const Charge& charge, PricedTime time, const BucketWindow* window) {
+  return window == nullptr ? NameOf(charge, time) : NameOf(charge, time) + " (" + ToString(window->when) + ")";
+}
+
+std::string NameOf(const Charge& charge, const UsagePart& usage, const BucketWindow* window) {
+  const std::string time = NameOf(charge, usage.time, window), part = NameOf(charge, usage.part);
   return time.empty() || part.empty() ? time + part : time + ", " + part;
 }
 
@@ -77,17 +94,32 @@ Quantity TakeIncluded(Quantity quantity, Quantity* included, Arithmetic* sum) {
   return {quantity.attos - taken.attos};
 }
 
+// Each of its events; included units and a conversion do not go with them.
+void PriceEvents(const Pricing& pricing, const UsagePart& part, const Zone& zone, Arithmetic* sum) {
+  if (part.tally != nullptr) return part.tally->Price(sum);
+  EventTally tally(pricing, zone);
+  for (const UsageTotal& element : part.elements) {
+    if (!tally.Add(element)) return sum->DoesNotFit();
+  }
+  tally.Price(sum);
+}
+
 // The parts of one bucket.
-void PriceBucket(const Charge& charge, std::span<const UsagePart> parts, Arithmetic* sum) {
+void PriceBucket(const Charge& charge, const BucketWindow* window, std::span<const UsagePart> parts, const Zone& zone,
+                 Arithmetic* sum) {
   Quantity included = charge.included;
   std::vector<LimitedQuantity> limited;
   for (const UsagePart& part : parts) {
-    sum->Of([&] { return NameOf(charge, part); });
+    sum->Of([&] { return NameOf(charge, part, window); });
+    const Pricing& pricing = window == nullptr ? PricingOf(charge, part.part) : window->pricing;
+    if (IsOfEvents(pricing)) {
+      PriceEvents(pricing, part, zone, sum);
+      continue;
+    }
     const Quantity billable = TakeIncluded(ConvertUnits(charge, part.quantity, sum), &included, sum);
     if (HasLimits(charge)) {
       limited.push_back({part.part, billable});
     } else {
-      const Pricing& pricing = charge.cells.empty() ? charge.pricing : charge.cells[part.part].pricing;
       PriceByModel(pricing, billable, part.events, sum);
     }
   }
@@ -95,16 +127,6 @@ void PriceBucket(const Charge& charge, std::span<const UsagePart> parts, Arithme
     sum->Of([&] { return NameOf(charge, parts.front().time); });
     PriceLimits(charge.pricing, limited, sum);
   }
-}
-
-void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, Arithmetic* sum) {
-  while (!parts.empty()) {
-    size_t count = 1;
-    while (count < parts.size() && parts[count].time == parts.front().time) ++count;
-    PriceBucket(charge, parts.first(count), sum);
-    parts = parts.subspan(count);
-  }
-  sum->Of([] { return std::string(); });
 }
 
 // worth * share, where that is exact at the worth's 36 decimals; the share is at most 1.
@@ -117,8 +139,70 @@ bool TakeShare(const Worth& worth, Price share, Worth* taken) {
          Wide::Add(of_whole, Wide::FromInt128(of_rest / kOneUnit), &taken->amount);
 }
 
+// worth * factor, likewise; the factor is not below zero, and fits 64 bits without its decimals.
+bool TakeTimes(const Worth& worth, Price factor, Worth* taken) {
+  Worth share;
+  Wide times;
+  return TakeShare(worth, {factor.attos % kOneUnit}, &share) &&
+         Wide::Multiply(worth.amount, static_cast<uint64_t>(factor.attos / kOneUnit), &times) &&
+         Wide::Add(share.amount, times, &taken->amount);
+}
+
 Worth WorthOf(Price price) {
   return {Wide::Product(kOneUnit, price.attos)};
+}
+
+// What is committed, as an amount. False: it does not fit.
+bool CommittedWorth(const Commitment& commitment, const Pricing& pricing, Worth* worth) {
+  *worth = WorthOf(commitment.amount);
+  if (!commitment.quantity) return true;
+  Arithmetic priced(nullptr);
+  PriceByModel(pricing, *commitment.quantity, 0, &priced);
+  *worth = priced.total();
+  return priced.fits();
+}
+
+// What stands against the commitment is worth `cost`.
+void AddCommitment(const Commitment& commitment, const Pricing& pricing, const Worth& cost, bool complete,
+                   Arithmetic* sum) {
+  Worth committed, above, more;
+  if (!CommittedWorth(commitment, pricing, &committed) ||
+      !Wide::Subtract(cost.amount, committed.amount, &above.amount)) {
+    return sum->DoesNotFit();
+  }
+  if (above.amount.negative()) {
+    if (!commitment.true_up || !complete) return;
+    return sum->Amount({above.amount.Negated()}, [&] { return "up to the commitment of " + ToString(committed); });
+  }
+  if (!TakeTimes(above, {commitment.overage_factor.attos - kOneUnit}, &more)) return sum->DoesNotFit();
+  if (more.amount.zero()) return;
+  sum->Amount(more, [&] {
+    return "above the commitment of " + ToString(committed) + ", " + ToString(commitment.overage_factor) + " times";
+  });
+}
+
+// A bucket that is priced is over, so its true-up is due.
+void AddCommitmentOfBucket(const Charge& charge, const BucketWindow* window, PricedTime time, const Worth& before,
+                           Arithmetic* sum) {
+  const std::optional<Commitment>& commitment = window == nullptr ? charge.commitment : window->commitment;
+  if (charge.per_bucket == PerBucket::kNone || !commitment) return;
+  Worth cost;
+  if (!Wide::Subtract(sum->total().amount, before.amount, &cost.amount)) return sum->DoesNotFit();
+  sum->Of([&] { return NameOf(charge, time, window); });
+  AddCommitment(*commitment, window == nullptr ? charge.pricing : window->pricing, cost, true, sum);
+}
+
+void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Arithmetic* sum) {
+  while (!parts.empty()) {
+    size_t count = 1;
+    while (count < parts.size() && parts[count].time == parts.front().time) ++count;
+    const BucketWindow* window = WindowOf(charge, parts.front().time, zone);
+    const Worth before = sum->total();
+    PriceBucket(charge, window, parts.first(count), zone, sum);
+    AddCommitmentOfBucket(charge, window, parts.front().time, before, sum);
+    parts = parts.subspan(count);
+  }
+  sum->Of([] { return std::string(); });
 }
 
 void AddDifference(const Worth& to, const Worth& from, std::string_view what, Price bound, Arithmetic* sum) {
@@ -128,6 +212,9 @@ void AddDifference(const Worth& to, const Worth& from, std::string_view what, Pr
 }
 
 void AddAround(const Charge& charge, bool complete, Arithmetic* sum) {
+  if (charge.commitment && charge.per_bucket == PerBucket::kNone) {
+    AddCommitment(*charge.commitment, charge.pricing, sum->total(), complete, sum);
+  }
   if (charge.discount != Price{}) {
     Worth discount;
     TOLLBOOK_ASSERT(charge.discount.attos > 0 && charge.discount.attos <= kOneUnit);
@@ -152,11 +239,11 @@ std::string QuantityInWords(std::span<const UsagePart> parts) {
 }
 
 absl::StatusOr<Worth> PriceUsage(const Charge& charge, std::span<const UsagePart> parts, bool complete,
-                                 std::vector<PriceStep>* steps) {
+                                 const Zone& zone, std::vector<PriceStep>* steps) {
   TOLLBOOK_ASSERT(HasWhatItNeeds(charge));  // the catalog's check promises it
   if (steps != nullptr) steps->clear();
   Arithmetic sum(steps);
-  PriceEachBucket(charge, parts, &sum);
+  PriceEachBucket(charge, parts, zone, &sum);
   AddAround(charge, complete, &sum);
   if (!sum.fits()) {
     return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit",
@@ -189,18 +276,18 @@ std::optional<uint32_t> PartOf(const Charge& charge, const Meter& meter, Dimensi
 }
 
 absl::StatusOr<Worth> PricePeriod(const Charge& charge, const PeriodUsage& usage, std::vector<PriceStep>* steps) {
-  return PriceUsage(charge, usage.parts, usage.complete, steps);
+  return PriceUsage(charge, usage.parts, usage.complete, usage.zone, steps);
 }
 
 absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity, std::vector<PriceStep>* steps) {
   const UsagePart all = {{}, 0, quantity, 0};
-  return PriceUsage(charge, {&all, 1}, true, steps);
+  return PriceUsage(charge, {&all, 1}, true, Zone(), steps);
 }
 
-bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, Worth* worth) {
+bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Worth* worth) {
   TOLLBOOK_ASSERT(HasWhatItNeeds(charge));
   Arithmetic sum(nullptr);
-  PriceEachBucket(charge, parts, &sum);
+  PriceEachBucket(charge, parts, zone, &sum);
   *worth = sum.total();
   return sum.fits();
 }

@@ -3,12 +3,15 @@
 // The usage is the whole period's, not one event's. Rated one by one, every event would start again in the first (often
 // included) tier.
 //
-// Order      aggregated units, converted, less what is included, priced (so far for each bucket alone, and summed);
-//            less the discount; at most the maximum; at least the minimum, once the period is complete. Nothing of it
-//            is rounded but units, where the charge says so; the amount is rounded by RoundToMinor alone.
+// Order      aggregated units, converted, less what is included, priced, raised to the commitment and its overage
+//            multiplied (so far for each bucket alone, and summed; without per_bucket the commitment is of the sum);
+//            less the discount; at most the maximum; at least the minimum. What a minimum or the true-up of a period's
+//            commitment adds is due once the period is complete. Nothing of it is rounded but units, where the charge
+//            says so, and what time_rate.h says; the amount is rounded by RoundToMinor alone.
 // Included   units are taken off the parts of a bucket one after the other: cells in the catalog's order. They never
 //            make a quantity negative.
-// Discount   exact at 36 decimals, or an error; the catalog's check makes sure that it is exact.
+// Events     a charge of events (IsOfEvents) prices each of them, in their order; its quantity is only told.
+// Discount   exact at 36 decimals, or an error, and so is an overage; the catalog's check makes sure of both.
 // Errors     OutOfRange when a quantity or an amount does not fit; the message names charge and quantity.
 #ifndef TOLLBOOK_RATING_PRICE_H_
 #define TOLLBOOK_RATING_PRICE_H_
@@ -23,8 +26,11 @@
 #include "rating/calendar.h"
 #include "rating/error.h"
 #include "rating/plan.h"
+#include "rating/usage_total.h"
 
 namespace tollbook {
+
+class EventTally;
 
 // One step of the arithmetic: `quantity` at `unit_price` gave `worth`. A discount, maximum or minimum has only a worth:
 // what it adds or takes away.
@@ -52,11 +58,15 @@ struct UsagePart {
   uint32_t part = 0;  // PartOf
   Quantity quantity;  // as metered, aggregated
   uint64_t events = 0;
+  // Where its pricing is of events: each of them, by day, time and value; or all of them, told already.
+  std::vector<UsageTotal> elements = {};
+  const EventTally* tally = nullptr;  // borrowed
 };
 
 struct PeriodUsage {
   std::vector<UsagePart> parts;  // by (time, part), each once
   bool complete = true;          // rated through the period's last day: a minimum is due
+  Zone zone = {};                // of the clock that windows and hours go by: the subscription's
 };
 
 // Which of a charge's parts takes usage with these values, of the meter that the charge prices: the place of the most
@@ -73,8 +83,8 @@ struct PeriodUsage {
                                                   std::vector<PriceStep>* steps = nullptr);
 
 // PricePeriod in its two halves, without words, for a period that grows day by day: what whole buckets are worth
-// before the discount, which may be summed; and what stands around that sum. False: OutOfRange.
-[[nodiscard]] bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, Worth* worth);
+// before what stands around the period, which may be summed; and what stands around that sum. False: OutOfRange.
+[[nodiscard]] bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Worth* worth);
 [[nodiscard]] bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth);
 
 }  // namespace tollbook

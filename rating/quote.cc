@@ -36,6 +36,7 @@ Charge WithoutBounds(Charge charge) {
 }
 Charge BoundsOf(Charge charge) {
   charge.discount = Price();
+  charge.commitment.reset();
   return charge;
 }
 
@@ -140,9 +141,10 @@ class Quoter {
 
   absl::StatusOr<Quote> Make() {
     TOLLBOOK_RETURN_IF_ERROR(TakeUsage());
-    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, request_.through);
+    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, window());
     if (!rated.ok()) return rated.status();
     for (const RatedCharge& charge : rated->charges) {
+      if (IsBeforePeriod(charge)) continue;
       if (!IsAskedFor(*charge.charge)) {
         quote_.events_left_out += charge.days.back().events_to_date;
         continue;
@@ -158,6 +160,18 @@ class Quoter {
 
  private:
   bool IsAskedFor(const Charge& charge) const { return request_.charge.empty() || charge.name == request_.charge; }
+  // What carries over goes on to the end of the period that was asked for.
+  RateWindow window() const {
+    RateWindow window(request_.through);
+    if (!window.through && request_.period.has_value()) {
+      window.carried_through = Day{request_.period->end.number - 1};
+    }
+    return window;
+  }
+  // Of usage that was only taken for what it carries into the period.
+  bool IsBeforePeriod(const RatedCharge& rated) const {
+    return request_.period.has_value() && rated.period.end <= request_.period->start;
+  }
   bool is_slice() const { return request_.previous_quantity.has_value() || request_.previous_billed.has_value(); }
 
   // The usage that is in the period, and what was used of it before.
@@ -168,7 +182,8 @@ class Quoter {
       const bool before = request_.period.has_value() && day < request_.period->start;
       const bool behind = (request_.period.has_value() && day >= request_.period->end) ||
                           (request_.through.has_value() && day > *request_.through);
-      if (before || behind) {
+      const bool is_carried = before && CarriesOver(*total.meter);
+      if ((before || behind) && !is_carried) {
         quote_.events_left_out += total.total.events;
       } else {
         usage_.push_back(total);
@@ -178,7 +193,7 @@ class Quoter {
   }
 
   absl::Status TakePrevious() {
-    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, request_.through);
+    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, window());
     if (!rated.ok()) return rated.status();
     const auto asked =
         std::ranges::count_if(rated->charges, [&](const RatedCharge& charge) { return IsAskedFor(*charge.charge); });
@@ -210,7 +225,7 @@ class Quoter {
       return Wrong("one quantity used before, of a charge that prices several apart", charge.name,
                    "give all usage of the period with --usage");
     }
-    if (charge.pricing.price_per_event != Price() && !nothing) {
+    if ((charge.pricing.price_per_event != Price() || IsOfEvents(charge)) && !nothing) {
       return Wrong("a quantity used before, of a charge with a price for each event", charge.name,
                    "give all usage of the period with --usage");
     }
@@ -290,6 +305,10 @@ class Quoter {
 
   // The worth to date is what was billed and what this usage is worth, within the charge's bounds.
   absl::Status AddBilled(const RatedCharge& rated, QuotedCharge* quoted) const {
+    if (rated.charge->commitment.has_value() && rated.charge->per_bucket == PerBucket::kNone) {
+      return Wrong("only what was billed before, of a charge with a commitment", rated.charge->name,
+                   "say what was used before too, or give all usage of the period");
+    }
     const PeriodUsage usage = UsageToDate(rated, rated.days.back());
     absl::StatusOr<Worth> of_usage = PricePeriod(WithoutBounds(*rated.charge), usage, &quoted->steps);
     if (!of_usage.ok()) return of_usage.status();

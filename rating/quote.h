@@ -59,9 +59,10 @@ class SaidUsage {
 struct QuoteRequest {
   std::string_view subject;
   std::span<const SubjectTotal> usage;
-  std::optional<BillingPeriod> period = std::nullopt;  // usage dated outside of it is left out; none: all of it is in
-  std::optional<Day> through = std::nullopt;           // rated up to this day, as by a seal
-  std::string_view charge;                             // only this one; empty: all that have usage
+  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end; none: all is in.
+  std::optional<BillingPeriod> period = std::nullopt;
+  std::optional<Day> through = std::nullopt;                 // rated up to this day, as by a seal
+  std::string_view charge;                                   // only this one; empty: all that have usage
   std::optional<Quantity> previous_quantity = std::nullopt;  // these two ask for one charge with usage
   std::optional<Worth> previous_billed = std::nullopt;
 };

@@ -222,7 +222,7 @@ absl::Status SubjectRater::RateParts(const Subscriptions& subscriptions, std::sp
                                      std::optional<Day> through, RatedCharge* rated, RatedSubject* subject) {
   const size_t first_day = subject->days.size(), first_part = subject->parts.size();
   const Day last_of_period = {rated->period.end.number - 1};
-  running_.Begin(*rated->charge, *rated->meter);
+  running_.Begin(*rated->charge, *rated->meter, rated->subscription->zone);
   for (size_t i = 0; i < totals.size(); ++i) {
     const SubjectTotal& total = totals[i].total();
     const Day day = totals[i].day();
@@ -237,7 +237,7 @@ absl::Status SubjectRater::RateParts(const Subscriptions& subscriptions, std::sp
   }
   const bool is_complete = !through || last_of_period <= *through;
   const bool has_last_day = totals.back().day() == last_of_period;
-  if (rated->charge->minimum && is_complete && !has_last_day) {
+  if (IsDueAtEnd(*rated->charge) && is_complete && !has_last_day) {
     TOLLBOOK_RETURN_IF_ERROR(RateDay(last_of_period, *rated, &subject->days));
   }
   rated->days = std::span(subject->days).subspan(first_day);
@@ -320,8 +320,27 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
   return absl::OkStatus();
 }
 
+namespace {
+
+struct PartToDate {
+  RunningAggregate aggregate;
+  std::vector<PartTotal> events;  // where its pricing is of events
+};
+
+std::vector<UsageTotal> InOrder(std::vector<PartTotal> events) {
+  std::ranges::sort(events, [](const PartTotal& a, const PartTotal& b) {
+    return a.time.day != b.time.day ? a.time.day < b.time.day : CompareElements(a.total, b.total) < 0;
+  });
+  std::vector<UsageTotal> in_order;
+  for (const PartTotal& event : events) in_order.push_back(event.total);
+  return in_order;
+}
+
+}  // namespace
+
 PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
   PeriodUsage usage;
+  usage.zone = rated.subscription->zone;
   usage.complete = IsLastDay(rated, day.usage_date);
   if (rated.parts.empty()) {
     usage.parts = {{{}, 0, day.to_date, day.events_to_date}};
@@ -333,17 +352,20 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
     }
     return usage;
   }
-  std::map<std::pair<PricedTime, uint32_t>, RunningAggregate> parts;
+  std::map<std::pair<PricedTime, uint32_t>, PartToDate> parts;
   for (const PartTotal& added : rated.parts) {
     if (day.usage_date < added.time.day) continue;
-    const auto [part, is_new] = parts.try_emplace({BucketOf(*rated.charge, added.time), added.part});
-    if (is_new) part->second.Begin(*rated.meter);
-    TOLLBOOK_ASSERT(part->second.Add(added.total));  // it did when it was rated
+    const auto [at, is_new] = parts.try_emplace({BucketOf(*rated.charge, added.time), added.part});
+    PartToDate& part = at->second;
+    if (is_new) part.aggregate.Begin(*rated.meter);
+    TOLLBOOK_ASSERT(part.aggregate.Add(added.total));  // it did when it was rated
+    if (IsOfEvents(PricingOf(*rated.charge, added.part))) part.events.push_back(added);
   }
-  for (auto& [place, aggregate] : parts) {
+  for (auto& [place, part] : parts) {
     Quantity quantity;
-    TOLLBOOK_ASSERT(aggregate.ToDate(&quantity));
-    usage.parts.push_back({place.first, place.second, quantity, aggregate.events()});
+    TOLLBOOK_ASSERT(part.aggregate.ToDate(&quantity));
+    usage.parts.push_back(
+        {place.first, place.second, quantity, part.aggregate.events(), InOrder(std::move(part.events))});
   }
   return usage;
 }

@@ -7,8 +7,8 @@
 // there is something, through the window's end, be it in later periods and under other plans; a day that changes
 // nothing is left out.
 //
-// A minimum is due on the period's last day, once usage is rated through it: that day is then one of the line's, even
-// without usage of its own.
+// What is due at the end (IsDueAtEnd) is due on the period's last day, once usage is rated through it: that day is then
+// one of the line's, even without usage of its own.
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
 

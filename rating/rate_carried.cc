@@ -173,7 +173,7 @@ absl::Status SubjectRater::RateCarriedDay(DayWorth day, const CarriedPeriod& per
   }
   Worth before, worth;
   Rounded rounded;
-  if (!PriceBuckets(*period.charge->charge, usage_parts_, &before) ||
+  if (!PriceBuckets(*period.charge->charge, usage_parts_, period.rated.subscription->zone, &before) ||
       !PriceAround(*period.charge->charge, before, IsLastDay(period.rated, day.usage_date), &worth) ||
       !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) {
     return WorthOutOfRange(period.rated, day.to_date);
@@ -189,7 +189,7 @@ absl::Status SubjectRater::EndCarried(const RateWindow& window, CarriedPeriod* p
   if (!has_days) return absl::OkStatus();
   const Day last_of_period = {period->rated.period.end.number - 1};
   const bool is_complete = !window.through || last_of_period <= *window.through;
-  if (period->rated.charge->minimum && is_complete && rated->days.back().usage_date != last_of_period) {
+  if (IsDueAtEnd(*period->rated.charge) && is_complete && rated->days.back().usage_date != last_of_period) {
     DayWorth last = rated->days.back();
     last.usage_date = last_of_period;
     TOLLBOOK_RETURN_IF_ERROR(RateCarriedDay(last, *period, rated));

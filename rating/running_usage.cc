@@ -5,9 +5,11 @@
 
 namespace tollbook {
 
-void RunningUsage::Begin(const Charge& charge, const Meter& meter) {
+void RunningUsage::Begin(const Charge& charge, const Meter& meter, const Zone& zone) {
+  TOLLBOOK_ASSERT(!IsOfEvents(charge) || FormOf(meter) == TotalForm::kTimedElements);  // the catalog's check
   charge_ = &charge;
   meter_ = &meter;
+  zone_ = &zone;
   open_.clear();
   quantity_ = {};
   events_ = 0;
@@ -21,10 +23,23 @@ bool RunningUsage::Add(const PartTotal& added) {
   };
   auto at = std::lower_bound(open_.begin(), open_.end(), added, before);
   if (at == open_.end() || at->bucket != bucket || at->part != added.part) {
-    at = open_.insert(at, {bucket, added.part, {}});
+    at = open_.insert(at, {bucket, added.part, {}, nullptr});
     at->aggregate.Begin(*meter_);
+    const Pricing& pricing = PricingOf(*charge_, added.part);
+    if (IsOfEvents(pricing)) at->events = std::make_unique<Events>(Events{EventTally(pricing, *zone_), {}});
   }
+  if (at->events != nullptr) at->events->of_day.push_back(added.total);
   return at->aggregate.Add(added.total);
+}
+
+bool RunningUsage::CloseDay(Events* events) {
+  std::sort(events->of_day.begin(), events->of_day.end(),
+            [](const UsageTotal& a, const UsageTotal& b) { return CompareElements(a, b) < 0; });
+  for (const UsageTotal& element : events->of_day) {
+    if (!events->tally.Add(element)) return false;
+  }
+  events->of_day.clear();
+  return true;
 }
 
 bool RunningUsage::EndDay() {
@@ -34,13 +49,17 @@ bool RunningUsage::EndDay() {
   for (OpenPart& open : open_) {
     Quantity quantity;
     if (!open.aggregate.ToDate(&quantity)) return false;
-    parts_.push_back({open.bucket, open.part, quantity, open.aggregate.events()});
+    if (open.events != nullptr && !CloseDay(open.events.get())) return false;
+    const EventTally* tally = open.events == nullptr ? nullptr : &open.events->tally;
+    parts_.push_back({open.bucket, open.part, quantity, open.aggregate.events(), {}, tally});
     if (!tollbook::Add(quantity_, quantity, &quantity_)) return false;
     if (__builtin_add_overflow(events_, open.aggregate.events(), &events_)) return false;
   }
-  if (!whole_period) open_.clear();
   Worth worth;
-  return PriceBuckets(*charge_, parts_, &worth) && Wide::Add(worth_.amount, worth.amount, &worth_.amount);
+  const bool fits =
+      PriceBuckets(*charge_, parts_, *zone_, &worth) && Wide::Add(worth_.amount, worth.amount, &worth_.amount);
+  if (!whole_period) open_.clear();
+  return fits;
 }
 
 }  // namespace tollbook

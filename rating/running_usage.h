@@ -1,15 +1,18 @@
 // RunningUsage: the usage of a charge's parts in a billing period, and its worth, while the period grows day by day.
 //
 // What a bucket is worth stands once its day is over, so it is priced once: a period of hours costs as many prices as
-// it has hours. Without per_bucket all parts are priced anew each day, for a tier depends on the whole period.
+// it has hours. Without per_bucket all parts are priced anew each day, for a tier depends on the whole period. Events
+// that are priced each go on in the order of days from the tally of the day before: a day costs its own events, sorted.
 // UsageToDate and PricePeriod are the plain twin.
 #ifndef TOLLBOOK_RATING_RUNNING_USAGE_H_
 #define TOLLBOOK_RATING_RUNNING_USAGE_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "rating/aggregate.h"
+#include "rating/event_tally.h"
 #include "rating/price.h"
 #include "rating/usage_total.h"
 
@@ -30,7 +33,8 @@ inline PricedTime BucketOf(const Charge& charge, PricedTime time) {
 // Keeps its memory from one period to the next. Not thread-safe.
 class RunningUsage {
  public:
-  void Begin(const Charge& charge, const Meter& meter);
+  // All borrowed; the zone is the subscription's.
+  void Begin(const Charge& charge, const Meter& meter, const Zone& zone);
 
   // In the order of their days. False: the part's total does not fit.
   [[nodiscard]] bool Add(const PartTotal& added);
@@ -45,14 +49,22 @@ class RunningUsage {
   const Worth& worth() const { return worth_; }
 
  private:
+  // Of a part whose pricing is of events.
+  struct Events {
+    EventTally tally;                // of the days that are over
+    std::vector<UsageTotal> of_day;  // of the day at hand
+  };
   struct OpenPart {
     PricedTime bucket;
     uint32_t part = 0;
     RunningAggregate aggregate;
+    std::unique_ptr<Events> events;  // null: its pricing needs none
   };
+  [[nodiscard]] static bool CloseDay(Events* events);
 
   const Charge* charge_ = nullptr;
   const Meter* meter_ = nullptr;
+  const Zone* zone_ = nullptr;
   std::vector<OpenPart> open_;    // by (bucket, part)
   std::vector<UsagePart> parts_;  // the same, to be priced
   Quantity quantity_;

@@ -35,30 +35,30 @@ VectorResult RunOne(const std::string& one) {
 // Passed and unsupported, by model: the files as they are. What passes less is a mistake, and more is a change to look
 // at; nothing fails.
 const std::map<std::string, VerdictCounts> kExpected = {
-    {"commitment_window", {0, 0, 5}},
+    {"commitment_window", {5, 0, 0}},
     {"credits", {0, 0, 15}},
     {"discount", {0, 0, 5}},
     {"dynamic", {4, 0, 0}},
     {"graduated", {32, 0, 0}},
     {"graduated_percentage", {5, 0, 0}},
-    {"latest", {1, 0, 1}},
+    {"latest", {2, 0, 0}},
     {"matrix", {7, 0, 0}},
     {"max", {1, 0, 0}},
     {"maximum", {3, 0, 0}},
     {"minimum", {4, 0, 1}},
     {"package", {20, 0, 0}},
     {"per_unit", {13, 0, 0}},
-    {"percentage", {2, 0, 6}},
+    {"percentage", {8, 0, 0}},
     {"proration", {0, 0, 52}},
     {"rerate", {19, 0, 0}},
-    {"rounding", {20, 0, 2}},
+    {"rounding", {22, 0, 0}},
     {"stairstep", {6, 0, 0}},
     {"sum", {2, 0, 0}},
-    {"time_rate", {0, 0, 10}},
+    {"time_rate", {10, 0, 0}},
     {"unique_count", {0, 0, 7}},
     {"unit_conversion", {7, 0, 0}},
     {"volume", {22, 0, 0}},
-    {"weighted_sum", {0, 0, 6}},
+    {"weighted_sum", {6, 0, 0}},
 };
 
 TEST(Conformance, QuotesGiveWhatOtherSystemsExpect) {

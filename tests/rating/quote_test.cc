@@ -21,6 +21,8 @@ constexpr std::string_view kMeters = R"(meters:
   - {name: kept, event_type: calls, aggregation: count, keep: events}
   - {name: rate, aggregation: percentile, percentile: 50, value: rate}
   - {name: users, aggregation: unique_count, value: user}
+  - {name: payments, aggregation: sum, value: amount, keep: events}
+  - {name: level, aggregation: weighted_sum, value: gb}
 )";
 
 constexpr std::string_view kPlans = R"(plans:
@@ -58,6 +60,12 @@ constexpr std::string_view kPlans = R"(plans:
   - name: single
     currency: EUR
     charges: [{name: calls, meter: calls, product: p, model: per_unit, price: 0.333}]
+  - name: events
+    currency: USD
+    charges:
+      - {name: fee, meter: payments, product: p, model: percentage, percent: 1, free_transactions: 1}
+      - {name: storage, meter: level, product: p, model: per_unit, price: 1}
+      - {name: reserved, meter: calls, product: p, model: per_unit, price: 1, commitment: {amount: 10, true_up: true}}
 )";
 
 Catalog CatalogOfTest() {
@@ -104,6 +112,49 @@ class QuoteOfPlan : public testing::Test {
   Catalog catalog_ = *WithPlanOnly(CatalogOfTest(), "basic");
   SaidUsage usage_{catalog_};
 };
+
+class QuoteOfEvents : public QuoteOfPlan {
+ protected:
+  QuoteOfEvents() { catalog_ = *WithPlanOnly(CatalogOfTest(), "events"); }
+};
+
+TEST_F(QuoteOfEvents, OneQuantityBeforeDoesNotSayWhichEvents) {
+  ASSERT_TRUE(Use("fee", "100", "2025-01-15T12:00:00Z").ok());
+  ASSERT_TRUE(Use("fee", "300", "2025-01-15T13:00:00Z").ok());
+  QuoteRequest request = Request();
+  EXPECT_EQ(ToString(One(request).due), "3.00");
+  request.previous_quantity = Units("5");
+  EXPECT_EQ(MakeQuote(catalog_, request).status().message(),
+            "a quantity used before, of a charge with a price for each event: fee: give all usage of the period with "
+            "--usage");
+}
+
+TEST_F(QuoteOfEvents, AnAmountBilledBeforeDoesNotSayHowFarACommitmentIsUsed) {
+  ASSERT_TRUE(Use("reserved", "4").ok());
+  QuoteRequest request = Request();
+  request.through = On("2025-01-31");
+  EXPECT_EQ(ToString(One(request).due), "10.00");
+  request.previous_quantity = Units("12");
+  EXPECT_EQ(ToString(One(request).due), "4.00");  // 16, less 12
+  request.previous_quantity.reset();
+  request.previous_billed = Worth();
+  EXPECT_EQ(MakeQuote(catalog_, request).status().message(),
+            "only what was billed before, of a charge with a commitment: reserved: say what was used before too, or "
+            "give all usage of the period");
+}
+
+// 10 from before the period, and 31 more for one day of its 31.
+TEST_F(QuoteOfEvents, WhatWasThereBeforeThePeriodGoesOn) {
+  ASSERT_TRUE(Use("storage", "10", "2024-12-20T00:00:00Z").ok());
+  ASSERT_TRUE(Use("storage", "31", "2025-01-31T00:00:00Z").ok());
+  ASSERT_TRUE(Use("storage", "5", "2025-02-01T00:00:00Z").ok());
+  QuoteRequest request = Request();
+  request.period = {On("2025-01-01"), On("2025-02-01")};
+  const QuotedCharge charge = One(request);
+  EXPECT_EQ(ToString(charge.period.start), "2025-01-01");
+  EXPECT_EQ(charge.quantity, Units("11"));
+  EXPECT_EQ(MakeQuote(catalog_, request)->events_left_out, 1u);
+}
 
 TEST_F(QuoteOfPlan, ShowsTheStepsOfWhatASealWouldBook) {
   ASSERT_TRUE(Use("tokens", "12.5").ok());
@@ -358,7 +409,7 @@ TEST(QuoteOfSubscription, WhatTheCatalogDoesNotHaveIsSaid) {
   EXPECT_EQ(WithSubscriptionOnly(CatalogOfTest(), "s9").status().message(),
             "the catalog has no such subscription: s9: look it up in subscriptions.csv");
   EXPECT_EQ(WithPlanOnly(CatalogOfTest(), "gold").status().message(),
-            "the catalog has no such plan: gold: it has basic, single");
+            "the catalog has no such plan: gold: it has basic, single, events");
 }
 
 }  // namespace

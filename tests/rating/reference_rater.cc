@@ -1,5 +1,6 @@
 #include "tests/rating/reference_rater.h"
 
+#include <algorithm>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
@@ -125,14 +126,17 @@ std::optional<std::string> PartOf(const Charge& charge, const SubjectTotal& tota
 struct Dated {
   int64_t day;
   const SubjectTotal* total;
-  Zone zone;  // of the subscription that takes it
+  const Subscription* subscription;  // that takes it
 };
 
-Rational Aggregate(Aggregation aggregation, const std::vector<const SubjectTotal*>& totals) {
+// Of a meter that keeps events a total is so many events of one value.
+Rational Aggregate(const Meter& meter, const std::vector<const SubjectTotal*>& totals) {
+  const Aggregation aggregation = meter.aggregation;
   Rational sum = 0, largest, latest;
   std::optional<int64_t> latest_at;
   for (size_t i = 0; i < totals.size(); ++i) {
-    const Rational value = Exact(totals[i]->total.value);
+    Rational value = Exact(totals[i]->total.value);
+    if (meter.keep_events && aggregation == Aggregation::kSum) value *= totals[i]->total.events;
     const int64_t at = totals[i]->total.latest_at.nanos;
     sum += value;
     if (i == 0 || value > largest) largest = value;
@@ -182,22 +186,30 @@ Line LineOf(const Catalog& catalog, const Subscription& subscription, const Char
   return {std::string(subscription.id), plan.name, charge.name, absl::FormatCivilTime(from), to - kDayZero - 1};
 }
 
+void AddEach(const SubjectTotal& total, int64_t day, std::vector<Event>* each) {
+  for (uint64_t i = 0; i < total.total.events; ++i) {
+    each->push_back({day, total.total.latest_at.nanos, Exact(total.total.value)});
+  }
+}
+
 WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& dated, const Charge& charge,
-                 Currency currency, Rounding rounding) {
+                 const Zone& zone, Currency currency, Rounding rounding) {
   WorthToDate to_date;
+  Buckets usage;
   std::map<std::pair<int64_t, int64_t>, std::map<std::string, std::vector<const SubjectTotal*>>> totals;
   for (const Dated& d : dated) {
     if (d.day > day) continue;
     std::pair<int64_t, int64_t> bucket = {0, 0};
     if (charge.per_bucket != PerBucket::kNone) bucket.first = d.day;
-    if (charge.per_bucket == PerBucket::kHour) bucket.second = HourOf(*d.total, d.zone);
-    totals[bucket][*PartOf(charge, *d.total)].push_back(d.total);
+    if (charge.per_bucket == PerBucket::kHour) bucket.second = HourOf(*d.total, d.subscription->zone);
+    const std::string part = *PartOf(charge, *d.total);
+    totals[bucket][part].push_back(d.total);
+    if (d.total->meter->keep_events) AddEach(*d.total, d.day, &usage[bucket][part].each);
   }
-  Buckets usage;
   for (const auto& [bucket, parts] : totals) {
     for (const auto& [name, of_part] : parts) {
       Part& part = usage[bucket][name];
-      part.quantity = Aggregate(of_part.front()->meter->aggregation, of_part);
+      part.quantity = Aggregate(*of_part.front()->meter, of_part);
       for (const SubjectTotal* total : of_part) {
         part.events += total->total.events;
         to_date.events += total->total.events;
@@ -205,7 +217,7 @@ WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& 
       to_date.quantity += part.quantity;
     }
   }
-  to_date.worth = WorthOf(charge, usage, day == last_of_period);
+  to_date.worth = WorthOf(charge, usage, day == last_of_period, zone);
   to_date.booked = InMinorUnits(to_date.worth, currency.minor_digits(), rounding);
   return to_date;
 }
@@ -282,9 +294,119 @@ Rational PriceOf(const Pricing& pricing, const Rational& billable, const Rationa
       }
       return Exact(pricing.steps.back().price);
     case ChargeModel::kMatrix:
+    case ChargeModel::kTimeRate:
       break;
   }
-  throw std::invalid_argument("a matrix has no price of its own");
+  throw std::invalid_argument("no price of a quantity");
+}
+
+bool PricesEachEvent(const Pricing& pricing) {
+  if (pricing.model == ChargeModel::kTimeRate) return true;
+  const bool has_terms = pricing.free_events.has_value() || pricing.free_amount.has_value() ||
+                         pricing.min_per_event.has_value() || pricing.max_per_event.has_value();
+  return pricing.model == ChargeModel::kPercentage && has_terms;
+}
+
+// One after the other: what is left of the allowance is told by what those before have taken.
+Rational PriceOfTransactions(const Pricing& pricing, const std::vector<Event>& each) {
+  Rational worth = 0, free_money = pricing.free_amount ? Exact(*pricing.free_amount) : Rational(0);
+  uint64_t free_count = pricing.free_events.value_or(0);
+  for (const Event& event : each) {
+    const bool money_left = !pricing.free_amount || free_money > 0;
+    const bool count_left = !pricing.free_events || free_count > 0;
+    const bool any = pricing.free_amount || pricing.free_events;
+    Rational priced = event.value;
+    if (any && money_left && count_left && event.value >= 0) {
+      if (pricing.free_events) --free_count;
+      if (!pricing.free_amount || event.value <= free_money) {
+        free_money -= event.value;
+        continue;
+      }
+      priced -= free_money;
+      free_money = 0;
+    }
+    Rational cost = priced * Exact(pricing.unit_price) + Exact(pricing.price_per_event);
+    const Rational cap = pricing.max_per_event ? Exact(*pricing.max_per_event) : Rational(0);
+    if (pricing.max_per_event && cost > cap) cost = cap;
+    if (pricing.max_per_event && cost < -cap) cost = -cap;
+    if (pricing.min_per_event && event.value >= 0 && cost < Exact(*pricing.min_per_event)) {
+      cost = Exact(*pricing.min_per_event);
+    }
+    worth += cost;
+  }
+  return worth;
+}
+
+struct Clock {
+  int weekday = 0;  // 0: Monday
+  int64_t seconds = 0;
+};
+
+Clock ClockAt(int64_t nanos, const absl::TimeZone& zone) {
+  const absl::CivilSecond civil = absl::ToCivilSecond(absl::FromUnixNanos(nanos), zone);
+  const auto weekday = static_cast<int>(absl::GetWeekday(civil));  // 0: Monday
+  return {weekday, civil.hour() * 3600 + civil.minute() * 60 + civil.second()};
+}
+
+bool Has(const ClockWindow& window, const Clock& clock) {
+  const bool on_day = (window.weekdays >> clock.weekday & 1) != 0;
+  return on_day && window.from_minute * 60 <= clock.seconds && clock.seconds < window.to_minute * 60;
+}
+
+Rational Nanos(int64_t nanos) {
+  return Rational(Integer(nanos));
+}
+
+// Increment by increment.
+Rational PriceOfDuration(const Pricing& pricing, const Event& event, const absl::TimeZone& zone) {
+  const auto nanos = Rounded(event.value * Nanos(pricing.time.unit_nanos), Rounding::kHalfUp).convert_to<int64_t>();
+  Rational cost = 0;
+  for (int64_t elapsed = 0; elapsed < nanos;) {
+    const Clock clock = ClockAt(event.nanos + elapsed, zone);
+    const TimeWindow* window = nullptr;
+    for (const TimeWindow& w : pricing.time.windows) {
+      if (Has(w.when, clock)) window = &w;
+    }
+    const TimeStep* step = nullptr;
+    for (const TimeStep& s : window->steps) {
+      if (s.after_nanos <= elapsed) step = &s;
+    }
+    if (elapsed == 0) cost += Exact(window->connect_fee);
+    Rational price = Exact(step->price) * Nanos(step->increment_nanos) / Nanos(step->per_nanos);
+    if (pricing.time.increment_rounding) {
+      const Integer scale = TenTo(pricing.time.increment_places);
+      price = Rational(Rounded(price * scale, *pricing.time.increment_rounding), scale);
+    }
+    cost += price;
+    elapsed += step->increment_nanos;
+  }
+  return pricing.max_per_event && cost > Exact(*pricing.max_per_event) ? Exact(*pricing.max_per_event) : cost;
+}
+
+Rational PriceOfEvents(const Pricing& pricing, const std::vector<Event>& each, const Zone& zone) {
+  if (pricing.model == ChargeModel::kPercentage) return PriceOfTransactions(pricing, each);
+  Rational worth = 0;
+  for (const Event& event : each) worth += PriceOfDuration(pricing, event, LibraryZone(zone));
+  return worth;
+}
+
+Rational WithCommitment(const Commitment& commitment, const Pricing& pricing, const Rational& cost, bool complete) {
+  const Rational committed =
+      commitment.quantity ? PriceOf(pricing, Exact(*commitment.quantity), 0) : Exact(commitment.amount);
+  if (cost >= committed) return committed + (cost - committed) * Exact(commitment.overage_factor);
+  return commitment.true_up && complete ? committed : cost;
+}
+
+const BucketWindow* WindowOf(const Charge& charge, std::pair<int64_t, int64_t> bucket, const Zone& zone) {
+  const absl::TimeZone library_zone = LibraryZone(zone);
+  const absl::CivilDay day = absl::CivilDay(1970, 1, 1) + bucket.first;
+  const absl::TimeZone::TimeInfo midnight = library_zone.At(absl::CivilSecond(day));
+  const absl::Time first = midnight.kind == absl::TimeZone::TimeInfo::SKIPPED ? midnight.trans : midnight.pre;
+  const Clock clock = ClockAt(absl::ToUnixNanos(first + absl::Hours(bucket.second)), library_zone);
+  for (const BucketWindow& window : charge.bucket_windows) {
+    if (Has(window.when, clock)) return &window;
+  }
+  return nullptr;
 }
 
 Rational PriceOfLimits(const Pricing& pricing, const std::map<std::string, Rational>& quantities) {
@@ -302,7 +424,7 @@ Rational PriceOfLimits(const Pricing& pricing, const std::map<std::string, Ratio
   return Exact(pricing.steps.back().price);
 }
 
-Rational WorthOfBucket(const Charge& charge, const Parts& parts) {
+Rational WorthOfBucket(const Charge& charge, const Parts& parts, const BucketWindow* window, const Zone& zone) {
   Rational worth = 0, included = Exact(charge.included);
   std::map<std::string, Rational> limited;
   for (const auto& [name, part] : parts) {
@@ -314,9 +436,16 @@ Rational WorthOfBucket(const Charge& charge, const Parts& parts) {
     }
     limited[name] = billable;
     if (!charge.pricing.limits_by.empty()) continue;
-    const Pricing& pricing =
+    const Pricing& of_part =
         charge.cells.empty() ? charge.pricing : charge.cells.at(static_cast<size_t>(std::stoi(name) - 100)).pricing;
-    worth += PriceOf(pricing, billable, part.events);
+    const Pricing& pricing = window == nullptr ? of_part : window->pricing;
+    if (PricesEachEvent(pricing)) {
+      std::vector<Event> each = part.each;
+      std::sort(each.begin(), each.end());
+      worth += PriceOfEvents(pricing, each, zone);
+    } else {
+      worth += PriceOf(pricing, billable, part.events);
+    }
   }
   return charge.pricing.limits_by.empty() ? worth : PriceOfLimits(charge.pricing, limited);
 }
@@ -335,9 +464,17 @@ Rational Exact(const Worth& worth) {
   return Rational(whole, TenTo(36));
 }
 
-Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete) {
+Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone) {
   Rational worth = 0;
-  for (const auto& [bucket, parts] : usage) worth += WorthOfBucket(charge, parts);
+  const bool by_bucket = charge.per_bucket != PerBucket::kNone;
+  for (const auto& [bucket, parts] : usage) {
+    const BucketWindow* window = by_bucket ? WindowOf(charge, bucket, zone) : nullptr;
+    const Rational cost = WorthOfBucket(charge, parts, window, zone);
+    const std::optional<Commitment>& commitment = window == nullptr ? charge.commitment : window->commitment;
+    const Pricing& pricing = window == nullptr ? charge.pricing : window->pricing;
+    worth += by_bucket && commitment ? WithCommitment(*commitment, pricing, cost, true) : cost;
+  }
+  if (charge.commitment && !by_bucket) worth = WithCommitment(*charge.commitment, charge.pricing, worth, complete);
   worth *= 1 - Exact(charge.discount);
   if (charge.maximum && worth > Exact(*charge.maximum)) worth = Exact(*charge.maximum);
   if (charge.minimum && complete && worth < Exact(*charge.minimum)) worth = Exact(*charge.minimum);
@@ -345,7 +482,7 @@ Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete) {
 }
 
 Rational WorthOf(const Charge& charge, const Rational& quantity) {
-  return WorthOf(charge, {{{0, 0}, {{"100", {quantity, 0}}}}}, true);
+  return WorthOf(charge, {{{0, 0}, {{"100", {quantity, 0, {}}}}}}, true, Zone());
 }
 
 Integer InMinorUnits(const Rational& worth, int minor_digits, Rounding rounding) {
@@ -377,18 +514,26 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
       continue;
     }
     const Line line = LineOf(catalog, *subscription, *charge, day);
-    lines[line].push_back({day, &total, subscription->zone});
+    lines[line].push_back({day, &total, subscription});
     prices[line] = {&plan, charge};
   }
   for (const auto& [line, dated] : lines) {
+    // The line is of the version of the subscription that its first usage fell in.
+    const Dated* first = &dated.front();
+    for (const Dated& d : dated) {
+      if (std::tie(d.day, d.subscription) < std::tie(first->day, first->subscription)) first = &d;
+    }
+    const Zone& zone = first->subscription->zone;
     const auto& [plan, charge] = prices[line];
     const int64_t last = line.last;
     const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &dated = dated](int64_t day) {
-      days[day] = UpTo(day, last, dated, *charge, plan->currency, catalog.book.rounding);
+      days[day] = UpTo(day, last, dated, *charge, zone, plan->currency, catalog.book.rounding);
     };
     for (const Dated& d : dated) up_to(d.day);
-    // A minimum is due on the last day, once that is rated.
-    if (charge->minimum && (!through || last <= through->number)) up_to(last);
+    // A minimum, or a commitment of the period, is due on the last day, once that is rated.
+    const bool is_committed =
+        charge->commitment && charge->commitment->true_up && charge->per_bucket == PerBucket::kNone;
+    if ((charge->minimum || is_committed) && (!through || last <= through->number)) up_to(last);
   }
   return result;
 }

@@ -24,13 +24,22 @@ Rational Exact(Price price);
 Rational Exact(const Worth& worth);
 
 // Usage that is priced alone: by bucket, then by cell or limited value (its name here; of a cell its number).
+struct Event {
+  int64_t day = 0;
+  int64_t nanos = 0;  // since 1970 in UTC
+  Rational value;
+  friend bool operator<(const Event& a, const Event& b) {
+    return std::tie(a.day, a.nanos, a.value) < std::tie(b.day, b.nanos, b.value);
+  }
+};
 struct Part {
   Rational quantity;
   Rational events = 0;
+  std::vector<Event> each;  // where the meter keeps them
 };
 using Parts = std::map<std::string, Part>;                     // of one bucket
 using Buckets = std::map<std::pair<int64_t, int64_t>, Parts>;  // by day and hour; one without per_bucket
-Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete);
+Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone);
 
 // Of a complete period's quantity alone.
 Rational WorthOf(const Charge& charge, const Rational& quantity);

@@ -91,18 +91,95 @@ Pricing RandomPricing(Dice& dice) {
   return pricing;
 }
 
-// Exact at 18 decimals with each price, as the catalog's check wants it.
-Price RandomDiscount(Dice& dice, const Charge& charge) {
-  const Price discount = dice.Of(std::vector<Price>{Each("0.1"), Each("0.125"), Each("0.5"), Each("1")});
+// A number that is exact at 18 decimals by any of the factors below, and by a sixtieth.
+Price CoarsePrice(Dice& dice) {
+  return {static_cast<Int128>(dice.UpTo(5000)) * 60 * 1'000'000'000'000'000};
+}
+
+Pricing RandomTransactions(Dice& dice) {
+  Pricing pricing;
+  pricing.model = ChargeModel::kPercentage;
+  pricing.unit_price = {CoarsePrice(dice).attos / 1000};
+  if (dice.OneIn(2)) pricing.price_per_event = CoarsePrice(dice);
+  if (dice.OneIn(2)) pricing.free_events = static_cast<uint64_t>(1 + dice.UpTo(12));
+  if (dice.OneIn(2)) pricing.free_amount = Quantity{1 + dice.Decimal(6)};
+  if (dice.OneIn(2)) pricing.min_per_event = CoarsePrice(dice);
+  if (dice.OneIn(2)) pricing.max_per_event = CoarsePrice(dice);
+  if (pricing.min_per_event && pricing.max_per_event && pricing.min_per_event->attos > pricing.max_per_event->attos) {
+    std::swap(*pricing.min_per_event, *pricing.max_per_event);
+  }
+  if (!IsOfEvents(pricing)) pricing.max_per_event = CoarsePrice(dice);
+  return pricing;
+}
+
+// The values are milliseconds, of a few hours at most: the twin goes through them increment by increment.
+TimeWindow RandomRate(Dice& dice, ClockWindow when) {
+  TimeWindow window;
+  window.when = when;
+  if (dice.OneIn(2)) window.connect_fee = CoarsePrice(dice);
+  int64_t after = 0;
+  for (int64_t i = dice.UpTo(2); i >= 0; --i) {
+    TimeStep step;
+    step.after_nanos = after;
+    step.price = CoarsePrice(dice);
+    step.per_nanos = dice.Of(std::vector<int64_t>{1, 6, 60}) * kSecondNanos;
+    step.increment_nanos = dice.Of(std::vector<int64_t>{60, 450, 3600}) * kSecondNanos;
+    window.steps.push_back(step);
+    after += (1 + dice.UpTo(2000)) * kSecondNanos;
+  }
+  return window;
+}
+
+Pricing RandomTimeRate(Dice& dice) {
+  Pricing pricing;
+  pricing.model = ChargeModel::kTimeRate;
+  pricing.time.unit_nanos = kSecondNanos / 1000;
+  const int noon = static_cast<int>(60 * (1 + dice.UpTo(22)));
+  if (dice.OneIn(3)) {
+    pricing.time.windows = {RandomRate(dice, {})};
+  } else {
+    pricing.time.windows = {RandomRate(dice, {0x1f, 0, noon}), RandomRate(dice, {0x1f, noon, kMinutesOfDay}),
+                            RandomRate(dice, {0x60, 0, kMinutesOfDay})};
+  }
+  if (dice.OneIn(3)) {
+    pricing.time.increment_rounding = static_cast<Rounding>(dice.UpTo(3));
+    pricing.time.increment_places = static_cast<int>(dice.UpTo(3));
+  }
+  if (dice.OneIn(3)) pricing.max_per_event = CoarsePrice(dice);
+  return pricing;
+}
+
+Pricing RandomPricingOfEvents(Dice& dice) {
+  return dice.OneIn(2) ? RandomTransactions(dice) : RandomTimeRate(dice);
+}
+
+// Whether each price is exact at 18 decimals by any of the discounts and overage factors, as the catalog's check wants
+// it.
+bool IsExactByFactors(const Charge& charge) {
   const auto is_exact = [&](const Pricing& pricing) {
     std::vector<Price> prices = {pricing.unit_price, pricing.package_price, pricing.price_per_event};
     for (const Tier& tier : pricing.tiers) prices.insert(prices.end(), {tier.unit_price, tier.flat});
     for (const Step& step : pricing.steps) prices.push_back(step.price);
-    return std::ranges::all_of(prices, [&](Price price) { return price.attos % 1000 == 0; });
+    return std::ranges::all_of(prices, [&](Price price) { return price.attos % 1'000'000 == 0; });
   };
-  const bool exact = is_exact(charge.pricing) &&
-                     std::ranges::all_of(charge.cells, [&](const Cell& cell) { return is_exact(cell.pricing); });
-  return exact ? discount : Price{};
+  return is_exact(charge.pricing) &&
+         std::ranges::all_of(charge.cells, [&](const Cell& cell) { return is_exact(cell.pricing); });
+}
+
+Commitment RandomCommitment(Dice& dice, bool of_quantity, bool is_exact, bool may_true_up) {
+  Commitment commitment;
+  commitment.amount = CoarsePrice(dice);
+  if (of_quantity && dice.OneIn(2)) commitment.quantity = Quantity{dice.Decimal(4)};
+  const std::vector<Price> factors = {Each("1"), Each("1.5"), Each("2"), Each("3.25")};
+  if (is_exact) commitment.overage_factor = dice.Of(factors);
+  commitment.true_up = may_true_up && dice.OneIn(2);
+  return commitment;
+}
+
+// One quantity is one price, and never too many packages.
+bool TakesQuantity(const Charge& charge) {
+  return charge.cells.empty() && charge.pricing.limits_by.empty() && !IsOfEvents(charge) &&
+         charge.pricing.model != ChargeModel::kPackage;
 }
 
 // What stands around a price; `whole`: also what needs more than a quantity.
@@ -117,7 +194,10 @@ void AddAround(Dice& dice, bool whole, Charge* charge) {
     }
     charge->conversion = conversion;
   }
-  if (dice.OneIn(3)) charge->discount = RandomDiscount(dice, *charge);
+  const bool is_exact = IsExactByFactors(*charge);
+  const std::vector<Price> discounts = {Each("0.1"), Each("0.125"), Each("0.5"), Each("1")};
+  if (is_exact && dice.OneIn(3)) charge->discount = dice.Of(discounts);
+  if (dice.OneIn(3)) charge->commitment = RandomCommitment(dice, TakesQuantity(*charge), is_exact, whole);
   if (dice.OneIn(3)) charge->maximum = Price{dice.Decimal(4)};
   if (!whole) return;
   if (dice.OneIn(3)) charge->minimum = Price{charge->maximum ? charge->maximum->attos / 2 : dice.Decimal(4)};
@@ -191,6 +271,7 @@ Meter RandomMeter(Dice& dice, std::string name, bool whole_days) {
   meter.name = std::move(name);
   meter.event_type = meter.name;
   meter.aggregation = static_cast<Aggregation>(dice.UpTo(3));
+  if (meter.aggregation == Aggregation::kSum) meter.keep_events = dice.OneIn(2);
   if (dice.OneIn(2)) meter.dimensions = {"region", "model"};
   meter.granularity = whole_days ? Granularity::kDay : dice.OneIn(2) ? Granularity::kHour : Granularity::kQuarterHour;
   return meter;
@@ -218,7 +299,10 @@ void MakeMatrix(Dice& dice, const Meter& meter, Charge* charge) {
   charge->pricing = {};
   charge->pricing.model = ChargeModel::kMatrix;
   for (int64_t i = dice.UpTo(4); i >= 0; --i) charge->cells.push_back({RandomFilter(dice, meter), RandomPricing(dice)});
-  for (Cell& cell : charge->cells) cell.pricing.package_size.attos += kOneUnit;
+  for (Cell& cell : charge->cells) {
+    cell.pricing.package_size.attos += kOneUnit;
+    if (meter.keep_events && dice.OneIn(3)) cell.pricing = RandomPricingOfEvents(dice);
+  }
 }
 
 void LimitByRegion(Dice& dice, Pricing* pricing) {
@@ -237,6 +321,20 @@ void LimitByRegion(Dice& dice, Pricing* pricing) {
   pricing->limited.assign(limited.begin(), limited.end());
 }
 
+// Of hours of the morning, or, where buckets are days, of the weekend.
+void AddBucketWindows(Dice& dice, Charge* charge) {
+  const bool of_days = charge->per_bucket == PerBucket::kDay;
+  BucketWindow window;
+  window.when = of_days ? ClockWindow{0x60} : ClockWindow{kEveryWeekday, 90, 600};
+  window.pricing = RandomPricing(dice);
+  window.pricing.package_size.attos += kOneUnit;
+  Charge alone;
+  alone.pricing = window.pricing;
+  const bool is_exact = IsExactByFactors(alone);
+  if (dice.OneIn(2)) window.commitment = RandomCommitment(dice, TakesQuantity(alone), is_exact, true);
+  if (is_exact || charge->discount == Price{}) charge->bucket_windows.push_back(std::move(window));
+}
+
 // Every model, and what stands around it.
 Charge RandomChargeOf(Dice& dice, const Meter& meter) {
   Charge charge;
@@ -244,9 +342,12 @@ Charge RandomChargeOf(Dice& dice, const Meter& meter) {
   charge.pricing.package_size.attos += kOneUnit;  // never too many packages
   if (dice.OneIn(2)) charge.included = {dice.Decimal(4)};
   if (!meter.dimensions.empty() && dice.OneIn(6)) LimitByRegion(dice, &charge.pricing);
+  if (meter.keep_events && dice.OneIn(2)) charge.pricing = RandomPricingOfEvents(dice);
   if (dice.OneIn(4)) MakeMatrix(dice, meter, &charge);
   if (dice.OneIn(2)) AddAround(dice, true, &charge);
   if (meter.granularity != Granularity::kDay && dice.OneIn(6)) charge.per_bucket = PerBucket::kHour;
+  if (IsOfEvents(charge)) charge.included = {}, charge.conversion.reset();
+  if (charge.per_bucket != PerBucket::kNone && TakesQuantity(charge) && dice.OneIn(2)) AddBucketWindows(dice, &charge);
   charge.filter = RandomFilter(dice, meter);
   return charge;
 }
@@ -335,7 +436,8 @@ std::vector<SubjectTotal> RandomTotals(Dice& dice, const Catalog& catalog) {
     at.nanos += dice.UpTo(49 * 96) * 900'000'000'000;
     total.bucket = BucketOf(total.meter->granularity, at, catalog.book.zone);
     total.total = {{dice.OneIn(8) ? -dice.Decimal(3) : dice.Decimal(6)}, static_cast<uint64_t>(1 + dice.UpTo(9)), {}};
-    if (total.meter->aggregation == Aggregation::kLatest) total.total.latest_at = {at.nanos + dice.UpTo(3)};
+    const bool has_time = total.meter->aggregation == Aggregation::kLatest || total.meter->keep_events;
+    if (has_time) total.total.latest_at = {at.nanos + dice.UpTo(3)};
     totals.push_back(std::move(total));
   }
   return totals;
