@@ -387,8 +387,12 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
       usage.totals[PlaceAt(total.dimension_values, total.bucket, total.total, form)] = total.total;
     }
   }
-  std::stable_sort(usage.before.begin(), usage.before.end(),
-                   [](const PartTotal& a, const PartTotal& b) { return a.time < b.time; });
+  // As events come: where each is priced, they count in this order, of whichever dimension values they are.
+  const bool has_times = form == TotalForm::kTimedElements;
+  std::stable_sort(usage.before.begin(), usage.before.end(), [has_times](const PartTotal& a, const PartTotal& b) {
+    if (a.time.day != b.time.day) return a.time.day < b.time.day;
+    return has_times ? CompareElements(a.total, b.total) < 0 : a.time < b.time;
+  });
   return usage;
 }
 

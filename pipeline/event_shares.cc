@@ -244,10 +244,8 @@ class Sharing {
 
   absl::Status ByEvent(std::vector<ChargeEvent> events) {
     const std::unique_ptr<GrowingWorth> growing = MakeGrowingWorth(usage_.of);
-    for (const PartTotal& usage : usage_.before) {
-      if (!growing->Add(usage)) return CannotBeHeld(usage_);
-    }
-    if (!usage_.before.empty() && !Price(*growing, false)) return CannotBeHeld(usage_);
+    const auto itself = [](const PartTotal& usage) -> const PartTotal& { return usage; };
+    if (!Add(std::span(usage_.before), itself, *growing)) return CannotBeHeld(usage_);
     // The rater came to the same by its own way, or one of the two has a bug.
     TOLLBOOK_ASSERT(to_date_ == priced_.before.to_date && worth_ == priced_.before.worth);
     Steps steps(usage_, to_date_);
@@ -276,15 +274,26 @@ class Sharing {
     return growing.Price(complete, &to_date_, &worth_) && IsWithinBounds(worth_);
   }
 
-  // What they come to together needs one price: each share would end where the next one begins.
+  // All of them, priced at the end of each day, as the rater does: what is told in the order of time is told day by
+  // day.
+  template <typename Item, typename UsageOfItem>
+  bool Add(std::span<const Item> items, const UsageOfItem& usage_of, GrowingWorth& growing) {
+    for (size_t i = 0; i < items.size(); ++i) {
+      const PartTotal& usage = usage_of(items[i]);
+      if (!growing.Add(usage)) return false;
+      const bool day_goes_on = i + 1 < items.size() && usage_of(items[i + 1]).time.day == usage.time.day;
+      if (!day_goes_on && !Price(growing, false)) return false;
+    }
+    return true;
+  }
+
+  // What they come to together needs no price of each: each share would end where the next one begins.
   absl::Status AddMore(std::span<const ChargeEvent> events, GrowingWorth& growing) {
     shares_.more = events.size();
     if (events.empty()) return absl::OkStatus();
     const Worth before = worth_;
-    for (const ChargeEvent& event : events) {
-      if (!growing.Add(event.usage)) return CannotBeHeld(usage_);
-    }
-    if (!Price(growing, false)) return CannotBeHeld(usage_);
+    const auto its_usage = [](const ChargeEvent& event) -> const PartTotal& { return event.usage; };
+    if (!Add(events, its_usage, growing)) return CannotBeHeld(usage_);
     shares_.more_share = Difference(worth_, before);
     shares_.sum = Sum(shares_.sum, shares_.more_share);
     return absl::OkStatus();

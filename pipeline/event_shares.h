@@ -9,7 +9,7 @@
 // Cost      Each event that is shown is priced, with the part of the charge that it falls in: an hour of an hourly
 // charge,
 //           all cells of a matrix; of a percentile or a count of different values it also costs a pass over the values
-//           so far. The events behind those are added up and priced once.
+//           so far. The events behind those are added up, and priced once a day.
 #ifndef TOLLBOOK_PIPELINE_EVENT_SHARES_H_
 #define TOLLBOOK_PIPELINE_EVENT_SHARES_H_
 
@@ -58,8 +58,8 @@ struct EventShares {
   uint64_t more = 0;              // events behind those, and what they come to
   Worth more_share;
   std::vector<DayShare> days;  // by_day
-  Worth at_period_end;         // what a minimum adds
-  Worth sum;                   // of all shares and of what a minimum adds: the worth of the last day less that before
+  Worth at_period_end;         // what is due then, as a minimum
+  Worth sum;                   // of all shares and of what is due then: the worth of the last day less that before
 };
 
 // `events` in their order. Keeps the first `shown` of them. OutOfRange: a worth on the way cannot be held.

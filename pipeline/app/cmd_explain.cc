@@ -71,7 +71,7 @@ std::string EventsText(const ExplainedCharge& charge) {
     table.Add({"the day", "", "", ToString(day.day), "", ToString(day.to_date), "", Signed(day.share)});
   }
   if (!shares.at_period_end.amount.zero()) {
-    table.Add({"the period's end", "", "", "", "", "", "minimum", Signed(shares.at_period_end)});
+    table.Add({"the period's end", "", "", "", "", "", "", Signed(shares.at_period_end)});
   }
   if (charge.booked_before.minor != 0) {
     const Money taken{charge.booked_before.currency, -charge.booked_before.minor};

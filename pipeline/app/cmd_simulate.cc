@@ -40,13 +40,13 @@ Worth ExactDifference(const SimulatedAmounts& amounts) {
   return difference;
 }
 
-// Of the amount before, to a tenth of a percent; nothing where that is zero.
+// Of the amount before, to a hundredth of a percent; nothing where that is zero.
 std::string Percent(const SimulatedAmounts& amounts) {
   if (amounts.before == 0) return "";
   const Int128 base = amounts.before < 0 ? -amounts.before : amounts.before;
-  Int128 tenths = 0;
-  if (!RoundedQuotient(Wide::Product(amounts.difference(), 1000), base, Rounding::kHalfUp, &tenths)) return "";
-  return FormatDecimal(tenths, 1);
+  Int128 hundredths = 0;
+  if (!RoundedQuotient(Wide::Product(amounts.difference(), 10'000), base, Rounding::kHalfUp, &hundredths)) return "";
+  return FormatDecimal(hundredths, 2);
 }
 
 std::string WordFor(SimulateBy by) {
@@ -67,10 +67,6 @@ std::string WordFor(SimulateBy by) {
 std::string PlanText(const std::string& before, const std::string& after) {
   const auto named = [](const std::string& plan) { return plan.empty() ? "(none)" : plan; };
   return before == after ? named(after) : named(before) + " -> " + named(after);
-}
-
-std::string DifferencePlain(Currency currency, const SimulatedAmounts& amounts) {
-  return Text(currency, amounts.difference());
 }
 
 // ----- the rows of --by, for programs
@@ -117,7 +113,7 @@ Table TableOf(const Simulated& simulated) {
     for (std::string& cell : std::vector<std::string>{
              std::string(row.currency.code()), std::to_string(row.charge_periods),
              Text(row.currency, row.amounts.before), Text(row.currency, row.amounts.after),
-             DifferencePlain(row.currency, row.amounts), Percent(row.amounts), ToString(row.amounts.before_exact),
+             Text(row.currency, row.amounts.difference()), Percent(row.amounts), ToString(row.amounts.before_exact),
              ToString(row.amounts.after_exact), ToString(ExactDifference(row.amounts))}) {
       cells.push_back(std::move(cell));
     }
@@ -130,7 +126,7 @@ Json ToJson(Currency currency, const SimulatedAmounts& amounts) {
   Json json = {{"currency", std::string(currency.code())},
                {"before", Text(currency, amounts.before)},
                {"after", Text(currency, amounts.after)},
-               {"difference", DifferencePlain(currency, amounts)},
+               {"difference", Text(currency, amounts.difference())},
                {"percent", nullptr},
                {"before_exact", ToString(amounts.before_exact)},
                {"after_exact", ToString(amounts.after_exact)},
