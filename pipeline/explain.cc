@@ -214,7 +214,7 @@ absl::Status FillArithmetic(const RatedCharge& rated, bool by_period, ExplainedC
     explained->worth_before = WorthToDate(rated, *before);
     explained->rounded_before = before->booked_to_date;
   }
-  return PricePeriod(*rated.charge, UsageToDate(rated, *last), &explained->steps).status();
+  return PriceToDate(rated, *last, &explained->steps).status();
 }
 
 }  // namespace
@@ -259,12 +259,12 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       if (rated == nullptr) return absl::OkStatus();
       explained.rated = true;
       explained.meter = rated->charge->meter;
-      explained.unit = catalog->FindMeter(rated->charge->meter)->unit;
+      if (rated->meter != nullptr) explained.unit = rated->meter->unit;
       explained.filter = FilterText(*rated->charge);
       const PostingRule* rule = catalog->PostingFor(rated->charge->product, key.place->entity);
       const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
       TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, by_period, &explained));
-      if (!DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
+      if (rated->meter == nullptr || !DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
       return origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date, key.usage_date,
                            explanation.seal.sequence, &explained.origins);
     });

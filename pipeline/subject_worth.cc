@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <unordered_set>
 
 #include "pipeline/booked_places.h"
 #include "pipeline/shard_booked.h"
@@ -33,11 +34,36 @@ void AppendDue(const RatedCharge& rated, BookedAmount amount, SummaryPolicy summ
   }
 }
 
+// The subjects of one shard whose subscriptions may owe something without usage.
+using TimedSubjects = std::vector<std::string_view>;
+
+// Of all shards. A catalog where nothing is due without usage is not looked through.
+std::vector<TimedSubjects> TimedSubjectsOf(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window) {
+  std::vector<TimedSubjects> of_shards(kTotalShards);
+  std::vector<bool> owes;
+  for (const Plan& plan : catalog.plans) owes.push_back(OwesWithoutUsage(plan));
+  if (std::ranges::find(owes, true) == owes.end()) return of_shards;
+  const auto add = [&](const Subscription& subscription) {
+    if (!owes[subscription.plan]) return;
+    TimedSubjects& subjects =
+        of_shards[static_cast<size_t>(TotalShardOf(HashSubject(subscription.subject, book_seed)))];
+    if (subjects.empty() || subjects.back() != subscription.subject) subjects.push_back(subscription.subject);
+  };
+  if (window.only_subject) {
+    for (const Subscription& subscription : catalog.SubscriptionsOf(*window.only_subject)) add(subscription);
+  } else {
+    for (const Subscription& subscription : catalog.subscriptions) add(subscription);
+  }
+  return of_shards;
+}
+
 // The subjects of one shard, one after the other. What it needs for each it keeps for the next.
 class ShardVisit {
  public:
-  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through)
+  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through,
+             const TimedSubjects& timed)
       : window_(window),
+        timed_(timed),
         rate_window_(window.through, carried_through),
         totals_(catalog, book_seed, window.only_subject),
         places_(catalog),
@@ -60,19 +86,41 @@ class ShardVisit {
 
   absl::Status Visit(int shard, const Visitor& visit) {
     for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
-      const std::string_view name = totals_.name(subject);
-      absl::Status rated = totals_.StatusOf(subject);
-      if (rated.ok()) rated = rater_.Rate(name, totals_.TotalsOf(subject), rate_window_, &rated_);
-      if (!rated.ok() && !absl::IsOutOfRange(rated)) return rated;
-      if (!rated.ok()) rated_.Clear();
-      FindDue();
-      TOLLBOOK_RETURN_IF_ERROR(
-          visit(shard, {name, totals_.TotalsOf(subject), rated_, keys_, due_, booked_.Of(name), std::move(rated)}));
+      const absl::Status sound = totals_.StatusOf(subject);
+      const std::span<const SubjectTotal> totals = totals_.TotalsOf(subject);
+      TOLLBOOK_RETURN_IF_ERROR(VisitOne(shard, totals_.name(subject), totals, sound, visit));
+    }
+    for (const std::string_view name : WithoutTotals()) {
+      TOLLBOOK_RETURN_IF_ERROR(VisitOne(shard, name, {}, absl::OkStatus(), visit));
     }
     return absl::OkStatus();
   }
 
  private:
+  absl::Status VisitOne(int shard, std::string_view name, std::span<const SubjectTotal> totals, absl::Status rated,
+                        const Visitor& visit) {
+    if (rated.ok()) rated = rater_.Rate(name, totals, rate_window_, &rated_);
+    if (!rated.ok() && !absl::IsOutOfRange(rated)) return rated;
+    if (!rated.ok()) rated_.Clear();
+    FindDue();
+    return visit(shard, {name, totals, rated_, keys_, due_, booked_.Of(name), std::move(rated)});
+  }
+
+  // Once those with totals were visited: each subject once, by name.
+  std::vector<std::string_view> WithoutTotals() const {
+    std::vector<std::string_view> names = booked_.Rest();
+    if (!timed_.empty()) {
+      std::unordered_set<std::string_view> with_totals;
+      for (size_t subject = 0; subject < totals_.subjects(); ++subject) with_totals.insert(totals_.name(subject));
+      for (const std::string_view name : timed_) {
+        if (!with_totals.contains(name)) names.push_back(name);
+      }
+    }
+    std::ranges::sort(names);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+  }
+
   void FindDue() {
     keys_.clear();
     due_.clear();
@@ -89,6 +137,7 @@ class ShardVisit {
   }
 
   const WorthWindow& window_;
+  const TimedSubjects& timed_;
   const RateWindow rate_window_;
   std::vector<StoredRun> total_runs_;
   std::vector<StoredRun> difference_runs_;
@@ -114,8 +163,9 @@ absl::StatusOr<std::optional<Day>> CarriedThrough(const Book& book, const WorthW
 }
 
 absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window,
-                        std::optional<Day> carried_through, int shard, const Visitor& visit) {
-  ShardVisit shard_visit(catalog, book.identity().seed[0], window, carried_through);
+                        std::optional<Day> carried_through, const TimedSubjects& timed, int shard,
+                        const Visitor& visit) {
+  ShardVisit shard_visit(catalog, book.identity().seed[0], window, carried_through, timed);
   TOLLBOOK_RETURN_IF_ERROR(shard_visit.Read(book, shard));
   return shard_visit.Visit(shard, visit);
 }
@@ -126,9 +176,10 @@ absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const Worth
                            const Visitor& visit) {
   const absl::StatusOr<std::optional<Day>> carried_through = CarriedThrough(book, window);
   if (!carried_through.ok()) return carried_through.status();
+  const std::vector<TimedSubjects> timed = TimedSubjectsOf(catalog, book.identity().seed[0], window);
   if (window.only_subject) {
     const int shard = TotalShardOf(HashSubject(*window.only_subject, book.identity().seed[0]));
-    return VisitShard(book, catalog, window, *carried_through, shard, visit);
+    return VisitShard(book, catalog, window, *carried_through, timed[static_cast<size_t>(shard)], shard, visit);
   }
   std::vector<absl::Status> visited(kTotalShards);
   std::atomic<bool> failed = false;
@@ -136,7 +187,8 @@ absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const Worth
   arena.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       if (failed.load(std::memory_order_relaxed)) return;
-      visited[shard] = VisitShard(book, catalog, window, *carried_through, shard, visit);
+      const TimedSubjects& of_shard = timed[static_cast<size_t>(shard)];
+      visited[shard] = VisitShard(book, catalog, window, *carried_through, of_shard, shard, visit);
       if (!visited[shard].ok()) failed = true;
     });
   });

@@ -6,6 +6,7 @@
 #include "rating/arithmetic.h"
 #include "rating/charge_models.h"
 #include "rating/conversion.h"
+#include "rating/rounded_quotient.h"
 
 namespace tollbook {
 namespace {
@@ -127,7 +128,21 @@ void AddDifference(const Worth& to, const Worth& from, std::string_view what, Pr
   sum->Amount(difference, [&] { return std::string(what) + ToString(bound); });
 }
 
-void AddAround(const Charge& charge, bool complete, Arithmetic* sum) {
+void AddMinimum(Price minimum, DayShare share, Arithmetic* sum) {
+  Worth due;
+  if (!ShareByDays(minimum, share, &due)) return sum->DoesNotFit();
+  if (sum->total().amount >= due.amount) return;
+  Worth difference;
+  if (!Wide::Subtract(due.amount, sum->total().amount, &difference.amount)) return sum->DoesNotFit();
+  sum->Amount(difference, [&] {
+    const std::string days = share.days == share.of
+                                 ? ""
+                                 : " for " + std::to_string(share.days) + " of " + std::to_string(share.of) + " days";
+    return "up to the minimum of " + ToString(minimum) + days;
+  });
+}
+
+void AddAround(const Charge& charge, bool complete, DayShare minimum_share, Arithmetic* sum) {
   if (charge.discount != Price{}) {
     Worth discount;
     TOLLBOOK_ASSERT(charge.discount.attos > 0 && charge.discount.attos <= kOneUnit);
@@ -138,9 +153,7 @@ void AddAround(const Charge& charge, bool complete, Arithmetic* sum) {
   if (charge.maximum && sum->total().amount > WorthOf(*charge.maximum).amount) {
     AddDifference(WorthOf(*charge.maximum), sum->total(), "above the maximum of ", *charge.maximum, sum);
   }
-  if (charge.minimum && complete && sum->total().amount < WorthOf(*charge.minimum).amount) {
-    AddDifference(WorthOf(*charge.minimum), sum->total(), "up to the minimum of ", *charge.minimum, sum);
-  }
+  if (charge.minimum && complete) AddMinimum(*charge.minimum, minimum_share, sum);
 }
 
 std::string QuantityInWords(std::span<const UsagePart> parts) {
@@ -152,12 +165,12 @@ std::string QuantityInWords(std::span<const UsagePart> parts) {
 }
 
 absl::StatusOr<Worth> PriceUsage(const Charge& charge, std::span<const UsagePart> parts, bool complete,
-                                 std::vector<PriceStep>* steps) {
+                                 DayShare minimum_share, std::vector<PriceStep>* steps) {
   TOLLBOOK_ASSERT(HasWhatItNeeds(charge));  // the catalog's check promises it
   if (steps != nullptr) steps->clear();
   Arithmetic sum(steps);
   PriceEachBucket(charge, parts, &sum);
-  AddAround(charge, complete, &sum);
+  AddAround(charge, complete, minimum_share, &sum);
   if (!sum.fits()) {
     return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit",
                      "charge " + charge.name + ", quantity " + QuantityInWords(parts),
@@ -189,12 +202,12 @@ std::optional<uint32_t> PartOf(const Charge& charge, const Meter& meter, Dimensi
 }
 
 absl::StatusOr<Worth> PricePeriod(const Charge& charge, const PeriodUsage& usage, std::vector<PriceStep>* steps) {
-  return PriceUsage(charge, usage.parts, usage.complete, steps);
+  return PriceUsage(charge, usage.parts, usage.complete, usage.minimum_share, steps);
 }
 
 absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity, std::vector<PriceStep>* steps) {
   const UsagePart all = {{}, 0, quantity, 0};
-  return PriceUsage(charge, {&all, 1}, true, steps);
+  return PriceUsage(charge, {&all, 1}, true, {}, steps);
 }
 
 bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, Worth* worth) {
@@ -205,10 +218,18 @@ bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, Worth*
   return sum.fits();
 }
 
-bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth) {
+bool ShareByDays(Price amount, DayShare share, Worth* worth) {
+  TOLLBOOK_ASSERT(share.days >= 0 && share.of > 0);
+  if (share.days == share.of) return *worth = WorthOf(amount), true;
+  Wide days;
+  return Wide::Multiply(WorthOf(amount).amount, static_cast<uint64_t>(share.days), &days) &&
+         RoundedQuotient(days, static_cast<uint64_t>(share.of), Rounding::kHalfEven, &worth->amount);
+}
+
+bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth, DayShare minimum_share) {
   Arithmetic sum(nullptr);
   sum.Amount(before, [] { return std::string(); });
-  AddAround(charge, complete, &sum);
+  AddAround(charge, complete, minimum_share, &sum);
   *worth = sum.total();
   return sum.fits();
 }
