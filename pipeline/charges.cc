@@ -59,7 +59,10 @@ std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth)
     }
     rows[row].booked.minor += amount.minor;
   }
-  std::erase_if(rows, [](const ChargeRow& row) { return row.events == 0 && row.booked.minor == 0; });
+  std::erase_if(rows, [](const ChargeRow& row) {
+    const bool is_worth_nothing = !row.meter.empty() || row.exact.amount.zero();
+    return row.events == 0 && row.booked.minor == 0 && is_worth_nothing;
+  });
   return rows;
 }
 

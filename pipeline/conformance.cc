@@ -70,6 +70,7 @@ class VectorRunner {
       absl::StatusOr<Worth> answer = QuoteOne(*parsed.catalog, i);
       if (!answer.ok()) return answer.status();
       got.push_back(*answer);
+      TOLLBOOK_RETURN_IF_ERROR(LessBefore(i, &got.back()));
     }
     result_.got = TextOf(got);
     result_.verdict = got == *expected ? Verdict::kPassed : Verdict::kFailed;
@@ -77,6 +78,16 @@ class VectorRunner {
   }
 
  private:
+  absl::Status LessBefore(size_t number, Worth* answer) {
+    if (case_.before.empty()) return absl::OkStatus();
+    ParsedCatalog parsed = ParseCatalog(case_.before);
+    if (!parsed.catalog.has_value()) return absl::InvalidArgumentError(Abs(ToString(parsed.errors.front())));
+    absl::StatusOr<Worth> before = QuoteOne(*parsed.catalog, number);
+    if (!before.ok()) return before.status();
+    const bool fits = Wide::Subtract(answer->amount, before->amount, &answer->amount);
+    return fits ? absl::OkStatus() : absl::OutOfRangeError("what is due does not fit");
+  }
+
   absl::StatusOr<Worth> QuoteOne(const Catalog& catalog, size_t number) {
     UsageReader reader(catalog);
     TOLLBOOK_RETURN_IF_ERROR(reader.ReadText(vector_.id, case_.usage[number]));
@@ -100,8 +111,9 @@ class VectorRunner {
   }
 
   absl::StatusOr<Worth> AnswerOf(const Quote& quote) {
+    if (case_.answer == Answer::kAllUnits) return AllUnitsOf(quote);
     for (const QuotedCharge& charge : quote.charges) {
-      if (charge.period != quote.charges.front().period)
+      if (case_.before.empty() && charge.period != quote.charges.front().period)
         return absl::UnimplementedError("period: of more than one billing period");
     }
     if (case_.answer == Answer::kUnits || case_.answer == Answer::kPriced) return UnitsOf(quote);
@@ -114,6 +126,14 @@ class VectorRunner {
     if (case_.answer == Answer::kAmounts && !Wide::Add(billed_->amount, due.amount, &billed_->amount))
       return absl::OutOfRangeError("the amounts billed do not fit");
     return due;
+  }
+
+  static absl::StatusOr<Worth> AllUnitsOf(const Quote& quote) {
+    Quantity sum;
+    for (const QuotedCharge& charge : quote.charges) {
+      if (!Add(sum, charge.quantity, &sum)) return absl::OutOfRangeError("the units do not fit");
+    }
+    return InUnits(sum);
   }
 
   absl::StatusOr<Worth> UnitsOf(const Quote& quote) const {

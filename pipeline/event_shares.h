@@ -44,7 +44,7 @@ struct EventShare {
   std::vector<std::string> falls_in;  // the steps of the price that it moves: "tier 1 (up to 9000) +200"
 };
 
-struct DayShare {
+struct ShareOfDay {
   Day day;
   Quantity to_date;
   Worth share;
@@ -57,7 +57,7 @@ struct EventShares {
   std::vector<EventShare> shown;  // the first ones
   uint64_t more = 0;              // events behind those, and what they come to
   Worth more_share;
-  std::vector<DayShare> days;  // by_day
+  std::vector<ShareOfDay> days;  // by_day
   Worth at_period_end;         // what is due then, as a minimum
   Worth sum;                   // of all shares and of what is due then: the worth of the last day less that before
 };

@@ -218,7 +218,7 @@ absl::Status FillArithmetic(const RatedCharge& rated, const ComparedDays& compar
     explained->worth_before = WorthToDate(rated, *before);
     explained->rounded_before = before->booked_to_date;
   }
-  return PricePeriod(*rated.charge, UsageToDate(rated, *last), &explained->steps).status();
+  return PriceToDate(rated, *last, &explained->steps).status();
 }
 
 // The single events behind the charges of a line: what the book knows of each charge is gathered, then all sources are
@@ -336,16 +336,16 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       if (rated == nullptr) return absl::OkStatus();
       explained.rated = true;
       explained.meter = rated->charge->meter;
-      explained.unit = catalog->FindMeter(rated->charge->meter)->unit;
+      if (rated->meter != nullptr) explained.unit = rated->meter->unit;
       explained.filter = FilterText(*rated->charge);
       const PostingRule* rule = catalog->PostingFor(rated->charge->product, key.place->entity);
       const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
       const ComparedDays compared = Compared(*rated, by_period, key.usage_date);
       TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, compared, &explained));
-      if (!DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
+      if (rated->meter == nullptr || !DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
       TOLLBOOK_RETURN_IF_ERROR(origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date,
                                              key.usage_date, explanation.seal.sequence, &explained.origins));
-      if (!events || rated->meter == nullptr) return absl::OkStatus();
+      if (!events) return absl::OkStatus();
       single_events.Gather(explanation.largest.size(), *rated, worth.totals, compared, by_period, explained);
       return absl::OkStatus();
     });

@@ -110,6 +110,10 @@ void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) 
       counts->unpriced_events += usage.events;
       continue;
     }
+    if (usage.why == UnratedUsage::Why::kTrial) {
+      counts->trial_events += usage.events;
+      continue;
+    }
     uint64_t& events = unattributed[{usage.meter->event_type, usage.usage_date}];
     events = std::max(events, usage.events);
   }
@@ -173,6 +177,7 @@ void AddCounts(const ShardSeal& shard, SealReport* report) {
   report->differences += shard.counts.differences;
   report->unattributed_events += shard.counts.unattributed_events;
   report->unpriced_events += shard.counts.unpriced_events;
+  report->trial_events += shard.counts.trial_events;
   report->not_rated.insert(report->not_rated.end(), shard.not_rated.begin(), shard.not_rated.end());
 }
 

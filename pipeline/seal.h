@@ -17,16 +17,19 @@
 namespace tollbook {
 
 struct SealOptions {
-  int threads = 0;             // 0: as many as the machine has cores
-  std::optional<Day> through;  // books usage dated up to this day (in each subscription's zone); none: all
+  int threads = 0;  // 0: as many as the machine has cores
+  // Books usage dated up to this day (in each subscription's zone), and what is due by the calendar. None: all usage,
+  // and fees up to the furthest day that a seal before it named.
+  std::optional<Day> through;
 };
 
 struct SealReport {
   uint64_t seal = 0;                 // its number; 0 when there was nothing to book
-  uint64_t subjects = 0;             // that have usage
+  uint64_t subjects = 0;             // that have usage, or owe something without
   uint64_t charges = 0;              // rated: subscription, charge and billing period
   uint64_t differences = 0;          // booked
   uint64_t unattributed_events = 0;  // in the book; no subscription of theirs is valid on their day
+  uint64_t trial_events = 0;         // in the book; of days of a trial, which cost nothing
   uint64_t unpriced_events = 0;      // in the book; the plan has no charge for them; once for each meter that has them
   std::vector<std::string>
       not_rated;  // subjects whose total or worth is beyond any number we hold: why; what is booked for them stays

@@ -62,10 +62,20 @@ std::span<BookedAmount> ShardBooked::SortedOf(const Range& range) {
   return amounts;
 }
 
-std::span<const BookedAmount> ShardBooked::Of(std::string_view subject) const {
+std::span<const BookedAmount> ShardBooked::Of(std::string_view subject) {
   const auto id = subject_ids_.find(subject);
   if (id == subject_ids_.end()) return {};
-  return std::span(amounts_).subspan(ranges_[id->second].first, ranges_[id->second].count);
+  Range& range = ranges_[id->second];
+  range.was_asked_for = true;
+  return std::span(amounts_).subspan(range.first, range.count);
+}
+
+std::vector<std::string_view> ShardBooked::Rest() const {
+  std::vector<std::string_view> rest;
+  for (const auto& [subject, id] : subject_ids_) {
+    if (!ranges_[id].was_asked_for && ranges_[id].count > 0) rest.push_back(subject);
+  }
+  return rest;
 }
 
 }  // namespace tollbook

@@ -25,12 +25,15 @@ class ShardBooked {
   // Sums up; then `Of` can be used.
   void Sum();
   // By key, each once, none zero.
-  std::span<const BookedAmount> Of(std::string_view subject) const;
+  std::span<const BookedAmount> Of(std::string_view subject);
+  // The subjects that have amounts and were not asked for yet; in no order.
+  std::vector<std::string_view> Rest() const;
 
  private:
   struct Range {
     uint32_t first = 0;
     uint32_t count = 0;
+    bool was_asked_for = false;
   };
   std::span<BookedAmount> SortedOf(const Range& range);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <unordered_set>
 
 #include "pipeline/booked_places.h"
 #include "pipeline/shard_booked.h"
@@ -31,6 +32,29 @@ void AppendDue(const RatedCharge& rated, BookedAmount amount, SummaryPolicy summ
     before = day.booked_to_date.minor;
     if (amount.minor != 0) due->push_back(amount);
   }
+}
+
+// The subjects of one shard whose subscriptions may owe something without usage.
+using TimedSubjects = std::vector<std::string_view>;
+
+// Of all shards. A catalog where nothing is due without usage is not looked through.
+std::vector<TimedSubjects> TimedSubjectsOf(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window) {
+  std::vector<TimedSubjects> of_shards(kTotalShards);
+  std::vector<bool> owes;
+  for (const Plan& plan : catalog.plans) owes.push_back(OwesWithoutUsage(plan));
+  if (std::ranges::find(owes, true) == owes.end()) return of_shards;
+  const auto add = [&](const Subscription& subscription) {
+    if (!owes[subscription.plan]) return;
+    TimedSubjects& subjects =
+        of_shards[static_cast<size_t>(TotalShardOf(HashSubject(subscription.subject, book_seed)))];
+    if (subjects.empty() || subjects.back() != subscription.subject) subjects.push_back(subscription.subject);
+  };
+  if (window.only_subject) {
+    for (const Subscription& subscription : catalog.SubscriptionsOf(*window.only_subject)) add(subscription);
+  } else {
+    for (const Subscription& subscription : catalog.subscriptions) add(subscription);
+  }
+  return of_shards;
 }
 
 // What one catalog makes of one subject after the other. What it needs for each it keeps for the next.
@@ -91,9 +115,11 @@ std::vector<const Meter*> MetersIn(const Catalog& second, const Catalog& first) 
 // The subjects of one shard, one after the other.
 class ShardVisit {
  public:
-  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through)
+  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through,
+             const TimedSubjects& timed)
       : catalog_(catalog),
         window_(window),
+        timed_(timed),
         rate_window_(window.through, carried_through),
         totals_(catalog, book_seed, window.only_subject),
         worth_(catalog, rate_window_),
@@ -114,43 +140,61 @@ class ShardVisit {
   }
 
   absl::Status Visit(int shard, const Visitor& visit) {
-    for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
-      TOLLBOOK_RETURN_IF_ERROR(Find(subject));
-      TOLLBOOK_RETURN_IF_ERROR(visit(shard, Found(subject)));
-    }
-    return absl::OkStatus();
+    return ForEachSubject([&](std::string_view name, std::span<const SubjectTotal> totals, const absl::Status& fits) {
+      TOLLBOOK_RETURN_IF_ERROR(worth_.Find(name, totals, fits));
+      return visit(shard, worth_.Of(name, totals, booked_.Of(name)));
+    });
   }
 
   absl::Status Visit(int shard, const Catalog& second, const VisitTwoWorths& visit) {
     CatalogWorth other(second, rate_window_);
     const std::vector<const Meter*> meters = MetersIn(second, catalog_);
-    std::vector<SubjectTotal> totals;
-    for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
-      TOLLBOOK_RETURN_IF_ERROR(Find(subject));
-      const SubjectWorth found = Found(subject);
+    std::vector<SubjectTotal> by_second;
+    return ForEachSubject([&](std::string_view name, std::span<const SubjectTotal> totals, const absl::Status& fits) {
+      TOLLBOOK_RETURN_IF_ERROR(worth_.Find(name, totals, fits));
+      const SubjectWorth found = worth_.Of(name, totals, booked_.Of(name));
       // Both catalogs have their meters by name, so the totals stay in their order.
-      totals.assign(found.totals.begin(), found.totals.end());
-      for (SubjectTotal& total : totals) {
+      by_second.assign(totals.begin(), totals.end());
+      for (SubjectTotal& total : by_second) {
         total.meter = meters[static_cast<size_t>(total.meter - catalog_.meters.data())];
         TOLLBOOK_ASSERT(total.meter != nullptr);  // FixedMeters
       }
-      TOLLBOOK_RETURN_IF_ERROR(other.Find(found.subject, totals, totals_.StatusOf(subject)));
-      TOLLBOOK_RETURN_IF_ERROR(visit(shard, found, other.Of(found.subject, totals, found.booked)));
+      TOLLBOOK_RETURN_IF_ERROR(other.Find(name, by_second, fits));
+      return visit(shard, found, other.Of(name, by_second, found.booked));
+    });
+  }
+
+ private:
+  // Those with totals, then the others, by name.
+  template <typename Subject>
+  absl::Status ForEachSubject(const Subject& visit) {
+    for (size_t subject = 0; subject < totals_.subjects(); ++subject) {
+      TOLLBOOK_RETURN_IF_ERROR(visit(totals_.name(subject), totals_.TotalsOf(subject), totals_.StatusOf(subject)));
+    }
+    for (const std::string_view name : WithoutTotals()) {
+      TOLLBOOK_RETURN_IF_ERROR(visit(name, std::span<const SubjectTotal>(), absl::OkStatus()));
     }
     return absl::OkStatus();
   }
 
- private:
-  absl::Status Find(size_t subject) {
-    return worth_.Find(totals_.name(subject), totals_.TotalsOf(subject), totals_.StatusOf(subject));
-  }
-  SubjectWorth Found(size_t subject) {
-    const std::string_view name = totals_.name(subject);
-    return worth_.Of(name, totals_.TotalsOf(subject), booked_.Of(name));
+  // Once those with totals were visited: each subject once.
+  std::vector<std::string_view> WithoutTotals() const {
+    std::vector<std::string_view> names = booked_.Rest();
+    if (!timed_.empty()) {
+      std::unordered_set<std::string_view> with_totals;
+      for (size_t subject = 0; subject < totals_.subjects(); ++subject) with_totals.insert(totals_.name(subject));
+      for (const std::string_view name : timed_) {
+        if (!with_totals.contains(name)) names.push_back(name);
+      }
+    }
+    std::ranges::sort(names);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
   }
 
   const Catalog& catalog_;
   const WorthWindow& window_;
+  const TimedSubjects& timed_;
   const RateWindow rate_window_;
   std::vector<StoredRun> total_runs_;
   std::vector<StoredRun> difference_runs_;
@@ -174,19 +218,21 @@ absl::StatusOr<std::optional<Day>> CarriedThrough(const Book& book, const WorthW
 using ShardWork = std::function<absl::Status(int shard, ShardVisit& visit)>;
 
 absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window,
-                        std::optional<Day> carried_through, int shard, const ShardWork& work) {
-  ShardVisit shard_visit(catalog, book.identity().seed[0], window, carried_through);
+                        std::optional<Day> carried_through, const TimedSubjects& timed, int shard,
+                        const ShardWork& work) {
+  ShardVisit shard_visit(catalog, book.identity().seed[0], window, carried_through, timed);
   TOLLBOOK_RETURN_IF_ERROR(shard_visit.Read(book, shard));
   return work(shard, shard_visit);
 }
 
+// `timed`: of each shard.
 absl::Status VisitShards(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
-                         const ShardWork& work) {
+                         const std::vector<TimedSubjects>& timed, const ShardWork& work) {
   const absl::StatusOr<std::optional<Day>> carried_through = CarriedThrough(book, window);
   if (!carried_through.ok()) return carried_through.status();
   if (window.only_subject) {
     const int shard = TotalShardOf(HashSubject(*window.only_subject, book.identity().seed[0]));
-    return VisitShard(book, catalog, window, *carried_through, shard, work);
+    return VisitShard(book, catalog, window, *carried_through, timed[static_cast<size_t>(shard)], shard, work);
   }
   std::vector<absl::Status> visited(kTotalShards);
   std::atomic<bool> failed = false;
@@ -194,7 +240,8 @@ absl::Status VisitShards(const Book& book, const Catalog& catalog, const WorthWi
   arena.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       if (failed.load(std::memory_order_relaxed)) return;
-      visited[shard] = VisitShard(book, catalog, window, *carried_through, shard, work);
+      const TimedSubjects& of_shard = timed[static_cast<size_t>(shard)];
+      visited[shard] = VisitShard(book, catalog, window, *carried_through, of_shard, shard, work);
       if (!visited[shard].ok()) failed = true;
     });
   });
@@ -206,13 +253,19 @@ absl::Status VisitShards(const Book& book, const Catalog& catalog, const WorthWi
 
 absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
                            const Visitor& visit) {
-  return VisitShards(book, catalog, window, threads,
+  const std::vector<TimedSubjects> timed = TimedSubjectsOf(catalog, book.identity().seed[0], window);
+  return VisitShards(book, catalog, window, threads, timed,
                      [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, visit); });
 }
 
 absl::Status VisitSubjects(const Book& book, const Catalog& first, const Catalog& second, const WorthWindow& window,
                            int threads, const VisitTwoWorths& visit) {
-  return VisitShards(book, first, window, threads,
+  std::vector<TimedSubjects> timed = TimedSubjectsOf(first, book.identity().seed[0], window);
+  const std::vector<TimedSubjects> by_second = TimedSubjectsOf(second, book.identity().seed[0], window);
+  for (size_t shard = 0; shard < timed.size(); ++shard) {
+    timed[shard].insert(timed[shard].end(), by_second[shard].begin(), by_second[shard].end());
+  }
+  return VisitShards(book, first, window, threads, timed,
                      [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, second, visit); });
 }
 

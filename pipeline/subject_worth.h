@@ -40,14 +40,15 @@ struct SubjectWorth {
 
 struct WorthWindow {
   // Usage dates after it are not due. None: all usage is; what carries over goes on up to the furthest day that a seal
-  // of the book named, and to its last usage.
+  // of the book named, and to its last usage; what is due by the calendar alone (fees) up to that day.
   std::optional<Day> through = std::nullopt;
   uint64_t through_sequence = UINT64_MAX;                       // the book as it was after this commit
   std::optional<std::string_view> only_subject = std::nullopt;  // one subject instead of all
 };
 
-// Calls `visit` for each subject that has totals: shards in parallel (at most `threads`, 0: all cores), the subjects of
-// a shard one after the other. The first error ends it.
+// Calls `visit` for each subject that has totals or booked amounts, or a subscription that may owe something without
+// usage: shards in parallel (at most `threads`, 0: all cores), the subjects of a shard one after the other, those
+// without totals last and by name. The first error ends it.
 [[nodiscard]] absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window,
                                          int threads,
                                          const std::function<absl::Status(int shard, const SubjectWorth&)>& visit);

@@ -6,6 +6,7 @@
 
 #include "pipeline/json_text.h"
 #include "pipeline/vector_params.h"
+#include "pipeline/vector_proration.h"
 #include "rating/quote.h"
 #include "rating/wide.h"
 
@@ -33,6 +34,9 @@ class YamlKeys {
     if (value.has_value()) Add(key, *value);
   }
   std::string Text() const { return "{" + text_ + "}"; }
+  std::string Text(const YamlKeys& more) const {
+    return "{" + text_ + (more.text_.empty() ? "" : ", " + more.text_) + "}";
+  }
   bool empty() const { return text_.empty(); }
 
  private:
@@ -258,6 +262,12 @@ bool IsPriceModel(std::string_view model) {
   return models.contains(model);
 }
 
+// A level whose changes count from the beginning of their days on.
+bool IsProratedSum(const VectorCase& vector) {
+  const JsonTree* method = vector.params.Find("method");
+  return vector.model == "proration" && method != nullptr && method->text == "day_prorated_sum";
+}
+
 // ---- One case.
 
 class CaseTranslator {
@@ -289,11 +299,12 @@ class CaseTranslator {
 
   // Before its parameters are looked at: the name of a method says more than that of a parameter.
   void RefuseUnknownModel() {
-    static const std::set<std::string_view> others = {"maximum",  "minimum",          "rerate",       "sum",
-                                                      "max",      "latest",           "weighted_sum", "unit_conversion",
-                                                      "rounding", "commitment_window"};
+    static const std::set<std::string_view> others = {
+        "maximum",      "minimum",         "rerate",           "sum", "max", "latest", "rounding", "unique_count",
+        "weighted_sum", "unit_conversion", "commitment_window"};
     if (IsPriceModel(vector_.model) || others.contains(vector_.model)) return;
     const JsonTree* method = vector_.params.Find("method");
+    if (IsProratedSum(vector_)) return;
     params_.NotHere(method == nullptr ? "model " + vector_.model : "method " + method->text);
   }
 
@@ -377,8 +388,10 @@ class CaseTranslator {
       return TrueUp();
     } else if (model == "rerate") {
       return Rerate();
-    } else if (model == "sum" || model == "max" || model == "latest" || model == "weighted_sum") {
+    } else if (model == "sum" || model == "max" || model == "latest") {
       return Aggregate();
+    } else if (model == "unique_count" || model == "weighted_sum" || IsProratedSum(vector_)) {
+      return CarryOver();
     } else if (model == "unit_conversion") {
       into_.answer = TranslatedCase::Answer::kPriced;
       AddOneEach();
@@ -457,7 +470,7 @@ class CaseTranslator {
   // A minimum above what was billed for usage: the rest is due.
   void TrueUp() {
     if (const std::string method = params_.Text("method"); method != "true_up") params_.NotHere("method " + method);
-    if (params_.Attos("active_days") != params_.Attos("full_days")) params_.NotHere("active_days");
+    TakeActiveDays();
     const std::string billed = params_.RequiredDecimal("billed");
     AddOneEach();
     charge_.Add("minimum", params_.RequiredDecimal("minimum"));
@@ -469,6 +482,19 @@ class CaseTranslator {
     into_.previous_quantity = Quantity();
     into_.previous_billed = WorthOf(billed);
     WriteUsage();
+  }
+
+  // The subscription is valid on some days of a period.
+  void TakeActiveDays() {
+    const Int128 active = params_.Attos("active_days").value_or(kOneUnit);
+    const Int128 full = params_.Attos("full_days").value_or(kOneUnit);
+    if (active == full) return;
+    const bool are_days = active % kOneUnit == 0 && full % kOneUnit == 0 && active > 0 && active < full;
+    if (!are_days || full > kCycleUnitsMax * kOneUnit) return params_.Wrong("active_days", "not days of full_days");
+    const auto days = static_cast<int32_t>(full / kOneUnit);
+    billing_ = "    billing_period: " + std::to_string(days) + " days\n    billing_anchor: subscription\n";
+    valid_to_ = ToString(Day{first_day_.number + static_cast<int32_t>(active / kOneUnit)});
+    into_.through = {Day{first_day_.number + days - 1}};
   }
 
   void Rerate() {
@@ -504,25 +530,51 @@ class CaseTranslator {
       charge_.Add("filter", keys.Text());
     }
     if (vector_.model == "latest" && params_.Bool("floor_zero", false)) meter_.Add("floor_at_zero", "true");
-    if (vector_.model == "weighted_sum") TakeLevel();
     WriteUsage();
-  }
-
-  // What was there before the period came with an event of the day before.
-  void TakeLevel() {
-    meter_.Add("value_is", params_.Text("value_is"));
-    if (const std::optional<std::string> places = params_.Decimal("round_places"); places.has_value())
-      AddMeterRounding(params_.Text("rounding"), *places);
-    const std::optional<std::string> initial = params_.Decimal("initial");
-    if (!initial.has_value() || IsZero(*initial)) return;
-    if (!into_.period.has_value()) return params_.Wrong("period", "missing");
-    const Instant before = Zone().StartOf({into_.period->start.number - 1});
-    usage_.insert(usage_.begin(), {ToString(before), *initial, {}});
   }
 
   void AddMeterRounding(const std::string& mode, const std::string& places) {
     RefuseDirectedBelowZero(mode);
     meter_.Add("rounding", "{mode: " + mode + ", places: " + places + "}");
+  }
+
+  // What is there from before the period is usage of the day before.
+  void CarryOver() {
+    aggregation_ = vector_.model == "unique_count" ? "unique_count" : "weighted_sum";
+    AddOneEach();
+    if (!into_.period) return params_.Wrong("period", "missing");
+    const std::string before = ToString(Zone().StartOf({first_day_.number - 1}));
+    if (aggregation_ == "unique_count") {
+      if (const std::string method = params_.Text("method"); method != "day_prorated")
+        return params_.NotHere("method " + method);
+      meter_.Add("operation", "operation");
+      meter_.Add("proration", "day");
+      const JsonTree* active = params_.TakeList("active_before");
+      for (size_t i = 0; active != nullptr && i < active->items.size(); ++i)
+        usage_.insert(usage_.begin(), {before, "1", {{"id", active->items[i].text}, {"operation", "add"}}});
+    } else {
+      if (IsProratedSum(vector_)) {
+        (void)params_.Text("method");
+        meter_.Add("proration", "day");
+      }
+      const std::string value_is = params_.Text("value_is");
+      meter_.Add("value_is", value_is.empty() ? "delta" : value_is);
+      usage_.insert(usage_.begin(), {before, params_.RequiredDecimal("initial"), {}});
+    }
+    const std::string places = params_.RequiredDecimal("round_places");
+    meter_.Add("rounding", "{mode: " + params_.Text("rounding") + ", places: " + places + "}");
+    TakePeriodOfDays();
+    WriteUsage();
+  }
+
+  // The subscription is valid in the case's period, which may be a part of one of full_days.
+  void TakePeriodOfDays() {
+    const Int128 full = params_.Attos("full_days").value_or(DaysIn(*into_.period) * kOneUnit);
+    if (full % kOneUnit != 0 || full < DaysIn(*into_.period) * kOneUnit || full > kCycleUnitsMax * kOneUnit)
+      return params_.Wrong("full_days", "not days, or less than the period has");
+    billing_ =
+        "    billing_period: " + FormatDecimal(full, kQuantityScale) + " days\n    billing_anchor: subscription\n";
+    valid_to_ = ToString(into_.period->end);
   }
 
   // Of an amount, by the book; of units, as a conversion by one, or by the meter where a conversion cannot.
@@ -687,16 +739,15 @@ class CaseTranslator {
     YamlKeys meter;
     meter.Add("name", "usage");
     meter.Add("aggregation", aggregation_);
-    meter.Add("value", kValue);
+    meter.Add("value", aggregation_ == "unique_count" ? "id" : kValue);
     YamlItems names;
     for (const std::string& dimension : dimensions_) names.Add(InQuotes(dimension));
     if (!dimensions_.empty()) meter.Add("dimensions", names.Text());
     if (per_bucket_) meter.Add("granularity", "hour");
-    if (has_negative_) meter.Add("allow_negative", "true");
+    // Changes of a level need no leave to be negative.
+    if (has_negative_ && aggregation_ != "weighted_sum") meter.Add("allow_negative", "true");
     if (keep_events_) meter.Add("keep", "events");
-    std::string text = meter.Text();
-    if (!meter_.empty()) text = text.substr(0, text.size() - 1) + ", " + meter_.Text().substr(1);
-    return "meters:\n  - " + text + "\n";
+    return "meters:\n  - " + meter.Text(meter_) + "\n";
   }
 
   std::string ChargeText(const std::string& name, const std::string& filter) const {
@@ -706,7 +757,8 @@ class CaseTranslator {
   }
 
   std::string PlanText() const {
-    std::string text = "plans:\n  - name: quoted\n    currency: " + std::string(currency_.code()) + "\n    charges:\n";
+    std::string text =
+        "plans:\n  - name: quoted\n    currency: " + std::string(currency_.code()) + "\n" + billing_ + "    charges:\n";
     if (!per_line_) return text + ChargeText("usage", "");
     for (size_t i = 1; i <= usage_.size(); ++i) {
       const std::string line = std::to_string(i);
@@ -726,8 +778,9 @@ class CaseTranslator {
     into_.catalog["plans.yaml"] = PlanText();
     into_.catalog["posting.yaml"] = "posting:\n  - {debit: \"1200\", credit: \"4000\"}\n";
     into_.catalog["subscriptions.csv"] = "subscription,account,plan,entity,currency,valid_from,valid_to\n" +
-                                         std::string(kQuotedSubject) + ",buyer,quoted,seller," + currency +
-                                         ",1970-01-01,\n";
+                                         std::string(kQuotedSubject) + ",buyer,quoted,seller," + currency + "," +
+                                         (valid_to_.empty() ? "1970-01-01" : ToString(first_day_)) + "," + valid_to_ +
+                                         "\n";
   }
 
   const VectorCase& vector_;
@@ -748,12 +801,15 @@ class CaseTranslator {
   bool per_line_ = false;
   bool has_negative_ = false;
   bool keep_events_ = false;
+  std::string billing_;   // keys of the plan
+  std::string valid_to_;  // of the subscription; empty: open
 };
 
 }  // namespace
 
 absl::StatusOr<TranslatedCase> Translate(const VectorCase& vector) {
-  return CaseTranslator(vector).Translate();
+  const bool is_fee = vector.model == "proration" && !IsProratedSum(vector);
+  return is_fee ? TranslateProration(vector) : CaseTranslator(vector).Translate();
 }
 
 }  // namespace tollbook

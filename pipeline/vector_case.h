@@ -20,12 +20,14 @@ namespace tollbook {
 
 struct TranslatedCase {
   enum class Answer : uint8_t {
-    kAmount,   // what is due
-    kAmounts,  // what is due at each run, one quote after the other
-    kUnits,    // the aggregated quantity
-    kPriced,   // the quantity that is priced: converted and rounded
+    kAmount,    // what is due
+    kAmounts,   // what is due at each run, one quote after the other
+    kUnits,     // the aggregated quantity
+    kAllUnits,  // the sum of all quantities, of whatever periods
+    kPriced,    // the quantity that is priced: converted and rounded
   };
   std::map<std::string, std::string> catalog;  // file name -> text, for ParseCatalog
+  std::map<std::string, std::string> before;   // what was due by this one is taken off; empty: nothing
   std::vector<std::string> usage;              // CloudEvents, one a line; a text for each quote
   std::vector<Day> through;                    // of each quote
   std::optional<BillingPeriod> period;

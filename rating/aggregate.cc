@@ -224,26 +224,33 @@ bool CarriedUsage::AddDay(Day day, ToDate* to_date) {
   }
   accrued_until_ = start;
   touched_days_ += active_;
+  const bool by_day = meter_->reading.proration == Proration::kDay;
   for (; next_ < elements_.size() && elements_[next_].total.latest_at < end; ++next_) {
     const Element& element = elements_[next_];
     if (__builtin_add_overflow(events_, element.total.events, &events_)) return false;
     if (!is_level) {
       Operate(element.total, day);
+    } else if (by_day) {
+      if (!SetLevel(element)) return false;
     } else if (!Accrue(element.total.latest_at) || !SetLevel(element)) {
       return false;
     }
   }
-  if (!is_level) accrued_until_ = end;
-  if (is_level && !Accrue(end)) return false;
+  if (is_level && by_day && !Wide::Add(accrued_, Wide::FromInt128(level_), &accrued_)) return false;
+  if (!is_level || by_day) accrued_until_ = end;
+  if (is_level && !by_day && !Accrue(end)) return false;
   to_date->events = events_;
   return Quotient(&to_date->quantity);
 }
 
 bool CarriedUsage::Quotient(Quantity* quantity) const {
-  if (meter_->aggregation == Aggregation::kWeightedSum) return RoundUnits(*meter_, accrued_, period_nanos_, quantity);
   const bool prorated = meter_->reading.proration == Proration::kDay;
+  const Int128 period_days = period_.end.number - period_.start.number;
+  if (meter_->aggregation == Aggregation::kWeightedSum) {
+    return RoundUnits(*meter_, accrued_, prorated ? period_days : period_nanos_, quantity);
+  }
   const auto count = static_cast<Int128>(prorated ? touched_days_ : active_);
-  const Int128 days = prorated ? period_.end.number - period_.start.number : 1;
+  const Int128 days = prorated ? period_days : 1;
   return RoundUnits(*meter_, Wide::Product(count, kOneUnit), days, quantity);
 }
 

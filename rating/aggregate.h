@@ -18,6 +18,7 @@
 //                   across daylight saving. The level goes on from earlier days and periods and is zero at first; where
 //                   values are levels, of two at one instant the larger counts, and each set of dimension values has a
 //                   level of its own: the charge has their sum
+//     proration     the level by days instead: a change counts from the beginning of its day on
 //
 // Rounding  A quotient (mean, interpolated, prorated, weighted) is exact until it is rounded once, here: as the meter's
 //           `rounding` says, else half to even at the 18th decimal. Other quantities are exact, and rounded here if the
@@ -124,7 +125,7 @@ class CarriedUsage {
   Int128 level_ = 0;
   std::vector<Int128> level_of_;  // each series'; where values are levels
   Instant accrued_until_;         // no day before it is added again
-  Wide accrued_;                  // attos * nanoseconds
+  Wide accrued_;                  // attos * nanoseconds; by days attos * days
   // A unique count.
   struct HashOfIdentifier {
     size_t operator()(Int128 identifier) const { return static_cast<size_t>(identifier); }  // it is a hash

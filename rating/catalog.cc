@@ -52,6 +52,12 @@ Day Catalog::FirstDayOf(const Subscription& subscription) const {
   return first;
 }
 
+Day Catalog::FirstPaidDayOf(const Subscription& subscription) const {
+  const int32_t trial_days = plans[subscription.plan].trial_days;
+  if (trial_days == 0) return subscription.valid_from;
+  return std::max(subscription.valid_from, Day{FirstDayOf(subscription).number + trial_days});
+}
+
 BillingCycle Catalog::AnchoredCycleOf(const BillingTerms& terms, const Subscription& subscription) const {
   BillingCycle cycle = terms.cycle;
   const std::optional<Day> anchor = subscription_terms[subscription.terms].billing_anchor;

@@ -45,6 +45,7 @@ struct Subscription {
 // What few rows of subscriptions.csv say, so that a million of them need not have room for it.
 struct SubscriptionTerms {
   std::optional<Day> billing_anchor = {};  // a billing period begins on it, whatever the plan says
+  Quantity quantity = Quantity::Units(1);  // of fees: how many seats, sites …
   friend auto operator<=>(const SubscriptionTerms&, const SubscriptionTerms&) = default;
 };
 
@@ -121,8 +122,9 @@ class Catalog {
     const Subscription* end() const { return last; }
   };
   SubscriptionRange SubscriptionsOf(std::string_view subject) const;
-  // The first day of all versions of one of `subscriptions`.
+  // The first day of all versions of one of `subscriptions`; and that of this version without its days of trial.
   Day FirstDayOf(const Subscription& subscription) const;
+  Day FirstPaidDayOf(const Subscription& subscription) const;
   // The billing periods of one of `subscriptions`, by what its plan or charge says.
   BillingCycle CycleOf(const BillingTerms& terms, const Subscription& subscription) const {
     if (subscription.terms == 0 && !terms.by_subscription) return terms.cycle;  // most

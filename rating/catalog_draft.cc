@@ -119,6 +119,17 @@ std::optional<Quantity> ReadQuantity(YamlMap& map, std::string_view key, Sign si
   return attos ? std::optional(Quantity{*attos}) : std::nullopt;
 }
 
+int ReadPlaces(YamlMap& map, std::string_view key, FileErrors& errors) {
+  const std::optional<Quantity> number = ReadQuantity(map, key, Sign::kNotNegative, errors);
+  if (!number) return 0;
+  if (number->attos % kOneUnit != 0 || *number > Quantity::Units(kQuantityScale)) {
+    errors.Add(map.LineOf(key), Join({Quoted(key), " of ", map.what(), " is ", ToString(*number)}),
+               "write a whole number from 0 to 18");
+    return 0;
+  }
+  return static_cast<int>(number->attos / kOneUnit);
+}
+
 std::optional<Price> ReadPrice(YamlMap& map, std::string_view key, FileErrors& errors) {
   const std::optional<Int128> attos =
       ReadDecimal(map, key, "write at most 18 decimals: `per: 1000` makes it the price of 1000 units", errors);

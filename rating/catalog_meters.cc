@@ -47,7 +47,7 @@ constexpr std::array<std::pair<std::string_view, bool>, 1> kKeeps = {{{"events",
 // A count prorated by days that says no rounding has this one.
 constexpr UnitRounding kProratedRounding = {Rounding::kUp, 5};
 
-// Keys that only one aggregation takes.
+// Keys that only one aggregation takes; proration goes with weighted_sum, too.
 constexpr std::array<std::pair<std::string_view, Aggregation>, 6> kKeysOfOne = {{
     {"percentile", Aggregation::kPercentile},
     {"method", Aggregation::kPercentile},
@@ -63,7 +63,8 @@ constexpr Quantity kPercentileMax = Quantity::Units(100);
 
 void RefuseKeysOfOthers(YamlMap& map, const Meter& meter, FileErrors& errors) {
   for (const auto& [key, aggregation] : kKeysOfOne) {
-    if (map.Find(key) == nullptr || meter.aggregation == aggregation) continue;
+    const bool is_taken = key == "proration" && meter.aggregation == Aggregation::kWeightedSum;
+    if (map.Find(key) == nullptr || meter.aggregation == aggregation || is_taken) continue;
     errors.Add(map.LineOf(key),
                Join({map.what(), " of aggregation ", ToString(meter.aggregation), " takes no ", Quoted(key)}),
                Join({"remove it, or use aggregation ", ToString(aggregation)}));
@@ -172,6 +173,7 @@ void ReadReading(YamlMap& map, Meter& meter, FileErrors& errors) {
   if (meter.aggregation == Aggregation::kUniqueCount) ReadUniqueCount(map, meter, errors);
   if (meter.aggregation == Aggregation::kWeightedSum) {
     meter.reading.value_is = map.Choice<ValueIs>("value_is", kValueIs, ValueIs::kDelta);
+    meter.reading.proration = map.Choice<Proration>("proration", kProrations, Proration::kNone);
   }
   if (meter.aggregation == Aggregation::kLatest) meter.reading.floor_at_zero = map.Bool("floor_at_zero", false);
 }

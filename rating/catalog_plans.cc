@@ -3,6 +3,7 @@
 
 #include "rating/catalog_billing.h"
 #include "rating/catalog_draft.h"
+#include "rating/catalog_fees.h"
 #include "rating/catalog_filters.h"
 #include "rating/catalog_pricing.h"
 #include "rating/plan_extension.h"
@@ -26,6 +27,10 @@ const Meter* ReadMeterOfCharge(YamlMap& map, Charge& charge, CatalogDraft& draft
   return meter;
 }
 
+void DefineProduct(const std::string& product, int line, CatalogDraft& draft, FileErrors& errors) {
+  if (draft.products.Find(product) == nullptr) draft.products.Define(product, 0, line, errors);
+}
+
 void ReadCharge(const YamlNode& node, NameTable& charges, Plan& plan, CatalogDraft& draft, FileErrors& errors) {
   YamlMap map(node, "a charge", errors);
   Charge charge;
@@ -35,20 +40,47 @@ void ReadCharge(const YamlNode& node, NameTable& charges, Plan& plan, CatalogDra
     charge.name = *name;
     charges.Define(*name, static_cast<uint32_t>(plan.charges.size()), map.LineOf("name"), errors);
   }
-  const Meter* meter = ReadMeterOfCharge(map, charge, draft, errors);
+  const bool is_fee = IsFee(map, node);
+  const Meter* meter = is_fee ? nullptr : ReadMeterOfCharge(map, charge, draft, errors);
   if (const std::optional<std::string> product = map.RequiredText("product")) {
     charge.product = *product;
-    if (draft.products.Find(*product) == nullptr) {
-      draft.products.Define(*product, 0, map.LineOf("product"), errors);
-    }
+    DefineProduct(*product, map.LineOf("product"), draft, errors);
   } else {
     draft.products.SetIncomplete();
   }
-  ReadPricing(map, meter, charge, errors);
-  ReadAround(map, meter, charge, errors);
   charge.billing = ReadBillingTerms(map, plan.billing, errors);
+  if (is_fee) {
+    ReadFee(map, charge.billing.value_or(plan.billing), charge, errors);
+  } else {
+    ReadPricing(map, meter, charge, errors);
+    ReadAround(map, meter, charge, errors);
+  }
   map.RefuseOtherKeys();
   plan.charges.push_back(std::move(charge));
+}
+
+// A minimum or maximum of all charges is a charge itself: it has a line, and a product to post it by.
+void ReadBounds(YamlMap& map, NameTable& charges, Plan& plan, CatalogDraft& draft, FileErrors& errors) {
+  for (const std::string_view key : {"minimum", "maximum"}) {
+    std::optional<Charge> bound = ReadPlanBound(map, key, errors);
+    if (!bound) continue;
+    charges.Define(bound->name, static_cast<uint32_t>(plan.charges.size()), bound->line, errors);
+    if (!bound->product.empty()) DefineProduct(bound->product, bound->line, draft, errors);
+    plan.charges.push_back(*std::move(bound));
+  }
+}
+
+// The first of a minimum above a maximum.
+void CheckBounds(const YamlMap& map, const Plan& plan, FileErrors& errors) {
+  const Charge *minimum = nullptr, *maximum = nullptr;
+  for (const Charge& charge : plan.charges) {
+    if (charge.bound) (charge.bound->is_maximum ? maximum : minimum) = &charge;
+  }
+  if (minimum == nullptr || maximum == nullptr || minimum->bound->amount.attos <= maximum->bound->amount.attos) return;
+  errors.Add(minimum->line,
+             Join({"the minimum of ", map.what(), " (", ToString(minimum->bound->amount), ") is above its maximum (",
+                   ToString(maximum->bound->amount), ")"}),
+             "lower the one or raise the other");
 }
 
 // What matches both a and b may be taken by a third, more specific charge; then there is no doubt.
@@ -94,6 +126,9 @@ void ReadPlan(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   for (const YamlNode& charge : map.RequiredList("charges")) {
     ReadCharge(charge, charges, plan, draft, errors);
   }
+  ReadTrial(map, plan, errors);
+  ReadBounds(map, charges, plan, draft, errors);
+  CheckBounds(map, plan, errors);
   map.RefuseOtherKeys();
   CheckSpecificity(plan, errors);
   draft.catalog.plans.push_back(std::move(plan));

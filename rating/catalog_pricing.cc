@@ -86,13 +86,16 @@ void RefuseKeysOfOtherModels(YamlMap& map, Model model, FileErrors& errors) {
   }
 }
 
-std::optional<Model> ModelOf(YamlMap& map, const std::optional<std::string>& word, FileErrors& errors) {
+// A fee is no model of usage, and only named where there is none of this name.
+std::optional<Model> ModelOf(YamlMap& map, const std::optional<std::string>& word, bool may_be_fee,
+                             FileErrors& errors) {
   if (!word) return std::nullopt;
   std::vector<std::string_view> words;
   for (const auto& [name, model] : kModels) {
     if (name == *word) return model;
     words.push_back(name);
   }
+  if (may_be_fee) words.push_back("fee");
   errors.Add(map.LineOf("model"), Join({"\"model\" of ", map.what(), " is ", Quoted(*word)}), DidYouMean(*word, words));
   return std::nullopt;
 }
@@ -161,7 +164,7 @@ void ReadModel(YamlMap& map, const Meter* meter, Pricing& pricing, FileErrors& e
 void ReadCellPricing(YamlMap& map, const Meter* meter, Cell& cell, FileErrors& errors) {
   cell.line = map.line();
   if (map.Find("model") != nullptr) {
-    const std::optional<Model> model = ModelOf(map, map.Text("model"), errors);
+    const std::optional<Model> model = ModelOf(map, map.Text("model"), false, errors);
     if (!model || *model == Model::kMatrix) {
       if (model) {
         errors.Add(map.LineOf("model"), Join({map.what(), " is a matrix itself"}),
@@ -357,10 +360,19 @@ std::optional<Price> ReadBound(YamlMap& map, std::string_view key, FileErrors& e
   return map.Find(key) == nullptr ? std::nullopt : ReadPrice(map, key, errors);
 }
 
+void ReadMinimumProration(YamlMap& map, Charge& charge, FileErrors& errors) {
+  constexpr std::array<std::pair<std::string_view, bool>, 2> kProrations = {{{"day", true}, {"none", false}}};
+  charge.prorates_bound = map.Choice<bool>("minimum_proration", kProrations, true);
+  if (map.Find("minimum_proration") != nullptr && !charge.minimum) {
+    errors.Add(map.LineOf("minimum_proration"), Join({map.what(), " has \"minimum_proration\" and no minimum"}),
+               "add a minimum, or leave it out");
+  }
+}
+
 }  // namespace
 
 void ReadPricing(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors) {
-  const std::optional<Model> model = ModelOf(map, map.RequiredText("model"), errors);
+  const std::optional<Model> model = ModelOf(map, map.RequiredText("model"), true, errors);
   if (!model) {
     for (const ModelKey& entry : ModelKeys()) (void)map.Find(entry.key);  // which it takes depends on the model
     return;
@@ -389,6 +401,7 @@ void ReadAround(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& er
   ReadDiscount(map, charge, errors);
   charge.maximum = ReadBound(map, "maximum", errors);
   charge.minimum = ReadBound(map, "minimum", errors);
+  ReadMinimumProration(map, charge, errors);
   if (charge.maximum && charge.minimum && charge.minimum->attos > charge.maximum->attos) {
     errors.Add(map.LineOf("minimum"),
                Join({"the minimum of ", map.what(), " (", ToString(*charge.minimum), ") is above its maximum (",

@@ -27,11 +27,12 @@ enum Column {
   kSubject,
   kZone,
   kBillingAnchor,
+  kQuantity,
   kColumns
 };
-constexpr std::array<std::string_view, kColumns> kColumnNames = {"subscription", "account",       "plan",     "entity",
-                                                                 "currency",     "valid_from",    "valid_to", "subject",
-                                                                 "zone",         "billing_anchor"};
+constexpr std::array<std::string_view, kColumns> kColumnNames = {
+    "subscription", "account", "plan", "entity",         "currency", "valid_from",
+    "valid_to",     "subject", "zone", "billing_anchor", "quantity"};
 constexpr size_t kRequiredColumns = kSubject;
 constexpr int kAbsent = -1;
 using Columns = std::array<int, kColumns>;
@@ -243,9 +244,19 @@ class SubscriptionRows {
     return true;
   }
 
+  bool ReadQuantityField(Quantity* quantity) {
+    const ParsedDecimal parsed = ParseDecimal(Field(kQuantity), kQuantityScale);
+    *quantity = {parsed.value};
+    if (parsed.error == DecimalError::kNone && parsed.value >= 0) return true;
+    errors_.Add(row_->line, Join({"\"quantity\" of ", User(), " is ", Quoted(Field(kQuantity)), ", not a quantity"}),
+                "write a number of 0 or more, such as 5 or 2.5, with at most 18 decimals");
+    return false;
+  }
+
   bool ReadTerms(Subscription* subscription) {
     SubscriptionTerms terms;
     if (!Field(kBillingAnchor).empty() && !ReadDay(kBillingAnchor, last_anchor_, &terms.billing_anchor)) return false;
+    if (!Field(kQuantity).empty() && !ReadQuantityField(&terms.quantity)) return false;
     if (terms == SubscriptionTerms()) return true;
     std::vector<SubscriptionTerms>& known = draft_.catalog.subscription_terms;
     const auto [number, is_new] = terms_.try_emplace(terms, static_cast<uint32_t>(known.size()));

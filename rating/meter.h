@@ -40,7 +40,7 @@ enum class PercentileMethod : uint8_t {
 };
 
 enum class ValueIs : uint8_t { kDelta, kLevel };  // of a weighted sum: changes of the level, or the new level
-enum class Proration : uint8_t { kNone, kDay };   // of a unique count with an operation: by calendar days
+enum class Proration : uint8_t { kNone, kDay };   // of a level, or a unique count with an operation: by calendar days
 
 // Of the aggregated quantity. Negative places are left of the point.
 struct UnitRounding {

@@ -43,6 +43,11 @@ bool IsDueAtEnd(const Charge& charge) {
   return charge.minimum || (of_period && charge.commitment && charge.commitment->true_up);
 }
 
+bool IsDueWithoutUsage(const Charge& charge) {
+  const bool has_minimum = charge.minimum.has_value() && *charge.minimum != Price{};
+  return charge.fee.has_value() || charge.bound.has_value() || has_minimum;
+}
+
 bool IsOfQuantityAlone(const Charge& charge) {
   return charge.cells.empty() && charge.pricing.limits_by.empty() && charge.per_bucket == PerBucket::kNone &&
          charge.pricing.price_per_event == Price{} && !IsOfEvents(charge.pricing) && !IsDueAtEnd(charge);

@@ -1,4 +1,5 @@
-// Plan: the price book entry. A plan has charges; a charge prices one meter.
+// Plan: the price book entry. A plan has charges; a charge prices one meter, or is a fee for time, or bounds what the
+// others come to.
 //
 // A Charge says what is priced and what stands around it; its Pricing says what a quantity costs. A matrix has a
 // Pricing in each of its cells instead. Percentages and multipliers are kept as the price of one unit, so that they are
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "rating/billing_cycle.h"
+#include "rating/fee.h"
 #include "rating/filter.h"
 #include "rating/money.h"
 #include "rating/quantity.h"
@@ -113,9 +115,17 @@ struct BucketWindow {
   int line = 0;
 };
 
+// The least, or the most, that all other charges of a plan come to in one of its billing periods: a line of its own
+// makes up for the rest, or takes off what is too much. It goes by amounts as they are booked, so that the period's
+// lines sum to the bound.
+struct PlanBound {
+  bool is_maximum = false;
+  Price amount;
+};
+
 struct Charge {
   std::string name;     // unique in its plan: "input-tokens-large"
-  std::string meter;    // a Meter's name
+  std::string meter;    // a Meter's name; empty: a fee or a bound
   std::string product;  // what the posting rules map
   Filter filter;        // the most specific charge takes a total
   std::optional<Conversion> conversion;
@@ -130,6 +140,9 @@ struct Charge {
   std::optional<Price> minimum;          // likewise, due once the period is complete; not above the maximum
   int line = 0;                          // where the catalog says it, for explain
   std::optional<BillingTerms> billing = {};  // none: the plan's
+  bool prorates_bound = true;                // the minimum, or the plan's bound, by the days that a subscription has
+  std::optional<Fee> fee = {};
+  std::optional<PlanBound> bound = {};
 };
 
 // What prices the usage of one part (PartOf in price.h): that of its cell, or the charge's.
@@ -143,6 +156,9 @@ bool IsOfEvents(const Charge& charge);
 // Whether something is due once the period is complete: a minimum, or the true-up of a commitment.
 bool IsDueAtEnd(const Charge& charge);
 
+// Whether something of it may be due without usage.
+bool IsDueWithoutUsage(const Charge& charge);
+
 // Whether the worth depends on nothing but the period's quantity: no cells, limits, buckets, number of events, events,
 // or whether the period is complete.
 bool IsOfQuantityAlone(const Charge& charge);
@@ -152,6 +168,8 @@ struct Plan {
   Currency currency;
   std::vector<Charge> charges;
   BillingTerms billing = {};
+  int32_t trial_days = 0;      // from a subscription's first day on, without what is due without usage
+  bool is_trial_free = false;  // usage of those days costs nothing, too
 };
 
 }  // namespace tollbook

@@ -43,6 +43,9 @@ PreparedPlan::PreparedPlan(const Catalog& catalog, const Plan& plan)
   std::sort(by_name.begin(), by_name.end(),
             [&](uint32_t a, uint32_t b) { return charges_[a].charge->name < charges_[b].charge->name; });
   for (uint32_t rank = 0; rank < by_name.size(); ++rank) charges_[by_name[rank]].rank = rank;
+  for (const PlanCharge& charge : charges_) {
+    if (IsDueWithoutUsage(*charge.charge)) timed_.push_back(&charge);
+  }
 }
 
 const PreparedPlan::PlanCharge* PreparedPlan::ChargeFor(const Meter& meter, DimensionValues values) const {

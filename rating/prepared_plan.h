@@ -20,6 +20,7 @@ namespace tollbook {
 class PreparedPlan {
  public:
   PreparedPlan(const Catalog& catalog, const Plan& plan);
+  PreparedPlan(PreparedPlan&&) = default;
 
   struct PlanCharge {
     const Charge* charge = nullptr;
@@ -28,6 +29,9 @@ class PreparedPlan {
     bool of_quantity_alone = true;
     BillingTerms billing;  // the charge's, else the plan's
   };
+  // Those that may be due without usage; by their order in the plan.
+  const std::vector<const PlanCharge*>& timed() const { return timed_; }
+
   // The charge that takes a total of one of the catalog's meters; null: none.
   const PlanCharge* ChargeFor(const Meter& meter, DimensionValues values) const;
 
@@ -38,6 +42,7 @@ class PreparedPlan {
   };
   const Catalog& catalog_;
   std::vector<PlanCharge> charges_;
+  std::vector<const PlanCharge*> timed_;
   std::vector<std::vector<Candidate>> by_meter_;  // by the meter's place in the catalog; the most specific first
 };
 

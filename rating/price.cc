@@ -7,6 +7,7 @@
 #include "rating/charge_models.h"
 #include "rating/conversion.h"
 #include "rating/event_tally.h"
+#include "rating/rounded_quotient.h"
 
 namespace tollbook {
 namespace {
@@ -211,7 +212,21 @@ void AddDifference(const Worth& to, const Worth& from, std::string_view what, Pr
   sum->Amount(difference, [&] { return std::string(what) + ToString(bound); });
 }
 
-void AddAround(const Charge& charge, bool complete, Arithmetic* sum) {
+void AddMinimum(Price minimum, DayShare share, Arithmetic* sum) {
+  Worth due;
+  if (!ShareByDays(minimum, share, &due)) return sum->DoesNotFit();
+  if (sum->total().amount >= due.amount) return;
+  Worth difference;
+  if (!Wide::Subtract(due.amount, sum->total().amount, &difference.amount)) return sum->DoesNotFit();
+  sum->Amount(difference, [&] {
+    const std::string days = share.days == share.of
+                                 ? ""
+                                 : " for " + std::to_string(share.days) + " of " + std::to_string(share.of) + " days";
+    return "up to the minimum of " + ToString(minimum) + days;
+  });
+}
+
+void AddAround(const Charge& charge, bool complete, DayShare minimum_share, Arithmetic* sum) {
   if (charge.commitment && charge.per_bucket == PerBucket::kNone) {
     AddCommitment(*charge.commitment, charge.pricing, sum->total(), complete, sum);
   }
@@ -225,9 +240,7 @@ void AddAround(const Charge& charge, bool complete, Arithmetic* sum) {
   if (charge.maximum && sum->total().amount > WorthOf(*charge.maximum).amount) {
     AddDifference(WorthOf(*charge.maximum), sum->total(), "above the maximum of ", *charge.maximum, sum);
   }
-  if (charge.minimum && complete && sum->total().amount < WorthOf(*charge.minimum).amount) {
-    AddDifference(WorthOf(*charge.minimum), sum->total(), "up to the minimum of ", *charge.minimum, sum);
-  }
+  if (charge.minimum && complete) AddMinimum(*charge.minimum, minimum_share, sum);
 }
 
 std::string QuantityInWords(std::span<const UsagePart> parts) {
@@ -239,12 +252,12 @@ std::string QuantityInWords(std::span<const UsagePart> parts) {
 }
 
 absl::StatusOr<Worth> PriceUsage(const Charge& charge, std::span<const UsagePart> parts, bool complete,
-                                 const Zone& zone, std::vector<PriceStep>* steps) {
+                                 const Zone& zone, DayShare minimum_share, std::vector<PriceStep>* steps) {
   TOLLBOOK_ASSERT(HasWhatItNeeds(charge));  // the catalog's check promises it
   if (steps != nullptr) steps->clear();
   Arithmetic sum(steps);
   PriceEachBucket(charge, parts, zone, &sum);
-  AddAround(charge, complete, &sum);
+  AddAround(charge, complete, minimum_share, &sum);
   if (!sum.fits()) {
     return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit",
                      "charge " + charge.name + ", quantity " + QuantityInWords(parts),
@@ -276,12 +289,12 @@ std::optional<uint32_t> PartOf(const Charge& charge, const Meter& meter, Dimensi
 }
 
 absl::StatusOr<Worth> PricePeriod(const Charge& charge, const PeriodUsage& usage, std::vector<PriceStep>* steps) {
-  return PriceUsage(charge, usage.parts, usage.complete, usage.zone, steps);
+  return PriceUsage(charge, usage.parts, usage.complete, usage.zone, usage.minimum_share, steps);
 }
 
 absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity, std::vector<PriceStep>* steps) {
   const UsagePart all = {{}, 0, quantity, 0};
-  return PriceUsage(charge, {&all, 1}, true, Zone(), steps);
+  return PriceUsage(charge, {&all, 1}, true, Zone(), {}, steps);
 }
 
 bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Worth* worth) {
@@ -292,10 +305,18 @@ bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const 
   return sum.fits();
 }
 
-bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth) {
+bool ShareByDays(Price amount, DayShare share, Worth* worth) {
+  TOLLBOOK_ASSERT(share.days >= 0 && share.of > 0);
+  if (share.days == share.of) return *worth = WorthOf(amount), true;
+  Wide days;
+  return Wide::Multiply(WorthOf(amount).amount, static_cast<uint64_t>(share.days), &days) &&
+         RoundedQuotient(days, static_cast<uint64_t>(share.of), Rounding::kHalfEven, &worth->amount);
+}
+
+bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth, DayShare minimum_share) {
   Arithmetic sum(nullptr);
   sum.Amount(before, [] { return std::string(); });
-  AddAround(charge, complete, &sum);
+  AddAround(charge, complete, minimum_share, &sum);
   *worth = sum.total();
   return sum.fits();
 }

@@ -12,6 +12,7 @@
 //            make a quantity negative.
 // Events     a charge of events (IsOfEvents) prices each of them, in their order; its quantity is only told.
 // Discount   exact at 36 decimals, or an error, and so is an overage; the catalog's check makes sure of both.
+// Minimum    a share of it by days, where the subscription is not valid on all of the period's.
 // Errors     OutOfRange when a quantity or an amount does not fit; the message names charge and quantity.
 #ifndef TOLLBOOK_RATING_PRICE_H_
 #define TOLLBOOK_RATING_PRICE_H_
@@ -63,11 +64,21 @@ struct UsagePart {
   const EventTally* tally = nullptr;  // borrowed
 };
 
+// So many days of so many.
+struct DayShare {
+  int32_t days = 1;
+  int32_t of = 1;
+};
+
 struct PeriodUsage {
   std::vector<UsagePart> parts;  // by (time, part), each once
   bool complete = true;          // rated through the period's last day: a minimum is due
   Zone zone = {};                // of the clock that windows and hours go by: the subscription's
+  DayShare minimum_share = {};   // what of it is due
 };
+
+// An amount's share, half to even at the worth's last decimal. False: it does not fit.
+[[nodiscard]] bool ShareByDays(Price amount, DayShare share, Worth* worth);
 
 // Which of a charge's parts takes usage with these values, of the meter that the charge prices: the place of the most
 // specific cell; of limits by a dimension the place of its value in `limited`, or behind all where none limits it; else
@@ -85,7 +96,8 @@ struct PeriodUsage {
 // PricePeriod in its two halves, without words, for a period that grows day by day: what whole buckets are worth
 // before what stands around the period, which may be summed; and what stands around that sum. False: OutOfRange.
 [[nodiscard]] bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Worth* worth);
-[[nodiscard]] bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth);
+[[nodiscard]] bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth,
+                               DayShare minimum_share = {});
 
 }  // namespace tollbook
 

@@ -47,7 +47,7 @@ absl::Status DoesNotFit(const Charge& charge) {
 
 }  // namespace
 
-absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan) {
+absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day from) {
   const auto found = std::ranges::find(catalog.plans, plan, &Plan::name);
   if (found == catalog.plans.end()) {
     return Wrong("the catalog has no such plan", plan,
@@ -58,6 +58,12 @@ absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan) {
   subscription.id = kQuotedSubject;
   subscription.plan = static_cast<uint32_t>(found - catalog.plans.begin());
   subscription.zone = catalog.book.zone;
+  const bool is_by_subscription =
+      found->billing.by_subscription || std::ranges::any_of(found->charges, [](const Charge& charge) {
+        return charge.billing.has_value() && charge.billing->by_subscription;
+      });
+  if (is_by_subscription || OwesWithoutUsage(*found)) subscription.valid_from = from;
+  found->trial_days = 0;
   catalog.subscriptions = {subscription};
   catalog.BuildIndex();
   return catalog;
@@ -76,6 +82,10 @@ absl::Status SaidUsage::Add(const Plan& plan, std::string_view name, Quantity qu
                             const Dimensions& dimensions) {
   const auto charge = std::ranges::find(plan.charges, name, &Charge::name);
   const bool is_charge = charge != plan.charges.end();
+  if (is_charge && charge->meter.empty()) {
+    return Wrong("a quantity of a charge that has no usage", name,
+                 "ask for a period instead: a fee's units are the subscription's quantity");
+  }
   const Meter* meter = catalog_.FindMeter(is_charge ? charge->meter : name);
   if (meter == nullptr) {
     return Wrong(
@@ -141,11 +151,10 @@ class Quoter {
 
   absl::StatusOr<Quote> Make() {
     TOLLBOOK_RETURN_IF_ERROR(TakeUsage());
-    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, window());
+    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, Window());
     if (!rated.ok()) return rated.status();
     for (const RatedCharge& charge : rated->charges) {
-      if (IsBeforePeriod(charge)) continue;
-      if (!IsAskedFor(*charge.charge)) {
+      if (!IsAskedFor(charge)) {
         quote_.events_left_out += charge.days.back().events_to_date;
         continue;
       }
@@ -159,18 +168,17 @@ class Quoter {
   }
 
  private:
-  bool IsAskedFor(const Charge& charge) const { return request_.charge.empty() || charge.name == request_.charge; }
-  // What carries over goes on to the end of the period that was asked for.
-  RateWindow window() const {
-    RateWindow window(request_.through);
-    if (!window.through && request_.period.has_value()) {
-      window.carried_through = Day{request_.period->end.number - 1};
-    }
-    return window;
+  bool IsAskedFor(const RatedCharge& rated) const {
+    if (!request_.charge.empty() && rated.charge->name != request_.charge) return false;
+    const bool is_in = request_.period && request_.period->start <= rated.days.back().usage_date &&
+                       rated.days.front().usage_date < request_.period->end;
+    if (IsWithoutUsage(rated)) return is_in;
+    return is_in || !request_.period || !CarriesOver(*rated.meter);  // other usage is left out already
   }
-  // Of usage that was only taken for what it carries into the period.
-  bool IsBeforePeriod(const RatedCharge& rated) const {
-    return request_.period.has_value() && rated.period.end <= request_.period->start;
+  RateWindow Window() const {
+    RateWindow window(request_.through);
+    if (request_.period) window.carried_through = Day{request_.period->end.number - 1};
+    return window;
   }
   bool is_slice() const { return request_.previous_quantity.has_value() || request_.previous_billed.has_value(); }
 
@@ -182,8 +190,9 @@ class Quoter {
       const bool before = request_.period.has_value() && day < request_.period->start;
       const bool behind = (request_.period.has_value() && day >= request_.period->end) ||
                           (request_.through.has_value() && day > *request_.through);
+      // What carries over is what there is in the period.
       const bool is_carried = before && CarriesOver(*total.meter);
-      if ((before || behind) && !is_carried) {
+      if ((before && !is_carried) || behind) {
         quote_.events_left_out += total.total.events;
       } else {
         usage_.push_back(total);
@@ -193,17 +202,21 @@ class Quoter {
   }
 
   absl::Status TakePrevious() {
-    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, window());
+    absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, Window());
     if (!rated.ok()) return rated.status();
     const auto asked =
-        std::ranges::count_if(rated->charges, [&](const RatedCharge& charge) { return IsAskedFor(*charge.charge); });
+        std::ranges::count_if(rated->charges, [&](const RatedCharge& charge) { return IsAskedFor(charge); });
     if (asked != 1) {
       return Wrong("what was used or billed before is of one charge and billing period",
                    "the usage is of " + std::to_string(asked), "ask for one charge with --charge, and for one period");
     }
-    if (!request_.previous_quantity.has_value()) return absl::OkStatus();
     const RatedCharge& charge =
-        *std::ranges::find_if(rated->charges, [&](const RatedCharge& one) { return IsAskedFor(*one.charge); });
+        *std::ranges::find_if(rated->charges, [&](const RatedCharge& one) { return IsAskedFor(one); });
+    if (IsWithoutUsage(charge)) {
+      return Wrong("what was used or billed before, of a charge without usage", charge.charge->name,
+                   "ask for a charge that has some with --charge");
+    }
+    if (!request_.previous_quantity.has_value()) return absl::OkStatus();
     TOLLBOOK_RETURN_IF_ERROR(CheckPrevious(charge));
     SubjectTotal previous = *FirstOf(*charge.charge);
     previous_part_ = charge.parts.empty() ? 0 : charge.parts.front().part;
@@ -254,9 +267,10 @@ class Quoter {
     quoted.period = rated.period;
     quoted.quantity = day.to_date;
     quoted.events = day.events_to_date - previous_events_;
-    const PeriodUsage usage = UsageToDate(rated, day);
-    TOLLBOOK_RETURN_IF_ERROR(ConvertUnits(*rated.charge, usage, &quoted.converted));
-    absl::StatusOr<Worth> exact = PricePeriod(*rated.charge, usage, &quoted.steps);
+    if (rated.meter != nullptr) {
+      TOLLBOOK_RETURN_IF_ERROR(ConvertUnits(*rated.charge, UsageToDate(rated, day), &quoted.converted));
+    }
+    absl::StatusOr<Worth> exact = PriceToDate(rated, day, &quoted.steps);
     if (!exact.ok()) return exact.status();
     quoted.exact = *exact;
     absl::StatusOr<Rounded> rounded = RoundToMinor(*exact, CurrencyOf(rated), catalog_.book.rounding);
@@ -315,7 +329,7 @@ class Quoter {
     quoted->steps.insert(quoted->steps.begin(), {"billed before", Quantity(), Price(), quoted->billed});
     Worth sum, bound;
     const bool fits = Wide::Add(of_usage->amount, quoted->billed.amount, &sum.amount) &&
-                      PriceAround(BoundsOf(*rated.charge), sum, usage.complete, &quoted->exact) &&
+                      PriceAround(BoundsOf(*rated.charge), sum, usage.complete, &quoted->exact, usage.minimum_share) &&
                       Wide::Subtract(quoted->exact.amount, sum.amount, &bound.amount);
     if (!fits) return DoesNotFit(*rated.charge);
     if (!bound.amount.zero()) {

@@ -27,9 +27,10 @@ namespace tollbook {
 // The subject of a plan's quote, which no real subscription has part in.
 inline constexpr std::string_view kQuotedSubject = "quote";
 
-// The catalog with one subscription: of kQuotedSubject to the plan, in the book's zone, for ever; or those versions of
-// the subscription that the catalog has. Errors: InvalidArgument with what there is.
-[[nodiscard]] absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan);
+// The catalog with one subscription: of kQuotedSubject to the plan, in the book's zone, for ever and without a trial;
+// or those versions of the subscription that the catalog has. Where the plan bills from each subscription's first day,
+// or something of it is due without usage, that first day is `from`. Errors: InvalidArgument with what there is.
+[[nodiscard]] absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day from = {});
 [[nodiscard]] absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view subscription);
 
 // Usage that is said and not measured: so many units at one instant. Keeps the dimension values of its totals, and
@@ -59,7 +60,8 @@ class SaidUsage {
 struct QuoteRequest {
   std::string_view subject;
   std::span<const SubjectTotal> usage;
-  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end; none: all is in.
+  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end; and so is what is due
+  // by the calendar alone. None: all usage is in, and nothing else.
   std::optional<BillingPeriod> period = std::nullopt;
   std::optional<Day> through = std::nullopt;                 // rated up to this day, as by a seal
   std::string_view charge;                                   // only this one; empty: all that have usage
@@ -71,7 +73,7 @@ struct QuotedCharge {
   const Subscription* subscription = nullptr;
   const Charge* charge = nullptr;
   BillingPeriod period;
-  Quantity quantity;                  // of the period, as its meter aggregates; earlier slices included
+  Quantity quantity;                  // of the period, as its meter aggregates; earlier slices included. Of a fee units
   std::optional<Quantity> converted;  // where the charge converts: what is priced, the sum of its parts
   uint64_t events = 0;                // of this usage
   std::vector<PriceStep> steps;       // their worths sum to `exact`

@@ -33,17 +33,6 @@ void Gather(std::vector<UnratedUsage>* unrated) {
   if (!unrated->empty()) unrated->resize(kept + 1);
 }
 
-// What was appended later may have moved what the spans point to; their sizes stand.
-void PointToDays(RatedSubject* rated) {
-  size_t days = 0, parts = 0;
-  for (RatedCharge& charge : rated->charges) {
-    charge.days = std::span(rated->days).subspan(days, charge.days.size());
-    charge.parts = std::span(rated->parts).subspan(parts, charge.parts.size());
-    days += charge.days.size();
-    parts += charge.parts.size();
-  }
-}
-
 // What Merge does. Sums are most of a book, and here they are added in place.
 bool AddUp(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
   if (aggregation != Aggregation::kSum && aggregation != Aggregation::kCount) return Merge(aggregation, delta, into);
@@ -51,7 +40,47 @@ bool AddUp(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
          !__builtin_add_overflow(into->events, delta.events, &into->events);
 }
 
+FeePeriod FeePeriodOf(const RatedCharge& rated) {
+  return {rated.period, rated.period_months, rated.slices};
+}
+
+absl::StatusOr<Worth> PriceFeeToDate(const RatedCharge& rated, Day day, std::vector<PriceStep>* steps) {
+  const Fee& fee = *rated.charge->fee;
+  Worth worth;
+  Quantity units;
+  std::vector<FeeStep> fee_steps;
+  if (!PriceFee(fee, FeePeriodOf(rated), day, &worth, &units) ||
+      (steps != nullptr && !PriceFeeInSteps(fee, FeePeriodOf(rated), day, &fee_steps))) {
+    return WorthOutOfRange(rated, rated.slices.front().quantity);
+  }
+  for (const FeeStep& step : fee_steps) steps->push_back({step.what, step.units, fee.price, step.worth});
+  return worth;
+}
+
+absl::StatusOr<Worth> PriceBoundToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
+  const auto at = static_cast<size_t>(&day - rated.days.data());
+  Worth worth;
+  if (!PriceBound(rated, rated.bounded[at], day.booked_to_date.currency, &worth)) return WorthOutOfRange(rated, {});
+  const PlanBound& bound = *rated.charge->bound;
+  const DayShare share = rated.bound_share();
+  const std::string days =
+      share.days == share.of ? "" : " for " + std::to_string(share.days) + " of " + std::to_string(share.of) + " days";
+  const std::string what = bound.is_maximum ? "above the maximum of " : "up to the minimum of ";
+  if (steps != nullptr && !worth.amount.zero()) {
+    const std::string others = ToString(Money{day.booked_to_date.currency, rated.bounded[at]});
+    steps->push_back({what + ToString(bound.amount) + days + ", others " + others, {}, {}, worth});
+  }
+  return worth;
+}
+
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
+  if (rated.charge->bound) return PriceBoundToDate(rated, day, nullptr);
+  if (rated.charge->fee) {
+    Worth worth;
+    if (PriceFeeByDays(*rated.charge->fee, FeePeriodOf(rated), day.usage_date, &worth)) return worth;
+    return WorthOutOfRange(rated, rated.slices.front().quantity);
+  }
+  if (rated.charge->minimum) return PricePeriod(*rated.charge, UsageToDate(rated, day));
   if (rated.parts.empty()) return PriceQuantity(*rated.charge, day.to_date);
   return PricePeriod(*rated.charge, UsageToDate(rated, day));
 }
@@ -124,6 +153,10 @@ UsagePlace SubjectRater::PlaceFor(const Subscriptions& subscriptions, const Subj
   return {valid ? &only : nullptr, day};
 }
 
+bool SubjectRater::IsFree(const Subscription& subscription, Day day) const {
+  return catalog_.plans[subscription.plan].is_trial_free && day < catalog_.FirstPaidDayOf(subscription);
+}
+
 // Finds the charge of each total. A subject's totals come day after day of the same meter and dimensions, so the last
 // answer is mostly the next one too.
 void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals,
@@ -139,6 +172,10 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
     if (through.has_value() && place.day > *through) continue;
     if (place.subscription == nullptr) {
       unrated->push_back({UnratedUsage::Why::kUnattributed, total.meter, nullptr, place.day, total.total.events});
+      continue;
+    }
+    if (has_free_trial_ && IsFree(*place.subscription, place.day)) {
+      unrated->push_back({UnratedUsage::Why::kTrial, total.meter, place.subscription, place.day, total.total.events});
       continue;
     }
     const bool same = subscription == place.subscription && last->meter == total.meter &&
@@ -222,6 +259,7 @@ absl::Status SubjectRater::RateParts(const Subscriptions& subscriptions, std::sp
                                      std::optional<Day> through, RatedCharge* rated, RatedSubject* subject) {
   const size_t first_day = subject->days.size(), first_part = subject->parts.size();
   const Day last_of_period = {rated->period.end.number - 1};
+  if (rated->charge->minimum) rated->bound_days = BoundDays(subscriptions, *rated);
   running_.Begin(*rated->charge, *rated->meter, rated->subscription->zone);
   for (size_t i = 0; i < totals.size(); ++i) {
     const SubjectTotal& total = totals[i].total();
@@ -251,7 +289,7 @@ absl::Status SubjectRater::RateDay(Day day, const RatedCharge& rated, std::vecto
   Worth worth;
   Rounded rounded;
   const Currency currency = catalog_.plans[rated.subscription->plan].currency;
-  if (!PriceAround(*rated.charge, running_.worth(), IsLastDay(rated, day), &worth) ||
+  if (!PriceAround(*rated.charge, running_.worth(), IsLastDay(rated, day), &worth, MinimumShareOf(rated)) ||
       !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) {
     return WorthOutOfRange(rated, running_.quantity());
   }
@@ -315,7 +353,8 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
   if (has_carried_) MarkCarried(subscriptions, totals);
   std::sort(runs_.begin(), runs_.end(), [](const PricedRun& a, const PricedRun& b) { return a.order < b.order; });
   TOLLBOOK_RETURN_IF_ERROR(RateRuns(subscriptions, totals, window, rated));
-  if (has_carried_) PointToDays(rated);
+  if (has_timed_) TOLLBOOK_RETURN_IF_ERROR(RateTimed(subscriptions, window, rated));
+  if (has_carried_ && !has_timed_) PointToDays(rated);
   Gather(&rated->unrated);
   return absl::OkStatus();
 }
@@ -342,6 +381,8 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
   PeriodUsage usage;
   usage.zone = rated.subscription->zone;
   usage.complete = IsLastDay(rated, day.usage_date);
+  usage.minimum_share = MinimumShareOf(rated);
+  if (rated.parts.empty() && rated.charge->minimum) return usage;  // of days without any
   if (rated.parts.empty()) {
     usage.parts = {{{}, 0, day.to_date, day.events_to_date}};
     return usage;
@@ -368,6 +409,13 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
         {place.first, place.second, quantity, part.aggregate.events(), InOrder(std::move(part.events))});
   }
   return usage;
+}
+
+absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
+  if (steps != nullptr) steps->clear();
+  if (rated.charge->bound) return PriceBoundToDate(rated, day, steps);
+  if (rated.charge->fee) return PriceFeeToDate(rated, day.usage_date, steps);
+  return PricePeriod(*rated.charge, UsageToDate(rated, day), steps);
 }
 
 Worth WorthToDate(const RatedCharge& rated, const DayWorth& day) {

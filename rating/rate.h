@@ -9,6 +9,9 @@
 //
 // What is due at the end (IsDueAtEnd) is due on the period's last day, once usage is rated through it: that day is then
 // one of the line's, even without usage of its own.
+//
+// Fees, the minimum of a charge without usage, and what a plan says of all its charges are due by the calendar alone:
+// up to the window's `through`, or without it up to `carried_through`; without either nothing of them is.
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
 
@@ -49,24 +52,40 @@ struct DayWorth {
 //   cells, limits by a dimension, buckets                 the sum of the aggregates that are priced apart: of each
 //   cell,
 //                                                         each limited value (all others are one), each bucket
+// Of a fee the units that are due to date: quantity * periods. Of a plan's bound there are none.
 struct RatedCharge {
   const Subscription* subscription = nullptr;
   const Charge* charge = nullptr;
-  const Meter* meter = nullptr;
+  const Meter* meter = nullptr;  // null: of a fee or a bound
   BillingPeriod period;
   std::span<const DayWorth> days;    // ascending, at least one; back() is the period's line
   std::span<const PartTotal> parts;  // by time, where IsOfQuantityAlone does not hold; else empty. Of a meter that
                                      // carries over the quantities to date, for each of the days
+  std::span<const FeeSlice> slices;  // of a fee
+  std::span<const Int128> bounded;   // of a bound: minor units of all it bounds, for each of the days
+  int32_t period_months = 0;         // of the billing cycle, for a fee; 0: it counts days
+  int32_t bound_days = 0;            // of the period, that a minimum or a bound is due for; set where there is one
+
+  DayShare bound_share() const { return {bound_days, DaysIn(period)}; }
 };
 
-// What its price is reckoned from, at the end of one of its days.
+// Is it due by the calendar alone: a fee, a bound, or a minimum that nothing was used of?
+inline bool IsWithoutUsage(const RatedCharge& rated) {
+  return rated.meter == nullptr || (rated.charge->minimum.has_value() && rated.parts.empty());
+}
+
+// What its price is reckoned from, at the end of one of its days. Not of a fee or a bound.
 [[nodiscard]] PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day);
 
-// The exact worth of one of its days. It fits, for its rounded amount did.
+// The exact worth of one of its days, and the steps that lead to it, which may be null.
+[[nodiscard]] absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day,
+                                                std::vector<PriceStep>* steps);
+
+// The same without words. It fits, for its rounded amount did.
 [[nodiscard]] Worth WorthToDate(const RatedCharge& rated, const DayWorth& day);
 
-// The first of its days that is not booked to date as its exact worth rounds; null: none. PricePeriod and RoundToMinor
-// alone say so, of all usage up to the day, not the short cuts that Rate takes.
+// The first of its days that is not booked to date as its exact worth rounds; null: none. PricePeriod (of a fee
+// PriceFeeByDays) and RoundToMinor alone say so, of all usage up to the day, not the short cuts that Rate takes.
 [[nodiscard]] const DayWorth* FirstMisroundedDay(const RatedCharge& rated, Rounding rounding);
 
 // Usage that is in the book and that no charge takes.
@@ -74,6 +93,7 @@ struct UnratedUsage {
   enum class Why : uint8_t {
     kUnattributed,  // no subscription of the subject is valid on that day
     kUnpriced,      // the plan has no charge for the meter and these dimension values
+    kTrial,         // of days on which the plan charges nothing
   };
   Why why = Why::kUnattributed;
   const Meter* meter = nullptr;
@@ -81,6 +101,9 @@ struct UnratedUsage {
   Day usage_date;                              // in the subscription's zone; the book's when unattributed
   uint64_t events = 0;
 };
+
+// Whether a subscription to the plan may owe something without usage.
+[[nodiscard]] bool OwesWithoutUsage(const Plan& plan);
 
 // Moves and does not copy: the days of its charges lie in it.
 struct RatedSubject {
@@ -93,12 +116,16 @@ struct RatedSubject {
     unrated.clear();
     days.clear();
     parts.clear();
+    slices.clear();
+    bounded.clear();
   }
 
   std::vector<RatedCharge> charges;  // by (subscription id, plan, charge name, period)
   std::vector<UnratedUsage> unrated;
   std::vector<DayWorth> days;    // of all charges, one after the other
   std::vector<PartTotal> parts;  // likewise
+  std::vector<FeeSlice> slices;
+  std::vector<Int128> bounded;
 };
 
 // Where the usage of one bucket belongs. The first subscription that is valid on the bucket's day in its own zone takes
@@ -120,7 +147,8 @@ struct RateWindow {
   RateWindow(std::optional<Day> last, std::optional<Day> last_carried = std::nullopt)  // NOLINT: so is a day
       : through(last), carried_through(last_carried) {}
   std::optional<Day> through;          // usage dated after it is left out (not yet due), not unrated; none: all is due
-  std::optional<Day> carried_through;  // without `through`: what carries over goes on up to it, if not the last usage
+  std::optional<Day> carried_through;  // without `through`: what carries over goes on up to it, if not the last usage,
+                                       // and what is due by the calendar alone up to it
 };
 
 // Rates one subject after the other, and keeps its tables and vectors from one to the next: allocating for each charge
@@ -134,6 +162,8 @@ class SubjectRater {
   explicit SubjectRater(const Catalog& catalog)
       : catalog_(catalog),
         has_carried_(std::ranges::any_of(catalog.meters, CarriesOver)),
+        has_timed_(std::ranges::any_of(catalog.plans, OwesWithoutUsage)),
+        has_free_trial_(std::ranges::any_of(catalog.plans, &Plan::is_trial_free)),
         plans_(catalog.plans.size()) {}
 
   // Into `rated`, whatever it was before. Errors: OutOfRange with the subscription, charge and period in the message.
@@ -188,6 +218,7 @@ class SubjectRater {
   const PreparedPlan& PlanOf(const Subscription& subscription);
   const BillingPeriod& PeriodFor(const PlanCharge& charge, const Subscription& subscription, Day day);
   void OrderSubscriptions(const Subscriptions& subscriptions);
+  bool IsFree(const Subscription& subscription, Day day) const;
   UsagePlace PlaceFor(const Subscriptions& subscriptions, const SubjectTotal& total) const;
   void PriceTotals(const Subscriptions& subscriptions, std::span<const SubjectTotal> totals, std::optional<Day> through,
                    std::vector<UnratedUsage>* unrated);
@@ -222,8 +253,30 @@ class SubjectRater {
   absl::Status RateCarriedDay(DayWorth day, const CarriedPeriod& period, RatedSubject* rated);
   absl::Status EndCarried(const RateWindow& window, CarriedPeriod* period, RatedSubject* rated);
 
+  // rate_timed.cc
+  // A time that the subscription is on the plan, without a day of trial in it.
+  struct Stay {
+    const Subscription* subscription = nullptr;
+    Day start;
+    Day end{INT32_MAX};  // exclusive; none is that far
+    Quantity quantity;
+  };
+  absl::Status RateTimed(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
+  void GatherStays(const Subscriptions& subscriptions, uint64_t order);
+  int32_t DaysOfStay(const BillingPeriod& period) const;
+  int32_t BoundDays(const Subscriptions& subscriptions, const RatedCharge& rated);
+  absl::Status RateFee(const PlanCharge& charge, Day through, RatedSubject* rated);
+  absl::Status RateFeePeriod(const PlanCharge& charge, const FeePeriod& of, const Stay& first, Day through,
+                             RatedSubject* rated);
+  absl::Status RateUnused(const PlanCharge& charge, Day through, RatedSubject* rated);
+  absl::Status RateBound(const PlanCharge& charge, Day through, RatedSubject* rated);
+  void AppendBoundDays(const PlanCharge& charge, const BillingPeriod& period, Day through, const RatedSubject& rated);
+  absl::Status RateBoundPeriod(const PlanCharge& charge, const BillingPeriod& period, RatedSubject* rated);
+
   const Catalog& catalog_;
   const bool has_carried_;                          // some of its meters carry over
+  const bool has_timed_;                            // some of its charges may be due without usage
+  const bool has_free_trial_;                       // some of its plans cost nothing at first
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
   std::vector<uint64_t> orders_;                    // of the subject's subscriptions, by id and plan
   std::vector<PricedTotal> priced_;
@@ -235,6 +288,8 @@ class SubjectRater {
   RunningAggregate aggregate_;          // of the charge at hand, where Merge alone does not make its quantity
   std::vector<CarriedPart> carried_;    // of the charge at hand, by part
   std::vector<UsagePart> usage_parts_;  // the same at the end of a day
+  std::vector<Stay> stays_;             // of the subscription and plan at hand, by their days
+  std::vector<Day> due_days_;           // of the fee, or bound, and period at hand
 };
 
 // One subject, by a rater of its own.

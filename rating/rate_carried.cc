@@ -109,7 +109,9 @@ absl::Status SubjectRater::RateVersion(const Subscription& subscription, const R
   const Day usage_ends = subscription.zone.DayOf(last_at);
   Day last = window.through.value_or(std::max(usage_ends, window.carried_through.value_or(usage_ends)));
   if (subscription.valid_to) last = std::min(last, Day{subscription.valid_to->number - 1});
-  for (Day day = std::max(subscription.valid_from, subscription.zone.DayOf(first_at)); day <= last; ++day.number) {
+  const bool is_free = has_free_trial_ && catalog_.plans[subscription.plan].is_trial_free;
+  const Day first = is_free ? catalog_.FirstPaidDayOf(subscription) : subscription.valid_from;
+  for (Day day = std::max(first, subscription.zone.DayOf(first_at)); day <= last; ++day.number) {
     if (!period->Has(day)) {
       TOLLBOOK_RETURN_IF_ERROR(EndCarried(window, period, rated));
       const auto is_over = [](const CarriedPart& part) { return part.usage.is_over(); };
@@ -130,6 +132,9 @@ void SubjectRater::BeginCarried(const Subscription& subscription, Day day, Carri
   period->rated.charge = period->charge->charge;
   period->rated.meter = period->meter;
   period->rated.period = of_day;
+  if (period->rated.charge->minimum) {
+    period->rated.bound_days = BoundDays(catalog_.SubscriptionsOf(subscription.subject), period->rated);
+  }
   period->first_day = rated.days.size();
   period->first_part = rated.parts.size();
   period->begun = true;
@@ -174,7 +179,8 @@ absl::Status SubjectRater::RateCarriedDay(DayWorth day, const CarriedPeriod& per
   Worth before, worth;
   Rounded rounded;
   if (!PriceBuckets(*period.charge->charge, usage_parts_, period.rated.subscription->zone, &before) ||
-      !PriceAround(*period.charge->charge, before, IsLastDay(period.rated, day.usage_date), &worth) ||
+      !PriceAround(*period.charge->charge, before, IsLastDay(period.rated, day.usage_date), &worth,
+                    MinimumShareOf(period.rated)) ||
       !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) {
     return WorthOutOfRange(period.rated, day.to_date);
   }

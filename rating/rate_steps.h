@@ -17,6 +17,18 @@ inline bool IsLastDay(const RatedCharge& rated, Day day) {
   return day.number == rated.period.end.number - 1;
 }
 
+// What of its minimum is due: the share by days, or all of it.
+inline DayShare MinimumShareOf(const RatedCharge& rated) {
+  return rated.charge->minimum ? rated.bound_share() : DayShare{};
+}
+
+// What a plan's bound adds to so much, in minor units: at least zero of a minimum, at most zero of a maximum. False: it
+// does not fit.
+[[nodiscard]] bool PriceBound(const RatedCharge& rated, Int128 bounded, Currency currency, Worth* worth);
+
+// What was appended later may have moved what the charges' spans point to; their sizes stand.
+void PointToDays(RatedSubject* rated);
+
 // Equal values mostly lie in one place, and then need not be looked at.
 inline bool SameValues(DimensionValues a, DimensionValues b) {
   return (a.data() == b.data() && a.size() == b.size()) || std::ranges::equal(a, b);

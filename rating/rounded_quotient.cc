@@ -37,13 +37,12 @@ Division Divide(const Limbs& magnitude, Uint128 divisor) {
   return {value / divisor, value % divisor, true};
 }
 
-bool IsOneMore(Rounding rounding, const Division& division, Uint128 divisor) {
-  const Uint128 rest = division.remainder;
+bool IsOneMore(Rounding rounding, Uint128 rest, Uint128 divisor, bool is_odd) {
   switch (rounding) {
     case Rounding::kHalfUp:
       return rest >= divisor - rest;
     case Rounding::kHalfEven:
-      return rest > divisor - rest || (rest == divisor - rest && (division.quotient & 1) != 0);
+      return rest > divisor - rest || (rest == divisor - rest && is_odd);
     case Rounding::kUp:
       return rest != 0;
     case Rounding::kDown:
@@ -61,10 +60,28 @@ bool RoundedQuotient(const Wide& numerator, Int128 denominator, Rounding roundin
   const auto divisor = static_cast<Uint128>(denominator);
   Division division = Divide((negative ? numerator.Negated() : numerator).limbs(), divisor);
   if (!division.fits) return false;
-  if (IsOneMore(rounding, division, divisor)) ++division.quotient;
+  if (IsOneMore(rounding, division.remainder, divisor, (division.quotient & 1) != 0)) ++division.quotient;
   if (division.quotient >> 127 != 0) return false;
   const auto magnitude = static_cast<Int128>(division.quotient);
   *quotient = negative ? -magnitude : magnitude;
+  return true;
+}
+
+bool RoundedQuotient(const Wide& numerator, uint64_t denominator, Rounding rounding, Wide* quotient) {
+  TOLLBOOK_ASSERT(denominator > 0);
+  Limbs limbs = (numerator.negative() ? numerator.Negated() : numerator).limbs();
+  Uint128 rest = 0;
+  for (size_t i = limbs.size(); i-- > 0;) {
+    const Uint128 value = rest << 64 | limbs[i];
+    limbs[i] = static_cast<uint64_t>(value / denominator);  // the rest is below the denominator: it fits
+    rest = value % denominator;
+  }
+  Wide magnitude = Wide::FromLimbs(limbs);
+  const bool is_odd = (limbs[0] & 1) != 0;
+  if (IsOneMore(rounding, rest, denominator, is_odd) && !Wide::Add(magnitude, Wide::FromInt128(1), &magnitude)) {
+    return false;
+  }
+  *quotient = numerator.negative() ? magnitude.Negated() : magnitude;
   return true;
 }
 

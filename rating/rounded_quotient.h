@@ -11,6 +11,9 @@ namespace tollbook {
 // zero. False when the quotient does not fit 127 bits.
 [[nodiscard]] bool RoundedQuotient(const Wide& numerator, Int128 denominator, Rounding rounding, Int128* quotient);
 
+// The same of a wide quotient, by what days and shares are divided by. False when it has no room for the last digit.
+[[nodiscard]] bool RoundedQuotient(const Wide& numerator, uint64_t denominator, Rounding rounding, Wide* quotient);
+
 }  // namespace tollbook
 
 #endif  // TOLLBOOK_RATING_ROUNDED_QUOTIENT_H_

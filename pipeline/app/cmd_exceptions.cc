@@ -52,6 +52,7 @@ class Listing {
             unrated[{"out_of_range", std::string(worth.subject), total.meter->name, date}] += total.total.events;
           }
           for (const UnratedUsage& usage : worth.rated.unrated) {
+            if (usage.why == UnratedUsage::Why::kTrial) continue;  // as the plan has it
             const std::string why = usage.why == UnratedUsage::Why::kUnattributed ? "unattributed" : "unpriced";
             unrated[{why, std::string(worth.subject), usage.meter->name, usage.usage_date}] += usage.events;
           }

@@ -67,7 +67,7 @@ std::string EventsText(const ExplainedCharge& charge) {
     table.Add({"and " + Thousands(shares.more) + " more", "", "", "", "", shares.by_day ? "" : ToString(charge.to_date),
                "", shares.by_day ? "" : Signed(shares.more_share)});
   }
-  for (const DayShare& day : shares.days) {
+  for (const ShareOfDay& day : shares.days) {
     table.Add({"the day", "", "", ToString(day.day), "", ToString(day.to_date), "", Signed(day.share)});
   }
   if (!shares.at_period_end.amount.zero()) {
@@ -93,8 +93,10 @@ std::string ChargeText(const ExplainedCharge& charge) {
     return text + "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) +
            "; the catalog of this seal charges it no more, so it is booked back\n";
   }
-  text += "    used by the end of " + ToString(charge.usage_date) + ": " + ToString(charge.to_date) + unit + " of " +
-          charge.meter + "\n";
+  const std::string day = ToString(charge.usage_date);
+  text += charge.meter.empty()
+              ? "    due by the end of " + day + ", without usage\n"
+              : "    used by the end of " + day + ": " + ToString(charge.to_date) + unit + " of " + charge.meter + "\n";
   Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
   for (const PriceStep& step : charge.steps) {
     const bool only_worth = IsOnlyWorth(step);
@@ -109,7 +111,7 @@ std::string ChargeText(const ExplainedCharge& charge) {
   text += "    booked for the day by earlier seals " + ToString(charge.booked_before) + "\n";
   text += "    so: " + ToString(charge.rounded_to_date) + " - " + ToString(charge.rounded_before) + " - " +
           ToString(charge.booked_before) + " = " + ToString(charge.difference) + "\n";
-  text += "    from\n";
+  if (!charge.origins.empty()) text += "    from\n";
   for (const UsageOrigin& origin : charge.origins) text += OriginText(origin, charge.unit);
   return charge.events ? text + EventsText(charge) : text;
 }
@@ -162,7 +164,7 @@ Json ToJson(const ExplainedEvents& events) {
     }
     json["shown"].push_back(std::move(event));
   }
-  for (const DayShare& day : shares.days) {
+  for (const ShareOfDay& day : shares.days) {
     json["days"].push_back(
         {{"day", ToString(day.day)}, {"quantity_to_date", ToString(day.to_date)}, {"share", ToString(day.share)}});
   }

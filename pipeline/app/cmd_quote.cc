@@ -61,7 +61,6 @@ class QuoteCommand {
 
   absl::Status Run() {
     TOLLBOOK_RETURN_IF_ERROR(CheckOptions());
-    TOLLBOOK_RETURN_IF_ERROR(Load());
     if (!options_.period.empty()) {
       absl::StatusOr<BillingPeriod> period = PeriodOf(options_.period);
       if (!period.ok()) return period.status();
@@ -70,6 +69,7 @@ class QuoteCommand {
     absl::StatusOr<std::optional<Day>> through = ParseThrough(options_.through);
     if (!through.ok()) return through.status();
     request_.through = *through;
+    TOLLBOOK_RETURN_IF_ERROR(Load());
     request_.charge = options_.charge;
     TOLLBOOK_RETURN_IF_ERROR(TakePrevious());
     TOLLBOOK_RETURN_IF_ERROR(options_.usage.empty() ? TakeQuantities() : ReadUsage());
@@ -129,8 +129,10 @@ class QuoteCommand {
     if (options_.catalog.empty()) return Wrong("no catalog", "quote", "give --catalog DIR");
     if (options_.plan.empty() == options_.subscription.empty())
       return Wrong("nobody to price for, or two", "quote", "give either --plan or --subscription");
-    if (options_.quantities.empty() == options_.usage.empty())
-      return Wrong("no usage, or two sorts of it", "quote", "give either --quantity or --usage");
+    if (options_.quantities.empty() && options_.usage.empty() && options_.period.empty())
+      return Wrong("no usage", "quote", "give --quantity or --usage; or --period, for what is due without usage");
+    if (!options_.quantities.empty() && !options_.usage.empty())
+      return Wrong("two sorts of usage", "quote", "give either --quantity or --usage");
     if (!options_.usage.empty() && !options_.dimensions.empty())
       return Wrong("dimensions that the usage has itself", "--dimension", "give it with --quantity");
     if (!options_.subject.empty() && (options_.plan.empty() || options_.usage.empty()))
@@ -138,13 +140,29 @@ class QuoteCommand {
     return absl::OkStatus();
   }
 
+  // What a plan owes without usage is quoted for the billing period that the quantities are of.
+  absl::Status TakePeriodOfPlan(const Catalog& catalog) {
+    const auto plan = std::ranges::find(catalog.plans, options_.plan, &Plan::name);
+    const bool is_asked = !request_.period && !options_.quantities.empty();
+    if (!is_asked || plan == catalog.plans.end() || !OwesWithoutUsage(*plan)) return absl::OkStatus();
+    absl::StatusOr<Instant> at = InstantFor(options_, catalog, std::nullopt);
+    if (!at.ok()) return at.status();
+    const Day day = catalog.book.zone.DayOf(*at);
+    BillingCycle cycle = plan->billing.cycle;
+    if (plan->billing.by_subscription) cycle.anchor = day;
+    request_.period = PeriodOf(cycle, day);
+    return absl::OkStatus();
+  }
+
   absl::Status Load() {
     absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options_.catalog);
     if (!loaded.ok()) return loaded.status();
     mappings_ = std::move(loaded->mappings);
+    TOLLBOOK_RETURN_IF_ERROR(TakePeriodOfPlan(loaded->catalog));
+    const Day first_day = request_.period.value_or(BillingPeriod()).start;
     absl::StatusOr<Catalog> catalog = options_.plan.empty()
                                           ? WithSubscriptionOnly(std::move(loaded->catalog), options_.subscription)
-                                          : WithPlanOnly(std::move(loaded->catalog), options_.plan);
+                                          : WithPlanOnly(std::move(loaded->catalog), options_.plan, first_day);
     if (!catalog.ok()) return catalog.status();
     catalog_ = *std::move(catalog);
     request_.subject = catalog_->subscriptions.front().subject;
@@ -189,6 +207,7 @@ class QuoteCommand {
   }
 
   absl::Status TakeQuantities() {
+    if (options_.quantities.empty()) return absl::OkStatus();
     absl::StatusOr<Instant> at = InstantFor(options_, *catalog_, request_.period);
     if (!at.ok()) return at.status();
     absl::StatusOr<const Plan*> plan = PlanAt(*at);
@@ -269,7 +288,14 @@ class QuoteCommand {
   }
 
   static std::string WhyWord(const UnratedUsage& usage) {
+    if (usage.why == UnratedUsage::Why::kTrial) return "trial";
     return usage.why == UnratedUsage::Why::kUnpriced ? "unpriced" : "unattributed";
+  }
+
+  static std::string WhyText(const UnratedUsage& usage) {
+    if (usage.why == UnratedUsage::Why::kTrial) return ": a day of the trial";
+    return usage.why == UnratedUsage::Why::kUnpriced ? ": no charge of the plan takes it"
+                                                     : ": the subscription is not valid on that day";
   }
 
   const Plan& PlanOf(const QuotedCharge& charge) const { return catalog_->plans[charge.subscription->plan]; }
@@ -286,14 +312,16 @@ class QuoteCommand {
   }
 
   std::string ChargeText(const QuotedCharge& charge) const {
-    const Meter& meter = *catalog_->FindMeter(charge.charge->meter);
+    const Meter* meter = catalog_->FindMeter(charge.charge->meter);  // null: a fee or a bound
     const std::string filter = FilterText(*charge.charge);
     const std::string currency(charge.due.currency.code());
     std::string text = PlanOf(charge).name + "/" + charge.charge->name + (filter.empty() ? "" : " (" + filter + ")") +
                        "  " + ToString(charge.period.start) + " to " + ToString(charge.period.end) + "\n";
-    text += "  " + ToString(charge.quantity) + (meter.unit.empty() ? "" : " " + meter.unit) + " of " + meter.name +
-            " in " + Counted(charge.events, "event", "events") +
-            (charge.converted.has_value() ? ", converted to " + ToString(*charge.converted) : "") + "\n";
+    if (meter != nullptr) {
+      text += "  " + ToString(charge.quantity) + (meter->unit.empty() ? "" : " " + meter->unit) + " of " + meter->name +
+              " in " + Counted(charge.events, "event", "events") +
+              (charge.converted.has_value() ? ", converted to " + ToString(*charge.converted) : "") + "\n";
+    }
     Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
     for (const PriceStep& step : charge.steps)
       steps.Add({step.what, ToString(step.quantity), ToString(step.unit_price), ToString(step.worth)});
@@ -325,9 +353,7 @@ class QuoteCommand {
     std::string text;
     for (const UnratedUsage& usage : quote_.unrated) {
       text += "not priced: " + Counted(usage.events, "event", "events") + " of " + usage.meter->name + " on " +
-              ToString(usage.usage_date) +
-              (usage.why == UnratedUsage::Why::kUnpriced ? ": no charge of the plan takes it\n"
-                                                         : ": the subscription is not valid on that day\n");
+              ToString(usage.usage_date) + WhyText(usage) + "\n";
     }
     if (quote_.events_left_out > 0)
       text += "left out: " + Counted(quote_.events_left_out, "event", "events") + " that were not asked for\n";
@@ -335,17 +361,17 @@ class QuoteCommand {
   }
 
   Json ChargeJson(const QuotedCharge& charge) const {
-    const Meter& meter = *catalog_->FindMeter(charge.charge->meter);
+    const Meter* meter = catalog_->FindMeter(charge.charge->meter);
     Json json = {{"subscription", std::string(charge.subscription->id)},
                  {"plan", PlanOf(charge).name},
                  {"charge", charge.charge->name},
-                 {"meter", meter.name},
+                 {"meter", charge.charge->meter},
                  {"dimensions", FilterText(*charge.charge)},
                  {"period_start", ToString(charge.period.start)},
                  {"period_end", ToString(charge.period.end)},
                  {"currency", std::string(charge.due.currency.code())},
                  {"quantity", ToString(charge.quantity)},
-                 {"unit", meter.unit},
+                 {"unit", meter == nullptr ? "" : meter->unit},
                  {"events", charge.events}};
     if (charge.converted.has_value()) json["converted"] = ToString(*charge.converted);
     json["steps"] = StepsJson(charge.steps);

@@ -97,6 +97,10 @@ void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
     std::printf("In the book, %s metered events have no charge in their plan.\n",
                 Thousands(sealed->unpriced_events).c_str());
   }
+  if (sealed != nullptr && sealed->trial_events > 0) {
+    std::printf("In the book, %s metered events are of a trial, and cost nothing.\n",
+                Thousands(sealed->trial_events).c_str());
+  }
   for (const SkippedSource& skipped : absorbed.skipped) {
     std::printf("Absorbed before, by its content: %s (%s)\n", skipped.path.c_str(),
                 Counted(skipped.lines, "line", "lines").c_str());
@@ -181,6 +185,7 @@ Json ToJson(const RunReport& report) {
     json["charges"] = sealed.charges;
     json["differences"] = sealed.differences;
     json["unpriced"] = sealed.unpriced_events;
+    json["trial"] = sealed.trial_events;
     json["not_rated"] = sealed.not_rated;
     json["batches"] = sealed.batches.size();
     json["totals"] = Json::array();

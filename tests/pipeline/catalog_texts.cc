@@ -119,10 +119,11 @@ std::string PostingYaml(const CatalogTexts& texts) {
 }
 
 std::string SubscriptionsCsv(const CatalogTexts& texts) {
-  std::string csv = "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone,billing_anchor\n";
+  std::string csv =
+      "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone,billing_anchor,quantity\n";
   for (const CatalogTexts::Subscription& s : texts.subscriptions) {
     csv += s.id + ",account-of-" + s.id + "," + s.plan + "," + s.entity + "," + s.currency + "," + s.from + "," + s.to +
-           "," + s.subject + "," + s.zone + "," + s.billing_anchor + "\n";
+           "," + s.subject + "," + s.zone + "," + s.billing_anchor + "," + s.quantity + "\n";
   }
   return csv;
 }

@@ -42,7 +42,7 @@ struct CatalogTexts {
   };
   struct Subscription {
     std::string id, plan, entity, currency, from, to, subject, zone;
-    std::string billing_anchor = {};
+    std::string billing_anchor = {}, quantity = {};
   };
 
   std::string zone = "UTC";

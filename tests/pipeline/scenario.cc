@@ -179,17 +179,13 @@ class Runner {
         {"plan", &Runner::SetPlan},        {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
         {"sub", &Runner::SetSubscription}, {"drop", &Runner::Drop}};
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
-    static const std::map<std::string, Handler> other_words = {{"any", &Runner::SetAnyOrder},
-                                                               {"seal", &Runner::DoSeal},
-                                                               {"retry", &Runner::DoRetry},
-                                                               {"restart", &Runner::DoRestart},
-                                                               {"worth", &Runner::CheckWorth},
-                                                               {"unattributed", &Runner::CheckUnrated},
-                                                               {"unpriced", &Runner::CheckUnrated},
-                                                               {"lines", &Runner::CheckLines},
-                                                               {"balance", &Runner::CheckBalance},
-                                                               {"laws", &Runner::CheckLaws},
-                                                               {"reconciled", &Runner::CheckReconciled}};
+    static const std::map<std::string, Handler> other_words = {
+        {"any", &Runner::SetAnyOrder},       {"seal", &Runner::DoSeal},
+        {"retry", &Runner::DoRetry},         {"restart", &Runner::DoRestart},
+        {"worth", &Runner::CheckWorth},      {"unattributed", &Runner::CheckUnrated},
+        {"unpriced", &Runner::CheckUnrated}, {"trial", &Runner::CheckUnrated},
+        {"lines", &Runner::CheckLines},      {"balance", &Runner::CheckBalance},
+        {"laws", &Runner::CheckLaws},        {"reconciled", &Runner::CheckReconciled}};
     if (s.words[0] == "journal") return journal_.push_back(&s);
     FinishJournal();
     if (const auto it = usage_words.find(s.words[0]); it != usage_words.end()) return (this->*it->second)(s);
@@ -271,7 +267,7 @@ class Runner {
     CatalogTexts::Charge charge;
     charge.plan = Word(s, 1);
     charge.name = Word(s, 2);
-    charge.meter = Word(s, 3);
+    if (Word(s, 3) != "-") charge.meter = Word(s, 3);
     charge.model = Word(s, 4);
     for (const std::string& word : options.TakeRest("with")) charge.more += (charge.more.empty() ? "" : " ") + word;
     for (const std::string& tier : options.TakeRest("tiers")) charge.tiers.push_back(TierOf(tier));
@@ -325,7 +321,8 @@ class Runner {
                                             options.Take("to"),
                                             options.Take("subject"),
                                             options.Take("zone"),
-                                            options.Take("anchor")};
+                                            options.Take("anchor"),
+                                            options.Take("quantity")};
     RefuseLeftOver(options);
     for (CatalogTexts::Subscription& old : texts_.subscriptions) {
       if (old.id == subscription.id && old.from == subscription.from) {
@@ -529,7 +526,9 @@ class Runner {
 
   // `unattributed N`, `unpriced N`: events in the book that cost nothing, by the catalog as it is now.
   void CheckUnrated(const Statement& s) {
-    const auto why = s.words[0] == "unpriced" ? UnratedUsage::Why::kUnpriced : UnratedUsage::Why::kUnattributed;
+    const auto why = s.words[0] == "unpriced" ? UnratedUsage::Why::kUnpriced
+                     : s.words[0] == "trial"  ? UnratedUsage::Why::kTrial
+                                              : UnratedUsage::Why::kUnattributed;
     const Catalog* catalog = CurrentCatalog();
     if (catalog == nullptr) return;
     std::mutex mutex;  // guards events

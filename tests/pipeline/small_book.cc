@@ -43,7 +43,7 @@ std::vector<std::string> WrongEvents(const ExplainedCharge& e) {
   Worth sum = Sum(shares.more_share, shares.at_period_end);
   uint64_t events = shares.more;
   for (const EventShare& share : shares.shown) sum = Sum(sum, share.share), ++events;
-  for (const DayShare& day : shares.days) sum = Sum(sum, day.share);
+  for (const ShareOfDay& day : shares.days) sum = Sum(sum, day.share);
   uint64_t of_origins = 0;
   for (const UsageOrigin& origin : e.origins) of_origins += origin.events;
   if (events != of_origins || events != shares.events)

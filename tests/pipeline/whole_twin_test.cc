@@ -122,8 +122,24 @@ void AddMeters(Dice& dice, bool one_zone, CatalogTexts* texts) {
   }
 }
 
+const std::string kFees[] = {"due: arrears", "proration: none", "once: true", "billing_period: 1 week", "due: advance"};
+const std::string kBounds[] = {"", ", trial_days: 10", ", minimum: {amount: 20, product: fees}",
+                               ", maximum: {amount: 30, product: fees}, trial_days: 3"};
+
+void AddFee(Dice& dice, const std::string& plan, CatalogTexts* texts) {
+  if (dice.OneIn(2)) return;
+  CatalogTexts::Charge fee;
+  fee.plan = plan;
+  fee.name = "fee";
+  fee.product = "fees";
+  fee.model = "fee";
+  fee.price = dice.Of(kPrices);
+  fee.more = dice.Of(kFees);
+  texts->charges.push_back(fee);
+}
+
 void AddPlans(Dice& dice, CatalogTexts* texts) {
-  texts->plans = {{"starter", "USD"},
+  texts->plans = {{"starter", "USD", "billing_period: 1 month" + dice.Of(kBounds)},
                   {"pro", dice.OneIn(2) ? "JPY" : "BHD",
                    dice.OneIn(2) ? "" : "billing_period: 2 weeks, billing_anchor: subscription"}};
   for (const CatalogTexts::Plan& plan : texts->plans) {
@@ -136,6 +152,7 @@ void AddPlans(Dice& dice, CatalogTexts* texts) {
       filtered.filter = {{"model", "large"}};
       texts->charges.push_back(filtered);
     }
+    AddFee(dice, plan.name, texts);
   }
 }
 
@@ -182,8 +199,8 @@ CatalogTexts Earlier(Dice& dice, CatalogTexts texts) {
   std::erase_if(texts.subscriptions, [](const auto& s) { return s.subject == kSubjects[0]; });
   for (CatalogTexts::Charge& charge : texts.charges) {
     if (!charge.price.empty() && dice.OneIn(2)) charge.price = dice.Of(kPrices);
-    const bool other_included =
-        charge.more.find("included") != std::string::npos || charge.more.starts_with("limits_by");
+    const bool other_included = charge.meter.empty() || charge.more.find("included") != std::string::npos ||
+                                charge.more.starts_with("limits_by");
     if (dice.OneIn(4) && !other_included) charge.included = charge.included.empty() ? "7" : "";
   }
   const bool api_is_sold = std::any_of(texts.charges.begin(), texts.charges.end(),
@@ -410,10 +427,13 @@ std::string ChargeText(const std::string& subscription, const std::string& plan,
          exact.str() + ", booked " + booked + ", " + std::to_string(events) + " events";
 }
 
-Expected ExpectedOf(const Twin& twin, const Catalog& catalog) {
+// `named`: the furthest day that a seal of the book was given.
+Expected ExpectedOf(const Twin& twin, const Catalog& catalog, std::optional<Day> named) {
   Expected expected;
-  for (const auto& [subject, totals] : twin.Totals(catalog)) {
-    const reference::Subject rated = reference::Rate(catalog, subject, totals, std::nullopt);
+  std::map<std::string, std::vector<SubjectTotal>> subjects = twin.Totals(catalog);
+  for (const Subscription& subscription : catalog.subscriptions) subjects[std::string(subscription.subject)];
+  for (const auto& [subject, totals] : subjects) {
+    const reference::Subject rated = reference::Rate(catalog, subject, totals, std::nullopt, named);
     // An event counts once, however many meters its type feeds: the one that has most of them has them all.
     std::map<std::pair<std::string, int64_t>, uint64_t> unattributed;
     for (const auto& [unrated, events] : rated.unrated) {
@@ -427,8 +447,11 @@ Expected ExpectedOf(const Twin& twin, const Catalog& catalog) {
     for (const auto& [place, events] : unattributed) expected.unattributed += events;
     for (const auto& [line, days] : rated.lines) {
       const reference::WorthToDate& end = days.rbegin()->second;
-      expected.charges.push_back(ChargeText(line.subscription, line.plan, line.charge, line.from, end.booked.str(),
-                                            end.quantity, end.worth, end.events));
+      const bool is_timed = line.charge == "fee" || line.charge == "minimum" || line.charge == "maximum";
+      const bool is_nothing = end.events == 0 && end.booked == 0 && (!is_timed || end.worth == 0);
+      if (!is_nothing)
+        expected.charges.push_back(ChargeText(line.subscription, line.plan, line.charge, line.from, end.booked.str(),
+                                              end.quantity, end.worth, end.events));
       const auto subscription = std::find_if(catalog.subscriptions.begin(), catalog.subscriptions.end(),
                                              [&, id = line.subscription](const auto& s) { return s.id == id; });
       const auto plan = std::find_if(catalog.plans.begin(), catalog.plans.end(),
@@ -453,7 +476,11 @@ Expected ExpectedOf(const Twin& twin, const Catalog& catalog) {
 }
 
 void ExpectBook(const Book& book, const Catalog& catalog, const Twin& twin, const SealReport& last) {
-  const Expected expected = ExpectedOf(twin, catalog);
+  std::optional<Day> named;
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  ASSERT_TRUE(seals.ok()) << seals.status();
+  for (const SealRecord& seal : *seals) named = std::max(named, seal.through);
+  const Expected expected = ExpectedOf(twin, catalog, named);
   ASSERT_EQ(book.counts(), twin.counts) << book.counts().accepted << " accepted, not " << twin.counts.accepted << "; "
                                         << book.counts().duplicate << " duplicate, not " << twin.counts.duplicate
                                         << "; " << book.counts().held << " held, not " << twin.counts.held;

@@ -53,6 +53,7 @@ inline Rational LevelTwin(const Meter& meter, const Zone& zone, std::vector<Twin
   std::sort(elements.begin(), elements.end(), [](const TwinElement& a, const TwinElement& b) {
     return std::tie(a.total.latest_at, a.total.value) < std::tie(b.total.latest_at, b.total.value);
   });
+  const bool by_day = meter.reading.proration == Proration::kDay;
   std::map<uint32_t, Integer> level;
   Rational sum = 0;
   for (const TwinElement& element : elements) {
@@ -61,10 +62,13 @@ inline Rational LevelTwin(const Meter& meter, const Zone& zone, std::vector<Twin
     if (meter.reading.value_is == ValueIs::kLevel) change = value - std::exchange(level[element.series], value);
     for (const Day day : days) {
       const int64_t end = zone.StartOf({day.number + 1}).nanos;
+      if (by_day && element.total.latest_at.nanos < end) sum += Rational(change);
+      if (by_day) continue;
       const int64_t begin = std::max(zone.StartOf(day).nanos, element.total.latest_at.nanos);
       if (begin < end) sum += Rational(change * Integer(end - begin));
     }
   }
+  if (by_day) return sum / Rational(period.end.number - period.start.number);
   return sum / Rational(zone.StartOf(period.end).nanos - zone.StartOf(period.start).nanos);
 }
 

@@ -171,6 +171,53 @@ std::string WorthOf(const Catalog& catalog, const std::string& text) {
   return worth;
 }
 
+constexpr char kColumns[] = "subscription,account,plan,entity,currency,valid_from,valid_to,quantity\n";
+
+// "1 from 2025-01-01 to 2025-01-16, 3 from 2025-01-16": the versions of a subscription.
+std::string SubscriptionsFor(const std::string& text, const std::string& plan) {
+  std::string csv = kColumns;
+  std::istringstream items(text);
+  for (std::string item; std::getline(items, item, ',');) {
+    std::istringstream words(item);
+    std::string quantity, word, from, to;
+    words >> quantity >> word >> from >> word >> to;
+    csv += "s,a," + plan + ",acme-us,USD," + from + "," + to + "," + quantity + "\n";
+  }
+  return csv;
+}
+
+// All that is due by the end of January, of so many calls on its first day.
+std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
+  std::vector<SubjectTotal> totals;
+  const Meter& meter = *catalog.FindMeter("api.calls");
+  const std::vector<std::string_view> values(meter.dimensions.size());
+  if (!calls.empty()) {
+    const Bucket bucket = BucketOf(meter.granularity, At("2025-01-01T00:00:00Z"), ZoneOf("UTC"));
+    totals.push_back({&meter, values, bucket, {Units(calls), 1, {}}});
+  }
+  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", totals, RateWindow(On("2025-01-31")));
+  EXPECT_TRUE(rated.ok()) << rated.status();
+  if (!rated.ok()) return "";
+  Worth sum;
+  for (const RatedCharge& charge : rated->charges) {
+    EXPECT_TRUE(Wide::Add(sum.amount, WorthToDate(charge, charge.days.back()).amount, &sum.amount));
+  }
+  return ToString(sum);
+}
+
+std::string WorthOfRow(std::map<std::string, std::string> files, const std::string& row) {
+  const bool is_time = row.find(" from ") != std::string::npos;
+  const bool is_plan = files["plans.yaml"].find("committed") != std::string::npos;
+  if (is_time || is_plan) {
+    const std::string time = is_time ? row : "1 from 2025-01-01";
+    files["subscriptions.csv"] = SubscriptionsFor(time, is_plan ? "committed" : "example");
+  }
+  const ParsedCatalog parsed = ParseCatalog(files);
+  EXPECT_EQ(Errors(parsed), "");
+  if (!parsed.catalog) return "";
+  return is_time || is_plan ? DueInJanuary(*parsed.catalog, is_time ? "" : row) : WorthOf(*parsed.catalog, row);
+}
+
 TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
   const std::vector<Example> examples = ReadExamples();
   int priced = 0;
@@ -180,15 +227,14 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
     }
     SCOPED_TRACE("docs/catalog.md:" + std::to_string(example.line));
     std::map<std::string, std::string> files = FilesOf(examples);
-    files["plans.yaml"] = "plans:\n- name: example\n  currency: USD\n  charges:\n" + Indented(example.text);
+    const bool is_plan = example.text.starts_with("plans:");
+    files["plans.yaml"] =
+        is_plan ? example.text : "plans:\n- name: example\n  currency: USD\n  charges:\n" + Indented(example.text);
     files["posting.yaml"] = "posting: [{debit: \"1200\", credit: \"4000\"}]\n";
-    files["subscriptions.csv"] =
-        "subscription,account,plan,entity,currency,valid_from,valid_to\ns,a,example,acme-us,USD,2025-01-01,\n";
-    const ParsedCatalog parsed = ParseCatalog(files);
-    ASSERT_EQ(Errors(parsed), "");
+    files["subscriptions.csv"] = std::string(kColumns) + "s,a,example,acme-us,USD,2025-01-01,,\n";
     EXPECT_GE(example.rows.size(), 3u);
     for (const Example::Row& row : example.rows) {
-      EXPECT_EQ(WorthOf(*parsed.catalog, row.quantity), row.worth) << row.quantity;
+      EXPECT_EQ(WorthOfRow(files, row.quantity), row.worth) << row.quantity;
       ++priced;
     }
   }

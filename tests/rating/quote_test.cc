@@ -252,6 +252,7 @@ TEST_F(QuoteOfPlan, UsageOutsideThePeriodIsLeftOut) {
   ASSERT_TRUE(Use("seats", "8", "2025-02-01T00:00:00Z").ok());
   QuoteRequest request = Request();
   request.period = {On("2025-01-01"), On("2025-02-01")};
+  request.charge = "seats";  // another has a minimum without usage
   EXPECT_EQ(One(request).quantity, Units("7"));
   request.through = On("2025-01-30");
   EXPECT_EQ(One(request).quantity, Units("2"));

@@ -128,6 +128,8 @@ TEST_F(RateCarriedTest, AMinimumIsDueWhenThePeriodIsComplete) {
   Subscribe("s", 0, "2025-01-01", "2025-01-04");
   Change("2025-01-01T00:00:00Z", "1");
   EXPECT_THAT(Lines("2025-01-30"), ElementsAre("disk 2025-01: 3, 2025-01-03, 3.00, 1"));
+  EXPECT_THAT(Lines("2025-01-31"), ElementsAre("disk 2025-01: 4, 2025-01-31, 3.00, 1"));  // 3 of 31 days of it: 1.94
+  catalog_.plans[0].charges[0].prorates_bound = false;
   EXPECT_THAT(Lines("2025-01-31"), ElementsAre("disk 2025-01: 4, 2025-01-31, 20.00, 1"));
 }
 

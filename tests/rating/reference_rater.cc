@@ -1,7 +1,9 @@
 #include "tests/rating/reference_rater.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
@@ -192,8 +194,39 @@ void AddEach(const SubjectTotal& total, int64_t day, std::vector<Event>* each) {
   }
 }
 
+// A day that a subscription is on a plan, trials left out, and its quantity.
+using Days = std::map<int64_t, Rational>;
+
+Days DaysOn(const Catalog& catalog, const std::string& subscription, const Plan& plan, int64_t until) {
+  Days days;
+  int64_t first = until;
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.id == subscription) first = std::min<int64_t>(first, s.valid_from.number);
+  }
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.id != subscription || catalog.plans[s.plan].name != plan.name) continue;
+    for (int64_t day = s.valid_from.number; day < until && (!s.valid_to || day < s.valid_to->number); ++day) {
+      if (day >= first + plan.trial_days) days[day] = Exact(catalog.subscription_terms[s.terms].quantity);
+    }
+  }
+  return days;
+}
+
+// Of the days of a period those that are in `days`.
+Rational ShareOf(const Days& days, const Line& line, int64_t first) {
+  int64_t there = 0;
+  for (int64_t day = first; day <= line.last; ++day) there += days.contains(day) ? 1 : 0;
+  return Rational(there, line.last + 1 - first);
+}
+
+int64_t FirstOf(const Line& line) {
+  absl::CivilDay first;
+  if (!absl::ParseCivilTime(line.from, &first)) throw std::invalid_argument(line.from);
+  return first - absl::CivilDay(1970, 1, 1);
+}
+
 WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& dated, const Charge& charge,
-                 const Zone& zone, Currency currency, Rounding rounding) {
+                 const Zone& zone, const Rational& minimum_share, Currency currency, Rounding rounding) {
   WorthToDate to_date;
   Buckets usage;
   std::map<std::pair<int64_t, int64_t>, std::map<std::string, std::vector<const SubjectTotal*>>> totals;
@@ -217,7 +250,7 @@ WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& 
       to_date.quantity += part.quantity;
     }
   }
-  to_date.worth = WorthOf(charge, usage, day == last_of_period, zone);
+  to_date.worth = WorthOf(charge, usage, day == last_of_period, zone, minimum_share);
   to_date.booked = InMinorUnits(to_date.worth, currency.minor_digits(), rounding);
   return to_date;
 }
@@ -234,6 +267,11 @@ Integer Rounded(const Rational& value, Rounding rounding) {
   if (rounding == Rounding::kUp) up = rest > 0;
   const Integer rounded = below + (up ? 1 : 0);
   return value < 0 ? Integer(-rounded) : rounded;
+}
+
+// What a worth has room for.
+Rational At36(const Rational& worth) {
+  return Rational(Rounded(worth * TenTo(36), Rounding::kHalfEven), TenTo(36));
 }
 
 Rational Converted(const Charge& charge, const Rational& quantity) {
@@ -464,7 +502,8 @@ Rational Exact(const Worth& worth) {
   return Rational(whole, TenTo(36));
 }
 
-Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone) {
+Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone,
+                 const Rational& minimum_share) {
   Rational worth = 0;
   const bool by_bucket = charge.per_bucket != PerBucket::kNone;
   for (const auto& [bucket, parts] : usage) {
@@ -477,8 +516,9 @@ Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, cons
   if (charge.commitment && !by_bucket) worth = WithCommitment(*charge.commitment, charge.pricing, worth, complete);
   worth *= 1 - Exact(charge.discount);
   if (charge.maximum && worth > Exact(*charge.maximum)) worth = Exact(*charge.maximum);
-  if (charge.minimum && complete && worth < Exact(*charge.minimum)) worth = Exact(*charge.minimum);
-  return worth;
+  if (!charge.minimum || !complete) return worth;
+  const Rational minimum = At36(Exact(*charge.minimum) * minimum_share);
+  return worth < minimum ? minimum : worth;
 }
 
 Rational WorthOf(const Charge& charge, const Rational& quantity) {
@@ -489,8 +529,137 @@ Integer InMinorUnits(const Rational& worth, int minor_digits, Rounding rounding)
   return Rounded(worth * TenTo(minor_digits), rounding);
 }
 
+namespace {
+
+// Days side by side with one quantity, cut to a period.
+struct Run {
+  int64_t from, to;  // exclusive
+  Rational quantity;
+};
+std::vector<Run> RunsIn(const Days& days, int64_t first, int64_t last) {
+  std::vector<Run> runs;
+  for (auto at = days.lower_bound(first); at != days.end() && at->first <= last; ++at) {
+    if (!runs.empty() && runs.back().to == at->first && runs.back().quantity == at->second) {
+      ++runs.back().to;
+    } else {
+      runs.push_back({at->first, at->first + 1, at->second});
+    }
+  }
+  return runs;
+}
+
+// Quantity times periods that are due at the end of a day; none: nothing is due or credited on it.
+std::optional<Rational> UnitsAt(int64_t day, const Fee& fee, const std::vector<Run>& runs, int64_t first,
+                                int64_t last) {
+  const Rational days = last + 1 - first;
+  if (fee.once) return day == runs.front().from ? std::optional(runs.front().quantity) : std::nullopt;
+  if (!fee.proration.by_day) {
+    const int64_t due = fee.in_advance ? runs.front().from : runs.back().to - 1;
+    return day == due ? std::optional(runs.front().quantity) : std::nullopt;
+  }
+  bool is_due = false;
+  Rational units = 0;
+  for (const Run& run : runs) {
+    if (fee.in_advance) {
+      is_due = is_due || day == run.from || (day == run.to && run.to <= last);
+      const int64_t known_to = day < run.to ? last + 1 : run.to;
+      if (run.from <= day) units += run.quantity * (known_to - run.from) / days;
+    } else {
+      is_due = is_due || day == run.to - 1;
+      if (run.to - 1 <= day) units += run.quantity * (run.to - run.from) / days;
+    }
+  }
+  return is_due ? std::optional(units) : std::nullopt;
+}
+
+void AddFee(const Catalog& catalog, const Subscription& s, const Charge& charge, const Days& days, int64_t through,
+            Subject* result) {
+  const Plan& plan = catalog.plans[s.plan];
+  const Fee& fee = *charge.fee;
+  for (auto at = days.begin(); at != days.end();) {
+    const Line line = LineOf(catalog, s, charge, at->first);
+    const std::vector<Run> runs = RunsIn(days, FirstOf(line), line.last);
+    for (int64_t day = FirstOf(line); day <= line.last && day <= through; ++day) {
+      const std::optional<Rational> units = UnitsAt(day, fee, runs, FirstOf(line), line.last);
+      if (!units) continue;
+      WorthToDate& to_date = result->lines[line][day];
+      to_date.quantity = Rational(Rounded(*units * TenTo(18), Rounding::kHalfEven), TenTo(18));
+      to_date.worth = At36(*units * Exact(fee.price));
+      to_date.booked = InMinorUnits(to_date.worth, plan.currency.minor_digits(), catalog.book.rounding);
+    }
+    if (fee.once) break;
+    at = days.upper_bound(line.last);
+  }
+}
+
+// A minimum of periods that have no line.
+void AddUnused(const Catalog& catalog, const Subscription& s, const Charge& charge, const Days& days, int64_t through,
+               Subject* result) {
+  for (auto at = days.begin(); at != days.end();) {
+    const Line line = LineOf(catalog, s, charge, at->first);
+    at = days.upper_bound(line.last);
+    if (line.last > through || result->lines.contains(line)) continue;
+    WorthToDate& to_date = result->lines[line][line.last];
+    to_date.worth =
+        WorthOf(charge, {}, true, s.zone, charge.prorates_bound ? ShareOf(days, line, FirstOf(line)) : Rational(1));
+    to_date.booked = InMinorUnits(to_date.worth, catalog.plans[s.plan].currency.minor_digits(), catalog.book.rounding);
+  }
+}
+
+Integer BookedUpTo(const std::map<int64_t, WorthToDate>& days, int64_t day) {
+  const auto behind = days.upper_bound(day);
+  return behind == days.begin() ? Integer(0) : std::prev(behind)->second.booked;
+}
+
+// What all others of the plan come to on each day of a period is brought up, or down, to the bound.
+void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charge, const Days& days, int64_t through,
+              const std::map<Line, std::map<int64_t, WorthToDate>>& others, Subject* result) {
+  const Plan& plan = catalog.plans[s.plan];
+  const bool is_maximum = charge.bound->is_maximum;
+  for (auto at = days.begin(); at != days.end();) {
+    const Line line = LineOf(catalog, s, charge, at->first);
+    const int64_t first = FirstOf(line);
+    at = days.upper_bound(line.last);
+    const Rational bound = At36(Exact(charge.bound->amount) * (charge.prorates_bound ? ShareOf(days, line, first) : 1));
+    Integer before = 0;
+    for (int64_t day = is_maximum ? first : line.last; day <= line.last && day <= through; ++day) {
+      Integer sum = 0;
+      for (const auto& [other, worths] : others) {
+        if (other.subscription != line.subscription || other.plan != line.plan) continue;
+        sum += BookedUpTo(worths, day) - BookedUpTo(worths, first - 1);
+      }
+      const Rational rest = bound - Rational(sum, TenTo(plan.currency.minor_digits()));
+      WorthToDate to_date;
+      if (is_maximum ? rest < 0 : rest > 0) to_date.worth = rest;
+      to_date.booked = InMinorUnits(to_date.worth, plan.currency.minor_digits(), catalog.book.rounding);
+      if (to_date.booked != before) result->lines[line][day] = to_date;
+      before = to_date.booked;
+    }
+  }
+}
+
+void AddTimed(const Catalog& catalog, const std::string& subject, int64_t through, Subject* result) {
+  for (const bool is_bound : {false, true}) {
+    const auto others = result->lines;
+    std::set<std::pair<std::string, uint32_t>> done;
+    for (const Subscription& s : catalog.subscriptions) {
+      if (s.subject != subject || !done.insert({std::string(s.id), s.plan}).second) continue;
+      const Plan& plan = catalog.plans[s.plan];
+      const Days days = DaysOn(catalog, std::string(s.id), plan, through + 800);  // no period is longer
+      for (const Charge& charge : plan.charges) {
+        if (is_bound && charge.bound) AddBound(catalog, s, charge, days, through, others, result);
+        if (!is_bound && charge.fee) AddFee(catalog, s, charge, days, through, result);
+        const bool has_minimum = charge.minimum && *charge.minimum != Price{};
+        if (!is_bound && has_minimum) AddUnused(catalog, s, charge, days, through, result);
+      }
+    }
+  }
+}
+
+}  // namespace
+
 Subject Rate(const Catalog& catalog, const std::string& subject, const std::vector<SubjectTotal>& totals,
-             std::optional<Day> through) {
+             std::optional<Day> through, std::optional<Day> carried_through) {
   Subject result;
   std::map<Line, std::vector<Dated>> lines;
   struct Priced {
@@ -508,6 +677,10 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
       continue;
     }
     const Plan& plan = catalog.plans[subscription->plan];
+    if (plan.is_trial_free && !DaysOn(catalog, std::string(subscription->id), plan, day + 1).contains(day)) {
+      result.unrated[{UnratedUsage::Why::kTrial, meter, std::string(subscription->id), day}] += total.total.events;
+      continue;
+    }
     const Charge* charge = Taker(plan, total);
     if (charge == nullptr || !PartOf(*charge, total)) {
       result.unrated[{UnratedUsage::Why::kUnpriced, meter, std::string(subscription->id), day}] += total.total.events;
@@ -526,8 +699,11 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     const Zone& zone = first->subscription->zone;
     const auto& [plan, charge] = prices[line];
     const int64_t last = line.last;
+    Rational share = 1;
+    if (charge->minimum && charge->prorates_bound)
+      share = ShareOf(DaysOn(catalog, line.subscription, *plan, last + 1), line, FirstOf(line));
     const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &dated = dated](int64_t day) {
-      days[day] = UpTo(day, last, dated, *charge, zone, plan->currency, catalog.book.rounding);
+      days[day] = UpTo(day, last, dated, *charge, zone, share, plan->currency, catalog.book.rounding);
     };
     for (const Dated& d : dated) up_to(d.day);
     // A minimum, or a commitment of the period, is due on the last day, once that is rated.
@@ -535,6 +711,8 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
         charge->commitment && charge->commitment->true_up && charge->per_bucket == PerBucket::kNone;
     if ((charge->minimum || is_committed) && (!through || last <= through->number)) up_to(last);
   }
+  const std::optional<Day> timed = through ? through : carried_through;
+  if (timed) AddTimed(catalog, subject, timed->number, &result);
   return result;
 }
 

@@ -39,7 +39,8 @@ struct Part {
 };
 using Parts = std::map<std::string, Part>;                     // of one bucket
 using Buckets = std::map<std::pair<int64_t, int64_t>, Parts>;  // by day and hour; one without per_bucket
-Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone);
+Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone,
+                 const Rational& minimum_share = 1);
 
 // Of a complete period's quantity alone.
 Rational WorthOf(const Charge& charge, const Rational& quantity);
@@ -68,8 +69,9 @@ struct Subject {
   std::map<Line, std::map<int64_t, WorthToDate>> lines;  // by day since 1970-01-01
   std::map<Unrated, uint64_t> unrated;                   // events
 };
+// What is due by the calendar alone is in it up to `through`, or without it up to `carried_through`.
 Subject Rate(const Catalog& catalog, const std::string& subject, const std::vector<SubjectTotal>& totals,
-             std::optional<Day> through);
+             std::optional<Day> through, std::optional<Day> carried_through = std::nullopt);
 
 }  // namespace tollbook::reference
 

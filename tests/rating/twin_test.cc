@@ -361,6 +361,29 @@ BillingTerms RandomBilling(Dice& dice) {
   return billing;
 }
 
+void AddTimed(Dice& dice, Plan* plan) {
+  const auto add = [&](Charge charge) {
+    charge.name = "charge-" + std::to_string(plan->charges.size());
+    if (dice.OneIn(4)) charge.billing = RandomBilling(dice);
+    plan->charges.push_back(std::move(charge));
+  };
+  for (int64_t i = dice.OneIn(2) ? dice.UpTo(2) : 0; i > 0; --i) {
+    Charge charge;
+    charge.fee = Fee{Price{dice.Decimal(4)}, dice.OneIn(5), dice.OneIn(2), {}};
+    charge.fee->proration.by_day = !dice.OneIn(4);
+    add(charge);
+  }
+  for (const bool is_maximum : {false, true}) {
+    if (!dice.OneIn(5)) continue;
+    Charge charge;
+    charge.bound = PlanBound{is_maximum, Price{dice.Decimal(4)}};
+    charge.prorates_bound = dice.OneIn(2);
+    add(charge);
+  }
+  if (dice.OneIn(4)) plan->trial_days = static_cast<int32_t>(dice.UpTo(20));
+  plan->is_trial_free = dice.OneIn(2);
+}
+
 Plan RandomPlan(Dice& dice, const Catalog& catalog, std::string name) {
   Plan plan;
   plan.name = std::move(name);
@@ -372,9 +395,11 @@ Plan RandomPlan(Dice& dice, const Catalog& catalog, std::string name) {
       charge.name = "charge-" + std::to_string(plan.charges.size());
       charge.meter = meter.name;
       if (dice.OneIn(4)) charge.billing = RandomBilling(dice);
+      charge.prorates_bound = dice.OneIn(2);
       plan.charges.push_back(std::move(charge));
     }
   }
+  AddTimed(dice, &plan);
   return plan;
 }
 
@@ -384,8 +409,12 @@ constexpr const char* kAnchors[] = {"2024-01-31", "2024-02-29", "2025-03-30", "2
 void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
   Day from = On("2025-02-20");
   from.number += static_cast<int32_t>(dice.UpTo(10));
-  // Of sub-1 alone: all versions of one agree.
-  if (dice.OneIn(3)) catalog->subscription_terms.push_back({On(dice.Of(kAnchors))});
+  // Of sub-1 alone: all versions of one agree. Their quantities need not.
+  if (dice.OneIn(3)) {
+    const Day anchor = On(dice.Of(kAnchors));
+    catalog->subscription_terms.push_back({anchor, {dice.Decimal(2)}});
+    catalog->subscription_terms.push_back({anchor, {dice.Decimal(2)}});
+  }
   for (int64_t i = dice.UpTo(4); i > 0; --i) {
     Subscription subscription;
     subscription.id = dice.UpTo(1) == 0 ? "sub-0" : "sub-1";
@@ -396,7 +425,8 @@ void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
     from.number += static_cast<int32_t>(1 + dice.UpTo(20));
     if (i > 1 || dice.OneIn(2)) subscription.valid_to = from;
     from.number += dice.OneIn(3) ? static_cast<int32_t>(dice.UpTo(5)) : 0;
-    if (subscription.id == "sub-1") subscription.terms = static_cast<uint32_t>(catalog->subscription_terms.size() - 1);
+    const bool has_terms = catalog->subscription_terms.size() > 1 && subscription.id == "sub-1";
+    if (has_terms) subscription.terms = static_cast<uint32_t>(1 + dice.UpTo(1));
     catalog->subscriptions.push_back(subscription);
   }
 }
@@ -444,7 +474,15 @@ std::vector<SubjectTotal> RandomTotals(Dice& dice, const Catalog& catalog) {
 }
 
 void ExpectSameLines(const RatedSubject& rated, const reference::Subject& expected) {
-  ASSERT_EQ(rated.charges.size(), expected.lines.size());
+  std::vector<std::string> names, expected_names;
+  for (const RatedCharge& charge : rated.charges) {
+    names.push_back(std::string(charge.subscription->id) + " " + charge.charge->name + " " +
+                    ToString(charge.period.start));
+  }
+  for (const auto& [line, days] : expected.lines) {
+    expected_names.push_back(line.subscription + " " + line.charge + " " + line.from);
+  }
+  ASSERT_EQ(names, expected_names);
   auto line = expected.lines.begin();
   for (const RatedCharge& charge : rated.charges) {
     const auto& [key, days] = *line++;
@@ -501,9 +539,9 @@ TEST(Twin, RatesAnySubjectAlike) {
 
 // What is due, by day and line: each day its running amount less that of the day before.
 std::map<std::pair<Day, std::string>, Int128> DueOf(const Catalog& catalog, const std::vector<SubjectTotal>& totals,
-                                                    std::optional<Day> through) {
+                                                    const RateWindow& window) {
   std::map<std::pair<Day, std::string>, Int128> due;
-  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSubject, totals, through);
+  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSubject, totals, window);
   EXPECT_TRUE(rated.ok()) << rated.status();
   for (const RatedCharge& charge : rated->charges) {
     const std::string line = std::string(charge.subscription->id) + " " +
@@ -527,10 +565,11 @@ TEST(Twin, AnyCutIntoSealsSumsToTheSame) {
     SCOPED_TRACE("round " + std::to_string(round));
     const Catalog catalog = RandomCatalog(dice);
     const std::vector<SubjectTotal> totals = RandomTotals(dice, catalog);
-    std::map<std::pair<Day, std::string>, Int128> whole = DueOf(catalog, totals, std::nullopt);
+    std::map<std::pair<Day, std::string>, Int128> whole =
+        DueOf(catalog, totals, RateWindow(std::nullopt, On("2026-06-30")));
     const Day cut = {On("2025-02-20").number + static_cast<int32_t>(dice.UpTo(50))};
     std::erase_if(whole, [&](const auto& due) { return due.first.first > cut; });
-    ASSERT_TRUE(DueOf(catalog, totals, cut) == whole);
+    ASSERT_TRUE(DueOf(catalog, totals, RateWindow(cut)) == whole);
   }
 }
 

@@ -1,0 +1,291 @@
+// What is due by the calendar alone: fees, the minimum of a charge that nothing was used of, and a plan's bounds.
+//
+// All goes by the stays of a subscription on a plan: its versions on that plan, less their days of trial.
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+
+#include "rating/error.h"
+#include "rating/rate.h"
+#include "rating/rate_steps.h"
+
+namespace tollbook {
+namespace {
+
+constexpr Day kNever = {INT32_MAX};
+
+int32_t PeriodMonths(const BillingCycle& cycle) {
+  return cycle.unit == BillingCycle::Unit::kMonth ? cycle.count : 0;
+}
+
+int32_t DaysBoth(const BillingPeriod& a, const BillingPeriod& b) {
+  return std::max(0, std::min(a.end, b.end).number - std::max(a.start, b.start).number);
+}
+
+// What of a charge is booked on days before this one.
+Int128 BookedBefore(const RatedCharge& rated, Day day) {
+  Int128 minor = 0;
+  for (const DayWorth& worth : rated.days) {
+    if (worth.usage_date < day) minor = worth.booked_to_date.minor;
+  }
+  return minor;
+}
+
+}  // namespace
+
+bool OwesWithoutUsage(const Plan& plan) {
+  return std::ranges::any_of(plan.charges, IsDueWithoutUsage);
+}
+
+bool PriceBound(const RatedCharge& rated, Int128 bounded, Currency currency, Worth* worth) {
+  const PlanBound& bound = *rated.charge->bound;
+  Int128 minor_unit = 1;
+  for (int digits = currency.minor_digits(); digits < kPriceScale; ++digits) minor_unit *= 10;
+  Worth amount;
+  Wide attos, others;
+  attos = Wide::Product(bounded, minor_unit);
+  if (!ShareByDays(bound.amount, rated.bound_share(), &amount) || !Wide::Multiply(attos, kOneUnit, &others) ||
+      !Wide::Subtract(amount.amount, others, &worth->amount)) {
+    return false;
+  }
+  const bool holds = bound.is_maximum ? !worth->amount.negative() : worth->amount.negative();
+  if (holds) *worth = {};
+  return true;
+}
+
+// Adjacent ones of one quantity are one.
+void SubjectRater::GatherStays(const Subscriptions& subscriptions, uint64_t order) {
+  stays_.clear();
+  for (const Subscription& subscription : subscriptions) {
+    if (orders_[static_cast<size_t>(&subscription - subscriptions.begin())] != order) continue;
+    Stay stay{&subscription, catalog_.FirstPaidDayOf(subscription), subscription.valid_to.value_or(kNever),
+              catalog_.subscription_terms[subscription.terms].quantity};
+    if (stay.end <= stay.start) continue;
+    const bool goes_on = !stays_.empty() && stays_.back().end == stay.start && stays_.back().quantity == stay.quantity;
+    if (goes_on) {
+      stays_.back().end = stay.end;
+    } else {
+      stays_.push_back(stay);
+    }
+  }
+}
+
+int32_t SubjectRater::DaysOfStay(const BillingPeriod& period) const {
+  int32_t days = 0;
+  for (const Stay& stay : stays_) days += DaysBoth({stay.start, stay.end}, period);
+  return days;
+}
+
+int32_t SubjectRater::BoundDays(const Subscriptions& subscriptions, const RatedCharge& rated) {
+  if (!rated.charge->prorates_bound) return DaysIn(rated.period);
+  GatherStays(subscriptions, orders_[static_cast<size_t>(rated.subscription - subscriptions.begin())]);
+  return DaysOfStay(rated.period);
+}
+
+absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedSubject* rated) {
+  const Fee& fee = *charge.charge->fee;
+  const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
+  if (fee.once) {
+    const Stay& first = stays_.front();
+    if (first.start > through) return absl::OkStatus();
+    rated->slices.push_back({first.start, {first.start.number + 1}, first.quantity});
+    return RateFeePeriod(charge, {PeriodOf(cycle, first.start), PeriodMonths(cycle), {&rated->slices.back(), 1}}, first,
+                         through, rated);
+  }
+  Day day = stays_.front().start;
+  for (size_t at = 0; at < stays_.size() && day <= through;) {
+    const BillingPeriod period = PeriodOf(cycle, day);
+    const Stay& first = stays_[at];
+    const size_t first_slice = rated->slices.size();
+    for (; at < stays_.size() && stays_[at].start < period.end; ++at) {
+      const Stay& stay = stays_[at];
+      rated->slices.push_back({std::max(stay.start, period.start), std::min(stay.end, period.end), stay.quantity});
+      if (stay.end > period.end) break;  // it goes on in the next period
+    }
+    const std::span<const FeeSlice> slices = std::span(rated->slices).subspan(first_slice);
+    TOLLBOOK_RETURN_IF_ERROR(RateFeePeriod(charge, {period, PeriodMonths(cycle), slices}, first, through, rated));
+    // Periods in which nothing of the subscription lies are passed over.
+    if (at < stays_.size()) day = std::max(stays_[at].start, period.end);
+  }
+  return absl::OkStatus();
+}
+
+// Its slices are the last of the subject's.
+absl::Status SubjectRater::RateFeePeriod(const PlanCharge& charge, const FeePeriod& of, const Stay& first, Day through,
+                                         RatedSubject* rated) {
+  const Fee& fee = *charge.charge->fee;
+  const Currency currency = catalog_.plans[first.subscription->plan].currency;
+  RatedCharge line;
+  line.subscription = first.subscription;
+  line.charge = charge.charge;
+  line.period = of.period;
+  line.period_months = of.months;
+  line.slices = of.slices;
+  due_days_.clear();
+  AppendDueDays(fee, of, &due_days_);
+  const size_t first_day = rated->days.size();
+  for (const Day day : due_days_) {
+    if (day > through) break;
+    DayWorth worth{day, {}, {}, 0};
+    Worth exact;
+    Rounded rounded;
+    if (!PriceFee(fee, of, day, &exact, &worth.to_date) ||
+        !RoundToMinor(exact, currency, catalog_.book.rounding, &rounded)) {
+      return WorthOutOfRange(line, of.slices.front().quantity);
+    }
+    worth.booked_to_date = rounded.line;
+    rated->days.push_back(worth);
+  }
+  line.days = std::span(rated->days).subspan(first_day);
+  if (line.days.empty()) {
+    rated->slices.resize(rated->slices.size() - of.slices.size());
+  } else {
+    rated->charges.push_back(line);
+  }
+  return absl::OkStatus();
+}
+
+// The periods of a charge that has a minimum and no line yet.
+absl::Status SubjectRater::RateUnused(const PlanCharge& charge, Day through, RatedSubject* rated) {
+  const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
+  const size_t used = rated->charges.size();
+  Day from = stays_.front().start;
+  for (const Stay& stay : stays_) {
+    from = std::max(from, stay.start);
+    while (from < stay.end) {
+      const BillingPeriod period = PeriodOf(cycle, from);
+      const Day last{period.end.number - 1};
+      if (last > through) return absl::OkStatus();
+      from = period.end;
+      const bool is_used = std::ranges::any_of(std::span(rated->charges).first(used), [&](const RatedCharge& line) {
+        return line.charge == charge.charge && line.subscription->id == stay.subscription->id && line.period == period;
+      });
+      if (is_used) continue;
+      RatedCharge line;
+      line.subscription = stay.subscription;
+      line.charge = charge.charge;
+      line.meter = catalog_.FindMeter(charge.charge->meter);
+      line.period = period;
+      line.bound_days = charge.charge->prorates_bound ? DaysOfStay(period) : DaysIn(period);
+      Worth worth;
+      Rounded rounded;
+      if (!PriceAround(*charge.charge, {}, true, &worth, line.bound_share()) ||
+          !RoundToMinor(worth, catalog_.plans[stay.subscription->plan].currency, catalog_.book.rounding, &rounded)) {
+        return WorthOutOfRange(line, {});
+      }
+      rated->days.push_back({last, {}, rounded.line, 0});
+      line.days = std::span(rated->days).last(1);
+      rated->charges.push_back(line);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The days of a period on which a bound may change: its last for a minimum; for a maximum also each on which one of the
+// charges does.
+void SubjectRater::AppendBoundDays(const PlanCharge& charge, const BillingPeriod& period, Day through,
+                                   const RatedSubject& rated) {
+  due_days_.clear();
+  if (!charge.charge->bound->is_maximum) {
+    const Day last{period.end.number - 1};
+    if (last <= through) due_days_.push_back(last);
+    return;
+  }
+  for (const RatedCharge& line : rated.charges) {
+    for (const DayWorth& day : line.days) {
+      const bool is_in = period.start <= day.usage_date && day.usage_date < period.end && day.usage_date <= through;
+      if (is_in) due_days_.push_back(day.usage_date);
+    }
+  }
+  std::ranges::sort(due_days_);
+  due_days_.erase(std::unique(due_days_.begin(), due_days_.end()), due_days_.end());
+}
+
+absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const BillingPeriod& period, RatedSubject* rated) {
+  const auto stay = std::ranges::find_if(stays_, [&](const Stay& one) { return period.start < one.end; });
+  const Subscription& subscription = *stay->subscription;
+  const Currency currency = catalog_.plans[subscription.plan].currency;
+  RatedCharge line;
+  line.subscription = &subscription;
+  line.charge = charge.charge;
+  line.period = period;
+  line.bound_days = charge.charge->prorates_bound ? DaysOfStay(period) : DaysIn(period);
+  std::vector<DayWorth> days;  // not yet the subject's, or those of the other charges would move
+  std::vector<Int128> amounts;
+  Int128 before = 0;
+  for (const Day day : due_days_) {
+    Int128 bounded = 0;
+    for (const RatedCharge& other : rated->charges) {
+      const bool is_of_plan =
+          other.subscription->id == subscription.id && other.subscription->plan == subscription.plan;
+      if (!is_of_plan || other.charge->bound) continue;
+      bounded += BookedBefore(other, {day.number + 1}) - BookedBefore(other, period.start);
+    }
+    Worth worth;
+    Rounded rounded;
+    if (!PriceBound(line, bounded, currency, &worth) ||
+        !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) {
+      return WorthOutOfRange(line, {});
+    }
+    if (rounded.line.minor == before) continue;
+    before = rounded.line.minor;
+    days.push_back({day, {}, rounded.line, 0});
+    amounts.push_back(bounded);
+  }
+  if (days.empty()) return absl::OkStatus();
+  line.days = days;  // PointToDays goes by their number
+  line.bounded = amounts;
+  rated->days.insert(rated->days.end(), days.begin(), days.end());
+  rated->bounded.insert(rated->bounded.end(), amounts.begin(), amounts.end());
+  rated->charges.push_back(line);
+  PointToDays(rated);
+  return absl::OkStatus();
+}
+
+// Once all other charges have their lines.
+absl::Status SubjectRater::RateBound(const PlanCharge& charge, Day through, RatedSubject* rated) {
+  const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
+  Day from = stays_.front().start;
+  for (size_t at = 0; at < stays_.size(); ++at) {
+    from = std::max(from, stays_[at].start);
+    while (from < stays_[at].end) {
+      const BillingPeriod period = PeriodOf(cycle, from);
+      if (period.start > through) return absl::OkStatus();
+      from = period.end;
+      AppendBoundDays(charge, period, through, *rated);
+      TOLLBOOK_RETURN_IF_ERROR(RateBoundPeriod(charge, period, rated));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SubjectRater::RateTimed(const Subscriptions& subscriptions, const RateWindow& window,
+                                     RatedSubject* rated) {
+  const std::optional<Day> through = window.through ? window.through : window.carried_through;
+  for (const bool is_bound : {false, true}) {
+    PointToDays(rated);
+    for (const Subscription& subscription : subscriptions) {
+      const auto number = static_cast<size_t>(&subscription - subscriptions.begin());
+      const auto of_order = std::find(orders_.begin(), orders_.end(), orders_[number]);
+      const bool is_first = of_order == orders_.begin() + static_cast<std::ptrdiff_t>(number);
+      const std::vector<const PlanCharge*>& timed = PlanOf(subscription).timed();
+      if (!is_first || timed.empty() || !through) continue;
+      GatherStays(subscriptions, orders_[number]);
+      for (const PlanCharge* charge : timed) {
+        if (stays_.empty() || charge->charge->bound.has_value() != is_bound) continue;
+        TOLLBOOK_RETURN_IF_ERROR(is_bound              ? RateBound(*charge, *through, rated)
+                                 : charge->charge->fee ? RateFee(*charge, *through, rated)
+                                                       : RateUnused(*charge, *through, rated));
+      }
+    }
+  }
+  PointToDays(rated);
+  std::ranges::stable_sort(rated->charges, [&](const RatedCharge& a, const RatedCharge& b) {
+    const Plan &plan_a = catalog_.plans[a.subscription->plan], &plan_b = catalog_.plans[b.subscription->plan];
+    return std::tie(a.subscription->id, plan_a.name, a.charge->name, a.period) <
+           std::tie(b.subscription->id, plan_b.name, b.charge->name, b.period);
+  });
+  return absl::OkStatus();
+}
+
+}  // namespace tollbook
