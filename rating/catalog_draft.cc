@@ -136,17 +136,6 @@ std::optional<Price> ReadPrice(YamlMap& map, std::string_view key, FileErrors& e
   return attos ? std::optional(Price{*attos}) : std::nullopt;
 }
 
-int ReadPlaces(YamlMap& map, std::string_view key, FileErrors& errors) {
-  const std::optional<Quantity> number = ReadQuantity(map, key, Sign::kNotNegative, errors);
-  if (!number) return 0;
-  if (number->attos % kOneUnit != 0 || *number > Quantity::Units(kQuantityScale)) {
-    errors.Add(map.LineOf(key), Join({Quoted(key), " of ", map.what(), " is ", ToString(*number)}),
-               "write a whole number from 0 to 18");
-    return 0;
-  }
-  return static_cast<int>(number->attos / kOneUnit);
-}
-
 std::optional<Currency> ReadCurrency(YamlMap& map, std::string_view key, FileErrors& errors) {
   const std::optional<std::string> code = map.RequiredText(key);
   if (!code) {

@@ -100,7 +100,6 @@ std::optional<std::string> RequiredKeyName(YamlMap& map, std::string_view key, F
 // Values by their text; none: absent or wrong, and wrong is an error.
 enum class Sign : uint8_t { kNotNegative, kPositive };
 std::optional<Quantity> ReadQuantity(YamlMap& map, std::string_view key, Sign sign, FileErrors& errors);
-int ReadPlaces(YamlMap& map, std::string_view key, FileErrors& errors);  // a whole number of 0 to 18
 std::optional<Price> ReadPrice(YamlMap& map, std::string_view key, FileErrors& errors);
 int ReadPlaces(YamlMap& map, std::string_view key, FileErrors& errors);  // 0 to 18; 0 when absent or wrong
 std::optional<Currency> ReadCurrency(YamlMap& map, std::string_view key, FileErrors& errors);
