@@ -59,8 +59,12 @@ class TimedBook final : public Book {
   }
   absl::StatusOr<std::vector<JournalBatch>> Batches() const override { return book_.Batches(); }
   absl::StatusOr<std::vector<CommitRecord>> Commits() const override { return book_.Commits(); }
-  absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const override {
-    return book_.ForEachExceptions(visit);
+  absl::Status ForEachExceptions(const VisitExceptions& visit) const override { return book_.ForEachExceptions(visit); }
+  absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override {
+    return book_.ForEachHeldCorrections(visit);
+  }
+  absl::Status ForEachCorrections(const VisitExceptions& visit) const override {
+    return book_.ForEachCorrections(visit);
   }
   std::vector<Check> CheckStore() const override { return book_.CheckStore(); }
 

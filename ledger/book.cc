@@ -25,6 +25,9 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kIdentityKey = "identity";
 constexpr std::string_view kHeldFloorKey = "held_floor";
+constexpr std::string_view kHeldCorrectionsFloorKey = "held_corrections_floor";
+constexpr std::string_view kHeldCorrectionPrefix = "held_correction/";
+constexpr std::string_view kCorrectionPrefix = "correction/";
 constexpr std::string_view kSourcePrefix = "source/";
 constexpr std::string_view kMeterPrefix = "meter/";
 constexpr std::string_view kCommitPrefix = "commit/";
@@ -53,6 +56,14 @@ std::string ShardPrefix(std::string_view prefix, int shard) {
 
 std::string ShardKey(std::string_view prefix, int shard, uint64_t sequence) {
   return Numbered(ShardPrefix(prefix, shard), sequence);
+}
+
+std::string HeldCorrectionKey(uint64_t sequence, uint32_t chunk) {
+  ByteWriter key;
+  key.Raw(kHeldCorrectionPrefix);
+  key.Fixed64(sequence);
+  key.Fixed32(chunk);
+  return key.Take();
 }
 
 std::string ExceptionKey(uint64_t sequence, uint32_t chunk, bool held) {
@@ -130,6 +141,7 @@ size_t BytesIn(const EpochCommit& epoch) {
   bytes += 24 * epoch.seen.size() + 128 * epoch.spills.size();  // where they are
   for (const ShardRun& run : epoch.totals) bytes += run.bytes.size() + 32;
   for (const ExceptionChunk& chunk : epoch.exceptions) bytes += chunk.bytes.size() + 32;
+  bytes += epoch.corrections.size();
   return bytes;
 }
 
@@ -315,16 +327,20 @@ class StoredBook final : public Book {
   absl::StatusOr<std::map<std::string, std::string>> CatalogFiles(std::string_view digest) const override;
   absl::StatusOr<std::vector<JournalBatch>> Batches() const override;
   absl::StatusOr<std::vector<CommitRecord>> Commits() const override;
-  absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const override;
+  absl::Status ForEachExceptions(const VisitExceptions& visit) const override;
+  absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override;
+  absl::Status ForEachCorrections(const VisitExceptions& visit) const override;
   std::vector<Check> CheckStore() const override;
 
  private:
   absl::StatusOr<std::vector<StoredRun>> Runs(Family family, const std::string& prefix,
                                               uint64_t through_sequence) const;
   absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
-  absl::StatusOr<uint64_t> HeldFloor() const;  // what was held by earlier commits is retired
+  // What was held by commits before it is retired.
+  absl::StatusOr<uint64_t> Floor(std::string_view key) const;
 
   absl::Status PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
+  void PutCorrections(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
   absl::Status PutSeen(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write, SeenSum* sum);
   absl::Status PutCatalog(const SealCommit& seal, CommitWrite* write) const;
   absl::Status CheckUsable() const;
@@ -460,6 +476,7 @@ absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
   record.delta = epoch.delta;
   record.covered = epoch.covered;
   record.retires_held = epoch.retires_held;
+  record.retires_corrections = epoch.retires_corrections;
 
   CommitWrite write(store_->NewWrite(BytesIn(epoch)));
   for (const ShardRun* run : ByShard(epoch.totals)) {
@@ -467,9 +484,11 @@ absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
   }
   for (uint32_t number = 0; number < epoch.exceptions.size(); ++number) {
     const ExceptionChunk& chunk = epoch.exceptions[number];
+    if (chunk.corrections) continue;
     write.PutForEver(Family::kExceptions, ExceptionKey(sequence, number, chunk.held), chunk.bytes);
   }
   TOLLBOOK_RETURN_IF_ERROR(PutNewMeters(epoch, sequence, &write));
+  PutCorrections(epoch, sequence, &write);
   for (const SourceRecord& source : epoch.sources) {
     write.Put(Family::kDefault, Numbered(kSourcePrefix, source.id), Encode(source));
   }
@@ -478,6 +497,16 @@ absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
   TOLLBOOK_RETURN_IF_ERROR(Commit(std::move(record), std::move(write)));
   seen_.Committed();
   return absl::OkStatus();
+}
+
+void StoredBook::PutCorrections(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const {
+  for (uint32_t number = 0; number < epoch.exceptions.size(); ++number) {
+    const ExceptionChunk& chunk = epoch.exceptions[number];
+    if (chunk.corrections) write->PutForEver(Family::kDefault, HeldCorrectionKey(sequence, number), chunk.bytes);
+  }
+  if (!epoch.corrections.empty())
+    write->PutForEver(Family::kDefault, Numbered(kCorrectionPrefix, sequence), epoch.corrections);
+  if (epoch.retires_corrections) write->Put(Family::kDefault, kHeldCorrectionsFloorKey, Numbered("", sequence));
 }
 
 absl::Status StoredBook::PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const {
@@ -587,20 +616,20 @@ absl::StatusOr<std::vector<CommitRecord>> StoredBook::Commits() const {
   return Decoded<CommitRecord>(*store_, Family::kDefault, kCommitPrefix, DecodeCommitRecord);
 }
 
-absl::StatusOr<uint64_t> StoredBook::HeldFloor() const {
-  const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kDefault, kHeldFloorKey);
+absl::StatusOr<uint64_t> StoredBook::Floor(std::string_view key) const {
+  const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kDefault, key);
   if (!stored.ok()) return stored.status();
   if (!stored->has_value()) return 0;
   ByteReader in(**stored);
   const uint64_t floor = in.Fixed64();
-  if (!in.done()) return DamagedError(directory_ + ": held_floor");
+  if (!in.done()) return DamagedError(directory_ + ": " + std::string(key));
   return floor;
 }
 
-absl::Status StoredBook::ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const {
-  const absl::StatusOr<uint64_t> held_floor = HeldFloor();
+absl::Status StoredBook::ForEachExceptions(const VisitExceptions& visit) const {
+  const absl::StatusOr<uint64_t> held_floor = Floor(kHeldFloorKey);
   if (!held_floor.ok()) return held_floor.status();
-  return store_->Scan(Family::kExceptions, "", [&](std::string_view key, std::string_view value) {
+  const auto visit_chunk = [&](std::string_view key, std::string_view value) {
     ByteReader in(key);
     StoredExceptions chunk;
     chunk.sequence = in.Fixed64();
@@ -610,6 +639,28 @@ absl::Status StoredBook::ForEachExceptions(const std::function<absl::Status(cons
     if (chunk.held && chunk.sequence < *held_floor) return absl::OkStatus();
     chunk.bytes = value;
     return visit(chunk);
+  };
+  TOLLBOOK_RETURN_IF_ERROR(store_->Scan(Family::kExceptions, "", visit_chunk));
+  return ForEachHeldCorrections(visit);
+}
+
+absl::Status StoredBook::ForEachHeldCorrections(const VisitExceptions& visit) const {
+  const absl::StatusOr<uint64_t> floor = Floor(kHeldCorrectionsFloorKey);
+  if (!floor.ok()) return floor.status();
+  return store_->ScanFrom(Family::kDefault, kHeldCorrectionPrefix, Numbered(kHeldCorrectionPrefix, *floor),
+                          [&](std::string_view key, std::string_view value) {
+                            ByteReader in(key.substr(kHeldCorrectionPrefix.size()));
+                            StoredExceptions chunk{in.Fixed64(), true, std::string(value), true};
+                            (void)in.Fixed32();  // its number in the commit
+                            return in.done() ? visit(chunk) : DamagedError(directory_ + ": the key of corrections");
+                          });
+}
+
+absl::Status StoredBook::ForEachCorrections(const VisitExceptions& visit) const {
+  return store_->Scan(Family::kDefault, kCorrectionPrefix, [&](std::string_view key, std::string_view value) {
+    ByteReader in(key.substr(kCorrectionPrefix.size()));
+    const StoredExceptions chunk{in.Fixed64(), false, std::string(value), false};
+    return in.done() ? visit(chunk) : DamagedError(directory_ + ": the key of corrections");
   });
 }
 
@@ -640,12 +691,17 @@ absl::Status StoredBook::AddEpoch(uint64_t sequence, const Contents& contents, B
         body->Add(Family::kExceptions, key, value);
         return absl::OkStatus();
       }));
-  const auto meters = contents.meters.find(sequence);
-  if (meters == contents.meters.end()) return absl::OkStatus();
-  for (const MeterRecord& record : meters->second) {
-    TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Named(kMeterPrefix, record.meter.name), body));
+  if (const auto meters = contents.meters.find(sequence); meters != contents.meters.end()) {
+    for (const MeterRecord& record : meters->second) {
+      TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Named(kMeterPrefix, record.meter.name), body));
+    }
   }
-  return absl::OkStatus();
+  TOLLBOOK_RETURN_IF_ERROR(store_->Scan(Family::kDefault, Numbered(kHeldCorrectionPrefix, sequence),
+                                        [&](std::string_view key, std::string_view value) {
+                                          body->Add(Family::kDefault, key, value);
+                                          return absl::OkStatus();
+                                        }));
+  return AddStored(Family::kDefault, Numbered(kCorrectionPrefix, sequence), body);
 }
 
 // In the order of CommitSeal.
@@ -675,21 +731,25 @@ absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord&
 absl::StatusOr<uint64_t> StoredBook::CheckCommits(SeenSum* seen) const {
   const absl::StatusOr<Contents> contents = ReadContents();
   if (!contents.ok()) return contents.status();
-  uint64_t retired_by = 0;
+  uint64_t retired_by = 0, corrections_retired_by = 0;
   const absl::StatusOr<CommitRecord> newest = WalkChain(*store_, [&](const CommitRecord& record) -> absl::Status {
     const std::string which = "commit " + std::to_string(record.sequence);
     const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, *contents);
     if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
     if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
     if (record.retires_held) retired_by = record.sequence;
+    if (record.retires_corrections) corrections_retired_by = record.sequence;
     *seen += record.seen;
     return absl::OkStatus();
   });
   if (!newest.ok()) return newest.status();
   if (!high_water_.Admits(*newest)) return DamagedError("the newest commits are missing");
-  const absl::StatusOr<uint64_t> held_floor = HeldFloor();
+  const absl::StatusOr<uint64_t> held_floor = Floor(kHeldFloorKey);
   if (!held_floor.ok()) return held_floor.status();
-  if (*held_floor != retired_by) return DamagedError("what is held is not what was written");
+  const absl::StatusOr<uint64_t> corrections_floor = Floor(kHeldCorrectionsFloorKey);
+  if (!corrections_floor.ok()) return corrections_floor.status();
+  if (*held_floor != retired_by || *corrections_floor != corrections_retired_by)
+    return DamagedError("what is held is not what was written");
   return newest->sequence;
 }
 

@@ -51,10 +51,12 @@ struct ShardRun {
 
 struct ExceptionChunk {
   bool held = false;
-  std::string bytes;  // Encode(std::vector<ExceptionRecord>)
+  std::string bytes;         // Encode(std::vector<ExceptionRecord>)
+  bool corrections = false;  // held ones (IsHeldCorrection): retired apart from the others
 };
 
-// One epoch. `seen` and `spills` borrow until CommitEpoch returns. A shard is in one of them at most, once, in any order.
+// One epoch. `seen` and `spills` borrow until CommitEpoch returns. A shard is in one of them at most, once, in any
+// order.
 struct EpochCommit {
   LineCounts delta;
   std::vector<CoveredRange> covered;
@@ -66,7 +68,11 @@ struct EpochCommit {
   std::vector<ExceptionChunk> exceptions;
   std::vector<SourceRecord> sources;  // new or changed
   std::vector<Meter> new_meters;      // whose definitions are fixed from now on
-  bool retires_held = false;  // a retry: what was held before this epoch is replaced by this epoch's held chunks
+  bool retires_held = false;         // a retry: what was held before this epoch is replaced by this epoch's held chunks
+  bool retires_corrections = false;  // likewise the held corrections, by this epoch's
+  // Those that this epoch applies, with all of their payload: Encode(std::vector<ExceptionRecord>); empty: none. Each
+  // brings two seen keys, its own and the claim on the event that it corrects.
+  std::string corrections;
 };
 
 struct SealCommit {
@@ -85,6 +91,7 @@ struct StoredExceptions {
   uint64_t sequence = 0;
   bool held = false;
   std::string bytes;
+  bool corrections = false;  // held ones
 };
 
 class Book {
@@ -118,8 +125,13 @@ class Book {
   // By (entity, currency, accounting period, seal).
   virtual absl::StatusOr<std::vector<JournalBatch>> Batches() const = 0;
   virtual absl::StatusOr<std::vector<CommitRecord>> Commits() const = 0;
-  // Held chunks only while they are not retired. Not beside a commit that retires them.
-  virtual absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const = 0;
+  using VisitExceptions = std::function<absl::Status(const StoredExceptions&)>;
+  // Held chunks only while they are not retired. Not beside a commit that retires them. Held corrections come last.
+  virtual absl::Status ForEachExceptions(const VisitExceptions& visit) const = 0;
+  // Of them the held corrections alone, without looking at any others.
+  virtual absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const = 0;
+  // The corrections that were applied, in their order: what changed usage that had been accepted.
+  virtual absl::Status ForEachCorrections(const VisitExceptions& visit) const = 0;
 
   // The checksum of every block of the store's tables; then the chain of commits, each commit's body against its
   // record: that reads the large values too, which lie in blob files and which the first check does not look at; then

@@ -69,6 +69,16 @@ constexpr std::array<Entry, kReasons> kEntries = {{
      "Say add or remove in the property that meters.yaml names as the meter's operation."},
     {Reason::kDivisionByZero, "division_by_zero", Outcome::kRejected,
      "Correct the property that the meter's value divides by: it is zero."},
+    {Reason::kInvalidCorrection, "invalid_correction", Outcome::kRejected,
+     "Name the other event's id in corrects or in voids, not in both; original only restates what is corrected."},
+    {Reason::kUnknownOriginal, "unknown_original", Outcome::kHeld,
+     "Send the event that it names; each absorb, and exceptions retry, try the correction again."},
+    {Reason::kOriginalDiffers, "original_differs", Outcome::kConflict,
+     "Restate the event as it was accepted, and send the correction again: its id is still free."},
+    {Reason::kAlreadyCorrected, "already_corrected", Outcome::kConflict,
+     "Name the correction that was accepted instead of the event that it corrected; a voided event stays void."},
+    {Reason::kCannotTakeBack, "cannot_take_back", Outcome::kHeld,
+     "A largest, smallest or latest value cannot be taken back: use a meter with keep: events in a new book."},
 }};
 
 constexpr bool InOrder() {

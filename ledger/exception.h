@@ -53,6 +53,12 @@ enum class Reason : uint8_t {
   // The value, checked with the others of it
   kUnknownOperation = 28,  // of a unique count's operation: neither "add" nor "remove"
   kDivisionByZero = 29,    // in the meter's expression
+  // Corrections. The first is of the envelope; the others are told of events that are well-formed and measured
+  kInvalidCorrection = 30,  // both `corrects` and `voids`; either empty or the event's own id; `original` for no reason
+  kUnknownOriginal = 31,    // the event that it names has not been accepted yet. Held
+  kOriginalDiffers = 32,    // that event has another content than the correction restates
+  kAlreadyCorrected = 33,   // another correction of that event was accepted first
+  kCannotTakeBack = 34,     // a meter keeps no events and is no sum (CanTakeBack). Held
 };
 
 std::string_view ToString(Outcome outcome);  // "accepted", "duplicate", …
@@ -61,7 +67,12 @@ std::optional<Reason> ReasonFromString(std::string_view word);
 Outcome OutcomeOf(Reason reason);
 std::string_view RemedyOf(Reason reason);  // one sentence: what a person can do
 
-inline constexpr int kReasons = 30;
+// Held ones are kept apart from other held events: every absorb tries them again.
+inline bool IsHeldCorrection(Reason reason) {
+  return reason == Reason::kUnknownOriginal || reason == Reason::kCannotTakeBack;
+}
+
+inline constexpr int kReasons = 35;
 
 }  // namespace tollbook
 

@@ -63,7 +63,7 @@ std::string EncodeWithoutHash(const CommitRecord& record) {
     out.Varint(range.first_line);
     out.Varint(range.end_line);
   }
-  out.Fixed8(record.retires_held ? 1 : 0);
+  out.Fixed8(static_cast<uint8_t>((record.retires_held ? 1 : 0) | (record.retires_corrections ? 2 : 0)));
   out.Varint(record.seen.entries);
   out.Fixed64(static_cast<uint64_t>(record.seen.hashes >> 64));
   out.Fixed64(static_cast<uint64_t>(record.seen.hashes));
@@ -222,7 +222,10 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
     range.end_line = in.Varint64();
     record.covered.push_back(range);
   }
-  record.retires_held = in.Flag();
+  const uint8_t retires = in.Fixed8();
+  if (retires > 3) in.Fail();
+  record.retires_held = (retires & 1) != 0;
+  record.retires_corrections = (retires & 2) != 0;
   record.seen.entries = in.Varint64();
   record.seen.hashes = static_cast<Uint128>(in.Fixed64()) << 64;
   record.seen.hashes |= in.Fixed64();

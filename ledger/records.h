@@ -88,6 +88,7 @@ struct CommitRecord {
   LineCounts book;                    // after this commit
   std::vector<CoveredRange> covered;  // epoch
   bool retires_held = false;          // epoch: a retry; what was held before it no longer is
+  bool retires_corrections = false;   // epoch: likewise of the corrections that were held
   SeenSum seen;                       // epoch: the seen entries that it accepted
   Hash256 hash{};
 };

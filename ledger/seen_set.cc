@@ -39,6 +39,16 @@ Seen SeenSet::Insert(const SeenEntry& entry) {
   return Seen::kFresh;
 }
 
+std::optional<uint64_t> SeenSet::Find(const SeenEntry& entry) const {
+  const uint32_t tag = TagOf(entry);
+  for (size_t slot = SlotOf(entry); slots_[slot] != 0; slot = (slot + 1) & mask_) {
+    if (((slots_[slot] ^ tag) & ~static_cast<uint32_t>(mask_)) != 0) continue;
+    const SeenEntry& first = entries_[(slots_[slot] & mask_) - 1];
+    if (SameKey(first, entry)) return ContentOf(first);
+  }
+  return std::nullopt;
+}
+
 bool SeenSet::Load(std::string_view run) {
   if (run.size() % sizeof(SeenEntry) != 0) return false;
   // Copied one by one: the store's bytes stand at any address.

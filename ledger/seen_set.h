@@ -9,6 +9,7 @@
 #define TOLLBOOK_LEDGER_SEEN_SET_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ class SeenSet {
   SeenSet();
   // Remembers a fresh entry; says what it is to those before.
   Seen Insert(const SeenEntry& entry);
+  // The content kept for the entry's identity.
+  std::optional<uint64_t> Find(const SeenEntry& entry) const;
   // Brings the slot that Insert will touch into the cache.
   void Prefetch(const SeenEntry& entry) const { __builtin_prefetch(&slots_[SlotOf(entry)], 1); }
 

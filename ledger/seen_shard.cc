@@ -24,6 +24,17 @@ absl::Status SeenShard::Answer() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<uint64_t>> SeenShard::Find(const SeenEntry& entry) const {
+  const std::optional<uint64_t> hot = hot_.Find(entry);
+  if (hot.has_value()) return hot;
+  for (const auto& run : runs_) {
+    if (!run->MayHave(entry)) continue;
+    absl::StatusOr<std::optional<uint64_t>> cold = run->Find(entry);
+    if (!cold.ok() || cold->has_value()) return cold;
+  }
+  return std::optional<uint64_t>();
+}
+
 void SeenShard::ForgetAnswers() {
   known_.clear();
   asked_ = 0;

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -60,6 +61,14 @@ class SeenShard {
     return hot_.Insert(entry);
   }
   void Prefetch(const SeenEntry& entry) const { hot_.Prefetch(entry); }
+
+  // For the few that are looked at one by one, between epochs: the content kept for the entry's identity, waiting for
+  // the disk; and remembering one that Find did not find.
+  absl::StatusOr<std::optional<uint64_t>> Find(const SeenEntry& entry) const;
+  void InsertFresh(const SeenEntry& entry) {
+    const Seen answer = hot_.Insert(entry);
+    TOLLBOOK_ASSERT(answer == Seen::kFresh);
+  }
 
   const SeenSet& hot() const { return hot_; }
   SeenSet* mutable_hot() { return &hot_; }

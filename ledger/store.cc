@@ -123,11 +123,12 @@ class RocksStore final : public Store {
     return std::optional<std::string>(std::move(value));
   }
 
-  absl::Status Scan(Family family, std::string_view prefix, const Visit& visit) const override {
+  absl::Status ScanFrom(Family family, std::string_view prefix, std::string_view first,
+                        const Visit& visit) const override {
     rocksdb::ReadOptions read;
     read.fill_cache = false;  // each value is read once
     const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, Handle(family)));
-    for (it->Seek(ToSlice(prefix)); it->Valid() && View(it->key()).starts_with(prefix); it->Next()) {
+    for (it->Seek(ToSlice(first)); it->Valid() && View(it->key()).starts_with(prefix); it->Next()) {
       TOLLBOOK_RETURN_IF_ERROR(visit(View(it->key()), View(it->value())));
     }
     return FromRocks(it->status(), directory_);

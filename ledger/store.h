@@ -48,7 +48,12 @@ class Store {
 
   virtual absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) const = 0;
   // Visits the keys that start with `prefix`, in order, as they were when it began.
-  virtual absl::Status Scan(Family family, std::string_view prefix, const Visit& visit) const = 0;
+  absl::Status Scan(Family family, std::string_view prefix, const Visit& visit) const {
+    return ScanFrom(family, prefix, prefix, visit);
+  }
+  // The same from the key `first` on, which starts with `prefix`; does not look at those before it.
+  virtual absl::Status ScanFrom(Family family, std::string_view prefix, std::string_view first,
+                                const Visit& visit) const = 0;
 
   virtual std::unique_ptr<StoreWrite> NewWrite(size_t bytes_expected) const = 0;
   // Synced. When it fails, all of it or nothing of it will be there after the next Open.

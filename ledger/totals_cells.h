@@ -48,6 +48,10 @@ namespace totals_cells_internal {
 inline constexpr uint32_t kHowBits = 3;
 inline constexpr uint32_t kHowMask = (1 << kHowBits) - 1;
 inline constexpr uint32_t kHowMax = kValueScales.size();
+// Or that a correction takes so many events back: then how the value is told, as above, is a number of its own. Rare:
+// only the plain way knows it.
+inline constexpr uint32_t kTakenBack = kHowMask;
+inline constexpr Uint128 kTakenBackMax = static_cast<Uint128>(1) << 63;
 
 // Times are told in milliseconds (even) or nanoseconds (odd): sources that know the nanosecond are few.
 inline constexpr int64_t kMilliNanos = 1'000'000;
@@ -57,10 +61,10 @@ struct CellAt {
   UsageTotal total;
 };
 
-inline Quantity ReadValue(uint32_t how, uint64_t events, ByteReader* in) {
+inline Quantity ReadValue(uint32_t how, Int128 events, ByteReader* in) {
   Quantity value;
   if (how == 0) {
-    value.attos = static_cast<Int128>(events) * kOneUnit;  // 2^64 * 10^18 fits
+    value.attos = events * kOneUnit;  // 2^64 * 10^18 fits
   } else if (how > kHowMax || !UnscaleValue({how - 1, in->Zigzag()}, &value)) {
     in->Fail();
   }
@@ -85,8 +89,15 @@ inline bool ReadPlain(const RunSeries& series, bool first, ByteReader* in, CellA
   const Uint128 head = in->Varint();
   const Uint128 events = head >> kHowBits;
   if (!bucket_fits || events > UINT64_MAX) return false;
-  cell->total.events = static_cast<uint64_t>(events);
-  cell->total.value = ReadValue(static_cast<uint32_t>(head) & kHowMask, cell->total.events, in);
+  uint32_t how = static_cast<uint32_t>(head) & kHowMask;
+  const bool taken_back = how == kTakenBack;
+  if (taken_back) {
+    how = in->Varint32();
+    if (events == 0 || events > kTakenBackMax) return false;
+  }
+  const auto added = taken_back ? -static_cast<Int128>(events) : static_cast<Int128>(events);
+  cell->total.events = static_cast<uint64_t>(added);
+  cell->total.value = ReadValue(how, added, in);
   cell->total.latest_at = {series.has_time ? ReadLatestAt(series.anchor.latest_at_nanos, in).nanos : 0};
   return in->ok();
 }

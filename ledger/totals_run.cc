@@ -12,13 +12,24 @@ namespace {
 
 using totals_cells_internal::kHowBits;
 using totals_cells_internal::kMilliNanos;
+using totals_cells_internal::kTakenBack;
 
-// What BeginSeries and AddCell may write at most: six numbers.
-constexpr size_t kCellBytesMax = 6 * kVarintBytesMax;
+// What BeginSeries and AddCell may write at most: seven numbers.
+constexpr size_t kCellBytesMax = 7 * kVarintBytesMax;
 // A subject's length takes one byte, mostly; room for it is left in front of the cells.
 constexpr size_t kLengthBytes = 1;
 
+// What is taken back: the events without their sign, the scale (0: as many units as events), the value.
+[[gnu::noinline]] char* PutTakenBack(const UsageTotal& total, char* at) {
+  at = PutVarint(static_cast<Uint128>(-total.events) << kHowBits | kTakenBack, at);
+  if (total.value.attos == static_cast<Int128>(EventsOf(total)) * kOneUnit) return PutVarint(0, at);
+  const ScaledValue scaled = ScaleValue(total.value);
+  at = PutVarint(1 + scaled.scale, at);
+  return PutVarint(ZigzagOf(scaled.mantissa), at);
+}
+
 char* PutValue(const UsageTotal& total, char* at) {
+  if (EventsOf(total) < 0) return PutTakenBack(total, at);
   const Uint128 events = static_cast<Uint128>(total.events) << kHowBits;
   if (total.value.attos == static_cast<Int128>(total.events) * kOneUnit) return PutVarint(events, at);
   const ScaledValue scaled = ScaleValue(total.value);

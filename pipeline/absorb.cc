@@ -17,6 +17,7 @@
 #include "ledger/totals_run.h"
 #include "pipeline/block_judge.h"
 #include "pipeline/cell_table.h"
+#include "pipeline/corrections.h"
 #include "pipeline/epoch_pace.h"
 #include "pipeline/fixed_meters.h"
 #include "pipeline/side_thread.h"
@@ -81,6 +82,51 @@ struct Worker {
   BlockDecoder blocks;
 };
 
+// Held events that are read again: each moves, in its source and in the book, from held to how it ends now.
+class HeldMoves {
+ public:
+  static absl::StatusOr<HeldMoves> Begin(const Book& book, uint64_t catalog) {
+    absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
+    if (!sources.ok()) return sources.status();
+    HeldMoves moves;
+    moves.sources_ = *std::move(sources);
+    moves.changed_.resize(moves.sources_.size());
+    // What is rejected now is rejected under this catalog.
+    for (SourceRecord& source : moves.sources_) {
+      if (source.counts.rejected == 0) source.catalog = catalog;
+    }
+    return moves;
+  }
+
+  // `record` has the reason that it ends with, and the whole payload.
+  void Move(ExceptionRecord record) {
+    const Outcome outcome = OutcomeOf(record.reason);
+    LineCounts moved;
+    moved.of(outcome) += 1;
+    moved.held -= 1;
+    delta_ += moved;
+    sources_[record.source].counts += moved;
+    changed_[record.source] = true;
+    if (outcome == Outcome::kDuplicate) record.payload = {};
+    if (outcome != Outcome::kHeld) record.payload = Excerpt(record.payload);
+    if (outcome != Outcome::kAccepted) exceptions_.Add(record);
+  }
+
+  void Finish(EpochCommit* epoch) {
+    epoch->delta += delta_;
+    epoch->exceptions = exceptions_.Take();
+    for (size_t id = 0; id < changed_.size(); ++id) {
+      if (changed_[id]) epoch->sources.push_back(sources_[id]);
+    }
+  }
+
+ private:
+  std::vector<SourceRecord> sources_;
+  std::vector<bool> changed_;
+  LineCounts delta_;
+  ExceptionCollector exceptions_;
+};
+
 class Absorber {
  public:
   Absorber(Book& book, const Catalog& catalog, const AbsorbOptions& options)
@@ -97,6 +143,9 @@ class Absorber {
   }
   absl::Status Prepare();
   absl::Status CheckMeters();
+  absl::Status RetryEvents();
+  absl::Status ApplyCorrections(bool is_retry);
+  void CountAsRead(Reason reason);
   Works DecodeRound(const NextBlock& next, EpochPace* pace);
   absl::Status Deduplicate(Works& works);
   absl::Status AskShard(const Works& works, int shard);
@@ -127,10 +176,12 @@ class Absorber {
   std::atomic<uint64_t> events_{0};
   uint64_t events_before_epoch_ = 0;
   AbsorbReport report_;
-  SideThread committer_;  // the last: it uses the others
+  uint64_t sequence_before_ = 0;  // of the book's newest commit when this run began
+  SideThread committer_;          // the last: it uses the others
 };
 
 absl::Status Absorber::Prepare() {
+  sequence_before_ = book_.last_sequence();
   TOLLBOOK_RETURN_IF_ERROR(CheckMeters());
   const auto side_by_side = [&](std::span<const int> shards, const std::function<void(int)>& load) {
     arena_.execute([&] { tbb::parallel_for_each(shards.begin(), shards.end(), load); });
@@ -405,6 +456,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
     StartCommit(std::move(epoch));
   }
   TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
+  if (!feeder.stopped()) TOLLBOOK_RETURN_IF_ERROR(ApplyCorrections(/*is_retry=*/false));
   report_.reasons = ReasonCounts(reasons_);
   report_.skipped = feeder.skipped();
   report_.left_out = inputs.left_out;
@@ -415,22 +467,15 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
 
 // A held event is stored as one line of canonical JSON, so a chunk of them is a block of input. All of them are one
 // epoch, in rounds: what is held afterwards replaces what was held before in the same commit.
-absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
-  TOLLBOOK_RETURN_IF_ERROR(Prepare());
+absl::Status Absorber::RetryEvents() {
   std::vector<StoredExceptions> chunks;
   TOLLBOOK_RETURN_IF_ERROR(book_.ForEachExceptions([&](const StoredExceptions& chunk) {
-    if (chunk.held) chunks.push_back(chunk);
+    if (chunk.held && !chunk.corrections) chunks.push_back(chunk);
     return absl::OkStatus();
   }));
-  if (chunks.empty()) return std::move(report_);
-
-  absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
-  if (!sources.ok()) return sources.status();
-  std::vector<bool> changed(sources->size());
-  // What this retry rejects was rejected under this catalog.
-  for (SourceRecord& source : *sources) {
-    if (source.counts.rejected == 0) source.catalog = FingerprintOf(catalog_);
-  }
+  if (chunks.empty()) return absl::OkStatus();
+  absl::StatusOr<HeldMoves> moves = HeldMoves::Begin(book_, FingerprintOf(catalog_));
+  if (!moves.ok()) return moves.status();
 
   std::vector<ExceptionRecord> records;  // of the round, in the order of their lines
   std::vector<size_t> block_starts;
@@ -459,7 +504,6 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
   };
   EpochCommit epoch;
   epoch.retires_held = true;
-  ExceptionCollector exceptions;
   PaceLimits rounds;
   rounds.round_bytes = options_.round_bytes;
   EpochPace pace(rounds);
@@ -476,31 +520,86 @@ absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
       for (uint32_t event = 0; event < work.verdicts.size(); ++event) {
         ExceptionRecord record = records[block_starts[i] + event];
         record.reason = work.verdicts[event];
-        const Outcome outcome = OutcomeOf(record.reason);
-        LineCounts moved;
-        moved.of(outcome) += 1;
-        moved.held -= 1;
-        epoch.delta += moved;
-        (*sources)[record.source].counts += moved;
-        changed[record.source] = true;
-        ++reasons_[static_cast<size_t>(record.reason)];
-        if (outcome == Outcome::kDuplicate) record.payload = {};
-        if (outcome != Outcome::kHeld) record.payload = Excerpt(record.payload);
-        if (outcome != Outcome::kAccepted) exceptions.Add(record);
-        report_.counts.of(outcome) += 1;
-        report_.counts.lines += 1;
+        moves->Move(record);
+        CountAsRead(record.reason);
       }
     }
     pool_.GiveBack(std::move(works));
   }
   report_.bytes += pace.bytes();
   PackTotals(&epoch);
-  epoch.exceptions = exceptions.Take();
-  for (size_t id = 0; id < changed.size(); ++id) {
-    if (changed[id]) epoch.sources.push_back((*sources)[id]);
-  }
+  moves->Finish(&epoch);
   StartCommit(std::move(epoch));
-  TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
+  return FinishCommit();
+}
+
+void Absorber::CountAsRead(Reason reason) {
+  ++reasons_[static_cast<size_t>(reason)];
+  report_.counts.of(OutcomeOf(reason)) += 1;
+  report_.counts.lines += 1;
+}
+
+// The held corrections, when all that came with them is in the book: applied, held on, or found to be wrong. One
+// commit, if any of them ends otherwise than before. This run has counted those that it read as held; a retry counts
+// all.
+absl::Status Absorber::ApplyCorrections(bool is_retry) {
+  struct Held {
+    ExceptionRecord record;
+    bool counted;
+  };
+  std::vector<StoredExceptions> chunks;
+  TOLLBOOK_RETURN_IF_ERROR(book_.ForEachHeldCorrections([&](const StoredExceptions& chunk) {
+    chunks.push_back(chunk);
+    return absl::OkStatus();
+  }));
+  if (chunks.empty()) return absl::OkStatus();
+  std::vector<Held> held;
+  Corrections corrections(Measurer(catalog_, book_.identity(), series_), &seen_);
+  for (const StoredExceptions& chunk : chunks) {
+    const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
+    if (!records.ok()) return records.status();
+    for (const ExceptionRecord& record : *records) {
+      TOLLBOOK_RETURN_IF_ERROR(corrections.Add(record.payload));
+      held.push_back({record, chunk.sequence > sequence_before_});
+    }
+  }
+  TOLLBOOK_RETURN_IF_ERROR(corrections.Judge());
+  Works works;
+  works.push_back(corrections.TakeWork());
+  Accumulate(works);
+
+  absl::StatusOr<HeldMoves> moves = HeldMoves::Begin(book_, FingerprintOf(catalog_));
+  if (!moves.ok()) return moves.status();
+  std::vector<ExceptionRecord> applied;
+  bool changed = false;
+  for (size_t i = 0; i < held.size(); ++i) {
+    ExceptionRecord& record = held[i].record;
+    const Reason before = std::exchange(record.reason, works[0]->verdicts[i]);
+    changed = changed || record.reason != before;
+    moves->Move(record);
+    if (record.reason == Reason::kNone) applied.push_back(record);
+    if (held[i].counted) {
+      --reasons_[static_cast<size_t>(before)];
+      --report_.counts.held;
+      --report_.counts.lines;
+    }
+    if (held[i].counted || is_retry) CountAsRead(record.reason);
+  }
+  if (!changed) return absl::OkStatus();
+  report_.corrections += applied.size();
+  EpochCommit epoch;
+  epoch.retires_corrections = true;
+  if (!applied.empty()) epoch.corrections = Encode(applied);
+  PackTotals(&epoch);
+  moves->Finish(&epoch);
+  StartCommit(std::move(epoch));
+  return FinishCommit();
+}
+
+absl::StatusOr<AbsorbReport> Absorber::FromHeld() {
+  TOLLBOOK_RETURN_IF_ERROR(Prepare());
+  TOLLBOOK_RETURN_IF_ERROR(RetryEvents());
+  TOLLBOOK_RETURN_IF_ERROR(ApplyCorrections(/*is_retry=*/true));
   report_.reasons = ReasonCounts(reasons_);
   return std::move(report_);
 }

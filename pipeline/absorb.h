@@ -3,6 +3,9 @@
 //   bytes -decode-> usage events -by identity-> dedup shards -the fresh, by subject-> total shards -one synced write->
 //   the book
 //
+// Corrections (corrections.h) are held at first, and applied in a commit of their own when all input is in the book; an
+// absorb that is stopped leaves them to the next one.
+//
 // An epoch is a run of consecutive rounds, a round one of consecutive blocks. In a round blocks are read in order and
 // decoded in parallel; each dedup shard goes through its identities in input order (so which of two conflicting events
 // is the first does not depend on threads); each total shard adds up what is fresh; then the blocks' memory serves the
@@ -62,6 +65,7 @@ struct AbsorbReport {
   std::vector<std::pair<Reason, uint64_t>> reasons;  // what was not accepted, by reason
   std::vector<SkippedSource> skipped;                // absorbed before
   std::vector<LeftOut> left_out;                     // could not be read, or not to the end
+  uint64_t corrections = 0;                          // applied, those that earlier runs had held included
   uint64_t epochs = 0;
   uint64_t bytes = 0;  // decompressed
   bool stopped = false;
@@ -72,7 +76,8 @@ struct AbsorbReport {
 [[nodiscard]] absl::StatusOr<AbsorbReport> Absorb(Book& book, const Catalog& catalog, const InputList& inputs,
                                                   const AbsorbOptions& options);
 
-// Reads the held events of the book again, now that the catalog may know their meters. What is still held stays.
+// Reads the held events and corrections of the book again, now that the catalog may know their meters. What is still
+// held stays.
 [[nodiscard]] absl::StatusOr<AbsorbReport> RetryHeld(Book& book, const Catalog& catalog, const AbsorbOptions& options);
 
 }  // namespace tollbook

@@ -85,22 +85,28 @@ BlockVerdict JudgeBlock(const BlockWork& work, uint64_t first_line) {
 }
 
 void ExceptionCollector::Add(ExceptionRecord record) {
-  Part& part = OutcomeOf(record.reason) == Outcome::kHeld ? held_ : others_;
+  Part& part = *PartFor(record.reason);
   record.payload = part.payloads.Copy(record.payload);
   part.bytes += record.payload.size() + 16;
   part.records.push_back(std::move(record));
   if (part.bytes >= kExceptionChunkBytes) Flush(&part);
 }
 
+ExceptionCollector::Part* ExceptionCollector::PartFor(Reason reason) {
+  if (IsHeldCorrection(reason)) return &held_corrections_;
+  return OutcomeOf(reason) == Outcome::kHeld ? &held_ : &others_;
+}
+
 std::vector<ExceptionChunk> ExceptionCollector::Take() {
   Flush(&held_);
+  Flush(&held_corrections_);
   Flush(&others_);
   return std::exchange(chunks_, {});
 }
 
 void ExceptionCollector::Flush(Part* part) {
   if (part->records.empty()) return;
-  chunks_.push_back({part == &held_, Encode(part->records)});
+  chunks_.push_back({part != &others_, Encode(part->records), part == &held_corrections_});
   part->records.clear();
   part->payloads.Clear();
   part->bytes = 0;

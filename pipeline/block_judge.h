@@ -41,8 +41,10 @@ class ExceptionCollector {
     Arena payloads;
     size_t bytes = 0;
   };
+  Part* PartFor(Reason reason);
   void Flush(Part* part);
   Part held_;
+  Part held_corrections_;
   Part others_;
   std::vector<ExceptionChunk> chunks_;
 };

@@ -140,8 +140,11 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     identity.event = event;
     const size_t first = work->measurements.size();
     Reason verdict = decoded.reason;
-    if (verdict == Reason::kNone)
-      verdict = measurer_.Measure(decoded.event, line_arena_, &identity.entry, &work->measurements);
+    if (verdict == Reason::kNone) {
+      verdict = decoded.event.correction != nullptr
+                    ? JudgeCorrection(decoded.event)
+                    : measurer_.Measure(decoded.event, line_arena_, &identity.entry, &work->measurements);
+    }
     if (verdict == Reason::kNone) {
       const auto measured = std::span(work->measurements).subspan(first);
       for (Measurement& measurement : measured) measurement.event = event;
@@ -158,6 +161,15 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     work->verdicts.push_back(verdict);
     ++place.part;
   }
+}
+
+// A correction waits until all that was read with it is in the book: then it is found out what it corrects. Here, only
+// whether it could ever be applied.
+Reason BlockDecoder::JudgeCorrection(const UsageEvent& event) {
+  MeasuredCorrection correction;
+  of_correction_.clear();
+  const Reason reason = measurer_.MeasureCorrection(event, line_arena_, &correction, &of_correction_);
+  return reason == Reason::kNone ? Reason::kUnknownOriginal : reason;
 }
 
 void BlockDecoder::Learn(const BlockLine& line, const BlockWork& work, const UsageEvent& event) {

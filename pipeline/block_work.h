@@ -137,6 +137,7 @@ class BlockDecoder {
   size_t TryRow(CsvRows& rows, const BlockLine& line, BlockWork* work);
   bool MeasureRow(CsvRows& rows, BlockWork* work);
   void DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork* work);
+  Reason JudgeCorrection(const UsageEvent& event);
   void Learn(const BlockLine& line, const BlockWork& work, const UsageEvent& event);
 
   static constexpr size_t kLearntBytesMax = 16 << 10;
@@ -151,6 +152,7 @@ class BlockDecoder {
   uint64_t matched_ = 0;
   std::vector<DecodedEvent> events_;
   std::vector<Identity> identities_;
+  std::vector<Measurement> of_correction_;
 };
 
 }  // namespace tollbook

@@ -4,8 +4,13 @@
 namespace tollbook {
 namespace {
 
+void AppendName(std::string_view name, std::string* out) {
+  if (out->back() != '{') out->push_back(',');
+  out->append("\"").append(name).append("\":");
+}
+
 void AppendField(std::string_view name, std::string_view text, std::string* out) {
-  out->append(",\"").append(name).append("\":");
+  AppendName(name, out);
   AppendJsonString(text, out);
 }
 
@@ -20,6 +25,29 @@ void AppendData(std::span<const Property> data, std::string* out) {
     } else {
       out->append(property.text);
     }
+  }
+  out->push_back('}');
+}
+
+// A data that the original leaves out is the correction's own.
+bool IsSameText(std::string_view a, std::string_view b) {
+  return a.data() == b.data() && a.size() == b.size();
+}
+
+void AppendCorrection(const UsageEvent& event, std::string* out) {
+  const UsageEvent& original = event.correction->original;
+  AppendField(event.correction->is_void ? "voids" : "corrects", original.id, out);
+  const bool other_data = !IsSameText(original.data_json, event.data_json);
+  if (original.type == event.type && original.subject == event.subject && original.time == event.time && !other_data)
+    return;
+  AppendName("original", out);
+  out->push_back('{');
+  if (original.type != event.type) AppendField("type", original.type, out);
+  if (original.subject != event.subject) AppendField("subject", original.subject, out);
+  if (original.time != event.time) AppendField("time", ToString(original.time), out);
+  if (other_data) {
+    AppendName("data", out);
+    out->append(original.data_json);
   }
   out->push_back('}');
 }
@@ -39,6 +67,7 @@ void AppendCanonicalJson(const UsageEvent& event, std::string* out) {
     out->append(",\"data\":");
     AppendData(event.data, out);
   }
+  if (event.correction != nullptr) AppendCorrection(event, out);
   out->push_back('}');
 }
 

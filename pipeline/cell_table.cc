@@ -171,34 +171,36 @@ void CellTable::Take(const Waiting& waiting) {
 }
 
 void CellTable::AddNew(const Measurement& m, uint32_t subject, Aggregation aggregation) {
-  cells_.push_back({m.value.attos, m.subject_hash, PlaceOf(m), subject, static_cast<uint32_t>(aggregation), 1});
+  cells_.push_back({m.value.attos, m.subject_hash, PlaceOf(m), subject, static_cast<uint32_t>(aggregation), m.events});
   latest_at_.push_back(aggregation == Aggregation::kLatest ? m.time : Instant{});
   ++subjects_[subject].cells;
 }
 
 void CellTable::AddElement(const Measurement& m, uint32_t subject) {
   const bool has_time = HasTime(FormOf(meters_[series_.at(m.series).meter]));
-  elements_.push_back({m.value.attos, has_time ? m.time : Instant{}, PlaceOf(m), subject});
+  elements_.push_back({m.value.attos, has_time ? m.time : Instant{}, PlaceOf(m), subject, m.events});
   ++subjects_[subject].cells;
 }
 
 bool CellTable::MergeInto(const Measurement& m, size_t index) {
   Cell& cell = cells_[index];
-  if (cell.events == UINT32_MAX) return false;
+  int32_t events = 0;
+  if (__builtin_add_overflow(cell.events, m.events, &events)) return false;
   const auto aggregation = static_cast<Aggregation>(cell.aggregation);
   if (aggregation == Aggregation::kSum || aggregation == Aggregation::kCount || aggregation == Aggregation::kMean) {
     // As Merge below would, without moving the total there and back: this is nearly every measurement.
     Int128 sum = 0;
     if (__builtin_add_overflow(cell.value, m.value.attos, &sum)) return false;
     cell.value = sum;
-    ++cell.events;
+    cell.events = events;
     return true;
   }
   const bool latest = aggregation == Aggregation::kLatest;
-  UsageTotal total{{cell.value}, cell.events, latest_at_[index]};
+  // Nothing is taken back from these (CanTakeBack).
+  UsageTotal total{{cell.value}, static_cast<uint64_t>(cell.events), latest_at_[index]};
   if (!Merge(aggregation, {m.value, 1, latest ? m.time : Instant{}}, &total)) return false;
   cell.value = total.value.attos;
-  cell.events = static_cast<uint32_t>(total.events);
+  cell.events = events;
   latest_at_[index] = total.latest_at;
   return true;
 }
@@ -289,7 +291,9 @@ void CellTable::WriteSubjects() {
       for (; at < end; ++at) {
         const uint32_t index = cell_places_[at].cell;
         const Cell& cell = cells_[index];
-        writer_.AddCell(BucketOf(cell.place), {{cell.value}, cell.events, latest_at_[index]});
+        // As signed, so that what is taken back stays below zero in 64 bits.
+        const auto events = static_cast<uint64_t>(static_cast<int64_t>(cell.events));
+        writer_.AddCell(BucketOf(cell.place), {{cell.value}, events, latest_at_[index]});
       }
     }
     writer_.EndSubject();
@@ -301,7 +305,8 @@ void CellTable::WriteElements(uint32_t rank, std::span<CellPlace> places) {
   packed_elements_.clear();
   for (const CellPlace& place : places) {
     const Element& element = ElementOf(place);
-    packed_elements_.push_back({BucketOf(element.place), {{element.value}, 1, element.at}});
+    const auto events = static_cast<uint64_t>(static_cast<int64_t>(element.events));
+    packed_elements_.push_back({BucketOf(element.place), {{element.value}, events, element.at}});
   }
   std::sort(packed_elements_.begin(), packed_elements_.end(), [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first < b.first : CompareElements(a.second, b.second) < 0;

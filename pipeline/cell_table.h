@@ -57,13 +57,14 @@ class CellTable {
     uint64_t place;            // series << 32 | bucket
     uint32_t subject : 28;     // in subjects_
     uint32_t aggregation : 4;  // an Aggregation
-    uint32_t events;           // when one more does not fit: another cell of the same place
+    int32_t events;            // below zero: taken back; when one more does not fit: another cell of the same place
   };
   struct Element {
     Int128 value;
     Instant at;  // 0 where the meter needs none
     uint64_t place;
     uint32_t subject;
+    int32_t events;  // 1, or -1: taken back
   };
   // Numbers by hash: number + 1, 0: free; linear probing. At most a quarter full: that the first slot is the right one
   // is worth more than the memory.

@@ -336,8 +336,8 @@ class EventReader {
         absl::StatusCode::kFailedPrecondition, "the events read again do not come to the usage in the book",
         std::string(charge.of.subscription->id) + " " + charge.of.charge->name + ", where " +
             std::to_string(events_[number].size()) + " were found for " + std::to_string(in_book),
-        "leave out --events; usage that was held and taken in after the line was booked, or was read under "
-        "another catalog, may not be found again");
+        "leave out --events; usage that was corrected, that was held and taken in after the line was booked, or "
+        "that was read under another catalog may not be found again");
   }
 
   const Book& book_;

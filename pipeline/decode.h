@@ -32,14 +32,23 @@ struct Property {
   Kind kind = Kind::kNull;
 };
 
+struct Correction;
+
 struct UsageEvent {
   std::string_view id;
   std::string_view source;
   std::string_view type;
   std::string_view subject;
   Instant time;
-  std::span<const Property> data;  // in input order; names are unique
-  std::string_view data_json;      // the text of `data` as written, when the input is JSON; else empty
+  std::span<const Property> data;          // in input order; names are unique
+  std::string_view data_json;              // the text of `data` as written, when the input is JSON; else empty
+  const Correction* correction = nullptr;  // null: it names no other event
+};
+
+// What an event with `corrects` or `voids` says of the one that it names, which has the same source.
+struct Correction {
+  bool is_void = false;  // the event itself counts nothing
+  UsageEvent original;   // as it is restated: what `original` leaves out is as in the correction; a void restates all
 };
 
 struct DecodedEvent {
@@ -77,8 +86,8 @@ absl::StatusOr<std::unique_ptr<Decoder>> MakeCsvDecoder(const SourceMapping& map
                                                         std::string_view file);
 
 // The canonical form: one line of CloudEvents JSON, fields in the order specversion, id, source, type, subject, time,
-// data; the time in Z. Properties of a CSV event become data's members: numbers where the mapping says product or
-// `number`, strings else.
+// data, corrects or voids, original (what is other in it); the time in Z. Properties of a CSV event become data's
+// members: numbers where the mapping says product or `number`, strings else.
 void AppendCanonicalJson(const UsageEvent& event, std::string* out);
 
 }  // namespace tollbook

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <compare>
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "pipeline/decode.h"
@@ -154,7 +155,20 @@ class DataFlattener {
   NameCheck check_;
 };
 
-enum Field : uint8_t { kId, kSource, kType, kSubject, kTime, kSpecversion, kData, kDataBase64, kOther };
+enum Field : uint8_t {
+  kId,
+  kSource,
+  kType,
+  kSubject,
+  kTime,
+  kCorrects,
+  kVoids,
+  kSpecversion,
+  kData,
+  kOriginal,
+  kDataBase64,
+  kOther
+};
 
 Field FieldNamed(std::string_view name) {
   const auto is = [&](std::string_view known, Field field) { return name == known ? field : kOther; };
@@ -164,16 +178,45 @@ Field FieldNamed(std::string_view name) {
     case 4:
       if (name[0] == 'd') return is("data", kData);
       return name[1] == 'y' ? is("type", kType) : is("time", kTime);
+    case 5:
+      return is("voids", kVoids);
     case 6:
       return is("source", kSource);
     case 7:
       return is("subject", kSubject);
+    case 8:
+      return name[0] == 'c' ? is("corrects", kCorrects) : is("original", kOriginal);
     case 11:
       return name[0] == 's' ? is("specversion", kSpecversion) : is("data_base64", kDataBase64);
     default:
       return kOther;
   }
 }
+
+// What `original` may restate. Identity and specversion are not looked at there, like fields that nobody names.
+Field FieldOfOriginal(std::string_view name) {
+  const Field field = FieldNamed(name);
+  return field == kType || field == kSubject || field == kTime || field == kData ? field : kOther;
+}
+
+// The fields of one object: of the event, or of the original that it restates.
+struct Fields {
+  void Clear() {
+    std::fill(std::begin(text), std::end(text), std::string_view());
+    seen = 0;
+    others.clear();
+    data_json = {};
+  }
+  // Not null: an empty text is there, too.
+  bool has(Field field) const { return text[field].data() != nullptr; }
+  bool saw(Field field) const { return (seen & (1u << field)) != 0; }
+
+  uint32_t seen = 0;                     // by Field
+  std::string_view text[kVoids + 1];     // by Field
+  std::vector<std::string_view> others;  // the names of fields that are passed over
+  DataFlattener data;
+  std::string_view data_json;
+};
 
 class JsonDecoder final : public Decoder {
  public:
@@ -193,6 +236,8 @@ class JsonDecoder final : public Decoder {
   }
 
  private:
+  static constexpr int kInEvent = 1, kInOriginal = 2;  // the depth of a field's value
+
   Reason NotAnObject() {
     IgnoreValue ignore;
     return tokens_.WalkValue(0, ignore) && tokens_.at_end() ? Reason::kNotAnObject : Reason::kInvalidJson;
@@ -201,10 +246,11 @@ class JsonDecoder final : public Decoder {
   // Syntax comes first: nothing else is reported of a line that is not JSON to its last byte.
   Reason DecodeObject(std::string_view line, Arena& arena, UsageEvent* event) {
     reasons_ = {};
-    std::fill(std::begin(text_), std::end(text_), std::string_view());
-    seen_ = 0;
-    others_.clear();
-    data_.Begin(line.size(), arena);
+    has_original_ = false;
+    line_bytes_ = line.size();
+    arena_ = &arena;
+    fields_.Clear();
+    fields_.data.Begin(line.size(), arena);
     tokens_.Advance();
     if (!tokens_.Accept('}')) {
       do {
@@ -213,48 +259,103 @@ class JsonDecoder final : public Decoder {
       if (!tokens_.Accept('}')) return Reason::kInvalidJson;
     }
     if (!tokens_.at_end()) return Reason::kInvalidJson;
-    *event = {text_[kId], text_[kSource], text_[kType], text_[kSubject], {}, {}, {}};
-    Finish(arena, event);
+    const auto& text = fields_.text;
+    *event = {text[kId], text[kSource], text[kType], text[kSubject], {}, {}, {}};
+    Finish(event);
     return reasons_.First();
   }
 
-  void Finish(Arena& arena, UsageEvent* event) {
-    reasons_.AddIf(!check_.AllDiffer(others_), Reason::kRepeatedField);
+  void Finish(UsageEvent* event) {
+    reasons_.AddIf(!check_.AllDiffer(fields_.others), Reason::kRepeatedField);
     CheckNames(*event, &reasons_);
     // A time that is there and empty is absent like an empty id; one of another type has its own reason already.
-    SetTime(text_[kTime], /*assume_utc=*/false, instants_, event, &reasons_);
-    if ((seen_ & (1u << kData)) == 0) return;
-    data_.Report(&reasons_);
-    event->data = KeepProperties(data_.properties(), arena);
-    event->data_json = data_json_;
+    SetTime(fields_.text[kTime], /*assume_utc=*/false, instants_, event, &reasons_);
+    if (fields_.saw(kData)) SetData(fields_, event);
+    if (fields_.has(kCorrects) || fields_.has(kVoids) || has_original_) FinishCorrection(event);
+  }
+
+  void SetData(Fields& fields, UsageEvent* event) {
+    fields.data.Report(&reasons_);
+    event->data = KeepProperties(fields.data.properties(), *arena_);
+    event->data_json = fields.data_json;
+  }
+
+  // Rare: no other line comes here.
+  [[gnu::noinline]] void FinishCorrection(UsageEvent* event) {
+    const bool corrects = fields_.has(kCorrects), voids = fields_.has(kVoids);
+    const std::string_view named = fields_.text[voids ? kVoids : kCorrects];
+    if (corrects == voids || named.empty() || named == event->id || (has_original_ && !corrects))
+      return reasons_.Add(Reason::kInvalidCorrection);
+    reasons_.AddIf(named.size() > kFieldBytesMax, Reason::kFieldTooLong);
+    Correction correction{voids, *event};
+    correction.original.id = named;
+    if (has_original_) Restate(&correction.original);
+    char* const kept = arena_->AllocateAligned(sizeof correction, alignof(Correction));
+    event->correction = new (kept) Correction(correction);
+  }
+
+  void Restate(UsageEvent* original) {
+    reasons_.AddIf(!check_.AllDiffer(original_.others), Reason::kRepeatedField);
+    if (original_.has(kType)) original->type = original_.text[kType];
+    if (original_.has(kSubject)) original->subject = original_.text[kSubject];
+    CheckNames(*original, &reasons_);
+    if (original_.has(kTime)) SetTime(original_.text[kTime], /*assume_utc=*/false, instants_, original, &reasons_);
+    if (original_.saw(kData)) SetData(original_, original);
   }
 
   bool TakeField() {
     std::string_view name;
     if (!tokens_.TakeName(&name)) return false;
     const Field field = FieldNamed(name);
-    if (field == kOther) {
-      others_.push_back(name);
-      return PassOver();
+    if (field == kOriginal && !fields_.saw(kOriginal)) {
+      fields_.seen |= 1u << kOriginal;
+      return TakeOriginal();
     }
-    const bool again = (seen_ & (1u << field)) != 0;
+    return TakeValue(name, field, kInEvent, &fields_);
+  }
+
+  bool TakeValue(std::string_view name, Field field, int depth, Fields* of) {
+    if (field == kOther) {
+      of->others.push_back(name);
+      return PassOver(depth);
+    }
+    const bool again = of->saw(field);
     reasons_.AddIf(again, Reason::kRepeatedField);
-    seen_ |= 1u << field;
-    if (again) return PassOver();
-    if (field == kData) return TakeData();
-    return TakeAttribute(field);
+    of->seen |= 1u << field;
+    if (again) return PassOver(depth);
+    if (field == kData) return TakeData(depth, of);
+    return TakeAttribute(field, depth, of);
   }
 
-  bool PassOver() {
+  bool TakeOriginal() {
+    if (tokens_.Peek() != '{') {
+      // An attribute that is null counts as absent, here too.
+      reasons_.AddIf(tokens_.Peek() != 'n', Reason::kWrongType);
+      return PassOver(kInEvent);
+    }
+    has_original_ = true;
+    original_.Clear();
+    original_.data.Begin(line_bytes_, *arena_);
+    tokens_.Advance();
+    if (tokens_.Accept('}')) return true;
+    do {
+      std::string_view name;
+      if (!tokens_.TakeName(&name)) return false;
+      if (!TakeValue(name, FieldOfOriginal(name), kInOriginal, &original_)) return false;
+    } while (tokens_.Accept(','));
+    return tokens_.Accept('}');
+  }
+
+  bool PassOver(int depth) {
     IgnoreValue ignore;
-    return tokens_.WalkValue(1, ignore);
+    return tokens_.WalkValue(depth, ignore);
   }
 
-  bool TakeAttribute(Field field) {
+  bool TakeAttribute(Field field, int depth, Fields* of) {
     const Reason wrong = field == kSpecversion ? Reason::kUnsupportedSpecversion : Reason::kWrongType;
     if (tokens_.Peek() == '{' || tokens_.Peek() == '[') {
       reasons_.Add(wrong);
-      return PassOver();
+      return PassOver(depth);
     }
     JsonScalar scalar;
     if (!tokens_.TakeScalar(&scalar)) return false;
@@ -265,29 +366,28 @@ class JsonDecoder final : public Decoder {
     } else if (field == kSpecversion) {
       reasons_.AddIf(scalar.text != "1.0", Reason::kUnsupportedSpecversion);
     } else {
-      text_[field] = scalar.text;
+      of->text[field] = scalar.text;
     }
     return true;
   }
 
-  bool TakeData() {
+  bool TakeData(int depth, Fields* of) {
     if (tokens_.Peek() != '{') {
       reasons_.Add(Reason::kWrongType);
-      data_json_ = {};
-      return PassOver();
+      return PassOver(depth);
     }
-    if (!tokens_.WalkValue(1, data_)) return false;
-    data_json_ = data_.json();
+    if (!tokens_.WalkValue(depth, of->data)) return false;
+    of->data_json = of->data.json();
     return true;
   }
 
   JsonTokens tokens_;
   ReasonSet reasons_;
-  uint32_t seen_ = 0;                     // by Field
-  std::string_view text_[kTime + 1];      // by Field
-  std::vector<std::string_view> others_;  // the names of fields that no meter names
-  DataFlattener data_;
-  std::string_view data_json_;
+  Fields fields_;
+  bool has_original_ = false;
+  Fields original_;  // then
+  size_t line_bytes_ = 0;
+  Arena* arena_ = nullptr;  // of the line
   NameCheck check_;
   InstantReader instants_;
 };

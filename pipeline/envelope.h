@@ -16,13 +16,13 @@ namespace tollbook {
 // The reasons that hold for one event; the one that is reported is the first in the order of the enum.
 class ReasonSet {
  public:
-  void Add(Reason reason) { bits_ |= uint32_t{1} << static_cast<int>(reason); }
-  void AddIf(bool holds, Reason reason) { bits_ |= static_cast<uint32_t>(holds) << static_cast<int>(reason); }
+  void Add(Reason reason) { bits_ |= uint64_t{1} << static_cast<int>(reason); }
+  void AddIf(bool holds, Reason reason) { bits_ |= static_cast<uint64_t>(holds) << static_cast<int>(reason); }
   Reason First() const { return bits_ == 0 ? Reason::kNone : static_cast<Reason>(std::countr_zero(bits_)); }
 
  private:
-  static_assert(kReasons <= 32);
-  uint32_t bits_ = 0;
+  static_assert(kReasons <= 64);
+  uint64_t bits_ = 0;
 };
 
 // Adds what is wrong with id, source, type and subject: absent, or too long.

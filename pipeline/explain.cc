@@ -122,13 +122,19 @@ class OriginFinder {
       SubjectCells cells;
       RunningAggregate aggregate;
       aggregate.Begin(meter);
-      bool fits = true, sound = true;
+      // What corrections took back tells something where values add up; of other meters only what was brought.
+      const bool adds_up = meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount;
+      uint64_t events = 0;
+      bool fits = true, sound = true, any = false;
       const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total) {
         const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
         if (reader.meters()[entry.meter].name != meter.name) return;
         const SubscribedCharge charge{rated.subscription, rated.charge, &meter};
         const std::optional<UsagePlace> place = PlaceIn(catalog, charge, bucket, DimensionValuesOf(entry.values));
         if (!place || place->day < first || last < place->day) return;
+        if (EventsOf(total) <= 0 && !adds_up) return;
+        if (EventsOf(total) > 0) events += total.events;
+        any = true;
         fits = aggregate.Add(total) && fits;
       };
       while (reader.NextSubject(&name, &cells)) {
@@ -140,7 +146,7 @@ class OriginFinder {
                          "see `tollbook charges`");
       }
       if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
-      if (aggregate.events() > 0) origins->push_back(OriginOf(run.sequence, quantity, aggregate.events()));
+      if (any) origins->push_back(OriginOf(run.sequence, quantity, events));
     }
     return absl::OkStatus();
   }

@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL  // on the path of every event
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 
 #include "pipeline/offset_time.h"
@@ -125,6 +126,16 @@ class Content {
   bool begun_ = false;
 };
 
+// Of the content of a void and of the key of a claim; no event's are made with them.
+constexpr uint64_t kVoidMark = 0x64696F76;     // "void"
+constexpr uint64_t kClaimMark = 0x6D69616C63;  // "claim"
+
+// What one meter counts the same of two events; then it has nothing to take back, and need not be able to.
+bool CountAlike(const Measurement& a, const Measurement& b) {
+  return a.series == b.series && a.bucket == b.bucket && a.time == b.time && a.value == b.value &&
+         a.subject_hash.high == b.subject_hash.high && a.subject_hash.low == b.subject_hash.low;
+}
+
 }  // namespace
 
 Measurer::Measurer(const Catalog& catalog, const BookIdentity& book, SeriesTable& series)
@@ -174,6 +185,40 @@ Reason Measurer::Measure(const UsageEvent& event, Arena& arena, SeenEntry* ident
     out->push_back(measurement);
   }
   *identity = IdentityOf(event.source, event.id, content.hash());
+  return Reason::kNone;
+}
+
+// Both events are measured aside, because either may be refused.
+Reason Measurer::MeasureCorrection(const UsageEvent& event, Arena& arena, MeasuredCorrection* correction,
+                                   std::vector<Measurement>* out) {
+  const UsageEvent& original = event.correction->original;
+  std::vector<Measurement> before, after;
+  const Reason of_original = Measure(original, arena, &correction->original, &before);
+  if (of_original != Reason::kNone) return of_original;
+  if (event.correction->is_void) {
+    const std::array<uint64_t, 2> content = {ContentOf(correction->original), kVoidMark};
+    const uint64_t hash = XXH3_64bits_withSeed(content.data(), sizeof content, book_.seed[0]);
+    correction->identity = IdentityOf(event.source, event.id, hash);
+  } else {
+    const Reason of_event = Measure(event, arena, &correction->identity, &after);
+    if (of_event != Reason::kNone) return of_event;
+  }
+  correction->claim = ClaimOf(correction->original, correction->identity);
+  correction->can_take_back = true;
+  const std::vector<uint32_t>& meters = catalog_.MetersOfType(original.type);
+  for (size_t i = 0; i < before.size(); ++i) {
+    const auto alike =
+        std::find_if(after.begin(), after.end(), [&](const Measurement& m) { return CountAlike(m, before[i]); });
+    if (alike != after.end()) {
+      after.erase(alike);
+      continue;
+    }
+    correction->can_take_back = correction->can_take_back && CanTakeBack(catalog_.meters[meters[i]]);
+    Measurement& taken = out->emplace_back(before[i]);
+    taken.events = -1;
+    if (!taken.is_element) taken.value.attos = -taken.value.attos;  // below 10^15 units, CheckValue saw to it
+  }
+  out->insert(out->end(), after.begin(), after.end());
   return Reason::kNone;
 }
 
@@ -361,6 +406,18 @@ SeenEntry Measurer::IdentityOf(std::string_view source, std::string_view id, uin
   key.high64 += of_source.high64;
   return {static_cast<uint32_t>(key.high64 >> 32), static_cast<uint32_t>(key.high64),
           static_cast<uint32_t>(key.low64 >> 32), static_cast<uint32_t>(content >> 32), static_cast<uint32_t>(content)};
+}
+
+// From the original's own key, and under a seed that no identity has.
+SeenEntry Measurer::ClaimOf(const SeenEntry& original, const SeenEntry& by) const {
+  const auto words = [](const SeenEntry& entry) {
+    return std::array<uint64_t, 3>{entry.key_high, static_cast<uint64_t>(entry.key_middle) << 32 | entry.key_low,
+                                   kClaimMark};
+  };
+  const std::array<uint64_t, 3> of = words(original), from = words(by);
+  const XXH128_hash_t key = XXH3_128bits_withSeed(of.data(), sizeof of, ~book_.seed[1]);
+  const uint64_t content = XXH3_64bits_withSeed(from.data(), sizeof from, book_.seed[0]);
+  return MakeSeenEntry(static_cast<Uint128>(key.high64) << 64 | key.low64, content);
 }
 
 }  // namespace tollbook

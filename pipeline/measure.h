@@ -34,6 +34,7 @@ struct alignas(64) Measurement {
   uint32_t event = 0;  // of its block
   uint16_t subject_bytes = 0;
   bool is_element = false;  // of its meter's lists: it merges with none but its equals
+  int8_t events = 1;        // -1: a correction takes it back; a number's value has its sign turned then
   std::string_view subject_name() const { return {subject, subject_bytes}; }
 };
 static_assert(sizeof(Measurement) == 64);
@@ -70,12 +71,25 @@ struct LayoutPlan {
   Instant time_base{};
 };
 
+// Three identities that must agree for a correction to be applied, and then change together.
+struct MeasuredCorrection {
+  SeenEntry identity;         // its own. Content: what it counts from now on; a void's is such that nothing restates it
+  SeenEntry original;         // of the event that it names, with the content that it restates
+  SeenEntry claim;            // that event is corrected; content: by whom. Its key is no event's
+  bool can_take_back = true;  // from every meter that counted the original otherwise than it counts now
+};
+
 // Not thread-safe: one per thread. Borrows all three.
 class Measurer {
  public:
   Measurer(const Catalog& catalog, const BookIdentity& book, SeriesTable& series);
   // Appends one Measurement for each meter of the event's type. When the answer is not kNone, nothing is appended.
   Reason Measure(const UsageEvent& event, Arena& arena, SeenEntry* identity, std::vector<Measurement>* out);
+
+  // Of an event with a correction: appends what is taken back and what comes instead. What a meter counts of both
+  // alike is left as it is. When the answer is not kNone, nothing is appended.
+  Reason MeasureCorrection(const UsageEvent& event, Arena& arena, MeasuredCorrection* correction,
+                           std::vector<Measurement>* out);
 
   // The plan of a layout that was learnt from `event`, which was measured.
   LayoutPlan PlanOf(const LineShape& shape, const UsageEvent& event);
@@ -102,6 +116,7 @@ class Measurer {
                                       SeriesMemo::Known* series);
   Bucket BucketOfCached(Granularity granularity, Instant time);
   SeenEntry IdentityOf(std::string_view source, std::string_view id, uint64_t content) const;
+  SeenEntry ClaimOf(const SeenEntry& original, const SeenEntry& by) const;
 
   const Catalog& catalog_;
   const BookIdentity& book_;

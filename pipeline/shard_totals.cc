@@ -214,7 +214,7 @@ void ShardTotals::AddElement(uint32_t series, Bucket bucket, const UsageTotal& e
 void ShardTotals::MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into) {
   if (tollbook::Merge(series_[series].meter->aggregation, delta, into)) return;
   overflown_ = std::min(overflown_, series);
-  into->events += delta.events;  // the value cannot be held, the events are still counted
+  (void)AddEvents(delta.events, &into->events);  // the value cannot be held, the events are still counted
 }
 
 void ShardTotals::MergeEqual(uint32_t series, const UsageTotal& element, UsageTotal* into) {
@@ -231,11 +231,21 @@ void ShardTotals::GatherTotals() {
       SortOut(number, of.first);
       continue;
     }
-    const ShardSeries& series = series_[number];
-    for (uint32_t i = of.first; i != kNoCell; i = cells_[i].next) {
-      totals_.push_back({series.meter, series.values, cells_[i].bucket, cells_[i].total});
-    }
+    for (uint32_t i = of.first; i != kNoCell; i = cells_[i].next) KeepTotal(number, cells_[i].bucket, cells_[i].total);
   }
+}
+
+// A correction takes back what was accepted before it, and once: never more than there is, and with the last event the
+// last of the value (which is not known where it could not be held).
+inline void ShardTotals::KeepTotal(uint32_t series, Bucket bucket, const UsageTotal& total) {
+  if (EventsOf(total) > 0) {
+    totals_.push_back({series_[series].meter, series_[series].values, bucket, total});
+    return;
+  }
+  const bool left_over = !cells_of_[series].of_elements && total.value.attos != 0 && overflown_ == kNoSeries;
+  if (damaged_ || (EventsOf(total) == 0 && !left_over)) return;
+  damaged_ = true;
+  damaged_sequence_ = runs_[PartsOf(loaded_).back().run].sequence;
 }
 
 void ShardTotals::SortOut(uint32_t series, uint32_t first) {
@@ -249,20 +259,21 @@ void ShardTotals::SortOut(uint32_t series, uint32_t first) {
     const auto order = compare(cells_[a], cells_[b]);
     return order != 0 ? order < 0 : a < b;
   });
-  const Cell* last = nullptr;
+  Cell merged;
+  bool begun = false;
   for (const uint32_t index : order_) {
     const Cell& cell = cells_[index];
-    if (last != nullptr && compare(*last, cell) == 0) {
-      if (of_elements) {
-        MergeEqual(series, cell.total, &totals_.back().total);
-      } else {
-        MergeInto(series, cell.total, &totals_.back().total);
-      }
+    if (!begun || compare(merged, cell) != 0) {
+      if (begun) KeepTotal(series, merged.bucket, merged.total);
+      merged = cell;
+      begun = true;
+    } else if (of_elements) {
+      MergeEqual(series, cell.total, &merged.total);
     } else {
-      totals_.push_back({series_[series].meter, series_[series].values, cell.bucket, cell.total});
+      MergeInto(series, cell.total, &merged.total);
     }
-    last = &cell;
   }
+  KeepTotal(series, merged.bucket, merged.total);
 }
 
 }  // namespace tollbook

@@ -4,6 +4,8 @@
 // others are in memory. What is kept for each subject and run is where its cells are, 16 bytes.
 //
 // Of a list, elements that are equal become one; the others stand by bucket, time and value, each a total of its own.
+//
+// What corrections took back to the last event is no total any more, neither a number nor an element.
 #ifndef TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 #define TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 
@@ -95,6 +97,7 @@ class ShardTotals {
   void MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into);
   void MergeEqual(uint32_t series, const UsageTotal& element, UsageTotal* into);
   void GatherTotals();
+  void KeepTotal(uint32_t series, Bucket bucket, const UsageTotal& total);
   void SortOut(uint32_t series, uint32_t first);
 
   const Catalog& catalog_;

@@ -10,6 +10,9 @@
 
 namespace tollbook {
 
+// How many corrections have been applied: each changed usage that had been accepted before.
+[[nodiscard]] absl::StatusOr<uint64_t> AppliedCorrections(const Book& book);
+
 struct LawCheck {
   int law = 0;       // of docs/laws.md; 0: the store itself
   std::string name;  // "booked = worth"

@@ -74,7 +74,7 @@ bool RunningAggregate::Add(const UsageTotal& total) {
   if (meter_->aggregation == Aggregation::kUniqueCount) {
     all.value = Quantity::Units(OperationOf(total.value) == SetOperation::kAdd ? 1 : -1);
   }
-  return !__builtin_mul_overflow(all.value.attos, static_cast<Int128>(total.events), &all.value.attos) &&
+  return !__builtin_mul_overflow(all.value.attos, static_cast<Int128>(EventsOf(total)), &all.value.attos) &&
          Merge(merged_, all, &total_);
 }
 

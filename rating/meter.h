@@ -103,6 +103,12 @@ inline bool HasTime(TotalForm form) {
   return form == TotalForm::kNumberAtTime || form == TotalForm::kTimedElements;
 }
 
+// Can one event be taken out of the meter's totals again, knowing that event alone?
+[[nodiscard]] inline bool CanTakeBack(const Meter& meter) {
+  return IsOfElements(FormOf(meter)) || meter.aggregation == Aggregation::kSum ||
+         meter.aggregation == Aggregation::kCount || meter.aggregation == Aggregation::kMean;
+}
+
 // A meter whose quantity goes on without events, over days and billing periods: a level, a set with removals.
 [[nodiscard]] inline bool CarriesOver(const Meter& meter) {
   return meter.aggregation == Aggregation::kWeightedSum ||

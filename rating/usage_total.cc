@@ -41,7 +41,8 @@ bool Merge(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
     case Aggregation::kPercentile:
       TOLLBOOK_ASSERT(!"an aggregation of numbers");
   }
-  if (__builtin_add_overflow(into->events, delta.events, &merged.events)) return false;
+  merged.events = into->events;
+  if (!AddEvents(delta.events, &merged.events)) return false;
   *into = merged;
   return true;
 }

@@ -9,6 +9,12 @@
 //                       merge as multisets: equal elements add their events, others stand side by side.
 // `events` counts the events in all of them; a total with events > 0 and value 0 is still a line.
 //
+// Taken back  A correction adds what it takes from a total: the value with its sign turned and -1 events; of an element
+//          the same value and -1 events, so that equal ones cancel. In what one commit adds, `events` is therefore
+//          signed, modulo 2^64 (EventsOf). All commits together leave none below zero, and a total of no events is no
+//          usage. Sums and lists can be taken from (CanTakeBack in meter.h), a largest, smallest or latest value
+//          cannot.
+//
 // Cost     A number: one for each bucket, however many events. An element: one for each event, but for equal ones; 88
 //          bytes in memory while its subject is rated, stored 4 to 12 bytes (20 of a unique count, whose value is a
 //          hash).
@@ -29,11 +35,23 @@
 namespace tollbook {
 
 struct UsageTotal {
-  Quantity value;  // an element's: of each of its events
-  uint64_t events = 0;
-  Instant latest_at;  // for latest, and the time of an element; 0 where the meter needs none
+  Quantity value;       // an element's: of each of its events
+  uint64_t events = 0;  // signed in what one commit adds: EventsOf
+  Instant latest_at;    // for latest, and the time of an element; 0 where the meter needs none
   friend bool operator==(const UsageTotal&, const UsageTotal&) = default;
 };
+
+// How many events one commit adds; below zero: it takes so many back.
+inline int64_t EventsOf(const UsageTotal& added) {
+  return static_cast<int64_t>(added.events);
+}
+// Both may be below zero. False, and `into` is unchanged, when there are more than can be counted.
+[[nodiscard]] inline bool AddEvents(uint64_t added, uint64_t* into) {
+  int64_t sum = 0;
+  if (__builtin_add_overflow(static_cast<int64_t>(*into), static_cast<int64_t>(added), &sum)) return false;
+  *into = static_cast<uint64_t>(sum);
+  return true;
+}
 
 // Of two numbers. False when the sum does not fit a Quantity; `into` is then unchanged. Not for a percentile, a unique
 // count or a weighted sum.
@@ -46,7 +64,7 @@ inline std::strong_ordering CompareElements(const UsageTotal& a, const UsageTota
 }
 // Of two that are one. False, and `into` is unchanged, when there are more events than can be counted.
 [[nodiscard]] inline bool MergeElement(const UsageTotal& delta, UsageTotal* into) {
-  return !__builtin_add_overflow(into->events, delta.events, &into->events);
+  return AddEvents(delta.events, &into->events);
 }
 
 // A unique count's value: the identifier's hash, and what was done with it. Of one identifier an add comes before a

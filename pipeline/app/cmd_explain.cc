@@ -16,7 +16,7 @@ std::string Signed(const Money& money) {
 std::string OriginText(const UsageOrigin& origin, const std::string& unit) {
   std::string text = "      commit " + std::to_string(origin.commit) + ": " + ToString(origin.quantity) +
                      (unit.empty() ? "" : " " + unit) + " in " + Counted(origin.events, "event", "events") +
-                     ", read from";
+                     (origin.stretches.empty() ? ", by corrections or from what was held" : ", read from");
   for (size_t i = 0; i < origin.stretches.size() && i < kStretchesShown; ++i) {
     const UsageOrigin::Stretch& stretch = origin.stretches[i];
     text += (i == 0 ? " " : ", ") + stretch.path + ":" + std::to_string(stretch.first_line) + "-" +

@@ -5,6 +5,7 @@
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/verify.h"
 
 namespace tollbook {
 namespace {
@@ -28,6 +29,9 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   absl::StatusOr<std::vector<SourceRecord>> sources = (*book)->Sources();
   if (!sources.ok()) return sources.status();
 
+  const absl::StatusOr<uint64_t> corrections = AppliedCorrections(**book);
+  if (!corrections.ok()) return corrections.status();
+
   const BookIdentity& identity = (*book)->identity();
   const LineCounts& counts = (*book)->counts();
   const uint64_t sealed_through = seals->empty() ? 0 : seals->back().sequence;
@@ -50,6 +54,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
     json["conflict"] = counts.conflict;
     json["held"] = counts.held;
     json["rejected"] = counts.rejected;
+    json["corrections"] = *corrections;
     json["sources"] = sources->size();
     json["sources_unfinished"] = unfinished;
     json["commits"] = commits->size();
@@ -68,6 +73,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   table.Add({"conflict", Thousands(counts.conflict)});
   table.Add({"held", Thousands(counts.held)});
   table.Add({"rejected", Thousands(counts.rejected)});
+  if (*corrections > 0) table.Add({"corrections applied", Thousands(*corrections)});
   table.Add({"sources",
              Thousands(sources->size()) + (unfinished > 0 ? " (" + Thousands(unfinished) + " not to the end)" : "")});
   table.Add({"commits", Thousands(commits->size())});

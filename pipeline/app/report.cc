@@ -88,6 +88,10 @@ void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
   table.Add({"held", Thousands(counts.held)});
   table.Add({"rejected", Thousands(counts.rejected)});
   std::printf("%s", table.ToText().c_str());
+  if (absorbed.corrections > 0) {
+    std::printf("Applied: %s of events that had been accepted.\n",
+                Counted(absorbed.corrections, "correction", "corrections").c_str());
+  }
   if (sealed != nullptr && sealed->unattributed_events > 0) {
     std::printf(
         "In the book, %s accepted events have no subscription yet; they are booked as soon as the catalog brings it.\n",
@@ -168,6 +172,7 @@ Json ToJson(const RunReport& report) {
     json["conflict"] = absorbed.counts.conflict;
     json["held"] = absorbed.counts.held;
     json["rejected"] = absorbed.counts.rejected;
+    json["corrections"] = absorbed.corrections;
     json["reasons"] = Json::object();
     for (const auto& [reason, count] : absorbed.reasons) json["reasons"][std::string(ToString(reason))] = count;
     json["already_absorbed"] = Json::array();

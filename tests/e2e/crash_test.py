@@ -25,6 +25,26 @@ DATA = book.SHARED / "data" / "servegen"
 SMALL_EPOCHS = ("--epoch-bytes", "4000000", "--block-bytes", "200000")
 
 
+def write_corrections(events, path):
+    """Voids of every 500th event, those that are none left aside, and corrections of the voids' neighbours."""
+    with open(events, "rb") as lines, open(path, "w", encoding="utf-8") as corrections:
+        for number, line in enumerate(lines):
+            if number % 500 > 1:
+                continue
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if not isinstance(event.get("id"), str) or not isinstance(event.get("time"), str):
+                continue
+            named, event["id"] = event["id"], f"correction-{number}"
+            if number % 500 == 0:
+                event["voids"] = named
+            else:
+                event.update(corrects=named, original={"time": event["time"]}, time="2025-01-25T00:00:00Z")
+            corrections.write(json.dumps(event) + "\n")
+
+
 def timed(work):
     begin = time.monotonic()
     work()
@@ -67,6 +87,7 @@ class Killed(book.Case):
         whole = book.Book(self.scratch / "whole", catalog)
         duration = timed(lambda: whole.run(*inputs))
         journals, charges, status = whole.journals(), whole.charges(), whole.status()
+        book.say(f"{status['corrections']:,} corrections applied")
         apart = book.Book(self.scratch / "apart", catalog)
         apart.absorb(*inputs)
         copy = self.scratch / "sealed-again"
@@ -104,7 +125,7 @@ class Killed(book.Case):
             self.assert_same_journal(journals, bill.journals(), f"after {killed_here} kills")
             self.assertEqual(charges, bill.charges())
             after = bill.status()
-            for count in ("lines_read", *book.COUNTS, "seals", "batches"):
+            for count in ("lines_read", *book.COUNTS, "corrections", "seals", "batches"):
                 self.assertEqual(after[count], status[count], count)
             bill.verify()
             shutil.rmtree(bill.directory)
@@ -115,12 +136,16 @@ class Killed(book.Case):
 
     def test_sigkill_at_random_moments(self):
         events, catalog, _ = book.generate(self.scratch, "500k", "--subscriptions", "3000")
-        self.kill_and_restart(catalog, [events, *SMALL_EPOCHS], KILLS)
+        corrections = self.scratch / "corrections.ndjson"
+        write_corrections(events, corrections)
+        self.kill_and_restart(catalog, [corrections, events, *SMALL_EPOCHS], KILLS)
 
     def test_sigkill_while_seen_events_go_to_disk(self):
         """With next to no memory each commit spills and merges; a kill may come in the middle of either."""
         events, catalog, _ = book.generate(self.scratch, "300k", "--subscriptions", "1000")
-        self.kill_and_restart(catalog, [events, *SMALL_EPOCHS, "--memory", "2M"], KILLS)
+        corrections = self.scratch / "corrections.ndjson"
+        write_corrections(events, corrections)
+        self.kill_and_restart(catalog, [events, corrections, *SMALL_EPOCHS, "--memory", "2M"], KILLS)
 
     def test_sigkill_while_a_book_is_opened_with_less_memory(self):
         """A book written with room for all of its seen events; opened with next to none, commits that read no input

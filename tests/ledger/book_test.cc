@@ -169,6 +169,41 @@ TEST_F(BookTest, ARetryRetiresWhatWasHeld) {
   EXPECT_TRUE(Sound(*book));
 }
 
+TEST_F(BookTest, KeepsCorrectionsApartFromWhatElseIsHeld) {
+  {
+    const std::unique_ptr<Book> book = Make();
+    const auto commit = [&](uint32_t n, bool retires, std::string held, std::string applied) {
+      Epoch epoch(n);
+      epoch.commit.retires_corrections = retires;
+      epoch.commit.exceptions.push_back({true, std::move(held), true});
+      epoch.commit.corrections = std::move(applied);
+      EXPECT_TRUE(book->CommitEpoch(epoch.commit).ok());
+    };
+    commit(1, false, "waits since 1", "");
+    commit(2, false, "waits since 2", "");
+    commit(3, true, "waits still", "applied by 3");
+    Epoch retry(4);
+    retry.commit.retires_held = true;
+    EXPECT_TRUE(book->CommitEpoch(retry.commit).ok());
+    commit(5, true, "at last", "applied by 5");
+  }
+  const absl::StatusOr<std::unique_ptr<Book>> book = Reopen(path());
+  ASSERT_TRUE(book.ok()) << book.status();
+  std::vector<std::string> waiting, applied;
+  const auto into = [](std::vector<std::string>* all) {
+    return [all](const StoredExceptions& chunk) {
+      all->push_back(std::to_string(chunk.sequence) + ": " + chunk.bytes);
+      return absl::OkStatus();
+    };
+  };
+  ASSERT_TRUE((*book)->ForEachHeldCorrections(into(&waiting)).ok());
+  ASSERT_TRUE((*book)->ForEachCorrections(into(&applied)).ok());
+  EXPECT_EQ(waiting, std::vector<std::string>{"5: at last"});
+  EXPECT_EQ(applied, (std::vector<std::string>{"3: applied by 3", "5: applied by 5"}));
+  EXPECT_EQ(HeldIn(**book), (std::vector<std::string>{"held by 4", "held by 5", "at last"}));
+  EXPECT_TRUE(Sound(**book));
+}
+
 TEST_F(BookTest, AMeterStaysAsItWasFirstCounted) {
   const std::unique_ptr<Book> book = Make();
   Epoch epoch(1);

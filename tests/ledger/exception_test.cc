@@ -18,14 +18,21 @@ TEST(Exception, EachReasonHasAWordOfItsOwnAndARemedy) {
   EXPECT_EQ(ReasonFromString("nonsense"), std::nullopt);
 }
 
-TEST(Exception, OnlyAnUnknownMeterIsHeld) {
+TEST(Exception, WhatIsNotThereYetIsHeld) {
   EXPECT_EQ(OutcomeOf(Reason::kNone), Outcome::kAccepted);
   EXPECT_EQ(OutcomeOf(Reason::kUnknownMeter), Outcome::kHeld);
   EXPECT_EQ(OutcomeOf(Reason::kDuplicate), Outcome::kDuplicate);
   EXPECT_EQ(OutcomeOf(Reason::kConflict), Outcome::kConflict);
+  for (const Reason reason : {Reason::kUnknownOriginal, Reason::kCannotTakeBack}) {
+    EXPECT_EQ(OutcomeOf(reason), Outcome::kHeld);
+    EXPECT_TRUE(IsHeldCorrection(reason));
+  }
+  EXPECT_FALSE(IsHeldCorrection(Reason::kUnknownMeter));
+  for (const Reason reason : {Reason::kOriginalDiffers, Reason::kAlreadyCorrected})
+    EXPECT_EQ(OutcomeOf(reason), Outcome::kConflict);
   int rejected = 0;
   for (int i = 0; i < kReasons; ++i) rejected += OutcomeOf(static_cast<Reason>(i)) == Outcome::kRejected;
-  EXPECT_EQ(rejected, kReasons - 4);
+  EXPECT_EQ(rejected, kReasons - 8);
 }
 
 TEST(Exception, TheWordsOfOutcomes) {

@@ -158,6 +158,7 @@ TEST(Records, TheHashOfACommitCoversEveryField) {
   EXPECT_NE(changed([](CommitRecord& r) { r.book.rejected = 0; }), hash);
   EXPECT_NE(changed([](CommitRecord& r) { r.covered[1].end_line = 4; }), hash);
   EXPECT_NE(changed([](CommitRecord& r) { r.retires_held = false; }), hash);
+  EXPECT_NE(changed([](CommitRecord& r) { r.retires_corrections = true; }), hash);
   EXPECT_NE(changed([](CommitRecord& r) { ++r.seen.entries; }), hash);
   EXPECT_NE(changed([](CommitRecord& r) { r.seen.hashes += 1; }), hash);
   EXPECT_EQ(changed([](CommitRecord& r) { r.hash = {}; }), hash) << "its own place aside";

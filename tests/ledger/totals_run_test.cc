@@ -111,6 +111,20 @@ TEST(TotalsRun, LatestKeepsItsTimeAndBucketsMayBeAnywhere) {
   EXPECT_EQ(read, cells);
 }
 
+// -1 event and -5 units; -2 and -2; -3 and a value that grew; the last one of 63 bits.
+TEST(TotalsRun, WhatIsTakenBackComesBack) {
+  const auto taken = [](const char* subject, Int128 attos, uint64_t events, int64_t at) {
+    return Cell{subject, at == 0 ? "tokens" : "seats", {}, 20'000, {{attos}, -events, {at}}};
+  };
+  const std::vector<Cell> cells = {taken("s1", -5 * static_cast<Int128>(kOneUnit), 1, 0),
+                                   taken("s2", -2 * static_cast<Int128>(kOneUnit), 2, 0), taken("s3", 7, 3, 1'000'000),
+                                   taken("s4", 0, uint64_t{1} << 63, 0)};
+  std::vector<Cell> read;
+  EXPECT_TRUE(Read(Write(cells), &read));
+  EXPECT_EQ(read, cells);
+  for (size_t i = 0; i < read.size(); ++i) EXPECT_LT(EventsOf(read[i].total), 0);
+}
+
 std::vector<Cell> RandomCells(int count) {
   std::mt19937_64 random(5);
   std::vector<Cell> cells;
@@ -250,6 +264,8 @@ const BadRun kBadRuns[] = {
     {"a series beyond the list", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 2, 0, 8}},
     {"more cells than bytes", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 4, 1, 9, 0, 8}},
     {"an unknown way to tell a value", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 4, 0, 0, 14, 2}},
+    {"none taken back", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 4, 0, 0, 7, 0}},
+    {"an unknown way to tell what is taken back", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 5, 0, 0, 15, 7, 2}},
     {"a cell without its value", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 3, 0, 0, 9}},
     {"a bucket below the range", {1, 1, 'm', 0, 0, 1, 0, 0, 1, 1, 's', 7, 0, 0x81, 0x80, 0x80, 0x80, 0x10, 8}},
     {"a meter beyond the list", {1, 1, 'm', 0, 0, 1, 1, 0, 1, 1, 's', 3, 0, 0, 8}},

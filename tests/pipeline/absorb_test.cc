@@ -468,6 +468,12 @@ class FailingBook : public Book {
   absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const override {
     return book_.ForEachExceptions(visit);
   }
+  absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override {
+    return book_.ForEachHeldCorrections(visit);
+  }
+  absl::Status ForEachCorrections(const VisitExceptions& visit) const override {
+    return book_.ForEachCorrections(visit);
+  }
   std::vector<Check> CheckStore() const override { return book_.CheckStore(); }
 
  private:
@@ -478,13 +484,28 @@ class FailingBook : public Book {
   bool failed_ = false;
 };
 
+std::string Void(const std::string& id, const EventText& of) {
+  EventText event = of;
+  event.id = id;
+  std::string json = ToJson(event);
+  json.back() = ',';
+  return json + "\"voids\":\"" + of.id + "\"}\n";
+}
+
+// Of ManyEvents: voids of what is there, of what is not, of what is other, and again.
+std::string ManyCorrections() {
+  return Void("v0", Calls("3", "s1", "10")) + Void("v1", Calls("4", "s2", "10")) + Void("v2", Calls("none")) +
+         Void("v3", Calls("6", "s1", "11")) + Void("v1", Calls("4", "s2", "10")) + Void("v4", Calls("4", "s2", "10")) +
+         Void("v5", Calls("v0", "s1", "10"));
+}
+
 // Two JSON files and a CSV file between them.
 std::vector<std::string> WriteInputs(const SmallBook& book) {
   const std::string at = "2025-01-11T08:00:00Z";
   return {book.Write("1.ndjson", ManyEvents(0, 12)),
           book.Write("2.csv", "who,at,in,out_id,kind,out\r\ns1," + at + ",1,o1,api.calls,2\r\n\r\ns2," + at +
                                   ",x,o1,fax,2\ns3," + at + ",3,o3,api.calls,4\n"),
-          book.Write("3.ndjson", ManyEvents(8, 12))};
+          book.Write("3.ndjson", ManyEvents(8, 12) + ManyCorrections())};
 }
 
 TEST(Absorb, GoesOnAfterAnyEpochThatFailed) {

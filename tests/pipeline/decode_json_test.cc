@@ -476,6 +476,63 @@ TEST(DecodeJson, JsonTestSuite) {
   EXPECT_EQ(accepted, 95);
 }
 
+// --- Corrections -----------------------------------------------------------------------------------------------------
+
+TEST(JsonCorrection, RestatesWhatWasOther) {
+  const JsonLine line(Changed("\"}}", R"("},"corrects":"e0","original":{"subject":"sub-\u0032","data":{"value":3}}})"));
+  ASSERT_EQ(line.word(), "none");
+  ASSERT_NE(line.event().correction, nullptr);
+  EXPECT_FALSE(line.event().correction->is_void);
+  const UsageEvent& original = line.event().correction->original;
+  EXPECT_EQ(original.id, "e0");
+  EXPECT_EQ(original.source, "api/eu");
+  EXPECT_EQ(original.type, "api.call");
+  EXPECT_EQ(original.subject, "sub-2");
+  EXPECT_EQ(original.time, line.event().time);
+  EXPECT_EQ(original.data_json, R"({"value":3})");
+  ASSERT_EQ(original.data.size(), 1u);
+  EXPECT_EQ(line.event().subject, "sub-1");
+  EXPECT_EQ(line.event().data.size(), 2u);
+}
+
+TEST(JsonCorrection, AVoidRestatesAll) {
+  const JsonLine line(Changed("\"id\":\"e1\"", R"("voids":"e0","id":"v1")"));
+  ASSERT_EQ(line.word(), "none");
+  ASSERT_NE(line.event().correction, nullptr);
+  EXPECT_TRUE(line.event().correction->is_void);
+  EXPECT_EQ(line.event().correction->original.id, "e0");
+  EXPECT_EQ(Data(line.event().correction->original), Data(line.event()));
+}
+
+TEST(JsonCorrection, WhatIsNone) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("corrects":"e0","voids":"e0")", "invalid_correction"},
+      {R"("corrects":"")", "invalid_correction"},
+      {R"("voids":"e1")", "invalid_correction"},
+      {R"("original":{})", "invalid_correction"},
+      {R"("voids":"e0","original":{})", "invalid_correction"},
+      {R"("corrects":["e0"])", "wrong_type"},
+      {R"("corrects":"e0","original":[])", "wrong_type"},
+      {R"("corrects":"e0","original":7)", "wrong_type"},
+      {R"("corrects":"e0","original":{"data":7})", "wrong_type"},
+      {R"("corrects":"e0","original":{"type":""})", "missing_type"},
+      {R"("corrects":"e0","original":{"time":""})", "missing_time"},
+      {R"("corrects":"e0","corrects":"e0")", "repeated_field"},
+      {R"("corrects":"e0","original":{},"original":{})", "repeated_field"},
+      {R"("corrects":"e0","original":{"x":1,"x":1})", "repeated_field"},
+      {R"("corrects":"e0","original":{"data":{"a":1,"a":1}})", "repeated_field"},
+      {R"("corrects":"e0","original":{"data":{"a":1})", "invalid_json"},
+      {R"("corrects":"e0","original":{"data":{}},})", "invalid_json"},
+      {R"("corrects":"e0","original":nul)", "invalid_json"},
+      {R"("corrects":null,"voids":null,"original":null)", "none"},
+      {R"("corrects":"e0","original":{"id":"e0","specversion":7,"corrects":[],"data":{}})", "none"},
+  };
+  for (const auto& [fields, word] : cases)
+    EXPECT_EQ(Word(Changed("\"id\"", std::string(fields) + ",\"id\"")), word) << fields;
+  const std::string long_id(1025, 'x');
+  EXPECT_EQ(Word(Changed("\"id\"", "\"voids\":\"" + long_id + "\",\"id\"")), "field_too_long");
+}
+
 // --- The canonical form ----------------------------------------------------------------------------------------------
 
 TEST(CanonicalJson, DecodesToTheSameEvent) {
@@ -485,6 +542,11 @@ TEST(CanonicalJson, DecodesToTheSameEvent) {
       Changed("03.123Z", "03+05:30"),
       Changed(R"(,"data":{"value":17,"region":"eu"})", ""),
       Changed("17", R"({ "nested" : [1, 2] })"),
+      Changed("\"id\"", R"("voids":"e\"0","id")"),
+      Changed("\"id\"", R"("corrects":"e0","id")"),
+      Changed("\"id\"",
+              R"("corrects":"e0","original":{"type":"t","subject":"s","time":"2025-01-25T01:02:03+02:00"},"id")"),
+      Changed("\"id\"", R"("corrects":"e0","original":{"data":{ "value":[] }},"id")"),
   };
   for (const std::string& line : lines) {
     const JsonLine first(line);
@@ -496,6 +558,14 @@ TEST(CanonicalJson, DecodesToTheSameEvent) {
     EXPECT_EQ(second.event().subject, first.event().subject);
     EXPECT_EQ(second.event().time, first.event().time);
     EXPECT_EQ(Data(second.event()), Data(first.event()));
+    ASSERT_EQ(second.event().correction == nullptr, first.event().correction == nullptr);
+    if (const Correction* const correction = first.event().correction) {
+      const UsageEvent &before = correction->original, &after = second.event().correction->original;
+      EXPECT_EQ(second.event().correction->is_void, correction->is_void);
+      EXPECT_EQ(std::tie(after.id, after.type, after.subject, after.time),
+                std::tie(before.id, before.type, before.subject, before.time));
+      EXPECT_EQ(Data(after), Data(before));
+    }
     std::string again;
     AppendCanonicalJson(second.event(), &again);
     EXPECT_EQ(again, canonical);

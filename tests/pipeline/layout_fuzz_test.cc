@@ -56,6 +56,8 @@ class LineMaker {
     if (!Odd()) fields.insert(fields.begin(), Field("specversion", Odd() ? Odd() ? "1.0" : "null" : "\"1.0\""));
     if (!Odd()) fields.push_back(Field("data", Data(type)));
     if (Odd()) fields.push_back(Field(Odd() ? "datacontenttype" : "x", Scalar()));
+    if (Odd()) fields.push_back(Field(Odd() ? "voids" : "corrects", Odd() ? Scalar() : Text(16)));
+    if (Odd()) fields.push_back(Field("original", Odd() ? Scalar() : Object({Field("data", Data(type))})));
     if (Odd()) std::shuffle(fields.begin(), fields.end(), random_);
     if (Odd() && Odd()) fields.push_back(Pick(fields, random_));
     if (Odd() && Odd()) fields.erase(fields.begin());

@@ -57,7 +57,7 @@ std::vector<std::string> WrongEvents(const ExplainedCharge& e) {
 }
 
 // What one explained charge says must be the arithmetic of its difference, and its origins must be its usage.
-std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed) {
+std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed, bool with_events) {
   std::vector<std::string> wrong;
   const Int128 arithmetic = e.rounded_to_date.minor - e.rounded_before.minor - e.booked_before.minor;
   if (arithmetic != e.difference.minor) {
@@ -67,7 +67,7 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
   if (!e.rated) return wrong;
   if (e.events) {
     for (std::string& w : WrongEvents(e)) wrong.push_back(std::move(w));
-  } else if (!e.origins.empty()) {
+  } else if (with_events && !e.origins.empty()) {
     wrong.push_back("there are no single events");
   }
   Worth steps;
@@ -85,10 +85,23 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
   return wrong;
 }
 
+// What was corrected cannot be followed down to its events.
+bool HasCorrections(const Book& book) {
+  bool any = false;
+  const absl::Status visited = book.ForEachCorrections([&](const StoredExceptions&) {
+    any = true;
+    return absl::OkStatus();
+  });
+  TOLLBOOK_ASSERT(visited.ok());
+  return any;
+}
+
 void ExplainLine(const Book& book, const JournalBatch& batch, const JournalLine& line,
                  std::vector<std::string>* wrong) {
   const std::string name = batch.id + "/" + std::to_string(line.number);
-  const absl::StatusOr<Explanation> explained = Explain(book, name, SIZE_MAX, SIZE_MAX);
+  const bool with_events = !HasCorrections(book);
+  const absl::StatusOr<Explanation> explained =
+      Explain(book, name, SIZE_MAX, with_events ? std::optional<size_t>(SIZE_MAX) : std::nullopt);
   if (!explained.ok()) {
     wrong->push_back(name + ": " + Message(explained.status()));
     return;
@@ -101,7 +114,7 @@ void ExplainLine(const Book& book, const JournalBatch& batch, const JournalLine&
   Int128 sum = 0;
   for (const ExplainedCharge& e : explained->largest) {
     sum += e.difference.minor;
-    for (const std::string& w : WrongIn(e, *sealed)) {
+    for (const std::string& w : WrongIn(e, *sealed, with_events)) {
       wrong->push_back(name + ": " + e.subscription + " " + e.plan + " " + e.charge + " " + ToString(e.usage_date) +
                        ": " + w);
     }

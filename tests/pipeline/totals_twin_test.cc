@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <numeric>
 #include <random>
@@ -319,6 +320,72 @@ TEST(ShardTotals, NoRunsHaveNoSubjects) {
   ShardTotals totals(catalog, kSeed, std::nullopt);
   totals.Merge();
   EXPECT_EQ(totals.subjects(), 0u);
+}
+
+// What corrections leave of a total, per subject; each in a bucket before and behind another, so that the cells come in
+// order, or do not. A total without events is none; more taken back than there is, or less of the value, is damage.
+TEST(ShardTotals, WhatIsTakenBackToTheLastEventIsNoTotal) {
+  const Catalog catalog = SmallCatalog();
+  constexpr uint64_t kOneTakenBack = ~uint64_t{0};
+  struct Case {
+    const char* subject;
+    UsageTotal taken;
+    size_t totals;  // left, beside the other bucket's
+    bool damaged;
+  };
+  const Case cases[] = {{"all", {{-7}, kOneTakenBack, {}}, 0, false},
+                        {"more", {{-14}, 2 * kOneTakenBack, {}}, 0, true},
+                        {"less of the value", {{-5}, kOneTakenBack, {}}, 0, true},
+                        {"only the value", {{-5}, 0, {}}, 1, false}};
+  for (const bool in_order : {true, false}) {
+    for (const Case& c : cases) {
+      SCOPED_TRACE(c.subject);
+      std::deque<StoredRun> runs;
+      ShardTotals totals(catalog, kSeed, std::nullopt);
+      const auto add = [&](int32_t bucket, const UsageTotal& total) {
+        TotalsRunWriter writer;
+        writer.AddSeries(writer.AddMeter("n0", TotalForm::kNumber), {});
+        writer.BeginSubject(c.subject);
+        writer.BeginSeries(0, 1);
+        writer.AddCell({bucket}, total);
+        writer.EndSubject();
+        runs.push_back({runs.size() + 1, writer.Finish()});
+        ASSERT_TRUE(totals.Add(runs.back()).ok());
+      };
+      add(5, {{7}, 1, {}});
+      if (!in_order) add(6, {{1}, 1, {}});
+      add(5, c.taken);
+      if (in_order) add(6, {{1}, 1, {}});
+      totals.Merge();
+      EXPECT_EQ(absl::IsDataLoss(totals.StatusOf(0)), c.damaged);
+      if (c.damaged) continue;
+      ASSERT_EQ(totals.TotalsOf(0).size(), c.totals + 1);
+      EXPECT_EQ(totals.TotalsOf(0).back().bucket.number, 6);
+    }
+  }
+}
+
+// One event's elements, taken back in another run than they came in.
+TEST(ShardTotals, AnElementIsTakenBackByItsEqual) {
+  const Catalog catalog = SmallCatalog();
+  const auto run_of = [](std::vector<UsageTotal> elements) {
+    TotalsRunWriter writer;
+    writer.AddSeries(writer.AddMeter("x17", TotalForm::kTimedElements), {});
+    writer.BeginSubject("s");
+    writer.BeginSeries(0, static_cast<uint32_t>(elements.size()));
+    for (const UsageTotal& element : elements) writer.AddCell({5}, element);
+    writer.EndSubject();
+    return writer.Finish();
+  };
+  const StoredRun came = {1, run_of({{{7}, 2, {100}}, {{7}, 1, {200}}, {{9}, 1, {200}}})};
+  const StoredRun taken = {2, run_of({{{7}, ~uint64_t{0}, {100}}, {{9}, ~uint64_t{0}, {200}}})};
+  ShardTotals totals(catalog, kSeed, std::nullopt);
+  ASSERT_TRUE(totals.Add(came).ok() && totals.Add(taken).ok());
+  totals.Merge();
+  ASSERT_TRUE(totals.StatusOf(0).ok());
+  ASSERT_EQ(totals.TotalsOf(0).size(), 2u);
+  EXPECT_EQ(totals.TotalsOf(0)[0].total, (UsageTotal{{7}, 1, {100}}));
+  EXPECT_EQ(totals.TotalsOf(0)[1].total, (UsageTotal{{7}, 1, {200}}));
 }
 
 // Half of the range, three times: within one run and across runs.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <tuple>
@@ -231,10 +232,35 @@ struct Line {
   int64_t seconds = 0;  // of its time
   const Value* value = nullptr;
   std::string model;
+  // Of a correction: what it names, as it restates that. A void's is its own content.
+  std::shared_ptr<const Line> original;
+  bool is_void = false;
 };
 
+std::string Member(const char* name, const std::string& text) {
+  return "\"" + std::string(name) + "\":\"" + text + "\",";
+}
+
+// What was other in the original. Whatever else is told does no harm.
+std::string OriginalText(const Line& line) {
+  const EventText& was = line.original->event;
+  std::string text;
+  if (was.type != line.event.type) text += Member("type", was.type);
+  if (was.subject != line.event.subject) text += Member("subject", was.subject);
+  if (was.time != line.event.time) text += Member("time", was.time);
+  const std::string json = ToJson(was);
+  return "{" + text + json.substr(json.find("\"data\":"));
+}
+
 std::string Text(const Line& line) {
-  return line.malformed ? "{\"id\":" : ToJson(line.event);
+  if (line.malformed) return "{\"id\":";
+  std::string text = ToJson(line.event);
+  if (line.original == nullptr) return text;
+  text.back() = ',';
+  text += Member(line.is_void ? "voids" : "corrects", line.original->event.id);
+  if (!line.is_void) text += "\"original\":" + OriginalText(line) + ",";
+  text.back() = '}';
+  return text;
 }
 
 void SetTime(int64_t seconds, Line* line) {
@@ -292,15 +318,52 @@ Line SentAgain(Dice& dice, Line line) {
   return line;
 }
 
+// One that says what another line, or what another correction, should have said; mostly it restates that rightly.
+Line CorrectionOf(Dice& dice, const Line& named, int number) {
+  Line original = named;
+  original.original = nullptr;
+  original.is_void = false;
+  if (dice.OneIn(8)) original = SentAgain(dice, original);
+  original.event.source = named.event.source;
+  Line line = original;
+  line.is_void = dice.OneIn(3);
+  for (int changes = line.is_void ? 0 : 1 + dice.UpTo(2); changes > 0; --changes) line = SentAgain(dice, line);
+  if (!line.is_void && dice.OneIn(10)) line.event.type = "calls";
+  line.event.id = "c" + std::to_string(number);
+  if (dice.OneIn(15)) line.event.id = std::to_string(dice.UpTo(10));  // another's, perhaps
+  line.original = std::make_shared<const Line>(original);
+  return line;
+}
+
+Line CorrectionSentAgain(Dice& dice, const Line& correction) {
+  Line line = SentAgain(dice, correction);
+  if (!line.is_void) return line;
+  Line original = line;
+  original.event.id = correction.original->event.id;
+  original.original = nullptr;
+  original.is_void = false;
+  line.original = std::make_shared<const Line>(original);
+  return line;
+}
+
 std::vector<Line> RandomLines(Dice& dice) {
   std::vector<Line> lines;
+  const bool corrects = dice.OneIn(2);
   for (int i = 20 + dice.UpTo(60); i > 0; --i) {
     if (dice.OneIn(25)) {
       lines.push_back({});
       lines.back().malformed = true;
+    } else if (const Line* named = lines.empty() ? nullptr : &dice.Of(lines);
+               corrects && named != nullptr && !named->malformed && dice.OneIn(3)) {
+      const Line line = dice.OneIn(5) && named->original != nullptr
+                            ? CorrectionSentAgain(dice, *named)
+                            : CorrectionOf(dice, *named, static_cast<int>(lines.size()));
+      if (line.event.id == line.original->event.id) continue;  // it cannot name itself
+      const int behind = dice.OneIn(4) ? dice.UpTo(static_cast<int>(lines.size())) : static_cast<int>(lines.size());
+      lines.insert(lines.begin() + behind, line);
     } else if (!lines.empty() && dice.OneIn(4)) {
       const Line again = dice.Of(lines);
-      lines.push_back(SentAgain(dice, again));
+      if (again.original == nullptr) lines.push_back(SentAgain(dice, again));
     } else {
       lines.push_back(FreshLine(dice, static_cast<int>(lines.size())));
     }
@@ -320,10 +383,30 @@ class Twin {
     const std::vector<Line> held = std::exchange(held_, {});
     counts.held -= held.size();
     for (const Line& line : held) Judge(line, catalog);
+    Correct(catalog);
+  }
+  // At the end of an absorb. Whatever is applied may be what one before it waits for.
+  void Correct(const CatalogTexts& catalog) {
+    for (size_t i = 0; i < corrections_.size();) {
+      const Line line = corrections_[i];
+      uint64_t* const ended = CorrectOne(line, catalog);
+      if (ended == &counts.held) {
+        ++i;
+        continue;
+      }
+      --counts.held;
+      ++*ended;
+      corrections_.erase(corrections_.begin() + static_cast<std::ptrdiff_t>(i));
+      if (ended == &counts.accepted) {
+        ++corrected;
+        i = 0;
+      }
+    }
   }
   std::map<std::string, std::vector<SubjectTotal>> Totals(const Catalog& catalog) const;
 
   LineCounts counts;
+  uint64_t corrected = 0;
 
  private:
   using Content = std::tuple<std::string, std::string, int64_t, int64_t, std::string>;
@@ -338,50 +421,110 @@ class Twin {
     uint64_t events = 0;
   };
 
-  void Judge(const Line& line, const CatalogTexts& catalog);
-  void Count(const Line& line, const CatalogTexts::Meter& meter, const std::string& book_zone);
+  using Identity = std::pair<std::string, std::string>;
+  using Meters = std::vector<const CatalogTexts::Meter*>;
 
-  std::map<std::pair<std::string, std::string>, Content> seen_;
+  static Identity IdentityOf(const Line& line) { return {line.event.source, line.event.id}; }
+  static Meters MetersOf(const Line& line, const CatalogTexts& catalog);
+  // Which count the line would end in, but for others of its identity; and its content.
+  uint64_t* Measure(const Line& line, const Meters& meters, Content* content);
+  void Judge(const Line& line, const CatalogTexts& catalog);
+  uint64_t* CorrectOne(const Line& line, const CatalogTexts& catalog);
+  void Count(const Line& line, const CatalogTexts::Meter& meter, const std::string& book_zone, int sign);
+
+  std::map<Identity, Content> seen_;
+  std::map<Identity, Identity> corrected_by_;
   std::vector<Line> held_;
+  std::vector<Line> corrections_;  // that wait
   std::map<Cell, Total> totals_;
   mutable std::deque<std::string_view> models_;  // what the totals that were given point to
 };
+
+Twin::Meters Twin::MetersOf(const Line& line, const CatalogTexts& catalog) {
+  Meters meters;
+  for (const CatalogTexts::Meter& meter : catalog.meters) {
+    if (meter.event_type == line.event.type) meters.push_back(&meter);
+  }
+  return meters;
+}
+
+uint64_t* Twin::Measure(const Line& line, const Meters& meters, Content* content) {
+  bool takes_value = false, takes_model = false, refuses_negative = false;
+  for (const CatalogTexts::Meter* meter : meters) {
+    takes_value |= meter->aggregation != "count";
+    takes_model |= !meter->dimensions.empty();
+    refuses_negative |= meter->aggregation != "count" && !meter->allow_negative;
+  }
+  if (meters.empty()) return &counts.held;
+  if (takes_value && (line.value == nullptr || (refuses_negative && line.value->nanos < 0))) return &counts.rejected;
+  *content = {line.event.subject, line.event.type, line.seconds, takes_value ? line.value->nanos : 0,
+              takes_model ? line.model : ""};
+  return &counts.accepted;
+}
 
 void Twin::Judge(const Line& line, const CatalogTexts& catalog) {
   if (line.malformed) {
     ++counts.rejected;
     return;
   }
-  std::vector<const CatalogTexts::Meter*> meters;
-  bool takes_value = false, takes_model = false, refuses_negative = false;
-  for (const CatalogTexts::Meter& meter : catalog.meters) {
-    if (meter.event_type != line.event.type) continue;
-    meters.push_back(&meter);
-    takes_value |= meter.aggregation != "count";
-    takes_model |= !meter.dimensions.empty();
-    refuses_negative |= meter.aggregation != "count" && !meter.allow_negative;
-  }
-  if (meters.empty()) {
+  Content content;
+  uint64_t* ended = &counts.accepted;
+  if (line.original != nullptr) ended = Measure(*line.original, MetersOf(*line.original, catalog), &content);
+  const Meters meters = MetersOf(line, catalog);
+  if (ended == &counts.accepted) ended = Measure(line, meters, &content);
+  if (ended == &counts.accepted && line.original != nullptr) {
     ++counts.held;
-    held_.push_back(line);
+    corrections_.push_back(line);
     return;
   }
-  if (takes_value && (line.value == nullptr || (refuses_negative && line.value->nanos < 0))) {
-    ++counts.rejected;
-    return;
+  if (ended == &counts.accepted) {
+    const auto [first, fresh] = seen_.try_emplace(IdentityOf(line), content);
+    if (!fresh) ended = first->second == content ? &counts.duplicate : &counts.conflict;
   }
-  const Content content{line.event.subject, line.event.type, line.seconds, takes_value ? line.value->nanos : 0,
-                        takes_model ? line.model : ""};
-  const auto [first, fresh] = seen_.try_emplace({line.event.source, line.event.id}, content);
-  if (!fresh) {
-    ++(first->second == content ? counts.duplicate : counts.conflict);
-    return;
-  }
-  ++counts.accepted;
-  for (const CatalogTexts::Meter* meter : meters) Count(line, *meter, catalog.zone);
+  ++*ended;
+  if (ended == &counts.held) held_.push_back(line);
+  if (ended != &counts.accepted) return;
+  for (const CatalogTexts::Meter* meter : meters) Count(line, *meter, catalog.zone, 1);
 }
 
-void Twin::Count(const Line& line, const CatalogTexts::Meter& meter, const std::string& book_zone) {
+uint64_t* Twin::CorrectOne(const Line& line, const CatalogTexts& catalog) {
+  const Line& original = *line.original;
+  const Meters before = MetersOf(original, catalog), after = line.is_void ? Meters() : MetersOf(line, catalog);
+  Content restated, own;
+  Measure(original, before, &restated);
+  Measure(line, MetersOf(line, catalog), &own);
+  if (line.is_void) std::get<1>(own) += ", void";
+  const auto there = seen_.find(IdentityOf(line));
+  const auto claim = corrected_by_.find(IdentityOf(original));
+  const auto named = seen_.find(IdentityOf(original));
+  if (there != seen_.end()) {
+    const bool same = there->second == own && claim != corrected_by_.end() && claim->second == IdentityOf(line);
+    return same ? &counts.duplicate : &counts.conflict;
+  }
+  if (named == seen_.end()) return &counts.held;
+  if (named->second != restated || claim != corrected_by_.end()) return &counts.conflict;
+  const auto is_alike = [&](const CatalogTexts::Meter* meter) {
+    return !line.is_void && original.event.type == line.event.type && original.event.subject == line.event.subject &&
+           original.seconds == line.seconds &&
+           (meter->aggregation == "count" || original.value->nanos == line.value->nanos) &&
+           (meter->dimensions.empty() || original.model == line.model);
+  };
+  for (const CatalogTexts::Meter* meter : before) {
+    const bool keeps_one = meter->aggregation == "max" || meter->aggregation == "latest";
+    if (keeps_one && !is_alike(meter)) return &counts.held;
+  }
+  seen_[IdentityOf(line)] = own;
+  corrected_by_[IdentityOf(original)] = IdentityOf(line);
+  for (const CatalogTexts::Meter* meter : before) {
+    if (!is_alike(meter)) Count(original, *meter, catalog.zone, -1);
+  }
+  for (const CatalogTexts::Meter* meter : after) {
+    if (!is_alike(meter)) Count(line, *meter, catalog.zone, 1);
+  }
+  return &counts.accepted;
+}
+
+void Twin::Count(const Line& line, const CatalogTexts::Meter& meter, const std::string& book_zone, int sign) {
   absl::TimeZone zone;
   if (!absl::LoadTimeZone(book_zone, &zone)) std::abort();
   const absl::CivilDay day(absl::ToCivilDay(absl::FromUnixSeconds(line.seconds), zone));
@@ -389,10 +532,11 @@ void Twin::Count(const Line& line, const CatalogTexts::Meter& meter, const std::
   Total& total = totals_[{line.event.subject, meter.name, meter.dimensions.empty() ? "" : line.model,
                           static_cast<int32_t>(bucket)}];
   const int64_t value = meter.aggregation == "count" ? 1'000'000'000 : line.value->nanos;
-  const bool first = total.events++ == 0;
+  const bool first = total.events == 0;
+  total.events += static_cast<uint64_t>(sign);
   const auto rank = std::make_pair(meter.aggregation == "latest" ? line.seconds : 0, value);
   if (meter.aggregation == "sum" || meter.aggregation == "count") {
-    total.nanos += value;
+    total.nanos += sign * value;
   } else if (first || rank > std::make_pair(total.latest_seconds, total.nanos)) {
     std::tie(total.latest_seconds, total.nanos) = rank;
   }
@@ -401,6 +545,7 @@ void Twin::Count(const Line& line, const CatalogTexts::Meter& meter, const std::
 std::map<std::string, std::vector<SubjectTotal>> Twin::Totals(const Catalog& catalog) const {
   std::map<std::string, std::vector<SubjectTotal>> totals;
   for (const auto& [cell, total] : totals_) {
+    if (total.events == 0) continue;  // all voided
     SubjectTotal of_subject;
     of_subject.meter = catalog.FindMeter(cell.meter);
     if (!of_subject.meter->dimensions.empty())
@@ -551,6 +696,7 @@ void RunInSteps(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& 
   for (size_t i = 0; i < files.size(); ++i) {
     const bool changed = static_cast<int>(i) >= changes_at;
     for (const Line& line : files[i]) twin.Read(line, changed ? texts : early_texts);
+    twin.Correct(changed ? texts : early_texts);
     const absl::StatusOr<AbsorbReport> report =
         Absorb(*book, changed ? catalog : early, Inputs({Write(book, i, files[i])}), RandomPieces(dice));
     ASSERT_TRUE(report.ok()) << report.status();
@@ -573,10 +719,12 @@ void RunInSteps(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& 
 
 // Everything, then one seal; the journal's bytes.
 void RunAtOnce(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& texts, const Catalog& catalog,
-               std::string* journal) {
+               std::string* journal, uint64_t* corrected) {
   SmallBook book(texts.zone, static_cast<uint64_t>(dice.UpTo(1 << 20)));
   Twin twin;
   for (const Line& line : lines) twin.Read(line, texts);
+  twin.Correct(texts);
+  *corrected += twin.corrected;
   const std::vector<std::vector<Line>> files = CutIntoFiles(dice, lines);
   std::vector<std::string> paths;
   for (size_t i = 0; i < files.size(); ++i) paths.push_back(Write(book, i, files[i]));
@@ -590,7 +738,7 @@ void RunAtOnce(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& t
 
 TEST(WholeTwin, BooksWhatTheRulesSayHoweverItIsCut) {
   const uint64_t seed = TestSeed();
-  uint64_t with_journal = 0;
+  uint64_t with_journal = 0, corrected = 0;
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE("case " + std::to_string(i) + " of TOLLBOOK_SEED=" + std::to_string(seed));
     Dice dice(seed + static_cast<uint64_t>(i) * 1'000'003);
@@ -602,13 +750,14 @@ TEST(WholeTwin, BooksWhatTheRulesSayHoweverItIsCut) {
     const std::vector<Line> lines = RandomLines(dice);
     ASSERT_NO_FATAL_FAILURE(RunInSteps(dice, lines, early_texts, texts, *early, *catalog));
     std::string first, second;
-    ASSERT_NO_FATAL_FAILURE(RunAtOnce(dice, lines, texts, *catalog, &first));
-    ASSERT_NO_FATAL_FAILURE(RunAtOnce(dice, lines, texts, *catalog, &second));
+    ASSERT_NO_FATAL_FAILURE(RunAtOnce(dice, lines, texts, *catalog, &first, &corrected));
+    ASSERT_NO_FATAL_FAILURE(RunAtOnce(dice, lines, texts, *catalog, &second, &corrected));
     ASSERT_EQ(first, second) << "other cuts, threads and seed: other journal bytes";
     with_journal += first.empty() ? 0 : 1;
   }
   // The dice must have made something to compare.
   EXPECT_GT(with_journal, uint64_t{kCases / 2});
+  EXPECT_GT(corrected, uint64_t{kCases / 2});
 }
 
 }  // namespace
