@@ -59,7 +59,7 @@ constexpr std::array<Entry, kReasons> kEntries = {{
     {Reason::kValueTooPrecise, "value_too_precise", Outcome::kRejected,
      "Write at most 18 digits after the point; nothing is cut off silently."},
     {Reason::kNegativeValue, "negative_value", Outcome::kRejected,
-     "Correct the value, or let the meter allow_negative if it counts corrections."},
+     "Correct the value, or let the meter allow_negative if it counts changes."},
     {Reason::kDimensionNotAScalar, "dimension_not_a_scalar", Outcome::kRejected,
      "Make the dimension or counted value a string, a number or a boolean, or name a field inside it in meters.yaml."},
     {Reason::kDuplicate, "duplicate", Outcome::kDuplicate, "Nothing to do: this event was counted before."},

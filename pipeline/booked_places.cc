@@ -5,7 +5,7 @@
 namespace tollbook {
 
 BookedPlaces::Posting BookedPlaces::PostingOf(const RatedCharge& rated) {
-  const ChargeOfEntity of{rated.charge, rated.subscription->entity};
+  const ChargeOfEntity of{rated.charge, rated.subscription->entity, rated.subscription->plan};
   const auto [it, added] = postings_.try_emplace(of);
   if (added) it->second = Find(rated);
   return it->second;

@@ -31,6 +31,7 @@ class BookedPlaces {
   struct ChargeOfEntity {
     const Charge* charge = nullptr;
     uint32_t entity = 0;
+    uint32_t plan = 0;  // a grant's line is of any of its subscription's plans
     friend bool operator==(const ChargeOfEntity&, const ChargeOfEntity&) = default;
   };
   struct Hash {

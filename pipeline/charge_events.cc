@@ -365,7 +365,9 @@ std::optional<UsagePlace> PlaceIn(const Catalog& catalog, const SubscribedCharge
   const UsagePlace place = PlaceOf(catalog, subscriptions, charge.meter->granularity, bucket);
   const Subscription* const taker = place.subscription;
   if (taker == nullptr || taker->id != charge.subscription->id || taker->plan != charge.subscription->plan) return {};
-  if (catalog.ChargeFor(catalog.plans[taker->plan], *charge.meter, values) != charge.charge) return {};
+  const Plan& plan = catalog.plans[taker->plan];
+  if (plan.is_trial_free && place.day < catalog.FirstPaidDayOf(*taker)) return {};
+  if (catalog.ChargeFor(plan, *charge.meter, values) != charge.charge) return {};
   return place;
 }
 
@@ -374,6 +376,7 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
   ChargeUsage usage;
   usage.of = {rated.subscription, rated.charge, rated.meter};
   usage.period = rated.period;
+  if (rated.charge->minimum) usage.minimum_share = rated.bound_share();
   usage.first = first;
   usage.last = last;
   const TotalForm form = FormOf(*rated.meter);

@@ -53,6 +53,7 @@ struct ChargeUsage {
   SubscribedCharge of;
   BillingPeriod period;
   Day first, last;                     // whose events are asked for, both inclusive
+  DayShare minimum_share;              // of the charge, in this period
   std::vector<PartTotal> before;       // of the period's earlier days, in their order
   std::map<Place, UsageTotal> totals;  // of these days
   std::set<uint64_t> commits;          // that brought them

@@ -71,25 +71,28 @@ class OfQuantity : public GrowingWorth {
 // Parts that are priced together over the whole period: to the rater an event is then as good as a day.
 class OfParts : public GrowingWorth {
  public:
-  OfParts(const Charge& charge, const Meter& meter, const Zone& zone) : charge_(charge) {
+  OfParts(const Charge& charge, const Meter& meter, const Zone& zone, DayShare minimum_share)
+      : charge_(charge), minimum_share_(minimum_share) {
     running_.Begin(charge, meter, zone);
   }
   bool Add(const PartTotal& usage) override { return running_.Add(usage); }
   bool Price(bool complete, Quantity* quantity, Worth* worth) override {
     if (!running_.EndDay()) return false;
     *quantity = running_.quantity();
-    return PriceAround(charge_, running_.worth(), complete, worth);
+    return PriceAround(charge_, running_.worth(), complete, worth, minimum_share_);
   }
 
  private:
   const Charge& charge_;
+  const DayShare minimum_share_;
   RunningUsage running_;
 };
 
 // Buckets that are priced alone and summed: only those that grew are priced again.
 class OfBuckets : public GrowingWorth {
  public:
-  OfBuckets(const Charge& charge, const Meter& meter, const Zone& zone) : charge_(charge), meter_(meter), zone_(zone) {}
+  OfBuckets(const Charge& charge, const Meter& meter, const Zone& zone, DayShare minimum_share)
+      : charge_(charge), meter_(meter), zone_(zone), minimum_share_(minimum_share) {}
   bool Add(const PartTotal& usage) override {
     const auto bucket = buckets_.try_emplace(BucketOf(charge_, usage.time)).first;
     const auto [part, is_new] = bucket->second.parts.try_emplace(usage.part);
@@ -104,7 +107,7 @@ class OfBuckets : public GrowingWorth {
     }
     grown_.clear();
     *quantity = quantity_;
-    return PriceAround(charge_, worth_, complete, worth);
+    return PriceAround(charge_, worth_, complete, worth, minimum_share_);
   }
 
  private:
@@ -139,17 +142,20 @@ class OfBuckets : public GrowingWorth {
   const Charge& charge_;
   const Meter& meter_;
   const Zone& zone_;
+  const DayShare minimum_share_;
   std::map<PricedTime, Bucket> buckets_;
   std::vector<std::map<PricedTime, Bucket>::iterator> grown_;  // since they were priced
   Quantity quantity_;
   Worth worth_;
 };
 
-std::unique_ptr<GrowingWorth> MakeGrowingWorth(const SubscribedCharge& of) {
+std::unique_ptr<GrowingWorth> MakeGrowingWorth(const ChargeUsage& usage) {
+  const SubscribedCharge& of = usage.of;
   if (IsOfQuantityAlone(*of.charge)) return std::make_unique<OfQuantity>(*of.charge, *of.meter);
   const Zone& zone = of.subscription->zone;
-  if (of.charge->per_bucket == PerBucket::kNone) return std::make_unique<OfParts>(*of.charge, *of.meter, zone);
-  return std::make_unique<OfBuckets>(*of.charge, *of.meter, zone);
+  const DayShare share = usage.minimum_share;
+  if (of.charge->per_bucket == PerBucket::kNone) return std::make_unique<OfParts>(*of.charge, *of.meter, zone, share);
+  return std::make_unique<OfBuckets>(*of.charge, *of.meter, zone, share);
 }
 
 // The steps of the price of the usage so far, for the few events that are shown.
@@ -243,7 +249,7 @@ class Sharing {
   }
 
   absl::Status ByEvent(std::vector<ChargeEvent> events) {
-    const std::unique_ptr<GrowingWorth> growing = MakeGrowingWorth(usage_.of);
+    const std::unique_ptr<GrowingWorth> growing = MakeGrowingWorth(usage_);
     const auto itself = [](const PartTotal& usage) -> const PartTotal& { return usage; };
     if (!Add(std::span(usage_.before), itself, *growing)) return CannotBeHeld(usage_);
     // The rater came to the same by its own way, or one of the two has a bug.

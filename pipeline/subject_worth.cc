@@ -42,9 +42,9 @@ std::vector<TimedSubjects> TimedSubjectsOf(const Catalog& catalog, uint64_t book
   std::vector<TimedSubjects> of_shards(kTotalShards);
   std::vector<bool> owes;
   for (const Plan& plan : catalog.plans) owes.push_back(OwesWithoutUsage(plan));
-  if (std::ranges::find(owes, true) == owes.end()) return of_shards;
+  if (std::ranges::find(owes, true) == owes.end() && catalog.grants.empty()) return of_shards;
   const auto add = [&](const Subscription& subscription) {
-    if (!owes[subscription.plan]) return;
+    if (!owes[subscription.plan] && catalog.GrantsOf(subscription.id).empty()) return;
     TimedSubjects& subjects =
         of_shards[static_cast<size_t>(TotalShardOf(HashSubject(subscription.subject, book_seed)))];
     if (subjects.empty() || subjects.back() != subscription.subject) subjects.push_back(subscription.subject);

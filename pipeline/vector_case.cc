@@ -304,7 +304,7 @@ class CaseTranslator {
         "weighted_sum", "unit_conversion", "commitment_window"};
     if (IsPriceModel(vector_.model) || others.contains(vector_.model)) return;
     const JsonTree* method = vector_.params.Find("method");
-    if (IsProratedSum(vector_)) return;
+    if (IsProratedSum(vector_) || (vector_.model == "credits" && method == nullptr)) return;
     params_.NotHere(method == nullptr ? "model " + vector_.model : "method " + method->text);
   }
 
@@ -380,6 +380,9 @@ class CaseTranslator {
       AddMatrix();
     } else if (IsPriceModel(model)) {
       keep_events_ = AddPrice(model, params_, OneProperty(), &charge_);
+    } else if (model == "credits") {
+      AddPrice("graduated", params_, "", &charge_);
+      TakeCredits();
     } else if (model == "maximum") {
       AddPrice("per_unit", params_, "", &charge_);
     } else if (model == "commitment_window") {
@@ -575,6 +578,17 @@ class CaseTranslator {
     billing_ =
         "    billing_period: " + FormatDecimal(full, kQuantityScale) + " days\n    billing_anchor: subscription\n";
     valid_to_ = ToString(into_.period->end);
+  }
+
+  // Each is a grant that was there before, and the quote is of the whole month.
+  void TakeCredits() {
+    const JsonTree* credits = params_.TakeList("credits");
+    if (credits == nullptr) return params_.Wrong("credits", "missing");
+    for (const JsonTree& amount : credits->items) {
+      grants_ += "credit-" + std::to_string(grants_.size()) + "," + std::string(kQuotedSubject) + "," + amount.text +
+                 "," + std::string(currency_.code()) + ",credits," + ToString(first_day_) + "\n";
+    }
+    if (!into_.period) into_.period = MonthOf(first_day_);
   }
 
   // Of an amount, by the book; of units, as a conversion by one, or by the meter where a conversion cannot.
@@ -777,6 +791,9 @@ class CaseTranslator {
     into_.catalog["meters.yaml"] = MeterText();
     into_.catalog["plans.yaml"] = PlanText();
     into_.catalog["posting.yaml"] = "posting:\n  - {debit: \"1200\", credit: \"4000\"}\n";
+    if (!grants_.empty()) {
+      into_.catalog["grants.csv"] = "grant,subscription,amount,currency,product,starts_on\n" + grants_;
+    }
     into_.catalog["subscriptions.csv"] = "subscription,account,plan,entity,currency,valid_from,valid_to\n" +
                                          std::string(kQuotedSubject) + ",buyer,quoted,seller," + currency + "," +
                                          (valid_to_.empty() ? "1970-01-01" : ToString(first_day_)) + "," + valid_to_ +
@@ -801,6 +818,7 @@ class CaseTranslator {
   bool per_line_ = false;
   bool has_negative_ = false;
   bool keep_events_ = false;
+  std::string grants_;    // rows of grants.csv
   std::string billing_;   // keys of the plan
   std::string valid_to_;  // of the subscription; empty: open
 };

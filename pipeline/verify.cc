@@ -1,5 +1,6 @@
 #include "pipeline/verify.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
@@ -93,8 +94,9 @@ LawCheck CountedOnce(const Book& book) {
   if (!corrections.ok()) return Failed(2, check.name, corrections.status());
   // Each correction has the right to be the only one of its event, which is a key too.
   check.holds = keys == book.counts().accepted + *corrections;
-  check.detail = std::to_string(keys - *corrections) + " different events for " +
-                 std::to_string(book.counts().accepted) + " accepted";
+  const uint64_t events = keys - std::min(keys, *corrections);
+  check.detail =
+      std::to_string(events) + " different events for " + std::to_string(book.counts().accepted) + " accepted";
   if (*corrections > 0) check.detail += ", " + std::to_string(*corrections) + " of them corrections";
   return check;
 }

@@ -118,4 +118,10 @@ void Catalog::BuildIndex() {
   first_of_subject_.AddDistinct(firsts, [this](uint32_t row) { return subscriptions[row].subject; });
 }
 
+std::span<const Grant> Catalog::GrantsOf(std::string_view subscription) const {
+  const auto same = std::ranges::equal_range(grants, subscription, {},
+                                             [](const Grant& grant) { return std::string_view(grant.subscription); });
+  return {same.begin(), same.end()};
+}
+
 }  // namespace tollbook

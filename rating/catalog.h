@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "rating/calendar.h"
+#include "rating/grant.h"
 #include "rating/meter.h"
 #include "rating/money.h"
 #include "rating/name_index.h"
@@ -103,6 +104,7 @@ class Catalog {
   std::vector<Plan> plans;
   std::vector<PostingRule> posting_rules;
   std::vector<Subscription> subscriptions;  // sorted by (subject, valid_from)
+  std::vector<Grant> grants;                // sorted by (subscription, id)
   std::vector<SubscriptionTerms> subscription_terms =
       std::vector<SubscriptionTerms>(1);  // the first are the usual ones
   std::shared_ptr<const CatalogFiles> read_from;
@@ -133,6 +135,8 @@ class Catalog {
   // Which charge of the plan takes a total with these dimension values (in the meter's order)? The one with the most
   // specific filter; null: none, or that one is a matrix without a cell for them.
   const Charge* ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const;
+  // Of one subscription; empty when it has none.
+  std::span<const Grant> GrantsOf(std::string_view subscription) const;
   // Never null for a product and entity that a subscription can reach (checked at load); null for others.
   const PostingRule* PostingFor(std::string_view product, std::string_view entity) const;
 

@@ -73,6 +73,8 @@ struct CatalogDraft {
 
   // The (plan, entity) pairs that a subscription reaches, each with the line of the first that does.
   std::map<std::pair<uint32_t, uint32_t>, int> reached;
+  // The same of grants: (product, entity).
+  std::map<std::pair<std::string, uint32_t>, int> granted;
 };
 
 // One for each file, in the order in which they must run.
@@ -81,8 +83,10 @@ void ReadEntities(CatalogDraft& draft);
 void ReadChart(CatalogDraft& draft);
 void ReadMeters(CatalogDraft& draft);
 void ReadPlans(CatalogDraft& draft);
+void ReadGrants(CatalogDraft& draft);
 void ReadPosting(CatalogDraft& draft);
 void ReadSubscriptions(CatalogDraft& draft);
+void CheckGrants(CatalogDraft& draft);
 void CheckPostingReached(CatalogDraft& draft);
 
 // The text of a required file; null when it is missing, which is an error.

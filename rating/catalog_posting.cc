@@ -109,6 +109,12 @@ void CheckPostingReached(CatalogDraft& draft) {
       }
     }
   }
+  for (const auto& [product_and_entity, line] : draft.granted) {
+    const std::string& entity = draft.catalog.entities[product_and_entity.second].name;
+    if (!HasRule(draft.catalog, product_and_entity.first, entity)) {
+      missing.try_emplace({product_and_entity.first, entity}, line);
+    }
+  }
   for (const auto& [product_and_entity, line] : missing) {
     errors.Add(
         0,

@@ -11,9 +11,9 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 8> kFileNames = {"book.yaml",    "chart.yaml",       "entities.yaml",
-                                                        "meters.yaml",  "plans.yaml",       "posting.yaml",
-                                                        "sources.yaml", "subscriptions.csv"};
+constexpr std::array<std::string_view, 9> kFileNames = {"book.yaml",    "chart.yaml",   "entities.yaml",
+                                                        "grants.csv",   "meters.yaml",  "plans.yaml",
+                                                        "posting.yaml", "sources.yaml", "subscriptions.csv"};
 
 // Not part of the catalog: no error, and not in its digest.
 bool IsIgnored(std::string_view name) {
@@ -75,8 +75,10 @@ ParsedCatalog ParseCatalog(std::map<std::string, std::string> files) {
   ReadChart(draft);
   ReadMeters(draft);
   ReadPlans(draft);
+  ReadGrants(draft);
   ReadPosting(draft);
   ReadSubscriptions(draft);
+  CheckGrants(draft);
   CheckPostingReached(draft);
 
   ParsedCatalog parsed;

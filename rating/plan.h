@@ -125,7 +125,7 @@ struct PlanBound {
 
 struct Charge {
   std::string name;     // unique in its plan: "input-tokens-large"
-  std::string meter;    // a Meter's name; empty: a fee or a bound
+  std::string meter;    // a Meter's name; empty: a fee, a bound or a grant's line
   std::string product;  // what the posting rules map
   Filter filter;        // the most specific charge takes a total
   std::optional<Conversion> conversion;
@@ -143,6 +143,7 @@ struct Charge {
   bool prorates_bound = true;                // the minimum, or the plan's bound, by the days that a subscription has
   std::optional<Fee> fee = {};
   std::optional<PlanBound> bound = {};
+  bool is_of_grant = false;  // the line of what a grant pays or loses (grant.h): it has no price
 };
 
 // What prices the usage of one part (PartOf in price.h): that of its cell, or the charge's.

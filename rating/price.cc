@@ -226,8 +226,8 @@ void AddMinimum(Price minimum, DayShare share, Arithmetic* sum) {
   });
 }
 
-void AddAround(const Charge& charge, bool complete, DayShare minimum_share, Arithmetic* sum) {
-  if (charge.commitment && charge.per_bucket == PerBucket::kNone) {
+void AddAround(const Charge& charge, bool is_used, bool complete, DayShare minimum_share, Arithmetic* sum) {
+  if (charge.commitment && charge.per_bucket == PerBucket::kNone && is_used) {
     AddCommitment(*charge.commitment, charge.pricing, sum->total(), complete, sum);
   }
   if (charge.discount != Price{}) {
@@ -257,7 +257,7 @@ absl::StatusOr<Worth> PriceUsage(const Charge& charge, std::span<const UsagePart
   if (steps != nullptr) steps->clear();
   Arithmetic sum(steps);
   PriceEachBucket(charge, parts, zone, &sum);
-  AddAround(charge, complete, minimum_share, &sum);
+  AddAround(charge, !parts.empty(), complete, minimum_share, &sum);
   if (!sum.fits()) {
     return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit",
                      "charge " + charge.name + ", quantity " + QuantityInWords(parts),
@@ -316,7 +316,14 @@ bool ShareByDays(Price amount, DayShare share, Worth* worth) {
 bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth, DayShare minimum_share) {
   Arithmetic sum(nullptr);
   sum.Amount(before, [] { return std::string(); });
-  AddAround(charge, complete, minimum_share, &sum);
+  AddAround(charge, /*is_used=*/true, complete, minimum_share, &sum);
+  *worth = sum.total();
+  return sum.fits();
+}
+
+bool PriceUnused(const Charge& charge, DayShare minimum_share, Worth* worth) {
+  Arithmetic sum(nullptr);
+  AddAround(charge, /*is_used=*/false, /*complete=*/true, minimum_share, &sum);
   *worth = sum.total();
   return sum.fits();
 }

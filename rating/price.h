@@ -77,6 +77,10 @@ struct PeriodUsage {
   DayShare minimum_share = {};   // what of it is due
 };
 
+// What is due of a complete period that nothing was used of: the minimum, and no true-up of a commitment. False:
+// OutOfRange.
+[[nodiscard]] bool PriceUnused(const Charge& charge, DayShare minimum_share, Worth* worth);
+
 // An amount's share, half to even at the worth's last decimal. False: it does not fit.
 [[nodiscard]] bool ShareByDays(Price amount, DayShare share, Worth* worth);
 

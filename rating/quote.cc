@@ -154,6 +154,8 @@ class Quoter {
     absl::StatusOr<RatedSubject> rated = RateSubject(catalog_, request_.subject, usage_, Window());
     if (!rated.ok()) return rated.status();
     for (const RatedCharge& charge : rated->charges) {
+      const bool is_before = request_.period && charge.period.end <= request_.period->start;
+      if (is_before) continue;  // only there for what it carries into the period
       if (!IsAskedFor(charge)) {
         quote_.events_left_out += charge.days.back().events_to_date;
         continue;
@@ -252,6 +254,7 @@ class Quoter {
           PlaceOf(catalog_, catalog_.SubscriptionsOf(request_.subject), total.meter->granularity, total.bucket);
       if (place.subscription == nullptr) continue;
       const Plan& plan = catalog_.plans[place.subscription->plan];
+      if (plan.is_trial_free && place.day < catalog_.FirstPaidDayOf(*place.subscription)) continue;
       if (catalog_.ChargeFor(plan, *total.meter, total.dimension_values) != &charge) continue;
       if (first == nullptr || total.bucket < first->bucket) first = &total;
     }

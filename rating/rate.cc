@@ -73,7 +73,26 @@ absl::StatusOr<Worth> PriceBoundToDate(const RatedCharge& rated, const DayWorth&
   return worth;
 }
 
+// What a grant pays or loses is an amount of minor units, and no price of anything.
+Worth WorthOfGrantLine(const DayWorth& day) {
+  Int128 minor_unit = 1;
+  for (int digits = day.booked_to_date.currency.minor_digits(); digits < kPriceScale; ++digits) minor_unit *= 10;
+  Worth worth;
+  TOLLBOOK_ASSERT(Wide::Multiply(Wide::Product(day.booked_to_date.minor, minor_unit), kOneUnit, &worth.amount));
+  return worth;
+}
+
+Worth GrantToDate(const DayWorth& day, std::vector<PriceStep>* steps) {
+  const Worth worth = WorthOfGrantLine(day);
+  if (steps != nullptr) {
+    const std::string what = worth.amount.negative() ? "paid by the grant" : "lost of the grant";
+    steps->push_back({what + ", " + ToString(day.to_date) + " left", {}, {}, worth});
+  }
+  return worth;
+}
+
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
+  if (rated.charge->is_of_grant) return GrantToDate(day, nullptr);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, nullptr);
   if (rated.charge->fee) {
     Worth worth;
@@ -353,8 +372,10 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
   if (has_carried_) MarkCarried(subscriptions, totals);
   std::sort(runs_.begin(), runs_.end(), [](const PricedRun& a, const PricedRun& b) { return a.order < b.order; });
   TOLLBOOK_RETURN_IF_ERROR(RateRuns(subscriptions, totals, window, rated));
-  if (has_timed_) TOLLBOOK_RETURN_IF_ERROR(RateTimed(subscriptions, window, rated));
   if (has_carried_ && !has_timed_) PointToDays(rated);
+  if (has_timed_) TOLLBOOK_RETURN_IF_ERROR(RateTimed(subscriptions, window, rated));
+  if (has_grants_) TOLLBOOK_RETURN_IF_ERROR(RateGrants(subscriptions, window, rated));
+  if (has_timed_ || has_grants_) SortCharges(rated);
   Gather(&rated->unrated);
   return absl::OkStatus();
 }
@@ -413,6 +434,7 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
 
 absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
   if (steps != nullptr) steps->clear();
+  if (rated.charge->is_of_grant) return GrantToDate(day, steps);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, steps);
   if (rated.charge->fee) return PriceFeeToDate(rated, day.usage_date, steps);
   return PricePeriod(*rated.charge, UsageToDate(rated, day), steps);

@@ -12,6 +12,8 @@
 //
 // Fees, the minimum of a charge without usage, and what a plan says of all its charges are due by the calendar alone:
 // up to the window's `through`, or without it up to `carried_through`; without either nothing of them is.
+//
+// Grants (grant.h) pay what all lines of a subscription come to, day by day, by the amounts as they are booked.
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
 
@@ -52,11 +54,12 @@ struct DayWorth {
 //   cells, limits by a dimension, buckets                 the sum of the aggregates that are priced apart: of each
 //   cell,
 //                                                         each limited value (all others are one), each bucket
-// Of a fee the units that are due to date: quantity * periods. Of a plan's bound there are none.
+// Of a fee the units that are due to date: quantity * periods. Of a plan's bound there are none. Of a grant's lines
+// what is left of the grant, in major units.
 struct RatedCharge {
   const Subscription* subscription = nullptr;
   const Charge* charge = nullptr;
-  const Meter* meter = nullptr;  // null: of a fee or a bound
+  const Meter* meter = nullptr;  // null: of a fee, a bound or a grant
   BillingPeriod period;
   std::span<const DayWorth> days;    // ascending, at least one; back() is the period's line
   std::span<const PartTotal> parts;  // by time, where IsOfQuantityAlone does not hold; else empty. Of a meter that
@@ -163,6 +166,7 @@ class SubjectRater {
       : catalog_(catalog),
         has_carried_(std::ranges::any_of(catalog.meters, CarriesOver)),
         has_timed_(std::ranges::any_of(catalog.plans, OwesWithoutUsage)),
+        has_grants_(!catalog.grants.empty()),
         has_free_trial_(std::ranges::any_of(catalog.plans, &Plan::is_trial_free)),
         plans_(catalog.plans.size()) {}
 
@@ -262,6 +266,21 @@ class SubjectRater {
     Quantity quantity;
   };
   absl::Status RateTimed(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
+  void SortCharges(RatedSubject* rated) const;
+
+  // rate_grants.cc
+  // What a grant has paid, or lost, by the end of a day.
+  struct GrantDay {
+    Day day;
+    Int128 to_date = 0;  // minor units
+    Int128 left = 0;
+  };
+  static const Subscription& VersionOn(const Subscriptions& subscriptions, std::string_view id, Day day);
+  absl::Status RateGrants(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
+  absl::Status RateGrantsOf(const Subscriptions& subscriptions, std::string_view id, std::span<const Grant> grants,
+                            std::optional<Day> through, RatedSubject* rated);
+  void AppendGrantLine(const Subscriptions& subscriptions, std::string_view id, const Charge& charge, Currency currency,
+                       std::span<const GrantDay> days, RatedSubject* rated);
   void GatherStays(const Subscriptions& subscriptions, uint64_t order);
   int32_t DaysOfStay(const BillingPeriod& period) const;
   int32_t BoundDays(const Subscriptions& subscriptions, const RatedCharge& rated);
@@ -274,8 +293,9 @@ class SubjectRater {
   absl::Status RateBoundPeriod(const PlanCharge& charge, const BillingPeriod& period, RatedSubject* rated);
 
   const Catalog& catalog_;
-  const bool has_carried_;                          // some of its meters carry over
-  const bool has_timed_;                            // some of its charges may be due without usage
+  const bool has_carried_;  // some of its meters carry over
+  const bool has_timed_;    // some of its charges may be due without usage
+  const bool has_grants_;
   const bool has_free_trial_;                       // some of its plans cost nothing at first
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
   std::vector<uint64_t> orders_;                    // of the subject's subscriptions, by id and plan

@@ -17,6 +17,11 @@ inline bool IsLastDay(const RatedCharge& rated, Day day) {
   return day.number == rated.period.end.number - 1;
 }
 
+// Up to which day that is due which is due by the calendar alone. None: nothing of it.
+inline std::optional<Day> TimedThrough(const RateWindow& window) {
+  return window.through ? window.through : window.carried_through;
+}
+
 // What of its minimum is due: the share by days, or all of it.
 inline DayShare MinimumShareOf(const RatedCharge& rated) {
   return rated.charge->minimum ? rated.bound_share() : DayShare{};

@@ -31,6 +31,12 @@ Int128 BookedBefore(const RatedCharge& rated, Day day) {
   return minor;
 }
 
+// The last day of any line, or `least`.
+std::optional<Day> LastDayOf(const RatedSubject& rated, std::optional<Day> least) {
+  for (const RatedCharge& line : rated.charges) least = std::max(least, std::optional(line.days.back().usage_date));
+  return least;
+}
+
 }  // namespace
 
 bool OwesWithoutUsage(const Plan& plan) {
@@ -77,9 +83,9 @@ int32_t SubjectRater::DaysOfStay(const BillingPeriod& period) const {
 }
 
 int32_t SubjectRater::BoundDays(const Subscriptions& subscriptions, const RatedCharge& rated) {
-  if (!rated.charge->prorates_bound) return DaysIn(rated.period);
   GatherStays(subscriptions, orders_[static_cast<size_t>(rated.subscription - subscriptions.begin())]);
-  return DaysOfStay(rated.period);
+  const int32_t days = DaysOfStay(rated.period);
+  return days == 0 || rated.charge->prorates_bound ? days : DaysIn(rated.period);  // none of a period of trial
 }
 
 absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedSubject* rated) {
@@ -169,7 +175,7 @@ absl::Status SubjectRater::RateUnused(const PlanCharge& charge, Day through, Rat
       line.bound_days = charge.charge->prorates_bound ? DaysOfStay(period) : DaysIn(period);
       Worth worth;
       Rounded rounded;
-      if (!PriceAround(*charge.charge, {}, true, &worth, line.bound_share()) ||
+      if (!PriceUnused(*charge.charge, line.bound_share(), &worth) ||
           !RoundToMinor(worth, catalog_.plans[stay.subscription->plan].currency, catalog_.book.rounding, &rounded)) {
         return WorthOutOfRange(line, {});
       }
@@ -261,18 +267,23 @@ absl::Status SubjectRater::RateBound(const PlanCharge& charge, Day through, Rate
 
 absl::Status SubjectRater::RateTimed(const Subscriptions& subscriptions, const RateWindow& window,
                                      RatedSubject* rated) {
-  const std::optional<Day> through = window.through ? window.through : window.carried_through;
+  const std::optional<Day> timed_through = TimedThrough(window);
   for (const bool is_bound : {false, true}) {
     PointToDays(rated);
+    const std::optional<Day> capped_through = window.through ? window.through : LastDayOf(*rated, timed_through);
     for (const Subscription& subscription : subscriptions) {
       const auto number = static_cast<size_t>(&subscription - subscriptions.begin());
       const auto of_order = std::find(orders_.begin(), orders_.end(), orders_[number]);
       const bool is_first = of_order == orders_.begin() + static_cast<std::ptrdiff_t>(number);
       const std::vector<const PlanCharge*>& timed = PlanOf(subscription).timed();
-      if (!is_first || timed.empty() || !through) continue;
+      if (!is_first || timed.empty()) continue;
       GatherStays(subscriptions, orders_[number]);
       for (const PlanCharge* charge : timed) {
         if (stays_.empty() || charge->charge->bound.has_value() != is_bound) continue;
+        // A maximum goes by what there is, and not by the calendar.
+        const std::optional<Day> through =
+            is_bound && charge->charge->bound->is_maximum ? capped_through : timed_through;
+        if (!through) continue;
         TOLLBOOK_RETURN_IF_ERROR(is_bound              ? RateBound(*charge, *through, rated)
                                  : charge->charge->fee ? RateFee(*charge, *through, rated)
                                                        : RateUnused(*charge, *through, rated));
@@ -280,12 +291,15 @@ absl::Status SubjectRater::RateTimed(const Subscriptions& subscriptions, const R
     }
   }
   PointToDays(rated);
+  return absl::OkStatus();
+}
+
+void SubjectRater::SortCharges(RatedSubject* rated) const {
   std::ranges::stable_sort(rated->charges, [&](const RatedCharge& a, const RatedCharge& b) {
     const Plan &plan_a = catalog_.plans[a.subscription->plan], &plan_b = catalog_.plans[b.subscription->plan];
     return std::tie(a.subscription->id, plan_a.name, a.charge->name, a.period) <
            std::tie(b.subscription->id, plan_b.name, b.charge->name, b.period);
   });
-  return absl::OkStatus();
 }
 
 }  // namespace tollbook

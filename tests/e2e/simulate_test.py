@@ -97,6 +97,8 @@ def usage(chance, first=0, events=EVENTS):
     return ("\n".join(lines) + "\n").encode()
 
 
+decimal.getcontext().prec = 100  # exact worths have 36 decimals
+
 class Simulated(book.Case):
     def write(self, name, content):
         path = self.scratch / name

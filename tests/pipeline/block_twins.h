@@ -22,9 +22,7 @@ namespace tollbook {
 using Random = std::mt19937_64;
 
 inline int Rounds(int in_short) {
-  const char* const given = std::getenv("TOLLBOOK_LONG");
-  const bool is_long = given != nullptr && *given != '\0' && std::string_view(given) != "0";
-  return is_long ? in_short * 100 : in_short;
+  return IsLongRun() ? in_short * 100 : in_short;
 }
 
 template <typename Choices>

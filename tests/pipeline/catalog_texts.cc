@@ -47,6 +47,7 @@ std::string ChartYaml(const CatalogTexts& texts) {
   }
   std::string yaml = "accounts:\n";
   for (const std::string& code : assets) yaml += "  - {code: " + Quoted(code) + ", name: Receivable, type: asset}\n";
+  for (const std::string& code : assets) revenues.erase(code);
   for (const std::string& code : revenues) yaml += "  - {code: " + Quoted(code) + ", name: Revenue, type: revenue}\n";
   return yaml;
 }
@@ -128,16 +129,27 @@ std::string SubscriptionsCsv(const CatalogTexts& texts) {
   return csv;
 }
 
+std::string GrantsCsv(const CatalogTexts& texts) {
+  std::string csv =
+      "grant,subscription,amount,currency,product,starts_on,ends_on,priority,refill,rollover,pays_earlier,"
+      "breakage_product\n";
+  for (const std::string& row : texts.grants) csv += row + "\n";
+  return csv;
+}
+
 }  // namespace
 
 std::map<std::string, std::string> CatalogTexts::Files() const {
-  return {{"book.yaml", std::string("name: ") + kTestBook + "\nzone: " + zone + "\nrounding: " + rounding + "\n"},
-          {"entities.yaml", EntitiesYaml(*this)},
-          {"chart.yaml", ChartYaml(*this)},
-          {"meters.yaml", MetersYaml(*this)},
-          {"plans.yaml", PlansYaml(*this)},
-          {"posting.yaml", PostingYaml(*this)},
-          {"subscriptions.csv", SubscriptionsCsv(*this)}};
+  std::map<std::string, std::string> files = {
+      {"book.yaml", std::string("name: ") + kTestBook + "\nzone: " + zone + "\nrounding: " + rounding + "\n"},
+      {"entities.yaml", EntitiesYaml(*this)},
+      {"chart.yaml", ChartYaml(*this)},
+      {"meters.yaml", MetersYaml(*this)},
+      {"plans.yaml", PlansYaml(*this)},
+      {"posting.yaml", PostingYaml(*this)},
+      {"subscriptions.csv", SubscriptionsCsv(*this)}};
+  if (!grants.empty()) files["grants.csv"] = GrantsCsv(*this);
+  return files;
 }
 
 absl::StatusOr<Catalog> Parse(const CatalogTexts& texts) {

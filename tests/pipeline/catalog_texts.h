@@ -53,6 +53,7 @@ struct CatalogTexts {
   std::vector<Charge> charges;
   std::vector<Posting> postings;
   std::vector<Subscription> subscriptions;
+  std::vector<std::string> grants;  // rows of grants.csv, with all columns
 
   std::map<std::string, std::string> Files() const;
 };

@@ -177,7 +177,7 @@ class Runner {
     static const std::map<std::string, Handler> catalog_words = {
         {"book", &Runner::SetBook},        {"entity", &Runner::SetEntity}, {"meter", &Runner::SetMeter},
         {"plan", &Runner::SetPlan},        {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
-        {"sub", &Runner::SetSubscription}, {"drop", &Runner::Drop}};
+        {"sub", &Runner::SetSubscription}, {"grant", &Runner::AddGrant},   {"drop", &Runner::Drop}};
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
     static const std::map<std::string, Handler> other_words = {
         {"any", &Runner::SetAnyOrder},       {"seal", &Runner::DoSeal},
@@ -331,6 +331,11 @@ class Runner {
       }
     }
     texts_.subscriptions.push_back(subscription);
+  }
+
+  void AddGrant(const Statement& s) {
+    texts_.grants.push_back(Word(s, 1));
+    RefuseLeftOver(Options(s, 2));
   }
 
   void Drop(const Statement& s) {

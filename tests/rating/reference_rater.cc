@@ -600,8 +600,10 @@ void AddUnused(const Catalog& catalog, const Subscription& s, const Charge& char
     at = days.upper_bound(line.last);
     if (line.last > through || result->lines.contains(line)) continue;
     WorthToDate& to_date = result->lines[line][line.last];
+    Charge unused = charge;
+    unused.commitment.reset();  // of a period with usage
     to_date.worth =
-        WorthOf(charge, {}, true, s.zone, charge.prorates_bound ? ShareOf(days, line, FirstOf(line)) : Rational(1));
+        WorthOf(unused, {}, true, s.zone, charge.prorates_bound ? ShareOf(days, line, FirstOf(line)) : Rational(1));
     to_date.booked = InMinorUnits(to_date.worth, catalog.plans[s.plan].currency.minor_digits(), catalog.book.rounding);
   }
 }
@@ -638,16 +640,25 @@ void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charg
   }
 }
 
-void AddTimed(const Catalog& catalog, const std::string& subject, int64_t through, Subject* result) {
+// `timed`: the calendar's last day. A maximum is of all that there is, up to the window's last day.
+void AddTimed(const Catalog& catalog, const std::string& subject, std::optional<Day> timed, bool has_window,
+              Subject* result) {
+  constexpr int64_t kNothing = INT64_MIN / 2;
+  const int64_t through = timed ? timed->number : kNothing;
   for (const bool is_bound : {false, true}) {
     const auto others = result->lines;
+    int64_t last = through;
+    for (const auto& [line, worths] : others) {
+      if (!has_window) last = std::max(last, worths.rbegin()->first);
+    }
     std::set<std::pair<std::string, uint32_t>> done;
     for (const Subscription& s : catalog.subscriptions) {
       if (s.subject != subject || !done.insert({std::string(s.id), s.plan}).second) continue;
       const Plan& plan = catalog.plans[s.plan];
-      const Days days = DaysOn(catalog, std::string(s.id), plan, through + 800);  // no period is longer
+      const Days days = DaysOn(catalog, std::string(s.id), plan, last + 800);  // no period is longer
       for (const Charge& charge : plan.charges) {
-        if (is_bound && charge.bound) AddBound(catalog, s, charge, days, through, others, result);
+        const int64_t bound_through = charge.bound && charge.bound->is_maximum ? last : through;
+        if (is_bound && charge.bound) AddBound(catalog, s, charge, days, bound_through, others, result);
         if (!is_bound && charge.fee) AddFee(catalog, s, charge, days, through, result);
         const bool has_minimum = charge.minimum && *charge.minimum != Price{};
         if (!is_bound && has_minimum) AddUnused(catalog, s, charge, days, through, result);
@@ -700,8 +711,10 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     const auto& [plan, charge] = prices[line];
     const int64_t last = line.last;
     Rational share = 1;
-    if (charge->minimum && charge->prorates_bound)
-      share = ShareOf(DaysOn(catalog, line.subscription, *plan, last + 1), line, FirstOf(line));
+    if (charge->minimum) {
+      const Rational of_days = ShareOf(DaysOn(catalog, line.subscription, *plan, last + 1), line, FirstOf(line));
+      if (charge->prorates_bound || of_days == 0) share = of_days;
+    }
     const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &dated = dated](int64_t day) {
       days[day] = UpTo(day, last, dated, *charge, zone, share, plan->currency, catalog.book.rounding);
     };
@@ -712,7 +725,7 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     if ((charge->minimum || is_committed) && (!through || last <= through->number)) up_to(last);
   }
   const std::optional<Day> timed = through ? through : carried_through;
-  if (timed) AddTimed(catalog, subject, timed->number, &result);
+  AddTimed(catalog, subject, timed, through.has_value(), &result);
   return result;
 }
 

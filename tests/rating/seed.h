@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <random>
+#include <string_view>
 
 namespace tollbook {
 
@@ -17,6 +18,13 @@ inline uint64_t TestSeed() {
     return chosen;
   }();
   return seed;
+}
+
+// TOLLBOOK_LONG=1: a night's work instead of a minute's.
+inline bool IsLongRun() {
+  const char* const given = std::getenv("TOLLBOOK_LONG");
+  const std::string_view text = given == nullptr ? "" : given;
+  return !text.empty() && text != "0";
 }
 
 }  // namespace tollbook
