@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "rating/catalog_csv.h"
 #include "rating/catalog_draft.h"
 #include "rating/csv_text.h"
 #include "rating/name_index.h"
@@ -34,24 +35,6 @@ constexpr std::array<std::string_view, kColumns> kColumnNames = {
     "subscription", "account", "plan", "entity",         "currency", "valid_from",
     "valid_to",     "subject", "zone", "billing_anchor", "quantity"};
 constexpr size_t kRequiredColumns = kSubject;
-constexpr int kAbsent = -1;
-using Columns = std::array<int, kColumns>;
-
-std::string_view CsvErrorWords(CsvError error) {
-  switch (error) {
-    case CsvError::kNone:
-      return "";
-    case CsvError::kOpenQuote:
-      return "a quote is opened and never closed";
-    case CsvError::kAfterQuote:
-      return "a closing quote is followed by neither a comma nor the end of the row";
-    case CsvError::kInsideField:
-      return "a quote stands within a field";
-  }
-  return "";
-}
-constexpr std::string_view kCsvAdvice = "put the whole field in quotes, and double each quote that it holds";
-
 // Remembers the last answer: rows of one plan and entity mostly stand together.
 class LastName {
  public:
@@ -91,32 +74,12 @@ class SubscriptionRows {
  public:
   // Fields that do not stand in `text` as they are meant are copied, the others borrowed.
   SubscriptionRows(std::string_view text, CatalogDraft& draft, FileErrors& errors)
-      : text_(text), draft_(draft), errors_(errors) {}
+      : text_(text), draft_(draft), errors_(errors), columns_(kColumnNames, kRequiredColumns, errors) {}
 
-  bool ReadHeader(const CsvRow& row) {
-    columns_.fill(kAbsent);
-    bool good = true;
-    for (size_t i = 0; i < row.fields.size(); ++i) {
-      good = ReadColumnName(row.fields[i], static_cast<int>(i)) && good;
-    }
-    for (size_t column = 0; column < kRequiredColumns; ++column) {
-      if (columns_[column] == kAbsent) {
-        errors_.Add(row.line, Join({"the header has no column ", Quoted(kColumnNames[column])}),
-                    "add it, in any place");
-        good = false;
-      }
-    }
-    width_ = row.fields.size();
-    return good;
-  }
+  bool ReadHeader(const CsvRow& row) { return columns_.ReadHeader(row); }
 
   void ReadRow(const CsvRow& row) {
-    if (row.fields.size() != width_) {
-      errors_.Add(row.line,
-                  "the row has " + std::to_string(row.fields.size()) + " fields, the header " + std::to_string(width_),
-                  "write one field for each column, empty ones included");
-      return;
-    }
+    if (!columns_.CheckWidth(row)) return;
     row_ = &row;
     if (!AreTextsGood()) {
       return;
@@ -137,26 +100,9 @@ class SubscriptionRows {
   }
 
  private:
-  std::string_view Field(Column column) const {
-    return columns_[column] == kAbsent ? std::string_view() : row_->fields[static_cast<size_t>(columns_[column])];
-  }
+  std::string_view Field(Column column) const { return columns_.Field(*row_, column); }
 
   std::string User() const { return Join({"subscription ", Quoted(Field(kId))}); }
-
-  bool ReadColumnName(std::string_view name, int position) {
-    const auto column = std::find(kColumnNames.begin(), kColumnNames.end(), name);
-    if (column == kColumnNames.end()) {
-      errors_.Add(1, Join({"the header has an unknown column ", Quoted(name)}), DidYouMean(name, kColumnNames));
-      return false;
-    }
-    int& known = columns_[static_cast<size_t>(column - kColumnNames.begin())];
-    if (known != kAbsent) {
-      errors_.Add(1, Join({"the header has column ", Quoted(name), " twice"}), "keep one of the two");
-      return false;
-    }
-    known = position;
-    return true;
-  }
 
   bool AreTextsGood() {
     bool good = true;
@@ -295,8 +241,7 @@ class SubscriptionRows {
   std::string_view text_;
   CatalogDraft& draft_;
   FileErrors& errors_;
-  Columns columns_{};
-  size_t width_ = 0;
+  CsvColumns columns_;
   const CsvRow* row_ = nullptr;
   LastName last_plan_;
   LastName last_entity_;
@@ -308,14 +253,6 @@ class SubscriptionRows {
   std::map<SubscriptionTerms, uint32_t> terms_;  // their numbers
 };
 
-bool CheckBytes(std::string_view text, FileErrors& errors) {
-  const size_t bad = FirstBadByte(text);
-  if (bad < text.size()) {
-    errors.Add(LineAt(text, bad), "a byte here is not UTF-8 text", "save the file as UTF-8");
-  }
-  return bad == text.size();
-}
-
 void ReadRows(std::string_view text, CatalogDraft& draft, FileErrors& errors) {
   CsvReader reader(text);
   CsvRow row;
@@ -326,20 +263,10 @@ void ReadRows(std::string_view text, CatalogDraft& draft, FileErrors& errors) {
                    std::string("subscription,account,plan,entity,currency,valid_from,valid_to"));
     return;
   }
-  if (row.error != CsvError::kNone) {
-    errors.Add(row.line, std::string(CsvErrorWords(row.error)), std::string(kCsvAdvice));
-    return;
-  }
-  if (!rows.ReadHeader(row)) {
-    return;
-  }
+  if (!CheckCsvRow(row, errors) || !rows.ReadHeader(row)) return;
   draft.catalog.subscriptions.reserve(CountLines(text));
   while (!errors.full() && reader.Next(&row)) {
-    if (row.error != CsvError::kNone) {
-      errors.Add(row.line, std::string(CsvErrorWords(row.error)), std::string(kCsvAdvice));
-    } else {
-      rows.ReadRow(row);
-    }
+    if (CheckCsvRow(row, errors)) rows.ReadRow(row);
   }
 }
 
@@ -531,7 +458,7 @@ void SortSubscriptions(std::vector<Subscription>& subscriptions) {
 void ReadSubscriptions(CatalogDraft& draft) {
   FileErrors errors("subscriptions.csv", &draft.errors);
   const std::string* text = RequiredFile(draft, errors);
-  if (text == nullptr || !CheckBytes(*text, errors)) {
+  if (text == nullptr || !CheckCsvBytes(*text, errors)) {
     return;
   }
   ReadRows(*text, draft, errors);
