@@ -170,7 +170,7 @@ void Run(uint64_t events, int threads) {
 }  // namespace tollbook::bench
 
 int main(int argc, char** argv) {
-  uint64_t events = 1'150'000;
+  uint64_t events = 1'950'000;
   std::vector<int> threads = {1, 2};
   if (argc == 3 && std::string(argv[1]) == "--events") {
     events = std::stoull(argv[2]);
