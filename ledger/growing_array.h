@@ -2,7 +2,7 @@
 //
 // std::vector takes new memory, copies, and gives the old back: each page is mapped and cleared once for every size
 // that the array had. realloc moves the pages of a large array to their new addresses instead (mremap), and those
-// behind its end are not there until they are written.
+// behind its end are not there until they are about to be written; then kTouchBytes of them come at a time.
 #ifndef TOLLBOOK_LEDGER_GROWING_ARRAY_H_
 #define TOLLBOOK_LEDGER_GROWING_ARRAY_H_
 
@@ -13,6 +13,8 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+
+#include "ledger/first_touch.h"
 
 namespace tollbook {
 
@@ -27,6 +29,7 @@ class GrowingArray {
   GrowingArray& operator=(GrowingArray&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(touched_, other.touched_);
     std::swap(capacity_, other.capacity_);
     return *this;
   }
@@ -38,7 +41,7 @@ class GrowingArray {
 
   // Taken by value: it may be one of ours, and growing moves those.
   void push_back(T value) {
-    if (size_ == capacity_) reserve(NextCapacity());
+    if (size_ == touched_) TouchMore();
     data_[size_++] = value;
   }
   void reserve(size_t capacity) {
@@ -50,6 +53,12 @@ class GrowingArray {
   }
 
  private:
+  void TouchMore() {
+    if (size_ == capacity_) reserve(NextCapacity());
+    const size_t more = kTouchBytes / sizeof(T);
+    touched_ = capacity_ * sizeof(T) <= kSmallBytes ? capacity_ : std::min(capacity_, size_ + more);
+    TouchAhead(data_ + size_, (touched_ - size_) * sizeof(T));
+  }
   // Beyond a few pages, at once so much that the array gets pages of its own.
   size_t NextCapacity() const {
     const size_t next = std::max(kCapacityAtStart, 2 * capacity_);
@@ -58,9 +67,11 @@ class GrowingArray {
 
   static constexpr size_t kCapacityAtStart = 64;
   static constexpr size_t kSmallBytes = 16 << 10;
+  static constexpr size_t kTouchBytes = 32 << 10;   // a shard's share of memory that it may never use
   static constexpr size_t kLargeBytes = 640 << 10;  // malloc keeps smaller ones together (GiveBackLargeMemory)
   T* data_ = nullptr;
   size_t size_ = 0;
+  size_t touched_ = 0;  // elements whose pages are there
   size_t capacity_ = 0;
 };
 

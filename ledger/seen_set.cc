@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "ledger/first_touch.h"
 #include "rating/error.h"
 
 namespace tollbook {
@@ -75,6 +76,9 @@ void SeenSet::Reserve(size_t entries) {
 
 void SeenSet::Grow(size_t slots) {
   TOLLBOOK_ASSERT(slots <= kSlotsMax);  // 10^11 events in memory
+  slots_ = {};                          // all of it is in the entries: its memory may serve the new ones
+  slots_.reserve(slots);
+  TouchAhead(slots_.data(), slots * sizeof slots_[0]);
   slots_.assign(slots, 0);
   mask_ = slots - 1;
   for (size_t i = 0; i < entries_.size(); ++i) {

@@ -84,23 +84,35 @@ std::string PathIn(const std::string& directory) {
   return directory + "/store";
 }
 
+// Takes the spare batch, if there is one, and leaves its own as the spare: megabytes that each commit would have to
+// touch anew.
 class RocksWrite final : public StoreWrite {
  public:
-  RocksWrite(const std::vector<rocksdb::ColumnFamilyHandle*>& families, size_t bytes_expected)
-      : families_(families), batch_(bytes_expected) {}
+  RocksWrite(const std::vector<rocksdb::ColumnFamilyHandle*>& families, size_t bytes_expected,
+             std::unique_ptr<rocksdb::WriteBatch>* spare)
+      : families_(families),
+        spare_(spare),
+        batch_(*spare != nullptr ? std::move(*spare) : std::make_unique<rocksdb::WriteBatch>(bytes_expected)) {}
+  ~RocksWrite() override {
+    if (batch_->GetDataSize() > kSpareBytesMax) return;
+    batch_->Clear();
+    *spare_ = std::move(batch_);
+  }
   void Put(Family family, std::string_view key, std::string_view value) override {
-    const rocksdb::Status status = batch_.Put(families_[static_cast<size_t>(family)], ToSlice(key), ToSlice(value));
+    const rocksdb::Status status = batch_->Put(families_[static_cast<size_t>(family)], ToSlice(key), ToSlice(value));
     TOLLBOOK_ASSERT(status.ok());
   }
   void Delete(Family family, std::string_view key) override {
-    const rocksdb::Status status = batch_.Delete(families_[static_cast<size_t>(family)], ToSlice(key));
+    const rocksdb::Status status = batch_->Delete(families_[static_cast<size_t>(family)], ToSlice(key));
     TOLLBOOK_ASSERT(status.ok());
   }
-  rocksdb::WriteBatch* batch() { return &batch_; }
+  rocksdb::WriteBatch* batch() { return batch_.get(); }
 
  private:
+  static constexpr size_t kSpareBytesMax = 16 << 20;
   const std::vector<rocksdb::ColumnFamilyHandle*>& families_;
-  rocksdb::WriteBatch batch_;
+  std::unique_ptr<rocksdb::WriteBatch>* const spare_;
+  std::unique_ptr<rocksdb::WriteBatch> batch_;
 };
 
 class RocksStore final : public Store {
@@ -135,7 +147,7 @@ class RocksStore final : public Store {
   }
 
   std::unique_ptr<StoreWrite> NewWrite(size_t bytes_expected) const override {
-    return std::make_unique<RocksWrite>(families_, bytes_expected);
+    return std::make_unique<RocksWrite>(families_, bytes_expected, &spare_);
   }
 
   absl::Status Write(std::unique_ptr<StoreWrite> write) override {
@@ -152,6 +164,7 @@ class RocksStore final : public Store {
   const std::string directory_;
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  mutable std::unique_ptr<rocksdb::WriteBatch> spare_;  // commits are made one at a time
 };
 
 }  // namespace

@@ -428,11 +428,11 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   };
 
   EpochPace pace(LimitsOf(options_));
+  ExceptionCollector exceptions;  // empty after each epoch, with its memory
   for (;;) {
     pace.BeginEpoch();
     events_before_epoch_ = events_.load(std::memory_order_relaxed);
     EpochCommit epoch;
-    ExceptionCollector exceptions;
     for (bool more = true; more;) {
       Works works = DecodeRound(next, &pace);
       // Between rounds the series can be counted: an epoch of ever new ones ends early.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "ledger/first_touch.h"
 #include "pipeline/byte_source.h"
 #include "pipeline/decode.h"
 #include "pipeline/input.h"
@@ -199,7 +200,10 @@ class FileBlockReader final : public BlockReader {
   }
 
   void EnsureStorage(Block* block, size_t bytes) {
-    if (block->storage.capacity() < bytes + kLinePadding) block->storage = AlignedBuffer(bytes + kLinePadding);
+    if (block->storage.capacity() < bytes + kLinePadding) {
+      block->storage = AlignedBuffer(bytes + kLinePadding);
+      if (file_.bytes >= bytes) TouchAhead(block->storage.data(), bytes);  // the file will fill it
+    }
     block->data = block->storage.data();
   }
 

@@ -28,13 +28,20 @@ bool LayoutPace::OnTried(bool matched) {
   return tries_.rests();
 }
 
+// Room for as many events as the block before had. Memory that served another block is there already.
+void BlockDecoder::ReserveAsBefore(BlockWork* work) const {
+  const size_t room = identities_.capacity();
+  work->places.reserve(room);
+  work->verdicts.reserve(room);
+  if (work->measurements.capacity() >= room) return;
+  work->measurements.reserve(room);
+  TouchAhead(work->measurements.data(), identities_.size() * sizeof(Measurement));
+}
+
 void BlockDecoder::Decode(Decoder& decoder, BlockWork* work) {
+  ReserveAsBefore(work);
   identities_.clear();
-  work->places.reserve(identities_.capacity());  // as many events as a block had before
-  work->measurements.reserve(identities_.capacity());
-  work->verdicts.reserve(identities_.capacity());
   layouts_.ForgiveGuesses();
-  line_arena_.Clear();
   const bool by_layout = choice_ == DecoderChoice::kAuto && decoder.ReadsJson();
   CsvRows* const rows = choice_ == DecoderChoice::kAuto ? decoder.Rows() : nullptr;
   BlockLine line;
@@ -57,6 +64,7 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   if (!pace_.TriesNext()) return 0;
   const char* const begin = work->block.data + line.offset;
   const char* behind = nullptr;
+  line_arena_.Clear();
   const int layout = layouts_.Match(begin, work->block.data + work->block.bytes, line_arena_, &slots_, &behind);
   const auto event = static_cast<uint32_t>(work->verdicts.size());
   const size_t first = work->measurements.size();

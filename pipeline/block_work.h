@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "ledger/first_touch.h"
 #include "ledger/seen_set.h"
 #include "ledger/totals_run.h"
 #include "pipeline/aligned_buffer.h"
@@ -41,8 +42,10 @@ class ByShard {
     offsets_.fill(0);
     for (const Item& item : unordered) ++offsets_[shard_of(item) + 1];
     for (int shard = 0; shard < kShards; ++shard) offsets_[shard + 1] += offsets_[shard];
-    if (storage_.capacity() < unordered.size() * sizeof(Item))
+    if (storage_.capacity() < unordered.size() * sizeof(Item)) {
       storage_ = AlignedBuffer(unordered.size() * sizeof(Item));
+      TouchAhead(storage_.data(), storage_.capacity());
+    }
     std::array<uint32_t, kShards> next;
     std::copy_n(offsets_.begin(), kShards, next.begin());
     for (const Item& item : unordered) new (&data()[next[shard_of(item)]++]) Item(item);
@@ -132,6 +135,7 @@ class BlockDecoder {
   uint64_t matched() const { return matched_; }  // events that a layout decoded
 
  private:
+  void ReserveAsBefore(BlockWork* work) const;
   size_t MatchLine(const BlockLine& line, BlockWork* work);
   size_t MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* work);
   size_t TryRow(CsvRows& rows, const BlockLine& line, BlockWork* work);

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "pipeline/escape_run.h"
 #include "pipeline/json_text.h"
 #include "pipeline/layout_scan.h"
 #include "pipeline/layout_values.h"
@@ -180,8 +181,7 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
   *not_ascii |= bits.not_ascii & ((1u << last) - 1);
   uint32_t bytes = static_cast<uint32_t>(step - begin) + last;
   if (begin[bytes] == '\\') [[unlikely]] {
-    *not_ascii = 1;  // perhaps: the line is looked at
-    return TakeEscaped(at, begin + bytes, end, arena, slot);
+    return TakeEscaped(at, begin + bytes, end, arena, slot, not_ascii);
   }
   // Where the next literal begins is known only a dozen or more cycles after this slot's bytes came, and so on for each
   // slot. Most fields have one length, though: guessed right, the processor goes on at once and proves it later.
@@ -204,7 +204,8 @@ inline bool LayoutTree::TakeString(Edge* edge, const char** at, const char* end,
 
 // A string with escapes, from `at` to the quote that closes it, in one pass: as the general decoder takes it, or false.
 // A long one is left to that.
-bool LayoutTree::TakeEscaped(const char** at, const char* escape, const char* end, Arena& arena, Slot* slot) {
+bool LayoutTree::TakeEscaped(const char** at, const char* escape, const char* end, Arena& arena, Slot* slot,
+                             uint32_t* not_ascii) {
   constexpr ptrdiff_t kLongest = 4096;
   if (escape - *at >= kLongest) return false;
   char* const text = arena.Allocate(kLongest + 32 + kScanAhead);
@@ -214,12 +215,17 @@ bool LayoutTree::TakeEscaped(const char** at, const char* escape, const char* en
   bool good = true;
   while (good && from < end && *from != '"' && out - text < kLongest) {
     if (*from == '\\') {
-      good = UnescapeNext(&from, end, &out);
+      const auto whole = static_cast<uint32_t>(std::min<ptrdiff_t>((end - from) / kEscapeBytes, kEscapesMax));
+      const uint32_t run = std::min(UnescapeRun(from, out), whole);
+      from += run * kEscapeBytes;
+      out += run;
+      if (run == 0) good = UnescapeAny(&from, end, &out);
       continue;
     }
     const StringBits bits = ReadString(from);
     const int plain = bits.stops == 0 ? 32 : std::countr_zero(bits.stops);
     if (plain == 0) break;  // a control character
+    *not_ascii |= bits.not_ascii & static_cast<uint32_t>((uint64_t{1} << plain) - 1);
     std::memcpy(out, from, 32);
     out += plain;
     from += plain;

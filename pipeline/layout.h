@@ -105,7 +105,8 @@ class LayoutTree {
   static Edge* Follow(const Branch& branch, const char* at, const char* end);
   static bool IsAt(const Edge& edge, const char* at, const char* end);
   static bool TakeString(Edge* edge, const char** at, const char* end, Arena& arena, Slot* slot, uint32_t* not_ascii);
-  static bool TakeEscaped(const char** at, const char* escape, const char* end, Arena& arena, Slot* slot);
+  static bool TakeEscaped(const char** at, const char* escape, const char* end, Arena& arena, Slot* slot,
+                          uint32_t* not_ascii);
   Edge* NewEdge(std::string_view literal);
   static bool Rebuild(Branch* branch);
 

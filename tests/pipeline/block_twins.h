@@ -40,7 +40,8 @@ inline Block BlockOf(std::string_view text, Random& random) {
   block.data = block.storage.data() + block.storage.capacity() - text.size() - kLinePadding;
   block.bytes = text.size();
   std::memcpy(block.data, text.data(), text.size());
-  static constexpr std::string_view kTraps[] = {"\"}}\n", "}\n", "\n", "1", std::string_view("\0", 1), "\"", "5}}\r\n"};
+  static constexpr std::string_view kTraps[] = {"\"}}\n", "}\n",     "\n",           "1", std::string_view("\0", 1),
+                                                "\"",     "5}}\r\n", "\\u0041\"}}\n"};
   const std::string_view trap = Pick(kTraps, random);
   for (size_t i = 0; i < kLinePadding; ++i) block.data[block.bytes + i] = trap[i % trap.size()];
   return block;

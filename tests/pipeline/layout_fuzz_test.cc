@@ -257,6 +257,36 @@ std::string Damaged(std::string line, Random& random) {
   return line;
 }
 
+// The same JSON with characters of its strings written as escapes, `in_a_hundred` of them; those of names only where
+// `names` says so.
+std::string WithEscapes(std::string_view line, unsigned in_a_hundred, bool names, Random& random) {
+  static constexpr const char* kSpellings[] = {"\\u%04x", "\\u%04X"};
+  std::string text;
+  for (size_t at = 0; at < line.size(); ++at) {
+    text += line[at];
+    if (line[at] != '"') continue;
+    size_t end = at + 1;
+    while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2 : 1;
+    const bool is_name = line.substr(std::min(end + 1, line.size())).starts_with(':');
+    for (++at; at < std::min(end, line.size()); ++at) {
+      const auto byte = static_cast<unsigned char>(line[at]);
+      if (byte == '\\') {
+        text += line.substr(at, 2);  // an escape already; the digits of \\u may be escaped no further
+        if (line.substr(at + 1).starts_with('u')) text += line.substr(std::min(at + 2, line.size()), 4);
+        at += line.substr(at + 1).starts_with('u') ? 5 : 1;
+      } else if (byte < 0x20 || byte > 0x7E || (is_name && !names) || random() % 100 >= in_a_hundred) {
+        text += line[at];
+      } else {
+        char escape[8];
+        std::snprintf(escape, sizeof escape, kSpellings[in_a_hundred < 100 && OneIn(8, random)], byte);
+        text += escape;
+      }
+    }
+    if (at < line.size()) text += line[at];
+  }
+  return text;
+}
+
 TEST_F(LayoutFuzz, MadeUpLinesOfEveryKind) {
   for (const int odd : {0, 1, 5, 20}) {
     uint64_t matched = with_.blocks.matched(), events = events_;
@@ -304,6 +334,54 @@ TEST_F(LayoutFuzz, CutsOfALine) {
   for (const std::string& line : lines) {
     for (size_t cut = 1; cut <= line.size(); ++cut) {
       ASSERT_NO_FATAL_FAILURE(CheckBlock(line + line + line.substr(0, cut)));
+    }
+  }
+  EXPECT_GT(with_.blocks.matched(), events_ / 2);
+}
+
+TEST_F(LayoutFuzz, EscapedLinesOfEveryKind) {
+  for (const unsigned in_a_hundred : {100u, 2u, 20u, 60u}) {
+    for (const int odd : {0, 2, 10}) {
+      const uint64_t matched = with_.blocks.matched(), events = events_;
+      for (int round = 0; round < Rounds(10); ++round) {
+        LineMaker maker(random_);
+        std::string text;
+        for (int line = 0; line < 200; ++line) {
+          std::string escaped = WithEscapes(maker.Line(odd), in_a_hundred, odd > 2 && OneIn(9, random_), random_);
+          if (odd > 0 && OneIn(10, random_)) escaped = Damaged(escaped, random_);
+          text += escaped + maker.LineEnd();
+        }
+        if (OneIn(2, random_)) text.pop_back();
+        ASSERT_NO_FATAL_FAILURE(Check(text));
+      }
+      // Where types are spelled in one way, layouts are found; the first lines of all, so that no rest is on.
+      if (odd == 0 && in_a_hundred == 100) {
+        EXPECT_GT(with_.blocks.matched() - matched, (events_ - events) * 9 / 10);
+      }
+    }
+  }
+}
+
+// Each piece at each of a line's bytes, in a block that knows the line's layout; and the line cut there, so that what
+// is readable behind it would complete the escape.
+TEST_F(LayoutFuzz, AnEscapeInEveryPosition) {
+  static constexpr const char* kPieces[] = {"\\u0041",     "\\u004a\\u006B\\u0031\\u002d\\u0000\\u007f",
+                                            "\\u0080",     "\\u00e9\\u0041",
+                                            "\\n",         "\\\"",
+                                            "\\u0022",     "\\ud83d\\ude00",
+                                            "\\ud83d",     "\\u00",
+                                            "\\u00g1",     "\\U0041",
+                                            "\\",          "\\\\",
+                                            "\\u0041\x01", "\\u0041\xC3\xA9",
+                                            "\\u0041\xC3", "\\x41"};
+  LineMaker maker(random_);
+  const std::string plain = maker.Line(0) + "\n";
+  for (const std::string& line : {plain, WithEscapes(plain, 100, false, random_)}) {
+    for (size_t at = 0; at < line.size(); ++at) {
+      std::string text = line + line;
+      for (const char* piece : kPieces) text += line.substr(0, at) + piece + line.substr(at) + line;
+      ASSERT_NO_FATAL_FAILURE(CheckBlock(text));
+      ASSERT_NO_FATAL_FAILURE(CheckBlock(line + line.substr(0, at) + Pick(kPieces, random_)));
     }
   }
   EXPECT_GT(with_.blocks.matched(), events_ / 2);

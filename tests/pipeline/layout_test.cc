@@ -10,6 +10,7 @@
 #include <string>
 
 #include "pipeline/block_work.h"
+#include "pipeline/escape_run.h"
 #include "pipeline/layout_scan.h"
 #include "pipeline/layout_values.h"
 #include "tests/rating/seed.h"
@@ -238,6 +239,30 @@ TEST(LayoutScan, IsItsPlainTwin) {
     ASSERT_EQ(number.bytes, twin.bytes);
     ASSERT_EQ(number.whole, twin.whole);
   }
+}
+
+// Runs of escapes, now and then with a byte that makes one of them another.
+TEST(EscapeRun, IsItsPlainTwin) {
+  std::mt19937_64 random(TestSeed());
+  constexpr std::string_view kHex = "0123456789abcdefABCDEF";
+  constexpr std::string_view kOthers = "\\uU01789afgAFG/:@`\"n\x00\x7f\x80\xd0";
+  uint64_t escapes = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    std::string text;
+    while (text.size() < kScanAhead) {
+      text += "\\u00";
+      text += kHex[random() % (random() % 4 == 0 ? kHex.size() : 8)];
+      text += kHex[random() % kHex.size()];
+    }
+    for (uint64_t changes = random() % 3; changes > 0; --changes)
+      text[random() % kScanAhead] = kOthers[random() % kOthers.size()];
+    char fast[kEscapeRoom] = {}, slow[kEscapeRoom] = {};
+    const uint32_t count = plain::UnescapeRun(text.data(), slow);
+    ASSERT_EQ(UnescapeRun(text.data(), fast), count) << text.substr(0, 32);
+    ASSERT_EQ(std::string_view(fast, count), std::string_view(slow, count)) << text.substr(0, 32);
+    escapes += count;
+  }
+  EXPECT_GT(escapes, 200'000u);
 }
 
 TEST(LayoutScan, ANumberIsOneOfTheGrammar) {
