@@ -8,6 +8,7 @@ It is stricter than most file systems: a synced file without a synced directory 
 and go in any order, and what was not synced may be there by the page, as zeros, or as what stood there before.
 """
 
+import copy
 import os
 import pathlib
 import subprocess
@@ -24,10 +25,11 @@ def needs_shim():
         book.skip("$TOLLBOOK_DISK_SHIM does not name the library that stands between a program and its disk")
 
 
-def environment(root, trace=None, fail=None, kill=None, failed=None):
+def environment(root, trace=None, fail=None, kill=None, failed=None, points=None):
     """Of a program whose files below `root` go through the shim."""
     environ = {**os.environ, "LD_PRELOAD": SHIM, "DISK_SHIM_ROOT": str(root)}
-    for name, value in (("TRACE", trace), ("FAIL", fail), ("KILL", kill), ("FAILED", failed)):
+    for name, value in (("TRACE", trace), ("FAIL", fail), ("KILL", kill), ("FAILED", failed),
+                        ("POINTS", points)):
         if value is not None:
             environ["DISK_SHIM_" + name] = str(value)
     return environ
@@ -151,6 +153,9 @@ class Disk:
         disk = cls(root)
         disk._load(disk.top, pathlib.Path(root))
         return disk
+
+    def copy(self):
+        return copy.deepcopy(self)
 
     def _load(self, directory, path):
         for entry in path.iterdir():

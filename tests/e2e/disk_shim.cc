@@ -8,8 +8,9 @@
 //   DISK_SHIM_FAIL    CALLS:ERRNO:N:once|on  the N-th call (from 0) of the kinds in CALLS fails with this number; with
 //                     `on` so do all after it. Kinds: o open, c open that may make or write, r read, w write, s sync,
 //                     n name (rename, unlink, link, mkdir), t truncate, allocate
-//   DISK_SHIM_KILL    POINT:N  the program ends by SIGKILL at this point's N-th time (from 0); POINT is
-//                     before|after, effect and file, as `after sync high-water`: PointOf says how they are named
+//   DISK_SHIM_KILL    POINT:N  the program ends by SIGKILL at this point's N-th time (from 0). POINT is before|after,
+//                     effect and kind of file, as `after sync high-water` (KindOf); `any` is every point there is
+//   DISK_SHIM_POINTS  file that the name of each point is appended to when the program passes it
 //   DISK_SHIM_FAILED  file that a line is appended to for each call that was made to fail: what it was
 //
 // What is asked of the kernel is asked by number, so that no call of the library comes back here.
@@ -82,9 +83,9 @@ std::string KindOf(const std::string& path) {
   if (ends(".run")) return "seen-run";
   if (ends(".sst")) return "table";
   if (ends(".blob")) return "blob";
-  if (starts("MANIFEST"))
-    return name.find("sha256") == std::string::npos && name.find('-') != std::string::npos ? "manifest"
-                                                                                           : "backup-manifest";
+  if (starts("MANIFEST")) return "manifest";
+  if (name.find(".backup") != std::string::npos) return "backup-list";
+  if (path.find("/objects/") != std::string::npos) return "backup-object";
   if (starts("CURRENT") || ends(".dbtmp")) return "current";
   if (starts("OPTIONS") || starts("IDENTITY")) return "options";
   struct stat facts = {};
@@ -97,6 +98,7 @@ class Shim {
   Shim() : root_(Env("DISK_SHIM_ROOT")), kill_(Env("DISK_SHIM_KILL")) {
     if (const std::string trace = Env("DISK_SHIM_TRACE"); !trace.empty()) trace_ = OpenOwn(trace);
     if (const std::string failed = Env("DISK_SHIM_FAILED"); !failed.empty()) failed_ = OpenOwn(failed);
+    if (const std::string points = Env("DISK_SHIM_POINTS"); !points.empty()) points_ = OpenOwn(points);
     if (const std::string fail = Env("DISK_SHIM_FAIL"); !fail.empty()) {
       const size_t first = fail.find(':'), second = fail.find(':', first + 1), third = fail.find(':', second + 1);
       fail_kinds_ = fail.substr(0, first);
@@ -168,15 +170,16 @@ class Shim {
   }
 
   void Pass(std::string_view when, std::string_view effect, const std::string& path) {
-    if (kill_.empty()) return;
+    if (kill_.empty() && points_ < 0) return;
     const std::string point = std::string(when) + " " + std::string(effect) + " " + KindOf(path);
-    if (point == kill_ && passed_++ == kill_at_) kill(getpid(), SIGKILL);
+    if (points_ >= 0) (void)!syscall(SYS_write, points_, (point + "\n").data(), point.size() + 1);
+    if ((kill_ == "any" || point == kill_) && passed_++ == kill_at_) kill(getpid(), SIGKILL);
   }
 
   std::recursive_mutex mutex_;
   const std::string root_;
   std::map<int, Open> open_;
-  int trace_ = -1, failed_ = -1;
+  int trace_ = -1, failed_ = -1, points_ = -1;
   std::string fail_kinds_;
   int fail_errno_ = 0;
   long long fail_at_ = 0, calls_ = 0;

@@ -58,11 +58,10 @@ class PowerLoss(book.Case):
         disk.use_for_all(self, self.scratch)
         events, self.catalog, _ = book.generate(self.scratch, "12k", "--subscriptions", "60")
         first, second, third = split(events, 3)
-        common = ("--catalog", self.catalog, "--quiet", "--json", "--acknowledge", *SMALL_EPOCHS)
+        common = ("--catalog", self.catalog, "--quiet", "--json", "--acknowledge", "--threads", "1", *SMALL_EPOCHS)
         self.life = [("run", first, *common, "--memory", "100K"),
                      ("absorb", second, *common, "--memory", "1G"),
-                     ("run", second, third, *common, "--memory", "100K"),
-                     ("exceptions", "retry", "--catalog", self.catalog, "--json")]
+                     ("run", second, third, *common, "--memory", "100K")]
         self.root = self.scratch / "life"
         self.root.mkdir()
 
@@ -82,7 +81,7 @@ class PowerLoss(book.Case):
             traced += [(number, effect) for effect in disk.effects(trace)]
         whole = book.Book(self.root / "book", self.catalog)
         whole.verify()
-        self.journals, self.charges = whole.journals(), whole.charges()
+        self.journals = whole.journals()
         return traced
 
     def check_left(self, left, told):
@@ -90,17 +89,16 @@ class PowerLoss(book.Case):
         bill = book.Book(left / "book", self.catalog)
         if told.lines == 0 and not (bill.directory / "FORMAT").exists():
             return False
-        bill.verify()
-        status = bill.status()
-        self.assert_counts_add_up(status)
-        self.assertGreaterEqual(status["lines_read"], told.lines, "lines that were acknowledged are gone")
-        self.assertGreaterEqual(status["seals"], told.seals, "a seal that was acknowledged is gone")
+        details = {check["law"]: check["detail"] for check in bill.verify()}
+        lines = int(details[1].split(" lines = ")[0])
+        seals = int(details[3].split("as of seal ")[1]) if "as of seal " in details[3] else 0
+        self.assertGreaterEqual(lines, told.lines, "lines that were acknowledged are gone")
+        self.assertGreaterEqual(seals, told.seals, "a seal that was acknowledged is gone")
         return True
 
     def check_end(self, left):
         bill = book.Book(left / "book", self.catalog)
         self.assert_same_journal(self.journals, bill.journals(), "after the power came back")
-        self.assertEqual(self.charges, bill.charges())
         bill.verify()
 
     def lose_power_going_on(self, left, command, outcome):
