@@ -12,6 +12,7 @@ import hmac
 import http.server
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -139,7 +140,7 @@ class Ledger:
 class Server:
     """Listens on a port of its own until it is closed; a context manager."""
 
-    def __init__(self, secret="", faults=None, companies=None):
+    def __init__(self, secret="", faults=None, companies=None, certificate=None):
         self.secret = secret
         self.faults = faults or (lambda kind, key, count: None)
         self.ledger = Ledger(companies or {"Acme US": "USD"})
@@ -153,6 +154,7 @@ class Server:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its head
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -168,7 +170,12 @@ class Server:
                 pass  # a client that was killed
 
         self.server = Threads(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d/" % self.server.server_address[1]
+        if certificate:  # a file with its key
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+        self.url = "http://127.0.0.1:%d/" % self.port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def __enter__(self):

@@ -56,7 +56,7 @@ class Case(book.Case):
     def seal(self, batches):
         events = self.scratch / "usage.ndjson"
         events.write_bytes(small.lines(*(
-            small.event(f"e{number}", calls=100 + number, time=f"{2025 + number // 12}-{number % 12 + 1:02d}-15T12:00:00Z")
+            small.event(number, calls=100 + number, time=f"{2025 + number // 12}-{number % 12 + 1:02d}-15T12:00:00Z")
             for number in range(batches))))
         book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
         self.assertEqual(len(self.journal()), batches)
@@ -258,6 +258,28 @@ class Webhook(Case):
         self.assertNotIn(SECRET.encode(), text)
         self.assertNotIn(PASSWORD.encode(), text)
 
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_a_certificate_that_does_not_hold_gets_nothing(self):
+        self.seal(1)
+        made = self.catalog / "ca.pem"
+        done = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                               "/CN=t", "-addext", "subjectAltName=DNS:localhost", "-keyout", made, "-out",
+                               self.scratch / "cert"], capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made.write_bytes(made.read_bytes() + (self.scratch / "cert").read_bytes())
+        with fault_server.Server(SECRET, certificate=made) as server:
+            trusted = "    ca_file: ca.pem\n"
+            for name, host, more in (("unknown", "localhost", ""), ("othername", "127.0.0.1", trusted)):
+                self.targets(webhook(f"https://{host}:{server.port}/", name) + more)
+                self.post("--target", name)
+                row, = self.deliveries("--target", name)
+                self.assertEqual([row["state"], row["problem"]], ["retry-wait", "availability"], name)
+                self.assertRegex(row["last_error"], "(?i)certificate|subject")
+                self.assertEqual(server.came, {}, "not one byte of the request")
+            self.targets(webhook(f"https://localhost:{server.port}/", "good") + trusted)
+            self.post("--target", "good", "--strict")
+            self.assertEqual(len(server.taken), 1)
+
     def test_a_secret_that_others_may_read_is_refused(self):
         self.seal(1)
         self.targets(ledger("http://127.0.0.1:9/"), files())
@@ -276,8 +298,11 @@ class Ledger(Case):
         some = faults if book.LONG else self.chance.sample(faults, len(faults) // 3)
         for kind, played in (("create", faults), ("post", some)):
             fault_of = dict(zip(keys, played))
-            with self.subTest(kind), fault_server.Server(
-                    faults=lambda what, key, count: fault_of.get(key) if what == kind and count == 1 else None) as server:
+
+            def fault(what, key, count):
+                return fault_of.get(key) if what == kind and count == 1 else None
+
+            with self.subTest(kind), fault_server.Server(faults=fault) as server:
                 self.targets(ledger(server.url, name="erp-" + kind))
                 self.post("--wait", "90", "--strict", "--target", "erp-" + kind)
                 self.assert_ledger_equals_journal(server)
@@ -395,7 +420,8 @@ class Order(Case):
             self.targets(webhook(server.url))
             done = subprocess.run(
                 ["strace", "-f", "-y", "-s", "65536", "-o", trace, "-e",
-                 "trace=write,pwrite64,fdatasync,fsync,sendto,sendmsg", book.TOLLBOOK, "post", "--books", self.books, "--catalog", self.catalog],
+                 "trace=write,pwrite64,fdatasync,fsync,sendto,sendmsg", book.TOLLBOOK, "post", "--books", self.books,
+                 "--catalog", self.catalog],
                 capture_output=True, env=self.environment, timeout=120)
             if done.returncode != 0 and b"ptrace" in done.stderr:
                 self.skipTest("this machine does not let strace attach")

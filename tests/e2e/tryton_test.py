@@ -106,7 +106,7 @@ class Month(book.Case):
         started, kills = time.monotonic(), 0
         while kills < KILLS:
             running = book.start(*self.post())
-            time.sleep(self.chance.uniform(0.05, 0.7))
+            time.sleep(self.chance.uniform(0.1, 1.2))
             if kills in erp_kills:
                 erp_kills.remove(kills)
                 self.erp.kill()
