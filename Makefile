@@ -6,13 +6,16 @@ DIR ?= tests/conformance/rating
 TOLLBOOK := build/release/tollbook
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo conformance test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
+.PHONY: help deps deps-tryton build demo conformance test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 deps: ## install the Debian packages that are missing
 	@tools/deps.sh
+
+deps-tryton: ## install Tryton, the ERP of one of the tests, which skips itself without it
+	@tools/tryton-deps.sh
 
 build: deps ## build/release/tollbook
 	cmake --preset release

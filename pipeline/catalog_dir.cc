@@ -8,6 +8,7 @@
 #include <system_error>
 #include <tuple>
 
+#include "pipeline/targets.h"
 #include "rating/catalog_text.h"
 
 namespace tollbook {
@@ -16,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSubscriptions = "subscriptions.csv";
-constexpr size_t kFilesMax = 1000;  // a catalog has eight; more is a directory named by mistake
+constexpr size_t kFilesMax = 1000;  // a catalog has ten; more is a directory named by mistake
 
 absl::Status CannotRead(std::string_view why, const std::string& path) {
   return MakeError(absl::StatusCode::kInvalidArgument, std::string("the catalog cannot be read: ").append(why), path,
@@ -113,9 +114,13 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const std::string& path) {
   }
   const auto sources = files->find(std::string(kSourcesFile));
   ParsedMappings mappings = ParseMappings(sources == files->end() ? std::string_view() : sources->second);
+  const auto targets_file = files->find(std::string(kTargetsFile));
+  const std::string targets_text = targets_file == files->end() ? std::string() : targets_file->second;
   ParsedCatalog parsed = ParseCatalog(*std::move(files));
+  const ParsedTargets targets = ParseTargets(targets_text, parsed.catalog ? &*parsed.catalog : nullptr);
   std::vector<CatalogError> errors = std::move(parsed.errors);
   errors.insert(errors.end(), mappings.errors.begin(), mappings.errors.end());
+  errors.insert(errors.end(), targets.errors.begin(), targets.errors.end());
   if (!errors.empty()) {
     std::stable_sort(errors.begin(), errors.end(), [](const CatalogError& a, const CatalogError& b) {
       return std::tie(a.file, a.line) < std::tie(b.file, b.line);

@@ -11,9 +11,9 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 9> kFileNames = {"book.yaml",    "chart.yaml",   "entities.yaml",
-                                                        "grants.csv",   "meters.yaml",  "plans.yaml",
-                                                        "posting.yaml", "sources.yaml", "subscriptions.csv"};
+constexpr std::array<std::string_view, 10> kFileNames = {
+    "book.yaml",  "chart.yaml",   "entities.yaml", "grants.csv",        "meters.yaml",
+    "plans.yaml", "posting.yaml", "sources.yaml",  "subscriptions.csv", "targets.yaml"};
 
 // Not part of the catalog: no error, and not in its digest.
 bool IsIgnored(std::string_view name) {

@@ -28,6 +28,7 @@ LIBRARIES = {
     r"(oneapi/)?tbb/|tbb\.h": {"pipeline"},
     r"simdjson": {"pipeline"},
     r"CLI/": {"pipeline/app"},
+    r"curl/": {"pipeline/emit"},
 }
 # rating is pure: no input or output, threads, clock or chance.
 NOT_IN_RATING = re.compile(r"^(fstream|iostream|filesystem|thread|mutex|atomic|future|random|unistd\.h|sys/.*|fcntl\.h)$")

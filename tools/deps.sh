@@ -7,11 +7,11 @@ packages=(
   build-essential cmake ninja-build ccache pkg-config git python3 tzdata
   # libraries
   libabsl-dev libtbb-dev libsimdjson-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libssl-dev libxxhash-dev
-  libzstd-dev zlib1g-dev
+  libzstd-dev zlib1g-dev libcurl4-openssl-dev
   # RocksDB; its CMake configuration looks for each compression library
   librocksdb-dev libgflags-dev libsnappy-dev libbz2-dev liblz4-dev
   # tests and benchmarks; ledger and hledger check the journals
-  libgtest-dev libgmock-dev libbenchmark-dev libboost1.81-dev zstd ledger hledger
+  libgtest-dev libgmock-dev libbenchmark-dev libboost1.81-dev zstd ledger hledger strace
 )
 
 missing=()

@@ -31,6 +31,7 @@ struct RunOptions {
   std::string books;
   std::string catalog;
   std::string through;  // YYYY-MM-DD; empty: all
+  bool post = false;    // deliver what is due afterwards
   AbsorbFlags absorb;
 };
 int CmdRun(const RunOptions& options);
@@ -50,6 +51,31 @@ struct SealCommandOptions {
   bool json = false;
 };
 int CmdSeal(const SealCommandOptions& options);
+
+struct PostOptions {
+  std::string books;
+  std::string catalog;
+  std::string target;  // empty: all
+  bool dry_run = false;
+  bool watch = false;         // go on until stopped
+  uint64_t wait_seconds = 0;  // go on so long while something waits
+  bool strict = false;        // what is not delivered is exit code 3
+  bool json = false;
+};
+int CmdPost(const PostOptions& options);
+
+struct DeliveriesOptions {
+  enum class Action : uint8_t { kList, kShow, kRetry, kPark, kSayPosted, kSayNotPosted, kSaySuperseded };
+  std::string books;
+  Action action = Action::kList;
+  std::string target;    // of list: empty: all
+  std::string batch;     // not of list
+  std::string state;     // of list: empty: all
+  std::string document;  // of kSayPosted
+  bool body = false;     // of show: the bytes alone
+  std::string format;    // "", csv, json
+};
+int CmdDeliveries(const DeliveriesOptions& options);
 
 // charges, journals, status, reconcile, verify: read a book.
 struct ReadOptions {

@@ -44,6 +44,8 @@ class CommandLine {
     AddRun();
     AddAbsorb();
     AddSeal();
+    AddPost();
+    AddDeliveries();
     AddReaders();
     AddQuote();
     AddSimulate();
@@ -130,7 +132,10 @@ class CommandLine {
         });
   }
   static void AddStrict(CLI::App* sub, bool* strict) {
-    sub->add_flag("--strict", *strict, "Exit code 3 when a line or an input was not accepted");
+    AddStrictText(sub, strict, "Exit code 3 when a line or an input was not accepted");
+  }
+  static void AddStrictText(CLI::App* sub, bool* strict, const std::string& what) {
+    sub->add_flag("--strict", *strict, what);
   }
 
   static std::string Joined(const std::vector<std::string>& words) {
@@ -175,6 +180,7 @@ class CommandLine {
     AddBooks(sub, &run_.books);
     AddCatalogDir(sub, &run_.catalog, "Directory of the catalog")->required();
     AddThrough(sub, &run_.through);
+    sub->add_flag("--post", run_.post, "Then deliver what is due, as `tollbook post` does");
     AddAbsorbFlags(sub, &run_.absorb);
   }
 
@@ -194,6 +200,60 @@ class CommandLine {
     AddThrough(sub, &seal_.through);
     AddJson(sub, &seal_.json);
     AddThreads(sub, &seal_.threads);
+  }
+
+  void AddPost() {
+    CLI::App* sub = Add("post", "Deliver the journal to the targets of the catalog",
+                        "tollbook post --books book --catalog catalog\n"
+                        "  tollbook post --books book --catalog catalog --dry-run",
+                        &post_, CmdPost);
+    AddBooks(sub, &post_.books);
+    AddCatalogDir(sub, &post_.catalog, "Directory of the catalog, with its targets.yaml")->required();
+    sub->add_option("--target", post_.target, "Only this target")->type_name("NAME");
+    CLI::Option* dry = sub->add_flag("--dry-run", post_.dry_run, "Print what would be sent, and send nothing");
+    CLI::Option* watch = sub->add_flag("--watch", post_.watch, "Go on until stopped")->excludes(dry);
+    sub->add_option("--wait", post_.wait_seconds, "Go on for so many seconds while something waits")
+        ->type_name("SECONDS")
+        ->excludes(dry)
+        ->excludes(watch);
+    AddStrictText(sub, &post_.strict, "Exit code 3 when something is not delivered");
+    AddJson(sub, &post_.json);
+  }
+
+  void AddDeliveries() {
+    using Action = DeliveriesOptions::Action;
+    CLI::App* sub = Add("deliveries", "What was delivered to whom, what waits, and what needs a person",
+                        "tollbook deliveries --books book --state parked\n"
+                        "  tollbook deliveries show --books book erp BATCH",
+                        &deliveries_, CmdDeliveries);
+    AddBooks(sub, &deliveries_.books);
+    sub->add_option("--state", deliveries_.state, "Only this state")->type_name("WORD");
+    sub->add_option("--target", deliveries_.target, "Only this target")->type_name("NAME");
+    AddFormat(sub, &deliveries_.format, {"csv", "json"});
+    sub->require_subcommand(0, 1);
+    sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
+    const auto add = [&](const std::string& name, const std::string& what, Action action) {
+      CLI::App* one = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
+      one->add_option("TARGET", deliveries_.target, "Its name")->type_name("")->required();
+      one->add_option("BATCH", deliveries_.batch, "Batch id")->type_name("")->required();
+      one->callback([this, action] { deliveries_.action = action; });
+      return one;
+    };
+    add("show", "All that is known of one", Action::kShow)
+        ->add_flag("--body", deliveries_.body, "The bytes that are sent, and nothing else");
+    add("retry", "Try one again that is parked or waits", Action::kRetry);
+    add("park", "Keep one from being sent", Action::kPark);
+    CLI::App* resolve = add("resolve", "Say what became of one", Action::kSayPosted);
+    CLI::Option_group* say = resolve->add_option_group("what is so", "One of");
+    say->require_option(1);
+    say->add_option("--posted", deliveries_.document, "It is there, as this document")->type_name("DOCUMENT");
+    say->add_flag("--not-posted", not_posted_, "It is not there: send it");
+    say->add_flag("--superseded", superseded_, "It must not be sent");
+    resolve->callback([this] {
+      deliveries_.action = not_posted_   ? Action::kSayNotPosted
+                           : superseded_ ? Action::kSaySuperseded
+                                         : Action::kSayPosted;
+    });
   }
 
   void AddRead(const std::string& name, const std::string& what, const std::string& example, ReadOptions* options,
@@ -422,6 +482,9 @@ class CommandLine {
   RunOptions run_;
   AbsorbCommandOptions absorb_;
   SealCommandOptions seal_;
+  PostOptions post_;
+  DeliveriesOptions deliveries_;
+  bool not_posted_ = false, superseded_ = false;  // of `deliveries resolve`
   ReadOptions charges_, journals_, status_, reconcile_, verify_;
   ExceptionsOptions exceptions_;
   ExplainOptions explain_;

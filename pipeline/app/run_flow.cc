@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "pipeline/app/post_flow.h"
 #include "pipeline/app/progress.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -77,8 +78,24 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
     report.sealed = &*sealed;
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const int printed = flow.json ? Print(ToText(ToJson(report))) : PrintReport(report);
+  absl::Status not_delivered;
+  std::optional<DeliverReport> delivered;
+  if (flow.post) {
+    PostTargets targets = TargetsFor(loaded->catalog, flow.catalog, "");
+    not_delivered = targets.status;
+    absl::StatusOr<DeliverReport> result = DeliverNow(**book, targets);
+    if (result.ok())
+      delivered = *std::move(result);
+    else
+      not_delivered = result.status();
+  }
+  // What was booked is told, whatever became of the delivery.
+  Json json = flow.json ? ToJson(report) : Json();
+  if (flow.json && delivered) json["deliveries"] = ToJson(*delivered);
+  int printed = flow.json ? Print(ToText(json)) : PrintReport(report);
+  if (printed == kDone && !flow.json && delivered) printed = Print("\n" + ToText(*delivered));
   if (printed != kDone) return printed;
+  if (!not_delivered.ok()) return not_delivered;
   const bool strict = flow.absorb != nullptr && flow.absorb->strict;
   return strict && HasExceptions(*absorbed) ? kStrictExceptions : kDone;
 }

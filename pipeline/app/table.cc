@@ -10,6 +10,7 @@
 
 #include "pipeline/app/session.h"
 #include "pipeline/app/text.h"
+#include "pipeline/journal_text.h"
 
 namespace tollbook {
 namespace {
@@ -75,19 +76,6 @@ void AppendRow(const std::vector<Column>& columns, const std::vector<size_t>& wi
     AppendLine(columns, widths, cells, out);
     cells = std::move(rest);
   }
-}
-
-void AppendCsvCell(std::string_view cell, std::string* out) {
-  if (cell.find_first_of(",\"\r\n") == std::string_view::npos) {
-    out->append(cell);
-    return;
-  }
-  out->push_back('"');
-  for (char c : cell) {
-    if (c == '"') out->push_back('"');
-    out->push_back(c);
-  }
-  out->push_back('"');
 }
 
 void AppendCsvHeader(const std::vector<Column>& columns, std::string* out) {

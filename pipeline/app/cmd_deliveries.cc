@@ -1,0 +1,142 @@
+#include "ledger/outbox.h"
+#include "pipeline/app/commands.h"
+#include "pipeline/app/report.h"
+#include "pipeline/app/session.h"
+#include "pipeline/app/table.h"
+
+namespace tollbook {
+namespace {
+
+using Action = DeliveriesOptions::Action;
+
+std::string TimeText(int64_t nanos) {
+  return nanos == 0 ? "" : ToString(Instant{nanos / 1'000'000'000 * 1'000'000'000});
+}
+
+std::optional<DeliveryState> StateOf(const std::string& word) {
+  for (size_t state = 0; state < kDeliveryStates; ++state) {
+    if (Word(static_cast<DeliveryState>(state)) == word) return static_cast<DeliveryState>(state);
+  }
+  return std::nullopt;
+}
+
+// For people: what to act on.
+Table ShortTableOf(const std::vector<Delivery>& deliveries) {
+  Table table({{"target", false, Narrow::kKeep},
+               {"batch", false, Narrow::kKeep},
+               {"state"},
+               {"since"},
+               {"document"},
+               {"problem"},
+               {"who acts"},
+               {"error", false, Narrow::kWrap}});
+  for (const Delivery& delivery : deliveries) {
+    const bool is_open = !IsFinal(delivery.state);
+    table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), TimeText(delivery.changed_at_nanos),
+               delivery.document, std::string(Word(delivery.problem)), std::string(Owner(delivery.problem)),
+               is_open && delivery.problem != DeliveryProblem::kNone ? delivery.last_error : ""});
+  }
+  return table;
+}
+
+Table TableOf(const std::vector<Delivery>& deliveries) {
+  Table table({{"target"},
+               {"batch"},
+               {"state"},
+               {"key"},
+               {"body_sha256"},
+               {"job"},
+               {"document"},
+               {"attempts", true},
+               {"problem"},
+               {"owner"},
+               {"last_error"},
+               {"planned_at"},
+               {"changed_at"},
+               {"not_before"}});
+  for (const Delivery& delivery : deliveries) {
+    table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), delivery.key,
+               ToHex(delivery.body_hash), delivery.job, delivery.document, std::to_string(delivery.attempts),
+               std::string(Word(delivery.problem)), std::string(Owner(delivery.problem)), delivery.last_error,
+               TimeText(delivery.planned_at_nanos), TimeText(delivery.changed_at_nanos),
+               TimeText(delivery.not_before_nanos)});
+  }
+  return table;
+}
+
+absl::StatusOr<int> List(const DeliveriesOptions& options, const Outbox& outbox) {
+  const std::optional<DeliveryState> state = StateOf(options.state);
+  if (!options.state.empty() && !state) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "no state of a delivery", "--state " + options.state,
+                     "use one of pending, sending, accepted, confirmed, uncertain, retry-wait, parked, superseded");
+  }
+  absl::StatusOr<std::vector<Delivery>> deliveries = outbox.Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  std::erase_if(*deliveries, [&](const Delivery& delivery) {
+    return (state && delivery.state != *state) || (!options.target.empty() && delivery.target != options.target);
+  });
+  if (!options.format.empty()) return PrintTable(TableOf(*deliveries), options.format);
+  if (deliveries->empty()) return Print("No deliveries: `tollbook post` makes them from the journal.\n");
+  return Print(ShortTableOf(*deliveries).ToText());
+}
+
+absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outbox, const Delivery& delivery) {
+  if (options.body) {
+    const absl::StatusOr<std::string> body = outbox.BodyOf(delivery);
+    return body.ok() ? absl::StatusOr<int>(Print(*body)) : body.status();
+  }
+  if (!options.format.empty()) return PrintTable(TableOf({delivery}), options.format);
+  Table table({{"delivery"}, {delivery.batch + " to " + delivery.target, false, Narrow::kWrap}});
+  table.Add({"state", std::string(Word(delivery.state))});
+  table.Add({"key", delivery.key});
+  table.Add({"sha256 of what is sent", ToHex(delivery.body_hash)});
+  table.Add({"attempts", std::to_string(delivery.attempts)});
+  table.Add({"there as", delivery.document.empty() ? delivery.job : delivery.document});
+  table.Add({"problem", std::string(Word(delivery.problem))});
+  table.Add({"who acts", std::string(Owner(delivery.problem))});
+  table.Add({"last error", delivery.last_error});
+  table.Add({"planned", TimeText(delivery.planned_at_nanos)});
+  table.Add({"changed", TimeText(delivery.changed_at_nanos)});
+  table.Add({"not before", TimeText(delivery.not_before_nanos)});
+  return Print(table.ToText());
+}
+
+DeliveryEvent EventOf(Action action, const Delivery& delivery) {
+  if (action == Action::kPark) return DeliveryEvent::kPark;
+  if (action == Action::kSayPosted) return DeliveryEvent::kSayPosted;
+  if (action == Action::kSayNotPosted) return DeliveryEvent::kSayNotPosted;
+  if (action == Action::kSaySuperseded) return DeliveryEvent::kSaySuperseded;
+  // What was never sent is surely not there: nothing to wait for.
+  const bool never_sent = delivery.state == DeliveryState::kParked && delivery.attempts == 0;
+  return never_sent ? DeliveryEvent::kSayNotPosted : DeliveryEvent::kRetry;
+}
+
+absl::StatusOr<int> Run(const DeliveriesOptions& options) {
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "deliveries");
+  if (!book.ok()) return book.status();
+  Outbox& outbox = OutboxOf(**book);
+  if (options.action == Action::kList) return List(options, outbox);
+  absl::StatusOr<std::optional<Delivery>> found = outbox.Find(options.target, options.batch);
+  if (!found.ok()) return found.status();
+  if (!found->has_value()) {
+    return MakeError(absl::StatusCode::kNotFound, "there is no such delivery", options.batch + " to " + options.target,
+                     "see `tollbook deliveries list`");
+  }
+  Delivery& delivery = **found;
+  if (options.action == Action::kShow) return ShowOne(options, outbox, delivery);
+  DeliveryStep step;
+  step.event = EventOf(options.action, delivery);
+  step.document = options.document;
+  if (options.action == Action::kPark) step.error = "parked by hand";
+  TOLLBOOK_RETURN_IF_ERROR(outbox.Step(step, &delivery));
+  return ShowOne(options, outbox, delivery);
+}
+
+}  // namespace
+
+int CmdDeliveries(const DeliveriesOptions& options) {
+  const absl::StatusOr<int> code = Run(options);
+  return code.ok() ? *code : Fail(code.status());
+}
+
+}  // namespace tollbook

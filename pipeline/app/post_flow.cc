@@ -1,0 +1,114 @@
+#include "pipeline/app/post_flow.h"
+
+#include <algorithm>
+#include <random>
+
+#include "pipeline/app/session.h"
+#include "pipeline/app/table.h"
+
+namespace tollbook {
+namespace {
+
+int64_t NowNanos() {
+  return Now().nanos;
+}
+
+uint64_t Chance() {
+  static std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+uint64_t In(const TargetReport& target, DeliveryState state) {
+  return target.by_state[static_cast<size_t>(state)];
+}
+
+}  // namespace
+
+PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_directory, const std::string& only,
+                       bool with_secrets) {
+  EmitterContext context;
+  context.book_name = catalog.book.name;
+  context.catalog_directory = catalog_directory;
+  context.catalog = &catalog;
+  context.now_nanos = NowNanos;
+  context.with_secrets = with_secrets;
+  PostTargets targets;
+  std::string wrong;
+  bool found = false;
+  for (Target& target : TargetsOf(catalog)) {
+    if (!only.empty() && target.name != only) continue;
+    found = true;
+    absl::StatusOr<std::unique_ptr<Emitter>> emitter = MakeEmitter(target, context);
+    if (emitter.ok()) {
+      targets.emitters.push_back({std::move(target), *std::move(emitter)});
+    } else {
+      wrong += "target " + target.name + ": " + std::string(Std(emitter.status().message())) + "\n";
+    }
+  }
+  if (!wrong.empty()) targets.status = absl::FailedPreconditionError(Abs(wrong));
+  if (!found) {
+    targets.status = MakeError(absl::StatusCode::kInvalidArgument, "there is no target",
+                               only.empty() ? catalog_directory : only, "name it in the catalog's targets.yaml");
+  }
+  return targets;
+}
+
+absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets) {
+  DeliverOptions options;
+  options.now_nanos = NowNanos;
+  options.chance = Chance;
+  options.stop = &StopRequested();
+  return Deliver(book, targets.emitters, options);
+}
+
+Json ToJson(const DeliverReport& report) {
+  Json targets = Json::array();
+  for (const TargetReport& target : report.targets) {
+    Json one = {{"target", target.target}, {"planned_now", target.planned}, {"confirmed_now", target.confirmed}};
+    for (size_t state = 0; state < kDeliveryStates; ++state) {
+      one[std::string(Word(static_cast<DeliveryState>(state)))] = target.by_state[state];
+    }
+    targets.push_back(std::move(one));
+  }
+  return {{"targets", std::move(targets)},
+          {"waiting", report.waiting},
+          {"next_due", report.waiting == 0 ? "" : ToString(Instant{report.next_due_nanos})}};
+}
+
+std::string ToText(const DeliverReport& report) {
+  Table table(
+      {{"target"}, {"new", true}, {"confirmed now", true}, {"confirmed", true}, {"waiting", true}, {"parked", true}});
+  uint64_t parked = 0;
+  for (const TargetReport& target : report.targets) {
+    uint64_t waiting = 0;
+    for (const uint64_t deliveries : target.by_state) waiting += deliveries;
+    waiting -= In(target, DeliveryState::kConfirmed) + In(target, DeliveryState::kParked) +
+               In(target, DeliveryState::kSuperseded);
+    parked += In(target, DeliveryState::kParked);
+    table.Add({target.target, Thousands(target.planned), Thousands(target.confirmed),
+               Thousands(In(target, DeliveryState::kConfirmed)), Thousands(waiting),
+               Thousands(In(target, DeliveryState::kParked))});
+  }
+  std::string text = table.ToText();
+  if (report.waiting > 0) {
+    text +=
+        Counted(report.waiting, "delivery waits", "deliveries wait") + ": `tollbook post` tries again what is due.\n";
+  }
+  if (parked > 0) {
+    text += Counted(parked, "delivery needs", "deliveries need") +
+            " a person: `tollbook deliveries --state parked` says why.\n";
+  }
+  return text;
+}
+
+bool AllDelivered(const DeliverReport& report) {
+  return std::all_of(report.targets.begin(), report.targets.end(), [](const TargetReport& target) {
+    uint64_t open = 0;
+    for (size_t state = 0; state < kDeliveryStates; ++state) {
+      if (!IsFinal(static_cast<DeliveryState>(state))) open += target.by_state[state];
+    }
+    return open == 0;
+  });
+}
+
+}  // namespace tollbook

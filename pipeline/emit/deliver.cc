@@ -1,0 +1,242 @@
+#include "pipeline/emit/deliver.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+namespace tollbook {
+namespace {
+
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int64_t kLoginWaitNanos = 60 * kNanosPerSecond;  // a refused login is not tried in a loop
+
+using State = DeliveryState;
+using Event = DeliveryEvent;
+using BatchesById = std::map<std::string, JournalBatch, std::less<>>;
+
+bool IsOfTarget(DeliveryProblem problem) {
+  return problem == DeliveryProblem::kAuthentication || problem == DeliveryProblem::kRateLimit ||
+         problem == DeliveryProblem::kAvailability || problem == DeliveryProblem::kConfiguration;
+}
+
+bool IsOpen(const Delivery& delivery) {
+  return !IsFinal(delivery.state) && delivery.state != State::kParked;
+}
+
+// When what the target did last was to fail as a whole: until when its deliveries wait.
+int64_t HeldUntil(const std::vector<Delivery>& deliveries) {
+  const auto newest = std::max_element(deliveries.begin(), deliveries.end(), [](const Delivery& a, const Delivery& b) {
+    return a.changed_at_nanos < b.changed_at_nanos;
+  });
+  if (newest == deliveries.end() || !IsOpen(*newest) || !IsOfTarget(newest->problem)) return 0;
+  return newest->not_before_nanos;
+}
+
+absl::StatusOr<BatchesById> BatchesOf(const Book& book) {
+  absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return batches.status();
+  BatchesById by_id;
+  for (JournalBatch& batch : *batches) by_id.emplace(batch.id, std::move(batch));
+  return by_id;
+}
+
+// The open ones of a target, in the order in which they are tried.
+std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const std::string& target, const BatchesById& batches) {
+  std::erase_if(deliveries, [&](const Delivery& d) { return d.target != target || !IsOpen(d); });
+  const auto place = [&](const Delivery& delivery) {
+    const auto batch = batches.find(delivery.batch);
+    return std::tuple(delivery.failures, batch == batches.end() ? 0 : batch->second.seal, delivery.batch);
+  };
+  std::sort(deliveries.begin(), deliveries.end(),
+            [&](const Delivery& a, const Delivery& b) { return place(a) < place(b); });
+  return deliveries;
+}
+
+class Pass {
+ public:
+  Pass(Book& book, const BatchesById& batches, const DeliverOptions& options)
+      : outbox_(OutboxOf(book)), batches_(batches), options_(options) {}
+
+  absl::StatusOr<TargetReport> Run(const EmitterOf& of, DeliverReport* report);
+
+ private:
+  absl::Status Plan(const EmitterOf& of, TargetReport* report);
+  // Until it is final, waits or is parked. True: leave the target's others alone.
+  absl::StatusOr<bool> RunOne(const EmitterOf& of, Delivery delivery);
+  absl::StatusOr<Attempt> NextOf(const EmitterOf& of, const Parcel& parcel, Delivery* delivery);
+  absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
+  int64_t DueAt(const Target& target, const Delivery& delivery) const;
+  bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
+  absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
+
+  Outbox& outbox_;
+  const BatchesById& batches_;
+  const DeliverOptions& options_;
+};
+
+absl::Status Pass::Plan(const EmitterOf& of, TargetReport* report) {
+  const absl::StatusOr<std::vector<Delivery>> before = outbox_.Deliveries();
+  if (!before.ok()) return before.status();
+  std::set<std::string, std::less<>> there;
+  for (const Delivery& delivery : *before) {
+    if (delivery.target == of.target.name) there.insert(delivery.batch);
+  }
+  std::vector<PlannedDelivery> planned;
+  for (const auto& [id, batch] : batches_) {
+    if (there.contains(id) || !Concerns(of.target, batch)) continue;
+    planned.push_back(of.emitter->Make(batch));
+    planned.back().target = of.target.name;
+  }
+  report->planned = planned.size();
+  return outbox_.Plan(planned);
+}
+
+// An unclear end is asked about once nothing can be under way any more.
+int64_t Pass::DueAt(const Target& target, const Delivery& delivery) const {
+  if (delivery.state != State::kUncertain) return delivery.not_before_nanos;
+  return std::max(delivery.not_before_nanos, delivery.changed_at_nanos + target.quiet_seconds * kNanosPerSecond);
+}
+
+absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* report) {
+  TargetReport target;
+  target.target = of.target.name;
+  TOLLBOOK_RETURN_IF_ERROR(Plan(of, &target));
+  absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  std::erase_if(*deliveries, [&](const Delivery& delivery) { return delivery.target != target.target; });
+  const auto confirmed_before = std::count_if(deliveries->begin(), deliveries->end(), [](const Delivery& delivery) {
+    return delivery.state == State::kConfirmed;
+  });
+  bool paused = HeldUntil(*deliveries) > options_.now_nanos();
+  const std::vector<Delivery> due = InOrder(*std::move(deliveries), target.target, batches_);
+  for (const Delivery& delivery : due) {
+    if (paused || Stopped()) break;
+    if (DueAt(of.target, delivery) > options_.now_nanos()) continue;
+    const absl::StatusOr<bool> pause = RunOne(of, delivery);
+    if (!pause.ok()) return pause.status();
+    paused = *pause;
+  }
+  TOLLBOOK_RETURN_IF_ERROR(CountAfter(of, &target, report));
+  target.confirmed = target.by_state[static_cast<size_t>(State::kConfirmed)] - static_cast<uint64_t>(confirmed_before);
+  return target;
+}
+
+absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const {
+  absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  std::erase_if(*deliveries, [&](const Delivery& delivery) { return delivery.target != target->target; });
+  const int64_t held_until = HeldUntil(*deliveries);
+  for (const Delivery& delivery : *deliveries) {
+    ++target->by_state[static_cast<size_t>(delivery.state)];
+    if (!IsOpen(delivery)) continue;
+    const int64_t due = std::max({DueAt(of.target, delivery), held_until, int64_t{1}});
+    report->next_due_nanos = ++report->waiting == 1 ? due : std::min(report->next_due_nanos, due);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery delivery) {
+  absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
+  if (!body.ok()) return body.status();
+  Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job};
+  // Each step leads on or ends it; a target that would send us in circles is left for the next pass.
+  for (int step = 0; step < 4; ++step) {
+    parcel.job = delivery.job;
+    const absl::StatusOr<Attempt> outcome = NextOf(of, parcel, &delivery);
+    if (!outcome.ok()) return outcome.status();
+    TOLLBOOK_RETURN_IF_ERROR(Apply(of, *outcome, &delivery));
+    if (outcome->pause_target) return true;
+    if (!IsOpen(delivery) || DueAt(of.target, delivery) > options_.now_nanos()) return false;
+  }
+  return false;
+}
+
+absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, const Parcel& parcel, Delivery* delivery) {
+  if (delivery->state == State::kAccepted) return of.emitter->Finish(parcel);
+  if (delivery->state == State::kUncertain) return of.emitter->Ask(parcel);
+  const auto batch = batches_.find(delivery->batch);
+  if (batch != batches_.end()) {
+    const std::string beyond = BeyondLimits(of.target, batch->second);
+    if (!beyond.empty()) {
+      return Failed(Event::kRefused, DeliveryProblem::kValidation,
+                    "beyond the posting limits: " + beyond + ": raise the limit and `tollbook deliveries retry` it");
+    }
+  }
+  if (of.emitter->AsksFirst()) {
+    Attempt found = of.emitter->Ask(parcel);
+    if (found.step.event != Event::kNotThere) return found;
+  }
+  DeliveryStep send;
+  send.event = Event::kSend;
+  TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
+  return of.emitter->Send(parcel);
+}
+
+absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery) {
+  DeliveryStep step = outcome.step;
+  const bool waits =
+      step.event == Event::kNotApplied || step.event == Event::kUnclear || step.event == Event::kCannotAsk;
+  if (waits) {
+    int64_t wait = std::max(outcome.wait_nanos, BackOffNanos(of.target, delivery->failures + 1, options_.chance()));
+    if (step.problem == DeliveryProblem::kAuthentication) wait = std::max(wait, kLoginWaitNanos);
+    step.not_before_nanos = options_.now_nanos() + wait;
+  }
+  return outbox_.Step(step, delivery);
+}
+
+}  // namespace
+
+int64_t BackOffNanos(const Target& target, uint32_t failures, uint64_t chance) {
+  uint64_t most = target.retry_first_seconds;
+  for (uint32_t i = 1; i < failures && most < target.retry_cap_seconds; ++i) most *= 2;
+  most = std::min<uint64_t>(most, target.retry_cap_seconds) * kNanosPerSecond;
+  return static_cast<int64_t>(chance % (most + 1));
+}
+
+absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& targets,
+                                      const DeliverOptions& options) {
+  const absl::StatusOr<BatchesById> batches = BatchesOf(book);
+  if (!batches.ok()) return batches.status();
+  DeliverReport report;
+  Pass pass(book, *batches, options);
+  for (const EmitterOf& target : targets) {
+    absl::StatusOr<TargetReport> of = pass.Run(target, &report);
+    if (!of.ok()) return of.status();
+    report.targets.push_back(*std::move(of));
+  }
+  return report;
+}
+
+absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets) {
+  const absl::StatusOr<BatchesById> batches = BatchesOf(book);
+  if (!batches.ok()) return batches.status();
+  Outbox& outbox = OutboxOf(book);
+  const absl::StatusOr<std::vector<Delivery>> stored = outbox.Deliveries();
+  if (!stored.ok()) return stored.status();
+  std::string text;
+  for (const EmitterOf& of : targets) {
+    std::set<std::string, std::less<>> there;
+    for (const Delivery& delivery : *stored) {
+      if (delivery.target == of.target.name) there.insert(delivery.batch);
+    }
+    std::vector<Parcel> parcels;
+    for (const Delivery& delivery : InOrder(*stored, of.target.name, *batches)) {
+      absl::StatusOr<std::string> body = outbox.BodyOf(delivery);
+      if (!body.ok()) return body.status();
+      parcels.push_back({delivery.batch, delivery.key, *std::move(body), delivery.job});
+    }
+    for (const auto& [id, batch] : *batches) {
+      if (there.contains(id) || !Concerns(of.target, batch)) continue;
+      PlannedDelivery planned = of.emitter->Make(batch);
+      parcels.push_back({id, planned.key, std::move(planned.body), ""});
+    }
+    for (const Parcel& parcel : parcels) {
+      text += "# target " + of.target.name + ", batch " + parcel.batch + "\n" + of.emitter->Show(parcel);
+      text += text.ends_with('\n') ? "\n" : "\n\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace tollbook

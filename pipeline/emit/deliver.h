@@ -1,0 +1,58 @@
+// Deliver: one pass over a book's outbox. Plans what is new, asks where something is unclear, sends what is due.
+//
+// One delivery at a time. Those of a target that failed less often go first, so that one bad batch never holds up the
+// rest; when what failed is the target itself, its others wait until that one may be tried again.
+#ifndef TOLLBOOK_PIPELINE_EMIT_DELIVER_H_
+#define TOLLBOOK_PIPELINE_EMIT_DELIVER_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ledger/book.h"
+#include "pipeline/emit/emitter.h"
+
+namespace tollbook {
+
+struct EmitterOf {
+  Target target;
+  std::unique_ptr<Emitter> emitter;
+};
+
+struct DeliverOptions {
+  std::function<int64_t()> now_nanos;
+  std::function<uint64_t()> chance;         // any 64 bits, for the jitter
+  const std::atomic<bool>* stop = nullptr;  // ends the pass after the delivery under way
+};
+
+struct TargetReport {
+  std::string target;
+  uint64_t planned = 0;                              // by this pass
+  uint64_t confirmed = 0;                            // by this pass
+  std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
+};
+
+struct DeliverReport {
+  std::vector<TargetReport> targets;
+  uint64_t waiting = 0;        // deliveries that will be tried again by themselves
+  int64_t next_due_nanos = 0;  // the first of them; 0: none waits
+};
+
+// A failed status: the book. What goes wrong with a target is in its deliveries.
+[[nodiscard]] absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& targets,
+                                                    const DeliverOptions& options);
+
+// What a pass would send now, in its order: "target erp, batch …", and what Emitter::Show says. Changes nothing.
+[[nodiscard]] absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets);
+
+// How long after so many failures in a row: between nothing and first * 2^(failures - 1), at most the cap, by chance.
+// So targets that come back are not met by everybody at once.
+[[nodiscard]] int64_t BackOffNanos(const Target& target, uint32_t failures, uint64_t chance);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EMIT_DELIVER_H_

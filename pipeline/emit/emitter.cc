@@ -1,0 +1,26 @@
+#include "pipeline/emit/emitter.h"
+
+#include <filesystem>
+
+#include "pipeline/emit/files.h"
+#include "pipeline/emit/tryton.h"
+#include "pipeline/emit/webhook.h"
+
+namespace tollbook {
+
+absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const EmitterContext& context) {
+  Target target = of;
+  std::string& ca_file = target.http.ca_file;
+  if (!ca_file.empty()) ca_file = (std::filesystem::path(context.catalog_directory) / ca_file).string();
+  if (target.kind == TargetKind::kFiles) return MakeFilesEmitter(target, context);
+  Secret secret;
+  if (context.with_secrets) {
+    absl::StatusOr<Secret> read = ReadSecret(target.secret, context.catalog_directory);
+    if (!read.ok()) return read.status();
+    secret = *std::move(read);
+  }
+  return target.kind == TargetKind::kWebhook ? MakeWebhookEmitter(target, context, std::move(secret))
+                                             : MakeTrytonEmitter(target, std::move(secret));
+}
+
+}  // namespace tollbook

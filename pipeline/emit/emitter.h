@@ -1,0 +1,82 @@
+// Emitter: one outside API. It makes the bytes, sends them, and asks afterwards; when to do what is Deliver's.
+//
+// No business rule is here: what is booked, to which account and when, was decided by the seal.
+#ifndef TOLLBOOK_PIPELINE_EMIT_EMITTER_H_
+#define TOLLBOOK_PIPELINE_EMIT_EMITTER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ledger/journal.h"
+#include "ledger/outbox.h"
+#include "pipeline/targets.h"
+
+namespace tollbook {
+
+// What goes to the target. Key and body are the stored ones.
+struct Parcel {
+  std::string batch;
+  std::string key;
+  std::string body;
+  std::string job;  // once the target has named one
+};
+
+// What came of an attempt: the step that follows from it, in the words of the delivery's table.
+struct Attempt {
+  DeliveryStep step;
+  int64_t wait_nanos = 0;     // the target asks for so much time (Retry-After)
+  bool pause_target = false;  // it is not about this batch: leave the target's others alone for now
+};
+
+class Emitter {
+ public:
+  virtual ~Emitter() = default;
+
+  // Key and body of a batch. Pure: the same batch, the same bytes.
+  virtual PlannedDelivery Make(const JournalBatch& batch) const = 0;
+  // What Send would send, to the letter but for the secrets.
+  virtual std::string Show(const Parcel& parcel) const = 0;
+
+  // The target can be asked what it has, and is asked before anything is sent.
+  virtual bool AsksFirst() const = 0;
+  // What the target has of it: accepted, confirmed, not there, different; refused when it cannot be asked, or will not
+  // take it; may repeat when that does no harm; cannot ask when no answer came. Changes nothing there.
+  virtual Attempt Ask(const Parcel& parcel) = 0;
+  // Sends it once: accepted, confirmed, not applied, unclear, refused.
+  virtual Attempt Send(const Parcel& parcel) = 0;
+  // Makes final what was accepted as `job`: confirmed, not applied, unclear, cannot ask, not there, different, refused.
+  virtual Attempt Finish(const Parcel& parcel) = 0;
+};
+
+inline Attempt Failed(DeliveryEvent event, DeliveryProblem problem, std::string error) {
+  Attempt outcome;
+  outcome.step.event = event;
+  outcome.step.problem = problem;
+  outcome.step.error = std::move(error);
+  return outcome;
+}
+inline Attempt Succeeded(DeliveryEvent event, std::string job, std::string document) {
+  Attempt outcome;
+  outcome.step.event = event;
+  outcome.step.job = std::move(job);
+  outcome.step.document = std::move(document);
+  return outcome;
+}
+
+struct EmitterContext {
+  std::string book_name;
+  std::string catalog_directory;  // where relative paths of targets.yaml begin
+  const Catalog* catalog = nullptr;
+  std::function<int64_t()> now_nanos;
+  bool with_secrets = true;  // false: only to make and show
+};
+
+// The emitter of a target; an error when its secret cannot be read.
+[[nodiscard]] absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& target, const EmitterContext& context);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EMIT_EMITTER_H_

@@ -1,0 +1,107 @@
+#include "pipeline/emit/files.h"
+
+#include <openssl/sha.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "ledger/durable_file.h"
+#include "pipeline/journal_text.h"
+
+namespace tollbook {
+namespace {
+
+constexpr std::string_view kEnding[] = {".csv", ".json", ".ledger"};
+
+std::string Sha256Of(std::string_view bytes) {
+  Hash256 hash;
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), hash.data());
+  return ToHex(hash);
+}
+
+// None: it is not there, or cannot be read to its end.
+std::optional<std::string> Read(const std::string& path, size_t bytes_max) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  std::string bytes(bytes_max + 1, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (file.bad()) return std::nullopt;
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  return bytes;
+}
+
+class FilesEmitter final : public Emitter {
+ public:
+  FilesEmitter(const Target& target, const EmitterContext& context)
+      : format_(target.format),
+        directory_((std::filesystem::path(context.catalog_directory) / target.directory).string()) {
+    if (format_ == FileFormat::kLedger && context.catalog != nullptr) ledger_.emplace(*context.catalog);
+  }
+
+  PlannedDelivery Make(const JournalBatch& batch) const override {
+    PlannedDelivery planned;
+    planned.batch = batch.id;
+    planned.key = batch.id + std::string(kEnding[static_cast<size_t>(format_)]);
+    planned.body = format_ == FileFormat::kCsv    ? CsvOf(batch)
+                   : format_ == FileFormat::kJson ? JsonOf(batch)
+                                                  : ledger_->Of(batch);
+    return planned;
+  }
+
+  std::string Show(const Parcel& parcel) const override {
+    return "write " + directory_ + "/" + parcel.key + " and " + SumName(parcel) + "\n\n" + parcel.body;
+  }
+
+  bool AsksFirst() const override { return true; }
+
+  Attempt Ask(const Parcel& parcel) override {
+    std::error_code error;
+    const std::string path = directory_ + "/" + parcel.key;
+    if (!std::filesystem::exists(path, error)) {
+      if (!error) return Succeeded(DeliveryEvent::kNotThere, "", "");
+      return Unreachable(DeliveryEvent::kCannotAsk, path + ": " + error.message());
+    }
+    const std::optional<std::string> bytes = Read(path, parcel.body.size());
+    if (!bytes) return Unreachable(DeliveryEvent::kCannotAsk, path + " cannot be read");
+    if (*bytes != parcel.body) {
+      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+                    path + " is there and says something else: look who wrote it, and move it away");
+    }
+    // The file without its sum: a crash came between the two, and sending again writes the same.
+    if (Read(directory_ + "/" + SumName(parcel), 1024) != SumOf(parcel)) {
+      return Succeeded(DeliveryEvent::kNotThere, "", "");
+    }
+    return Succeeded(DeliveryEvent::kConfirmed, "", Sha256Of(parcel.body));
+  }
+
+  Attempt Send(const Parcel& parcel) override {
+    absl::Status written = MakeDirectorySynced(directory_);
+    if (written.ok()) written = WriteFileAtomically(directory_, parcel.key, parcel.body);
+    if (written.ok()) written = WriteFileAtomically(directory_, SumName(parcel), SumOf(parcel));
+    if (!written.ok()) return Unreachable(DeliveryEvent::kUnclear, std::string(Std(written.message())));
+    return Succeeded(DeliveryEvent::kConfirmed, "", Sha256Of(parcel.body));
+  }
+
+  Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
+
+ private:
+  static std::string SumName(const Parcel& parcel) { return parcel.key + ".sha256"; }
+  static std::string SumOf(const Parcel& parcel) { return Sha256Of(parcel.body) + "  " + parcel.key + "\n"; }
+  static Attempt Unreachable(DeliveryEvent event, std::string error) {
+    Attempt outcome = Failed(event, DeliveryProblem::kAvailability, std::move(error));
+    outcome.pause_target = true;
+    return outcome;
+  }
+
+  const FileFormat format_;
+  const std::string directory_;
+  std::optional<LedgerText> ledger_;
+};
+
+}  // namespace
+
+std::unique_ptr<Emitter> MakeFilesEmitter(const Target& target, const EmitterContext& context) {
+  return std::make_unique<FilesEmitter>(target, context);
+}
+
+}  // namespace tollbook

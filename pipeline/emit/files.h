@@ -1,0 +1,19 @@
+// Files: a batch as a file in a directory that others read.
+//
+// BATCH.csv is written under a temporary name, synced, renamed, and the directory synced; then BATCH.csv.sha256 in the
+// same way, which `sha256sum --check` reads. Who reads takes a file when its .sha256 is there, and never sees half of
+// one. The name is the key: the same batch is the same file with the same bytes.
+#ifndef TOLLBOOK_PIPELINE_EMIT_FILES_H_
+#define TOLLBOOK_PIPELINE_EMIT_FILES_H_
+
+#include <memory>
+
+#include "pipeline/emit/emitter.h"
+
+namespace tollbook {
+
+[[nodiscard]] std::unique_ptr<Emitter> MakeFilesEmitter(const Target& target, const EmitterContext& context);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EMIT_FILES_H_

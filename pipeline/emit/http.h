@@ -1,0 +1,50 @@
+// Http: requests to a target, by libcurl. One connection, used again.
+//
+// TLS is verified, 1.2 at least; redirects are not followed, for they would carry the request elsewhere; no proxy but
+// what the environment says; an answer is read up to kAnswerBytesMax. What came of a request is told in three ways, for
+// that is all that decides what may be done next.
+#ifndef TOLLBOOK_PIPELINE_EMIT_HTTP_H_
+#define TOLLBOOK_PIPELINE_EMIT_HTTP_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/targets.h"
+
+namespace tollbook {
+
+inline constexpr size_t kAnswerBytesMax = 4 << 20;
+
+struct HttpAnswer {
+  enum class Came : uint8_t {
+    kAnswer,   // whole
+    kNotSent,  // no byte of the request left: nothing can have happened
+    kUnclear,  // some did, and no whole answer came
+  };
+  Came came = Came::kNotSent;
+  long status = 0;
+  std::string content_type;
+  int64_t retry_after_nanos = 0;  // 0: not said
+  std::string body;
+  std::string error;  // for people, when it is no whole answer
+};
+
+class HttpClient {
+ public:
+  virtual ~HttpClient() = default;
+  // POSTs the body. `headers` are whole lines: "Content-Type: application/json".
+  virtual HttpAnswer Post(const std::vector<std::string>& headers, std::string_view body) = 0;
+};
+
+// `ca_file` of the policy is as it is to be opened.
+[[nodiscard]] std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy);
+
+// "429 (text of the answer …)": what a person is told of an answer, short and on one line.
+[[nodiscard]] std::string Summary(const HttpAnswer& answer);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EMIT_HTTP_H_

@@ -1,0 +1,463 @@
+#include "pipeline/emit/tryton.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "pipeline/emit/tryton_rpc.h"
+
+namespace tollbook {
+namespace {
+
+constexpr std::string_view kMove = "model.account.move.";
+constexpr int kMovesAsked = 100;
+constexpr int kRowsAsked = 10'000;
+
+std::string Method(std::string_view model, std::string_view name) {
+  return "model." + std::string(model) + "." + std::string(name);
+}
+std::string MoveMethod(std::string_view name) {
+  return std::string(kMove) + std::string(name);
+}
+
+// A text member; empty when it is none.
+std::string TextAt(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+int64_t NumberAt(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+}
+
+// SQLite's truth is 1, PostgreSQL's true.
+bool IsTrue(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && (*found == true || NumberAt(object, key) != 0);
+}
+
+Json DecimalOf(const std::string& text) {
+  return {{"__class__", "Decimal"}, {"decimal", text}};
+}
+
+// {"__class__": "date", "year": 2026, "month": 1, "day": 31} as "2026-01-31".
+std::string DateText(const Json& value) {
+  if (!value.is_object()) return "";
+  char text[16];
+  std::snprintf(text, sizeof text, "%04d-%02d-%02d", static_cast<int>(NumberAt(value, "year")),
+                static_cast<int>(NumberAt(value, "month")), static_cast<int>(NumberAt(value, "day")));
+  return text;
+}
+
+Json DateOf(const std::string& text) {
+  const CivilDate date = CivilDateOf(ParseDay(text).value_or(Day{}));
+  return {{"__class__", "date"}, {"year", date.year}, {"month", date.month}, {"day", date.day}};
+}
+
+// One side of a line: (account code, is it a debit, amount without trailing zeros). What of a move is compared.
+using Side = std::tuple<std::string, bool, std::string>;
+
+// "118.50" and "118.5" are one amount.
+std::optional<std::string> Plain(const std::string& decimal) {
+  const ParsedDecimal parsed = ParseDecimal(decimal, 9);
+  if (parsed.error != DecimalError::kNone) return std::nullopt;
+  return FormatDecimal(parsed.value, 9);
+}
+
+std::optional<std::vector<Side>> Sorted(std::vector<std::tuple<std::string, std::string, std::string>> lines) {
+  std::vector<Side> sides;
+  for (const auto& [account, debit, credit] : lines) {
+    const std::optional<std::string> plain_debit = Plain(debit), plain_credit = Plain(credit);
+    if (!plain_debit || !plain_credit) return std::nullopt;
+    if (*plain_debit != "0") sides.emplace_back(account, true, *plain_debit);
+    if (*plain_credit != "0") sides.emplace_back(account, false, *plain_credit);
+  }
+  std::sort(sides.begin(), sides.end());
+  return sides;
+}
+
+std::vector<Side> SidesOfBody(const Json& body) {
+  std::vector<std::tuple<std::string, std::string, std::string>> lines;
+  for (const Json& line : body["lines"]) {
+    lines.emplace_back(TextAt(line, "account"), TextAt(line, "debit"), TextAt(line, "credit"));
+  }
+  return Sorted(std::move(lines)).value_or(std::vector<Side>());
+}
+
+std::string DecimalText(const Json& line, const char* key) {
+  const auto found = line.find(key);
+  return found != line.end() && found->is_object() ? TextAt(*found, "decimal") : "";
+}
+
+// Of a call that only read, or of one that only the target as a whole can answer for.
+Attempt NoAnswer(const RpcAnswer& answer) {
+  if (answer.came == RpcAnswer::Came::kRefused) return Failed(DeliveryEvent::kRefused, answer.problem, answer.error);
+  const bool is_ambiguous = answer.problem == DeliveryProblem::kAmbiguous || answer.problem == DeliveryProblem::kNone;
+  Attempt outcome =
+      Failed(DeliveryEvent::kCannotAsk, is_ambiguous ? DeliveryProblem::kAvailability : answer.problem, answer.error);
+  outcome.wait_nanos = answer.wait_nanos;
+  outcome.pause_target = answer.is_of_target;
+  return outcome;
+}
+
+// Of a call that was to write.
+Attempt NotDone(const RpcAnswer& answer) {
+  Attempt outcome = Failed(answer.came == RpcAnswer::Came::kRefused      ? DeliveryEvent::kRefused
+                           : answer.came == RpcAnswer::Came::kNotApplied ? DeliveryEvent::kNotApplied
+                                                                         : DeliveryEvent::kUnclear,
+                           answer.problem, answer.error);
+  outcome.wait_nanos = answer.wait_nanos;
+  outcome.pause_target = answer.is_of_target;
+  return outcome;
+}
+
+Attempt Mapping(std::string error) {
+  return Failed(DeliveryEvent::kRefused, DeliveryProblem::kMapping, std::move(error));
+}
+
+class TrytonEmitter final : public Emitter {
+ public:
+  TrytonEmitter(const Target& target, Secret password)
+      : target_(target), rpc_(target.http, target.user, std::move(password)) {}
+
+  PlannedDelivery Make(const JournalBatch& batch) const override;
+  std::string Show(const Parcel& parcel) const override;
+  bool AsksFirst() const override { return true; }
+  Attempt Ask(const Parcel& parcel) override;
+  Attempt Send(const Parcel& parcel) override;
+  Attempt Finish(const Parcel& parcel) override;
+
+ private:
+  struct Company {
+    int64_t id = 0;
+    std::string currency;
+  };
+  struct Move {
+    int64_t id = 0;
+    bool posted = false;
+    std::string number;
+  };
+  // What a body's codes are there.
+  struct Ids {
+    int64_t company = 0, journal = 0, period = 0;
+    std::map<std::string, int64_t> accounts;
+  };
+
+  // Rows of a model; the outcome when there was no answer.
+  std::optional<Attempt> Rows(std::string_view model, Json domain, const Json& fields, int64_t company,
+                              std::vector<Json>* rows, int limit = kRowsAsked);
+  std::optional<Attempt> FindCompany(const Json& body, Company* company);
+  std::optional<Attempt> FindIds(const Json& body, const Company& company, Ids* ids);
+  std::optional<Attempt> FindPeriod(const Json& body, Ids* ids);
+  std::optional<Attempt> FindAccounts(const Json& body, Ids* ids);
+  std::optional<Attempt> MovesOf(const Json& body, int64_t company, std::vector<Move>* moves);
+  // A parcel taken apart, and all moves with its key.
+  std::optional<Attempt> LookUp(const Parcel& parcel, Json* body, Company* company, std::vector<Move>* moves);
+  std::optional<Attempt> Compare(const Json& body, int64_t company, const Move& move);
+  Attempt Post(const Json& body, int64_t company, const Move& move);
+  void DeleteDraft(int64_t company, int64_t id);
+  static Json Create(const Json& body, const Ids& ids);
+
+  const Target target_;
+  TrytonRpc rpc_;
+  std::map<std::string, Company> companies_;
+};
+
+PlannedDelivery TrytonEmitter::Make(const JournalBatch& batch) const {
+  const std::string nothing = ToString(Money{batch.currency, 0});
+  Day date = batch.lines.front().key.posting_date;
+  Json lines = Json::array();
+  for (const JournalLine& line : batch.lines) {
+    date = std::max(date, line.key.posting_date);
+    for (const Posting& posting : PostingsOf(line)) {
+      const std::string ours(posting.account);
+      const auto theirs = target_.accounts.find(ours);
+      const std::string amount = ToString(posting.amount);
+      lines.push_back({{"account", theirs == target_.accounts.end() ? ours : theirs->second},
+                       {"debit", posting.is_debit ? amount : nothing},
+                       {"credit", posting.is_debit ? nothing : amount},
+                       {"description", line.memo() + (line.key.dimensions.empty() ? "" : ", " + line.key.dimensions)}});
+    }
+  }
+  const auto company = target_.companies.find(batch.entity);
+  const Json body = {{"company", company == target_.companies.end() ? "" : company->second},
+                     {"journal", target_.journal},
+                     {"currency", std::string(batch.currency.code())},
+                     {"date", ToString(date)},
+                     {"description", batch.posting_key + " " + batch.id},
+                     {"lines", std::move(lines)}};
+  PlannedDelivery planned;
+  planned.batch = batch.id;
+  planned.key = batch.posting_key;
+  planned.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return planned;
+}
+
+std::string TrytonEmitter::Show(const Parcel& parcel) const {
+  return "POST " + target_.http.url +
+         "\nContent-Type: application/json\nAuthorization: Session ****\n\n"
+         "model.account.move.search_read by description; where it is not there, model.account.move.create of this, "
+         "each\n"
+         "code by its id; then model.account.move.post of the id that was given:\n" +
+         parcel.body + "\n";
+}
+
+std::optional<Attempt> TrytonEmitter::Rows(std::string_view model, Json domain, const Json& fields, int64_t company,
+                                           std::vector<Json>* rows, int limit) {
+  Json params = Json::array({std::move(domain), 0, limit, Json::array({Json::array({"id", "ASC"})}), fields});
+  RpcAnswer answer = rpc_.Call(Method(model, "search_read"), std::move(params), company);
+  if (answer.came != RpcAnswer::Came::kResult) return NoAnswer(answer);
+  if (!answer.result.is_array()) {
+    answer = {};
+    answer.error = "the list of " + std::string(model) + " is no list";
+    return NoAnswer(answer);
+  }
+  for (Json& row : answer.result) {
+    if (row.is_object()) rows->push_back(std::move(row));
+  }
+  return std::nullopt;
+}
+
+std::optional<Attempt> TrytonEmitter::FindCompany(const Json& body, Company* company) {
+  const std::string name = TextAt(body, "company");
+  if (const auto found = companies_.find(name); found != companies_.end()) {
+    *company = found->second;
+    return std::nullopt;
+  }
+  std::vector<Json> rows;
+  const Json domain = Json::array({Json::array({"party.name", "=", name})});
+  if (auto outcome = Rows("company.company", domain, {"currency.code"}, 0, &rows)) return outcome;
+  if (rows.size() != 1)
+    return Mapping("Tryton has " + std::to_string(rows.size()) + " companies named \"" + name + "\"");
+  company->id = NumberAt(rows[0], "id");
+  company->currency = rows[0].contains("currency.") ? TextAt(rows[0]["currency."], "code") : "";
+  companies_[name] = *company;
+  return std::nullopt;
+}
+
+std::optional<Attempt> TrytonEmitter::FindPeriod(const Json& body, Ids* ids) {
+  const std::string date = TextAt(body, "date");
+  std::vector<Json> rows;
+  const Json domain =
+      Json::array({Json::array({"company", "=", ids->company}), Json::array({"start_date", "<=", DateOf(date)}),
+                   Json::array({"end_date", ">=", DateOf(date)}), Json::array({"type", "=", "standard"})});
+  if (auto outcome = Rows("account.period", domain, {"name", "state"}, ids->company, &rows)) return outcome;
+  if (rows.size() != 1) return Mapping("Tryton has no period for " + date + ": make its fiscal year and periods");
+  if (TextAt(rows[0], "state") != "open") {
+    return Mapping("the period " + TextAt(rows[0], "name") +
+                   " is closed in Tryton: reopen it, or book the amount by hand");
+  }
+  ids->period = NumberAt(rows[0], "id");
+  return std::nullopt;
+}
+
+std::optional<Attempt> TrytonEmitter::FindAccounts(const Json& body, Ids* ids) {
+  std::set<std::string> codes;
+  for (const Json& line : body["lines"]) codes.insert(TextAt(line, "account"));
+  std::vector<Json> rows;
+  const Json domain =
+      Json::array({Json::array({"company", "=", ids->company}), Json::array({"code", "in", Json(codes)})});
+  if (auto outcome = Rows("account.account", domain, {"code", "party_required"}, ids->company, &rows)) return outcome;
+  for (const Json& row : rows) {
+    const std::string code = TextAt(row, "code");
+    if (!ids->accounts.emplace(code, NumberAt(row, "id")).second) {
+      return Mapping("Tryton has two accounts with the code " + code);
+    }
+    if (IsTrue(row, "party_required")) {
+      return Mapping("account " + code + " needs a party in Tryton: map ours to one without, under `accounts`");
+    }
+  }
+  for (const std::string& code : codes) {
+    if (!ids->accounts.contains(code)) {
+      return Mapping("company \"" + TextAt(body, "company") + "\" has no account " + code +
+                     " in Tryton: add it, or map ours under `accounts`");
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Attempt> TrytonEmitter::FindIds(const Json& body, const Company& company, Ids* ids) {
+  if (company.currency != TextAt(body, "currency")) {
+    return Mapping("the batch is in " + TextAt(body, "currency") + ", and company \"" + TextAt(body, "company") +
+                   "\" keeps its books in " + company.currency + ": Tryton needs an amount in that one, too");
+  }
+  ids->company = company.id;
+  std::vector<Json> journals;
+  const std::string code = TextAt(body, "journal");
+  if (auto outcome =
+          Rows("account.journal", Json::array({Json::array({"code", "=", code})}), {"code"}, company.id, &journals)) {
+    return outcome;
+  }
+  if (journals.size() != 1) {
+    return Mapping("Tryton has " + std::to_string(journals.size()) + " journals with the code " + code);
+  }
+  ids->journal = NumberAt(journals[0], "id");
+  if (auto outcome = FindPeriod(body, ids)) return outcome;
+  return FindAccounts(body, ids);
+}
+
+std::optional<Attempt> TrytonEmitter::MovesOf(const Json& body, int64_t company, std::vector<Move>* moves) {
+  std::vector<Json> rows;
+  const Json domain = Json::array(
+      {Json::array({"description", "=", TextAt(body, "description")}), Json::array({"company", "=", company})});
+  if (auto outcome = Rows("account.move", domain, {"state", "number", "post_number"}, company, &rows, kMovesAsked)) {
+    return outcome;
+  }
+  for (const Json& row : rows) {
+    const std::string post_number = TextAt(row, "post_number");
+    moves->push_back({NumberAt(row, "id"), TextAt(row, "state") == "posted",
+                      post_number.empty() ? TextAt(row, "number") : post_number});
+  }
+  return std::nullopt;
+}
+
+// Nothing: the move says what the body says.
+std::optional<Attempt> TrytonEmitter::Compare(const Json& body, int64_t company, const Move& move) {
+  std::vector<Json> moves, rows;
+  if (auto outcome = Rows("account.move", Json::array({Json::array({"id", "=", move.id})}), {"date", "journal.code"},
+                          company, &moves)) {
+    return outcome;
+  }
+  if (auto outcome = Rows("account.move.line", Json::array({Json::array({"move", "=", move.id})}),
+                          {"account.code", "debit", "credit"}, company, &rows)) {
+    return outcome;
+  }
+  std::vector<std::tuple<std::string, std::string, std::string>> lines;
+  for (const Json& row : rows) {
+    const auto account = row.find("account.");
+    lines.emplace_back(account != row.end() && account->is_object() ? TextAt(*account, "code") : "",
+                       DecimalText(row, "debit"), DecimalText(row, "credit"));
+  }
+  const bool same_lines = Sorted(std::move(lines)) == SidesOfBody(body);
+  const bool same_date =
+      moves.size() == 1 && moves[0].contains("date") && DateText(moves[0]["date"]) == TextAt(body, "date");
+  if (same_lines && same_date) return std::nullopt;
+  return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+                "move " + std::to_string(move.id) + " (" + (move.posted ? "posted as " : "draft ") + move.number +
+                    ") has our key and says something else: look who changed it");
+}
+
+std::optional<Attempt> TrytonEmitter::LookUp(const Parcel& parcel, Json* body, Company* company,
+                                             std::vector<Move>* moves) {
+  *body = Json::parse(parcel.body, nullptr, false);
+  if (!body->is_object()) return Mapping("the stored body is no JSON");
+  if (auto outcome = FindCompany(*body, company)) return outcome;
+  return MovesOf(*body, company->id, moves);
+}
+
+Attempt TrytonEmitter::Ask(const Parcel& parcel) {
+  Json body;
+  Company company;
+  std::vector<Move> moves;
+  if (auto outcome = LookUp(parcel, &body, &company, &moves)) return *outcome;
+  if (moves.empty()) {
+    Ids ids;
+    if (auto outcome = FindIds(body, company, &ids)) return *outcome;
+    return Succeeded(DeliveryEvent::kNotThere, "", "");
+  }
+  const auto posted = std::count_if(moves.begin(), moves.end(), [](const Move& move) { return move.posted; });
+  if (posted > 1) {
+    return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+                  "posted " + std::to_string(posted) + " times in Tryton: reverse all but one");
+  }
+  // A draft beside it is a late twin, which Finish takes away.
+  const auto chosen =
+      posted == 1 ? std::find_if(moves.begin(), moves.end(), [](const Move& m) { return m.posted; }) : moves.begin();
+  if (auto outcome = Compare(body, company.id, *chosen)) return *outcome;
+  const std::string job = std::to_string(chosen->id);
+  return chosen->posted && moves.size() == 1 ? Succeeded(DeliveryEvent::kConfirmed, job, chosen->number)
+                                             : Succeeded(DeliveryEvent::kAccepted, job, "");
+}
+
+Json TrytonEmitter::Create(const Json& body, const Ids& ids) {
+  Json lines = Json::array();
+  for (const Json& line : body["lines"]) {
+    lines.push_back({{"account", ids.accounts.at(TextAt(line, "account"))},
+                     {"debit", DecimalOf(TextAt(line, "debit"))},
+                     {"credit", DecimalOf(TextAt(line, "credit"))},
+                     {"description", TextAt(line, "description")}});
+  }
+  const Json move = {{"journal", ids.journal},
+                     {"company", ids.company},
+                     {"period", ids.period},
+                     {"date", DateOf(TextAt(body, "date"))},
+                     {"description", TextAt(body, "description")},
+                     {"lines", Json::array({Json::array({"create", std::move(lines)})})}};
+  return Json::array({Json::array({move})});
+}
+
+Attempt TrytonEmitter::Send(const Parcel& parcel) {
+  const Json body = Json::parse(parcel.body, nullptr, false);
+  Company company;
+  Ids ids;
+  std::optional<Attempt> outcome = FindCompany(body, &company);
+  if (!outcome) outcome = FindIds(body, company, &ids);
+  if (outcome) {  // nothing was written
+    if (outcome->step.event == DeliveryEvent::kCannotAsk) outcome->step.event = DeliveryEvent::kNotApplied;
+    return *outcome;
+  }
+  const RpcAnswer answer = rpc_.Call(MoveMethod("create"), Create(body, ids), company.id);
+  if (answer.came != RpcAnswer::Came::kResult) return NotDone(answer);
+  const Json& made = answer.result;
+  if (made.is_array() && made.size() == 1 && made[0].is_number_integer()) {
+    return Succeeded(DeliveryEvent::kAccepted, std::to_string(made[0].get<int64_t>()), "");
+  }
+  return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, "Tryton did not say which move it made");
+}
+
+void TrytonEmitter::DeleteDraft(int64_t company, int64_t id) {
+  // A draft that stays is found again by the next Ask.
+  (void)rpc_.Call(MoveMethod("delete"), Json::array({Json::array({id})}), company);
+}
+
+Attempt TrytonEmitter::Finish(const Parcel& parcel) {
+  Json body;
+  Company company;
+  std::vector<Move> moves;
+  if (auto outcome = LookUp(parcel, &body, &company, &moves)) return *outcome;
+  const auto ours =
+      std::find_if(moves.begin(), moves.end(), [&](const Move& move) { return std::to_string(move.id) == parcel.job; });
+  if (ours == moves.end()) {
+    return Failed(DeliveryEvent::kNotThere, DeliveryProblem::kValidation,
+                  "move " + parcel.job + " is no longer in Tryton, or no longer has our key: look who took it away");
+  }
+  for (const Move& move : moves) {
+    if (move.id == ours->id) continue;
+    if (move.posted) {
+      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+                    "move " + std::to_string(move.id) + " has our key and is posted, beside " + parcel.job);
+    }
+    DeleteDraft(company.id, move.id);
+  }
+  if (auto outcome = Compare(body, company.id, *ours)) return *outcome;
+  if (ours->posted) return Succeeded(DeliveryEvent::kConfirmed, parcel.job, ours->number);
+  return Post(body, company.id, *ours);
+}
+
+Attempt TrytonEmitter::Post(const Json& body, int64_t company, const Move& move) {
+  const RpcAnswer answer = rpc_.Call(MoveMethod("post"), Json::array({Json::array({move.id})}), company);
+  if (answer.came == RpcAnswer::Came::kNotApplied) return NotDone(answer);
+  // Whatever the answer was: what the move is now says whether it is posted.
+  std::vector<Move> moves;
+  if (auto outcome = MovesOf(body, company, &moves)) return *outcome;
+  const auto now = std::find_if(moves.begin(), moves.end(), [&](const Move& other) { return other.id == move.id; });
+  if (now != moves.end() && now->posted) {
+    return Succeeded(DeliveryEvent::kConfirmed, std::to_string(now->id), now->number);
+  }
+  if (answer.came == RpcAnswer::Came::kRefused && now != moves.end()) DeleteDraft(company, move.id);
+  if (answer.came == RpcAnswer::Came::kResult) {
+    return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, "Tryton answered, and the move is not posted");
+  }
+  return NotDone(answer);
+}
+
+}  // namespace
+
+std::unique_ptr<Emitter> MakeTrytonEmitter(const Target& target, Secret password) {
+  return std::make_unique<TrytonEmitter>(target, std::move(password));
+}
+
+}  // namespace tollbook

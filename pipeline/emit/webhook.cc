@@ -1,0 +1,142 @@
+#include "pipeline/emit/webhook.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "pipeline/emit/http.h"
+#include "pipeline/journal_text.h"
+#include "pipeline/json_text.h"
+
+namespace tollbook {
+namespace {
+
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+
+// What an answer of a plain receiver means. What else came is Unsent or Unclear.
+Attempt OfStatus(const HttpAnswer& answer) {
+  const long status = answer.status;
+  const std::string said = Summary(answer);
+  if (status >= 200 && status < 300) {
+    if (!answer.content_type.starts_with("text/html"))
+      return Succeeded(DeliveryEvent::kConfirmed, "", said.substr(0, 8));
+    return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
+                  "a web page came back, not a receiver's answer");
+  }
+  // A 503 that does not say when to come again may be a proxy's that lost the answer.
+  if (status == 429 || (status == 503 && answer.retry_after_nanos > 0)) {
+    Attempt wait = Failed(DeliveryEvent::kNotApplied,
+                          status == 429 ? DeliveryProblem::kRateLimit : DeliveryProblem::kAvailability, said);
+    wait.wait_nanos = answer.retry_after_nanos;
+    wait.pause_target = true;
+    return wait;
+  }
+  if (status >= 500 || status == 408) return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, said);
+  if (status == 401 || status == 403) {
+    Attempt wait = Failed(DeliveryEvent::kNotApplied, DeliveryProblem::kAuthentication, said);
+    wait.pause_target = true;
+    return wait;
+  }
+  if (status >= 300 && status < 400) {
+    Attempt redirected = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kConfiguration,
+                                said + " (a redirect is not followed: correct the url)");
+    redirected.pause_target = true;
+    return redirected;
+  }
+  return Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, said);
+}
+
+class WebhookEmitter final : public Emitter {
+ public:
+  WebhookEmitter(const Target& target, const EmitterContext& context, Secret secret)
+      : source_("tollbook/" + context.book_name),
+        url_(target.http.url),
+        deduplicates_(target.deduplicates),
+        now_nanos_(context.now_nanos),
+        secret_(std::move(secret)),
+        http_(MakeHttpClient(target.http)) {}
+
+  PlannedDelivery Make(const JournalBatch& batch) const override {
+    PlannedDelivery planned;
+    planned.batch = batch.id;
+    planned.key = batch.posting_key;
+    std::string& body = planned.body;
+    body = "{\"specversion\":\"1.0\",\"id\":";
+    AppendJsonString(batch.posting_key, &body);
+    body += ",\"source\":";
+    AppendJsonString(source_, &body);
+    body += ",\"type\":\"journal.sealed\",\"subject\":";
+    AppendJsonString(batch.id, &body);
+    body += ",\"datacontenttype\":\"application/json\",\"data\":";
+    body += JsonOf(batch);
+    body.back() = '}';  // in place of the line end
+    return planned;
+  }
+
+  std::string Show(const Parcel& parcel) const override {
+    std::string text = "POST " + url_ + "\n";
+    for (const std::string& header : Headers(parcel, "SECONDS", "v1,****")) text += header + "\n";
+    return text + "\n" + parcel.body + "\n";
+  }
+
+  bool AsksFirst() const override { return false; }
+
+  // There is nothing to ask; but a receiver that drops a key that it has seen may get it again.
+  Attempt Ask(const Parcel& parcel) override {
+    if (deduplicates_) return Succeeded(DeliveryEvent::kMayRepeat, "", "");
+    return Failed(DeliveryEvent::kRefused, DeliveryProblem::kAmbiguous,
+                  "it may have arrived, and a webhook cannot be asked: look there, then `tollbook deliveries resolve`");
+  }
+
+  Attempt Send(const Parcel& parcel) override {
+    const std::string seconds = std::to_string(now_nanos_() / kNanosPerSecond);
+    const std::string signature = WebhookSignature(secret_.value(), parcel.key, seconds, parcel.body);
+    const HttpAnswer answer = http_->Post(Headers(parcel, seconds, signature), parcel.body);
+    Attempt outcome = OfStatus(answer);
+    if (answer.came == HttpAnswer::Came::kNotSent) {
+      outcome = Failed(DeliveryEvent::kNotApplied, DeliveryProblem::kAvailability, answer.error);
+      outcome.pause_target = true;
+    } else if (answer.came == HttpAnswer::Came::kUnclear) {
+      outcome = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, answer.error);
+    }
+    outcome.step.error = secret_.MaskedIn(std::move(outcome.step.error));
+    return outcome;
+  }
+
+  // Nothing is ever accepted and not final.
+  Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
+
+ private:
+  static std::vector<std::string> Headers(const Parcel& parcel, const std::string& seconds,
+                                          const std::string& signature) {
+    return {"Content-Type: application/cloudevents+json", "webhook-id: " + parcel.key, "webhook-timestamp: " + seconds,
+            "webhook-signature: " + signature};
+  }
+
+  const std::string source_;
+  const std::string url_;
+  const bool deduplicates_;
+  const std::function<int64_t()> now_nanos_;
+  const Secret secret_;
+  const std::unique_ptr<HttpClient> http_;
+};
+
+}  // namespace
+
+std::string WebhookSignature(std::string_view secret, std::string_view id, std::string_view timestamp,
+                             std::string_view body) {
+  std::string text(id);
+  text.append(".").append(timestamp).append(".").append(body);
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned bytes = 0;
+  TOLLBOOK_ASSERT(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+                       reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash, &bytes) != nullptr);
+  unsigned char base64[4 * EVP_MAX_MD_SIZE / 3 + 4];
+  const int length = EVP_EncodeBlock(base64, hash, static_cast<int>(bytes));
+  return "v1," + std::string(reinterpret_cast<const char*>(base64), static_cast<size_t>(length));
+}
+
+std::unique_ptr<Emitter> MakeWebhookEmitter(const Target& target, const EmitterContext& context, Secret secret) {
+  return std::make_unique<WebhookEmitter>(target, context, std::move(secret));
+}
+
+}  // namespace tollbook

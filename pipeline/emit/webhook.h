@@ -1,0 +1,26 @@
+// Webhook: a batch as a CloudEvent `journal.sealed`, POSTed and signed.
+//
+// The body is one JSON object, the same at each attempt. Headers: webhook-id (the posting key, for the receiver to drop
+// what it has seen), webhook-timestamp (seconds), and webhook-signature: "v1," and the base64 of HMAC-SHA256 over
+// "id.timestamp.body" under the target's secret. A status of 2xx is the receiver's word that it has it, unless the
+// answer is a web page: that came from a proxy or a login, not from a receiver.
+#ifndef TOLLBOOK_PIPELINE_EMIT_WEBHOOK_H_
+#define TOLLBOOK_PIPELINE_EMIT_WEBHOOK_H_
+
+#include <memory>
+
+#include "pipeline/emit/emitter.h"
+#include "pipeline/emit/secret.h"
+
+namespace tollbook {
+
+[[nodiscard]] std::unique_ptr<Emitter> MakeWebhookEmitter(const Target& target, const EmitterContext& context,
+                                                          Secret secret);
+
+// What the header webhook-signature says.
+[[nodiscard]] std::string WebhookSignature(std::string_view secret, std::string_view id, std::string_view timestamp,
+                                           std::string_view body);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EMIT_WEBHOOK_H_

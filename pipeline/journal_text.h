@@ -1,0 +1,60 @@
+// JournalText: journal batches as text for other programs: rows of a table, CSV, JSON, plain-text accounting.
+#ifndef TOLLBOOK_PIPELINE_JOURNAL_TEXT_H_
+#define TOLLBOOK_PIPELINE_JOURNAL_TEXT_H_
+
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/journal.h"
+#include "rating/catalog.h"
+
+namespace tollbook {
+
+struct JournalColumn {
+  std::string_view name;
+  bool is_number = false;
+};
+inline constexpr std::array<JournalColumn, 13> kJournalColumns = {{{"batch_id"},
+                                                                   {"posting_key"},
+                                                                   {"entity"},
+                                                                   {"accounting_period"},
+                                                                   {"posting_date"},
+                                                                   {"line", true},
+                                                                   {"account"},
+                                                                   {"debit", true},
+                                                                   {"credit", true},
+                                                                   {"currency"},
+                                                                   {"dimensions"},
+                                                                   {"product"},
+                                                                   {"memo"}}};
+
+// A row for each posting, under kJournalColumns: by line, then by account.
+[[nodiscard]] std::vector<std::vector<std::string>> RowsOf(const JournalBatch& batch);
+
+// RFC 4180, with a header; the rows of one batch.
+[[nodiscard]] std::string CsvOf(const JournalBatch& batch);
+
+// One object: what the batch is, its sums, and its lines; amounts are text. Ends with a line end.
+[[nodiscard]] std::string JsonOf(const JournalBatch& batch);
+
+// Appends a cell, in quotes where RFC 4180 asks for them.
+void AppendCsvCell(std::string_view cell, std::string* out);
+
+// Plain-text accounting, as ledger and hledger read it: the top account is the type, so that their reports know assets
+// from revenue.
+class LedgerText {
+ public:
+  explicit LedgerText(const Catalog& catalog);
+  [[nodiscard]] std::string Of(const JournalBatch& batch) const;
+
+ private:
+  std::string Name(const std::string& entity, std::string_view code) const;
+  std::map<std::string, Account> accounts_;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_JOURNAL_TEXT_H_

@@ -1,0 +1,92 @@
+// Targets: whom a book's journal batches are delivered to, from targets.yaml. No secret stands there: only where it is.
+#ifndef TOLLBOOK_PIPELINE_TARGETS_H_
+#define TOLLBOOK_PIPELINE_TARGETS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/journal.h"
+#include "rating/catalog.h"
+#include "rating/catalog_text.h"
+
+namespace tollbook {
+
+inline constexpr std::string_view kTargetsFile = "targets.yaml";
+
+enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton };
+std::string_view Word(TargetKind kind);
+
+enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
+
+// "file:PATH" or "env:NAME".
+struct SecretReference {
+  enum class Kind : uint8_t { kFile, kEnvironment };
+  Kind kind = Kind::kFile;
+  std::string name;
+};
+
+struct HttpPolicy {
+  std::string url;
+  std::string ca_file;             // empty: the system's
+  uint32_t timeout_seconds = 120;  // of a whole request
+};
+
+struct Target {
+  std::string name;
+  TargetKind kind = TargetKind::kFiles;
+  std::vector<std::string> entities;  // empty: all
+  std::string from;                   // accounting period, "2025-01": earlier batches are none of its; empty: all
+  // Posting limits: what is beyond them waits for a person.
+  uint64_t lines_max = 0;                    // 0: any
+  std::map<std::string, Int128> amount_max;  // currency -> minor units of a batch's debits
+  uint32_t retry_first_seconds = 2;          // the back-off's first step, doubled each time
+  uint32_t retry_cap_seconds = 900;
+  uint32_t quiet_seconds = 60;  // after an unclear end, before "not found" counts as "not there"
+
+  // files
+  std::string directory;
+  FileFormat format = FileFormat::kCsv;
+
+  // webhook, tryton
+  HttpPolicy http;
+  SecretReference secret;  // the webhook's signing key; Tryton's password
+
+  // webhook
+  bool deduplicates = false;  // the receiver drops a key that it has seen
+
+  // tryton
+  std::string user;
+  std::string journal;                           // its code there
+  std::map<std::string, std::string> companies;  // entity -> the company's name there
+  std::map<std::string, std::string> accounts;   // our code -> the code there; what is not here has the same
+  int line = 0;
+};
+
+struct ParsedTargets {
+  std::vector<Target> targets;  // in the order of the file
+  std::vector<CatalogError> errors;
+};
+// The text of targets.yaml; empty text gives none. `catalog`: whose entities and accounts it may name; null: any.
+[[nodiscard]] ParsedTargets ParseTargets(std::string_view text, const Catalog* catalog);
+
+// The targets of a catalog that was loaded, and so checked.
+[[nodiscard]] std::vector<Target> TargetsOf(const Catalog& catalog);
+
+// Whether the batch is to be delivered to it.
+[[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);
+// What of the batch is beyond the target's limits, in words; empty: nothing.
+[[nodiscard]] std::string BeyondLimits(const Target& target, const JournalBatch& batch);
+
+// The part of a url that connects: scheme and host, in lower case; empty when it is none of ours ("ftp://", no host).
+struct UrlHead {
+  std::string scheme;
+  std::string host;
+};
+[[nodiscard]] UrlHead HeadOf(std::string_view url);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_TARGETS_H_

@@ -1,0 +1,449 @@
+"""Each batch reaches its target once, whatever the target, the network or the process does on the way.
+
+Against a server that plays faults (fault_server.py), with tollbook killed between sending and answer. TOLLBOOK_LONG=1
+plays more of them; TOLLBOOK_SEED repeats the order of another time.
+"""
+
+import collections
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import unittest
+
+import book
+import fault_server
+import small
+
+SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SECRET = "canary-7c1f-secret"
+PASSWORD = "a-password"
+QUICK = "    retry: {first_seconds: 1, cap_seconds: 1}\n"
+HTTP = "    plain_http: true\n    timeout_seconds: 2\n    quiet_seconds: 0\n" + QUICK
+
+
+def webhook(url, name="hook", deduplicates="true"):
+    return (f"  - name: {name}\n    kind: webhook\n    url: {url}\n    secret: env:HOOK_SECRET\n"
+            f"    deduplicates: {deduplicates}\n" + HTTP)
+
+
+def ledger(url, name="erp", more=""):
+    return (f"  - name: {name}\n    kind: tryton\n    url: {url}\n    user: tollbook\n    password: file:erp.password\n"
+            "    journal: USAGE\n    companies: {acme-us: Acme US}\n" + HTTP + more)
+
+
+def files(name="archive", form="csv"):
+    return f"  - name: {name}\n    kind: files\n    directory: out-{name}\n    format: {form}\n"
+
+
+class Case(book.Case):
+    """A book of some batches: one a month, of 1.00, 1.01, 1.02 … USD."""
+
+    def setUp(self):
+        super().setUp()
+        self.chance = random.Random(SEED)
+        self.catalog = small.write_catalog(self.scratch / "catalog")
+        self.books = self.scratch / "book"
+        (self.catalog / "erp.password").write_text(PASSWORD + "\n")
+        (self.catalog / "erp.password").chmod(0o600)
+        self.environment = dict(os.environ, HOOK_SECRET=SECRET)
+
+    def seal(self, batches):
+        events = self.scratch / "usage.ndjson"
+        events.write_bytes(small.lines(*(
+            small.event(number, calls=100 + number, time=f"{2025 + number // 12}-{number % 12 + 1:02d}-15T12:00:00Z")
+            for number in range(batches))))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
+        self.assertEqual(len(self.journal()), batches)
+
+    def targets(self, *targets):
+        (self.catalog / "targets.yaml").write_text("targets:\n" + "".join(targets))
+
+    def post(self, *more, expect=0, **how):
+        return book.tollbook("post", "--books", self.books, "--catalog", self.catalog, *more, expect=expect,
+                             env=how.pop("env", self.environment), **how)
+
+    def start_post(self, *more):
+        return book.start("post", "--books", self.books, "--catalog", self.catalog, *more, env=self.environment)
+
+    def deliveries(self, *more):
+        return json.loads(book.tollbook("deliveries", "--books", self.books, "--json", *more).stdout)
+
+    def states(self):
+        return collections.Counter(row["state"] for row in self.deliveries())
+
+    def journal(self):
+        """posting key -> the rows of its batch."""
+        batches = collections.defaultdict(list)
+        for row in book.rows_of(book.tollbook("journals", "--books", self.books, "--format", "csv").stdout):
+            batches[row["posting_key"]].append(row)
+        return batches
+
+    def verify(self):
+        book.tollbook("verify", "--books", self.books)
+
+    def assert_ledger_equals_journal(self, server):
+        posted = collections.Counter()
+        for move in server.ledger.moves.values():
+            self.assertEqual(move["state"], "posted", "no draft is left")
+            key = move["description"].split()[0]
+            posted[key] += 1
+            sides = sorted((str(line["account"]), line["debit"]["decimal"], line["credit"]["decimal"])
+                           for line in move["lines"])
+            self.assertEqual(sides, sorted((row["account"], row["debit"], row["credit"])
+                                           for row in self.journal()[key]))
+        self.assertEqual(posted, collections.Counter(self.journal().keys()), "each batch once")
+        self.assertEqual(server.problems, [])
+
+
+class Files(Case):
+    def test_each_batch_is_a_file_with_its_sum(self):
+        self.seal(3)
+        self.targets(files(), files("json", "json"), files("text", "ledger"))
+        self.post("--strict")
+        csv = b"".join(path.read_bytes().split(b"\n", 1)[1]
+                       for path in sorted((self.catalog / "out-archive").glob("*.csv")))
+        whole = book.tollbook("journals", "--books", self.books, "--format", "csv").stdout
+        self.assertEqual(csv, whole.split(b"\n", 1)[1], "together they are the journal")
+        for path in sorted(self.catalog.glob("out-*/*.sha256")):
+            digest, name = path.read_text().split()
+            self.assertEqual(digest, hashlib.sha256((path.parent / name).read_bytes()).hexdigest())
+        text = b"".join(path.read_bytes() for path in sorted((self.catalog / "out-text").glob("*.ledger")))
+        self.assertEqual(text, book.tollbook("journals", "--books", self.books, "--format", "ledger").stdout)
+        one = json.loads(next((self.catalog / "out-json").glob("*.json")).read_text())
+        self.assertEqual([one["debit"], one["credit"], one["lines"][0]["amount"]], ["1.00", "1.00", "1.00"])
+        self.assertFalse(list(self.catalog.glob("out-*/*.new")))
+        self.assertEqual(self.states(), {"confirmed": 9})
+        self.verify()
+
+    def test_what_is_delivered_is_left_alone(self):
+        self.seal(1)
+        self.targets(files())
+        self.post()
+        data = next((self.catalog / "out-archive").glob("*.csv"))
+        shutil.rmtree(data.parent)  # whoever reads took it away
+        report = json.loads(self.post("--json", "--strict").stdout)
+        self.assertEqual(report["targets"][0]["planned_now"], 0)
+        self.assertFalse(data.parent.exists())
+
+    def test_another_file_of_that_name_is_not_written_over(self):
+        self.seal(2)
+        self.targets(files())
+        out = self.catalog / "out-archive"
+        out.mkdir()
+        (out / "acme-us-USD-2025-01-0001.csv").write_text("somebody else's\n")
+        self.assertEqual(self.post("--strict", expect=3).stderr, b"")
+        self.assertEqual((out / "acme-us-USD-2025-01-0001.csv").read_text(), "somebody else's\n")
+        parked, = self.deliveries("--state", "parked")
+        self.assertIn("says something else", parked["last_error"])
+        self.assertEqual(parked["owner"], "finance")
+        self.assertEqual(self.states(), {"parked": 1, "confirmed": 1}, "the other batch is not held up")
+        (out / "acme-us-USD-2025-01-0001.csv").unlink()
+        book.tollbook("deliveries", "retry", "--books", self.books, "archive", parked["batch"])
+        self.post("--strict")
+        self.verify()
+
+    def test_limits_and_first_period_and_people(self):
+        self.seal(3)
+        self.targets(files() + "    limits: {amount: {USD: 1.01}}\n", files("later") + '    from: "2025-04"\n')
+        self.post()
+        self.assertEqual(self.states(), {"confirmed": 2, "parked": 1})
+        parked, = self.deliveries("--state", "parked")
+        self.assertIn("1.02 USD, and the limit is 1.01", parked["last_error"])
+        resolve = ("deliveries", "resolve", "--books", self.books, "archive", parked["batch"])
+        book.tollbook(*resolve, expect=2)
+        book.tollbook(*resolve, "--posted", "by hand 7")
+        self.assertEqual(self.states(), {"confirmed": 3})
+        book.tollbook(*resolve, "--superseded", expect=1)  # it is final
+        book.tollbook("deliveries", "park", "--books", self.books, "archive", "no such batch", expect=1)
+
+    def test_a_run_can_deliver(self):
+        self.seal(1)
+        self.targets(files())
+        events = self.scratch / "more.ndjson"
+        events.write_bytes(small.lines(small.event("more", calls=7)))
+        done = book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--json", "--post", events)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["deliveries"]["targets"][0]["confirmed_now"], 2)
+        self.assertEqual(self.states(), {"confirmed": 2})
+
+    def test_a_dry_run_changes_nothing(self):
+        self.seal(1)
+        self.targets(files(), webhook("http://127.0.0.1:9/"), ledger("http://127.0.0.1:9/"))
+        shown = self.post("--dry-run", env=dict(os.environ)).stdout.decode()  # not even the secrets are read
+        key, = self.journal()
+        for text in ("acme-us-USD-2025-01-0001.csv.sha256", f"webhook-id: {key}", "webhook-signature: v1,****",
+                     "Authorization: Session ****", '"journal":"USAGE"', '"debit":"1.00"'):
+            self.assertIn(text, shown)
+        self.assertEqual(self.deliveries(), [])
+        self.assertFalse((self.catalog / "out-archive").exists())
+
+
+class Webhook(Case):
+    def test_every_fault_ends_with_each_event_there(self):
+        faults = [name for name in fault_server.FAULTS if not name.startswith("kill")]
+        self.seal(len(faults))
+        keys = sorted(self.journal())
+        fault_of = dict(zip(keys, faults))
+        with fault_server.Server(SECRET, lambda kind, key, count: fault_of[key] if count == 1 else None) as server:
+            self.targets(webhook(server.url))
+            self.post("--wait", "60", "--strict")
+            self.assertEqual(sorted(server.taken), keys)
+            self.assertEqual(server.problems, [])
+            self.assert_retry_after_was_kept(server)
+            for key, body in server.taken.items():
+                event = json.loads(body)
+                self.assertEqual(event["type"], "journal.sealed")
+                self.assertEqual(event["data"]["debit"], self.journal()[key][0]["debit"])
+        self.assertEqual(self.states(), {"confirmed": len(faults)})
+        self.verify()
+
+    def assert_retry_after_was_kept(self, server):
+        waits = 0
+        for at, _, key, fault in server.requests:
+            if fault and fault.endswith("retry_after"):
+                after = [later for later, _, other, _ in server.requests if later > at]
+                self.assertGreaterEqual(min(after) - at, fault_server.RETRY_AFTER_SECONDS - 0.01)
+                waits += 1
+        self.assertEqual(waits, 2)
+
+    def test_where_it_cannot_be_repeated_what_is_unclear_stops(self):
+        """Also on a connection that was used before, where an HTTP library is tempted to send again by itself."""
+        faults = ("drop_after", "reset_after", "drop_before", "cut_after", "500_after", "redirect_after",
+                  "html_200_after")
+        self.seal(2 * len(faults))
+        keys = {rows[0]["batch_id"]: key for key, rows in self.journal().items()}
+        fault_of = {keys[batch]: fault for batch, fault in zip(sorted(keys)[1::2], faults)}  # each behind a good one
+        with fault_server.Server(SECRET, lambda kind, key, count: fault_of.get(key)) as server:
+            self.targets(webhook(server.url, deduplicates="false"))
+            self.post("--wait", "20")
+            self.assertEqual(self.states(), {"confirmed": len(faults), "parked": len(faults)})
+            parked = self.deliveries("--state", "parked")
+            self.assertEqual({(row["problem"], row["attempts"]) for row in parked}, {("ambiguous", "1")})
+            for row in parked:
+                book.tollbook("deliveries", "retry", "--books", self.books, "hook", row["batch"])
+            self.post("--wait", "5")
+            self.assertEqual(set(server.came.values()), {1}, "nothing is sent again unless somebody says so")
+            first = parked[0]
+            book.tollbook("deliveries", "resolve", "--books", self.books, "hook", first["batch"], "--not-posted")
+            self.post()
+            self.assertEqual(server.came[("event", first["key"])], 2)
+
+    def test_a_poison_batch_holds_up_nobody(self):
+        self.seal(4)
+        poison = sorted(self.journal())[0]
+        refuse = lambda kind, key, count: "500_before" if key == poison else None
+        with fault_server.Server(SECRET, refuse) as server:
+            self.targets(webhook(server.url))
+            self.post()
+            self.assertEqual(len(server.taken), 3)
+            self.assertEqual(self.states()["confirmed"], 3)
+
+    def test_a_secret_is_nowhere(self):
+        self.seal(2)
+        with fault_server.Server(SECRET, lambda kind, key, count: "500_after") as server:
+            self.targets(webhook(server.url), ledger(server.url))
+            said = self.post("--json")
+        text = said.stdout + said.stderr
+        for shown in ("list", "show"):
+            where = () if shown == "list" else ("hook", "acme-us-USD-2025-01-0001")
+            text += book.tollbook("deliveries", shown, "--books", self.books, "--json", *where).stdout
+        for path in self.books.rglob("*"):
+            text += path.read_bytes() if path.is_file() else b""
+        self.assertNotIn(SECRET.encode(), text)
+        self.assertNotIn(PASSWORD.encode(), text)
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_a_certificate_that_does_not_hold_gets_nothing(self):
+        self.seal(1)
+        made = self.catalog / "ca.pem"
+        done = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                               "/CN=t", "-addext", "subjectAltName=DNS:localhost", "-keyout", made, "-out",
+                               self.scratch / "cert"], capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made.write_bytes(made.read_bytes() + (self.scratch / "cert").read_bytes())
+        with fault_server.Server(SECRET, certificate=made) as server:
+            trusted = "    ca_file: ca.pem\n"
+            for name, host, more in (("unknown", "localhost", ""), ("othername", "127.0.0.1", trusted)):
+                self.targets(webhook(f"https://{host}:{server.port}/", name) + more)
+                self.post("--target", name)
+                row, = self.deliveries("--target", name)
+                self.assertEqual([row["state"], row["problem"]], ["retry-wait", "availability"], name)
+                self.assertRegex(row["last_error"], "(?i)certificate|subject")
+                self.assertEqual(server.came, {}, "not one byte of the request")
+            self.targets(webhook(f"https://localhost:{server.port}/", "good") + trusted)
+            self.post("--target", "good", "--strict")
+            self.assertEqual(len(server.taken), 1)
+
+    def test_a_secret_that_others_may_read_is_refused(self):
+        self.seal(1)
+        self.targets(ledger("http://127.0.0.1:9/"), files())
+        (self.catalog / "erp.password").chmod(0o644)
+        done = self.post(expect=1)
+        self.assertIn(b"others may read a secret", done.stderr)
+        self.assertEqual(self.states(), {"confirmed": 1}, "the other target is delivered to")
+
+
+class Ledger(Case):
+    def test_every_fault_ends_with_each_move_once(self):
+        faults = [name for name in (*fault_server.FAULTS, *fault_server.LYING) if not name.startswith("kill")]
+        self.seal(len(faults))
+        keys = sorted(self.journal())
+        # All faults take seconds; of posting a third of them, others each time, where time is short.
+        some = faults if book.LONG else self.chance.sample(faults, len(faults) // 3)
+        for kind, played in (("create", faults), ("post", some)):
+            fault_of = dict(zip(keys, played))
+
+            def fault(what, key, count):
+                return fault_of.get(key) if what == kind and count == 1 else None
+
+            with self.subTest(kind), fault_server.Server(faults=fault) as server:
+                self.targets(ledger(server.url, name="erp-" + kind))
+                self.post("--wait", "90", "--strict", "--target", "erp-" + kind)
+                self.assert_ledger_equals_journal(server)
+        self.verify()
+
+    def test_killed_between_sending_and_answer(self):
+        """Before and after what was sent took effect, of the draft and of its posting, at each batch."""
+        kills = 40 if book.LONG else 12
+        self.seal(kills // 2)
+        moments = [(kind, fault) for kind in ("create", "post") for fault in ("kill_before", "kill_after")]
+        killed = []
+        lock = threading.Lock()
+
+        def fault(kind, key, count):
+            with lock:
+                if len(killed) < kills and (kind, key) not in [k[:2] for k in killed]:
+                    how = moments[(len(killed) + count) % 4][1]
+                    killed.append((kind, key, how))
+                    return how
+            return None
+
+        with fault_server.Server(faults=fault) as server:
+            self.targets(ledger(server.url))
+            for _ in range(kills + 2):
+                running = self.start_post("--wait", "20")
+                server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+                running.communicate(timeout=60)
+                if running.returncode == 0:
+                    break
+                self.assertEqual(running.returncode, -signal.SIGKILL)
+            self.assertEqual(len(killed), kills)
+            self.post("--wait", "20", "--strict")
+            self.assert_ledger_equals_journal(server)
+        self.assertEqual(self.states(), {"confirmed": kills // 2})
+        self.verify()
+
+    def test_a_closed_period_is_shown_as_such(self):
+        self.seal(2)
+        with fault_server.Server() as server:
+            server.ledger.closed |= {"2025-01", "2025-02"}
+            self.targets(ledger(server.url))
+            self.post()
+            parked = self.deliveries("--state", "parked")
+            self.assertEqual(len(parked), 2)
+            self.assertIn("period 2025-01 is closed", parked[0]["last_error"])
+            self.assertEqual([parked[0]["problem"], parked[0]["owner"]], ["mapping", "finance"])
+            self.assertEqual(server.ledger.moves, {})
+            server.ledger.closed.clear()
+            for row in parked:
+                book.tollbook("deliveries", "retry", "--books", self.books, "erp", row["batch"])
+            self.post("--strict")
+            self.assert_ledger_equals_journal(server)
+
+    def test_a_move_that_somebody_changed_is_left_and_told(self):
+        self.seal(1)
+        with fault_server.Server(faults=lambda kind, *_: "500_before" if kind == "post" else None) as server:
+            self.targets(ledger(server.url))
+            self.post()
+            self.assertEqual(self.states(), {"accepted": 1})
+            move, = server.ledger.moves.values()
+            move["lines"][0]["debit"]["decimal"] = "999.00"
+            self.post("--wait", "10")
+            self.assertEqual(self.states(), {"parked": 1})
+            self.assertEqual(move["state"], "draft")
+            self.assertIn("says something else", self.deliveries()[0]["last_error"])
+
+    def test_a_refused_login_is_no_loop(self):
+        self.seal(5)
+        with fault_server.Server() as server:
+            server.ledger.password = "another"
+            logins = []
+            login = server.ledger.login
+            server.ledger.login = lambda params: logins.append(1) or login(params)
+            self.targets(ledger(server.url))
+            for _ in range(3):
+                self.post()
+            self.assertEqual(len(logins), 1)
+            waiting = [row for row in self.deliveries() if row["problem"] == "authentication"]
+            self.assertEqual(len(waiting), 1)
+
+    def test_a_session_that_is_forgotten_is_made_again(self):
+        self.seal(3)
+        forgotten = []
+
+        def forget(kind, key, count):
+            if kind == "post" and not forgotten:
+                forgotten.append(key)
+                server.ledger.sessions.clear()
+            return None
+
+        with fault_server.Server(faults=forget) as server:
+            self.targets(ledger(server.url))
+            self.post("--strict")
+            self.assert_ledger_equals_journal(server)
+
+    def test_a_book_put_back_does_not_deliver_twice(self):
+        self.seal(3)
+        with fault_server.Server() as server:
+            self.targets(ledger(server.url))
+            shutil.copytree(self.books, self.scratch / "earlier")
+            self.post("--strict")
+            shutil.rmtree(self.books)
+            shutil.copytree(self.scratch / "earlier", self.books)
+            self.post("--strict")
+            self.assert_ledger_equals_journal(server)
+            self.assertEqual(sum(count for (kind, _), count in server.came.items() if kind == "create"), 3)
+
+
+@unittest.skipUnless(shutil.which("strace"), "strace is not installed")
+class Order(Case):
+    def test_the_decision_to_send_is_synced_before_the_first_byte(self):
+        self.seal(8)
+        trace = self.scratch / "trace"
+        with fault_server.Server(SECRET) as server:
+            self.targets(webhook(server.url))
+            done = subprocess.run(
+                ["strace", "-f", "-y", "-s", "65536", "-o", trace, "-e",
+                 "trace=write,pwrite64,fdatasync,fsync,sendto,sendmsg", book.TOLLBOOK, "post", "--books", self.books,
+                 "--catalog", self.catalog],
+                capture_output=True, env=self.environment, timeout=120)
+            if done.returncode != 0 and b"ptrace" in done.stderr:
+                self.skipTest("this machine does not let strace attach")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(len(server.taken), 8)
+        batch_of = {key: rows[0]["batch_id"] for key, rows in self.journal().items()}
+        written, synced, sent = {}, set(), 0
+        for line in trace.read_text(errors="replace").splitlines():
+            log = re.search(r"(write|pwrite64|fdatasync|fsync)\(\d+<([^>]*/store/\d+\.log)>", line)
+            if log and "sync" in log[1]:
+                synced |= {batch for batch, path in written.items() if path == log[2]}
+            elif log:
+                for batch in re.findall(r"delivery/hook/(acme-us-USD-\d{4}-\d\d-\d{4})", line):
+                    written[batch] = log[2]  # its newest step is not synced yet
+                    synced.discard(batch)
+            elif re.search(r"(sendto|sendmsg)\(", line) and "webhook-id" in line:
+                batch = batch_of[re.search(r"webhook-id: (tb-[0-9a-f]+)", line)[1]]
+                self.assertIn(batch, synced, "a byte left before the decision was on disk")
+                sent += 1
+        self.assertEqual(sent, 8)
+
+
+if __name__ == "__main__":
+    book.say(f"TOLLBOOK_SEED={SEED}")
+    book.main()

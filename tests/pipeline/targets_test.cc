@@ -1,0 +1,201 @@
+// targets.yaml: what it says, what is wrong with it, by line; and which batches concern a target.
+#include "pipeline/targets.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+
+namespace tollbook {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kGood[] = R"(targets:
+  - name: archive
+    kind: files
+    directory: out
+    format: csv
+  - name: hook
+    kind: webhook
+    entities: [us]
+    url: https://Events.example.com/tollbook
+    secret: env:HOOK
+    deduplicates: true
+    retry: {first_seconds: 1, cap_seconds: 60}
+  - name: erp
+    kind: tryton
+    entities: [us]
+    from: "2025-02"
+    url: https://erp.example.com/ledger/
+    user: tollbook
+    password: file:/etc/secret
+    journal: USAGE
+    companies: {us: Acme US Inc}
+    accounts: {"1200": "1100"}
+    limits: {lines: 3, amount: {USD: 12.50}}
+)";
+
+Catalog SmallCatalog() {
+  Catalog catalog;
+  catalog.entities = {{"us", {}, *Currency::FromCode("USD")}, {"eu", {}, *Currency::FromCode("EUR")}};
+  catalog.accounts = {{"1200", "Unbilled", "asset"}, {"4000", "Revenue", "revenue"}};
+  return catalog;
+}
+
+TEST(ParseTargets, ReadsEachKind) {
+  const Catalog catalog = SmallCatalog();
+  const ParsedTargets parsed = ParseTargets(kGood, &catalog);
+  ASSERT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
+  ASSERT_EQ(parsed.targets.size(), 3u);
+  EXPECT_EQ(parsed.targets[0].directory, "out");
+  EXPECT_EQ(parsed.targets[0].quiet_seconds, 0u);
+  EXPECT_EQ(parsed.targets[1].kind, TargetKind::kWebhook);
+  EXPECT_EQ(parsed.targets[1].secret.kind, SecretReference::Kind::kEnvironment);
+  EXPECT_EQ(parsed.targets[1].secret.name, "HOOK");
+  EXPECT_TRUE(parsed.targets[1].deduplicates);
+  EXPECT_EQ(parsed.targets[1].retry_cap_seconds, 60u);
+  const Target& erp = parsed.targets[2];
+  EXPECT_EQ(erp.secret.name, "/etc/secret");
+  EXPECT_EQ(erp.companies.at("us"), "Acme US Inc");
+  EXPECT_EQ(erp.accounts.at("1200"), "1100");
+  EXPECT_EQ(erp.amount_max.at("USD"), 1250);
+  EXPECT_EQ(erp.quiet_seconds, 60u);
+}
+
+TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
+  std::ifstream in(TOLLBOOK_SOURCE_DIR "/docs/catalog.md");
+  const std::string page{std::istreambuf_iterator<char>(in), {}};
+  const size_t section = page.find("\n## targets.yaml\n");
+  ASSERT_NE(section, std::string::npos);
+  const size_t begin = page.find("```yaml\n", section) + 8;
+  const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
+  EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
+  EXPECT_EQ(parsed.targets.size(), 3u) << "one of each kind";
+}
+
+TEST(ParseTargets, NoTextIsNoTarget) {
+  EXPECT_THAT(ParseTargets("", nullptr).errors, IsEmpty());
+  EXPECT_THAT(ParseTargets("", nullptr).targets, IsEmpty());
+}
+
+TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
+  struct Case {
+    const char* name;
+    const char *from, *to;
+    const char* error;
+  };
+  const Case cases[] = {
+      {"unknown kind", "kind: files", "kind: ftp",
+       "targets.yaml:3: \"kind\" of target \"archive\" is \"ftp\": use one of files, webhook, tryton"},
+      {"a key of another kind", "format: csv", "format: csv\n    url: https://x",
+       "targets.yaml:6: target \"archive\" has an unknown key \"url\""},
+      {"the same name twice", "name: hook", "name: archive",
+       "targets.yaml:6: two targets are named \"archive\": rename one of the two: what was delivered is remembered by "
+       "the name"},
+      {"a secret that stands there", "env:HOOK", "hunter2",
+       "targets.yaml:10: the secret of target \"hook\" is no reference: write file:PATH or env:NAME, and keep the "
+       "secret there; if it stood here, replace it"},
+      {"no encryption", "https://Events", "http://Events",
+       "targets.yaml:9: target \"hook\" would be spoken to without encryption: write https://, or `plain_http: true` "
+       "where nobody else is on the line"},
+      {"a password in the url", "https://erp", "https://tollbook:pw@erp",
+       "targets.yaml:17: target \"erp\" has a url that is not taken: write https://host/path, without a user or "
+       "password"},
+      {"no url at all", "https://erp", "ftp://erp", "targets.yaml:17: target \"erp\" has a url that is not taken"},
+      {"an unknown entity", "entities: [us]\n    url", "entities: [uk]\n    url",
+       "targets.yaml:8: target \"hook\" names entity \"uk\", which entities.yaml does not have"},
+      {"an entity without a company", "companies: {us: Acme US Inc}", "companies: {eu: Acme EU}",
+       "targets.yaml:21: target \"erp\" has no company for entity \"us\""},
+      {"an unknown account", "{\"1200\"", "{\"1201\"",
+       "targets.yaml:22: target \"erp\" names account \"1201\", which chart.yaml does not have"},
+      {"no period", "\"2025-02\"", "\"2025-13\"",
+       "targets.yaml:16: target \"erp\" begins with \"2025-13\", no accounting period"},
+      {"too many decimals", "12.50", "12.505",
+       "targets.yaml:23: the limits of target \"erp\" have \"12.505\", no amount of USD"},
+      {"no currency", "USD: 12", "USX: 12", "targets.yaml:23: the limits of target \"erp\" name \"USX\", no currency"},
+      {"no number", "lines: 3", "lines: 0",
+       "targets.yaml:23: \"0\" as lines of the limits of target \"erp\" is not taken: write a whole number from 1 to "
+       "1000000"},
+      {"a cap below the first wait", "cap_seconds: 60", "cap_seconds: 1\n      , first_second: 2",
+       "targets.yaml:13: the retry of target \"hook\" has an unknown key \"first_second\""},
+      {"it must be said whether it deduplicates", "    deduplicates: true\n", "", "\"deduplicates\""},
+      {"no directory", "    directory: out\n", "", "\"directory\""},
+  };
+  const Catalog catalog = SmallCatalog();
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    std::string text(kGood);
+    const size_t at = text.find(c.from);
+    ASSERT_NE(at, std::string::npos);
+    text.replace(at, std::string_view(c.from).size(), c.to);
+    const ParsedTargets parsed = ParseTargets(text, &catalog);
+    EXPECT_THAT(parsed.targets, IsEmpty());
+    std::string all;
+    for (const CatalogError& error : parsed.errors) all += ToString(error) + "\n";
+    EXPECT_THAT(all, HasSubstr(c.error));
+    EXPECT_THAT(all, testing::Not(HasSubstr("hunter2"))) << "it may be the secret itself";
+  }
+}
+
+JournalBatch BatchOf(std::vector<Int128> amounts) {
+  std::map<LineKey, LineSum> sums;
+  int32_t day = 20'120;  // 2025-02-01
+  for (const Int128 minor : amounts) {
+    sums[{"us", *Currency::FromCode("USD"), "2025-02", {day++}, "api", "1200", "4000", ""}] = {minor, 1};
+  }
+  return Summarise(sums, "demo", 1).batches.at(0);
+}
+
+TEST(Target, TakesItsEntitiesAndPeriods) {
+  struct Case {
+    std::vector<std::string> entities;
+    const char* from;
+    bool concerns;
+  };
+  const Case cases[] = {{{}, "", true},      {{"us"}, "", true},     {{"eu", "us"}, "2025-02", true},
+                        {{"eu"}, "", false}, {{}, "2025-03", false}, {{}, "2024-12", true}};
+  for (const Case& c : cases) {
+    Target target;
+    target.entities = c.entities;
+    target.from = c.from;
+    EXPECT_EQ(Concerns(target, BatchOf({100})), c.concerns) << c.from << c.entities.size();
+  }
+}
+
+TEST(Target, TellsWhatIsBeyondItsLimits) {
+  Target target;
+  EXPECT_EQ(BeyondLimits(target, BatchOf({100, 200, 300, 400})), "") << "no limits";
+  target.lines_max = 3;
+  target.amount_max["USD"] = 1250;
+  EXPECT_EQ(BeyondLimits(target, BatchOf({1000, 200, 50})), "") << "both are reached, and not passed";
+  EXPECT_EQ(BeyondLimits(target, BatchOf({1000, 200, 51})), "12.51 USD, and the limit is 12.50");
+  EXPECT_EQ(BeyondLimits(target, BatchOf({1000, -251})), "12.51 USD, and the limit is 12.50") << "both are posted";
+  EXPECT_EQ(BeyondLimits(target, BatchOf({1, 1, 1, 1})), "4 lines, and the limit is 3");
+}
+
+TEST(HeadOf, TakesSchemeAndHost) {
+  struct Case {
+    const char *url, *scheme, *host;
+  };
+  constexpr Case kCases[] = {
+      {"https://Erp.Example.com/a?b", "https", "erp.example.com"},
+      {"http://127.0.0.1:8069/ledger/", "http", "127.0.0.1:8069"},
+      {"http://[::1]:80", "http", "[::1]:80"},
+      {"https://user:pw@host/", "https", ""},
+      {"https:///path", "https", ""},
+      {"https://host/#part", "https", ""},
+      {"ftp://host/", "", ""},
+      {"HTTPS://host/", "", ""},
+  };
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.url);
+    EXPECT_EQ(HeadOf(c.url).scheme, c.scheme);
+    EXPECT_EQ(HeadOf(c.url).host, c.host);
+  }
+}
+
+}  // namespace
+}  // namespace tollbook
