@@ -328,6 +328,7 @@ class StoredBook final : public Book {
   absl::StatusOr<std::vector<JournalBatch>> Batches() const override;
   absl::StatusOr<std::vector<CommitRecord>> Commits() const override;
   absl::Status ForEachExceptions(const VisitExceptions& visit) const override;
+  absl::Status ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const override;
   absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override;
   absl::Status ForEachCorrections(const VisitExceptions& visit) const override;
   std::vector<Check> CheckStore() const override;
@@ -338,6 +339,7 @@ class StoredBook final : public Book {
   absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
   // What was held by commits before it is retired.
   absl::StatusOr<uint64_t> Floor(std::string_view key) const;
+  absl::Status ScanExceptions(uint64_t held_floor, const VisitExceptions& visit) const;
 
   absl::Status PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
   void PutCorrections(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
@@ -629,6 +631,21 @@ absl::StatusOr<uint64_t> StoredBook::Floor(std::string_view key) const {
 absl::Status StoredBook::ForEachExceptions(const VisitExceptions& visit) const {
   const absl::StatusOr<uint64_t> held_floor = Floor(kHeldFloorKey);
   if (!held_floor.ok()) return held_floor.status();
+  TOLLBOOK_RETURN_IF_ERROR(ScanExceptions(*held_floor, visit));
+  return ForEachHeldCorrections(visit);
+}
+
+absl::Status StoredBook::ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const {
+  const absl::StatusOr<std::vector<CommitRecord>> commits = Commits();
+  if (!commits.ok()) return commits.status();
+  uint64_t held_floor = 0;
+  for (const CommitRecord& commit : *commits) {
+    if (commit.retires_held && commit.sequence <= through_sequence) held_floor = commit.sequence;
+  }
+  return ScanExceptions(held_floor, visit);
+}
+
+absl::Status StoredBook::ScanExceptions(uint64_t held_floor, const VisitExceptions& visit) const {
   const auto visit_chunk = [&](std::string_view key, std::string_view value) {
     ByteReader in(key);
     StoredExceptions chunk;
@@ -636,12 +653,11 @@ absl::Status StoredBook::ForEachExceptions(const VisitExceptions& visit) const {
     (void)in.Fixed32();  // its number in the commit
     chunk.held = in.Flag();
     if (!in.done()) return DamagedError(directory_ + ": the key of exceptions");
-    if (chunk.held && chunk.sequence < *held_floor) return absl::OkStatus();
+    if (chunk.held && chunk.sequence < held_floor) return absl::OkStatus();
     chunk.bytes = value;
     return visit(chunk);
   };
-  TOLLBOOK_RETURN_IF_ERROR(store_->Scan(Family::kExceptions, "", visit_chunk));
-  return ForEachHeldCorrections(visit);
+  return store_->Scan(Family::kExceptions, "", visit_chunk);
 }
 
 absl::Status StoredBook::ForEachHeldCorrections(const VisitExceptions& visit) const {

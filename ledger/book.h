@@ -128,6 +128,9 @@ class Book {
   using VisitExceptions = std::function<absl::Status(const StoredExceptions&)>;
   // Held chunks only while they are not retired. Not beside a commit that retires them. Held corrections come last.
   virtual absl::Status ForEachExceptions(const VisitExceptions& visit) const = 0;
+  // Lines that the book had not accepted after the commit `through_sequence`, held corrections aside: what later
+  // commits retired is there too. Some of later commits' may be.
+  virtual absl::Status ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const = 0;
   // Of them the held corrections alone, without looking at any others.
   virtual absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const = 0;
   // The corrections that were applied, in their order: what changed usage that had been accepted.

@@ -337,6 +337,7 @@ std::string Encode(const std::vector<ExceptionRecord>& exceptions) {
     out.Zigzag(static_cast<int64_t>(record.offset - last_offset));
     out.Varint(record.part);
     out.Text(record.payload);
+    if (NeedsSource(record.reason)) out.Varint(record.needs);
     last_line = record.line;
     last_offset = record.offset;
   }
@@ -358,6 +359,7 @@ absl::StatusOr<std::vector<ExceptionRecord>> DecodeExceptions(std::string_view s
     record.offset = last_offset + static_cast<uint64_t>(in.Zigzag64());
     record.part = in.Varint32();
     record.payload = in.Text();
+    if (NeedsSource(record.reason)) record.needs = in.Varint32();
     last_line = record.line;
     last_offset = record.offset;
     exceptions.push_back(record);

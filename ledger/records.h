@@ -18,7 +18,7 @@
 
 namespace tollbook {
 
-inline constexpr uint32_t kFormatVersion = 4;
+inline constexpr uint32_t kFormatVersion = 5;
 
 // How lines ended. Law 1: lines = accepted + duplicate + conflict + held + rejected.
 struct LineCounts {
@@ -118,6 +118,7 @@ struct ExceptionRecord {
   uint64_t offset = 0;       // of the line's first byte in the (decompressed) content
   uint32_t part = 0;         // which event of the line (CSV rows may stand for several)
   std::string_view payload;  // rejected, conflict: the first kPayloadBytes; held: all; duplicate: none
+  uint32_t needs = 0;        // where NeedsSource(reason): the source that the correction waits for; else 0
 };
 inline constexpr size_t kPayloadBytes = 1024;
 

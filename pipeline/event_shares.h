@@ -51,15 +51,16 @@ struct ShareOfDay {
 };
 
 struct EventShares {
-  uint64_t events = 0;
+  uint64_t events = 0;            // that count
+  uint64_t taken_back = 0;        // others, which corrections took back: they are shown, and have no share
   bool by_day = false;            // the meter carries over
   Quantity before;                // the period's quantity before the first of them
   std::vector<EventShare> shown;  // the first ones
   uint64_t more = 0;              // events behind those, and what they come to
   Worth more_share;
   std::vector<ShareOfDay> days;  // by_day
-  Worth at_period_end;         // what is due then, as a minimum
-  Worth sum;                   // of all shares and of what is due then: the worth of the last day less that before
+  Worth at_period_end;           // what is due then, as a minimum
+  Worth sum;                     // of all shares and of what is due then: the worth of the last day less that before
 };
 
 // `events` in their order. Keeps the first `shown` of them. OutOfRange: a worth on the way cannot be held.

@@ -125,14 +125,15 @@ class OriginFinder {
       // What corrections took back tells something where values add up; of other meters only what was brought.
       const bool adds_up = meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount;
       uint64_t events = 0;
-      bool fits = true, sound = true, any = false;
-      const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total) {
+      bool fits = true, sound = true, any = false, rebuilt = false;
+      const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total, CellRole role) {
         const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
         if (reader.meters()[entry.meter].name != meter.name) return;
         const SubscribedCharge charge{rated.subscription, rated.charge, &meter};
         const std::optional<UsagePlace> place = PlaceIn(catalog, charge, bucket, DimensionValuesOf(entry.values));
         if (!place || place->day < first || last < place->day) return;
-        if (EventsOf(total) <= 0 && !adds_up) return;
+        rebuilt = rebuilt || role == CellRole::kReplaces;
+        if (EventsOf(total) <= 0 && !adds_up && role == CellRole::kAdds) return;
         if (EventsOf(total) > 0) events += total.events;
         any = true;
         fits = aggregate.Add(total) && fits;
@@ -146,7 +147,9 @@ class OriginFinder {
                          "see `tollbook charges`");
       }
       if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
-      if (any) origins->push_back(OriginOf(run.sequence, quantity, events));
+      if (!any) continue;
+      origins->push_back(OriginOf(run.sequence, quantity, events));
+      origins->back().rebuilt = rebuilt;
     }
     return absl::OkStatus();
   }
@@ -155,7 +158,7 @@ class OriginFinder {
   explicit OriginFinder(const Book& book) : book_(book) {}
 
   UsageOrigin OriginOf(uint64_t sequence, Quantity quantity, uint64_t events) const {
-    UsageOrigin origin{sequence, quantity, events, {}};
+    UsageOrigin origin{sequence, quantity, events, false, {}};
     const auto commit = commits_.find(sequence);
     if (commit == commits_.end()) return origin;
     for (const CoveredRange& range : commit->second.covered) {

@@ -21,6 +21,7 @@ struct UsageOrigin {
   uint64_t commit = 0;
   Quantity quantity;  // as the meter aggregates within that commit (RunningAggregate)
   uint64_t events = 0;
+  bool rebuilt = false;  // totals were reckoned anew after corrections: these stand instead of what came before
   struct Stretch {
     std::string path;
     uint64_t first_line = 0, last_line = 0;  // 1-based, inclusive

@@ -4,9 +4,11 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <set>
 #include <span>
 
 #include "ledger/difference_run.h"
+#include "ledger/totals_cells.h"
 #include "pipeline/charges.h"
 #include "pipeline/subject_worth.h"
 
@@ -81,6 +83,48 @@ absl::StatusOr<uint64_t> AppliedCorrections(const Book& book) {
 
 namespace {
 
+// How many totals a run replaces. DataLoss: its cells are damaged.
+absl::StatusOr<uint64_t> ReplacedIn(const StoredRun& run) {
+  TotalsRunReader reader(run.bytes);
+  const std::vector<RunSeries> series = reader.run_series();
+  std::string_view subject;
+  SubjectCells cells;
+  uint64_t replaced = 0;
+  bool sound = true;
+  while (reader.NextSubject(&subject, &cells)) {
+    sound = ForEachCell(cells, series,
+                        [&](uint32_t, Bucket, const UsageTotal&, CellRole role) {
+                          replaced += role == CellRole::kReplaces ? 1 : 0;
+                        }) &&
+            sound;
+  }
+  if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
+  return replaced;
+}
+
+// How many totals were reckoned anew. Only corrections may do that: a commit that replaces a total has applied some.
+absl::StatusOr<uint64_t> ReplacedTotals(const Book& book) {
+  std::set<uint64_t> correcting;
+  TOLLBOOK_RETURN_IF_ERROR(book.ForEachCorrections([&](const StoredExceptions& chunk) {
+    correcting.insert(chunk.sequence);
+    return absl::OkStatus();
+  }));
+  uint64_t replaced = 0;
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    const absl::StatusOr<std::vector<StoredRun>> runs = book.Totals(shard);
+    if (!runs.ok()) return runs.status();
+    for (const StoredRun& run : *runs) {
+      const absl::StatusOr<uint64_t> of_run = ReplacedIn(run);
+      if (!of_run.ok()) return of_run.status();
+      if (*of_run > 0 && !correcting.contains(run.sequence)) {
+        return DamagedError("commit " + std::to_string(run.sequence) + " replaces usage totals without a correction");
+      }
+      replaced += *of_run;
+    }
+  }
+  return replaced;
+}
+
 LawCheck CountedOnce(const Book& book) {
   LawCheck check{2, "counted once", false, ""};
   uint64_t keys = 0;
@@ -97,7 +141,10 @@ LawCheck CountedOnce(const Book& book) {
   const uint64_t events = keys - std::min(keys, *corrections);
   check.detail =
       std::to_string(events) + " different events for " + std::to_string(book.counts().accepted) + " accepted";
+  const absl::StatusOr<uint64_t> replaced = ReplacedTotals(book);
+  if (!replaced.ok()) return Failed(2, check.name, replaced.status());
   if (*corrections > 0) check.detail += ", " + std::to_string(*corrections) + " of them corrections";
+  if (*replaced > 0) check.detail += ", for which " + std::to_string(*replaced) + " totals were reckoned anew";
   return check;
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 const std::vector<Column> kColumns = {{"reason"},     {"outcome"}, {"source"}, {"line", true}, {"byte_offset", true},
                                       {"part", true}, {"subject"}, {"meter"},  {"usage_date"}, {"events", true},
-                                      {"payload"}};
+                                      {"payload"},    {"needs"}};
 
 // Lines that were not accepted, then accepted usage that no subscription or charge takes. There may be more of them
 // than fit in memory: for programs each goes out as it is met, people see the first.
@@ -34,7 +34,8 @@ class Listing {
         const std::string reason(ToString(record.reason));
         if (!Wanted(reason)) continue;
         Count(reason, std::string(ToString(OutcomeOf(record.reason))), 1);
-        TOLLBOOK_RETURN_IF_ERROR(AddLine(reason, (*sources)[record.source].path, record));
+        const std::string needs = NeedsSource(record.reason) ? (*sources)[record.needs].path : "";
+        TOLLBOOK_RETURN_IF_ERROR(AddLine(reason, (*sources)[record.source].path, needs, record));
       }
       return absl::OkStatus();
     });
@@ -64,8 +65,8 @@ class Listing {
       if (!Wanted(why)) continue;
       Count(why, "accepted", events);
       if (!for_people_) {
-        TOLLBOOK_RETURN_IF_ERROR(
-            stream_.Add({why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), ""}));
+        TOLLBOOK_RETURN_IF_ERROR(stream_.Add(
+            {why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), "", ""}));
       } else if (HasRoom()) {
         unrated_.Add({why, subject, meter, ToString(date), Thousands(events)});
       }
@@ -76,13 +77,16 @@ class Listing {
   absl::Status Finish() { return for_people_ ? WriteOutput(TextForPeople()) : stream_.Finish(); }
 
  private:
-  absl::Status AddLine(const std::string& reason, const std::string& path, const ExceptionRecord& record) {
+  absl::Status AddLine(const std::string& reason, const std::string& path, const std::string& needs,
+                       const ExceptionRecord& record) {
     if (!for_people_) {
       return stream_.Add({reason, std::string(ToString(OutcomeOf(record.reason))), path, std::to_string(record.line),
                           std::to_string(record.offset), std::to_string(record.part), "", "", "", "1",
-                          std::string(record.payload)});
+                          std::string(record.payload), needs});
     }
-    if (HasRoom()) lines_.Add({reason, path, std::to_string(record.line), std::string(record.payload)});
+    if (!HasRoom()) return absl::OkStatus();
+    lines_.Add({reason, path, std::to_string(record.line), std::string(record.payload)});
+    if (!needs.empty()) needed_.Add({reason, path, std::to_string(record.line), needs});
     return absl::OkStatus();
   }
   std::string TextForPeople() const {
@@ -95,7 +99,7 @@ class Listing {
     }
     if (counts_.empty()) return "No exceptions.\n";
     std::string text = summary.ToText();
-    for (const Table* table : {&lines_, &unrated_}) {
+    for (const Table* table : {&lines_, &needed_, &unrated_}) {
       if (table->rows() > 0) text.append("\n").append(table->ToText());
     }
     if (!HasRoom())
@@ -122,6 +126,7 @@ class Listing {
   RowStream stream_;
   // The same for people, who need less of it.
   Table lines_{{{"reason", false, Narrow::kKeep}, {"source"}, {"line", true}, {"payload"}}};
+  Table needed_{{{"reason", false, Narrow::kKeep}, {"source"}, {"line", true}, {"needs"}}};
   Table unrated_{{{"reason", false, Narrow::kKeep}, {"subject"}, {"meter"}, {"usage_date"}, {"events", true}}};
   std::map<std::string, std::pair<std::string, uint64_t>> counts_;
 };
@@ -161,6 +166,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   if (!report.ok()) return report.status();
   if (options.format == "json") return Print(ToText(ToJson({&*report, nullptr, 0, options.books})));
   const LineCounts& counts = report->counts;
+  PrintNeeded(report->needed);
   return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
                Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
                Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" +

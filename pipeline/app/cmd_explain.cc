@@ -16,7 +16,9 @@ std::string Signed(const Money& money) {
 std::string OriginText(const UsageOrigin& origin, const std::string& unit) {
   std::string text = "      commit " + std::to_string(origin.commit) + ": " + ToString(origin.quantity) +
                      (unit.empty() ? "" : " " + unit) + " in " + Counted(origin.events, "event", "events") +
-                     (origin.stretches.empty() ? ", by corrections or from what was held" : ", read from");
+                     (origin.rebuilt             ? ", reckoned anew without what corrections took back"
+                      : origin.stretches.empty() ? ", by corrections or from what was held"
+                                                 : ", read from");
   for (size_t i = 0; i < origin.stretches.size() && i < kStretchesShown; ++i) {
     const UsageOrigin::Stretch& stretch = origin.stretches[i];
     text += (i == 0 ? " " : ", ") + stretch.path + ":" + std::to_string(stretch.first_line) + "-" +
@@ -40,6 +42,8 @@ std::string ValueText(const ChargeEvent& event) {
 }
 
 std::string FallsIn(const EventShare& share) {
+  const ChargeEvent& event = share.event;
+  if (!event.taken_back_by.empty()) return (event.is_voided ? "voided by " : "corrected by ") + event.taken_back_by;
   std::string text;
   for (const std::string& step : share.falls_in) text += (text.empty() ? "" : ", ") + step;
   return text;
@@ -59,9 +63,11 @@ std::string EventsText(const ExplainedCharge& charge) {
                {"share", true}});
   table.Add({"before", "", "", "", "", ToString(shares.before), "", ""});
   for (const EventShare& share : shares.shown) {
+    const bool counts = share.event.taken_back_by.empty();
     table.Add({share.event.id, events.paths[share.event.book_source], LineText(share.event), ToString(share.event.time),
-               ValueText(share.event), shares.by_day ? "" : ToString(share.to_date), FallsIn(share),
-               shares.by_day ? "" : Signed(share.share)});
+               counts ? ValueText(share.event) : "(" + ValueText(share.event) + ")",
+               shares.by_day || !counts ? "" : ToString(share.to_date), FallsIn(share),
+               shares.by_day || !counts ? "" : Signed(share.share)});
   }
   if (shares.more > 0) {
     table.Add({"and " + Thousands(shares.more) + " more", "", "", "", "", shares.by_day ? "" : ToString(charge.to_date),
@@ -79,7 +85,9 @@ std::string EventsText(const ExplainedCharge& charge) {
   }
   table.Add({"rounding", "", "", "", "", "", "", Signed(events.rounding)});
   table.Add({"difference", "", "", "", "", "", "", Signed(charge.difference)});
-  std::string text = "    " + Counted(shares.events, "event", "events") + ", in the order of time\n" + table.ToText(6);
+  std::string text = "    " + Counted(shares.events, "event", "events") +
+                     (shares.taken_back == 0 ? "" : ", and " + Thousands(shares.taken_back) + " taken back") +
+                     ", in the order of time\n" + table.ToText(6);
   if (shares.by_day) text += "      the meter goes on without events, so the shares are those of days\n";
   return text;
 }
@@ -140,6 +148,7 @@ std::string TextOf(const Explanation& explanation) {
 Json ToJson(const ExplainedEvents& events) {
   const EventShares& shares = events.shares;
   Json json = {{"count", shares.events},
+               {"taken_back", shares.taken_back},
                {"by_day", shares.by_day},
                {"quantity_before", ToString(shares.before)},
                {"shown", Json::array()},
@@ -157,7 +166,9 @@ Json ToJson(const ExplainedEvents& events) {
                   {"id", share.event.id},
                   {"time", ToString(share.event.time)},
                   {"value", ValueText(share.event)}};
-    if (!shares.by_day) {
+    if (!share.event.taken_back_by.empty()) {
+      event[share.event.is_voided ? "voided_by" : "corrected_by"] = share.event.taken_back_by;
+    } else if (!shares.by_day) {
       event["quantity_to_date"] = ToString(share.to_date);
       event["share"] = ToString(share.share);
       event["falls_in"] = share.falls_in;
@@ -199,7 +210,10 @@ Json ToJson(const ExplainedCharge& charge) {
   }
   json["origins"] = Json::array();
   for (const UsageOrigin& origin : charge.origins) {
-    Json from = {{"commit", origin.commit}, {"quantity", ToString(origin.quantity)}, {"events", origin.events}};
+    Json from = {{"commit", origin.commit},
+                 {"quantity", ToString(origin.quantity)},
+                 {"events", origin.events},
+                 {"rebuilt", origin.rebuilt}};
     from["sources"] = Json::array();
     for (const UsageOrigin::Stretch& stretch : origin.stretches) {
       from["sources"].push_back(

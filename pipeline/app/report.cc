@@ -110,6 +110,7 @@ void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
                 Counted(skipped.lines, "line", "lines").c_str());
   }
   PrintLeftOut(absorbed.left_out);
+  PrintNeeded(absorbed.needed);
 }
 
 void PrintExceptions(const AbsorbReport& absorbed) {
@@ -157,6 +158,11 @@ void PrintLeftOut(const std::vector<LeftOut>& left_out) {
   }
 }
 
+void PrintNeeded(const std::vector<LeftOut>& needed) {
+  for (const LeftOut& source : needed)
+    std::fprintf(stderr, "tollbook: held: %s: %s\n", source.path.c_str(), source.why.c_str());
+}
+
 std::string Counted(uint64_t number, std::string_view one, std::string_view many) {
   return Thousands(number) + " " + std::string(number == 1 ? one : many);
 }
@@ -181,6 +187,9 @@ Json ToJson(const RunReport& report) {
     json["left_out"] = Json::array();
     for (const LeftOut& left_out : absorbed.left_out)
       json["left_out"].push_back({{"path", left_out.path}, {"why", left_out.why}});
+    json["needed"] = Json::array();
+    for (const LeftOut& needed : absorbed.needed)
+      json["needed"].push_back({{"path", needed.path}, {"why", needed.why}});
     json["epochs"] = absorbed.epochs;
     json["stopped"] = absorbed.stopped;
   }

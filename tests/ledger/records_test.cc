@@ -68,6 +68,7 @@ const std::vector<ExceptionRecord> kExceptions = {
     {Reason::kInvalidJson, 1, 10, 2048, 0, "{\"id\":"},
     {Reason::kConflict, 1, 9, 1024, 3, ""},
     {Reason::kUnknownMeter, 2, UINT64_MAX, UINT64_MAX, UINT32_MAX, std::string_view("\0\xff", 2)},
+    {Reason::kSourceGone, 2, 7, 70, 0, "{}", 1},
 };
 
 // A record comes back when the bytes of what was read are the bytes that were read.
@@ -103,10 +104,11 @@ TEST(Records, FieldsComeBackInTheirPlaces) {
   EXPECT_EQ(DecodeSealRecord(Encode(Seal()))->through, Seal().through);
   const std::string stored = Encode(kExceptions);
   const std::vector<ExceptionRecord> exceptions = *DecodeExceptions(stored);
-  ASSERT_EQ(exceptions.size(), 3u);
+  ASSERT_EQ(exceptions.size(), 4u);
   EXPECT_EQ(exceptions[1].line, 9u);
   EXPECT_EQ(exceptions[2].offset, UINT64_MAX);
   EXPECT_EQ(exceptions[2].payload, kExceptions[2].payload);
+  EXPECT_EQ(exceptions[3].needs, 1u);
 }
 
 // The worked example of ledger/FORMAT.md.

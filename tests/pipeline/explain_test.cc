@@ -199,9 +199,10 @@ TEST_F(ExplainEvents, OfALevelTheSharesAreThoseOfDays) {
   CatalogTexts texts = Texts();
   texts.meters[0].aggregation = "weighted_sum";
   texts.charges[0].tiers = {{"", "2", ""}};
-  ASSERT_NO_FATAL_FAILURE(BookIt(texts, "usage.ndjson",
-                                 ToJson({"up", "gateway", "api.calls", "s1", "2025-01-30T00:00:00Z", "31", {}}) + "\n" +
-                                     ToJson({"down", "gateway", "api.calls", "s1", "2025-01-31T12:00:00Z", "-31", {}})));
+  ASSERT_NO_FATAL_FAILURE(
+      BookIt(texts, "usage.ndjson",
+             ToJson({"up", "gateway", "api.calls", "s1", "2025-01-30T00:00:00Z", "31", {}}) + "\n" +
+                 ToJson({"down", "gateway", "api.calls", "s1", "2025-01-31T12:00:00Z", "-31", {}})));
   EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
   const absl::StatusOr<Explanation> line = Line(2, 10);
   ASSERT_TRUE(line.ok()) << line.status();
@@ -211,6 +212,65 @@ TEST_F(ExplainEvents, OfALevelTheSharesAreThoseOfDays) {
   EXPECT_EQ(shares.shown[0].event.id, "down");
   ASSERT_EQ(shares.days.size(), 1u);
   EXPECT_EQ(ToString(shares.sum), "1");  // 31 for half a day of 31, at 2
+}
+
+// Each line as its seal saw it: the first knows nothing of the corrections.
+TEST_F(ExplainEvents, WhatCorrectionsTookBackIsShownAndHasNoShare) {
+  ASSERT_NO_FATAL_FAILURE(BookIt(Texts(), "usage.ndjson", DayOfUsage()));
+  const absl::StatusOr<Catalog> catalog = Parse(Texts());
+  const auto with = [](std::string json, const std::string& more) {
+    return json.insert(json.size() - 2, more);  // before "}\n"
+  };
+  const std::string corrections =
+      with(At("c1", "s1", "11:00:00", "20"),
+           R"(,"corrects":"a","original":{"time":"2025-01-11T09:00:00Z","data":{"value":15}})") +
+      with(At("v1", "s1", "10:00:00", "15"), R"(,"voids":"b")");
+  const std::string path = book_.Write("corrections.ndjson", corrections);
+  ASSERT_TRUE(Absorb(*book_, *catalog, Inputs({path}), {}).ok());
+  ASSERT_TRUE(Seal(*book_, *catalog, {}).ok());
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> first = Line(2, 10);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->largest[0].events->shares.taken_back, 0u);
+
+  for (const size_t limit : {size_t{10}, size_t{1}}) {
+    const absl::StatusOr<Explanation> line = Explain(*book_, "acme-us-USD-2025-01-0002/1", 1, limit);
+    ASSERT_TRUE(line.ok()) << line.status();
+    const ExplainedEvents& events = *line->largest[0].events;
+    EXPECT_EQ(events.shares.events, 1u);
+    EXPECT_EQ(events.shares.taken_back, 2u);
+    EXPECT_EQ(ToString(events.shares.sum), "2");  // 20 at 0.10, up to 100
+    EXPECT_EQ(events.shares.more, 3 - events.shares.shown.size());
+    if (limit == 1) continue;
+    ASSERT_EQ(events.shares.shown.size(), 3u);
+    EXPECT_EQ(InWords(events, events.shares.shown[0]), path_ + ":3 a to 80 for 0 in");
+    EXPECT_EQ(events.shares.shown[0].event.taken_back_by, "c1");
+    EXPECT_FALSE(events.shares.shown[0].event.is_voided);
+    EXPECT_EQ(InWords(events, events.shares.shown[1]), path_ + ":2 b to 80 for 0 in");
+    EXPECT_EQ(events.shares.shown[1].event.taken_back_by, "v1");
+    EXPECT_TRUE(events.shares.shown[1].event.is_voided);
+    EXPECT_EQ(InWords(events, events.shares.shown[2]), path + ":1 c1 to 100 for 2 in [tier 1 (up to 100) +20]");
+  }
+}
+
+// It stands where it was read, in the stretch of an earlier commit.
+TEST_F(ExplainEvents, WhatWasHeldAndTakenInIsFoundAgain) {
+  CatalogTexts late = Texts();
+  late.meters.push_back({"mails", "", "sum", "value", "", {}, false});
+  late.charges.push_back(late.charges[0]);
+  late.charges[1].name = late.charges[1].meter = "mails";
+  EventText mail = {"m", "gateway", "mails", "s1", std::string(kDay) + "T09:00:00Z", "3", {}};
+  ASSERT_NO_FATAL_FAILURE(BookIt(Texts(), "usage.ndjson", DayOfUsage() + ToJson(mail) + "\n"));
+  const absl::StatusOr<Catalog> catalog = Parse(late);
+  ASSERT_TRUE(catalog.ok()) << catalog.status();
+  ASSERT_TRUE(RetryHeld(*book_, *catalog, {}).ok());
+  ASSERT_TRUE(Seal(*book_, *catalog, {}).ok());
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> line = Explain(*book_, "acme-us-USD-2025-01-0002/1", 1, 10);
+  ASSERT_TRUE(line.ok()) << line.status();
+  const ExplainedEvents& events = *line->largest[0].events;
+  ASSERT_EQ(events.shares.shown.size(), 1u);
+  EXPECT_EQ(InWords(events, events.shares.shown[0]), path_ + ":7 m to 3 for 0.3 in [tier 1 (up to 100) +3]");
 }
 
 TEST_F(ExplainEvents, AreRefusedWhenTheSourceIsNoLongerWhatItWas) {
