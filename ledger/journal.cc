@@ -58,7 +58,7 @@ bool CanBePosted(Int128 minor) {
 }  // namespace
 
 std::string JournalLine::memo() const {
-  return key.product + " usage, " + ToString(key.posting_date);
+  return key.product + ", " + ToString(key.posting_date);
 }
 
 std::vector<Posting> PostingsOf(const JournalLine& line) {

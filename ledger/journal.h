@@ -45,7 +45,7 @@ struct JournalLine {
   Money amount() const { return {key.currency, minor < 0 ? -minor : minor}; }
   std::string_view debit_account() const { return minor < 0 ? key.credit : key.debit; }
   std::string_view credit_account() const { return minor < 0 ? key.debit : key.credit; }
-  std::string memo() const;  // "api usage, 2025-01-25"
+  std::string memo() const;  // "api, 2025-01-25": a line may be of usage, fees, minimums and grants
 };
 
 // One debit or credit of one account.

@@ -53,14 +53,14 @@ TEST(Summarise, OneBatchPerEntityCurrencyAndPeriodOneLinePerKey) {
   // Lines that come to zero are left out, and a batch without lines; a negative difference posts the other way round.
   EXPECT_EQ(Printed(Summarise(Sums(kRows), "demo", 3)),
             "acme-jp-JPY-2025-01-0003\n"
-            "  1 2025-01-25 debit 1200 credit 4000 500 api usage, 2025-01-25\n"
+            "  1 2025-01-25 debit 1200 credit 4000 500 api, 2025-01-25\n"
             "acme-us-EUR-2025-01-0003\n"
-            "  1 2025-01-25 debit 1200 credit 4000 0.07 api usage, 2025-01-25\n"
+            "  1 2025-01-25 debit 1200 credit 4000 0.07 api, 2025-01-25\n"
             "acme-us-USD-2025-01-0003\n"
-            "  1 2025-01-25 debit 1200 credit 4000 12.34 api usage, 2025-01-25\n"
-            "  2 2025-01-25 debit 1200 credit 4000 3.00 mail usage, 2025-01-25\n"
+            "  1 2025-01-25 debit 1200 credit 4000 12.34 api, 2025-01-25\n"
+            "  2 2025-01-25 debit 1200 credit 4000 3.00 mail, 2025-01-25\n"
             "acme-us-USD-2025-02-0003\n"
-            "  1 2025-01-26 debit 4000 credit 1200 2.50 api usage, 2025-01-26\n");
+            "  1 2025-01-26 debit 4000 credit 1200 2.50 api, 2025-01-26\n");
 }
 
 TEST(Summarise, EveryBatchBalancesAndEveryPostingIsPositive) {
