@@ -112,6 +112,7 @@ class QuoteCommand {
                                     {"events", usage.events}});
     }
     json["events_left_out"] = quote_.events_left_out;
+    json["grants_as_unused"] = HasGrants();
     if (reader_.has_value()) json["usage"] = UsageJson();
     return json;
   }
@@ -349,12 +350,18 @@ class QuoteCommand {
     return table;
   }
 
+  // A quote has no book: whatever came before it may have used them.
+  bool HasGrants() const {
+    return std::ranges::any_of(quote_.charges, [](const QuotedCharge& charge) { return charge.charge->is_of_grant; });
+  }
+
   std::string LeftOutText() const {
     std::string text;
     for (const UnratedUsage& usage : quote_.unrated) {
       text += "not priced: " + Counted(usage.events, "event", "events") + " of " + usage.meter->name + " on " +
               ToString(usage.usage_date) + WhyText(usage) + "\n";
     }
+    if (HasGrants()) text += "grants: as if nothing had been used of them before; a book knows what is left\n";
     if (quote_.events_left_out > 0)
       text += "left out: " + Counted(quote_.events_left_out, "event", "events") + " that were not asked for\n";
     return text.empty() ? "" : "\n" + text;
