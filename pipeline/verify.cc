@@ -144,7 +144,7 @@ LawCheck CountedOnce(const Book& book) {
   const absl::StatusOr<uint64_t> replaced = ReplacedTotals(book);
   if (!replaced.ok()) return Failed(2, check.name, replaced.status());
   if (*corrections > 0) check.detail += ", " + std::to_string(*corrections) + " of them corrections";
-  if (*replaced > 0) check.detail += ", for which " + std::to_string(*replaced) + " totals were reckoned anew";
+  if (*replaced > 0) check.detail += "; totals reckoned anew for them: " + std::to_string(*replaced);
   return check;
 }
 
