@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "ledger/book_cut.h"
 #include "ledger/book_lock.h"
 #include "ledger/bytes.h"
 #include "ledger/durable_file.h"
@@ -35,6 +36,7 @@ constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
 constexpr std::string_view kDifferencePrefix = "difference/";
+constexpr std::string_view kRestoredPrefix = "restored/";
 
 std::string Named(std::string_view prefix, std::string_view name) {
   return std::string(prefix).append(name);
@@ -333,7 +335,15 @@ class StoredBook final : public Book {
   absl::Status ForEachCorrections(const VisitExceptions& visit) const override;
   std::vector<Check> CheckStore() const override;
 
+  absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
+  absl::Status MarkRestored(const RestoreMark& mark);
+  absl::StatusOr<std::vector<RestoreMark>> RestoreMarks() const {
+    return Decoded<RestoreMark>(*store_, Family::kDefault, kRestoredPrefix, DecodeRestoreMark);
+  }
+
  private:
+  class HeldCut;
+  absl::Status ListCut(BookCut* cut);
   absl::StatusOr<std::vector<StoredRun>> Runs(Family family, const std::string& prefix,
                                               uint64_t through_sequence) const;
   absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
@@ -373,6 +383,7 @@ class StoredBook final : public Book {
   uint64_t next_seal_ = 1;
   bool failed_ = false;  // a commit that failed leaves the store's state unknown until the next Open
   std::atomic<bool> committing_ = false;
+  bool cut_ = false;  // there is one
 };
 
 absl::Status StoredBook::ReadIdentity(const BookOptions& options) {
@@ -784,7 +795,90 @@ std::vector<Book::Check> StoredBook::CheckStore() const {
           {"seen events", seen.ok(), detail(seen, std::to_string(sum.entries) + ", as the commits accepted them")}};
 }
 
+class StoredBook::HeldCut final : public BookCut {
+ public:
+  explicit HeldCut(StoredBook* book) : book_(*book) {}
+  ~HeldCut() override {
+    book_.AssertNoCommit();
+    book_.store_->ReleaseFiles();
+    book_.seen_.ReleaseFiles();
+    book_.cut_ = false;
+  }
+
+ private:
+  StoredBook& book_;
+};
+
+absl::Status StoredBook::ListCut(BookCut* cut) {
+  cut->directory = directory_;
+  cut->identity = identity_;
+  cut->sequence = last_.sequence;
+  cut->hash = last_.hash;
+  for (const SeenStore::Extent& extent : seen_.HoldFiles())
+    cut->files.push_back({extent.name, extent.bytes, "", false});
+  absl::StatusOr<std::vector<StoreFile>> stored = store_->HoldFiles();
+  if (!stored.ok()) return stored.status();
+  for (StoreFile& file : *stored)
+    cut->files.push_back({"store/" + file.name, file.bytes, std::move(file.contents), file.for_ever});
+  absl::StatusOr<std::string> identity = store_->Identity();
+  if (!identity.ok()) return identity.status();
+  cut->store_identity = *std::move(identity);
+  const auto add = [&](std::string_view name, std::string contents) {
+    cut->files.push_back({std::string(name), contents.size(), std::move(contents), false});
+  };
+  add(HighWater::kFileName, HighWater::BytesOf(high_water_.mark()));
+  add(kFormatFileName, FormatFileBytes());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<BookCut>> StoredBook::TakeCut() {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  AssertNoCommit();
+  TOLLBOOK_ASSERT(!cut_);
+  cut_ = true;
+  auto cut = std::make_unique<HeldCut>(this);
+  TOLLBOOK_RETURN_IF_ERROR(ListCut(cut.get()));
+  return cut;
+}
+
+absl::Status StoredBook::MarkRestored(const RestoreMark& mark) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  std::unique_ptr<StoreWrite> write = store_->NewWrite(0);
+  write->Put(Family::kDefault, Numbered(kRestoredPrefix, mark.sequence), Encode(mark));
+  return store_->Write(std::move(write));
+}
+
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<BookCut>> TakeCut(Book& book) {
+  return dynamic_cast<StoredBook&>(book).TakeCut();
+}
+
+absl::Status MarkRestored(Book& book, const RestoreMark& mark) {
+  return dynamic_cast<StoredBook&>(book).MarkRestored(mark);
+}
+
+absl::StatusOr<std::vector<RestoreMark>> RestoreMarks(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).RestoreMarks();
+}
+
+std::string Encode(const RestoreMark& mark) {
+  ByteWriter out;
+  out.Varint(mark.sequence);
+  out.Varint(mark.backup);
+  out.Zigzag(mark.restored_at_nanos);
+  return out.Take();
+}
+
+absl::StatusOr<RestoreMark> DecodeRestoreMark(std::string_view stored) {
+  ByteReader in(stored);
+  RestoreMark mark;
+  mark.sequence = in.Varint64();
+  mark.backup = in.Varint64();
+  mark.restored_at_nanos = in.Zigzag64();
+  if (!in.done()) return DamagedError("the mark of a restore");
+  return mark;
+}
 
 absl::StatusOr<std::unique_ptr<Book>> Book::Open(const BookOptions& options) {
   const std::string& directory = options.directory;

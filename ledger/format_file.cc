@@ -9,7 +9,6 @@
 namespace tollbook {
 namespace {
 
-constexpr std::string_view kFileName = "FORMAT";
 constexpr std::string_view kStart = "tollbook book, format ";
 constexpr uint32_t kLargestVersion = 999'999;
 
@@ -28,7 +27,7 @@ uint32_t VersionOf(std::string_view line) {
 }  // namespace
 
 absl::StatusOr<uint32_t> ReadFormatFile(const std::string& directory) {
-  const std::string path = directory + "/" + std::string(kFileName);
+  const std::string path = directory + "/" + std::string(kFormatFileName);
   std::error_code error;
   if (!std::filesystem::exists(path, error) && !error) return 0;
   std::ifstream file(path);
@@ -42,8 +41,12 @@ absl::StatusOr<uint32_t> ReadFormatFile(const std::string& directory) {
   return version;
 }
 
+std::string FormatFileBytes() {
+  return std::string(kStart) + std::to_string(kFormatVersion) + "\n";
+}
+
 absl::Status WriteFormatFile(const std::string& directory) {
-  return WriteFileAtomically(directory, kFileName, std::string(kStart) + std::to_string(kFormatVersion) + "\n");
+  return WriteFileAtomically(directory, kFormatFileName, FormatFileBytes());
 }
 
 absl::Status NewerFormatError(const std::string& directory, uint32_t version) {

@@ -5,13 +5,17 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "rating/error.h"
 
 namespace tollbook {
 
+inline constexpr std::string_view kFormatFileName = "FORMAT";
+
 // 0: the directory has no such file. FailedPrecondition: a newer format than this program's. DataLoss: unreadable.
 absl::StatusOr<uint32_t> ReadFormatFile(const std::string& directory);
+std::string FormatFileBytes();
 absl::Status WriteFormatFile(const std::string& directory);
 
 // FailedPrecondition, with the versions and the remedy.

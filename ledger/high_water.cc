@@ -16,10 +16,9 @@ namespace {
 
 constexpr size_t kSlotBytes = 4096;  // a block of the disk: the slots never tear together
 constexpr std::string_view kMagic = "tollhwm1";
-constexpr std::string_view kFileName = "HIGHWATER";
 
 std::string PathIn(const std::string& directory) {
-  return directory + "/" + std::string(kFileName);
+  return directory + "/" + std::string(HighWater::kFileName);
 }
 
 std::string EncodeSlot(const HighWaterMark& mark) {
@@ -52,9 +51,13 @@ bool HighWater::Exists(const std::string& directory) {
   return access(PathIn(directory).c_str(), F_OK) == 0;
 }
 
+std::string HighWater::BytesOf(const HighWaterMark& mark) {
+  const std::string slot = EncodeSlot(mark);
+  return slot + slot;
+}
+
 absl::Status HighWater::Create(const std::string& directory) {
-  const std::string nothing_yet = EncodeSlot({});
-  return WriteFileAtomically(directory, kFileName, nothing_yet + nothing_yet);
+  return WriteFileAtomically(directory, kFileName, BytesOf({}));
 }
 
 absl::StatusOr<HighWater> HighWater::Open(const std::string& directory) {

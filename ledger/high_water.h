@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "ledger/records.h"
 #include "rating/error.h"
@@ -25,9 +26,13 @@ struct HighWaterMark {
 
 class HighWater {
  public:
+  static constexpr std::string_view kFileName = "HIGHWATER";
+
   static bool Exists(const std::string& directory);
   // For a new book: nothing committed yet.
   static absl::Status Create(const std::string& directory);
+  // What the file of a book with this mark can hold: the mark in both slots. A copy of a book gets this.
+  static std::string BytesOf(const HighWaterMark& mark);
   // Of a book that is there. DataLoss when the file is missing or neither slot can be read.
   static absl::StatusOr<HighWater> Open(const std::string& directory);
 

@@ -40,6 +40,12 @@ bool ByKey(const SeenEntry& a, const SeenEntry& b) {
   return KeyOf(a) < KeyOf(b);
 }
 
+// Of the disk's blocks that it takes; files are as long at least (SeenFiles).
+uint64_t EndOf(const SeenPlace& place) {
+  constexpr uint64_t kBlockBytes = 4096;
+  return (place.offset + place.bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
 // The next of several sorted sources.
 struct Head {
   SeenEntry entry;
@@ -401,17 +407,46 @@ void SeenStore::DropCoveredLog(StoreWrite* write) {
 void SeenStore::Committed() {
   for (auto& [name, stretch] : pending_.log) log_.emplace(name, std::move(stretch));
   for (const LogName& name : pending_.log_covered) {
-    log_files_.Free(log_.at(name).place);
+    Free(&log_files_, log_.at(name).place);
     log_.erase(name);
   }
   floors_ = pending_.floors;
   for (Pending::Spilled& spilled : pending_.spilled) {
-    for (const SeenPlace& place : spilled.freed) run_files_.Free(place);
+    for (const SeenPlace& place : spilled.freed) Free(&run_files_, place);
     runs_[spilled.shard].clear();
     for (const auto& run : spilled.runs) runs_[spilled.shard].push_back(run->record());
     spilled.from->Spilled(std::move(spilled.runs), pending_.sequence);
   }
   pending_ = {};
+}
+
+std::vector<SeenStore::Extent> SeenStore::HoldFiles() {
+  TOLLBOOK_ASSERT(!holding_);
+  holding_ = true;
+  std::map<std::string, uint64_t> ends;
+  const auto add = [&](const char* extension, const SeenPlace& place) {
+    uint64_t& end = ends["seen/" + std::to_string(place.file) + extension];
+    end = std::max(end, EndOf(place));
+  };
+  for (const auto& [name, stretch] : log_) add(".log", stretch.place);
+  for (const Runs& runs : runs_) {
+    for (const SeenRunRecord& record : runs) add(".run", record.place);
+  }
+  std::vector<Extent> extents;
+  for (const auto& [name, end] : ends) extents.push_back({name, end});
+  return extents;
+}
+
+void SeenStore::ReleaseFiles() {
+  holding_ = false;
+  for (const auto& [files, place] : std::exchange(held_back_, {})) files->Free(place);
+}
+
+void SeenStore::Free(SeenFiles* files, const SeenPlace& place) {
+  if (holding_)
+    held_back_.emplace_back(files, place);
+  else
+    files->Free(place);
 }
 
 // Nothing lies in the family that is not ours.

@@ -71,6 +71,14 @@ class SeenStore {
   // That commit is acknowledged: frees what it replaced, and tells the spilled shards.
   void Committed();
 
+  // The files that a copy needs, and how much of each. From then on nothing of them is given back, until ReleaseFiles.
+  struct Extent {
+    std::string name;  // in the book's directory: "seen/3.log"
+    uint64_t bytes = 0;
+  };
+  std::vector<Extent> HoldFiles();
+  void ReleaseFiles();
+
   // Reads everything back. `sum`: what all commits accepted.
   absl::Status Check(const SeenSum& sum) const;
 
@@ -140,6 +148,11 @@ class SeenStore {
     std::vector<Spilled> spilled;
   };
   Pending pending_;
+
+  // While files are held: what is freed when they no longer are.
+  void Free(SeenFiles* files, const SeenPlace& place);
+  bool holding_ = false;
+  std::vector<std::pair<SeenFiles*, SeenPlace>> held_back_;
 };
 
 }  // namespace tollbook

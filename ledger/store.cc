@@ -144,6 +144,35 @@ class RocksStore final : public Store {
     return FromRocks(db_->Write(options, static_cast<RocksWrite*>(write.get())->batch()), directory_);
   }
 
+  absl::StatusOr<std::vector<StoreFile>> HoldFiles() override {
+    rocksdb::Status status = db_->DisableFileDeletions();
+    if (!status.ok()) return FromRocks(status, directory_);
+    rocksdb::LiveFilesStorageInfoOptions options;
+    options.wal_size_for_flush = UINT64_MAX;  // the log is copied as it is
+    std::vector<rocksdb::LiveFileStorageInfo> live;
+    status = db_->GetLiveFilesStorageInfo(options, &live);
+    if (!status.ok()) {
+      ReleaseFiles();
+      return FromRocks(status, directory_);
+    }
+    std::vector<StoreFile> files;
+    for (rocksdb::LiveFileStorageInfo& file : live) {
+      const bool for_ever = file.file_type == rocksdb::kTableFile || file.file_type == rocksdb::kBlobFile;
+      files.push_back({file.relative_filename, file.size, std::move(file.replacement_contents), for_ever});
+    }
+    return files;
+  }
+
+  // When it fails, files that nothing needs stay until the next Open.
+  void ReleaseFiles() override { db_->EnableFileDeletions(/*force=*/false).PermitUncheckedError(); }
+
+  absl::StatusOr<std::string> Identity() const override {
+    std::string identity;
+    const rocksdb::Status status = db_->GetDbIdentity(identity);
+    if (!status.ok()) return FromRocks(status, directory_);
+    return identity;
+  }
+
   absl::Status VerifyChecksums() const override { return FromRocks(db_->VerifyChecksum(), directory_); }
 
  private:

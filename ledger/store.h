@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rating/error.h"
 
@@ -37,6 +38,14 @@ class StoreWrite {
   virtual void Delete(Family family, std::string_view key) = 0;
 };
 
+// A file of the store that a copy of it needs.
+struct StoreFile {
+  std::string name;       // in the store's directory
+  uint64_t bytes = 0;     // so many from its start; it may have grown since
+  std::string contents;   // when not empty: these, whatever is in the file by now
+  bool for_ever = false;  // nothing else is ever under this name in a store of this identity
+};
+
 // Reads from any thread.
 class Store {
  public:
@@ -61,6 +70,13 @@ class Store {
 
   // Of every block of the tables. Values in blob files are not read; each is checked when it is (Get, Scan).
   virtual absl::Status VerifyChecksums() const = 0;
+
+  // What a copy of the store as it is now consists of. From then on no file is removed, until ReleaseFiles. Not beside
+  // a Write; the copying may be.
+  virtual absl::StatusOr<std::vector<StoreFile>> HoldFiles() = 0;
+  virtual void ReleaseFiles() = 0;
+  // Of this store alone: a copy has another from its first Open on.
+  virtual absl::StatusOr<std::string> Identity() const = 0;
 };
 
 }  // namespace tollbook

@@ -1,6 +1,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "ledger/book_cut.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -19,6 +20,10 @@ uint64_t BytesOnDisk(const std::string& directory) {
   return bytes;
 }
 
+std::string ToSeconds(int64_t nanos) {
+  return ToString(Instant{nanos / 1'000'000'000 * 1'000'000'000});
+}
+
 absl::StatusOr<int> Show(const ReadOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "status");
   if (!book.ok()) return book.status();
@@ -32,6 +37,9 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   const absl::StatusOr<uint64_t> corrections = AppliedCorrections(**book);
   if (!corrections.ok()) return corrections.status();
 
+  const absl::StatusOr<std::vector<RestoreMark>> restored = RestoreMarks(**book);
+  if (!restored.ok()) return restored.status();
+
   const BookIdentity& identity = (*book)->identity();
   const LineCounts& counts = (*book)->counts();
   const uint64_t sealed_through = seals->empty() ? 0 : seals->back().sequence;
@@ -40,8 +48,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
     unsealed += commit.kind == CommitKind::kEpoch && commit.sequence > sealed_through;
   for (const SealRecord& seal : *seals) batches += seal.batches.size();
   for (const SourceRecord& source : *sources) unfinished += !source.finished;
-  const std::string last_commit =
-      commits->empty() ? "" : ToString(Instant{commits->back().committed_at_nanos / 1'000'000'000 * 1'000'000'000});
+  const std::string last_commit = commits->empty() ? "" : ToSeconds(commits->back().committed_at_nanos);
 
   if (options.format == "json") {
     Json json;
@@ -62,6 +69,11 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
     json["seals"] = seals->size();
     json["batches"] = batches;
     json["epochs_not_sealed"] = unsealed;
+    json["restored"] = Json::array();
+    for (const RestoreMark& mark : *restored) {
+      json["restored"].push_back(
+          {{"backup", mark.backup}, {"commits", mark.sequence}, {"at", ToSeconds(mark.restored_at_nanos)}});
+    }
     json["bytes_on_disk"] = BytesOnDisk(options.books);
     return Print(ToText(json));
   }
@@ -81,6 +93,10 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   table.Add({"seals", Thousands(seals->size())});
   table.Add({"journal batches", Thousands(batches)});
   table.Add({"epochs since the last seal", Thousands(unsealed)});
+  for (const RestoreMark& mark : *restored) {
+    table.Add({"restored", ToSeconds(mark.restored_at_nanos) + " from backup " + std::to_string(mark.backup) +
+                               ", with " + Thousands(mark.sequence) + " commits"});
+  }
   table.Add({"bytes on disk", Thousands(BytesOnDisk(options.books))});
   return Print(table.ToText());
 }

@@ -134,6 +134,21 @@ struct ConvertOptions {
 };
 int CmdConvert(const ConvertOptions& options);
 
+struct BackupOptions {
+  std::string books;
+  std::string to;  // directory of the backups
+  bool json = false;
+};
+int CmdBackup(const BackupOptions& options);
+
+struct RestoreCommandOptions {
+  std::string from;     // directory of the backups
+  uint64_t backup = 0;  // its number; 0: the newest
+  std::string books;    // where the book is to be
+  bool json = false;
+};
+int CmdRestore(const RestoreCommandOptions& options);
+
 struct CatalogCheckOptions {
   std::string directory;
   bool json = false;

@@ -47,6 +47,7 @@ class CommandLine {
     AddReaders();
     AddQuote();
     AddSimulate();
+    AddBackup();
     AddGenerate();
     AddConvert();
     AddCatalog();
@@ -317,6 +318,31 @@ class CommandLine {
     AddThreads(sub, &simulate_.threads);
   }
 
+  void AddBackup() {
+    CLI::App* backup = Add("backup", "Copy the book to a directory of backups: what no earlier one has",
+                           "tollbook backup --books book --to backups", &backup_, CmdBackup);
+    AddBooks(backup, &backup_.books);
+    backup->add_option("--to", backup_.to, "Directory of the backups of this book")
+        ->type_name("DIR")
+        ->required()
+        ->check(NotEmpty);
+    AddJson(backup, &backup_.json);
+    CLI::App* restore = Add("restore", "Make a book of a backup, checked to the last byte",
+                            "tollbook restore --from backups --books restored", &restore_, CmdRestore);
+    restore->add_option("--from", restore_.from, "Directory of the backups")
+        ->type_name("DIR")
+        ->required()
+        ->check(NotEmpty);
+    restore->add_option("--backup", restore_.backup, "Number of the backup (default: the newest)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber.description(""));
+    restore->add_option("--books", restore_.books, "Directory of the new book; empty or not there")
+        ->type_name("DIR")
+        ->required()
+        ->check(NotEmpty);
+    AddJson(restore, &restore_.json);
+  }
+
   void AddGenerate() {
     generate_.output = "-";
     CLI::App* sub =
@@ -401,6 +427,8 @@ class CommandLine {
   ExplainOptions explain_;
   QuoteOptions quote_;
   SimulateCommandOptions simulate_;
+  BackupOptions backup_;
+  RestoreCommandOptions restore_;
   GenerateCommandOptions generate_;
   ConvertOptions convert_;
   CatalogCheckOptions catalog_check_;

@@ -1,0 +1,324 @@
+#include "ledger/backup.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "ledger/backup_list.h"
+#include "ledger/book_cut.h"
+#include "ledger/book_lock.h"
+#include "ledger/durable_file.h"
+#include "ledger/records.h"
+
+namespace tollbook {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Of a file that is appended to: what was whole before is not copied again.
+constexpr uint64_t kPieceBytes = 4 << 20;
+constexpr std::string_view kExtension = ".backup";
+
+std::string ObjectsIn(const std::string& directory) {
+  return directory + "/objects";
+}
+std::string PathOf(const std::string& directory, const Hash256& object) {
+  return ObjectsIn(directory) + "/" + ToHex(object);
+}
+std::string PathOf(const std::string& directory, uint64_t number) {
+  return directory + "/" + std::to_string(number) + std::string(kExtension);
+}
+
+absl::Status DamagedBackupError(const std::string& which) {
+  return MakeError(absl::StatusCode::kDataLoss, "the backup is damaged", which,
+                   "nothing was changed; restore another backup with --backup N");
+}
+
+// A file that is read; closed when it goes.
+class Reading {
+ public:
+  explicit Reading(std::string path) : path_(std::move(path)), fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ~Reading() {
+    if (fd_ >= 0) close(fd_);
+  }
+  bool missing() const { return fd_ < 0 && errno == ENOENT; }
+
+  // Fewer when the file ends before.
+  absl::StatusOr<std::string> Read(uint64_t offset, uint64_t bytes) const {
+    if (fd_ < 0) return FileError("cannot open", path_);
+    std::string into(bytes, '\0');
+    size_t got = 0;
+    while (got < bytes) {
+      const ssize_t part = pread(fd_, into.data() + got, bytes - got, static_cast<off_t>(offset + got));
+      if (part < 0 && errno == EINTR) continue;
+      if (part < 0) return FileError("cannot read", path_);
+      if (part == 0) break;
+      got += static_cast<size_t>(part);
+    }
+    into.resize(got);
+    return into;
+  }
+
+ private:
+  const std::string path_;
+  const int fd_;
+};
+
+uint64_t FileBytes(const std::string& path) {
+  struct stat facts = {};
+  return stat(path.c_str(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
+}
+
+// The numbers of the backups there, rising.
+absl::StatusOr<std::vector<uint64_t>> Numbers(const std::string& directory) {
+  std::vector<uint64_t> numbers;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string stem = entry->path().stem().string();
+    const bool number = !stem.empty() && stem.size() < 19 && stem.find_first_not_of("0123456789") == std::string::npos;
+    if (number && entry->path().extension() == kExtension) numbers.push_back(std::stoull(stem));
+  }
+  if (error) {
+    return MakeError(absl::StatusCode::kUnavailable, "cannot read the directory of the backups",
+                     directory + ": " + error.message(), "check the path and its permissions");
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+absl::StatusOr<BackupList> ReadList(const std::string& directory, uint64_t number) {
+  const std::string path = PathOf(directory, number);
+  const Reading file(path);
+  if (file.missing()) {
+    return MakeError(absl::StatusCode::kNotFound, "there is no such backup", path,
+                     "name one of the N.backup there with --backup N");
+  }
+  const absl::StatusOr<std::string> text = file.Read(0, FileBytes(path));
+  if (!text.ok()) return text.status();
+  return DecodeBackupList(*text, path);
+}
+
+std::string SeedOf(const BookIdentity& identity) {
+  std::string bytes;
+  for (const uint64_t seed : identity.seed) {
+    for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(seed >> shift));
+  }
+  return ToHex(bytes);
+}
+
+absl::Status CheckSound(const Book& book, const std::string& directory) {
+  for (const Book::Check& check : book.CheckStore()) {
+    if (!check.holds) return DamagedError(directory + ": " + check.name + ": " + check.detail);
+  }
+  return absl::OkStatus();
+}
+
+// One backup in the making.
+class Copying {
+ public:
+  Copying(const BookCut& cut, const std::string& directory) : cut_(cut), directory_(directory) {}
+
+  // What an earlier backup of the same store has for ever is not read again.
+  void Knows(const BackupList& earlier) {
+    if (earlier.store != cut_.store_identity) return;
+    for (const BackupPiece& piece : earlier.pieces) {
+      if (piece.for_ever && piece.offset == 0) known_.emplace(std::pair(piece.file, piece.bytes), piece.object);
+    }
+  }
+
+  absl::Status Copy(const CutFile& file) {
+    const auto known = known_.find({file.name, file.bytes});
+    if (file.for_ever && known != known_.end() && Has(known->second, file.bytes)) {
+      Add(file, 0, file.bytes, known->second);
+      return absl::OkStatus();
+    }
+    if (!file.contents.empty()) return CopyPiece(file, 0, file.contents);
+    const Reading from(cut_.directory + "/" + file.name);
+    // Tables and blobs are 256 MiB at most, more or less, and their objects stay whole.
+    const uint64_t piece_bytes = file.for_ever ? std::max<uint64_t>(file.bytes, 1) : kPieceBytes;
+    uint64_t at = 0;
+    do {
+      const uint64_t bytes = std::min(piece_bytes, file.bytes - at);
+      const absl::StatusOr<std::string> piece = from.Read(at, bytes);
+      if (!piece.ok()) return piece.status();
+      if (piece->size() < bytes) return DamagedError(cut_.directory + "/" + file.name + " is too short");
+      TOLLBOOK_RETURN_IF_ERROR(CopyPiece(file, at, *piece));
+      at += bytes;
+    } while (at < file.bytes);
+    return absl::OkStatus();
+  }
+
+  std::vector<BackupPiece> TakePieces() { return std::move(pieces_); }
+  uint64_t copied_bytes() const { return copied_bytes_; }
+
+ private:
+  // It was synced under another name before it got this one, so it is whole.
+  bool Has(const Hash256& object, uint64_t bytes) const {
+    const std::string path = PathOf(directory_, object);
+    return access(path.c_str(), F_OK) == 0 && FileBytes(path) == bytes;
+  }
+
+  absl::Status CopyPiece(const CutFile& file, uint64_t offset, std::string_view bytes) {
+    const Hash256 object = Sha256(bytes);
+    Add(file, offset, bytes.size(), object);
+    if (Has(object, bytes.size())) return absl::OkStatus();
+    copied_bytes_ += bytes.size();
+    return WriteFileAtomically(ObjectsIn(directory_), ToHex(object), bytes);
+  }
+
+  void Add(const CutFile& file, uint64_t offset, uint64_t bytes, const Hash256& object) {
+    pieces_.push_back({object, offset, bytes, file.for_ever, file.name});
+  }
+
+  const BookCut& cut_;
+  const std::string& directory_;
+  std::map<std::pair<std::string, uint64_t>, Hash256> known_;
+  std::vector<BackupPiece> pieces_;
+  uint64_t copied_bytes_ = 0;
+};
+
+BackupReport Report(uint64_t number, const BackupList& list) {
+  BackupReport report;
+  report.number = number;
+  report.sequence = list.sequence;
+  std::set<std::string_view> files;
+  for (const BackupPiece& piece : list.pieces) {
+    files.insert(piece.file);
+    report.bytes += piece.bytes;
+  }
+  report.files = files.size();
+  return report;
+}
+
+// The newest list there that can be read; a damaged one does not stand in the way of another backup.
+absl::StatusOr<std::optional<BackupList>> NewestOf(const std::string& directory, std::span<const uint64_t> numbers) {
+  for (size_t i = numbers.size(); i > 0; --i) {
+    absl::StatusOr<BackupList> list = ReadList(directory, numbers[i - 1]);
+    if (list.ok()) return std::optional<BackupList>(*std::move(list));
+    if (!absl::IsDataLoss(list.status())) return list.status();
+  }
+  return std::optional<BackupList>();
+}
+
+absl::Status WriteFileAt(const std::string& path, bool first, uint64_t offset, std::string_view bytes) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (first ? O_EXCL : 0), 0640);
+  if (fd < 0) return FileError("cannot make", path);
+  absl::Status written = WriteAll(fd, bytes, static_cast<int64_t>(offset), path);
+  if (written.ok()) written = SyncData(fd, path);
+  close(fd);
+  return written;
+}
+
+absl::Status LayOut(const std::string& backups, const BackupList& list, const std::string& directory) {
+  std::set<std::string> directories = {directory};
+  for (const BackupPiece& piece : list.pieces) {
+    const std::string path = directory + "/" + piece.file;
+    const std::string parent = fs::path(path).parent_path().string();
+    if (directories.insert(parent).second) TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(parent));
+    const std::string object = PathOf(backups, piece.object);
+    const Reading from(object);
+    if (from.missing()) return DamagedBackupError(object + " is missing");
+    const absl::StatusOr<std::string> bytes = from.Read(0, piece.bytes);
+    if (!bytes.ok()) return bytes.status();
+    if (bytes->size() != piece.bytes || Sha256(*bytes) != piece.object || FileBytes(object) != piece.bytes)
+      return DamagedBackupError(object);
+    TOLLBOOK_RETURN_IF_ERROR(WriteFileAt(path, piece.offset == 0, piece.offset, *bytes));
+  }
+  for (const std::string& made : directories) TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(made));
+  return absl::OkStatus();
+}
+
+// It is the book that was backed up, all of it is sound, and it knows where it comes from.
+absl::Status CheckAndMark(const RestoreOptions& options, const std::string& directory, const BackupList& list,
+                          uint64_t number) {
+  BookOptions open;
+  open.directory = directory;
+  open.holder = options.holder;
+  const absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(open);
+  if (!book.ok()) return book.status();
+  const absl::StatusOr<std::vector<CommitRecord>> commits = (*book)->Commits();
+  if (!commits.ok()) return commits.status();
+  const bool same = (*book)->last_sequence() == list.sequence && SeedOf((*book)->identity()) == list.seed &&
+                    (commits->empty() ? list.sequence == 0 : commits->back().hash == list.hash);
+  if (!same) return DamagedBackupError(PathOf(options.backups, number) + ": the book is not the one it names");
+  TOLLBOOK_RETURN_IF_ERROR(CheckSound(**book, directory));
+  return MarkRestored(**book, {list.sequence, number, options.now_nanos});
+}
+
+}  // namespace
+
+absl::StatusOr<BackupReport> BackUp(Book& book, const std::string& directory, int64_t now_nanos) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckSound(book, book.identity().name));
+  TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(ObjectsIn(directory)));
+  const absl::StatusOr<BookLock> lock = BookLock::Take(directory, "another backup");
+  if (!lock.ok()) return lock.status();
+  const absl::StatusOr<std::vector<uint64_t>> numbers = Numbers(directory);
+  if (!numbers.ok()) return numbers.status();
+  const absl::StatusOr<std::optional<BackupList>> earlier = NewestOf(directory, *numbers);
+  if (!earlier.ok()) return earlier.status();
+
+  const absl::StatusOr<std::unique_ptr<BookCut>> cut = TakeCut(book);
+  if (!cut.ok()) return cut.status();
+  BackupList list{(*cut)->identity.name,
+                  SeedOf((*cut)->identity),
+                  (*cut)->store_identity,
+                  (*cut)->sequence,
+                  (*cut)->hash,
+                  now_nanos,
+                  {}};
+  if (earlier->has_value() && (*earlier)->seed != list.seed) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the backups there are of another book",
+                     directory + ": of " + (*earlier)->book, "name a directory of this book's own with --to");
+  }
+  Copying copying(**cut, directory);
+  if (earlier->has_value()) copying.Knows(**earlier);
+  for (const CutFile& file : (*cut)->files) TOLLBOOK_RETURN_IF_ERROR(copying.Copy(file));
+  list.pieces = copying.TakePieces();
+
+  const uint64_t number = numbers->empty() ? 1 : numbers->back() + 1;
+  TOLLBOOK_RETURN_IF_ERROR(
+      WriteFileAtomically(directory, std::to_string(number) + std::string(kExtension), Encode(list)));
+  BackupReport report = Report(number, list);
+  report.copied_bytes = copying.copied_bytes();
+  return report;
+}
+
+absl::StatusOr<BackupReport> Restore(const RestoreOptions& options) {
+  std::error_code error;
+  if (fs::exists(options.directory, error) && !fs::is_empty(options.directory, error)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the directory is not empty", options.directory,
+                     "name a new directory with --books");
+  }
+  const absl::StatusOr<std::vector<uint64_t>> numbers = Numbers(options.backups);
+  if (!numbers.ok()) return numbers.status();
+  if (numbers->empty()) {
+    return MakeError(absl::StatusCode::kNotFound, "there is no backup", options.backups,
+                     "name the directory that `tollbook backup --to` wrote");
+  }
+  const uint64_t number = options.number == 0 ? numbers->back() : options.number;
+  const absl::StatusOr<BackupList> list = ReadList(options.backups, number);
+  if (!list.ok()) return list.status();
+
+  const std::string unfinished = options.directory + ".restoring";
+  fs::remove_all(unfinished, error);
+  TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(unfinished));
+  TOLLBOOK_RETURN_IF_ERROR(LayOut(options.backups, *list, unfinished));
+  TOLLBOOK_RETURN_IF_ERROR(CheckAndMark(options, unfinished, *list, number));
+  if (std::rename(unfinished.c_str(), options.directory.c_str()) != 0) return FileError("cannot rename", unfinished);
+  TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(options.directory + "/.."));
+  return Report(number, *list);
+}
+
+}  // namespace tollbook

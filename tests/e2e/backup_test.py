@@ -1,0 +1,229 @@
+"""A backup is a whole book or none, and so is what is restored from it.
+
+Backups of a book as it grows: each copies what is new, each comes back as the book it was, byte for byte. Killed at any
+point, or robbed of its power, a backup leaves the earlier ones as they were and the next one takes what is there; a
+restore leaves no book, or the whole. A damaged backup is refused by the name of the file. TOLLBOOK_POINTS is how many points of
+each are tried (12; 150 with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import unittest
+
+import book
+import disk
+import small
+
+SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+POINTS = int(os.environ.get("TOLLBOOK_POINTS", "0")) or (150 if book.LONG else 12)
+OUTCOMES = ("nothing", "torn", "any", "all")
+SMALL_EPOCHS = ("--epoch-bytes", "300000", "--block-bytes", "100000", "--memory", "100K")
+
+
+class Backups(book.Case):
+    def setUp(self):
+        super().setUp()
+        self.chance = random.Random(SEED)
+        book.say(f"TOLLBOOK_SEED={SEED}")
+        self.catalog = small.write_catalog(self.scratch / "catalog", subscriptions=("s1", "s2"))
+        self.area = self.scratch / "area"  # what goes through the shim
+        self.area.mkdir()
+        self.bill = book.Book(self.area / "book", self.catalog)
+        self.backups = self.area / "backups"
+        self.was = []  # (journal, charges) at each backup
+
+    def grow(self, number, events=2500):
+        """Usage, sealed."""
+        usage = self.scratch / f"usage-{number}.ndjson"
+        usage.write_bytes(small.lines(*(small.event(f"{number}-{i}", calls=i % 7 + 1, subject=f"s{i % 2 + 1}",
+                                                    time=f"2025-01-{i % 28 + 1:02}T12:00:00Z") for i in range(events))))
+        self.bill.run(usage, *SMALL_EPOCHS)
+
+    def back_up(self):
+        report = json.loads(book.tollbook("backup", "--books", self.bill.directory, "--to", self.backups, "--json").stdout)
+        self.was.append((self.bill.journals(), self.bill.charges()))
+        return report
+
+    def restored(self, directory, number=None, area=None):
+        which = () if number is None else ("--backup", number)
+        book.tollbook("restore", "--from", (area or self.area) / "backups", *which, "--books", directory, "--json")
+        return book.Book(directory, self.catalog)
+
+    def check(self, bill, number):
+        """It is the book of that backup."""
+        journals, charges = self.was[number - 1]
+        self.assert_same_journal(journals, bill.journals(), f"backup {number}")
+        self.assertEqual(charges, bill.charges())
+        bill.verify()
+        self.assertEqual([mark["backup"] for mark in bill.status()["restored"]], [number])
+
+
+class Whole(Backups):
+    def test_each_backup_comes_back_and_copies_what_is_new(self):
+        reports = []
+        for number in range(1, 4):
+            self.grow(number)
+            reports.append(self.back_up())
+        self.assertEqual([report["backup"] for report in reports], [1, 2, 3])
+        again = self.back_up()
+        self.assertLess(again["copied_bytes"], again["bytes"] / 4, "nothing is new")
+        for number in range(1, 5):
+            self.check(self.restored(self.scratch / f"restored-{number}", number), number)
+        self.check(self.restored(self.scratch / "newest"), 4)
+        book.say("copied of each: " + ", ".join(f"{r['copied_bytes']:,} of {r['bytes']:,}" for r in (*reports, again)))
+
+    def test_a_restored_book_goes_on_and_is_backed_up_apart(self):
+        self.grow(1)
+        self.back_up()
+        self.grow(2)
+        there = self.bill
+        self.back_up()
+        self.bill = self.restored(self.scratch / "restored", 1)
+        self.grow(2)
+        self.assert_same_journal(there.journals(), self.bill.journals(), "the restored book, gone on")
+        # Of the same name and seed: it may follow in the same directory, and its files are its own.
+        self.assertEqual(self.back_up()["backup"], 3)
+        bill = self.restored(self.scratch / "again", 3)
+        self.assert_same_journal(there.journals(), bill.journals(), "the restored book's backup")
+        self.assertEqual([mark["backup"] for mark in bill.status()["restored"]], [1, 3])
+        bill.verify()
+
+    def test_what_is_refused(self):
+        self.grow(1)
+        self.back_up()
+        full = self.scratch / "full"
+        full.mkdir()
+        (full / "letter").write_text("dear")
+        for arguments, words in (
+                (("restore", "--from", self.backups, "--books", full), ("not empty", str(full))),
+                (("restore", "--from", self.scratch / "none", "--books", self.scratch / "x"), ("none",)),
+                (("restore", "--from", full, "--books", self.scratch / "x"), ("there is no backup",)),
+                (("restore", "--from", self.backups, "--backup", 7, "--books", self.scratch / "x"), ("7.backup",))):
+            self.assert_message(book.tollbook(*arguments, expect=1).stderr, *words)
+        self.assertFalse((self.scratch / "x").exists())
+        other = book.Book(self.scratch / "other", self.catalog)
+        other.absorb(self.scratch / "usage-1.ndjson")
+        refused = book.tollbook("backup", "--books", other.directory, "--to", self.backups, expect=1)
+        self.assert_message(refused.stderr, "of another book", str(self.backups))
+        self.check(self.restored(self.scratch / "restored"), 1)
+
+    def test_damage_is_refused_by_the_name_of_the_file(self):
+        self.grow(1)
+        self.back_up()
+        files = sorted(path for path in self.backups.rglob("*") if path.is_file() and path.name != "BOOKLOCK")
+        tried = 0
+        for path in files:
+            good = path.read_bytes()
+            at = self.chance.randrange(len(good))
+            flipped = good[:at] + bytes([good[at] ^ 16]) + good[at + 1:]
+            for damage, bad in (("flipped", flipped), ("cut", good[:-1]), ("longer", good + b"\0"), ("gone", None)):
+                if bad is None:
+                    path.unlink()
+                else:
+                    path.write_bytes(bad)
+                with self.subTest(file=path.name, damage=damage):
+                    target = self.scratch / "restored"
+                    refused = book.tollbook("restore", "--from", self.backups, "--books", target, expect=1)
+                    words = ["there is no backup"] if damage == "gone" and path.suffix == ".backup" else [path.name]
+                    self.assert_message(refused.stderr, *words)
+                    self.assertFalse(target.exists(), "a book came of a damaged backup")
+                    tried += 1
+                path.write_bytes(good)
+        self.check(self.restored(self.scratch / "restored"), 1)
+        book.say(f"{tried} damaged backups of {len(files)} files refused, each by the name of its file")
+
+    def test_a_damaged_book_is_not_backed_up(self):
+        self.grow(1)
+        self.back_up()
+        self.bill.status()  # opening brings the log into tables
+        table = max((self.bill.directory / "store").glob("*.sst"))
+        good = table.read_bytes()
+        table.write_bytes(good[:100] + bytes([good[100] ^ 16]) + good[101:])
+        refused = book.tollbook("backup", "--books", self.bill.directory, "--to", self.backups, expect=1)
+        self.assert_message(refused.stderr, "damaged", table.name)
+        self.assertEqual(len(list(self.backups.glob("*.backup"))), 1)
+
+
+class Interrupted(Backups):
+    def setUp(self):
+        super().setUp()
+        disk.needs_shim()
+        disk.use_for_all(self, self.scratch)
+        self.grow(1)
+        self.back_up()
+        self.grow(2)
+        self.was.append((self.bill.journals(), self.bill.charges()))
+
+    def commands(self, area):
+        return {"backup": ("backup", "--books", area / "book", "--to", area / "backups", "--json"),
+                "restore": ("restore", "--from", area / "backups", "--books", area / "restored", "--json")}
+
+    def points_of(self, command):
+        """How many there are when nothing interrupts; and the effects."""
+        area = self.scratch / f"whole-{command}"
+        shutil.copytree(self.area, area)
+        trace, points = self.scratch / f"trace-{command}", self.scratch / f"points-{command}"
+        done = disk.run(self.commands(area)[command], area, trace=trace, points=points)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        shutil.rmtree(area)
+        return len(points.read_text().splitlines()), trace
+
+    def finish(self, area, command, told):
+        """What there is after an interruption, and after the same command again."""
+        bill = book.Book(area / "book", self.catalog)
+        if command == "restore":
+            target = area / "restored"
+            self.assertTrue(target.exists() or not told)
+            if not target.exists():
+                self.restored(target, area=area)
+            self.check(book.Book(target, self.catalog), 1)
+            return
+        self.check(self.restored(area / "first", 1, area), 1)
+        self.assertTrue((area / "backups" / "2.backup").exists() or not told)
+        if not (area / "backups" / "2.backup").exists():
+            book.tollbook(*self.commands(area)["backup"])
+        self.check(self.restored(area / "second", 2, area), 2)
+        bill.verify()
+
+    def test_killed_at_any_point(self):
+        for command in ("backup", "restore"):
+            points, _ = self.points_of(command)
+            for number in range(POINTS):
+                at = int((number + self.chance.random()) * points / POINTS)
+                with self.subTest(command=command, at=at):
+                    area = self.scratch / "killed"
+                    shutil.copytree(self.area, area)
+                    done = disk.run(self.commands(area)[command], area, kill=f"any:{at}")
+                    self.assertIn(done.returncode, (0, -signal.SIGKILL), done.stderr)
+                    self.finish(area, command, done.returncode == 0)
+                    shutil.rmtree(area)
+            book.say(f"{command}: killed at {POINTS} of {points} points, then done by the same command again")
+
+    def test_power_loss_at_any_point(self):
+        for command in ("backup", "restore"):
+            area = self.scratch / "powerless"
+            shutil.copytree(self.area, area)
+            before = disk.Disk.of(area)
+            trace = self.scratch / f"lost-{command}"
+            done = disk.run(self.commands(area)[command], area, trace=trace)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            shutil.rmtree(area)
+            effects = list(disk.effects(trace))
+            for number in range(POINTS):
+                at = int((number + self.chance.random()) * len(effects) / POINTS) + 1
+                outcome = OUTCOMES[number % len(OUTCOMES)]
+                with self.subTest(command=command, at=at, outcome=outcome):
+                    image = before.copy()
+                    for effect in effects[:at]:
+                        image.do(*effect)
+                    image.leave(area, outcome, self.chance)
+                    self.finish(area, command, any(kind == "told" for kind, _, _ in effects[:at]))
+                    shutil.rmtree(area)
+            book.say(f"{command}: the power went at {POINTS} of {len(effects)} effects")
+
+
+if __name__ == "__main__":
+    book.main()

@@ -1,0 +1,180 @@
+"""The power goes at any point of a book's life: nothing acknowledged is lost, and the end is the same to the byte.
+
+One life of a book (absorb with spills and merges, seal, open with less memory, seal again) is traced through `disk_shim`,
+the program being the one that is shipped. Then, for chosen points of it, what a disk may hold when the power goes there
+is laid out (disk.py says what may be missing), and the program goes on from it: every acknowledged line and seal is
+there, `verify` holds, and the journal at the end is that of the uninterrupted life. A part of these lose power once
+more while they go on. TOLLBOOK_POINTS is how many points (20; 600 with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
+"""
+
+import collections
+import json
+import os
+import random
+import shutil
+import unittest
+
+import book
+import disk
+
+SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+POINTS = int(os.environ.get("TOLLBOOK_POINTS", "0")) or (600 if book.LONG else 20)
+OUTCOMES = ("nothing", "torn", "any", "all")
+SMALL_EPOCHS = ("--epoch-bytes", "400000", "--block-bytes", "100000")
+
+
+def split(events, parts):
+    lines = events.read_bytes().splitlines(keepends=True)
+    paths = []
+    for number in range(parts):
+        paths.append(events.with_name(f"usage-{number}.ndjson"))
+        paths[-1].write_bytes(b"".join(lines[number * len(lines) // parts:(number + 1) * len(lines) // parts]))
+    return paths
+
+
+class Told:
+    """What the program has said is durable, read from what it printed."""
+
+    def __init__(self):
+        self.text = b""
+        self.lines = 0
+        self.seals = 0
+
+    def add(self, text):
+        *whole, self.text = (self.text + text).split(b"\n")
+        for line in filter(None, whole):
+            said = json.loads(line)
+            if "durable" in said:
+                self.lines = max(self.lines, said["durable"]["lines"])
+            self.seals = max(self.seals, said.get("seal", 0))
+
+
+class PowerLoss(book.Case):
+    def setUp(self):
+        super().setUp()
+        disk.needs_shim()
+        self.chance = random.Random(SEED)
+        book.say(f"TOLLBOOK_SEED={SEED}")
+        disk.use_for_all(self, self.scratch)
+        events, self.catalog, _ = book.generate(self.scratch, "12k", "--subscriptions", "60")
+        first, second, third = split(events, 3)
+        common = ("--catalog", self.catalog, "--quiet", "--json", "--acknowledge", "--threads", "1", *SMALL_EPOCHS)
+        self.life = [("run", first, *common, "--memory", "100K"),
+                     ("absorb", second, *common, "--memory", "1G"),
+                     ("run", second, third, *common, "--memory", "100K")]
+        self.root = self.scratch / "life"
+        self.root.mkdir()
+
+    def go_on(self, root, command, expect=0, **how):
+        """From this command of its life to the end."""
+        for arguments in self.life[command:]:
+            done = disk.run((*arguments, "--books", root / "book"), root, **how)
+            self.assertEqual(done.returncode, expect, (arguments, done.stderr.decode()))
+
+    def trace_life(self):
+        """The effects of each command, and the journal and charges at the end."""
+        traced = []
+        for number, arguments in enumerate(self.life):
+            trace = self.scratch / f"trace-{number}"
+            done = disk.run((*arguments, "--books", self.root / "book"), self.root, trace=trace)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            traced += [(number, effect) for effect in disk.effects(trace)]
+        whole = book.Book(self.root / "book", self.catalog)
+        whole.verify()
+        self.journals = whole.journals()
+        return traced
+
+    def check_left(self, left, told):
+        """What is there right after the power came back; False when there is no book yet."""
+        bill = book.Book(left / "book", self.catalog)
+        if told.lines == 0 and not (bill.directory / "FORMAT").exists():
+            return False
+        details = {check["law"]: check["detail"] for check in bill.verify()}
+        lines = int(details[1].split(" lines = ")[0])
+        seals = int(details[3].split("as of seal ")[1]) if "as of seal " in details[3] else 0
+        self.assertGreaterEqual(lines, told.lines, "lines that were acknowledged are gone")
+        self.assertGreaterEqual(seals, told.seals, "a seal that was acknowledged is gone")
+        return True
+
+    def check_end(self, left):
+        bill = book.Book(left / "book", self.catalog)
+        self.assert_same_journal(self.journals, bill.journals(), "after the power came back")
+        bill.verify()
+
+    def lose_power_going_on(self, left, command, outcome):
+        """Goes on from `left`, loses power somewhere in that, and is what is left of it then."""
+        image = disk.Disk.of(left)
+        trace = self.scratch / "trace-again"
+        trace.unlink(missing_ok=True)
+        done = disk.run((*self.life[command], "--books", left / "book"), left, trace=trace)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        again = list(disk.effects(trace))
+        told = Told()
+        for kind, words, payload in again[:self.chance.randrange(len(again) + 1)]:
+            image.do(kind, words, payload)
+            if kind == "told":
+                told.add(payload)
+        shutil.rmtree(left)
+        image.leave(left, outcome, self.chance)
+        return told
+
+    def test_power_loss_at_many_points(self):
+        traced = self.trace_life()
+        kinds = collections.Counter(kind for _, (kind, _, _) in traced)
+        book.say(f"{len(traced)} effects: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
+        for kind in ("write", "sync", "syncdir", "rename", "punch", "unlink", "told"):
+            self.assertGreater(kinds[kind], 0, f"the life has no {kind}")
+        # Spread over all of it; where more happens than one more write, closer together.
+        weights = [1 if kind in ("write", "punch") else 5 for _, (kind, _, _) in traced]
+        wanted, passed, next_one = {}, 0, self.chance.random()
+        for place, weight in enumerate(weights):
+            passed += weight * POINTS / sum(weights)
+            while next_one < passed:
+                outcome = OUTCOMES[int(next_one) % len(OUTCOMES)]
+                wanted.setdefault(place, []).append(outcome)
+                next_one = int(next_one) + 1 + self.chance.random()
+        image = disk.Disk(self.root)
+        told = Told()
+        before_book, twice, outcomes = 0, 0, collections.Counter()
+        left = self.scratch / "left"
+        for place, (command, (kind, words, payload)) in enumerate(traced):
+            image.do(kind, words, payload)
+            if kind == "told":
+                told.add(payload)
+            for outcome in wanted.get(place, ()):
+                with self.subTest(place=place, effect=kind, words=words, outcome=outcome, command=command):
+                    outcomes[outcome] += 1
+                    shutil.rmtree(left, ignore_errors=True)
+                    image.leave(left, outcome, self.chance)
+                    is_book = self.check_left(left, told)
+                    before_book += not is_book
+                    if self.chance.random() < 1 / 4:
+                        twice += 1
+                        again = self.lose_power_going_on(left, command, self.chance.choice(OUTCOMES))
+                        again.lines, again.seals = max(again.lines, told.lines), max(again.seals, told.seals)
+                        self.check_left(left, again)
+                    self.go_on(left, command)
+                    self.check_end(left)
+        book.say(f"{sum(outcomes.values())} power losses ({', '.join(f'{n} {o}' for o, n in outcomes.items())}), "
+                 f"{before_book} before there was a book, {twice} with another one while it went on: nothing acknowledged "
+                 "is gone, the same journal each time")
+
+    def test_a_disk_that_lies_about_a_sync_is_found_out(self):
+        """Were a sync left out of the program, so would the disk look: this shows that the test above would see it."""
+        traced = self.trace_life()
+        for lie in ("wal", "seen-log", "seen-run", "high-water"):
+            image, kind_of = disk.Disk(self.root), {}
+            for _, (kind, words, payload) in traced:
+                if kind == "create":
+                    kind_of[words[0]] = disk.kind_of(words[1])
+                if kind != "sync" or kind_of[words[0]] != lie:
+                    image.do(kind, words, payload)
+            left = self.scratch / lie
+            image.leave(left, "nothing", self.chance)
+            checked = book.tollbook("verify", "--books", left / "book", expect=1)
+            self.assert_message(checked.stderr)
+            book.say(f"{lie} never synced: {checked.stderr.decode().strip().replace(str(left), '')}")
+
+
+if __name__ == "__main__":
+    book.main()
