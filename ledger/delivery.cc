@@ -1,0 +1,161 @@
+#include "ledger/delivery.h"
+
+#include <array>
+#include <cstring>
+
+#include "ledger/bytes.h"
+
+namespace tollbook {
+namespace {
+
+using State = DeliveryState;
+using Event = DeliveryEvent;
+
+// From where to where, by what. What is not here cannot happen.
+struct Transition {
+  State from;
+  Event event;
+  State to;
+};
+constexpr Transition kTransitions[] = {
+    // Nothing was sent yet. A target that can be asked is asked first: the book may be older than what it was told.
+    {State::kPending, Event::kSend, State::kSending},
+    {State::kPending, Event::kAccepted, State::kAccepted},
+    {State::kPending, Event::kConfirmed, State::kConfirmed},
+    {State::kPending, Event::kNotApplied, State::kRetryWait},
+    {State::kPending, Event::kCannotAsk, State::kRetryWait},
+    {State::kPending, Event::kRefused, State::kParked},
+    {State::kPending, Event::kDifferent, State::kParked},
+    {State::kPending, Event::kPark, State::kParked},
+    {State::kPending, Event::kSayPosted, State::kConfirmed},
+    {State::kPending, Event::kSaySuperseded, State::kSuperseded},
+
+    {State::kSending, Event::kRestarted, State::kUncertain},
+    {State::kSending, Event::kAccepted, State::kAccepted},
+    {State::kSending, Event::kConfirmed, State::kConfirmed},
+    {State::kSending, Event::kNotApplied, State::kRetryWait},
+    {State::kSending, Event::kUnclear, State::kUncertain},
+    {State::kSending, Event::kRefused, State::kParked},
+
+    // A job that is no longer there was taken away by somebody: not ours to make again.
+    {State::kAccepted, Event::kConfirmed, State::kConfirmed},
+    {State::kAccepted, Event::kNotApplied, State::kAccepted},
+    {State::kAccepted, Event::kUnclear, State::kAccepted},
+    {State::kAccepted, Event::kCannotAsk, State::kAccepted},
+    {State::kAccepted, Event::kNotThere, State::kParked},
+    {State::kAccepted, Event::kRefused, State::kParked},
+    {State::kAccepted, Event::kDifferent, State::kParked},
+    {State::kAccepted, Event::kPark, State::kParked},
+    {State::kAccepted, Event::kSayPosted, State::kConfirmed},
+    {State::kAccepted, Event::kSaySuperseded, State::kSuperseded},
+
+    {State::kUncertain, Event::kAccepted, State::kAccepted},
+    {State::kUncertain, Event::kConfirmed, State::kConfirmed},
+    {State::kUncertain, Event::kCannotAsk, State::kUncertain},
+    {State::kUncertain, Event::kNotThere, State::kPending},
+    {State::kUncertain, Event::kMayRepeat, State::kPending},
+    {State::kUncertain, Event::kRefused, State::kParked},
+    {State::kUncertain, Event::kDifferent, State::kParked},
+    {State::kUncertain, Event::kPark, State::kParked},
+    {State::kUncertain, Event::kSayPosted, State::kConfirmed},
+    {State::kUncertain, Event::kSayNotPosted, State::kPending},
+    {State::kUncertain, Event::kSaySuperseded, State::kSuperseded},
+
+    {State::kRetryWait, Event::kSend, State::kSending},
+    {State::kRetryWait, Event::kAccepted, State::kAccepted},
+    {State::kRetryWait, Event::kConfirmed, State::kConfirmed},
+    {State::kRetryWait, Event::kNotApplied, State::kRetryWait},
+    {State::kRetryWait, Event::kCannotAsk, State::kRetryWait},
+    {State::kRetryWait, Event::kRefused, State::kParked},
+    {State::kRetryWait, Event::kDifferent, State::kParked},
+    {State::kRetryWait, Event::kPark, State::kParked},
+    {State::kRetryWait, Event::kRetry, State::kPending},
+    {State::kRetryWait, Event::kSayPosted, State::kConfirmed},
+    {State::kRetryWait, Event::kSaySuperseded, State::kSuperseded},
+
+    // `retry` goes by way of asking, so that what is there after all is not sent twice.
+    {State::kParked, Event::kRetry, State::kUncertain},
+    {State::kParked, Event::kSayPosted, State::kConfirmed},
+    {State::kParked, Event::kSayNotPosted, State::kPending},
+    {State::kParked, Event::kSaySuperseded, State::kSuperseded},
+};
+
+constexpr std::array<std::string_view, kDeliveryStates> kStateWords = {
+    "pending", "sending", "accepted", "confirmed", "uncertain", "retry-wait", "parked", "superseded"};
+constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
+    "send",       "restarted",  "accepted",       "confirmed",     "not applied", "unclear",
+    "cannot ask", "not there",  "may repeat",     "refused",       "different",   "park",
+    "retry",      "say posted", "say not posted", "say superseded"};
+constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
+    "", "validation", "mapping", "authentication", "rate limit", "availability", "ambiguous", "configuration"};
+constexpr std::array<std::string_view, kDeliveryProblems> kOwners = {"",
+                                                                     "finance",
+                                                                     "finance",
+                                                                     "the keeper of the secrets",
+                                                                     "nobody, it waits",
+                                                                     "the target's operator",
+                                                                     "nobody, the target is asked",
+                                                                     "the keeper of targets.yaml"};
+
+}  // namespace
+
+std::string_view Word(DeliveryState state) {
+  return kStateWords[static_cast<size_t>(state)];
+}
+std::string_view Word(DeliveryEvent event) {
+  return kEventWords[static_cast<size_t>(event)];
+}
+std::string_view Word(DeliveryProblem problem) {
+  return kProblemWords[static_cast<size_t>(problem)];
+}
+std::string_view Owner(DeliveryProblem problem) {
+  return kOwners[static_cast<size_t>(problem)];
+}
+
+std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event) {
+  for (const Transition& transition : kTransitions) {
+    if (transition.from == state && transition.event == event) return transition.to;
+  }
+  return std::nullopt;
+}
+
+std::string Encode(const Delivery& delivery) {
+  ByteWriter out;
+  out.Fixed8(static_cast<uint8_t>(delivery.state));
+  out.Text(delivery.key);
+  out.Raw({reinterpret_cast<const char*>(delivery.body_hash.data()), delivery.body_hash.size()});
+  out.Text(delivery.job);
+  out.Text(delivery.document);
+  out.Varint(delivery.attempts);
+  out.Varint(delivery.failures);
+  out.Fixed8(static_cast<uint8_t>(delivery.problem));
+  out.Text(delivery.last_error);
+  out.Zigzag(delivery.planned_at_nanos);
+  out.Zigzag(delivery.changed_at_nanos);
+  out.Zigzag(delivery.not_before_nanos);
+  return out.Take();
+}
+
+absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_view batch, std::string_view stored) {
+  ByteReader in(stored);
+  Delivery delivery;
+  delivery.target = target;
+  delivery.batch = batch;
+  delivery.state = in.OneOf(State::kSuperseded);
+  delivery.key = in.Text();
+  const std::string_view hash = in.Raw(delivery.body_hash.size());
+  if (in.ok()) std::memcpy(delivery.body_hash.data(), hash.data(), hash.size());
+  delivery.job = in.Text();
+  delivery.document = in.Text();
+  delivery.attempts = in.Varint32();
+  delivery.failures = in.Varint32();
+  delivery.problem = in.OneOf(DeliveryProblem::kConfiguration);
+  delivery.last_error = in.Text();
+  delivery.planned_at_nanos = in.Zigzag64();
+  delivery.changed_at_nanos = in.Zigzag64();
+  delivery.not_before_nanos = in.Zigzag64();
+  if (in.done()) return delivery;
+  return DamagedError("the delivery of " + delivery.batch + " to " + delivery.target);
+}
+
+}  // namespace tollbook

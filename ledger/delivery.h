@@ -1,0 +1,108 @@
+// Delivery: what one target must still be told of one journal batch, and how far that is. Values and a pure table of
+// transitions; the Outbox keeps them.
+//
+//   pending -> sending -> accepted -> confirmed
+//     sending     written and synced before the first byte leaves. Read back by another process it is `uncertain`:
+//                 the one that sent has died, and what it sent may or may not have arrived.
+//     accepted    the target named a job or a draft of ours; it is not final there yet.
+//     confirmed   the target named the document. The end.
+//     uncertain   it may be there. Left only by asking the target, or by a person.
+//     retry-wait  it is surely not there; sent again when `not_before` has come.
+//     parked      needs a person: refused, different from what we sent, or nobody can be asked.
+//     superseded  a person said that it must not be sent. The end.
+#ifndef TOLLBOOK_LEDGER_DELIVERY_H_
+#define TOLLBOOK_LEDGER_DELIVERY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ledger/records.h"
+#include "rating/error.h"
+
+namespace tollbook {
+
+// Stored by these numbers: append only.
+enum class DeliveryState : uint8_t {
+  kPending,
+  kSending,
+  kAccepted,
+  kConfirmed,
+  kUncertain,
+  kRetryWait,
+  kParked,
+  kSuperseded,
+};
+inline constexpr size_t kDeliveryStates = 8;
+std::string_view Word(DeliveryState state);  // "retry-wait"
+
+enum class DeliveryEvent : uint8_t {
+  kSend,           // about to send
+  kRestarted,      // the process that was sending is gone
+  kAccepted,       // by an answer, or found so when asked
+  kConfirmed,      // by an answer, or found so when asked
+  kNotApplied,     // surely not done: the target cannot be reached, or asks to come again
+  kUnclear,        // it may have been done
+  kCannotAsk,      // the answer to the question did not come; nothing is known that was not before
+  kNotThere,       // asked, and not found
+  kMayRepeat,      // the target drops what it has seen: the same bytes under the same key may go again
+  kRefused,        // the target, or we before it, will not take it as it is
+  kDifferent,      // found, and not what we sent
+  kPark,           // by a person
+  kRetry,          // by a person, who mended the cause
+  kSayPosted,      // by a person, who saw it there
+  kSayNotPosted,   // by a person, who saw that it is not
+  kSaySuperseded,  // by a person
+};
+inline constexpr size_t kDeliveryEvents = 16;
+std::string_view Word(DeliveryEvent event);  // "not there"
+
+// None: that cannot happen in this state.
+std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event);
+
+inline constexpr bool IsFinal(DeliveryState state) {
+  return state == DeliveryState::kConfirmed || state == DeliveryState::kSuperseded;
+}
+
+// What is wrong, sorted by who acts on it. Stored by these numbers: append only.
+enum class DeliveryProblem : uint8_t {
+  kNone,
+  kValidation,      // the target will not take what it says: finance
+  kMapping,         // an account, journal, period or currency that the target does not have: finance
+  kAuthentication,  // whoever keeps the secrets
+  kRateLimit,       // nobody: it waits
+  kAvailability,    // whoever runs the target; it waits
+  kAmbiguous,       // nobody: the target is asked
+  kConfiguration,   // targets.yaml: whoever wrote it
+};
+inline constexpr size_t kDeliveryProblems = 8;
+std::string_view Word(DeliveryProblem problem);   // "rate limit"
+std::string_view Owner(DeliveryProblem problem);  // who acts: "finance"
+
+struct Delivery {
+  std::string target;
+  std::string batch;
+  DeliveryState state = DeliveryState::kPending;
+  std::string key;        // the idempotency key; of a target no two deliveries share one
+  Hash256 body_hash{};    // SHA-256 of the bytes to send, which never change
+  std::string job;        // the target's name of what is not final yet
+  std::string document;   // the target's name of what is
+  uint32_t attempts = 0;  // how often it was sent
+  uint32_t failures = 0;  // in a row, for the back-off
+  DeliveryProblem problem = DeliveryProblem::kNone;
+  std::string last_error;  // at most kLastErrorBytes
+  int64_t planned_at_nanos = 0;
+  int64_t changed_at_nanos = 0;
+  int64_t not_before_nanos = 0;  // nothing is done with it before
+  friend bool operator==(const Delivery&, const Delivery&) = default;
+};
+inline constexpr size_t kLastErrorBytes = 500;
+
+// All but target and batch, which are its key.
+std::string Encode(const Delivery& delivery);
+absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_view batch, std::string_view stored);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_DELIVERY_H_

@@ -1,0 +1,176 @@
+#include "ledger/outbox.h"
+
+#include <openssl/sha.h>
+
+#include <map>
+
+#include "ledger/store.h"
+
+namespace tollbook {
+namespace {
+
+// Rows are small and change; bodies are large and never do.
+constexpr std::string_view kRowPrefix = "delivery/";
+constexpr std::string_view kBodyPrefix = "delivery_body/";
+
+std::string KeyOf(std::string_view prefix, std::string_view target, std::string_view batch) {
+  std::string key(prefix);
+  key.append(target).append("/").append(batch);  // neither has a slash
+  return key;
+}
+
+Hash256 HashOf(std::string_view body) {
+  Hash256 hash;
+  SHA256(reinterpret_cast<const unsigned char*>(body.data()), body.size(), hash.data());
+  return hash;
+}
+
+absl::Status Conflict(std::string_view what, const PlannedDelivery& planned, std::string_view what_to_do) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, what, planned.batch + " to " + planned.target, what_to_do);
+}
+
+// Cut at a character's beginning, so that UTF-8 stays UTF-8.
+std::string Cut(std::string text) {
+  if (text.size() <= kLastErrorBytes) return text;
+  size_t end = kLastErrorBytes;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+  return text;
+}
+
+bool IsFailure(DeliveryEvent event) {
+  return event == DeliveryEvent::kNotApplied || event == DeliveryEvent::kUnclear || event == DeliveryEvent::kCannotAsk;
+}
+
+}  // namespace
+
+absl::Status Outbox::CheckUsable() const {
+  if (!failed_) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "an earlier step failed", directory_, "open the book again");
+}
+
+absl::StatusOr<std::vector<Delivery>> Outbox::Deliveries() const {
+  std::vector<Delivery> deliveries;
+  const absl::Status scanned =
+      store_.Scan(Family::kDefault, kRowPrefix, [&](std::string_view key, std::string_view value) -> absl::Status {
+        key.remove_prefix(kRowPrefix.size());
+        const size_t slash = key.find('/');
+        if (slash == std::string_view::npos) return DamagedError(directory_ + ": the key of a delivery");
+        absl::StatusOr<Delivery> delivery = DecodeDelivery(key.substr(0, slash), key.substr(slash + 1), value);
+        if (!delivery.ok()) return delivery.status();
+        if (delivery->state == DeliveryState::kSending && !sent_here_.contains({delivery->target, delivery->batch})) {
+          delivery->state = *Next(delivery->state, DeliveryEvent::kRestarted);
+          delivery->problem = DeliveryProblem::kAmbiguous;
+          delivery->last_error = "the process that was sending it ended before the answer came";
+        }
+        deliveries.push_back(*std::move(delivery));
+        return absl::OkStatus();
+      });
+  if (!scanned.ok()) return scanned;
+  return deliveries;
+}
+
+absl::StatusOr<std::optional<Delivery>> Outbox::Find(std::string_view target, std::string_view batch) const {
+  absl::StatusOr<std::vector<Delivery>> deliveries = Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  for (Delivery& delivery : *deliveries) {
+    if (delivery.target == target && delivery.batch == batch) return std::optional<Delivery>(std::move(delivery));
+  }
+  return std::optional<Delivery>();
+}
+
+absl::StatusOr<std::string> Outbox::BodyOf(const Delivery& delivery) const {
+  absl::StatusOr<std::optional<std::string>> body =
+      store_.Get(Family::kJournal, KeyOf(kBodyPrefix, delivery.target, delivery.batch));
+  if (!body.ok()) return body.status();
+  if (body->has_value() && HashOf(**body) == delivery.body_hash) return **std::move(body);
+  return DamagedError(directory_ + ": the body of " + delivery.batch + " to " + delivery.target);
+}
+
+absl::Status Outbox::Plan(std::span<const PlannedDelivery> planned) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  absl::StatusOr<std::vector<Delivery>> before = Deliveries();
+  if (!before.ok()) return before.status();
+  std::map<std::pair<std::string, std::string>, Delivery> by_batch, by_key;
+  for (const Delivery& delivery : *before) {
+    by_batch.emplace(std::pair(delivery.target, delivery.batch), delivery);
+    by_key.emplace(std::pair(delivery.target, delivery.key), delivery);
+  }
+  size_t bytes = 0;
+  for (const PlannedDelivery& plan : planned) bytes += plan.body.size() + 512;
+  std::unique_ptr<StoreWrite> write = store_.NewWrite(bytes);
+  bool anything = false;
+  for (const PlannedDelivery& plan : planned) {
+    const Hash256 hash = HashOf(plan.body);
+    if (const auto found = by_batch.find({plan.target, plan.batch}); found != by_batch.end()) {
+      if (found->second.key == plan.key && found->second.body_hash == hash) continue;
+      return Conflict("a delivery that is planned cannot change", plan,
+                      "supersede it with `tollbook deliveries resolve`, and correct the target by hand");
+    }
+    if (const auto found = by_key.find({plan.target, plan.key}); found != by_key.end()) {
+      return Conflict(
+          "two deliveries have the same key", plan,
+          "the other is " + found->second.batch + "; two books that post to one target must differ in name");
+    }
+    Delivery delivery;
+    delivery.target = plan.target;
+    delivery.batch = plan.batch;
+    delivery.key = plan.key;
+    delivery.body_hash = hash;
+    delivery.planned_at_nanos = delivery.changed_at_nanos = Now();
+    write->Put(Family::kDefault, KeyOf(kRowPrefix, plan.target, plan.batch), Encode(delivery));
+    write->Put(Family::kJournal, KeyOf(kBodyPrefix, plan.target, plan.batch), plan.body);
+    by_batch.emplace(std::pair(plan.target, plan.batch), delivery);
+    by_key.emplace(std::pair(plan.target, plan.key), std::move(delivery));
+    anything = true;
+  }
+  if (!anything) return absl::OkStatus();
+  failed_ = true;
+  TOLLBOOK_RETURN_IF_ERROR(store_.Write(std::move(write)));
+  failed_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  const std::optional<DeliveryState> next = Next(delivery->state, step.event);
+  if (!next) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, std::string(Word(step.event)) + " is no step of it",
+                     delivery->batch + " to " + delivery->target + ", which is " + std::string(Word(delivery->state)),
+                     "see `tollbook deliveries list`");
+  }
+  Delivery after = *delivery;
+  after.state = *next;
+  after.attempts += step.event == DeliveryEvent::kSend ? 1 : 0;
+  after.failures = IsFailure(step.event) ? after.failures + 1 : step.event == DeliveryEvent::kSend ? after.failures : 0;
+  after.problem = step.problem;
+  if (!step.error.empty()) after.last_error = Cut(step.error);
+  if (!step.job.empty()) after.job = step.job;
+  if (!step.document.empty()) after.document = step.document;
+  after.changed_at_nanos = Now();
+  after.not_before_nanos = step.not_before_nanos;
+  std::unique_ptr<StoreWrite> write = store_.NewWrite(1024);
+  write->Put(Family::kDefault, KeyOf(kRowPrefix, after.target, after.batch), Encode(after));
+  failed_ = true;
+  TOLLBOOK_RETURN_IF_ERROR(store_.Write(std::move(write)));
+  failed_ = false;
+  if (after.state == DeliveryState::kSending) sent_here_.emplace(after.target, after.batch);
+  *delivery = std::move(after);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> Outbox::Check(const std::set<std::string, std::less<>>& batches) const {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  for (const Delivery& delivery : *deliveries) {
+    if (!batches.contains(delivery.batch)) {
+      return DamagedError(directory_ + ": a delivery to " + delivery.target + " of " + delivery.batch +
+                          ", which is no batch of the book");
+    }
+    const absl::StatusOr<std::string> body = BodyOf(delivery);
+    if (!body.ok()) return body.status();
+  }
+  return deliveries->size();
+}
+
+}  // namespace tollbook

@@ -1,0 +1,85 @@
+// Outbox: the deliveries of a book, with the bytes to send.
+//
+// A delivery is planned (its key and body are stored) before anything is sent, and every step of it is one synced
+// write, so that a crash between two of them leaves the earlier one. It lies beside the chain of commits, not in it: a
+// step says nothing about what usage is worth, and the chain would cost each of them two syncs more and every open a
+// walk over them. What that leaves open: steps behind the newest commit that a damaged log lost are not missed. The
+// delivery then looks as it did before, and the target is asked before it is sent anything (where it can be).
+//
+// Threads   One at a time, and not beside a commit of the book.
+// Errors    As the book's. After a write failed the book must be opened again. FailedPrecondition: a step that cannot
+//           follow, the same key with another body, a body that another plan stored otherwise.
+#ifndef TOLLBOOK_LEDGER_OUTBOX_H_
+#define TOLLBOOK_LEDGER_OUTBOX_H_
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ledger/delivery.h"
+
+namespace tollbook {
+
+class Book;
+class Store;
+
+struct PlannedDelivery {
+  std::string target;
+  std::string batch;
+  std::string key;
+  std::string body;
+};
+
+// What is new with a step. A text that is empty leaves the delivery's own.
+struct DeliveryStep {
+  DeliveryEvent event = DeliveryEvent::kSend;
+  DeliveryProblem problem = DeliveryProblem::kNone;
+  std::string error = {};
+  std::string job = {};
+  std::string document = {};
+  int64_t not_before_nanos = 0;
+};
+
+class Outbox {
+ public:
+  // Of a book that is open and outlives it. `now_nanos`: the book's clock; null: 0.
+  Outbox(Store& store, std::string directory, std::function<int64_t()> now_nanos)
+      : store_(store), directory_(std::move(directory)), now_nanos_(std::move(now_nanos)) {}
+
+  // By target and batch. One that another process was sending is uncertain.
+  absl::StatusOr<std::vector<Delivery>> Deliveries() const;
+  absl::StatusOr<std::optional<Delivery>> Find(std::string_view target, std::string_view batch) const;
+  // The bytes that were planned; DataLoss when they are no longer those.
+  absl::StatusOr<std::string> BodyOf(const Delivery& delivery) const;
+
+  // One synced write. What is planned already stays as it is, in whatever state; with another key or body it is
+  // refused, and so is a key that another delivery of the target has: then nothing is written.
+  absl::Status Plan(std::span<const PlannedDelivery> planned);
+  // One synced write; then `delivery` is as it is stored. The state that follows is Next()'s.
+  absl::Status Step(const DeliveryStep& step, Delivery* delivery);
+
+  // Every row can be read, is of one of `batches`, and has the bytes that were planned. How many there are.
+  absl::StatusOr<uint64_t> Check(const std::set<std::string, std::less<>>& batches) const;
+
+ private:
+  absl::Status CheckUsable() const;
+  int64_t Now() const { return now_nanos_ ? now_nanos_() : 0; }
+
+  Store& store_;
+  const std::string directory_;
+  const std::function<int64_t()> now_nanos_;
+  std::set<std::pair<std::string, std::string>> sent_here_;  // target, batch: sent by this process
+  bool failed_ = false;
+};
+
+// The outbox of an open book.
+Outbox& OutboxOf(Book& book);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_OUTBOX_H_

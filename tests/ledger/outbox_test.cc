@@ -1,0 +1,241 @@
+// The steps of a delivery, as a table; and that the book keeps them, whatever becomes of the process.
+#include "ledger/outbox.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "ledger/book.h"
+#include "ledger/store.h"
+#include "tests/ledger/scratch_directory.h"
+
+namespace tollbook {
+namespace {
+
+using testing::HasSubstr;
+using State = DeliveryState;
+using Event = DeliveryEvent;
+
+// Rows: events. Columns: the state before. "-": cannot happen in it.
+//   P pending, S sending, A accepted, C confirmed, U uncertain, W retry-wait, K parked, D superseded
+struct Row {
+  Event event;
+  const char* becomes;
+};
+constexpr char kLetters[] = "PSACUWKD";
+constexpr Row kTable[] = {
+    //                        PSACUWKD
+    {Event::kSend, "S----S--"},          {Event::kRestarted, "-U------"},  {Event::kAccepted, "AA--AA--"},
+    {Event::kConfirmed, "CCC-CC--"},     {Event::kNotApplied, "WWA--W--"}, {Event::kUnclear, "-UA-----"},
+    {Event::kCannotAsk, "W-A-UW--"},     {Event::kNotThere, "--K-P---"},   {Event::kMayRepeat, "----P---"},
+    {Event::kRefused, "KKK-KK--"},       {Event::kDifferent, "K-K-KK--"},  {Event::kPark, "K-K-KK--"},
+    {Event::kRetry, "-----PU-"},         {Event::kSayPosted, "C-C-CCC-"},  {Event::kSayNotPosted, "----P-P-"},
+    {Event::kSaySuperseded, "D-D-DDD-"},
+};
+
+TEST(Delivery, StepsAsTheTableSays) {
+  ASSERT_EQ(std::size(kTable), kDeliveryEvents);
+  for (const Row& row : kTable) {
+    for (size_t from = 0; from < kDeliveryStates; ++from) {
+      SCOPED_TRACE(std::string(Word(row.event)) + " in " + std::string(Word(static_cast<State>(from))));
+      const std::optional<State> next = Next(static_cast<State>(from), row.event);
+      EXPECT_EQ(next ? kLetters[static_cast<size_t>(*next)] : '-', row.becomes[from]);
+    }
+  }
+}
+
+// Law 7 in one sentence: what may be there is not sent again before somebody said that it is not, or that it may.
+TEST(Delivery, UncertainIsLeftOnlyByAnAnswerOrAPerson) {
+  for (size_t event = 0; event < kDeliveryEvents; ++event) {
+    const std::optional<State> next = Next(State::kUncertain, static_cast<Event>(event));
+    if (next != State::kPending) continue;
+    EXPECT_THAT(static_cast<Event>(event), testing::AnyOf(Event::kNotThere, Event::kMayRepeat, Event::kSayNotPosted));
+  }
+  EXPECT_EQ(Next(State::kUncertain, Event::kSend), std::nullopt);
+  EXPECT_EQ(Next(State::kConfirmed, Event::kSend), std::nullopt);
+}
+
+TEST(Delivery, IsStoredInTheseBytes) {
+  Delivery delivery;
+  delivery.target = "erp";
+  delivery.batch = "b1";
+  delivery.state = State::kAccepted;
+  delivery.key = "k";
+  delivery.body_hash.fill(0xab);
+  delivery.job = "7";
+  delivery.attempts = 1;
+  delivery.problem = DeliveryProblem::kAmbiguous;
+  delivery.last_error = "e";
+  delivery.planned_at_nanos = 1;
+  delivery.changed_at_nanos = 2;
+  delivery.not_before_nanos = 3;
+  const std::string bytes = Encode(delivery);
+  EXPECT_EQ(ToHex(bytes), "02016b" + ToHex(delivery.body_hash) +
+                              "0137"
+                              "00"
+                              "01"
+                              "00"
+                              "06"
+                              "0165"
+                              "02"
+                              "04"
+                              "06");
+  EXPECT_EQ(*DecodeDelivery("erp", "b1", bytes), delivery);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes.substr(0, size)).status())) << size;
+  }
+  EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes + "x").status()));
+}
+
+class OutboxTest : public testing::Test {
+ protected:
+  void SetUp() override { Open(); }
+  void Open() {
+    book_.reset();
+    BookOptions options;
+    options.directory = directory_.path();
+    options.create = true;
+    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
+    options.now_nanos = [this] { return now_; };
+    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
+    ASSERT_TRUE(book.ok()) << book.status();
+    book_ = *std::move(book);
+  }
+  Outbox& outbox() { return OutboxOf(*book_); }
+  Delivery Only() {
+    const absl::StatusOr<std::vector<Delivery>> deliveries = outbox().Deliveries();
+    EXPECT_TRUE(deliveries.ok()) << deliveries.status();
+    EXPECT_EQ(deliveries->size(), 1u);
+    return deliveries->empty() ? Delivery() : deliveries->front();
+  }
+  absl::Status Plan(const std::string& target, const std::string& batch, const std::string& key,
+                    const std::string& body) {
+    const PlannedDelivery planned{target, batch, key, body};
+    return outbox().Plan({&planned, 1});
+  }
+
+  ScratchDirectory directory_;
+  int64_t now_ = 100;
+  std::unique_ptr<Book> book_;
+};
+
+TEST_F(OutboxTest, KeepsKeyAndBodyBeforeAnythingIsSent) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  Open();
+  const Delivery planned = Only();
+  EXPECT_EQ(planned.state, State::kPending);
+  EXPECT_EQ(planned.key, "tb-1");
+  EXPECT_EQ(planned.attempts, 0u);
+  EXPECT_EQ(planned.planned_at_nanos, 100);
+  EXPECT_EQ(*outbox().BodyOf(planned), "bytes");
+}
+
+TEST_F(OutboxTest, RefusesAnotherBodyUnderTheSameKey) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  EXPECT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok()) << "the same again changes nothing";
+  EXPECT_TRUE(absl::IsFailedPrecondition(Plan("erp", "b1", "tb-1", "other")));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Plan("erp", "b1", "tb-2", "bytes")));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Plan("erp", "b2", "tb-1", "bytes"))) << "the key is another delivery's";
+  const PlannedDelivery good_and_bad[] = {{"erp", "b3", "tb-3", "x"}, {"erp", "b4", "tb-3", "y"}};
+  EXPECT_TRUE(absl::IsFailedPrecondition(outbox().Plan(good_and_bad)));
+  EXPECT_EQ(*outbox().BodyOf(Only()), "bytes") << "nothing of it was written";
+  EXPECT_TRUE(Plan("copy", "b1", "tb-1", "another form").ok()) << "each target has keys of its own";
+}
+
+// Every step is one write that another process finds.
+TEST_F(OutboxTest, KeepsEachStep) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  Delivery delivery = Only();
+  now_ = 200;
+  ASSERT_TRUE(outbox().Step({Event::kSend}, &delivery).ok());
+  EXPECT_EQ(Only().state, State::kSending) << "this process knows that it sends";
+  ASSERT_TRUE(
+      outbox().Step({Event::kNotApplied, DeliveryProblem::kRateLimit, "come again", "", "", 900}, &delivery).ok());
+  Open();
+  delivery = Only();
+  EXPECT_EQ(delivery.state, State::kRetryWait);
+  EXPECT_EQ(delivery.attempts, 1u);
+  EXPECT_EQ(delivery.failures, 1u);
+  EXPECT_EQ(delivery.problem, DeliveryProblem::kRateLimit);
+  EXPECT_EQ(delivery.not_before_nanos, 900) << "a wait survives a restart";
+  EXPECT_EQ(delivery.changed_at_nanos, 200);
+  ASSERT_TRUE(outbox().Step({Event::kSend}, &delivery).ok());
+  ASSERT_TRUE(outbox().Step({Event::kAccepted, DeliveryProblem::kNone, "", "draft 7"}, &delivery).ok());
+  Open();
+  EXPECT_EQ(Only().job, "draft 7");
+  delivery = Only();
+  ASSERT_TRUE(outbox().Step({Event::kConfirmed, DeliveryProblem::kNone, "", "", "P1"}, &delivery).ok());
+  Open();
+  EXPECT_EQ(Only().state, State::kConfirmed);
+  EXPECT_EQ(Only().document, "P1");
+  EXPECT_EQ(Only().attempts, 2u);
+  delivery = Only();
+  EXPECT_TRUE(absl::IsFailedPrecondition(outbox().Step({Event::kSend}, &delivery))) << "it is final";
+}
+
+TEST_F(OutboxTest, WhatWasSendingIsUncertainAfterARestart) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  Delivery delivery = Only();
+  ASSERT_TRUE(outbox().Step({Event::kSend}, &delivery).ok());
+  Open();
+  EXPECT_EQ(Only().state, State::kUncertain);
+  EXPECT_EQ(Only().problem, DeliveryProblem::kAmbiguous);
+  delivery = Only();
+  ASSERT_TRUE(outbox().Step({Event::kNotThere}, &delivery).ok());
+  Open();
+  EXPECT_EQ(Only().state, State::kPending);
+}
+
+// A child that dies without a word right after each step: the parent finds that step.
+TEST_F(OutboxTest, AStepThatReturnedSurvivesTheProcess) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  const std::pair<Event, State> kSteps[] = {{Event::kSend, State::kUncertain}, {Event::kConfirmed, State::kConfirmed}};
+  for (const auto& [event, found] : kSteps) {
+    SCOPED_TRACE(Word(event));
+    book_.reset();
+    const pid_t child = fork();
+    if (child == 0) {
+      Open();
+      Delivery delivery = Only();
+      _exit(outbox().Step({event}, &delivery).ok() ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    Open();
+    EXPECT_EQ(Only().state, found);
+  }
+}
+
+TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  EXPECT_EQ(*outbox().Check({"b1"}), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b2"}).status())) << "of no batch of the book";
+  book_.reset();
+  {
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path(), StoreAccess::kWhole);
+    ASSERT_TRUE(store.ok());
+    std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+    write->Put(Family::kJournal, "delivery_body/erp/b1", "bytez");
+    ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+  }
+  Open();
+  const absl::Status damaged = outbox().BodyOf(Only()).status();
+  EXPECT_TRUE(absl::IsDataLoss(damaged));
+  EXPECT_THAT(std::string(Std(damaged.message())), HasSubstr("b1 to erp"));
+  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b1"}).status()));
+}
+
+TEST_F(OutboxTest, CutsALongErrorAtACharacter) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  Delivery delivery = Only();
+  std::string error(kLastErrorBytes - 1, 'e');
+  ASSERT_TRUE(outbox().Step({Event::kRefused, DeliveryProblem::kValidation, error + "\u00e9\u00e9"}, &delivery).ok());
+  EXPECT_EQ(delivery.last_error, error);
+}
+
+}  // namespace
+}  // namespace tollbook
