@@ -223,6 +223,7 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
   ChargeUsage usage;
   usage.of = {rated.subscription, rated.charge, rated.meter};
   usage.period = rated.period;
+  usage.is_by_day = CarriesOver(*rated.meter) || !rated.amended.empty();
   if (rated.charge->minimum) usage.minimum_share = rated.bound_share();
   usage.first = first;
   usage.last = last;

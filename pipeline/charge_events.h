@@ -49,6 +49,7 @@ struct ChargeUsage {
   BillingPeriod period;
   Day first, last;                     // whose events are asked for, both inclusive
   DayShare minimum_share;              // of the charge, in this period
+  bool is_by_day = false;              // its price needs more than these events: what it carries over, other slices
   std::vector<PartTotal> before;       // of the period's earlier days, in their order
   std::map<Place, UsageTotal> totals;  // of these days
   std::set<uint64_t> commits;          // that brought them

@@ -4,7 +4,8 @@
 // worth: exact. So shares sum to the worth of the days that are looked at, whatever the model: of a graduated price the
 // event's units fall in their tiers, of a largest value all but the records have nothing, and where a volume price
 // falls a share is negative. What a minimum adds is due when the period ends, and is nobody's share. A meter that
-// carries over (a level, a set with removals) goes on without events, so there the shares are those of days.
+// carries over (a level, a set with removals) goes on without events, so there the shares are those of days; likewise
+// of a charge that is rated by slices (rating/amendment.h), whose price needs usage of other plans or periods.
 //
 // Cost      Each event that is shown is priced, with the part of the charge that it falls in: an hour of an hourly
 // charge,
@@ -53,7 +54,7 @@ struct ShareOfDay {
 struct EventShares {
   uint64_t events = 0;            // that count
   uint64_t taken_back = 0;        // others, which corrections took back: they are shown, and have no share
-  bool by_day = false;            // the meter carries over
+  bool by_day = false;            // the shares are those of days
   Quantity before;                // the period's quantity before the first of them
   std::vector<EventShare> shown;  // the first ones
   uint64_t more = 0;              // events behind those, and what they come to

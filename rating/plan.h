@@ -123,6 +123,20 @@ struct PlanBound {
   Price amount;
 };
 
+// Whether what a charge counts over a billing period (tier position, included units, started packages, flat amounts,
+// minimum and maximum) goes on or starts again where a new version of the subscription begins in mid-period.
+enum class OnAmendment : uint8_t {
+  kByPlan,    // goes on where the version keeps the plan, else starts again
+  kContinue,  // goes on, be it by the prices of another plan
+  kRestart,   // starts again, even where the version keeps the plan
+};
+
+// Included units that a billing period left unused go on to those behind it.
+struct Rollover {
+  std::optional<Quantity> most;  // go on into one period; none: all
+  int32_t periods = 1;           // that units may be used in, behind their own
+};
+
 struct Charge {
   std::string name;     // unique in its plan: "input-tokens-large"
   std::string meter;    // a Meter's name; empty: a fee, a bound or a grant's line
@@ -143,6 +157,8 @@ struct Charge {
   bool prorates_bound = true;                // the minimum, or the plan's bound, by the days that a subscription has
   std::optional<Fee> fee = {};
   std::optional<PlanBound> bound = {};
+  OnAmendment on_amendment = OnAmendment::kByPlan;
+  std::optional<Rollover> rollover = {};
   bool is_of_grant = false;  // the line of what a grant pays or loses (grant.h): it has no price
 };
 

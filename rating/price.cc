@@ -130,16 +130,6 @@ void PriceBucket(const Charge& charge, const BucketWindow* window, std::span<con
   }
 }
 
-// worth * share, where that is exact at the worth's 36 decimals; the share is at most 1.
-bool TakeShare(const Worth& worth, Price share, Worth* taken) {
-  Wide whole, rest, of_whole;
-  worth.amount.DivideByPowerOfTen(kPriceScale, &whole, &rest);
-  const Int128 of_rest = rest.ToInt128() * share.attos;  // 10^18 * 10^18 at most
-  if (of_rest % kOneUnit != 0) return false;
-  return Wide::Multiply(whole, static_cast<uint64_t>(share.attos), &of_whole) &&
-         Wide::Add(of_whole, Wide::FromInt128(of_rest / kOneUnit), &taken->amount);
-}
-
 // worth * factor, likewise; the factor is not below zero, and fits 64 bits without its decimals.
 bool TakeTimes(const Worth& worth, Price factor, Worth* taken) {
   Worth share;
@@ -295,6 +285,15 @@ absl::StatusOr<Worth> PricePeriod(const Charge& charge, const PeriodUsage& usage
 absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity, std::vector<PriceStep>* steps) {
   const UsagePart all = {{}, 0, quantity, 0};
   return PriceUsage(charge, {&all, 1}, true, Zone(), {}, steps);
+}
+
+bool TakeShare(const Worth& worth, Price share, Worth* taken) {
+  Wide whole, rest, of_whole;
+  worth.amount.DivideByPowerOfTen(kPriceScale, &whole, &rest);
+  const Int128 of_rest = rest.ToInt128() * share.attos;  // 10^18 * 10^18 at most
+  if (of_rest % kOneUnit != 0) return false;
+  return Wide::Multiply(whole, static_cast<uint64_t>(share.attos), &of_whole) &&
+         Wide::Add(of_whole, Wide::FromInt128(of_rest / kOneUnit), &taken->amount);
 }
 
 bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Worth* worth) {

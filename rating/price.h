@@ -84,6 +84,9 @@ struct PeriodUsage {
 // An amount's share, half to even at the worth's last decimal. False: it does not fit.
 [[nodiscard]] bool ShareByDays(Price amount, DayShare share, Worth* worth);
 
+// A worth's share, of at most 1. False: it is not exact at the worth's decimals.
+[[nodiscard]] bool TakeShare(const Worth& worth, Price share, Worth* taken);
+
 // Which of a charge's parts takes usage with these values, of the meter that the charge prices: the place of the most
 // specific cell; of limits by a dimension the place of its value in `limited`, or behind all where none limits it; else
 // 0. None: no cell.

@@ -62,7 +62,9 @@ absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day
       found->billing.by_subscription || std::ranges::any_of(found->charges, [](const Charge& charge) {
         return charge.billing.has_value() && charge.billing->by_subscription;
       });
-  if (is_by_subscription || OwesWithoutUsage(*found)) subscription.valid_from = from;
+  const bool rolls_over =
+      std::ranges::any_of(found->charges, [](const Charge& charge) { return charge.rollover.has_value(); });
+  if (is_by_subscription || rolls_over || OwesWithoutUsage(*found)) subscription.valid_from = from;
   found->trial_days = 0;
   catalog.subscriptions = {subscription};
   catalog.BuildIndex();
@@ -175,7 +177,8 @@ class Quoter {
     const bool is_in = request_.period && request_.period->start <= rated.days.back().usage_date &&
                        rated.days.front().usage_date < request_.period->end;
     if (IsWithoutUsage(rated)) return is_in;
-    return is_in || !request_.period || !CarriesOver(*rated.meter);  // other usage is left out already
+    // Other usage is left out already.
+    return is_in || !request_.period || !(CarriesOver(*rated.meter) || rated.charge->rollover);
   }
   RateWindow Window() const {
     RateWindow window(request_.through);
@@ -188,12 +191,13 @@ class Quoter {
   absl::Status TakeUsage() {
     const Catalog::SubscriptionRange subscriptions = catalog_.SubscriptionsOf(request_.subject);
     for (const SubjectTotal& total : request_.usage) {
-      const Day day = PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket).day;
+      const UsagePlace place = PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket);
+      const Day day = place.day;
       const bool before = request_.period.has_value() && day < request_.period->start;
       const bool behind = (request_.period.has_value() && day >= request_.period->end) ||
                           (request_.through.has_value() && day > *request_.through);
       // What carries over is what there is in the period.
-      const bool is_carried = before && CarriesOver(*total.meter);
+      const bool is_carried = before && (CarriesOver(*total.meter) || LeavesUnits(place, total));
       if ((before && !is_carried) || behind) {
         quote_.events_left_out += total.total.events;
       } else {
@@ -233,6 +237,10 @@ class Quoter {
   // One number must say all that was used before.
   absl::Status CheckPrevious(const RatedCharge& rated) const {
     const Charge& charge = *rated.charge;
+    if (!rated.amended.empty()) {
+      return Wrong("a quantity used before, of a charge that other versions or periods go on into", charge.name,
+                   "give all usage with --usage");
+    }
     const bool nothing = *request_.previous_quantity == Quantity();
     const bool in_parts =
         charge.per_bucket != PerBucket::kNone || UsageToDate(rated, rated.days.back()).parts.size() > 1;
@@ -260,6 +268,16 @@ class Quoter {
     }
     TOLLBOOK_ASSERT(first != nullptr);  // it was rated
     return first;
+  }
+
+  // Is it of a billing period before the one that is asked for, whose included units roll over?
+  bool LeavesUnits(const UsagePlace& place, const SubjectTotal& total) const {
+    if (place.subscription == nullptr) return false;
+    const Plan& plan = catalog_.plans[place.subscription->plan];
+    const Charge* charge = catalog_.ChargeFor(plan, *total.meter, total.dimension_values);
+    if (charge == nullptr || !charge->rollover) return false;
+    const BillingCycle cycle = catalog_.CycleOf(charge->billing.value_or(plan.billing), *place.subscription);
+    return PeriodOf(cycle, place.day).end <= request_.period->start;
   }
 
   absl::StatusOr<QuotedCharge> Worked(const RatedCharge& rated) const {

@@ -29,7 +29,8 @@ inline constexpr std::string_view kQuotedSubject = "quote";
 
 // The catalog with one subscription: of kQuotedSubject to the plan, in the book's zone, for ever and without a trial;
 // or those versions of the subscription that the catalog has. Where the plan bills from each subscription's first day,
-// or something of it is due without usage, that first day is `from`. Errors: InvalidArgument with what there is.
+// something of it is due without usage, or included units roll over, that first day is `from`. Errors: InvalidArgument
+// with what there is.
 [[nodiscard]] absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day from = {});
 [[nodiscard]] absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view subscription);
 
@@ -60,8 +61,8 @@ class SaidUsage {
 struct QuoteRequest {
   std::string_view subject;
   std::span<const SubjectTotal> usage;
-  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end; and so is what is due
-  // by the calendar alone. None: all usage is in, and nothing else.
+  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end, and for what earlier
+  // billing periods leave it of included units; and so is what is due by the calendar alone. None: all usage is in, and nothing else.
   std::optional<BillingPeriod> period = std::nullopt;
   std::optional<Day> through = std::nullopt;                 // rated up to this day, as by a seal
   std::string_view charge;                                   // only this one; empty: all that have usage

@@ -91,8 +91,19 @@ Worth GrantToDate(const DayWorth& day, std::vector<PriceStep>* steps) {
   return worth;
 }
 
+// Its slices as they were at the end of one of its days.
+std::span<const UsageSlice> SlicesAt(const RatedCharge& rated, const DayWorth& day) {
+  const size_t count = rated.amended.size() / rated.days.size();
+  return rated.amended.subspan(static_cast<size_t>(&day - rated.days.data()) * count, count);
+}
+
+absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
+  return PriceSlices(SlicesAt(rated, day), *rated.charge, IsLastDay(rated, day.usage_date), steps);
+}
+
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
   if (rated.charge->is_of_grant) return GrantToDate(day, nullptr);
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, nullptr);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, nullptr);
   if (rated.charge->fee) {
     Worth worth;
@@ -182,10 +193,12 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
                                std::optional<Day> through, std::vector<UnratedUsage>* unrated) {
   priced_.clear();
   runs_.clear();
+  amended_.clear();
   const Subscription* subscription = nullptr;
   const SubjectTotal* last = nullptr;
   const PlanCharge* charge = nullptr;
   bool carries = false;
+  bool is_behind_run = false;  // the last total of the charge went to a run
   for (const SubjectTotal& total : totals) {
     const UsagePlace place = PlaceFor(subscriptions, total);
     if (through.has_value() && place.day > *through) continue;
@@ -211,7 +224,16 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
       continue;
     }
     if (carries) continue;  // MarkCarried
-    Append(*charge, {place.day, static_cast<size_t>(place.subscription - subscriptions.begin()), &total}, same);
+    const size_t number = static_cast<size_t>(place.subscription - subscriptions.begin());
+    if (has_amended_ && MayBeSliced(*charge->charge) &&
+        IsSliced(subscriptions, place.subscription->id, *charge->charge,
+                 PeriodFor(*charge, *place.subscription, place.day))) {
+      amended_.push_back({charge, {place.day, number, &total}});
+      is_behind_run = false;
+      continue;
+    }
+    Append(*charge, {place.day, number, &total}, same && is_behind_run);
+    is_behind_run = true;
   }
 }
 
@@ -373,9 +395,10 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
   std::sort(runs_.begin(), runs_.end(), [](const PricedRun& a, const PricedRun& b) { return a.order < b.order; });
   TOLLBOOK_RETURN_IF_ERROR(RateRuns(subscriptions, totals, window, rated));
   if (has_carried_ && !has_timed_) PointToDays(rated);
+  if (has_amended_) TOLLBOOK_RETURN_IF_ERROR(RateAmended(subscriptions, window, rated));
   if (has_timed_) TOLLBOOK_RETURN_IF_ERROR(RateTimed(subscriptions, window, rated));
   if (has_grants_) TOLLBOOK_RETURN_IF_ERROR(RateGrants(subscriptions, window, rated));
-  if (has_timed_ || has_grants_) SortCharges(rated);
+  if (has_timed_ || has_grants_ || has_amended_) SortCharges(rated);
   Gather(&rated->unrated);
   return absl::OkStatus();
 }
@@ -403,7 +426,7 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
   usage.zone = rated.subscription->zone;
   usage.complete = IsLastDay(rated, day.usage_date);
   usage.minimum_share = MinimumShareOf(rated);
-  if (rated.parts.empty() && rated.charge->minimum) return usage;  // of days without any
+  if (rated.parts.empty() && rated.charge->minimum && rated.amended.empty()) return usage;  // of days without any
   if (rated.parts.empty()) {
     usage.parts = {{{}, 0, day.to_date, day.events_to_date}};
     return usage;
@@ -437,6 +460,7 @@ absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day,
   if (rated.charge->is_of_grant) return GrantToDate(day, steps);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, steps);
   if (rated.charge->fee) return PriceFeeToDate(rated, day.usage_date, steps);
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, steps);
   return PricePeriod(*rated.charge, UsageToDate(rated, day), steps);
 }
 

@@ -13,6 +13,9 @@
 // Fees, the minimum of a charge without usage, and what a plan says of all its charges are due by the calendar alone:
 // up to the window's `through`, or without it up to `carried_through`; without either nothing of them is.
 //
+// A charge that goes on or starts again at an amendment by its own word, or whose included units roll over, is rated by
+// slices (amendment.h): each plan keeps a line of its own, which knows what the slices before it used.
+//
 // Grants (grant.h) pay what all lines of a subscription come to, day by day, by the amounts as they are booked.
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
@@ -25,6 +28,7 @@
 #include <vector>
 
 #include "rating/aggregate.h"
+#include "rating/amendment.h"
 #include "rating/catalog.h"
 #include "rating/prepared_plan.h"
 #include "rating/price.h"
@@ -65,6 +69,8 @@ struct RatedCharge {
   std::span<const PartTotal> parts;  // by time, where IsOfQuantityAlone does not hold; else empty. Of a meter that
                                      // carries over the quantities to date, for each of the days
   std::span<const FeeSlice> slices;  // of a fee
+  std::span<const UsageSlice> amended;  // where it is rated by slices (amendment.h): those of all plans that go on from
+                                        // one another, as many at each of the days
   std::span<const Int128> bounded;   // of a bound: minor units of all it bounds, for each of the days
   int32_t period_months = 0;         // of the billing cycle, for a fee; 0: it counts days
   int32_t bound_days = 0;            // of the period, that a minimum or a bound is due for; set where there is one
@@ -74,6 +80,7 @@ struct RatedCharge {
 
 // Is it due by the calendar alone: a fee, a bound, or a minimum that nothing was used of?
 inline bool IsWithoutUsage(const RatedCharge& rated) {
+  if (!rated.amended.empty()) return rated.days.back().events_to_date == 0;
   return rated.meter == nullptr || (rated.charge->minimum.has_value() && rated.parts.empty());
 }
 
@@ -121,6 +128,7 @@ struct RatedSubject {
     parts.clear();
     slices.clear();
     bounded.clear();
+    amended.clear();
   }
 
   std::vector<RatedCharge> charges;  // by (subscription id, plan, charge name, period)
@@ -129,6 +137,7 @@ struct RatedSubject {
   std::vector<PartTotal> parts;  // likewise
   std::vector<FeeSlice> slices;
   std::vector<Int128> bounded;
+  std::vector<UsageSlice> amended;
 };
 
 // Where the usage of one bucket belongs. The first subscription that is valid on the bucket's day in its own zone takes
@@ -167,6 +176,7 @@ class SubjectRater {
         has_carried_(std::ranges::any_of(catalog.meters, CarriesOver)),
         has_timed_(std::ranges::any_of(catalog.plans, OwesWithoutUsage)),
         has_grants_(!catalog.grants.empty()),
+        has_amended_(std::ranges::any_of(catalog.plans, HasSlicedCharge)),
         has_free_trial_(std::ranges::any_of(catalog.plans, &Plan::is_trial_free)),
         plans_(catalog.plans.size()) {}
 
@@ -257,6 +267,21 @@ class SubjectRater {
   absl::Status RateCarriedDay(DayWorth day, const CarriedPeriod& period, RatedSubject* rated);
   absl::Status EndCarried(const RateWindow& window, CarriedPeriod* period, RatedSubject* rated);
 
+  // rate_amended.cc
+  // A total of a charge that is rated by slices in this billing period.
+  struct AmendedTotal {
+    const PlanCharge* charge;
+    PricedTotal priced;
+  };
+  // Of one charge name, by the versions of a subscription whose plans have it, with the same billing periods.
+  struct SlicedVersions;
+  static bool IsSliced(const Subscriptions& subscriptions, std::string_view id, const Charge& charge,
+                       const BillingPeriod& period);
+  absl::Status RateAmended(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
+  SlicedVersions VersionsOf(const Subscriptions& subscriptions, const Subscription& first, const PlanCharge& charge);
+  absl::Status RateVersions(const Subscriptions& subscriptions, const SlicedVersions& versions,
+                            const RateWindow& window, RatedSubject* rated);
+
   // rate_timed.cc
   // A time that the subscription is on the plan, without a day of trial in it.
   struct Stay {
@@ -296,11 +321,13 @@ class SubjectRater {
   const bool has_carried_;  // some of its meters carry over
   const bool has_timed_;    // some of its charges may be due without usage
   const bool has_grants_;
+  const bool has_amended_;                          // some of its charges may be rated by slices
   const bool has_free_trial_;                       // some of its plans cost nothing at first
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
   std::vector<uint64_t> orders_;                    // of the subject's subscriptions, by id and plan
   std::vector<PricedTotal> priced_;
   std::vector<PricedTotal> of_charge_;
+  std::vector<AmendedTotal> amended_;
   std::vector<PricedRun> runs_;
   BillingCycle cycle_;  // the last one, and the last of its periods
   BillingPeriod period_;

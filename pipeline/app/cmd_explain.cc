@@ -88,8 +88,39 @@ std::string EventsText(const ExplainedCharge& charge) {
   std::string text = "    " + Counted(shares.events, "event", "events") +
                      (shares.taken_back == 0 ? "" : ", and " + Thousands(shares.taken_back) + " taken back") +
                      ", in the order of time\n" + table.ToText(6);
-  if (shares.by_day) text += "      the meter goes on without events, so the shares are those of days\n";
+  if (shares.by_day) text += "      the price is not of these events alone, so the shares are those of days\n";
   return text;
+}
+
+std::string StepsText(const std::vector<PriceStep>& price_steps) {
+  Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
+  for (const PriceStep& step : price_steps) {
+    const bool only_worth = IsOnlyWorth(step);
+    steps.Add({step.what, only_worth ? "" : ToString(step.quantity), only_worth ? "" : ToString(step.unit_price),
+               ToString(step.worth)});
+  }
+  return steps.ToText(6);
+}
+
+Money Difference(const Money& a, const Money& b) {
+  return {a.currency, a.minor - b.minor};
+}
+
+// What the seal before made of the same usage, and what changed since.
+std::string EarlierText(const EarlierWorld& world, const ExplainedCharge& charge) {
+  const std::string unit = charge.unit.empty() ? "" : " " + charge.unit;
+  std::string text = "    by the catalog of seal " + std::to_string(world.seal) + " the same usage was worth " +
+                     ToString(world.worth) + " that day, and is worth " + ToString(world.worth_now) + " now\n";
+  for (const EarlierCharge& then : world.charges) {
+    text += "      " + then.plan + "/" + charge.charge + " of " + ToString(then.to_date) + unit + ", worth " +
+            ToString(then.worth_to_date) + ", rounded " + ToString(then.rounded_to_date) + "; before that day " +
+            ToString(then.before) + unit + ", worth " + ToString(then.worth_before) + ", rounded " +
+            ToString(then.rounded_before) + "\n";
+    text += StepsText(then.steps);
+  }
+  for (const std::string& change : world.what_changed) text += "      changed: " + change + "\n";
+  return text + "      so of all plans: " + Signed(Difference(world.worth, world.booked)) + " by usage since, " +
+         Signed(Difference(world.worth_now, world.worth)) + " by what changed\n";
 }
 
 std::string ChargeText(const ExplainedCharge& charge) {
@@ -98,20 +129,15 @@ std::string ChargeText(const ExplainedCharge& charge) {
                      (charge.filter.empty() ? "" : " (" + charge.filter + ")") + "  " + ToString(charge.period.start) +
                      " to " + ToString(charge.period.end) + "  " + Signed(charge.difference) + "\n";
   if (!charge.rated) {
-    return text + "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) +
-           "; the catalog of this seal charges it no more, so it is booked back\n";
+    text += "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) +
+            "; the catalog of this seal charges it no more, so it is booked back\n";
+    return charge.earlier ? text + EarlierText(*charge.earlier, charge) : text;
   }
   const std::string day = ToString(charge.usage_date);
   text += charge.meter.empty()
               ? "    due by the end of " + day + ", without usage\n"
               : "    used by the end of " + day + ": " + ToString(charge.to_date) + unit + " of " + charge.meter + "\n";
-  Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
-  for (const PriceStep& step : charge.steps) {
-    const bool only_worth = IsOnlyWorth(step);
-    steps.Add({step.what, only_worth ? "" : ToString(step.quantity), only_worth ? "" : ToString(step.unit_price),
-               ToString(step.worth)});
-  }
-  text += steps.ToText(6);
+  text += StepsText(charge.steps);
   text +=
       "    worth to date " + ToString(charge.worth_to_date) + ", rounded " + ToString(charge.rounded_to_date) + "\n";
   text += "    before that day " + ToString(charge.before) + unit + ", worth " + ToString(charge.worth_before) +
@@ -119,6 +145,7 @@ std::string ChargeText(const ExplainedCharge& charge) {
   text += "    booked for the day by earlier seals " + ToString(charge.booked_before) + "\n";
   text += "    so: " + ToString(charge.rounded_to_date) + " - " + ToString(charge.rounded_before) + " - " +
           ToString(charge.booked_before) + " = " + ToString(charge.difference) + "\n";
+  if (charge.earlier) text += EarlierText(*charge.earlier, charge);
   if (!charge.origins.empty()) text += "    from\n";
   for (const UsageOrigin& origin : charge.origins) text += OriginText(origin, charge.unit);
   return charge.events ? text + EventsText(charge) : text;
@@ -182,6 +209,38 @@ Json ToJson(const ExplainedEvents& events) {
   return json;
 }
 
+Json ToJson(const std::vector<PriceStep>& steps) {
+  Json json = Json::array();
+  for (const PriceStep& step : steps) {
+    json.push_back({{"step", step.what},
+                    {"quantity", ToString(step.quantity)},
+                    {"price", ToString(step.unit_price)},
+                    {"worth", ToString(step.worth)}});
+  }
+  return json;
+}
+
+Json ToJson(const EarlierWorld& world) {
+  Json json = {{"seal", world.seal},
+               {"catalog", world.catalog_digest},
+               {"worth", ToString(world.worth)},
+               {"worth_now", ToString(world.worth_now)},
+               {"booked", ToString(world.booked)},
+               {"changed", world.what_changed},
+               {"charges", Json::array()}};
+  for (const EarlierCharge& charge : world.charges) {
+    json["charges"].push_back({{"plan", charge.plan},
+                               {"quantity_to_date", ToString(charge.to_date)},
+                               {"quantity_before", ToString(charge.before)},
+                               {"worth_to_date", ToString(charge.worth_to_date)},
+                               {"worth_before", ToString(charge.worth_before)},
+                               {"rounded_to_date", ToString(charge.rounded_to_date)},
+                               {"rounded_before", ToString(charge.rounded_before)},
+                               {"steps", ToJson(charge.steps)}});
+  }
+  return json;
+}
+
 Json ToJson(const ExplainedCharge& charge) {
   Json json = {{"subject", charge.subject},
                {"subscription", charge.subscription},
@@ -201,13 +260,8 @@ Json ToJson(const ExplainedCharge& charge) {
                {"rounded_to_date", ToString(charge.rounded_to_date)},
                {"rounded_before", ToString(charge.rounded_before)},
                {"booked_before", ToString(charge.booked_before)}};
-  json["steps"] = Json::array();
-  for (const PriceStep& step : charge.steps) {
-    json["steps"].push_back({{"step", step.what},
-                             {"quantity", ToString(step.quantity)},
-                             {"price", ToString(step.unit_price)},
-                             {"worth", ToString(step.worth)}});
-  }
+  json["steps"] = ToJson(charge.steps);
+  if (charge.earlier) json["earlier"] = ToJson(*charge.earlier);
   json["origins"] = Json::array();
   for (const UsageOrigin& origin : charge.origins) {
     Json from = {{"commit", origin.commit},

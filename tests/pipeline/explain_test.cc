@@ -88,6 +88,82 @@ TEST(Explain, GoesFromALineToItsChargesTheirTiersAndTheLinesOfTheSources) {
   }
 }
 
+// Two plans that differ in their price; s1 changes from the one to the other on the day.
+CatalogTexts ChangedOn(const char* day, const char* price_of_pro) {
+  CatalogTexts texts = Texts();
+  texts.plans.push_back({"pro", "USD"});
+  CatalogTexts::Charge& calls = texts.charges.front();
+  calls.model = "per_unit";
+  calls.tiers.clear();
+  calls.price = "0.10";
+  texts.charges.push_back(calls);
+  texts.charges.back().plan = "pro";
+  texts.charges.back().price = price_of_pro;
+  texts.subscriptions = {{"s1", "starter", "acme-us", "USD", "2025-01-01", day, "", ""},
+                         {"s1", "pro", "acme-us", "USD", day, "", "", ""}};
+  return texts;
+}
+
+// Each charge of a line, by the catalog of the seal before and what changed.
+std::vector<std::string> EarlierInWords(const Book& book, const std::string& line) {
+  const absl::StatusOr<Explanation> explained = Explain(book, line, 10);
+  EXPECT_TRUE(explained.ok()) << explained.status();
+  std::vector<std::string> words;
+  for (const ExplainedCharge& charge : explained->largest) {
+    if (!charge.earlier) continue;
+    const EarlierWorld& world = *charge.earlier;
+    std::string text = charge.plan + " " + ToString(charge.difference) + ": seal " + std::to_string(world.seal) + " " +
+                       ToString(world.worth) + ", booked " + ToString(world.booked) + ", now " +
+                       ToString(world.worth_now);
+    for (const EarlierCharge& then : world.charges) {
+      text += "; " + then.plan + " " + ToString(then.before) + " to " + ToString(then.to_date);
+      for (const PriceStep& step : then.steps) text += " [" + step.what + " " + ToString(step.worth) + "]";
+    }
+    for (const std::string& change : world.what_changed) text += "; " + change;
+    words.push_back(text);
+  }
+  return words;
+}
+
+TEST(Explain, ShowsBothWorldsWhereTheCatalogChanged) {
+  SmallBook book;
+  const absl::StatusOr<Catalog> first = Parse(ChangedOn("2025-01-16", "0.05"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  const std::string usage =
+      book.Write("a.ndjson", Usage("1", "s1", "2025-01-10", "10") + Usage("2", "s1", "2025-01-15", "100"));
+  ASSERT_TRUE(Absorb(*book, *first, Inputs({usage}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *first, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0001/1"), IsEmpty());  // no seal before
+
+  // Usage alone: one world.
+  const std::string late = book.Write("b.ndjson", Usage("3", "s1", "2025-01-15", "20"));
+  ASSERT_TRUE(Absorb(*book, *first, Inputs({late}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *first, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0002/1"), IsEmpty());
+
+  // The change is backdated to the 12th, and 40 calls of the 15th come late: 160 at 0.05 instead of 120 at 0.10.
+  const absl::StatusOr<Catalog> backdated = Parse(ChangedOn("2025-01-12", "0.05"));
+  ASSERT_TRUE(backdated.ok()) << backdated.status();
+  const std::string later = book.Write("c.ndjson", Usage("4", "s1", "2025-01-15", "40"));
+  ASSERT_TRUE(Absorb(*book, *backdated, Inputs({later}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *backdated, {}).ok());
+  EXPECT_THAT(WhatIsWrong(*book), IsEmpty());
+  const std::string versions =
+      "subscription s1: then starter from 2025-01-01 to 2025-01-16, pro from 2025-01-16; "
+      "now starter from 2025-01-01 to 2025-01-12, pro from 2025-01-12";
+  const std::string then = ": seal 2 16.00, booked 12.00, now 8.00; starter 10 to 170 [per unit 17]; " + versions;
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0003/1"),
+              testing::ElementsAre("starter -12.00" + then, "pro 8.00" + then));
+
+  // A price fix, and nothing else.
+  const absl::StatusOr<Catalog> fixed = Parse(ChangedOn("2025-01-12", "0.04"));
+  ASSERT_TRUE(fixed.ok()) << fixed.status();
+  ASSERT_TRUE(Seal(*book, *fixed, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0004/1"),
+              testing::ElementsAre("pro -1.60: seal 3 8.00, booked 8.00, now 6.40; pro 0 to 160 [per unit 8]; "
+                                   "pro/calls: price of a unit: then 0.05; now 0.04"));
+}
+
 // Some lines are a day's usage of s1, in this order of time: 15 calls at 09:00, 15 at 10:00. What else is there does
 // not count: the second arrival of one event, another one under a used id, another customer's, another day's.
 constexpr char kDay[] = "2025-01-11";
