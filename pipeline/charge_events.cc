@@ -37,7 +37,7 @@ class EventReader {
         catalog_(catalog),
         charges_(charges),
         series_(book.identity().seed[1]),
-        sources_(book, catalog, series_, DecoderChoice::kAuto),
+        sources_(book, catalog, DecoderChoice::kAuto),
         events_(charges.size()),
         totals_(charges.size()) {
     for (size_t i = 0; i < charges.size(); ++i) of_subject_[charges[i].of.subscription->subject].push_back(i);
@@ -78,7 +78,8 @@ class EventReader {
       if (faulty.fault != SourceFault::kNone) return CannotReadAgain(faulty, sources_.source(source).path);
       TOLLBOOK_RETURN_IF_ERROR(sources_.Read(source, ranges, [&](const MeasuredAgain& again) {
         const LinePart at{again.source.id, again.line, again.part};
-        Take(at, KeyOf(again.identity), again.measured, [&]() -> const UsageEvent& { return sources_.Whole(); });
+        Take(at, KeyOf(again.identity), again.measured, again.series,
+             [&]() -> const UsageEvent& { return sources_.Whole(); });
       }));
     }
     return absl::OkStatus();
@@ -95,22 +96,23 @@ class EventReader {
                                                     TakenBack{std::string(event.id), event.correction->is_void});
                             for (const Measurement& measured : correction.after) {
                               Take({record.source, record.line, record.part}, identity, measured,
-                                   [&]() -> const UsageEvent& { return event; });
+                                   series_.at(measured.series), [&]() -> const UsageEvent& { return event; });
                             }
                           });
   }
 
   template <typename Whole>
-  void Take(const LinePart& at, Uint128 identity, const Measurement& measured, const Whole& whole) {
+  void Take(const LinePart& at, Uint128 identity, const Measurement& measured, const Series& series,
+            const Whole& whole) {
     const auto charges = of_subject_.find(measured.subject_name());
     if (charges == of_subject_.end()) return;
-    for (const size_t charge : charges->second) TakeFor(charge, at, identity, measured, whole);
+    for (const size_t charge : charges->second) TakeFor(charge, at, identity, measured, series, whole);
   }
 
   template <typename Whole>
-  void TakeFor(size_t number, const LinePart& at, Uint128 identity, const Measurement& measured, const Whole& whole) {
+  void TakeFor(size_t number, const LinePart& at, Uint128 identity, const Measurement& measured, const Series& series,
+               const Whole& whole) {
     const ChargeUsage& charge = charges_[number];
-    const Series& series = series_.at(measured.series);
     if (&catalog_.meters[series.meter] != charge.of.meter) return;
     const std::optional<UsagePlace> place = PlaceIn(catalog_, charge.of, measured.bucket, series.dimension_values);
     if (!place || place->day < charge.first || charge.last < place->day) return;
@@ -191,7 +193,7 @@ class EventReader {
   const Catalog& catalog_;
   const std::span<const ChargeUsage> charges_;
   std::unordered_map<std::string_view, std::vector<size_t>> of_subject_;
-  SeriesTable series_;
+  SeriesTable series_;  // of corrections
   ReadAgain sources_;
   std::map<LinePart, std::vector<Taken>> taken_;
   struct TakenBack {

@@ -9,6 +9,9 @@
 namespace tollbook {
 namespace {
 
+// Series known at a time: dimensions that never repeat must not fill the memory.
+constexpr size_t kSeriesMax = 64 << 10;
+
 bool Overlap(const std::vector<LineRange>& ranges, uint64_t first, uint64_t end) {
   return std::any_of(ranges.begin(), ranges.end(),
                      [&](const LineRange& range) { return range.first < end && first < range.end; });
@@ -75,8 +78,11 @@ std::string RemedyOf(const FaultySource& faulty) {
   return "";
 }
 
-ReadAgain::ReadAgain(const Book& book, const Catalog& catalog, SeriesTable& series, DecoderChoice choice)
-    : book_(book), catalog_(catalog), series_(series), blocks_(Measurer(catalog, book.identity(), series), choice) {}
+ReadAgain::ReadAgain(const Book& book, const Catalog& catalog, DecoderChoice choice)
+    : book_(book),
+      catalog_(catalog),
+      series_(book.identity().seed[1]),
+      blocks_(Measurer(catalog, book.identity(), series_), choice) {}
 
 absl::Status ReadAgain::Open() {
   absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
@@ -197,6 +203,7 @@ absl::Status ReadAgain::Read(uint32_t source, const std::vector<LineRange>& rang
     if (Overlap(ranges, first_line, first_line + lines)) VisitBlock(sources_[source], ranges, first_line, visit);
     first_line += lines;
     block = std::move(work_.block);
+    if (series_.size() > kSeriesMax) series_.Clear();
   }
   return absl::OkStatus();
 }
@@ -210,7 +217,7 @@ void ReadAgain::VisitBlock(const SourceRecord& source, const std::vector<LineRan
     place_ = &work_.places[measured.event];
     const uint64_t line = first_line + place_->line;
     if (!Overlap(ranges, line, line + 1)) continue;
-    visit({source, line, place_->part, identities[measured.event], measured});
+    visit({source, line, place_->part, identities[measured.event], measured, series_.at(measured.series)});
   }
 }
 

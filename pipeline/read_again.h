@@ -61,12 +61,13 @@ struct MeasuredAgain {
   uint32_t part = 0;  // which event of the line
   const SeenEntry& identity;
   const Measurement& measured;
+  const Series& series;  // what measured.series stands for
 };
 
-// Not thread-safe. Borrows all of them.
+// Not thread-safe. Borrows both.
 class ReadAgain {
  public:
-  ReadAgain(const Book& book, const Catalog& catalog, SeriesTable& series, DecoderChoice choice);
+  ReadAgain(const Book& book, const Catalog& catalog, DecoderChoice choice);
   // First of all. Errors: the book's.
   [[nodiscard]] absl::Status Open();
 
@@ -99,7 +100,7 @@ class ReadAgain {
 
   const Book& book_;
   const Catalog& catalog_;
-  SeriesTable& series_;
+  SeriesTable series_;  // of the block at hand, and of those before it as long as they are few
   BlockDecoder blocks_;
   std::vector<SourceRecord> sources_;  // by id
   std::vector<CommitRecord> commits_;

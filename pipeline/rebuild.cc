@@ -33,10 +33,11 @@ TotalPlace PlaceOf(const Measurement& measured) {
 }
 
 Rebuild::Rebuild(const Book& book, const Catalog& catalog, SeriesTable& series, DecoderChoice choice)
-    : book_(book), catalog_(catalog), series_(series), sources_(book, catalog, series, choice) {}
+    : book_(book), catalog_(catalog), series_(series), sources_(book, catalog, choice) {}
 
 absl::Status Rebuild::Read() {
   if (places_.empty()) return absl::OkStatus();
+  for (const auto& [place, rebuilt] : places_) subjects_.insert(place.subject);
   TOLLBOOK_RETURN_IF_ERROR(sources_.Open());
   TOLLBOOK_RETURN_IF_ERROR(FindTotals());
   TOLLBOOK_RETURN_IF_ERROR(ReadSources());
@@ -65,12 +66,11 @@ absl::Status Rebuild::FindTotalsOf(int shard) {
   totals.Merge();
   for (size_t subject = 0; subject < totals.subjects(); ++subject) {
     const std::string name(totals.name(subject));
-    const std::vector<Rebuilt*> wanted = PlacesOf(name);
-    if (wanted.empty()) continue;
+    if (!subjects_.contains(name)) continue;
     const absl::Status held = totals.StatusOf(subject);
     if (absl::IsDataLoss(held)) return held;
     if (!held.ok()) {
-      for (Rebuilt* rebuilt : wanted) rebuilt->hindrance.reason = Reason::kCannotTakeBack;
+      HinderSubject(name);
       continue;
     }
     for (const SubjectTotal& total : totals.TotalsOf(subject)) {
@@ -83,13 +83,10 @@ absl::Status Rebuild::FindTotalsOf(int shard) {
   return absl::OkStatus();
 }
 
-std::vector<Rebuild::Rebuilt*> Rebuild::PlacesOf(const std::string& subject) {
-  std::vector<Rebuilt*> found;
-  for (auto place = places_.lower_bound({subject, 0, {INT32_MIN}});
-       place != places_.end() && place->first.subject == subject; ++place) {
-    found.push_back(&place->second);
+void Rebuild::HinderSubject(const std::string& subject) {
+  for (auto& [place, rebuilt] : places_) {
+    if (place.subject == subject) rebuilt.hindrance.reason = Reason::kCannotTakeBack;
   }
-  return found;
 }
 
 void Rebuild::HinderShard(int shard) {
@@ -105,20 +102,19 @@ int Rebuild::ShardOf(const TotalPlace& place) const {
 // The run is sound, ShardTotals saw to it.
 void Rebuild::NoteCommits(const StoredRun& run) {
   TotalsRunReader reader(run.bytes);
-  std::vector<RunSeries> series = reader.run_series();
-  for (RunSeries& of_run : series) {
-    const TotalsRunReader::SeriesEntry& entry = reader.series()[of_run.series];
+  const std::vector<RunSeries> series = reader.run_series();
+  const auto id_of = [&](uint32_t index) {
+    const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
     const Meter* const meter = catalog_.FindMeter(reader.meters()[entry.meter].name);
     const std::vector<std::string_view> values = DimensionValuesOf(entry.values);
-    of_run.series = series_.Intern(static_cast<uint32_t>(meter - catalog_.meters.data()), values)->id;
-  }
+    return series_.Intern(static_cast<uint32_t>(meter - catalog_.meters.data()), values)->id;
+  };
   std::string_view subject;
   SubjectCells cells;
   while (reader.NextSubject(&subject, &cells)) {
-    const std::string name(subject);
-    if (PlacesOf(name).empty()) continue;
-    TOLLBOOK_ASSERT(ForEachCell(cells, series, [&](uint32_t id, Bucket bucket, const UsageTotal&, CellRole) {
-      const auto place = places_.find({name, id, bucket});
+    if (!subjects_.contains(subject)) continue;
+    TOLLBOOK_ASSERT(ForEachCell(cells, series, [&](uint32_t index, Bucket bucket, const UsageTotal&, CellRole) {
+      const auto place = places_.find({std::string(subject), id_of(index), bucket});
       if (place != places_.end()) place->second.commits.insert(run.sequence);
     }));
   }
@@ -145,10 +141,12 @@ absl::Status Rebuild::ReadSources() {
   for (auto& [source, ranges] : all) {
     Unite(&ranges);
     TOLLBOOK_RETURN_IF_ERROR(sources_.Read(source, ranges, [&](const MeasuredAgain& again) {
-      const auto place = places_.find(PlaceOf(again.measured));
+      if (!subjects_.contains(again.measured.subject_name())) return;
+      const uint32_t id = series_.Intern(again.series.meter, again.series.dimension_values)->id;
+      const auto place = places_.find({std::string(again.measured.subject_name()), id, again.measured.bucket});
       if (place == places_.end()) return;
       found_.insert({{again.source.id, again.line, again.part},
-                     {&place->second, KeyOf(again.identity), EventOf(again.measured)}});
+                     {&place->second, KeyOf(again.identity), EventOf(again.measured, again.series.meter)}});
     }));
   }
   TOLLBOOK_RETURN_IF_ERROR(sources_.ForEachNotAccepted(now, [&](uint32_t source, uint64_t line, uint32_t part) {
@@ -184,13 +182,12 @@ void Rebuild::Prove() {
   }
 }
 
-UsageTotal Rebuild::EventOf(const Measurement& measured) const {
-  const Meter& meter = catalog_.meters[series_.at(measured.series).meter];
-  return {measured.value, 1, HasTime(FormOf(meter)) ? measured.time : Instant()};
+UsageTotal Rebuild::EventOf(const Measurement& measured, uint32_t meter) const {
+  return {measured.value, 1, HasTime(FormOf(catalog_.meters[meter])) ? measured.time : Instant()};
 }
 
 void Rebuild::Bring(const TotalPlace& place, Uint128 identity, const Measurement& measured) {
-  places_.at(place).events.insert({identity, EventOf(measured)});
+  places_.at(place).events.insert({identity, EventOf(measured, series_.at(measured.series).meter)});
 }
 
 bool Rebuild::TotalOf(const TotalPlace& place, UsageTotal* total) const {

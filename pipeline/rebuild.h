@@ -50,7 +50,6 @@ class Rebuild {
 
   // A total that an event may be taken from. Before Read.
   void Want(const TotalPlace& place) { places_.try_emplace(place); }
-  bool has_any() const { return !places_.empty(); }
   // Errors: the book's. What cannot be read again is no error: Of tells.
   [[nodiscard]] absl::Status Read();
 
@@ -86,20 +85,21 @@ class Rebuild {
 
   absl::Status FindTotals();
   absl::Status FindTotalsOf(int shard);
-  std::vector<Rebuilt*> PlacesOf(const std::string& subject);
+  void HinderSubject(const std::string& subject);
   void HinderShard(int shard);
   int ShardOf(const TotalPlace& place) const;
   void NoteCommits(const StoredRun& run);
   absl::Status ReadSources();
   absl::Status AddCorrections();
   void Prove();
-  UsageTotal EventOf(const Measurement& measured) const;
+  UsageTotal EventOf(const Measurement& measured, uint32_t meter) const;
 
   const Book& book_;
   const Catalog& catalog_;
   SeriesTable& series_;
   ReadAgain sources_;
   std::map<TotalPlace, Rebuilt> places_;
+  std::set<std::string, std::less<>> subjects_;  // of these
   std::multimap<LinePart, Found> found_;
 };
 

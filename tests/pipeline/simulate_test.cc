@@ -169,7 +169,7 @@ TEST_F(SimulateTest, APriceAnotherPlanAndANewChargeMoveWhatTheyTouch) {
 
 TEST_F(SimulateTest, UsageThatATrialMakesFreeIsCounted) {
   CatalogTexts after = Before();
-  after.plans[0].more = "trial_days: 365";
+  after.plans[0].more = "trial_days: 365, trial_usage: free";
   const Simulation plans = By(after);
   ASSERT_EQ(plans.usage.size(), 2u);
   for (const SimulatedUsage& usage : plans.usage) EXPECT_EQ(ToString(usage.after), "trial");
