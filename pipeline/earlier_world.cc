@@ -42,6 +42,21 @@ std::map<std::string, ChargeTerms> TermsIn(const Catalog& catalog, std::string_v
   return terms;
 }
 
+// Usage of meters that came since, or were defined anew before anything was counted by them, is in the book by now.
+// No charge of the earlier catalog that was booked is of such a meter.
+void CountUsageOfNow(const Catalog& now, Catalog* then) {
+  for (const Meter& meter : now.meters) {
+    const auto same = std::ranges::find(then->meters, meter.name, &Meter::name);
+    if (same == then->meters.end()) {
+      then->meters.push_back(meter);
+    } else if (!CountsTheSame(meter, *same)) {
+      *same = meter;
+    }
+  }
+  std::ranges::sort(then->meters, {}, &Meter::name);
+  then->BuildIndex();
+}
+
 }  // namespace
 
 Int128 AmountOfCharge(std::span<const BookedAmount> amounts, const BookedKey& key) {
@@ -64,6 +79,7 @@ absl::Status EarlierWorlds::Open() {
   absl::StatusOr<Catalog> then = SealedCatalog(book_, before_.number);
   if (!then.ok()) return then.status();
   then_ = *std::move(then);
+  CountUsageOfNow(now_, &*then_);
   return absl::OkStatus();
 }
 

@@ -5,20 +5,6 @@
 namespace tollbook {
 namespace {
 
-std::string_view InWords(Rounding rounding) {
-  switch (rounding) {
-    case Rounding::kHalfUp:
-      return "half_up";
-    case Rounding::kHalfEven:
-      return "half_even";
-    case Rounding::kUp:
-      return "up";
-    case Rounding::kDown:
-      return "down";
-  }
-  return "";
-}
-
 std::string Seconds(int64_t nanos) {
   return ToString(Quantity{static_cast<Int128>(nanos) * (kOneUnit / kSecondNanos)}) + " s";
 }
@@ -148,6 +134,20 @@ void AddAround(const Charge& charge, Terms* terms) {
 }
 
 }  // namespace
+
+std::string_view InWords(Rounding rounding) {
+  switch (rounding) {
+    case Rounding::kHalfUp:
+      return "half_up";
+    case Rounding::kHalfEven:
+      return "half_even";
+    case Rounding::kUp:
+      return "up";
+    case Rounding::kDown:
+      return "down";
+  }
+  return "";
+}
 
 ChargeTerms TermsOf(const Charge& charge, const Plan& plan) {
   ChargeTerms all;

@@ -4,11 +4,15 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rating/plan.h"
 
 namespace tollbook {
+
+// "half_up": as the catalog has it.
+[[nodiscard]] std::string_view InWords(Rounding rounding);
 
 // By name: "tier 1" -> "up to 100: 0.1". Terms that are as usual are left out. Equal terms, equal prices.
 using ChargeTerms = std::map<std::string, std::string>;

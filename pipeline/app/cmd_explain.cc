@@ -220,6 +220,17 @@ Json ToJson(const std::vector<PriceStep>& steps) {
   return json;
 }
 
+// Of a charge as it is, or as the earlier catalog has it.
+template <typename AnyCharge>
+void AddWorths(const AnyCharge& charge, Json* json) {
+  (*json)["quantity_to_date"] = ToString(charge.to_date);
+  (*json)["quantity_before"] = ToString(charge.before);
+  (*json)["worth_to_date"] = ToString(charge.worth_to_date);
+  (*json)["worth_before"] = ToString(charge.worth_before);
+  (*json)["rounded_to_date"] = ToString(charge.rounded_to_date);
+  (*json)["rounded_before"] = ToString(charge.rounded_before);
+}
+
 Json ToJson(const EarlierWorld& world) {
   Json json = {{"seal", world.seal},
                {"catalog", world.catalog_digest},
@@ -229,14 +240,10 @@ Json ToJson(const EarlierWorld& world) {
                {"changed", world.what_changed},
                {"charges", Json::array()}};
   for (const EarlierCharge& charge : world.charges) {
-    json["charges"].push_back({{"plan", charge.plan},
-                               {"quantity_to_date", ToString(charge.to_date)},
-                               {"quantity_before", ToString(charge.before)},
-                               {"worth_to_date", ToString(charge.worth_to_date)},
-                               {"worth_before", ToString(charge.worth_before)},
-                               {"rounded_to_date", ToString(charge.rounded_to_date)},
-                               {"rounded_before", ToString(charge.rounded_before)},
-                               {"steps", ToJson(charge.steps)}});
+    Json then = {{"plan", charge.plan}};
+    AddWorths(charge, &then);
+    then["steps"] = ToJson(charge.steps);
+    json["charges"].push_back(std::move(then));
   }
   return json;
 }
@@ -252,14 +259,9 @@ Json ToJson(const ExplainedCharge& charge) {
                {"period_end", ToString(charge.period.end)},
                {"usage_date", ToString(charge.usage_date)},
                {"difference", ToString(charge.difference)},
-               {"rated", charge.rated},
-               {"quantity_to_date", ToString(charge.to_date)},
-               {"quantity_before", ToString(charge.before)},
-               {"worth_to_date", ToString(charge.worth_to_date)},
-               {"worth_before", ToString(charge.worth_before)},
-               {"rounded_to_date", ToString(charge.rounded_to_date)},
-               {"rounded_before", ToString(charge.rounded_before)},
-               {"booked_before", ToString(charge.booked_before)}};
+               {"rated", charge.rated}};
+  AddWorths(charge, &json);
+  json["booked_before"] = ToString(charge.booked_before);
   json["steps"] = ToJson(charge.steps);
   if (charge.earlier) json["earlier"] = ToJson(*charge.earlier);
   json["origins"] = Json::array();

@@ -8,6 +8,7 @@
 #include "pipeline/catalog_dir.h"
 #include "pipeline/charges.h"
 #include "pipeline/usage_reader.h"
+#include "rating/charge_terms.h"
 #include "rating/quote.h"
 
 namespace tollbook {
@@ -274,19 +275,7 @@ class QuoteCommand {
     return events;
   }
 
-  std::string RoundingWord() const {
-    switch (catalog_->book.rounding) {
-      case Rounding::kHalfUp:
-        return "half_up";
-      case Rounding::kHalfEven:
-        return "half_even";
-      case Rounding::kUp:
-        return "up";
-      case Rounding::kDown:
-        return "down";
-    }
-    return "";
-  }
+  std::string RoundingWord() const { return std::string(InWords(catalog_->book.rounding)); }
 
   static std::string WhyWord(const UnratedUsage& usage) {
     if (usage.why == UnratedUsage::Why::kTrial) return "trial";

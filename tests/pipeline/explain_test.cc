@@ -162,6 +162,19 @@ TEST(Explain, ShowsBothWorldsWhereTheCatalogChanged) {
   EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0004/1"),
               testing::ElementsAre("pro -1.60: seal 3 8.00, booked 8.00, now 6.40; pro 0 to 160 [per unit 8]; "
                                    "pro/calls: price of a unit: then 0.05; now 0.04"));
+
+  // A meter that the earlier catalog did not have has usage by now.
+  CatalogTexts texts = ChangedOn("2025-01-12", "0.03");
+  texts.meters.push_back({"seats", "", "max", "value", "", {}, false});
+  const absl::StatusOr<Catalog> with_seats = Parse(texts);
+  ASSERT_TRUE(with_seats.ok()) << with_seats.status();
+  const std::string seats =
+      book.Write("d.ndjson", ToJson({"5", "gateway", "seats", "s1", "2025-01-15T09:00:00Z", "3", {}}) + "\n");
+  ASSERT_TRUE(Absorb(*book, *with_seats, Inputs({seats}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *with_seats, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0005/1"),
+              testing::ElementsAre("pro -1.60: seal 4 6.40, booked 6.40, now 4.80; pro 0 to 160 [per unit 6.4]; "
+                                   "pro/calls: price of a unit: then 0.04; now 0.03"));
 }
 
 // Some lines are a day's usage of s1, in this order of time: 15 calls at 09:00, 15 at 10:00. What else is there does

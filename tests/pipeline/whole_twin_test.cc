@@ -76,6 +76,16 @@ const OtherModel kOtherModels[] = {
      "included: 3, cells: [{when: {model: [large, huge]}, model: percentage, percent: 3, "
      "fixed_per_transaction: 0.01}, {when: {model: \"*\"}, price: 0.2}]"}};
 
+// Of charges that price one quantity of the period. The plans differ in currency, so none continues in the other.
+void AddAmendment(Dice& dice, CatalogTexts::Charge* charge) {
+  for (const char* other : {"per_bucket", "commitment"}) {
+    if (charge->more.find(other) != std::string::npos) return;
+  }
+  const auto add = [&](const char* more) { charge->more += (charge->more.empty() ? "" : ", ") + std::string(more); };
+  if (dice.OneIn(3)) add("on_amendment: restart");
+  if (!charge->included.empty() && dice.OneIn(2)) add("included_rollover: {max: 50, periods: 2}");
+}
+
 CatalogTexts::Charge RandomCharge(Dice& dice, const std::string& plan, const CatalogTexts::Meter& meter) {
   CatalogTexts::Charge charge;
   charge.plan = plan;
@@ -92,6 +102,7 @@ CatalogTexts::Charge RandomCharge(Dice& dice, const std::string& plan, const Cat
     return charge;
   }
   if (dice.OneIn(3)) charge.included = dice.OneIn(2) ? "100" : "0.5";
+  AddAmendment(dice, &charge);
   if (charge.model == "per_unit" || charge.model == "package") {
     charge.price = dice.Of(kPrices);
     if (charge.model == "package") charge.package_size = dice.OneIn(2) ? "100" : "3";

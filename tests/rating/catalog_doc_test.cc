@@ -154,12 +154,18 @@ void AddUsage(const std::string& text, const Meter& meter, Usage* usage) {
   usage->totals.push_back(total);
 }
 
-// What the production way books for it, exact.
-std::string WorthOf(const Catalog& catalog, const std::string& text) {
+// Of the first charge.
+Usage UsageOf(const Catalog& catalog, const std::string& text) {
   Usage usage;
   const Meter& meter = *catalog.FindMeter(catalog.plans.front().charges.front().meter);
   std::istringstream items(text);
   for (std::string item; std::getline(items, item, ',');) AddUsage(item, meter, &usage);
+  return usage;
+}
+
+// What the production way books for it, exact.
+std::string WorthOf(const Catalog& catalog, const std::string& text) {
+  const Usage usage = UsageOf(catalog, text);
   const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", usage.totals, std::nullopt);
   EXPECT_TRUE(rated.ok()) << rated.status();
   if (!rated.ok() || rated->charges.size() != 1) return "no line, or several";
@@ -186,16 +192,9 @@ std::string SubscriptionsFor(const std::string& text, const std::string& plan) {
   return csv;
 }
 
-// All that is due by the end of January, of so many calls on its first day.
-std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
-  std::vector<SubjectTotal> totals;
-  const Meter& meter = *catalog.FindMeter("api.calls");
-  const std::vector<std::string_view> values(meter.dimensions.size());
-  if (!calls.empty()) {
-    const Bucket bucket = BucketOf(meter.granularity, At("2025-01-01T00:00:00Z"), ZoneOf("UTC"));
-    totals.push_back({&meter, values, bucket, {Units(calls), 1, {}}});
-  }
-  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", totals, RateWindow(On("2025-01-31")));
+// What all lines come to.
+std::string SumOfLines(const Catalog& catalog, std::span<const SubjectTotal> totals, const RateWindow& window) {
+  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", totals, window);
   EXPECT_TRUE(rated.ok()) << rated.status();
   if (!rated.ok()) return "";
   Worth sum;
@@ -205,20 +204,21 @@ std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
   return ToString(sum);
 }
 
+// All that is due by the end of January, of so many calls on its first day.
+std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
+  std::vector<SubjectTotal> totals;
+  const Meter& meter = *catalog.FindMeter("api.calls");
+  const std::vector<std::string_view> values(meter.dimensions.size());
+  if (!calls.empty()) {
+    const Bucket bucket = BucketOf(meter.granularity, At("2025-01-01T00:00:00Z"), ZoneOf("UTC"));
+    totals.push_back({&meter, values, bucket, {Units(calls), 1, {}}});
+  }
+  return SumOfLines(catalog, totals, RateWindow(On("2025-01-31")));
+}
+
 // All lines of a row of usage in several periods, or by several plans.
 std::string WorthOfLines(const Catalog& catalog, const std::string& text) {
-  Usage usage;
-  const Meter& meter = *catalog.FindMeter(catalog.plans.front().charges.front().meter);
-  std::istringstream items(text);
-  for (std::string item; std::getline(items, item, ',');) AddUsage(item, meter, &usage);
-  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", usage.totals, std::nullopt);
-  EXPECT_TRUE(rated.ok()) << rated.status();
-  if (!rated.ok()) return "";
-  Worth sum;
-  for (const RatedCharge& charge : rated->charges) {
-    EXPECT_TRUE(Wide::Add(sum.amount, WorthToDate(charge, charge.days.back()).amount, &sum.amount));
-  }
-  return ToString(sum);
+  return SumOfLines(catalog, UsageOf(catalog, text).totals, std::nullopt);
 }
 
 std::string WorthOfRow(std::map<std::string, std::string> files, const std::string& row) {
