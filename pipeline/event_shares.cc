@@ -226,7 +226,7 @@ class Sharing {
   absl::StatusOr<EventShares> Share(std::vector<ChargeEvent> events) {
     shares_.events = events.size();
     shares_.before = priced_.before.to_date;
-    shares_.by_day = CarriesOver(*usage_.of.meter);
+    shares_.by_day = CarriesOver(*usage_.of.meter) || priced_.is_by_day;
     if (shares_.by_day) {
       ByDay(std::move(events));
     } else {

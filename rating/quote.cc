@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rating/conversion.h"
+#include "rating/rounded_quotient.h"
 
 namespace tollbook {
 namespace {
@@ -166,6 +167,7 @@ class Quoter {
       quote_.charges.push_back(*std::move(quoted));
     }
     quote_.unrated = std::move(rated->unrated);
+    quote_.unit_balances = std::move(rated->unit_balances);
     return std::move(quote_);
   }
 
@@ -363,14 +365,26 @@ absl::StatusOr<Quote> MakeQuote(const Catalog& catalog, const QuoteRequest& requ
   return Quoter(catalog, request).Make();
 }
 
+absl::StatusOr<Money> EstimateTax(const QuoteTotal& total, Price share, Rounding rounding) {
+  Money tax{total.taxable.currency, 0};
+  if (RoundedQuotient(Wide::Product(total.taxable.minor, share.attos), kOneUnit, rounding, &tax.minor)) return tax;
+  return MakeError(absl::StatusCode::kOutOfRange, "the tax does not fit", ToString(total.taxable), "ask for less");
+}
+
 absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote) {
   std::map<std::string_view, QuoteTotal> totals;
   for (const QuotedCharge& charge : quote.charges) {
     QuoteTotal& total =
-        totals.try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}}).first->second;
+        totals
+            .try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}, {charge.due.currency, 0}})
+            .first->second;
     absl::StatusOr<Money> due = Add(total.due, charge.due);
     if (!due.ok()) return due.status();
     total.due = *due;
+    absl::StatusOr<Money> taxable =
+        Add(total.taxable, charge.charge->is_of_grant ? Money{due->currency, 0} : charge.due);
+    if (!taxable.ok()) return taxable.status();
+    total.taxable = *taxable;
     if (!Wide::Add(total.due_exact.amount, charge.due_exact.amount, &total.due_exact.amount))
       return DoesNotFit(*charge.charge);
   }
