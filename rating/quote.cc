@@ -173,11 +173,19 @@ class Quoter {
 
  private:
   bool IsAskedFor(const RatedCharge& rated) const {
-    if (!request_.charge.empty() && rated.charge->name != request_.charge) return false;
+    const Charge& charge = rated.charge->is_discount ? DiscountedBy(rated) : *rated.charge;
+    if (!request_.charge.empty() && charge.name != request_.charge) return false;
+    // What was billed before is of the charge alone; and a discount comes with what it is of.
+    if (rated.charge->is_discount && is_slice()) return false;
+    if (rated.charge->is_discount && !request_.period) return !charge.meter.empty();
     const bool is_in = request_.period && request_.period->start <= rated.days.back().usage_date &&
                        rated.days.front().usage_date < request_.period->end;
     if (IsWithoutUsage(rated)) return is_in;
     return is_in || !request_.period || !CarriesOver(*rated.meter);  // other usage is left out already
+  }
+  const Charge& DiscountedBy(const RatedCharge& rated) const {
+    const Plan& plan = catalog_.plans[rated.subscription->plan];
+    return plan.charges[static_cast<size_t>(rated.charge - plan.discount_lines.data()) % plan.charges.size()];
   }
   RateWindow Window() const {
     RateWindow window(request_.through);

@@ -80,7 +80,7 @@ std::string EventsText(const ExplainedCharge& charge) {
   table.Add({"rounding", "", "", "", "", "", "", Signed(events.rounding)});
   table.Add({"difference", "", "", "", "", "", "", Signed(charge.difference)});
   std::string text = "    " + Counted(shares.events, "event", "events") + ", in the order of time\n" + table.ToText(6);
-  if (shares.by_day) text += "      the meter goes on without events, so the shares are those of days\n";
+  if (shares.by_day) text += "      the meter goes on without events, or grants pay units: the shares are those of days\n";
   return text;
 }
 

@@ -38,7 +38,7 @@ inline Catalog SmallCatalog(const std::string& charges, const std::map<std::stri
   return *std::move(parsed.catalog);
 }
 
-// Usage in words: meter, hour of day or empty, units.
+// Usage in words.
 struct SmallUse {
   std::string_view meter;
   std::string_view at;  // an instant
@@ -75,6 +75,12 @@ inline SmallDue DueOf(const Catalog& catalog, std::span<const SubjectTotal> tota
   }
   std::erase_if(due, [](const auto& one) { return one.second == 0; });
   return due;
+}
+
+// A seal through the day says of each day what the one of all says of it.
+inline void ExpectTheSameUpTo(Day cut, const Catalog& catalog, std::span<const SubjectTotal> totals, SmallDue whole) {
+  std::erase_if(whole, [&](const auto& one) { return On(one.first.second) > cut; });
+  EXPECT_EQ(DueOf(catalog, totals, cut), whole) << ToString(cut);
 }
 
 }  // namespace tollbook
