@@ -230,7 +230,7 @@ class Sharing {
   absl::StatusOr<EventShares> Share(std::vector<ChargeEvent> events) {
     for (const ChargeEvent& event : events) ++(IsTakenBack(event) ? shares_.taken_back : shares_.events);
     shares_.before = priced_.before.to_date;
-    shares_.by_day = usage_.is_by_day;
+    shares_.by_day = usage_.is_by_day || priced_.is_by_day;
     if (shares_.by_day) {
       ByDay(std::move(events));
     } else {

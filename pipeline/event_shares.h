@@ -5,7 +5,8 @@
 // event's units fall in their tiers, of a largest value all but the records have nothing, and where a volume price
 // falls a share is negative. What a minimum adds is due when the period ends, and is nobody's share. A meter that
 // carries over (a level, a set with removals) goes on without events, so there the shares are those of days; likewise
-// of a charge that is rated by slices (rating/amendment.h), whose price needs usage of other plans or periods.
+// of a charge that is rated by slices (rating/amendment.h), whose price needs usage of other plans or periods, and where
+// grants of units pay, for what those paid is known of days.
 //
 // Cost      Each event that is shown is priced, with the part of the charge that it falls in: an hour of an hourly
 // charge,
@@ -36,6 +37,7 @@ struct PricedDays {
   DayPrice before;             // the day with usage before them; nothing, where they begin the period
   std::vector<DayPrice> days;  // those with a price of their own; at least one
   bool is_complete = false;    // the last of them ends the period: a minimum is due
+  bool is_by_day = false;      // an event has no price of its own: grants of units pay in the order of time
 };
 
 struct EventShare {

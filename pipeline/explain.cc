@@ -223,6 +223,7 @@ class EventExplainer {
       if (day.usage_date < first || explained.usage_date < day.usage_date) continue;
       charge.priced.days.push_back({day.usage_date, day.to_date, WorthToDate(rated, day)});
     }
+    charge.priced.is_by_day = !rated.granted.empty();
     charge.priced.is_complete = compared.last->usage_date.number == rated.period.end.number - 1;
     ChargeUsage usage = UsageOf(catalog_, rated, totals, first, explained.usage_date);
     for (const UsageOrigin& origin : explained.origins) usage.commits.insert(origin.commit);

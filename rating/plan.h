@@ -160,6 +160,7 @@ struct Charge {
   OnAmendment on_amendment = OnAmendment::kByPlan;
   std::optional<Rollover> rollover = {};
   bool is_of_grant = false;  // the line of what a grant pays or loses (grant.h): it has no price
+  bool is_discount = false;  // the line of what discounts take off another charge (discount.h): it has no price
 };
 
 // What prices the usage of one part (PartOf in price.h): that of its cell, or the charge's.
@@ -169,6 +170,10 @@ inline const Pricing& PricingOf(const Charge& charge, uint32_t part) {
 
 // Whether any of its pricings is of events.
 bool IsOfEvents(const Charge& charge);
+
+// Whether grants of units may pay for it: it prices one quantity of a period. Not a fee, cells, limits, buckets, or a
+// price of each event.
+bool TakesUnitGrants(const Charge& charge);
 
 // Whether something is due once the period is complete: a minimum, or the true-up of a commitment.
 bool IsDueAtEnd(const Charge& charge);
@@ -187,6 +192,8 @@ struct Plan {
   BillingTerms billing = {};
   int32_t trial_days = 0;      // from a subscription's first day on, without what is due without usage
   bool is_trial_free = false;  // usage of those days costs nothing, too
+  // What discounts take off each charge, under each of the catalog's discount products: product * charges + charge.
+  std::vector<Charge> discount_lines = {};
 };
 
 }  // namespace tollbook

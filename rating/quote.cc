@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rating/conversion.h"
+#include "rating/rounded_quotient.h"
 
 namespace tollbook {
 namespace {
@@ -168,17 +169,26 @@ class Quoter {
       quote_.charges.push_back(*std::move(quoted));
     }
     quote_.unrated = std::move(rated->unrated);
+    quote_.unit_balances = std::move(rated->unit_balances);
     return std::move(quote_);
   }
 
  private:
   bool IsAskedFor(const RatedCharge& rated) const {
-    if (!request_.charge.empty() && rated.charge->name != request_.charge) return false;
+    const Charge& charge = rated.charge->is_discount ? DiscountedBy(rated) : *rated.charge;
+    if (!request_.charge.empty() && charge.name != request_.charge) return false;
+    // What was billed before is of the charge alone; and a discount comes with what it is of.
+    if (rated.charge->is_discount && is_slice()) return false;
+    if (rated.charge->is_discount && !request_.period) return !charge.meter.empty();
     const bool is_in = request_.period && request_.period->start <= rated.days.back().usage_date &&
                        rated.days.front().usage_date < request_.period->end;
     if (IsWithoutUsage(rated)) return is_in;
     // Other usage is left out already.
     return is_in || !request_.period || !(CarriesOver(*rated.meter) || rated.charge->rollover);
+  }
+  const Charge& DiscountedBy(const RatedCharge& rated) const {
+    const Plan& plan = catalog_.plans[rated.subscription->plan];
+    return plan.charges[static_cast<size_t>(rated.charge - plan.discount_lines.data()) % plan.charges.size()];
   }
   RateWindow Window() const {
     RateWindow window(request_.through);
@@ -381,14 +391,26 @@ absl::StatusOr<Quote> MakeQuote(const Catalog& catalog, const QuoteRequest& requ
   return Quoter(catalog, request).Make();
 }
 
+absl::StatusOr<Money> EstimateTax(const QuoteTotal& total, Price share, Rounding rounding) {
+  Money tax{total.taxable.currency, 0};
+  if (RoundedQuotient(Wide::Product(total.taxable.minor, share.attos), kOneUnit, rounding, &tax.minor)) return tax;
+  return MakeError(absl::StatusCode::kOutOfRange, "the tax does not fit", ToString(total.taxable), "ask for less");
+}
+
 absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote) {
   std::map<std::string_view, QuoteTotal> totals;
   for (const QuotedCharge& charge : quote.charges) {
     QuoteTotal& total =
-        totals.try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}}).first->second;
+        totals
+            .try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}, {charge.due.currency, 0}})
+            .first->second;
     absl::StatusOr<Money> due = Add(total.due, charge.due);
     if (!due.ok()) return due.status();
     total.due = *due;
+    absl::StatusOr<Money> taxable =
+        Add(total.taxable, charge.charge->is_of_grant ? Money{due->currency, 0} : charge.due);
+    if (!taxable.ok()) return taxable.status();
+    total.taxable = *taxable;
     if (!Wide::Add(total.due_exact.amount, charge.due_exact.amount, &total.due_exact.amount))
       return DoesNotFit(*charge.charge);
   }

@@ -89,7 +89,8 @@ struct QuotedCharge {
 };
 
 struct Quote {
-  std::vector<QuotedCharge> charges;  // by (subscription id, plan, charge name, period)
+  std::vector<QuotedCharge> charges;       // by (subscription id, plan, charge name, period)
+  std::vector<UnitBalance> unit_balances;  // at the end of what was asked for
   std::vector<UnratedUsage> unrated;
   uint64_t events_left_out = 0;  // dated outside the period or after `through`, or of charges that were not asked for
 };
@@ -101,8 +102,13 @@ struct Quote {
 struct QuoteTotal {
   Worth due_exact;
   Money due;
+  Money taxable;  // all of it but what grants of money pay: they pay a price with its tax
 };
 [[nodiscard]] absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote);
+
+// A share of what is taxable, rounded to the minor unit. An estimate for people: which tax is due is for others to
+// determine, and none is ever booked.
+[[nodiscard]] absl::StatusOr<Money> EstimateTax(const QuoteTotal& total, Price share, Rounding rounding);
 
 }  // namespace tollbook
 

@@ -80,7 +80,7 @@ class QuoteCommand {
     absl::StatusOr<std::vector<QuoteTotal>> totals = TotalsOf(quote_);
     if (!totals.ok()) return totals.status();
     totals_ = *std::move(totals);
-    return absl::OkStatus();
+    return options_.tax_percent.empty() ? absl::OkStatus() : EstimateTaxes();
   }
 
   std::string Text() const {
@@ -91,7 +91,9 @@ class QuoteCommand {
     for (const QuoteTotal& total : totals_) {
       text += "\ntotal " + ToString(total.due) + " " + std::string(total.due.currency.code()) + ", exactly " +
               ToString(total.due_exact) + "\n";
+      if (!taxes_.empty()) text += TaxText(static_cast<size_t>(&total - totals_.data()));
     }
+    if (!quote_.unit_balances.empty()) text += "\n" + BalanceTable().ToText();
     return text + LeftOutText();
   }
 
@@ -104,6 +106,20 @@ class QuoteCommand {
       json["totals"].push_back({{"currency", std::string(total.due.currency.code())},
                                 {"due_exact", ToString(total.due_exact)},
                                 {"due", ToString(total.due)}});
+      if (taxes_.empty()) continue;
+      const size_t at = static_cast<size_t>(&total - totals_.data());
+      json["totals"].back()["tax_estimate"] = {{"percent", options_.tax_percent},
+                                               {"of", ToString(total.taxable)},
+                                               {"tax", ToString(taxes_[at])},
+                                               {"due_with_tax", ToString(with_taxes_[at])},
+                                               {"booked", false}};
+    }
+    json["unit_balances"] = Json::array();
+    for (const UnitBalance& balance : quote_.unit_balances) {
+      json["unit_balances"].push_back({{"grant", balance.grant->id},
+                                       {"subscription", balance.grant->subscription},
+                                       {"charge", balance.grant->charge},
+                                       {"left", ToString(balance.left)}});
     }
     json["not_priced"] = Json::array();
     for (const UnratedUsage& usage : quote_.unrated) {
@@ -127,6 +143,37 @@ class QuoteCommand {
   }
 
  private:
+  absl::Status EstimateTaxes() {
+    absl::StatusOr<Int128> percent = DecimalOf(options_.tax_percent, "--tax-percent");
+    if (!percent.ok()) return percent.status();
+    constexpr Int128 kHundred = 100 * kOneUnit;
+    if (*percent < 0 || *percent > kHundred || *percent % 100 != 0)
+      return Wrong("not a percentage", "--tax-percent " + options_.tax_percent,
+                   "write a number from 0 to 100, with at most 16 decimals");
+    for (const QuoteTotal& total : totals_) {
+      absl::StatusOr<Money> tax = EstimateTax(total, {*percent / 100}, catalog_->book.rounding);
+      if (!tax.ok()) return tax.status();
+      absl::StatusOr<Money> together = Add(total.due, *tax);
+      if (!together.ok()) return together.status();
+      taxes_.push_back(*tax);
+      with_taxes_.push_back(*together);
+    }
+    return absl::OkStatus();
+  }
+
+  std::string TaxText(size_t total) const {
+    const std::string currency(totals_[total].due.currency.code());
+    return "with an estimate of " + options_.tax_percent + " % tax on " + ToString(totals_[total].taxable) + ", " +
+           ToString(taxes_[total]) + ", which is not booked: " + ToString(with_taxes_[total]) + " " + currency + "\n";
+  }
+
+  Table BalanceTable() const {
+    Table table({{"grant of units"}, {"charge"}, {"left", true}});
+    for (const UnitBalance& balance : quote_.unit_balances)
+      table.Add({balance.grant->id, balance.grant->charge, ToString(balance.left)});
+    return table;
+  }
+
   absl::Status CheckOptions() const {
     if (options_.catalog.empty()) return Wrong("no catalog", "quote", "give --catalog DIR");
     if (options_.plan.empty() == options_.subscription.empty())
@@ -426,6 +473,8 @@ class QuoteCommand {
   std::vector<SubjectTotal> totals_of_usage_;
   Quote quote_;
   std::vector<QuoteTotal> totals_;
+  std::vector<Money> taxes_;       // an estimate of each total; none: not asked for
+  std::vector<Money> with_taxes_;  // each total with it
 };
 
 }  // namespace

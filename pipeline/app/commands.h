@@ -111,6 +111,7 @@ struct QuoteOptions {
   std::string through;
   std::string previous_quantity;
   std::string previous_billed;
+  std::string tax_percent;  // of an estimate; empty: none is made
   std::string vectors;  // a file or a directory: run these instead
   bool json = false;
 };

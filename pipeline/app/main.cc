@@ -290,6 +290,7 @@ class CommandLine {
     text("--period", &quote_.period, "Usage dated from FROM to before TO", "FROM..TO");
     text("--previous-quantity", &quote_.previous_quantity, "Used before in the billing period", "N");
     text("--previous-billed", &quote_.previous_billed, "Billed before for it", "AMOUNT");
+    text("--tax-percent", &quote_.tax_percent, "Estimate so much tax; none is ever booked", "PERCENT");
     AddThrough(sub, &quote_.through);
     sub->get_option("--through")->description("Rate up to this day, inclusive (default: all)");
     text("--vectors", &quote_.vectors, "Run the conformance vectors of a file or directory instead", "PATH");

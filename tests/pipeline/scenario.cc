@@ -177,7 +177,8 @@ class Runner {
     static const std::map<std::string, Handler> catalog_words = {
         {"book", &Runner::SetBook},        {"entity", &Runner::SetEntity}, {"meter", &Runner::SetMeter},
         {"plan", &Runner::SetPlan},        {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
-        {"sub", &Runner::SetSubscription}, {"grant", &Runner::AddGrant},   {"drop", &Runner::Drop}};
+        {"sub", &Runner::SetSubscription}, {"grant", &Runner::AddRow},     {"unit_grant", &Runner::AddRow},
+        {"discount", &Runner::AddRow},     {"drop", &Runner::Drop}};
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
     static const std::map<std::string, Handler> other_words = {
         {"any", &Runner::SetAnyOrder},       {"seal", &Runner::DoSeal},
@@ -333,8 +334,16 @@ class Runner {
     texts_.subscriptions.push_back(subscription);
   }
 
-  void AddGrant(const Statement& s) {
-    texts_.grants.push_back(Word(s, 1));
+  std::vector<std::string>& RowsOf(const std::string& what) {
+    if (what == "unit_grant") return texts_.unit_grants;
+    return what == "grant" ? texts_.grants : texts_.discounts;
+  }
+
+  // A row of a CSV file, `_` for a blank.
+  void AddRow(const Statement& s) {
+    std::string row = Word(s, 1);
+    std::ranges::replace(row, '_', ' ');
+    RowsOf(s.words[0]).push_back(row);
     RefuseLeftOver(Options(s, 2));
   }
 
@@ -342,6 +351,9 @@ class Runner {
     const std::string what = Word(s, 1), name = Word(s, 2);
     size_t dropped = 0;
     if (what == "sub") dropped = std::erase_if(texts_.subscriptions, [&](const auto& sub) { return sub.id == name; });
+    if (what == "grant" || what == "unit_grant" || what == "discount") {
+      dropped = std::erase_if(RowsOf(what), [&](const std::string& row) { return row.starts_with(name + ","); });
+    }
     if (what == "charge") {
       dropped = std::erase_if(texts_.charges, [&](const auto& c) { return c.plan == name && c.name == Word(s, 3); });
     }

@@ -101,7 +101,7 @@ std::string Errors(const ParsedCatalog& parsed) {
 
 TEST(CatalogDocTest, ItsFilesAreOneValidCatalog) {
   const std::map<std::string, std::string> files = FilesOf(ReadExamples());
-  EXPECT_EQ(files.size(), 9u);
+  EXPECT_EQ(files.size(), 11u);
   const ParsedCatalog parsed = ParseCatalog(files);
   EXPECT_EQ(Errors(parsed), "");
 }
@@ -221,6 +221,21 @@ std::string WorthOfLines(const Catalog& catalog, const std::string& text) {
   return SumOfLines(catalog, UsageOf(catalog, text).totals, std::nullopt);
 }
 
+// Where the rows of a CSV file are worked through: so much for a call, and a fee.
+constexpr char kPlanOfCsvExamples[] = R"(plans:
+  - name: example
+    currency: USD
+    charges:
+      - {name: calls, meter: api.calls, product: api, model: per_unit, price: 0.10}
+      - {name: platform, product: platform, model: fee, price: 50}
+)";
+
+// The file that the example's columns are of; empty: it is no CSV.
+std::string CsvNameOf(const Example& example) {
+  if (example.text.starts_with("discount,")) return "discounts.csv";
+  return example.text.starts_with("grant,subscription,charge,") ? "unit_grants.csv" : "";
+}
+
 std::string WorthOfRow(std::map<std::string, std::string> files, const std::string& row) {
   const bool is_amended = files["plans.yaml"].find("name: pro\n") != std::string::npos;
   const bool rolls_over = files["plans.yaml"].find("included_rollover") != std::string::npos;
@@ -235,11 +250,12 @@ std::string WorthOfRow(std::map<std::string, std::string> files, const std::stri
     return parsed.catalog ? WorthOfLines(*parsed.catalog, row) : "";
   }
   const bool is_time = row.find(" from ") != std::string::npos;
-  const bool is_plan = files["plans.yaml"].find("committed") != std::string::npos;
+  const bool is_plan =
+      files["plans.yaml"].find("committed") != std::string::npos || files["plans.yaml"] == kPlanOfCsvExamples;
   if (is_time || is_plan) {
     const std::string time = is_time ? row : "1 from 2025-01-01";
-    files.erase("grants.csv");  // of others
-    files["subscriptions.csv"] = SubscriptionsFor(time, is_plan ? "committed" : "example");
+    files["subscriptions.csv"] =
+        SubscriptionsFor(time, files["plans.yaml"].find("committed") != std::string::npos ? "committed" : "example");
   }
   const ParsedCatalog parsed = ParseCatalog(files);
   EXPECT_EQ(Errors(parsed), "");
@@ -260,7 +276,11 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
     files["plans.yaml"] =
         is_plan ? example.text : "plans:\n- name: example\n  currency: USD\n  charges:\n" + Indented(example.text);
     files["posting.yaml"] = "posting: [{debit: \"1200\", credit: \"4000\"}]\n";
-    files.erase("grants.csv");
+    for (const char* of_others : {"grants.csv", "unit_grants.csv", "discounts.csv"}) files.erase(of_others);
+    if (const std::string csv = CsvNameOf(example); !csv.empty()) {
+      files["plans.yaml"] = kPlanOfCsvExamples;
+      files[csv] = example.text;
+    }
     files["subscriptions.csv"] = std::string(kColumns) + "s,a,example,acme-us,USD,2025-01-01,,\n";
     EXPECT_GE(example.rows.size(), 3u);
     for (const Example::Row& row : example.rows) {
@@ -268,7 +288,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 95);
+  EXPECT_EQ(priced, 104);
 }
 
 }  // namespace
