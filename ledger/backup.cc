@@ -296,9 +296,11 @@ absl::StatusOr<BackupReport> BackUp(Book& book, const std::string& directory, in
 }
 
 absl::StatusOr<BackupReport> Restore(const RestoreOptions& options) {
+  std::string directory = options.directory;
+  while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();  // the other name goes beside it
   std::error_code error;
-  if (fs::exists(options.directory, error) && !fs::is_empty(options.directory, error)) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "the directory is not empty", options.directory,
+  if (fs::exists(directory, error) && !fs::is_empty(directory, error)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the directory is not empty", directory,
                      "name a new directory with --books");
   }
   const absl::StatusOr<std::vector<uint64_t>> numbers = Numbers(options.backups);
@@ -311,13 +313,13 @@ absl::StatusOr<BackupReport> Restore(const RestoreOptions& options) {
   const absl::StatusOr<BackupList> list = ReadList(options.backups, number);
   if (!list.ok()) return list.status();
 
-  const std::string unfinished = options.directory + ".restoring";
+  const std::string unfinished = directory + ".restoring";
   fs::remove_all(unfinished, error);
   TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(unfinished));
   TOLLBOOK_RETURN_IF_ERROR(LayOut(options.backups, *list, unfinished));
   TOLLBOOK_RETURN_IF_ERROR(CheckAndMark(options, unfinished, *list, number));
-  if (std::rename(unfinished.c_str(), options.directory.c_str()) != 0) return FileError("cannot rename", unfinished);
-  TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(options.directory + "/.."));
+  if (std::rename(unfinished.c_str(), directory.c_str()) != 0) return FileError("cannot rename", unfinished);
+  TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(directory + "/.."));
   return Report(number, *list);
 }
 

@@ -3,7 +3,7 @@
 Backups of a book as it grows: each copies what is new, each comes back as the book it was, byte for byte. Killed at any
 point, or robbed of its power, a backup leaves the earlier ones as they were and the next one takes what is there; a
 restore leaves no book, or the whole. A damaged backup is refused by the name of the file. TOLLBOOK_POINTS is how many points of
-each are tried (12; 150 with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
+each are tried (6; 150 with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
 """
 
 import json
@@ -18,7 +18,7 @@ import disk
 import small
 
 SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-POINTS = int(os.environ.get("TOLLBOOK_POINTS", "0")) or (150 if book.LONG else 12)
+POINTS = int(os.environ.get("TOLLBOOK_POINTS", "0")) or (150 if book.LONG else 6)
 OUTCOMES = ("nothing", "torn", "any", "all")
 SMALL_EPOCHS = ("--epoch-bytes", "300000", "--block-bytes", "100000", "--memory", "100K")
 
@@ -159,7 +159,7 @@ class Interrupted(Backups):
 
     def commands(self, area):
         return {"backup": ("backup", "--books", area / "book", "--to", area / "backups", "--json"),
-                "restore": ("restore", "--from", area / "backups", "--books", area / "restored", "--json")}
+                "restore": ("restore", "--from", area / "backups", "--books", f"{area}/restored/", "--json")}
 
     def points_of(self, command):
         """How many there are when nothing interrupts; and the effects."""

@@ -11,6 +11,7 @@
 //   DISK_SHIM_KILL    POINT:N  the program ends by SIGKILL at this point's N-th time (from 0). POINT is before|after,
 //                     effect and kind of file, as `after sync high-water` (KindOf); `any` is every point there is
 //   DISK_SHIM_POINTS  file that the name of each point is appended to when the program passes it
+//   DISK_SHIM_CALLS   file that a byte is appended to for each call of the kinds in DISK_SHIM_FAIL
 //   DISK_SHIM_FAILED  file that a line is appended to for each call that was made to fail: what it was
 //
 // What is asked of the kernel is asked by number, so that no call of the library comes back here.
@@ -98,6 +99,7 @@ class Shim {
   Shim() : root_(Env("DISK_SHIM_ROOT")), kill_(Env("DISK_SHIM_KILL")) {
     if (const std::string trace = Env("DISK_SHIM_TRACE"); !trace.empty()) trace_ = OpenOwn(trace);
     if (const std::string failed = Env("DISK_SHIM_FAILED"); !failed.empty()) failed_ = OpenOwn(failed);
+    if (const std::string called = Env("DISK_SHIM_CALLS"); !called.empty()) called_ = OpenOwn(called);
     if (const std::string points = Env("DISK_SHIM_POINTS"); !points.empty()) points_ = OpenOwn(points);
     if (const std::string fail = Env("DISK_SHIM_FAIL"); !fail.empty()) {
       const size_t first = fail.find(':'), second = fail.find(':', first + 1), third = fail.find(':', second + 1);
@@ -135,6 +137,7 @@ class Shim {
   bool Fails(std::string_view kinds, std::string_view effect, const std::string& path) {
     if (fail_kinds_.find_first_of(kinds) == std::string::npos) return false;
     const long long call = calls_++;
+    if (called_ >= 0) (void)!syscall(SYS_write, called_, ".", 1);
     if (call != fail_at_ && !(fail_on_ && call > fail_at_)) return false;
     if (failed_ >= 0) {
       const std::string line = std::string(effect) + " " + path + "\n";
@@ -179,7 +182,7 @@ class Shim {
   std::recursive_mutex mutex_;
   const std::string root_;
   std::map<int, Open> open_;
-  int trace_ = -1, failed_ = -1, points_ = -1;
+  int trace_ = -1, failed_ = -1, called_ = -1, points_ = -1;
   std::string fail_kinds_;
   int fail_errno_ = 0;
   long long fail_at_ = 0, calls_ = 0;

@@ -68,7 +68,7 @@ TEST(BookCut, CommitsGoOnBesideIt) {
     else
       epoch.seen = {{7, entries}};
     ASSERT_TRUE((*book)->CommitEpoch(epoch).ok());
-    if (!spill) shards[7].mutable_hot()->Commit();
+    if (!spill) shards[7].MarkCommitted();
   };
   commit(1, false);
   commit(2, false);
