@@ -5,7 +5,9 @@
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/charges.h"
 #include "pipeline/verify.h"
+#include "pipeline/waiting.h"
 
 namespace tollbook {
 namespace {
@@ -17,6 +19,17 @@ uint64_t BytesOnDisk(const std::string& directory) {
     if (entry.is_regular_file(error)) bytes += entry.file_size(error);
   }
   return bytes;
+}
+
+// By the newest seal's catalog, which is read only when a period was ever changed: a status should be quick.
+absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, int threads) {
+  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
+  if (!changes.ok()) return changes.status();
+  if (changes->empty()) return std::vector<WaitingAmount>();
+  const absl::StatusOr<Catalog> catalog = SealedCatalog(book);
+  if (absl::IsNotFound(catalog.status())) return std::vector<WaitingAmount>();
+  if (!catalog.ok()) return catalog.status();
+  return WaitingDifferences(book, *catalog, {}, threads);
 }
 
 absl::StatusOr<int> Show(const ReadOptions& options) {
@@ -31,6 +44,9 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
 
   const absl::StatusOr<uint64_t> corrections = AppliedCorrections(**book);
   if (!corrections.ok()) return corrections.status();
+
+  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingIn(**book, options.threads);
+  if (!waiting.ok()) return waiting.status();
 
   const BookIdentity& identity = (*book)->identity();
   const LineCounts& counts = (*book)->counts();
@@ -62,6 +78,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
     json["seals"] = seals->size();
     json["batches"] = batches;
     json["epochs_not_sealed"] = unsealed;
+    json["waiting"] = ToJson(*waiting);
     json["bytes_on_disk"] = BytesOnDisk(options.books);
     return Print(ToText(json));
   }
@@ -82,7 +99,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   table.Add({"journal batches", Thousands(batches)});
   table.Add({"epochs since the last seal", Thousands(unsealed)});
   table.Add({"bytes on disk", Thousands(BytesOnDisk(options.books))});
-  return Print(table.ToText());
+  return Print(table.ToText() + (waiting->empty() ? "" : "\nNot booked\n" + ToText(*waiting)));
 }
 
 }  // namespace
