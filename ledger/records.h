@@ -73,7 +73,7 @@ using Hash256 = std::array<uint8_t, 32>;
 std::string ToHex(std::string_view bytes);
 std::string ToHex(const Hash256& hash);
 
-enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2 };
+enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2, kPeriodChange = 3 };
 
 // One link of the chain: every commit of the book, in order. `hash` covers the link before it, this record and every
 // value that the commit stored and that never changes, so a missing, swapped or altered commit shows. Seen entries move
@@ -102,6 +102,8 @@ struct SealRecord {
   std::optional<Day> through;
   uint64_t differences = 0;
   std::vector<std::string> batches;  // ids, in order
+  // Who had it book into soft-closed periods, and why; empty: it did not.
+  std::string adjusted_by, adjusted_why;
 };
 
 // A meter's definition, fixed from the commit that first counted it.

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "rating/accounting_period.h"
 #include "rating/calendar.h"
 #include "rating/discount.h"
 #include "rating/grant.h"
@@ -61,10 +62,20 @@ struct CatalogFiles {
   std::deque<std::string> unescaped;         // fields of subscriptions.csv that stand otherwise in the file
 };
 
+// What becomes of a difference whose usage date lies in a closed accounting period.
+enum class LateUsage : uint8_t {
+  kOpenPeriod,  // booked in the first open period behind it, on that period's first day
+  kRefuse,      // not booked until the period is opened again
+};
+
 struct Entity {
   std::string name;
   std::optional<Zone> zone;
   Currency functional_currency;
+  FiscalCalendar fiscal_calendar;
+  PeriodState new_periods = PeriodState::kOpen;  // of those that nobody has changed: open or future
+  LateUsage late_usage = LateUsage::kOpenPeriod;
+  uint32_t batch_lines_max = UINT32_MAX;  // a batch of more lines is cut into several
 };
 
 struct Account {

@@ -21,6 +21,7 @@ struct RunFlow {
   std::string through;
   const AbsorbFlags* absorb = nullptr;  // null: only seal
   bool seal = false;
+  std::string adjusted_by = {}, adjusted_why = {};  // of the seal
   int threads = 0;
   bool json = false;
 };

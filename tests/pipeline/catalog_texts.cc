@@ -33,8 +33,9 @@ class FlowMap {
 std::string EntitiesYaml(const CatalogTexts& texts) {
   std::string yaml = "entities:\n";
   for (const CatalogTexts::Entity& e : texts.entities) {
-    yaml += "  - " + FlowMap().Text("name", e.name).Text("functional_currency", e.currency).Text("zone", e.zone).str() +
-            "\n";
+    FlowMap map;
+    map.Text("name", e.name).Text("functional_currency", e.currency).Text("zone", e.zone).Members(e.more);
+    yaml += "  - " + map.str() + "\n";
   }
   return yaml;
 }

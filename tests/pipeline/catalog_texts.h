@@ -15,6 +15,7 @@ namespace tollbook {
 struct CatalogTexts {
   struct Entity {
     std::string name, currency, zone;
+    std::string more = {};  // other keys, as the file has them: "late_usage: refuse"
   };
   struct Meter {
     std::string name, event_type, aggregation, value, granularity;
