@@ -312,7 +312,7 @@ void Accumulate(benchmark::State& state) {
       const std::string run = cells.Pack(&ranks, &used);
       TotalsRunReader reader(run);
       const std::vector<RunSeries> series = reader.run_series();
-      const auto count = [&](uint32_t, Bucket, const UsageTotal& total) { packed_events += total.events; };
+      const auto count = [&](uint32_t, Bucket, const UsageTotal& total, CellRole) { packed_events += total.events; };
       std::string_view subject;
       SubjectCells subject_cells;
       while (reader.NextSubject(&subject, &subject_cells)) {

@@ -60,6 +60,9 @@ class TimedBook final : public Book {
   absl::StatusOr<std::vector<JournalBatch>> Batches() const override { return book_.Batches(); }
   absl::StatusOr<std::vector<CommitRecord>> Commits() const override { return book_.Commits(); }
   absl::Status ForEachExceptions(const VisitExceptions& visit) const override { return book_.ForEachExceptions(visit); }
+  absl::Status ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const override {
+    return book_.ForEachNotAccepted(through_sequence, visit);
+  }
   absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override {
     return book_.ForEachHeldCorrections(visit);
   }

@@ -34,6 +34,7 @@ constexpr std::string_view kCorrectionPrefix = "correction/";
 constexpr std::string_view kSourcePrefix = "source/";
 constexpr std::string_view kMeterPrefix = "meter/";
 constexpr std::string_view kCommitPrefix = "commit/";
+constexpr std::string_view kPeriodPrefix = "period/";
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
@@ -308,6 +309,7 @@ class StoredBook final : public Book {
 
   absl::Status CommitEpoch(const EpochCommit& epoch) override;
   absl::Status CommitSeal(const SealCommit& seal) override;
+  absl::Status CommitPeriodChange(const PeriodChange& change) override;
 
   std::vector<SeenSize> SeenSizes() const override {
     AssertNoCommit();
@@ -331,9 +333,11 @@ class StoredBook final : public Book {
   }
   absl::StatusOr<std::vector<SealRecord>> Seals() const override;
   absl::StatusOr<std::map<std::string, std::string>> CatalogFiles(std::string_view digest) const override;
+  absl::StatusOr<std::vector<PeriodChange>> PeriodChanges(uint64_t through_sequence) const override;
   absl::StatusOr<std::vector<JournalBatch>> Batches() const override;
   absl::StatusOr<std::vector<CommitRecord>> Commits() const override;
   absl::Status ForEachExceptions(const VisitExceptions& visit) const override;
+  absl::Status ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const override;
   absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override;
   absl::Status ForEachCorrections(const VisitExceptions& visit) const override;
   std::vector<Check> CheckStore() const override;
@@ -352,6 +356,7 @@ class StoredBook final : public Book {
   absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
   // What was held by commits before it is retired.
   absl::StatusOr<uint64_t> Floor(std::string_view key) const;
+  absl::Status ScanExceptions(uint64_t held_floor, const VisitExceptions& visit) const;
 
   absl::Status PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
   void PutCorrections(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
@@ -371,6 +376,7 @@ class StoredBook final : public Book {
   absl::StatusOr<std::array<uint64_t, 2>> DigestOf(const CommitRecord& record, const Contents& contents) const;
   absl::Status AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddSeal(uint64_t sequence, const Contents& contents, Body* body) const;
+  absl::Status AddPeriodChange(uint64_t sequence, Body* body) const;
   absl::Status AddStored(Family family, const std::string& key, Body* body) const;
   absl::StatusOr<uint64_t> CheckCommits(SeenSum* seen) const;
   absl::StatusOr<uint64_t> CheckOutbox() const;
@@ -573,6 +579,39 @@ absl::Status StoredBook::CommitSeal(const SealCommit& seal) {
   return absl::OkStatus();
 }
 
+absl::Status StoredBook::CommitPeriodChange(const PeriodChange& change) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  TOLLBOOK_ASSERT(!change.by.empty() && !change.why.empty());
+  const absl::StatusOr<std::vector<PeriodChange>> changes = PeriodChanges(UINT64_MAX);
+  if (!changes.ok()) return changes.status();
+  const auto last = std::find_if(changes->rbegin(), changes->rend(), [&](const PeriodChange& earlier) {
+    return earlier.entity == change.entity && earlier.period.name == change.period.name;
+  });
+  if (last != changes->rend() && (last->after != change.before || last->period != change.period)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the accounting period stands otherwise",
+                     change.entity + " " + change.period.name + " is " + std::string(ToString(last->after)) + ", " +
+                         ToString(last->period.first) + " to " + ToString(last->period.last),
+                     "see `tollbook periods list`");
+  }
+  const Committing committing(&committing_);
+  PeriodChange stored = change;
+  stored.sequence = last_.sequence + 1;
+  CommitRecord record;
+  record.kind = CommitKind::kPeriodChange;
+  CommitWrite write(store_->NewWrite(4096));
+  write.PutForEver(Family::kDefault, Numbered(kPeriodPrefix, stored.sequence), Encode(stored));
+  return Commit(std::move(record), std::move(write));
+}
+
+absl::StatusOr<std::vector<PeriodChange>> StoredBook::PeriodChanges(uint64_t through_sequence) const {
+  absl::StatusOr<std::vector<PeriodChange>> changes =
+      Decoded<PeriodChange>(*store_, Family::kDefault, kPeriodPrefix, DecodePeriodChange);
+  if (changes.ok()) {
+    std::erase_if(*changes, [&](const PeriodChange& change) { return change.sequence > through_sequence; });
+  }
+  return changes;
+}
+
 // A catalog that an earlier seal stored is there already, and not written again: it can be larger than all that a seal
 // books. Under the same digest it must be the same.
 absl::Status StoredBook::PutCatalog(const SealCommit& seal, CommitWrite* write) const {
@@ -623,8 +662,8 @@ absl::StatusOr<std::vector<JournalBatch>> StoredBook::Batches() const {
   if (!batches.ok()) return batches;
   // Ids do not sort so: "acme-x" comes after "acme", and its batches before those in USD.
   std::sort(batches->begin(), batches->end(), [](const JournalBatch& a, const JournalBatch& b) {
-    return std::tie(a.entity, a.currency, a.accounting_period, a.seal) <
-           std::tie(b.entity, b.currency, b.accounting_period, b.seal);
+    return std::tie(a.entity, a.currency, a.accounting_period, a.seal, a.part) <
+           std::tie(b.entity, b.currency, b.accounting_period, b.seal, b.part);
   });
   return batches;
 }
@@ -646,6 +685,21 @@ absl::StatusOr<uint64_t> StoredBook::Floor(std::string_view key) const {
 absl::Status StoredBook::ForEachExceptions(const VisitExceptions& visit) const {
   const absl::StatusOr<uint64_t> held_floor = Floor(kHeldFloorKey);
   if (!held_floor.ok()) return held_floor.status();
+  TOLLBOOK_RETURN_IF_ERROR(ScanExceptions(*held_floor, visit));
+  return ForEachHeldCorrections(visit);
+}
+
+absl::Status StoredBook::ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const {
+  const absl::StatusOr<std::vector<CommitRecord>> commits = Commits();
+  if (!commits.ok()) return commits.status();
+  uint64_t held_floor = 0;
+  for (const CommitRecord& commit : *commits) {
+    if (commit.retires_held && commit.sequence <= through_sequence) held_floor = commit.sequence;
+  }
+  return ScanExceptions(held_floor, visit);
+}
+
+absl::Status StoredBook::ScanExceptions(uint64_t held_floor, const VisitExceptions& visit) const {
   const auto visit_chunk = [&](std::string_view key, std::string_view value) {
     ByteReader in(key);
     StoredExceptions chunk;
@@ -653,12 +707,11 @@ absl::Status StoredBook::ForEachExceptions(const VisitExceptions& visit) const {
     (void)in.Fixed32();  // its number in the commit
     chunk.held = in.Flag();
     if (!in.done()) return DamagedError(directory_ + ": the key of exceptions");
-    if (chunk.held && chunk.sequence < *held_floor) return absl::OkStatus();
+    if (chunk.held && chunk.sequence < held_floor) return absl::OkStatus();
     chunk.bytes = value;
     return visit(chunk);
   };
-  TOLLBOOK_RETURN_IF_ERROR(store_->Scan(Family::kExceptions, "", visit_chunk));
-  return ForEachHeldCorrections(visit);
+  return store_->Scan(Family::kExceptions, "", visit_chunk);
 }
 
 absl::Status StoredBook::ForEachHeldCorrections(const VisitExceptions& visit) const {
@@ -736,11 +789,24 @@ absl::Status StoredBook::AddSeal(uint64_t sequence, const Contents& contents, Bo
   return AddStored(Family::kJournal, Named(kCatalogPrefix, seal.catalog_digest), body);
 }
 
+absl::Status StoredBook::AddPeriodChange(uint64_t sequence, Body* body) const {
+  return AddStored(Family::kDefault, Numbered(kPeriodPrefix, sequence), body);
+}
+
 absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord& record,
                                                              const Contents& contents) const {
   Body body;
-  TOLLBOOK_RETURN_IF_ERROR(record.kind == CommitKind::kEpoch ? AddEpoch(record.sequence, contents, &body)
-                                                             : AddSeal(record.sequence, contents, &body));
+  switch (record.kind) {
+    case CommitKind::kEpoch:
+      TOLLBOOK_RETURN_IF_ERROR(AddEpoch(record.sequence, contents, &body));
+      break;
+    case CommitKind::kSeal:
+      TOLLBOOK_RETURN_IF_ERROR(AddSeal(record.sequence, contents, &body));
+      break;
+    case CommitKind::kPeriodChange:
+      TOLLBOOK_RETURN_IF_ERROR(AddPeriodChange(record.sequence, &body));
+      break;
+  }
   return body.Digest();
 }
 

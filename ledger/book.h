@@ -1,9 +1,10 @@
 // Book: what has been accepted and what has been booked, durably. The only user of RocksDB.
 //
 // Two transactions change it, each ONE synced RocksDB write: CommitEpoch (seen keys, total deltas, exceptions, source
-// positions) and CommitSeal (journal batches, differences, catalog). When either returns ok, its effect survives kill
-// -9 and power loss. When it does not, the book must be opened again, and has then all of it or nothing of it: the
-// source positions and next_seal() say which.
+// positions) and CommitSeal (journal batches, differences, catalog). A third, CommitPeriodChange, keeps what people
+// decide about an accounting period. When one returns ok, its effect survives kill -9 and power loss. When it does not,
+// the book must be opened again, and has then all of it or nothing of it: the source positions, next_seal() and
+// PeriodChanges() say which.
 //
 // Threads   Commit*, counts, last_sequence and next_seal from one thread at a time. SeenSizes, LoadSeen and CheckStore
 //           not beside a commit, which moves what they read; LoadSeen for several shards at once. The other reads from
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include "ledger/journal.h"
+#include "ledger/period_change.h"
 #include "ledger/records.h"
 #include "ledger/seen_set.h"
 #include "ledger/seen_shard.h"
@@ -106,6 +108,9 @@ class Book {
 
   virtual absl::Status CommitEpoch(const EpochCommit& epoch) = 0;
   virtual absl::Status CommitSeal(const SealCommit& seal) = 0;
+  // `sequence` is filled in. FailedPrecondition when the period does not stand at `before` by the changes so far; one
+  // that has none may stand anywhere, for what it was made with is the catalog's.
+  virtual absl::Status CommitPeriodChange(const PeriodChange& change) = 0;
 
   // Absorb's side.
   virtual std::vector<SeenSize> SeenSizes() const = 0;  // of each shard, what LoadSeen will bring into memory
@@ -121,13 +126,19 @@ class Book {
   virtual absl::StatusOr<std::vector<SealRecord>> Seals() const = 0;
   virtual absl::StatusOr<std::map<std::string, std::string>> CatalogFiles(std::string_view digest) const = 0;
 
+  // All of them, in their order; or those up to a commit.
+  virtual absl::StatusOr<std::vector<PeriodChange>> PeriodChanges(uint64_t through_sequence = UINT64_MAX) const = 0;
+
   // For people.
-  // By (entity, currency, accounting period, seal).
+  // By (entity, currency, accounting period, seal, part).
   virtual absl::StatusOr<std::vector<JournalBatch>> Batches() const = 0;
   virtual absl::StatusOr<std::vector<CommitRecord>> Commits() const = 0;
   using VisitExceptions = std::function<absl::Status(const StoredExceptions&)>;
   // Held chunks only while they are not retired. Not beside a commit that retires them. Held corrections come last.
   virtual absl::Status ForEachExceptions(const VisitExceptions& visit) const = 0;
+  // Lines that the book had not accepted after the commit `through_sequence`, held corrections aside: what later
+  // commits retired is there too. Some of later commits' may be.
+  virtual absl::Status ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const = 0;
   // Of them the held corrections alone, without looking at any others.
   virtual absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const = 0;
   // The corrections that were applied, in their order: what changed usage that had been accepted.

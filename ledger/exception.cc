@@ -78,7 +78,11 @@ constexpr std::array<Entry, kReasons> kEntries = {{
     {Reason::kAlreadyCorrected, "already_corrected", Outcome::kConflict,
      "Name the correction that was accepted instead of the event that it corrected; a voided event stays void."},
     {Reason::kCannotTakeBack, "cannot_take_back", Outcome::kHeld,
-     "A largest, smallest or latest value cannot be taken back: use a meter with keep: events in a new book."},
+     "The day cannot be read again, as it came through a pipe: use a meter with keep: events in a new book."},
+    {Reason::kSourceGone, "source_gone", Outcome::kHeld,
+     "Put the source back that it needs; each absorb, and exceptions retry, try the correction again."},
+    {Reason::kSourceChanged, "source_changed", Outcome::kHeld,
+     "Put the source that it needs back as it was when it was absorbed; then retry the exceptions."},
 }};
 
 constexpr bool InOrder() {

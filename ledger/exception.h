@@ -58,7 +58,10 @@ enum class Reason : uint8_t {
   kUnknownOriginal = 31,    // the event that it names has not been accepted yet. Held
   kOriginalDiffers = 32,    // that event has another content than the correction restates
   kAlreadyCorrected = 33,   // another correction of that event was accepted first
-  kCannotTakeBack = 34,     // a meter keeps no events and is no sum (CanTakeBack). Held
+  // Of a meter that keeps no events and is no sum (CanTakeBack) the bucket is reckoned anew from the sources. All held
+  kCannotTakeBack = 34,  // from a pipe, or what is read again does not come to the total
+  kSourceGone = 35,      // a source of the usage is gone or cannot be read: ExceptionRecord::needs
+  kSourceChanged = 36,   // likewise: it was changed, or is read otherwise
 };
 
 std::string_view ToString(Outcome outcome);  // "accepted", "duplicate", …
@@ -67,12 +70,17 @@ std::optional<Reason> ReasonFromString(std::string_view word);
 Outcome OutcomeOf(Reason reason);
 std::string_view RemedyOf(Reason reason);  // one sentence: what a person can do
 
-// Held ones are kept apart from other held events: every absorb tries them again.
-inline bool IsHeldCorrection(Reason reason) {
-  return reason == Reason::kUnknownOriginal || reason == Reason::kCannotTakeBack;
+// Does the exception name a source that must be put back (ExceptionRecord::needs)?
+inline bool NeedsSource(Reason reason) {
+  return reason == Reason::kSourceGone || reason == Reason::kSourceChanged;
 }
 
-inline constexpr int kReasons = 35;
+// Held ones are kept apart from other held events: every absorb tries them again.
+inline bool IsHeldCorrection(Reason reason) {
+  return reason == Reason::kUnknownOriginal || reason == Reason::kCannotTakeBack || NeedsSource(reason);
+}
+
+inline constexpr int kReasons = 37;
 
 }  // namespace tollbook
 

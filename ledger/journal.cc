@@ -20,6 +20,7 @@ std::string PostingKey(std::string_view book_name, const JournalBatch& batch) {
   text.Text(batch.currency.code());
   text.Text(batch.accounting_period);
   text.Fixed64(batch.seal);
+  if (batch.part > 1) text.Fixed32(batch.part);
   const XXH128_hash_t hash = XXH3_128bits(text.bytes().data(), text.size());
   ByteWriter bytes;
   bytes.Fixed64(hash.high64);
@@ -30,7 +31,9 @@ std::string PostingKey(std::string_view book_name, const JournalBatch& batch) {
 std::string BatchId(const JournalBatch& batch) {
   char number[24];
   std::snprintf(number, sizeof number, "%04llu", static_cast<unsigned long long>(batch.seal));
-  return batch.entity + "-" + std::string(batch.currency.code()) + "-" + batch.accounting_period + "-" + number;
+  std::string id =
+      batch.entity + "-" + std::string(batch.currency.code()) + "-" + batch.accounting_period + "-" + number;
+  return batch.part > 1 ? id + "-" + std::to_string(batch.part) : id;
 }
 
 bool SameBatch(const JournalBatch& batch, const LineKey& key) {
@@ -38,15 +41,61 @@ bool SameBatch(const JournalBatch& batch, const LineKey& key) {
          std::tie(key.entity, key.currency, key.accounting_period);
 }
 
-JournalBatch BatchFor(const LineKey& key, std::string_view book_name, uint64_t seal) {
+JournalBatch BatchFor(const LineKey& key, std::string_view book_name, uint64_t seal, uint32_t part) {
   JournalBatch batch;
   batch.entity = key.entity;
   batch.currency = key.currency;
   batch.accounting_period = key.accounting_period;
   batch.seal = seal;
+  batch.part = part;
   batch.id = BatchId(batch);
   batch.posting_key = PostingKey(book_name, batch);
   return batch;
+}
+
+bool IsFull(const JournalBatch& batch, const BatchLinesMax& lines_max) {
+  const auto max = lines_max.find(batch.entity);
+  return max != lines_max.end() && batch.lines.size() >= max->second;
+}
+
+// What only some batches have: a part but the first, lines of late usage. They begin with a seal number of 0, which
+// none has; the seal's own follows.
+bool HasMore(const JournalBatch& batch) {
+  if (batch.part != 1) return true;
+  for (const JournalLine& line : batch.lines) {
+    if (line.key.usage_date) return true;
+  }
+  return false;
+}
+
+void AppendMore(const JournalBatch& batch, ByteWriter* out) {
+  out->Varint(0);
+  out->Varint(batch.part);
+  std::vector<const JournalLine*> late;
+  for (const JournalLine& line : batch.lines) {
+    if (line.key.usage_date) late.push_back(&line);
+  }
+  out->Varint(late.size());
+  for (const JournalLine* line : late) {
+    out->Varint(line->number);
+    out->Zigzag(line->key.usage_date->number);
+  }
+}
+
+// The usage dates of late lines, by their numbers in the batch.
+using LateLines = std::map<uint32_t, Day>;
+
+LateLines ReadMore(ByteReader* in, JournalBatch* batch) {
+  LateLines late;
+  batch->part = in->Varint32();
+  const uint64_t count = in->Count(2);
+  for (uint64_t i = 0; i < count && in->ok(); ++i) {
+    const uint32_t number = in->Varint32();
+    if (!late.empty() && number <= late.rbegin()->first) in->Fail();
+    late[number] = {in->Zigzag32()};
+  }
+  if (batch->part == 0 || (late.empty() && batch->part == 1)) in->Fail();
+  return late;
 }
 
 // A negative amount posts as its negation, which the least number does not have.
@@ -58,7 +107,7 @@ bool CanBePosted(Int128 minor) {
 }  // namespace
 
 std::string JournalLine::memo() const {
-  return key.product + " usage, " + ToString(key.posting_date);
+  return key.product + ", " + ToString(key.usage_date.value_or(key.posting_date));
 }
 
 std::vector<Posting> PostingsOf(const JournalLine& line) {
@@ -85,7 +134,8 @@ bool LineSum::Add(Int128 more) {
   return true;
 }
 
-SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_view book_name, uint64_t seal) {
+SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_view book_name, uint64_t seal,
+                            const BatchLinesMax& lines_max) {
   SummarisedJournal journal;
   for (const auto& [key, sum] : sums) {
     TOLLBOOK_ASSERT(CanBePosted(sum.minor));
@@ -94,7 +144,9 @@ SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_
       continue;
     }
     if (journal.batches.empty() || !SameBatch(journal.batches.back(), key)) {
-      journal.batches.push_back(BatchFor(key, book_name, seal));
+      journal.batches.push_back(BatchFor(key, book_name, seal, 1));
+    } else if (IsFull(journal.batches.back(), lines_max)) {
+      journal.batches.push_back(BatchFor(key, book_name, seal, journal.batches.back().part + 1));
     }
     JournalBatch& batch = journal.batches.back();
     JournalLine line;
@@ -115,6 +167,7 @@ std::string Encode(const JournalBatch& batch) {
   out.Text(batch.entity);
   out.Text(batch.currency.code());
   out.Text(batch.accounting_period);
+  if (HasMore(batch)) AppendMore(batch, &out);
   out.Varint(batch.seal);
   out.Varint(batch.lines.size());
   for (const JournalLine& line : batch.lines) {
@@ -140,6 +193,11 @@ absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored) {
   batch.currency = *currency;
   batch.accounting_period = in.Text();
   batch.seal = in.Varint64();
+  LateLines late;
+  if (batch.seal == 0 && in.ok()) {
+    late = ReadMore(&in, &batch);
+    batch.seal = in.Varint64();
+  }
   const uint64_t lines = in.Count(7);  // a line takes at least a byte a field
   for (uint64_t i = 0; i < lines && in.ok(); ++i) {
     JournalLine line;
@@ -156,6 +214,10 @@ absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored) {
     if (line.minor == 0 || !CanBePosted(line.minor)) in.Fail();
     line.differences = in.Varint64();
     batch.lines.push_back(std::move(line));
+  }
+  for (const auto& [number, usage_date] : late) {
+    if (number == 0 || number > batch.lines.size()) return DamagedError("journal batch " + batch.id);
+    batch.lines[number - 1].key.usage_date = usage_date;
   }
   if (!in.done()) return DamagedError("journal batch " + batch.id);
   return batch;

@@ -30,7 +30,8 @@ struct LineKey {
   std::string product;
   std::string debit;  // account of a positive difference's debit
   std::string credit;
-  std::string dimensions;  // "cost_center=100,region=eu"
+  std::string dimensions;              // "cost_center=100,region=eu"
+  std::optional<Day> usage_date = {};  // of late usage, which is posted on another day; none: the posting date
   friend bool operator==(const LineKey&, const LineKey&) = default;
   friend auto operator<=>(const LineKey&, const LineKey&) = default;
 };
@@ -45,7 +46,7 @@ struct JournalLine {
   Money amount() const { return {key.currency, minor < 0 ? -minor : minor}; }
   std::string_view debit_account() const { return minor < 0 ? key.credit : key.debit; }
   std::string_view credit_account() const { return minor < 0 ? key.debit : key.credit; }
-  std::string memo() const;  // "api usage, 2025-01-25"
+  std::string memo() const;  // "api, 2025-01-25", of the usage date: a line may be of usage, fees, minimums and grants
 };
 
 // One debit or credit of one account.
@@ -60,11 +61,12 @@ std::vector<Posting> PostingsOf(const JournalLine& line);
 
 struct JournalBatch {
   std::string id;           // for people: "acme-us-USD-2025-01-0001": unique in its book
-  std::string posting_key;  // for the ERP: from book name, entity, currency, accounting period and seal number
+  std::string posting_key;  // for the ERP: from book name, entity, currency, accounting period, seal number and part
   std::string entity;
   Currency currency;
   std::string accounting_period;
   uint64_t seal = 0;
+  uint32_t part = 1;  // 2, 3 … of a batch that was cut, and then in its id: "acme-us-USD-2025-01-0001-2"
   std::vector<JournalLine> lines;
 };
 
@@ -86,13 +88,16 @@ struct LineSum {
 };
 
 struct SummarisedJournal {
-  std::vector<JournalBatch> batches;  // by (entity, currency, accounting period)
+  std::vector<JournalBatch> batches;  // by (entity, currency, accounting period, part)
   std::map<LineKey, LineRef> line_of;
 };
 
+// Entity -> the most lines that one of its batches has. A batch of more is cut behind so many lines, in their order.
+using BatchLinesMax = std::map<std::string, uint32_t, std::less<>>;
+
 // Each sum was made by LineSum::Add, so that it can be posted either way round.
 [[nodiscard]] SummarisedJournal Summarise(const std::map<LineKey, LineSum>& sums, std::string_view book_name,
-                                          uint64_t seal);
+                                          uint64_t seal, const BatchLinesMax& lines_max = {});
 
 std::string Encode(const JournalBatch& batch);
 absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored);

@@ -205,7 +205,7 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
   ByteReader in(stored);
   CommitRecord record;
   record.sequence = in.Varint64();
-  record.kind = in.OneOf(CommitKind::kSeal);
+  record.kind = in.OneOf(CommitKind::kPeriodChange);
   record.previous = ReadHash(&in);
   record.body = ReadPair(&in);
   record.committed_at_nanos = in.Zigzag64();
@@ -239,11 +239,16 @@ std::string Encode(const SealRecord& record) {
   out.Varint(record.number);
   out.Varint(record.sequence);
   out.Text(record.catalog_digest);
-  out.Fixed8(record.through.has_value() ? 1 : 0);
+  const bool adjusts = !record.adjusted_by.empty();
+  out.Fixed8(static_cast<uint8_t>((record.through.has_value() ? 1 : 0) | (adjusts ? 2 : 0)));
   out.Zigzag(record.through.value_or(Day{}).number);
   out.Varint(record.differences);
   out.Varint(record.batches.size());
   for (const std::string& batch : record.batches) out.Text(batch);
+  if (adjusts) {
+    out.Text(record.adjusted_by);
+    out.Text(record.adjusted_why);
+  }
   return out.Take();
 }
 
@@ -253,12 +258,18 @@ absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored) {
   record.number = in.Varint64();
   record.sequence = in.Varint64();
   record.catalog_digest = in.Text();
-  const bool has_through = in.Flag();
+  const uint8_t has = in.Fixed8();
+  if (has > 3) in.Fail();
   const Day through{in.Zigzag32()};
-  if (has_through) record.through = through;
+  if ((has & 1) != 0) record.through = through;
   record.differences = in.Varint64();
   const uint64_t batches = in.Count();
   for (uint64_t i = 0; i < batches && in.ok(); ++i) record.batches.emplace_back(in.Text());
+  if ((has & 2) != 0) {
+    record.adjusted_by = in.Text();
+    record.adjusted_why = in.Text();
+    if (record.adjusted_by.empty()) in.Fail();
+  }
   if (!in.done()) return DamagedError("seal record");
   return record;
 }
@@ -337,6 +348,7 @@ std::string Encode(const std::vector<ExceptionRecord>& exceptions) {
     out.Zigzag(static_cast<int64_t>(record.offset - last_offset));
     out.Varint(record.part);
     out.Text(record.payload);
+    if (NeedsSource(record.reason)) out.Varint(record.needs);
     last_line = record.line;
     last_offset = record.offset;
   }
@@ -358,6 +370,7 @@ absl::StatusOr<std::vector<ExceptionRecord>> DecodeExceptions(std::string_view s
     record.offset = last_offset + static_cast<uint64_t>(in.Zigzag64());
     record.part = in.Varint32();
     record.payload = in.Text();
+    if (NeedsSource(record.reason)) record.needs = in.Varint32();
     last_line = record.line;
     last_offset = record.offset;
     exceptions.push_back(record);

@@ -18,7 +18,7 @@
 
 namespace tollbook {
 
-inline constexpr uint32_t kFormatVersion = 4;
+inline constexpr uint32_t kFormatVersion = 5;
 
 // How lines ended. Law 1: lines = accepted + duplicate + conflict + held + rejected.
 struct LineCounts {
@@ -73,7 +73,7 @@ using Hash256 = std::array<uint8_t, 32>;
 std::string ToHex(std::string_view bytes);
 std::string ToHex(const Hash256& hash);
 
-enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2 };
+enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2, kPeriodChange = 3 };
 
 // One link of the chain: every commit of the book, in order. `hash` covers the link before it, this record and every
 // value that the commit stored and that never changes, so a missing, swapped or altered commit shows. Seen entries move
@@ -102,6 +102,8 @@ struct SealRecord {
   std::optional<Day> through;
   uint64_t differences = 0;
   std::vector<std::string> batches;  // ids, in order
+  // Who had it book into soft-closed periods, and why; empty: it did not.
+  std::string adjusted_by, adjusted_why;
 };
 
 // A meter's definition, fixed from the commit that first counted it.
@@ -118,6 +120,7 @@ struct ExceptionRecord {
   uint64_t offset = 0;       // of the line's first byte in the (decompressed) content
   uint32_t part = 0;         // which event of the line (CSV rows may stand for several)
   std::string_view payload;  // rejected, conflict: the first kPayloadBytes; held: all; duplicate: none
+  uint32_t needs = 0;        // where NeedsSource(reason): the source that the correction waits for; else 0
 };
 inline constexpr size_t kPayloadBytes = 1024;
 

@@ -21,8 +21,8 @@ namespace tollbook {
 
 enum class CellReading : uint8_t { kFast, kPlain };  // the same answers
 
-// Calls visit(series, bucket, total) for each cell of a subject, in the run's order. False when the bytes are damaged;
-// cells in front of the damage were then visited.
+// Calls visit(series, bucket, total, role) for each cell of a subject, in the run's order. False when the bytes are
+// damaged; cells in front of the damage were then visited.
 template <CellReading kReading = CellReading::kFast, typename Visit>
 [[nodiscard]] bool ForEachCell(const SubjectCells& cells, std::span<const RunSeries> all_series, const Visit& visit);
 
@@ -52,6 +52,9 @@ inline constexpr uint32_t kHowMax = kValueScales.size();
 // only the plain way knows it.
 inline constexpr uint32_t kTakenBack = kHowMask;
 inline constexpr Uint128 kTakenBackMax = static_cast<Uint128>(1) << 63;
+// Or that the cell replaces what earlier commits told of its place; likewise.
+inline constexpr uint32_t kReplacing = kTakenBack - 1;
+static_assert(kHowMax < kReplacing);
 
 // Times are told in milliseconds (even) or nanoseconds (odd): sources that know the nanosecond are few.
 inline constexpr int64_t kMilliNanos = 1'000'000;
@@ -83,7 +86,7 @@ inline Instant ReadLatestAt(int64_t anchor, ByteReader* in) {
 }
 
 // `cell` comes with the bucket of the cell before it; the first of its series has none.
-inline bool ReadPlain(const RunSeries& series, bool first, ByteReader* in, CellAt* cell) {
+inline bool ReadPlain(const RunSeries& series, bool first, ByteReader* in, CellAt* cell, CellRole* role) {
   const bool bucket_fits = first ? !__builtin_add_overflow(in->Zigzag64(), series.anchor.bucket, &cell->bucket)
                                  : !__builtin_add_overflow(in->Varint64(), cell->bucket, &cell->bucket);
   const Uint128 head = in->Varint();
@@ -91,9 +94,10 @@ inline bool ReadPlain(const RunSeries& series, bool first, ByteReader* in, CellA
   if (!bucket_fits || events > UINT64_MAX) return false;
   uint32_t how = static_cast<uint32_t>(head) & kHowMask;
   const bool taken_back = how == kTakenBack;
-  if (taken_back) {
+  if (how == kReplacing) *role = CellRole::kReplaces;
+  if (taken_back || how == kReplacing) {
     how = in->Varint32();
-    if (events == 0 || events > kTakenBackMax) return false;
+    if ((events == 0 && taken_back) || events > kTakenBackMax) return false;
   }
   const auto added = taken_back ? -static_cast<Int128>(events) : static_cast<Int128>(events);
   cell->total.events = static_cast<uint64_t>(added);
@@ -196,12 +200,13 @@ bool ForEachCell(const SubjectCells& cells, std::span<const RunSeries> all_serie
     CellAt cell;
     const uint64_t count = 1 + (tagged & 1) + more;
     for (uint64_t i = 0; i < count; ++i) {
+      CellRole role = CellRole::kAdds;
       if (kReading == CellReading::kPlain || !ReadFast(series, i == 0, end, &at, &cell)) {
         ByteReader plain({at, static_cast<size_t>(end - at)});
-        if (!ReadPlain(series, i == 0, &plain, &cell)) return false;
+        if (!ReadPlain(series, i == 0, &plain, &cell, &role)) return false;
         at = end - plain.left();
       }
-      visit(series.series, Bucket{cell.bucket}, cell.total);
+      visit(series.series, Bucket{cell.bucket}, cell.total, role);
     }
   }
   return at == cells_end;

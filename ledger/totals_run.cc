@@ -12,6 +12,7 @@ namespace {
 
 using totals_cells_internal::kHowBits;
 using totals_cells_internal::kMilliNanos;
+using totals_cells_internal::kReplacing;
 using totals_cells_internal::kTakenBack;
 
 // What BeginSeries and AddCell may write at most: seven numbers.
@@ -19,9 +20,11 @@ constexpr size_t kCellBytesMax = 7 * kVarintBytesMax;
 // A subject's length takes one byte, mostly; room for it is left in front of the cells.
 constexpr size_t kLengthBytes = 1;
 
-// What is taken back: the events without their sign, the scale (0: as many units as events), the value.
-[[gnu::noinline]] char* PutTakenBack(const UsageTotal& total, char* at) {
-  at = PutVarint(static_cast<Uint128>(-total.events) << kHowBits | kTakenBack, at);
+// What is rare: that it is taken back or replaces, the events without their sign, the scale (0: as many units as
+// events), the value.
+[[gnu::noinline]] char* PutRare(uint32_t what, const UsageTotal& total, char* at) {
+  const uint64_t events = EventsOf(total) < 0 ? -total.events : total.events;
+  at = PutVarint(static_cast<Uint128>(events) << kHowBits | what, at);
   if (total.value.attos == static_cast<Int128>(EventsOf(total)) * kOneUnit) return PutVarint(0, at);
   const ScaledValue scaled = ScaleValue(total.value);
   at = PutVarint(1 + scaled.scale, at);
@@ -29,7 +32,7 @@ constexpr size_t kLengthBytes = 1;
 }
 
 char* PutValue(const UsageTotal& total, char* at) {
-  if (EventsOf(total) < 0) return PutTakenBack(total, at);
+  if (EventsOf(total) < 0) return PutRare(kTakenBack, total, at);
   const Uint128 events = static_cast<Uint128>(total.events) << kHowBits;
   if (total.value.attos == static_cast<Int128>(total.events) * kOneUnit) return PutVarint(events, at);
   const ScaledValue scaled = ScaleValue(total.value);
@@ -97,7 +100,7 @@ void TotalsRunWriter::BeginSeries(uint32_t series, uint32_t cells) {
   first_of_series_ = true;
 }
 
-void TotalsRunWriter::AddCell(Bucket bucket, const UsageTotal& total) {
+void TotalsRunWriter::AddCell(Bucket bucket, const UsageTotal& total, CellRole role) {
   if (!meter_->anchor) meter_->anchor = {bucket.number, total.latest_at.nanos};
   char* at = Room(kCellBytesMax);
   if (first_of_series_) {
@@ -108,7 +111,8 @@ void TotalsRunWriter::AddCell(Bucket bucket, const UsageTotal& total) {
   }
   first_of_series_ = false;
   last_bucket_ = bucket.number;
-  at = PutValue(total, at);
+  TOLLBOOK_ASSERT(role == CellRole::kAdds || (!IsOfElements(meter_->form) && EventsOf(total) >= 0));
+  at = role == CellRole::kAdds ? PutValue(total, at) : PutRare(kReplacing, total, at);
   if (HasTime(meter_->form)) at = PutLatestAt(total.latest_at, meter_->anchor->latest_at_nanos, at);
   size_ = at - body_.data();
 }

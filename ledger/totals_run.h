@@ -30,6 +30,12 @@ inline int TotalShardOf(const SubjectHash& hash) {
   return static_cast<int>(hash.high >> 58);
 }
 
+// What a cell does to what earlier commits told of its place.
+enum class CellRole : uint8_t {
+  kAdds,      // it is merged into it
+  kReplaces,  // it stands instead: the number was reckoned anew, because a correction took something back from it
+};
+
 // What the buckets and times of a meter's cells are told relative to: those of the meter's first cell in the run. An
 // epoch's usage is nearly of one time, so the differences are small.
 struct CellAnchor {
@@ -61,7 +67,7 @@ class TotalsRunWriter {
   // Each subject: Begin, its series ascending, for each its cells by bucket (equal ones allowed: elements), End.
   void BeginSubject(std::string_view subject);
   void BeginSeries(uint32_t series, uint32_t cells);
-  void AddCell(Bucket bucket, const UsageTotal& total);
+  void AddCell(Bucket bucket, const UsageTotal& total, CellRole role = CellRole::kAdds);
   void EndSubject();
   std::string Finish();
 

@@ -112,6 +112,8 @@ class HeldMoves {
     if (outcome != Outcome::kAccepted) exceptions_.Add(record);
   }
 
+  const std::string& PathOf(uint32_t source) const { return sources_[source].path; }
+
   void Finish(EpochCommit* epoch) {
     epoch->delta += delta_;
     epoch->exceptions = exceptions_.Take();
@@ -554,7 +556,7 @@ absl::Status Absorber::ApplyCorrections(bool is_retry) {
   }));
   if (chunks.empty()) return absl::OkStatus();
   std::vector<Held> held;
-  Corrections corrections(Measurer(catalog_, book_.identity(), series_), &seen_);
+  Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_);
   for (const StoredExceptions& chunk : chunks) {
     const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
     if (!records.ok()) return records.status();
@@ -564,18 +566,16 @@ absl::Status Absorber::ApplyCorrections(bool is_retry) {
     }
   }
   TOLLBOOK_RETURN_IF_ERROR(corrections.Judge());
-  Works works;
-  works.push_back(corrections.TakeWork());
-  Accumulate(works);
-
   absl::StatusOr<HeldMoves> moves = HeldMoves::Begin(book_, FingerprintOf(catalog_));
   if (!moves.ok()) return moves.status();
   std::vector<ExceptionRecord> applied;
   bool changed = false;
   for (size_t i = 0; i < held.size(); ++i) {
     ExceptionRecord& record = held[i].record;
-    const Reason before = std::exchange(record.reason, works[0]->verdicts[i]);
-    changed = changed || record.reason != before;
+    const Corrections::Verdict& verdict = corrections.verdict(i);
+    const Reason before = std::exchange(record.reason, verdict.reason);
+    changed = changed || verdict.reason != before || verdict.needs != record.needs;
+    record.needs = verdict.needs;
     moves->Move(record);
     if (record.reason == Reason::kNone) applied.push_back(record);
     if (held[i].counted) {
@@ -585,12 +585,15 @@ absl::Status Absorber::ApplyCorrections(bool is_retry) {
     }
     if (held[i].counted || is_retry) CountAsRead(record.reason);
   }
+  for (const auto& [source, why] : corrections.Needed()) report_.needed.push_back({moves->PathOf(source), why});
   if (!changed) return absl::OkStatus();
   report_.corrections += applied.size();
   EpochCommit epoch;
   epoch.retires_corrections = true;
   if (!applied.empty()) epoch.corrections = Encode(applied);
-  PackTotals(&epoch);
+  std::vector<bool> used_meters(catalog_.meters.size());
+  epoch.totals = corrections.PackTotals(&used_meters);
+  AddNewMeters(used_meters, &epoch);
   moves->Finish(&epoch);
   StartCommit(std::move(epoch));
   return FinishCommit();

@@ -4,7 +4,7 @@
 //   the book
 //
 // Corrections (corrections.h) are held at first, and applied in a commit of their own when all input is in the book; an
-// absorb that is stopped leaves them to the next one.
+// absorb that is stopped leaves them to the next one. Only they may make absorb read a source twice (rebuild.h).
 //
 // An epoch is a run of consecutive rounds, a round one of consecutive blocks. In a round blocks are read in order and
 // decoded in parallel; each dedup shard goes through its identities in input order (so which of two conflicting events
@@ -65,6 +65,7 @@ struct AbsorbReport {
   std::vector<std::pair<Reason, uint64_t>> reasons;  // what was not accepted, by reason
   std::vector<SkippedSource> skipped;                // absorbed before
   std::vector<LeftOut> left_out;                     // could not be read, or not to the end
+  std::vector<LeftOut> needed;                       // sources that held corrections wait for, and why
   uint64_t corrections = 0;                          // applied, those that earlier runs had held included
   uint64_t epochs = 0;
   uint64_t bytes = 0;  // decompressed

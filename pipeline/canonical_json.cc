@@ -29,15 +29,19 @@ void AppendData(std::span<const Property> data, std::string* out) {
   out->push_back('}');
 }
 
-// A data that the original leaves out is the correction's own.
-bool IsSameText(std::string_view a, std::string_view b) {
-  return a.data() == b.data() && a.size() == b.size();
+void AppendDataOf(const UsageEvent& event, std::string* out) {
+  event.data_json.empty() ? AppendData(event.data, out) : void(out->append(event.data_json));
+}
+
+// A data that the original leaves out is the correction's own, and not a copy.
+bool HasDataOf(const UsageEvent& original, const UsageEvent& event) {
+  return original.data.data() == event.data.data() && original.data_json.data() == event.data_json.data();
 }
 
 void AppendCorrection(const UsageEvent& event, std::string* out) {
   const UsageEvent& original = event.correction->original;
   AppendField(event.correction->is_void ? "voids" : "corrects", original.id, out);
-  const bool other_data = !IsSameText(original.data_json, event.data_json);
+  const bool other_data = !HasDataOf(original, event);
   if (original.type == event.type && original.subject == event.subject && original.time == event.time && !other_data)
     return;
   AppendName("original", out);
@@ -47,7 +51,7 @@ void AppendCorrection(const UsageEvent& event, std::string* out) {
   if (original.time != event.time) AppendField("time", ToString(original.time), out);
   if (other_data) {
     AppendName("data", out);
-    out->append(original.data_json);
+    AppendDataOf(original, out);
   }
   out->push_back('}');
 }
@@ -61,11 +65,9 @@ void AppendCanonicalJson(const UsageEvent& event, std::string* out) {
   AppendField("type", event.type, out);
   AppendField("subject", event.subject, out);
   AppendField("time", ToString(event.time), out);
-  if (!event.data_json.empty()) {
-    out->append(",\"data\":").append(event.data_json);
-  } else if (!event.data.empty()) {
+  if (!event.data_json.empty() || !event.data.empty()) {
     out->append(",\"data\":");
-    AppendData(event.data, out);
+    AppendDataOf(event, out);
   }
   if (event.correction != nullptr) AppendCorrection(event, out);
   out->push_back('}');

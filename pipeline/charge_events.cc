@@ -5,71 +5,16 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "pipeline/block_work.h"
-#include "pipeline/catalog_dir.h"
-#include "pipeline/decode.h"
-#include "pipeline/input.h"
-#include "pipeline/lines.h"
-#include "pipeline/source_feeder.h"
+#include "pipeline/read_again.h"
+#include "pipeline/stored_correction.h"
 
 namespace tollbook {
 namespace {
 
-constexpr std::string_view kWithout = "or leave out --events";
-
-absl::Status CannotReadAgain(std::string_view what, std::string_view path, const std::string& what_to_do) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, what, path, what_to_do + ", " + std::string(kWithout));
-}
-
-absl::Status WasAPipe(const std::string& path) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, "usage that came through a pipe cannot be read again", path,
-                   "leave out --events; only usage from files can be followed down to its events");
-}
-
-absl::Status IsGone(const std::string& path) {
-  return CannotReadAgain("a source of the usage is gone", path,
-                         "put it back as it was, where the path leads from this directory");
-}
-
-absl::Status WasChanged(const std::string& path) {
-  return CannotReadAgain("a source of the usage was changed since it was absorbed", path, "put it back as it was");
-}
-
-absl::Status IsReadOtherwise(const std::string& path) {
-  return CannotReadAgain("sources.yaml reads a source otherwise than when it was absorbed", path,
-                         "give it the name and the mapping back that it had");
-}
-
-// Lines of one source, half-open.
-struct LineRange {
-  uint64_t first = 0, end = 0;
-};
-
-// By their places, none touching another.
-void Unite(std::vector<LineRange>* ranges) {
-  std::sort(ranges->begin(), ranges->end(), [](const LineRange& a, const LineRange& b) { return a.first < b.first; });
-  size_t kept = 0;
-  for (size_t i = 1; i < ranges->size(); ++i) {
-    const LineRange next = (*ranges)[i];
-    if (next.first <= (*ranges)[kept].end) {
-      (*ranges)[kept].end = std::max((*ranges)[kept].end, next.end);
-    } else {
-      (*ranges)[++kept] = next;
-    }
-  }
-  ranges->resize(ranges->empty() ? 0 : kept + 1);
-}
-
-bool Overlap(const std::vector<LineRange>& ranges, uint64_t first, uint64_t end) {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const LineRange& range) { return range.first < end && first < range.end; });
-}
-
-// Line ends, as BlockWork::line_ends has them, without decoding.
-uint64_t LinesOf(const Block& block) {
-  const std::string_view text(block.data, block.bytes);
-  const auto ends = static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n'));
-  return ends + (text.empty() || text.back() == '\n' ? 0 : 1) + block.long_lines.size();
+// Of a source that cannot be read.
+absl::Status CannotReadAgain(const FaultySource& faulty, const std::string& path) {
+  const std::string without = faulty.fault == SourceFault::kPipe ? "; leave out --events" : ", or leave out --events";
+  return MakeError(absl::StatusCode::kFailedPrecondition, WhatIsWrong(faulty), path, RemedyOf(faulty) + without);
 }
 
 ChargeUsage::Place PlaceAt(DimensionValues values, Bucket bucket, const UsageTotal& total, TotalForm form) {
@@ -92,20 +37,21 @@ class EventReader {
         catalog_(catalog),
         charges_(charges),
         series_(book.identity().seed[1]),
-        blocks_(Measurer(catalog, book.identity(), series_)),
+        sources_(book, catalog, DecoderChoice::kAuto),
         events_(charges.size()),
         totals_(charges.size()) {
     for (size_t i = 0; i < charges.size(); ++i) of_subject_[charges[i].of.subscription->subject].push_back(i);
   }
 
   absl::StatusOr<std::vector<std::vector<ChargeEvent>>> Read(uint64_t through_sequence) {
-    absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
-    if (!sources.ok()) return sources.status();
-    sources_ = *std::move(sources);
-    TOLLBOOK_RETURN_IF_ERROR(FindMappings());
-    TOLLBOOK_RETURN_IF_ERROR(FindStretches(through_sequence));
-    for (const auto& [source, ranges] : stretches_) TOLLBOOK_RETURN_IF_ERROR(ReadSource(sources_[source], ranges));
-    TOLLBOOK_RETURN_IF_ERROR(LeaveOutExceptions());
+    TOLLBOOK_RETURN_IF_ERROR(sources_.Open());
+    TOLLBOOK_RETURN_IF_ERROR(ReadSources(through_sequence));
+    // What was not accepted by then is none of the usage, whatever it looks like now.
+    TOLLBOOK_RETURN_IF_ERROR(
+        sources_.ForEachNotAccepted(through_sequence, [&](uint32_t source, uint64_t line, uint32_t part) {
+          taken_.erase({source, line, part});
+        }));
+    TOLLBOOK_RETURN_IF_ERROR(ReadCorrections(through_sequence));
     TOLLBOOK_RETURN_IF_ERROR(AddUp());
     for (size_t i = 0; i < charges_.size(); ++i) {
       Sort(*charges_[i].of.meter, &events_[i]);
@@ -118,165 +64,71 @@ class EventReader {
   // An event as it was read, and the total that it went into.
   struct Taken {
     size_t charge;
+    Uint128 identity;
     ChargeEvent event;
     ChargeUsage::Place place;
   };
   using LinePart = std::tuple<uint32_t, uint64_t, uint32_t>;  // source, line, event of the line
 
-  // A source may have been absorbed under an earlier catalog than the one that rates it: all of the book's that map
-  // files are tried, its own first.
-  absl::Status FindMappings() {
-    TOLLBOOK_RETURN_IF_ERROR(AddMappings(catalog_.files()));
-    const absl::StatusOr<std::vector<SealRecord>> seals = book_.Seals();
-    if (!seals.ok()) return seals.status();
-    std::set<std::string> digests = {catalog_.digest};
-    for (const SealRecord& seal : *seals) {
-      if (!digests.insert(seal.catalog_digest).second) continue;
-      const absl::StatusOr<std::map<std::string, std::string>> files = book_.CatalogFiles(seal.catalog_digest);
-      if (!files.ok()) return files.status();
-      TOLLBOOK_RETURN_IF_ERROR(AddMappings(*files));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status AddMappings(const std::map<std::string, std::string>& files) {
-    const auto text = files.find(std::string(kSourcesFile));
-    if (text == files.end() && !mappings_.empty()) return absl::OkStatus();
-    mappings_.push_back(ParseMappings(text == files.end() ? std::string_view() : text->second).mappings);
-    return absl::OkStatus();
-  }
-
-  absl::Status FindStretches(uint64_t through_sequence) {
-    const absl::StatusOr<std::vector<CommitRecord>> commits = book_.Commits();
-    if (!commits.ok()) return commits.status();
+  absl::Status ReadSources(uint64_t through_sequence) {
     std::set<uint64_t> wanted;
     for (const ChargeUsage& charge : charges_) wanted.insert(charge.commits.begin(), charge.commits.end());
-    // Held lines that a retry took in were read by any commit before it.
-    uint64_t before_retry = 0;
-    for (const CommitRecord& commit : *commits) {
-      if (wanted.contains(commit.sequence) && commit.retires_held) before_retry = commit.sequence;
-    }
-    for (const CommitRecord& commit : *commits) {
-      if (commit.sequence > through_sequence) continue;
-      if (!wanted.contains(commit.sequence) && commit.sequence >= before_retry) continue;
-      for (const CoveredRange& range : commit.covered) {
-        stretches_[range.source].push_back({range.first_line, range.end_line});
-      }
-    }
-    for (auto& [source, ranges] : stretches_) Unite(&ranges);
-    return absl::OkStatus();
-  }
-
-  // As it was read when it was absorbed.
-  absl::StatusOr<InputFile> FindFile(const SourceRecord& source) {
-    if (source.path == "-") return WasAPipe(source.path);
-    absl::Status why = IsGone(source.path);
-    for (const std::vector<SourceMapping>& mappings : mappings_) {
-      const absl::StatusOr<InputList> found = FindInputs({source.path}, mappings);
-      if (!found.ok()) return IsGone(source.path);
-      if (found->files.empty() && !found->left_out.empty()) {
-        why = CannotReadAgain("a source of the usage cannot be read", source.path, found->left_out.front().why);
-        continue;
-      }
-      if (found->files.size() != 1 || found->files.front().path != source.path) continue;
-      const InputFile& file = found->files.front();
-      if (!file.regular) return WasAPipe(source.path);
-      if (ReadingOf(file) == source.reading) return file;
-      why = IsReadOtherwise(source.path);
-    }
-    return why;
-  }
-
-  static absl::StatusOr<std::unique_ptr<BlockReader>> Open(const InputFile& file) {
-    ReaderOptions options;
-    options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
-    return BlockReader::Open(file, options);
-  }
-
-  absl::Status CheckContent(const InputFile& file, const SourceRecord& source) {
-    const absl::StatusOr<std::unique_ptr<BlockReader>> reader = Open(file);
-    if (!reader.ok()) return reader.status();
-    const absl::StatusOr<bool> same =
-        (*reader)->SkipTo({source.offset, source.rows, source.digest[0], source.digest[1]});
-    if (!same.ok()) return same.status();
-    return *same ? absl::OkStatus() : WasChanged(source.path);
-  }
-
-  absl::Status ReadSource(const SourceRecord& source, const std::vector<LineRange>& ranges) {
-    const absl::StatusOr<InputFile> file = FindFile(source);
-    if (!file.ok()) return file.status();
-    TOLLBOOK_RETURN_IF_ERROR(CheckContent(*file, source));
-    const absl::StatusOr<std::unique_ptr<BlockReader>> reader = Open(*file);
-    if (!reader.ok()) return reader.status();
-    std::unique_ptr<Decoder> decoder = MakeJsonDecoder();
-    if (file->format == InputFormat::kCsv) {
-      absl::StatusOr<std::unique_ptr<Decoder>> csv = MakeCsvDecoder(*file->mapping, (*reader)->header(), file->name);
-      if (!csv.ok()) return csv.status();
-      decoder = *std::move(csv);
-    }
-    return ReadBlocks(source, ranges, file->format == InputFormat::kCsv ? 2 : 1, **reader, *decoder);
-  }
-
-  absl::Status ReadBlocks(const SourceRecord& source, const std::vector<LineRange>& ranges, uint64_t first_line,
-                          BlockReader& reader, Decoder& decoder) {
-    for (Block block; first_line < ranges.back().end;) {
-      BlockWork work;
-      work.block = std::move(block);
-      const absl::StatusOr<bool> more = reader.Next(&work.block);
-      if (!more.ok()) return more.status();
-      if (!*more) return absl::OkStatus();
-      const uint64_t lines = LinesOf(work.block);
-      if (Overlap(ranges, first_line, first_line + lines)) {
-        blocks_.Decode(decoder, &work);
-        Take(source, ranges, first_line, work, decoder);
-      }
-      first_line += lines;
-      block = std::move(work.block);
+    for (const auto& [source, ranges] : sources_.StretchesOf(wanted, through_sequence)) {
+      const FaultySource& faulty = sources_.Check(source);
+      if (faulty.fault != SourceFault::kNone) return CannotReadAgain(faulty, sources_.source(source).path);
+      TOLLBOOK_RETURN_IF_ERROR(sources_.Read(source, ranges, [&](const MeasuredAgain& again) {
+        const LinePart at{again.source.id, again.line, again.part};
+        Take(at, KeyOf(again.identity), again.measured, again.series,
+             [&]() -> const UsageEvent& { return sources_.Whole(); });
+      }));
     }
     return absl::OkStatus();
   }
 
-  void Take(const SourceRecord& source, const std::vector<LineRange>& ranges, uint64_t first_line,
-            const BlockWork& work, Decoder& decoder) {
-    for (const Measurement& measured : work.measurements) {
-      const auto charges = of_subject_.find(measured.subject_name());
-      if (charges == of_subject_.end()) continue;
-      const uint64_t line = first_line + work.places[measured.event].line;
-      if (!Overlap(ranges, line, line + 1)) continue;
-      for (const size_t charge : charges->second) TakeFor(charge, source, line, measured, work, decoder);
-    }
+  // Each is an event of its own, and strikes the one that it names.
+  absl::Status ReadCorrections(uint64_t through_sequence) {
+    CorrectionDecoder decoder(Measurer(catalog_, book_.identity(), series_));
+    return ForEachApplied(book_, through_sequence, decoder,
+                          [&](const ExceptionRecord& record, const StoredCorrection& correction) {
+                            const UsageEvent& event = correction.event;
+                            const Uint128 identity = KeyOf(correction.measured.identity);
+                            taken_back_.try_emplace(KeyOf(correction.measured.original),
+                                                    TakenBack{std::string(event.id), event.correction->is_void});
+                            for (const Measurement& measured : correction.after) {
+                              Take({record.source, record.line, record.part}, identity, measured,
+                                   series_.at(measured.series), [&]() -> const UsageEvent& { return event; });
+                            }
+                          });
   }
 
-  void TakeFor(size_t number, const SourceRecord& source, uint64_t line, const Measurement& measured,
-               const BlockWork& work, Decoder& decoder) {
+  template <typename Whole>
+  void Take(const LinePart& at, Uint128 identity, const Measurement& measured, const Series& series,
+            const Whole& whole) {
+    const auto charges = of_subject_.find(measured.subject_name());
+    if (charges == of_subject_.end()) return;
+    for (const size_t charge : charges->second) TakeFor(charge, at, identity, measured, series, whole);
+  }
+
+  template <typename Whole>
+  void TakeFor(size_t number, const LinePart& at, Uint128 identity, const Measurement& measured, const Series& series,
+               const Whole& whole) {
     const ChargeUsage& charge = charges_[number];
-    const Series& series = series_.at(measured.series);
     if (&catalog_.meters[series.meter] != charge.of.meter) return;
     const std::optional<UsagePlace> place = PlaceIn(catalog_, charge.of, measured.bucket, series.dimension_values);
     if (!place || place->day < charge.first || charge.last < place->day) return;
     const TotalForm form = FormOf(*charge.of.meter);
     const UsageTotal delta{measured.value, 1, HasTime(form) ? measured.time : Instant()};
     ChargeEvent event;
-    event.book_source = source.id;
-    event.line = line;
-    event.part = work.places[measured.event].part;
+    std::tie(event.book_source, event.line, event.part) = at;
     event.time = measured.time;
     event.usage = PartTotalOf(charge.of, *place, measured.bucket, series.dimension_values, delta);
-    Name(*charge.of.meter, measured, work, decoder, &event);
-    taken_[{source.id, line, event.part}].push_back(
-        {number, std::move(event), PlaceAt(series.dimension_values, measured.bucket, delta, form)});
+    Name(*charge.of.meter, measured, whole(), &event);
+    taken_[at].push_back(
+        {number, identity, std::move(event), PlaceAt(series.dimension_values, measured.bucket, delta, form)});
   }
 
-  // What totals have no need of: the line is decoded once more, and this time whole.
-  void Name(const Meter& meter, const Measurement& measured, const BlockWork& work, Decoder& decoder,
-            ChargeEvent* event) {
-    const EventPlace& place = work.places[measured.event];
-    const uint64_t row = work.block.first_row == 0 ? 0 : work.block.first_row + place.line;
-    line_arena_.Clear();
-    decoded_.clear();
-    decoder.Decode({work.block.data + place.offset, place.bytes}, row, line_arena_, decoded_);
-    TOLLBOOK_ASSERT(place.part < decoded_.size());  // it was measured
-    const UsageEvent& whole = decoded_[place.part].event;
+  // What totals have no need of.
+  static void Name(const Meter& meter, const Measurement& measured, const UsageEvent& whole, ChargeEvent* event) {
     event->source = whole.source;
     event->id = whole.id;
     if (meter.aggregation != Aggregation::kUniqueCount) return;
@@ -288,19 +140,15 @@ class EventReader {
     }
   }
 
-  // What was not accepted when it was absorbed is none of the usage, whatever it looks like now.
-  absl::Status LeaveOutExceptions() {
-    return book_.ForEachExceptions([&](const StoredExceptions& chunk) {
-      const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
-      if (!records.ok()) return records.status();
-      for (const ExceptionRecord& record : *records) taken_.erase({record.source, record.line, record.part});
-      return absl::OkStatus();
-    });
-  }
-
   absl::Status AddUp() {
     for (auto& [place, of_line] : taken_) {
       for (Taken& taken : of_line) {
+        if (const auto struck = taken_back_.find(taken.identity); struck != taken_back_.end()) {
+          taken.event.taken_back_by = struck->second.by;
+          taken.event.is_voided = struck->second.is_void;
+          events_[taken.charge].push_back(std::move(taken.event));
+          continue;
+        }
         const Meter& meter = *charges_[taken.charge].of.meter;
         const UsageTotal& delta = taken.event.usage.total;
         const auto [total, is_first] = totals_[taken.charge].try_emplace(std::move(taken.place), delta);
@@ -332,26 +180,27 @@ class EventReader {
     if (totals_[number] == charge.totals) return absl::OkStatus();
     uint64_t in_book = 0;
     for (const auto& [place, total] : charge.totals) in_book += total.events;
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, "the events read again do not come to the usage in the book",
-        std::string(charge.of.subscription->id) + " " + charge.of.charge->name + ", where " +
-            std::to_string(events_[number].size()) + " were found for " + std::to_string(in_book),
-        "leave out --events; usage that was corrected, that was held and taken in after the line was booked, or "
-        "that was read under another catalog may not be found again");
+    const auto found = std::count_if(events_[number].begin(), events_[number].end(),
+                                     [](const ChargeEvent& event) { return event.taken_back_by.empty(); });
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "the events read again do not come to the usage in the book",
+                     std::string(charge.of.subscription->id) + " " + charge.of.charge->name + ", where " +
+                         std::to_string(found) + " were found for " + std::to_string(in_book),
+                     "leave out --events; usage that was read under another catalog may not be found again");
   }
 
   const Book& book_;
   const Catalog& catalog_;
   const std::span<const ChargeUsage> charges_;
   std::unordered_map<std::string_view, std::vector<size_t>> of_subject_;
-  std::vector<SourceRecord> sources_;                     // by id
-  std::vector<std::vector<SourceMapping>> mappings_;      // of each catalog that has other ones
-  std::map<uint32_t, std::vector<LineRange>> stretches_;  // of each source
-  SeriesTable series_;
-  BlockDecoder blocks_;
-  Arena line_arena_;
-  std::vector<DecodedEvent> decoded_;
+  SeriesTable series_;  // of corrections
+  ReadAgain sources_;
   std::map<LinePart, std::vector<Taken>> taken_;
+  struct TakenBack {
+    std::string by;
+    bool is_void;
+  };
+  std::map<Uint128, TakenBack> taken_back_;  // by the identity of the event
   // Of each charge.
   std::vector<std::vector<ChargeEvent>> events_;
   std::vector<std::map<ChargeUsage::Place, UsageTotal>> totals_;  // what they come to
@@ -376,6 +225,7 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
   ChargeUsage usage;
   usage.of = {rated.subscription, rated.charge, rated.meter};
   usage.period = rated.period;
+  usage.is_by_day = CarriesOver(*rated.meter) || !rated.amended.empty();
   if (rated.charge->minimum) usage.minimum_share = rated.bound_share();
   usage.first = first;
   usage.last = last;

@@ -1,14 +1,9 @@
-// ChargeEvents: the single events behind a charge, read again from their sources.
-//
-// A book keeps totals, not events. But it keeps which lines of which source each commit covered, and each line that was
-// not accepted. So the accepted events of a charge are in the stretches of the commits that brought its usage, less the
-// lines that the exceptions name: there the first of two that are one event is the one that counted, whichever file it
-// was in. They are decoded and measured by the code of absorb.
+// ChargeEvents: the single events behind a charge, read again from their sources (read_again.h), and the corrections of
+// them that the book keeps.
 //
 // Proof     A source must have the content that was absorbed, by its digest; and the events must come to the book's
 //           totals, each of them. Else there is an error that says why, and no event.
-// Cost      Two passes over what was absorbed of each source that has a stretch: one for the digest, one up to the last
-//           stretch, of which only the stretches are decoded. In memory the events of the charges that are asked for.
+// Cost      That of ReadAgain. In memory the events of the charges that are asked for.
 #ifndef TOLLBOOK_PIPELINE_CHARGE_EVENTS_H_
 #define TOLLBOOK_PIPELINE_CHARGE_EVENTS_H_
 
@@ -54,6 +49,7 @@ struct ChargeUsage {
   BillingPeriod period;
   Day first, last;                     // whose events are asked for, both inclusive
   DayShare minimum_share;              // of the charge, in this period
+  bool is_by_day = false;              // its price needs more than these events: what it carries over, other slices
   std::vector<PartTotal> before;       // of the period's earlier days, in their order
   std::map<Place, UsageTotal> totals;  // of these days
   std::set<uint64_t> commits;          // that brought them
@@ -71,10 +67,14 @@ struct ChargeEvent {
   Instant time;
   PartTotal usage;    // its own: the total of one event
   std::string value;  // as it was written, where the meter keeps no more than a hash of it; else empty
+  // The id of the correction that took it back: it counts nothing, and is here to be seen. Empty: it counts.
+  std::string taken_back_by;
+  bool is_voided = false;  // by a void; else something counts instead
 };
 
 // For each of the charges its events, by day, time, source and id; where the meter keeps values with their times, by
-// value before source, as the rater takes them. `through_sequence`: the commit that the totals are as of.
+// value before source, as the rater takes them. `through_sequence`: the commit that the totals are as of; corrections
+// that were applied later change nothing.
 // Errors: FailedPrecondition: the usage came from a pipe, or a source is gone or changed; Unavailable, DataLoss.
 [[nodiscard]] absl::StatusOr<std::vector<std::vector<ChargeEvent>>> ReadChargeEvents(
     const Book& book, const Catalog& catalog, std::span<const ChargeUsage> charges, uint64_t through_sequence);

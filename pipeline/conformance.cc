@@ -1,6 +1,7 @@
 #include "pipeline/conformance.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "pipeline/usage_reader.h"
@@ -25,7 +26,7 @@ absl::StatusOr<Worth> ExactDecimal(const JsonTree& tree) {
 absl::StatusOr<std::vector<Worth>> ExpectedOf(const JsonTree& expected) {
   const JsonTree& value = expected.items.front();
   const std::span<const JsonTree> values =
-      value.kind == JsonTree::Kind::kList ? std::span(value.items) : std::span(&value, 1);
+      value.kind == JsonTree::Kind::kText ? std::span(&value, 1) : std::span(value.items);
   std::vector<Worth> all;
   for (const JsonTree& one : values) {
     absl::StatusOr<Worth> decimal = ExactDecimal(one);
@@ -65,13 +66,22 @@ class VectorRunner {
     ParsedCatalog parsed = ParseCatalog(case_.catalog);
     if (!parsed.catalog.has_value()) return absl::InvalidArgumentError(Abs(ToString(parsed.errors.front())));
     billed_ = case_.previous_billed;
+    rounding_ = parsed.catalog->book.rounding;
     std::vector<Worth> got;
-    for (size_t i = 0; i < case_.usage.size(); ++i) {
+    if (case_.answer == Answer::kBalances || case_.answer == Answer::kNetMinor) {
+      absl::StatusOr<Quote> quote = MakeOne(*parsed.catalog, 0);
+      if (!quote.ok()) return quote.status();
+      TOLLBOOK_RETURN_IF_ERROR(case_.answer == Answer::kBalances ? AppendBalances(*quote, &got)
+                                                                 : AppendNetLines(*quote, &got));
+    }
+    const size_t quotes = got.empty() ? case_.usage.size() : 0;
+    for (size_t i = 0; i < quotes; ++i) {
       absl::StatusOr<Worth> answer = QuoteOne(*parsed.catalog, i);
       if (!answer.ok()) return answer.status();
       got.push_back(*answer);
       TOLLBOOK_RETURN_IF_ERROR(LessBefore(i, &got.back()));
     }
+    if (case_.answer == Answer::kCredited) TOLLBOOK_RETURN_IF_ERROR(KeepCredit(&got));
     result_.got = TextOf(got);
     result_.verdict = got == *expected ? Verdict::kPassed : Verdict::kFailed;
     return absl::OkStatus();
@@ -88,7 +98,45 @@ class VectorRunner {
     return fits ? absl::OkStatus() : absl::OutOfRangeError("what is due does not fit");
   }
 
+  // What is expected is of each grant by its id.
+  absl::Status AppendBalances(const Quote& quote, std::vector<Worth>* got) const {
+    for (const std::string& id : vector_.expected.items.front().keys) {
+      const auto balance =
+          std::ranges::find_if(quote.unit_balances, [&](const UnitBalance& one) { return one.grant->id == id; });
+      if (balance == quote.unit_balances.end()) return absl::InvalidArgumentError(Abs("no balance of grant " + id));
+      got->push_back(InUnits(balance->left));
+    }
+    return absl::OkStatus();
+  }
+
+  // Charges come by their names, and the line of a charge's discount is named after it.
+  static absl::Status AppendNetLines(const Quote& quote, std::vector<Worth>* got) {
+    std::map<std::string, Int128> net;
+    for (const QuotedCharge& charge : quote.charges) {
+      constexpr std::string_view kDiscount = "discount ";
+      net[charge.charge->is_discount ? charge.charge->name.substr(kDiscount.size()) : charge.charge->name] +=
+          charge.due.minor;
+    }
+    for (const auto& [name, minor] : net) got->push_back({Wide::Product(minor * kOneUnit, kOneUnit)});
+    return absl::OkStatus();
+  }
+
+  // Of the last two quotes; where more is due, nothing is credited.
+  static absl::Status KeepCredit(std::vector<Worth>* got) {
+    TOLLBOOK_ASSERT(got->size() >= 2);
+    Worth credit;
+    if (!Wide::Subtract((*got)[got->size() - 2].amount, got->back().amount, &credit.amount))
+      return absl::OutOfRangeError("the credit does not fit");
+    *got = {credit.amount.negative() ? Worth() : credit};
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<Worth> QuoteOne(const Catalog& catalog, size_t number) {
+    absl::StatusOr<Quote> quote = MakeOne(catalog, number);
+    return quote.ok() ? AnswerOf(*quote) : quote.status();
+  }
+
+  absl::StatusOr<Quote> MakeOne(const Catalog& catalog, size_t number) {
     UsageReader reader(catalog);
     TOLLBOOK_RETURN_IF_ERROR(reader.ReadText(vector_.id, case_.usage[number]));
     if (!reader.first_unused().empty()) {
@@ -101,13 +149,14 @@ class VectorRunner {
     const std::vector<SubjectTotal> totals = reader.TotalsOf(kQuotedSubject);
     request.usage = totals;
     request.period = case_.period;
-    if (!case_.period.has_value()) request.through = case_.through[number];
+    const bool is_of_several = case_.answer == Answer::kCredited;
+    if (!case_.period.has_value() || is_of_several) request.through = case_.through[number];
     request.previous_quantity = case_.previous_quantity;
     request.previous_billed = billed_;
     absl::StatusOr<Quote> quote = MakeQuote(catalog, request);
     if (!quote.ok()) return quote.status();
     for (const QuotedCharge& charge : quote->charges) result_.steps.push_back({charge.charge->name, charge.steps});
-    return AnswerOf(*quote);
+    return quote;
   }
 
   absl::StatusOr<Worth> AnswerOf(const Quote& quote) {
@@ -117,15 +166,35 @@ class VectorRunner {
         return absl::UnimplementedError("period: of more than one billing period");
     }
     if (case_.answer == Answer::kUnits || case_.answer == Answer::kPriced) return UnitsOf(quote);
+    if (case_.answer == Answer::kOff) return OffOf(quote);
     absl::StatusOr<std::vector<QuoteTotal>> totals = TotalsOf(quote);
     if (!totals.ok()) return totals.status();
     if (totals->empty()) return Worth();
+    if (case_.tax.has_value()) return WithTax(totals->front());
     const Worth due = case_.rounded ? InMajorUnits(totals->front().due) : totals->front().due_exact;
     if (case_.not_below_zero && due.amount.negative())
       return absl::UnimplementedError("already_billed: more than is due");
     if (case_.answer == Answer::kAmounts && !Wide::Add(billed_->amount, due.amount, &billed_->amount))
       return absl::OutOfRangeError("the amounts billed do not fit");
     return due;
+  }
+
+  absl::StatusOr<Worth> WithTax(const QuoteTotal& total) const {
+    absl::StatusOr<Money> tax = EstimateTax(total, *case_.tax, rounding_);
+    if (!tax.ok()) return tax.status();
+    absl::StatusOr<Money> together = Add(total.due, *tax);
+    if (!together.ok()) return together.status();
+    return InMajorUnits(*together);
+  }
+
+  static absl::StatusOr<Worth> OffOf(const Quote& quote) {
+    Worth off;
+    for (const QuotedCharge& charge : quote.charges) {
+      if (!charge.charge->is_discount) continue;
+      if (!Wide::Subtract(off.amount, InMajorUnits(charge.due).amount, &off.amount))
+        return absl::OutOfRangeError("the discounts do not fit");
+    }
+    return off;
   }
 
   static absl::StatusOr<Worth> AllUnitsOf(const Quote& quote) {
@@ -145,7 +214,8 @@ class VectorRunner {
   const VectorCase& vector_;
   VectorResult& result_;
   TranslatedCase case_;
-  std::optional<Worth> billed_;  // before the quote at hand
+  std::optional<Worth> billed_;            // before the quote at hand
+  Rounding rounding_ = Rounding::kHalfUp;  // of the case's catalog
 };
 
 }  // namespace

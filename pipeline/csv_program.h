@@ -104,6 +104,14 @@ struct PropertyProgram {
   std::vector<size_t> factors;
 };
 
+// A time as text, or as seconds from the base.
+struct TimeProgram {
+  Field text;
+  bool is_offset = false;
+  size_t offset_cell = 0;
+  Instant base;
+};
+
 struct EventProgram {
   Field id, source, type, subject, time;
   bool time_in_utc = false;
@@ -111,6 +119,11 @@ struct EventProgram {
   size_t offset_cell = 0;
   Instant base;
   std::vector<PropertyProgram> data;
+  // Without pieces where the mapping has none.
+  Field corrects, voids, original_type, original_subject;
+  TimeProgram original_time;
+  std::vector<PropertyProgram> original_data;
+  bool may_correct() const { return !corrects.pieces.empty() || !voids.pieces.empty(); }
 };
 
 }  // namespace tollbook

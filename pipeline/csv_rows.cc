@@ -91,6 +91,10 @@ bool CsvRows::Add(const EventProgram& program) {
               (program.time_is_offset || set(program.time, &shape.slots.time));
   if (program.time_is_offset) shape.slots.time = static_cast<uint16_t>(program.offset_cell);
   for (const PropertyProgram& property : program.data) good = good && AddProperty(property, &shape);
+  for (const Field* named : {&program.corrects, &program.voids}) {
+    if (named->pieces.empty()) continue;
+    good = good && set(*named, &shape.empty.emplace_back());
+  }
   return good;
 }
 
@@ -180,6 +184,9 @@ uint64_t CsvRows::PlaceOf(size_t event, std::string_view type) {
 }
 
 const LayoutPlan* CsvRows::PlanOf(size_t event, const Slots& slots) const {
+  for (const uint16_t named : events_[event].empty) {
+    if (slots[named].bytes != 0) return nullptr;
+  }
   const std::string_view type = slots[events_[event].type].text();
   const TypePlan* known = nullptr;
   for (uint64_t place = PlaceOf(event, type);; place = (place + 1) % kPlaces) {

@@ -82,12 +82,46 @@ class CsvDecoder final : public Decoder {
       SetTime(program.time.TextOf(row), program.time_in_utc, instants_, event, &reasons);
     }
     properties_.clear();
-    for (const PropertyProgram& property : program.data) AddProperty(property, row, &reasons);
+    for (const PropertyProgram& property : program.data) properties_.push_back(PropertyOf(property, row, &reasons));
     event->data = KeepProperties(properties_, row.arena);
+    if (program.may_correct()) AddCorrection(program, row, event, &reasons);
     return reasons.First();
   }
 
-  void AddProperty(const PropertyProgram& program, const Row& row, ReasonSet* reasons) {
+  // A row that names no event corrects none: a feed may have both kinds.
+  void AddCorrection(const EventProgram& program, const Row& row, UsageEvent* event, ReasonSet* reasons) {
+    const std::string_view corrects = program.corrects.TextOf(row), voids = program.voids.TextOf(row);
+    if (corrects.empty() && voids.empty()) return;
+    const std::string_view named = voids.empty() ? corrects : voids;
+    if ((!corrects.empty() && !voids.empty()) || named == event->id) return reasons->Add(Reason::kInvalidCorrection);
+    reasons->AddIf(named.size() > kFieldBytesMax, Reason::kFieldTooLong);
+    Correction correction{corrects.empty(), *event};
+    correction.original.id = named;
+    if (!correction.is_void) Restate(program, row, &correction.original, reasons);
+    char* const kept = row.arena.AllocateAligned(sizeof correction, alignof(Correction));
+    event->correction = new (kept) Correction(correction);
+  }
+
+  void Restate(const EventProgram& program, const Row& row, UsageEvent* original, ReasonSet* reasons) {
+    const std::string_view type = program.original_type.TextOf(row), subject = program.original_subject.TextOf(row);
+    if (!type.empty()) original->type = type;
+    if (!subject.empty()) original->subject = subject;
+    CheckNames(*original, reasons);
+    const TimeProgram& time = program.original_time;
+    const std::string_view when = time.is_offset ? row.cells[time.offset_cell] : time.text.TextOf(row);
+    if (!when.empty() && time.is_offset) SetTimeFromOffset(when, time.base, original, reasons);
+    if (!when.empty() && !time.is_offset) SetTime(when, program.time_in_utc, instants_, original, reasons);
+    if (program.original_data.empty()) return;
+    for (const PropertyProgram& property : program.original_data) {
+      const Property was = PropertyOf(property, row, reasons);
+      const auto own = std::find_if(properties_.begin(), properties_.end(),
+                                    [&](const Property& of_row) { return of_row.name == was.name; });
+      own == properties_.end() ? properties_.push_back(was) : void(*own = was);
+    }
+    original->data = KeepProperties(properties_, row.arena);
+  }
+
+  Property PropertyOf(const PropertyProgram& program, const Row& row, ReasonSet* reasons) {
     Property property{program.name.In(row), {}, Property::Kind::kString};
     if (program.is_product) {
       factors_.clear();
@@ -97,7 +131,7 @@ class CsvDecoder final : public Decoder {
       property.text = program.text.TextOf(row);
       if (program.is_number) SetNumber(&property, reasons);
     }
-    properties_.push_back(property);
+    return property;
   }
 
   void SetProduct(Arena& arena, Property* property, ReasonSet* reasons) {
@@ -147,6 +181,9 @@ class Compiler {
       program.time = Template(mapping.time.text);
     }
     for (const auto& [name, rule] : mapping.data) program.data.push_back(DataProperty(name, rule));
+    if (mapping.corrects) program.corrects = Template(mapping.corrects->text);
+    if (mapping.voids) program.voids = Template(mapping.voids->text);
+    AddOriginal(mapping.original, &program);
     return program;
   }
 
@@ -154,6 +191,18 @@ class Compiler {
   const std::vector<std::string>& missing() const { return missing_; }
 
  private:
+  void AddOriginal(const OriginalMapping& original, EventProgram* program) {
+    if (original.type) program->original_type = Template(original.type->text);
+    if (original.subject) program->original_subject = Template(original.subject->text);
+    if (original.time) program->original_time = Time(*original.time);
+    for (const auto& [name, rule] : original.data) program->original_data.push_back(DataProperty(name, rule));
+  }
+
+  TimeProgram Time(const FieldRule& rule) {
+    if (rule.kind != FieldRule::Kind::kTimeOffset) return {Template(rule.text), false, 0, {}};
+    return {{}, true, Cell(rule.columns.at(0)), rule.base};
+  }
+
   PropertyProgram DataProperty(std::string_view name, const FieldRule& rule) {
     PropertyProgram program;
     program.name = Keep(name);

@@ -218,15 +218,19 @@ absl::Status CannotBeHeld(const ChargeUsage& usage) {
                    std::string(usage.of.subscription->id) + " " + usage.of.charge->name, "leave out --events");
 }
 
+bool IsTakenBack(const ChargeEvent& event) {
+  return !event.taken_back_by.empty();
+}
+
 class Sharing {
  public:
   Sharing(const ChargeUsage& usage, const PricedDays& priced, size_t shown)
       : usage_(usage), priced_(priced), shown_(shown) {}
 
   absl::StatusOr<EventShares> Share(std::vector<ChargeEvent> events) {
-    shares_.events = events.size();
+    for (const ChargeEvent& event : events) ++(IsTakenBack(event) ? shares_.taken_back : shares_.events);
     shares_.before = priced_.before.to_date;
-    shares_.by_day = CarriesOver(*usage_.of.meter);
+    shares_.by_day = usage_.is_by_day || priced_.is_by_day;
     if (shares_.by_day) {
       ByDay(std::move(events));
     } else {
@@ -257,13 +261,20 @@ class Sharing {
     Steps steps(usage_, to_date_);
     const size_t shown = std::min(shown_, events.size());
     for (size_t i = 0; i < shown; ++i) {
+      if (IsTakenBack(events[i])) {
+        shares_.shown.push_back({std::move(events[i]), to_date_, {}, {}});
+        continue;
+      }
       const Worth before = worth_;
       if (!growing->Add(events[i].usage) || !Price(*growing, false)) return CannotBeHeld(usage_);
       std::vector<std::string> falls_in = steps.After(events[i].usage, to_date_);
       shares_.shown.push_back({std::move(events[i]), to_date_, Difference(worth_, before), std::move(falls_in)});
       shares_.sum = Sum(shares_.sum, shares_.shown.back().share);
     }
-    TOLLBOOK_RETURN_IF_ERROR(AddMore(std::span(events).subspan(shown), *growing));
+    events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(shown));
+    shares_.more = events.size();
+    std::erase_if(events, IsTakenBack);
+    TOLLBOOK_RETURN_IF_ERROR(AddMore(events, *growing));
     if (priced_.is_complete) {
       const Worth before = worth_;
       if (!Price(*growing, true)) return CannotBeHeld(usage_);
@@ -295,7 +306,6 @@ class Sharing {
 
   // What they come to together needs no price of each: each share would end where the next one begins.
   absl::Status AddMore(std::span<const ChargeEvent> events, GrowingWorth& growing) {
-    shares_.more = events.size();
     if (events.empty()) return absl::OkStatus();
     const Worth before = worth_;
     const auto its_usage = [](const ChargeEvent& event) -> const PartTotal& { return event.usage; };

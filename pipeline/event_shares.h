@@ -4,7 +4,9 @@
 // worth: exact. So shares sum to the worth of the days that are looked at, whatever the model: of a graduated price the
 // event's units fall in their tiers, of a largest value all but the records have nothing, and where a volume price
 // falls a share is negative. What a minimum adds is due when the period ends, and is nobody's share. A meter that
-// carries over (a level, a set with removals) goes on without events, so there the shares are those of days.
+// carries over (a level, a set with removals) goes on without events, so there the shares are those of days; likewise
+// of a charge that is rated by slices (rating/amendment.h), whose price needs usage of other plans or periods, and where
+// grants of units pay, for what those paid is known of days.
 //
 // Cost      Each event that is shown is priced, with the part of the charge that it falls in: an hour of an hourly
 // charge,
@@ -35,6 +37,7 @@ struct PricedDays {
   DayPrice before;             // the day with usage before them; nothing, where they begin the period
   std::vector<DayPrice> days;  // those with a price of their own; at least one
   bool is_complete = false;    // the last of them ends the period: a minimum is due
+  bool is_by_day = false;      // an event has no price of its own: grants of units pay in the order of time
 };
 
 struct EventShare {
@@ -51,15 +54,16 @@ struct ShareOfDay {
 };
 
 struct EventShares {
-  uint64_t events = 0;
-  bool by_day = false;            // the meter carries over
+  uint64_t events = 0;            // that count
+  uint64_t taken_back = 0;        // others, which corrections took back: they are shown, and have no share
+  bool by_day = false;            // the shares are those of days
   Quantity before;                // the period's quantity before the first of them
   std::vector<EventShare> shown;  // the first ones
   uint64_t more = 0;              // events behind those, and what they come to
   Worth more_share;
   std::vector<ShareOfDay> days;  // by_day
-  Worth at_period_end;         // what is due then, as a minimum
-  Worth sum;                   // of all shares and of what is due then: the worth of the last day less that before
+  Worth at_period_end;           // what is due then, as a minimum
+  Worth sum;                     // of all shares and of what is due then: the worth of the last day less that before
 };
 
 // `events` in their order. Keeps the first `shown` of them. OutOfRange: a worth on the way cannot be held.

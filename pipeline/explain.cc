@@ -10,6 +10,8 @@
 #include "ledger/totals_run.h"
 #include "pipeline/charge_events.h"
 #include "pipeline/charges.h"
+#include "pipeline/compared_days.h"
+#include "pipeline/earlier_world.h"
 #include "pipeline/event_shares.h"
 #include "pipeline/subject_worth.h"
 #include "rating/price.h"
@@ -125,14 +127,15 @@ class OriginFinder {
       // What corrections took back tells something where values add up; of other meters only what was brought.
       const bool adds_up = meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount;
       uint64_t events = 0;
-      bool fits = true, sound = true, any = false;
-      const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total) {
+      bool fits = true, sound = true, any = false, rebuilt = false;
+      const auto add = [&](uint32_t index, Bucket bucket, const UsageTotal& total, CellRole role) {
         const TotalsRunReader::SeriesEntry& entry = reader.series()[index];
         if (reader.meters()[entry.meter].name != meter.name) return;
         const SubscribedCharge charge{rated.subscription, rated.charge, &meter};
         const std::optional<UsagePlace> place = PlaceIn(catalog, charge, bucket, DimensionValuesOf(entry.values));
         if (!place || place->day < first || last < place->day) return;
-        if (EventsOf(total) <= 0 && !adds_up) return;
+        rebuilt = rebuilt || role == CellRole::kReplaces;
+        if (EventsOf(total) <= 0 && !adds_up && role == CellRole::kAdds) return;
         if (EventsOf(total) > 0) events += total.events;
         any = true;
         fits = aggregate.Add(total) && fits;
@@ -146,7 +149,9 @@ class OriginFinder {
                          "see `tollbook charges`");
       }
       if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
-      if (any) origins->push_back(OriginOf(run.sequence, quantity, events));
+      if (!any) continue;
+      origins->push_back(OriginOf(run.sequence, quantity, events));
+      origins->back().rebuilt = rebuilt;
     }
     return absl::OkStatus();
   }
@@ -155,7 +160,7 @@ class OriginFinder {
   explicit OriginFinder(const Book& book) : book_(book) {}
 
   UsageOrigin OriginOf(uint64_t sequence, Quantity quantity, uint64_t events) const {
-    UsageOrigin origin{sequence, quantity, events, {}};
+    UsageOrigin origin{sequence, quantity, events, false, {}};
     const auto commit = commits_.find(sequence);
     if (commit == commits_.end()) return origin;
     for (const CoveredRange& range : commit->second.covered) {
@@ -184,33 +189,6 @@ Money BookedFor(const SubjectWorth& worth, const BookedKey& key) {
     if (amount.key == key) return {key.place->currency, amount.minor};
   }
   return {key.place->currency, 0};
-}
-
-// Is anything due for the charge on the usage date? If not, the line only books back what was booked there before the
-// summary policy or the charge's filter changed.
-bool DueOn(const RatedCharge& rated, bool by_period, Day usage_date) {
-  if (by_period) return usage_date.number == rated.period.end.number - 1;
-  return std::any_of(rated.days.begin(), rated.days.end(),
-                     [&](const DayWorth& day) { return day.usage_date == usage_date; });
-}
-
-// The running state at the usage date, and at what it is compared with: nothing, where the line covers the period; the
-// day before, where it covers the day; itself, where nothing is due. Null: there is none.
-struct ComparedDays {
-  const DayWorth* last = nullptr;
-  const DayWorth* before = nullptr;
-};
-
-ComparedDays Compared(const RatedCharge& rated, bool by_period, Day usage_date) {
-  ComparedDays compared;
-  for (const DayWorth& day : rated.days) {
-    if (usage_date < day.usage_date) break;
-    compared.before = compared.last;
-    compared.last = &day;
-  }
-  if (by_period) compared.before = nullptr;
-  if (!DueOn(rated, by_period, usage_date)) compared.before = compared.last;
-  return compared;
 }
 
 absl::Status FillArithmetic(const RatedCharge& rated, const ComparedDays& compared, ExplainedCharge* explained) {
@@ -245,6 +223,7 @@ class EventExplainer {
       if (day.usage_date < first || explained.usage_date < day.usage_date) continue;
       charge.priced.days.push_back({day.usage_date, day.to_date, WorthToDate(rated, day)});
     }
+    charge.priced.is_by_day = !rated.granted.empty();
     charge.priced.is_complete = compared.last->usage_date.number == rated.period.end.number - 1;
     ChargeUsage usage = UsageOf(catalog_, rated, totals, first, explained.usage_date);
     for (const UsageOrigin& origin : explained.origins) usage.commits.insert(origin.commit);
@@ -322,6 +301,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
 
   absl::StatusOr<OriginFinder> origins = OriginFinder::Make(book);
   if (!origins.ok()) return origins.status();
+  EarlierWorlds earlier(book, explanation.seal, *catalog);
   EventExplainer single_events(book, *catalog, explanation.seal.sequence, events.value_or(0));
   for (const LineDifference& difference : differences) {
     const BookedKey& key = difference.key;
@@ -334,10 +314,12 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     explained.usage_date = key.usage_date;
     explained.difference = {key.place->currency, difference.minor};
     explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.place->currency, 0};
+    Int128 worth_now = 0;
     // The book just before the seal: the same totals, and what earlier seals had booked.
     const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject};
     const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
       explained.booked_before = BookedFor(worth, key);
+      worth_now = AmountOfCharge(worth.due, key);
       const RatedCharge* rated = FindRated(worth, key);
       if (rated == nullptr) return absl::OkStatus();
       explained.rated = true;
@@ -346,7 +328,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       explained.filter = FilterText(*rated->charge);
       const PostingRule* rule = catalog->PostingFor(rated->charge->product, key.place->entity);
       const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
-      const ComparedDays compared = Compared(*rated, by_period, key.usage_date);
+      const ComparedDays compared = CompareDays(*rated, by_period, key.usage_date);
       TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, compared, &explained));
       if (rated->meter == nullptr || !DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
       TOLLBOOK_RETURN_IF_ERROR(origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date,
@@ -356,6 +338,10 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       return absl::OkStatus();
     });
     if (!visited.ok()) return visited;
+    absl::StatusOr<std::optional<EarlierWorld>> world = earlier.Find(difference.subject, key);
+    if (!world.ok()) return world.status();
+    explained.earlier = *std::move(world);
+    if (explained.earlier) explained.earlier->worth_now = {key.place->currency, worth_now};
     explanation.largest.push_back(std::move(explained));
   }
   TOLLBOOK_RETURN_IF_ERROR(single_events.Explain(&explanation.largest));

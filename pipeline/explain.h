@@ -1,7 +1,8 @@
 // Explain: from a journal line down to the charges behind it, their arithmetic, and the stretches of the sources that
 // the usage came from; and, if asked for, the single events, each with its share of the price.
 //
-// Everything is as it was at the line's seal: the totals up to that commit, and the catalog that the seal kept.
+// Everything is as it was at the line's seal: the totals up to that commit, and the catalog that the seal kept. Where
+// that one prices the charge otherwise than the seal before did, the same totals are also rated by the catalog of then.
 #ifndef TOLLBOOK_PIPELINE_EXPLAIN_H_
 #define TOLLBOOK_PIPELINE_EXPLAIN_H_
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "ledger/book.h"
+#include "pipeline/earlier_world.h"
 #include "pipeline/event_shares.h"
 #include "rating/price.h"
 
@@ -21,6 +23,7 @@ struct UsageOrigin {
   uint64_t commit = 0;
   Quantity quantity;  // as the meter aggregates within that commit (RunningAggregate)
   uint64_t events = 0;
+  bool rebuilt = false;  // totals were reckoned anew after corrections: these stand instead of what came before
   struct Stretch {
     std::string path;
     uint64_t first_line = 0, last_line = 0;  // 1-based, inclusive
@@ -49,6 +52,7 @@ struct ExplainedCharge {
   Money booked_before;           // what earlier seals had booked for this usage date
   std::vector<PriceStep> steps;  // of to_date
   std::vector<UsageOrigin> origins;
+  std::optional<EarlierWorld> earlier;    // where the catalog's change since the seal before is part of it
   std::optional<ExplainedEvents> events;  // if asked for, and there are any to ask for
 };
 

@@ -69,9 +69,35 @@ class MappingReader {
     event.subject = ReadTemplateField(map, "subject");
     event.time = ReadTime(map);
     event.time_in_utc = ReadTimeZone(map);
-    if (const YamlNode* data = map.Find("data")) ReadData(*data, &event);
+    if (const YamlNode* data = map.Find("data")) ReadData(*data, &event.data);
+    event.corrects = ReadOptional(map, "corrects");
+    event.voids = ReadOptional(map, "voids");
+    if (const YamlNode* original = map.Find("original")) {
+      event.original = ReadOriginal(*original);
+      if (!event.corrects) {
+        errors_.Add(map.LineOf("original"), map.what() + " has an original and no corrects",
+                    "say in corrects which event it restates; what voids an event restates it by its own fields");
+      }
+    }
     map.RefuseOtherKeys();
     return event;
+  }
+
+  OriginalMapping ReadOriginal(const YamlNode& node) {
+    OriginalMapping original;
+    YamlMap map(node, "original", errors_);
+    original.type = ReadOptional(map, "type");
+    original.subject = ReadOptional(map, "subject");
+    if (map.Find("time") != nullptr) original.time = ReadTime(map);
+    if (const YamlNode* data = map.Find("data")) ReadData(*data, &original.data);
+    map.RefuseOtherKeys();
+    return original;
+  }
+
+  std::optional<FieldRule> ReadOptional(YamlMap& map, std::string_view key) {
+    const std::optional<std::string> text = map.Text(key);
+    if (!text) return std::nullopt;
+    return ReadTemplate(*text, key, map.LineOf(key));
   }
 
   FieldRule ReadTemplateField(YamlMap& map, std::string_view key) {
@@ -119,14 +145,14 @@ class MappingReader {
     return zone.has_value();
   }
 
-  void ReadData(const YamlNode& node, EventMapping* event) {
+  void ReadData(const YamlNode& node, DataRules* data) {
     if (node.kind != YamlNode::Kind::kMap) {
       errors_.Add(node.line, "data is " + std::string(KindName(node.kind)),
                   "write property names with their templates");
       return;
     }
     for (size_t i = 0; i < node.keys.size(); ++i) {
-      event->data.emplace_back(node.keys[i], ReadProperty(node.keys[i], node.items[i], node.key_lines[i]));
+      data->emplace_back(node.keys[i], ReadProperty(node.keys[i], node.items[i], node.key_lines[i]));
     }
   }
 
@@ -216,10 +242,15 @@ ParsedMappings ParseMappings(std::string_view sources_yaml) {
 }
 
 bool NeedsRows(const SourceMapping& mapping) {
-  return std::any_of(mapping.events.begin(), mapping.events.end(), [](const EventMapping& event) {
+  const auto any_uses = [](const DataRules& data) {
+    return std::any_of(data.begin(), data.end(), [](const auto& entry) { return UsesRow(entry.second); });
+  };
+  const auto uses = [](const std::optional<FieldRule>& rule) { return rule && UsesRow(*rule); };
+  return std::any_of(mapping.events.begin(), mapping.events.end(), [&](const EventMapping& event) {
+    const OriginalMapping& original = event.original;
     return UsesRow(event.id) || UsesRow(event.source) || UsesRow(event.type) || UsesRow(event.subject) ||
-           UsesRow(event.time) ||
-           std::any_of(event.data.begin(), event.data.end(), [](const auto& entry) { return UsesRow(entry.second); });
+           UsesRow(event.time) || any_uses(event.data) || uses(event.corrects) || uses(event.voids) ||
+           uses(original.type) || uses(original.subject) || uses(original.time) || any_uses(original.data);
   });
 }
 
@@ -237,13 +268,24 @@ std::string MappingText(const SourceMapping& mapping, std::string_view file) {
     for (const std::string& column : rule.columns) add(column);
     uses_file = uses_file || rule.text.find("{file}") != std::string::npos;
   };
-  for (const EventMapping& event : mapping.events) {
-    add(event.time_in_utc ? "event, time in UTC" : "event");
-    for (const FieldRule* rule : {&event.id, &event.source, &event.type, &event.subject, &event.time}) add_rule(*rule);
-    for (const auto& [name, rule] : event.data) {
+  const auto add_data = [&](const DataRules& data) {
+    for (const auto& [name, rule] : data) {
       add(name);
       add_rule(rule);
     }
+  };
+  for (const EventMapping& event : mapping.events) {
+    add(event.time_in_utc ? "event, time in UTC" : "event");
+    for (const FieldRule* rule : {&event.id, &event.source, &event.type, &event.subject, &event.time}) add_rule(*rule);
+    add_data(event.data);
+    if (!event.corrects && !event.voids) continue;
+    const OriginalMapping& original = event.original;
+    for (const std::optional<FieldRule>* rule :
+         {&event.corrects, &event.voids, &original.type, &original.subject, &original.time}) {
+      add(*rule ? "corrects" : "");
+      if (*rule) add_rule(**rule);
+    }
+    add_data(original.data);
   }
   if (uses_file) add(file);
   return text;

@@ -29,10 +29,22 @@ struct FieldRule {
       false;  // the property is a JSON number (a product always is; a lone {column} when it says `number: true`)
 };
 
+using DataRules = std::vector<std::pair<std::string, FieldRule>>;
+
+// How a row restates the event that it corrects: what is not named, or is an empty type, subject or time, was as the
+// row's own.
+struct OriginalMapping {
+  std::optional<FieldRule> type, subject, time;
+  DataRules data;
+};
+
 struct EventMapping {
   FieldRule id, source, type, subject, time;
   bool time_in_utc = false;  // times without a zone are UTC
-  std::vector<std::pair<std::string, FieldRule>> data;
+  DataRules data;
+  // The id of the event that the row corrects, or voids; where it is empty, the row does neither.
+  std::optional<FieldRule> corrects, voids;
+  OriginalMapping original;
 };
 
 enum class InputFormat : uint8_t { kCloudEvents, kCsv };

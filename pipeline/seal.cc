@@ -11,6 +11,7 @@
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
 #include "pipeline/fixed_meters.h"
+#include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/worker_arena.h"
 
@@ -47,6 +48,7 @@ struct ShardLine {
 // What one shard of subjects adds to the seal.
 class ShardSeal {
  public:
+  explicit ShardSeal(const PostingPeriods& periods) : waiting(periods), periods_(periods) {}
   absl::Status Add(const SubjectWorth& worth, std::optional<Day> through);
   // `refs`: where each of `lines` ended up.
   std::string Pack(std::span<const LineRef> refs) const { return writer_.empty() ? "" : writer_.Finish(refs); }
@@ -55,11 +57,13 @@ class ShardSeal {
   AccountNumbers accounts;
   std::vector<std::string> not_rated;
   SealReport counts;
+  WaitingSums waiting;
 
  private:
   uint32_t AccountsOf(const BookedPlace* place);
   uint32_t LineOf(const BookedKey& key);
 
+  const PostingPeriods& periods_;
   std::vector<BookedAmount> differences_;  // of the subject at hand
   DifferenceRunWriter writer_;
   // Places end with the visit of the shard; until then each has one address.
@@ -88,10 +92,12 @@ LineKey WithoutDate(const BookedPlace& place) {
   return accounts;
 }
 
-// Usage is booked in the accounting period of its usage date.
-LineKey LineKeyOn(LineKey accounts, Day usage_date) {
-  accounts.accounting_period = AccountingPeriodOf(usage_date);
-  accounts.posting_date = usage_date;
+LineKey LineKeyOn(LineKey accounts, Day usage_date, const PostingPeriods& periods) {
+  const PostingPlace place = periods.PlaceOf(accounts.entity, usage_date);
+  TOLLBOOK_ASSERT(!place.waits);  // ShardSeal took it out
+  accounts.accounting_period = place.period.name;
+  accounts.posting_date = place.posting_date;
+  accounts.usage_date = place.usage_date;
   return accounts;
 }
 
@@ -154,6 +160,11 @@ absl::Status ShardSeal::Add(const SubjectWorth& worth, std::optional<Day> throug
     LessBooked(worth.due, worth.booked, through, &differences_);
     differences = differences_;
   }
+  if (!periods_.all_open()) {
+    if (worth.booked.empty()) differences_.assign(worth.due.begin(), worth.due.end());
+    TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences_));
+    differences = differences_;
+  }
   if (differences.empty()) return absl::OkStatus();
 
   writer_.BeginSubject(worth.subject, static_cast<uint32_t>(differences.size()));
@@ -184,6 +195,8 @@ void AddCounts(const ShardSeal& shard, SealReport* report) {
 // The lines of all shards, put together. Shard by shard, so that whether a sum fits does not depend on threads.
 class SealLines {
  public:
+  explicit SealLines(const PostingPeriods& periods) : periods_(periods) {}
+
   absl::Status Add(const ShardSeal& shard) {
     std::vector<uint32_t> accounts(shard.accounts.size());
     for (const auto& [key, number] : shard.accounts) accounts[number] = NumberOf(key, &accounts_);
@@ -223,7 +236,9 @@ class SealLines {
     std::vector<const LineKey*> accounts(accounts_.size());
     for (const auto& [key, number] : accounts_) accounts[number] = &key;
     std::vector<LineKey> keys(numbers_.size());
-    for (const auto& [place, number] : numbers_) keys[number] = LineKeyOn(*accounts[place.accounts], place.usage_date);
+    for (const auto& [place, number] : numbers_) {
+      keys[number] = LineKeyOn(*accounts[place.accounts], place.usage_date, periods_);
+    }
     return keys;
   }
   absl::Status OutOfRange(uint32_t number) const {
@@ -231,11 +246,18 @@ class SealLines {
     return LineOutOfRange(key.entity, key.product, key.posting_date);
   }
 
+  const PostingPeriods& periods_;
   AccountNumbers accounts_;
   LineNumbers numbers_;
   std::vector<LineSum> sums_;                     // by number
   std::vector<std::vector<uint32_t>> of_shards_;  // the number of each shard's each line
 };
+
+BatchLinesMax BatchLinesMaxOf(const Catalog& catalog) {
+  BatchLinesMax lines_max;
+  for (const Entity& entity : catalog.entities) lines_max.emplace(entity.name, entity.batch_lines_max);
+  return lines_max;
+}
 
 // Law 4: every batch sums to zero. A batch that does not is a bug of ours, and nothing is written.
 void AssertBalanced(const std::vector<JournalBatch>& batches) {
@@ -260,28 +282,38 @@ std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const std::v
 
 absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options) {
   TOLLBOOK_RETURN_IF_ERROR(FixedMeters(book, catalog).status());
-  std::vector<ShardSeal> shards(kTotalShards);
+  const absl::StatusOr<PostingPeriods> periods =
+      PostingPeriods::Make(book, catalog, UINT64_MAX, !options.adjusted_by.empty());
+  if (!periods.ok()) return periods.status();
+  std::vector<ShardSeal> shards;
+  shards.reserve(kTotalShards);
+  for (int shard = 0; shard < kTotalShards; ++shard) shards.emplace_back(*periods);
   const absl::Status visited =
       VisitSubjects(book, catalog, {.through = options.through}, options.threads,
                     [&](int shard, const SubjectWorth& worth) { return shards[shard].Add(worth, options.through); });
   if (!visited.ok()) return visited;
 
   SealReport report;
-  SealLines lines;
+  SealLines lines(*periods);
+  WaitingSums waiting(*periods);
   for (const ShardSeal& shard : shards) {
     AddCounts(shard, &report);
     TOLLBOOK_RETURN_IF_ERROR(lines.Add(shard));
+    TOLLBOOK_RETURN_IF_ERROR(waiting.Add(shard.waiting));
   }
+  report.waiting = waiting.All();
   std::sort(report.not_rated.begin(), report.not_rated.end());
   if (report.differences == 0) return report;
 
-  SummarisedJournal journal = Summarise(lines.Sums(), book.identity().name, book.next_seal());
+  SummarisedJournal journal = Summarise(lines.Sums(), book.identity().name, book.next_seal(), BatchLinesMaxOf(catalog));
   AssertBalanced(journal.batches);
   SealCommit seal;
   seal.record.number = book.next_seal();
   seal.record.catalog_digest = catalog.digest;
   seal.record.through = options.through;
   seal.record.differences = report.differences;
+  seal.record.adjusted_by = options.adjusted_by;
+  seal.record.adjusted_why = options.adjusted_why;
   for (const JournalBatch& batch : journal.batches) seal.record.batches.push_back(batch.id);
   seal.differences = PackAll(shards, lines.RefsIn(journal), options.threads);
   seal.batches = std::move(journal.batches);

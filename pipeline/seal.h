@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ledger/book.h"
+#include "pipeline/waiting.h"
 #include "rating/catalog.h"
 
 namespace tollbook {
@@ -21,6 +22,9 @@ struct SealOptions {
   // Books usage dated up to this day (in each subscription's zone), and what is due by the calendar. None: all usage,
   // and fees up to the furthest day that a seal before it named.
   std::optional<Day> through;
+  // Who has it book into soft-closed periods too, and why; both or neither.
+  std::string adjusted_by = {};
+  std::string adjusted_why = {};
 };
 
 struct SealReport {
@@ -34,10 +38,12 @@ struct SealReport {
   std::vector<std::string>
       not_rated;  // subjects whose total or worth is beyond any number we hold: why; what is booked for them stays
   std::vector<JournalBatch> batches;
+  std::vector<WaitingAmount> waiting;  // differences that the accounting periods do not take; never booked in part
 };
 
 // A second seal of the same totals and catalog books nothing.
-// Errors: the book's; FailedPrecondition when a meter is defined otherwise than the totals in the book were made.
+// Errors: the book's; FailedPrecondition when a meter is defined otherwise than the totals in the book were made, or an
+// accounting period has other days than when its state was changed.
 [[nodiscard]] absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options);
 
 }  // namespace tollbook

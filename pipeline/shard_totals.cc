@@ -167,13 +167,17 @@ void ShardTotals::ReadCells(size_t subject) {
   overflown_ = kNoSeries;
   cells_.clear();
   used_.clear();
-  const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total) { AddCell(series, bucket, total); };
+  bool sound = true;
+  const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total, CellRole role) {
+    if (role == CellRole::kReplaces) sound = sound && !cells_of_[series].of_elements;
+    AddCell(series, bucket, total, role);
+  };
   for (const Part& part : PartsOf(subject)) {
     const Run& run = runs_[part.run];
     const std::span<const RunSeries> series = std::span(run_series_).subspan(run.series_begin, run.series);
     SubjectCells cells;
     SubjectOfRun(run.bytes, part.at, &cells);
-    if (ForEachCell(cells, series, keep) || damaged_) continue;
+    if ((ForEachCell(cells, series, keep) && sound) || damaged_) continue;
     damaged_ = true;
     damaged_sequence_ = run.sequence;
   }
@@ -182,7 +186,7 @@ void ShardTotals::ReadCells(size_t subject) {
 // Usage comes in the order of time, mostly, and so do the runs' cells of a series: a cell is of the last bucket, or of
 // a later one. Where one is of an earlier bucket, the rest of the series is kept cell by cell and sorted out at the
 // end, so that what is added up is always added in the order of the runs.
-inline void ShardTotals::AddCell(uint32_t series, Bucket bucket, const UsageTotal& total) {
+inline void ShardTotals::AddCell(uint32_t series, Bucket bucket, const UsageTotal& total, CellRole role) {
   const auto added = static_cast<uint32_t>(cells_.size());
   CellsOf& of = cells_of_[series];
   if (of.first == kNoCell) {
@@ -192,12 +196,12 @@ inline void ShardTotals::AddCell(uint32_t series, Bucket bucket, const UsageTota
     return AddElement(series, bucket, total);
   } else {
     Cell& last = cells_[of.last];
-    if (of.in_order && last.bucket == bucket) return MergeInto(series, total, &last.total);
+    if (of.in_order && last.bucket == bucket) return MergeInto(series, total, role, &last.total);
     of.in_order = of.in_order && last.bucket < bucket;
     last.next = added;
   }
   of.last = added;
-  cells_.push_back({bucket, kNoCell, total});
+  cells_.push_back({bucket, kNoCell, role, total});
 }
 
 // The same, but that cells are of one place when they are equal elements of one bucket.
@@ -208,10 +212,14 @@ void ShardTotals::AddElement(uint32_t series, Bucket bucket, const UsageTotal& e
   if (of.in_order && order == 0) return MergeEqual(series, element, &last.total);
   of.in_order = of.in_order && order < 0;
   last.next = of.last = static_cast<uint32_t>(cells_.size());
-  cells_.push_back({bucket, kNoCell, element});
+  cells_.push_back({bucket, kNoCell, CellRole::kAdds, element});
 }
 
-void ShardTotals::MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into) {
+void ShardTotals::MergeInto(uint32_t series, const UsageTotal& delta, CellRole role, UsageTotal* into) {
+  if (role == CellRole::kReplaces) {
+    *into = delta;
+    return;
+  }
   if (tollbook::Merge(series_[series].meter->aggregation, delta, into)) return;
   overflown_ = std::min(overflown_, series);
   (void)AddEvents(delta.events, &into->events);  // the value cannot be held, the events are still counted
@@ -270,7 +278,7 @@ void ShardTotals::SortOut(uint32_t series, uint32_t first) {
     } else if (of_elements) {
       MergeEqual(series, cell.total, &merged.total);
     } else {
-      MergeInto(series, cell.total, &merged.total);
+      MergeInto(series, cell.total, cell.role, &merged.total);
     }
   }
   KeepTotal(series, merged.bucket, merged.total);

@@ -5,7 +5,8 @@
 //
 // Of a list, elements that are equal become one; the others stand by bucket, time and value, each a total of its own.
 //
-// What corrections took back to the last event is no total any more, neither a number nor an element.
+// What corrections took back to the last event is no total any more, neither a number nor an element. A number that
+// was reckoned anew stands instead of all that earlier commits told of it.
 #ifndef TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 #define TOLLBOOK_PIPELINE_SHARD_TOTALS_H_
 
@@ -73,6 +74,7 @@ class ShardTotals {
   struct Cell {
     Bucket bucket;
     uint32_t next;  // of its series, in cells_
+    CellRole role;
     UsageTotal total;
   };
   // The cells of one series, as they were read.
@@ -92,9 +94,9 @@ class ShardTotals {
   void Prefetch(size_t subject) const;
   void Load(size_t subject);
   void ReadCells(size_t subject);
-  void AddCell(uint32_t series, Bucket bucket, const UsageTotal& total);
+  void AddCell(uint32_t series, Bucket bucket, const UsageTotal& total, CellRole role);
   void AddElement(uint32_t series, Bucket bucket, const UsageTotal& element);
-  void MergeInto(uint32_t series, const UsageTotal& delta, UsageTotal* into);
+  void MergeInto(uint32_t series, const UsageTotal& delta, CellRole role, UsageTotal* into);
   void MergeEqual(uint32_t series, const UsageTotal& element, UsageTotal* into);
   void GatherTotals();
   void KeepTotal(uint32_t series, Bucket bucket, const UsageTotal& total);

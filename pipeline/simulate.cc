@@ -370,6 +370,10 @@ class Sums {
       return true;
     }
     const Plan& plan = catalog.plans[place.subscription->plan];
+    if (plan.is_trial_free && place.day < catalog.FirstPaidDayOf(*place.subscription)) {
+      *standing = UsageStanding::kTrial;
+      return true;
+    }
     const bool priced = catalog.ChargeFor(plan, *total.meter, total.dimension_values) != nullptr;
     *standing = priced ? UsageStanding::kPriced : UsageStanding::kUnpriced;
     return true;
@@ -398,6 +402,8 @@ std::string_view ToString(UsageStanding standing) {
       return "unpriced";
     case UsageStanding::kUnattributed:
       return "unattributed";
+    case UsageStanding::kTrial:
+      return "trial";
   }
   TOLLBOOK_ASSERT(!"a standing of the list");
   return "";

@@ -64,7 +64,7 @@ struct SimulatedMover {
   Quantity quantity_before, quantity_after;
 };
 
-enum class UsageStanding : uint8_t { kPriced, kUnpriced, kUnattributed };
+enum class UsageStanding : uint8_t { kPriced, kUnpriced, kUnattributed, kTrial };
 std::string_view ToString(UsageStanding standing);
 
 // Usage that stands otherwise than before. An event counts once for each meter that it feeds.

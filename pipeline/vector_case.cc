@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "pipeline/json_text.h"
+#include "pipeline/vector_discount.h"
 #include "pipeline/vector_params.h"
 #include "pipeline/vector_proration.h"
+#include "pipeline/vector_unit_grants.h"
 #include "rating/quote.h"
 #include "rating/wide.h"
 
@@ -826,6 +828,8 @@ class CaseTranslator {
 }  // namespace
 
 absl::StatusOr<TranslatedCase> Translate(const VectorCase& vector) {
+  if (IsOfLines(vector)) return TranslateLines(vector);
+  if (IsOfUnitGrants(vector)) return TranslateUnitGrants(vector);
   const bool is_fee = vector.model == "proration" && !IsProratedSum(vector);
   return is_fee ? TranslateProration(vector) : CaseTranslator(vector).Translate();
 }

@@ -25,6 +25,10 @@ struct TranslatedCase {
     kUnits,     // the aggregated quantity
     kAllUnits,  // the sum of all quantities, of whatever periods
     kPriced,    // the quantity that is priced: converted and rounded
+    kBalances,  // what is left of each grant of units, by the names of what is expected
+    kOff,       // what the discounts take off
+    kNetMinor,  // what each charge comes to with its discounts, in minor units, by the charges' names
+    kCredited,  // by how much less is due at the last quote than at the one before
   };
   std::map<std::string, std::string> catalog;  // file name -> text, for ParseCatalog
   std::map<std::string, std::string> before;   // what was due by this one is taken off; empty: nothing
@@ -34,8 +38,9 @@ struct TranslatedCase {
   std::optional<Quantity> previous_quantity;
   std::optional<Worth> previous_billed;
   Answer answer = Answer::kAmount;
-  bool rounded = false;         // amounts are compared rounded to the minor unit; else exact
-  bool not_below_zero = false;  // an expected zero may stand for less
+  std::optional<Price> tax = std::nullopt;  // a share: the amount is that with an estimate of tax
+  bool rounded = false;                     // amounts are compared rounded to the minor unit; else exact
+  bool not_below_zero = false;              // an expected zero may stand for less
 };
 
 // Errors: Unimplemented, see above; InvalidArgument: a value is not what its parameter wants.

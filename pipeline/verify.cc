@@ -4,11 +4,15 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <set>
 #include <span>
 
 #include "ledger/difference_run.h"
+#include "ledger/totals_cells.h"
 #include "pipeline/charges.h"
+#include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
+#include "pipeline/waiting.h"
 
 namespace tollbook {
 namespace {
@@ -81,6 +85,48 @@ absl::StatusOr<uint64_t> AppliedCorrections(const Book& book) {
 
 namespace {
 
+// How many totals a run replaces. DataLoss: its cells are damaged.
+absl::StatusOr<uint64_t> ReplacedIn(const StoredRun& run) {
+  TotalsRunReader reader(run.bytes);
+  const std::vector<RunSeries> series = reader.run_series();
+  std::string_view subject;
+  SubjectCells cells;
+  uint64_t replaced = 0;
+  bool sound = true;
+  while (reader.NextSubject(&subject, &cells)) {
+    sound = ForEachCell(cells, series,
+                        [&](uint32_t, Bucket, const UsageTotal&, CellRole role) {
+                          replaced += role == CellRole::kReplaces ? 1 : 0;
+                        }) &&
+            sound;
+  }
+  if (!sound || !reader.ok()) return DamagedError("usage totals of commit " + std::to_string(run.sequence));
+  return replaced;
+}
+
+// How many totals were reckoned anew. Only corrections may do that: a commit that replaces a total has applied some.
+absl::StatusOr<uint64_t> ReplacedTotals(const Book& book) {
+  std::set<uint64_t> correcting;
+  TOLLBOOK_RETURN_IF_ERROR(book.ForEachCorrections([&](const StoredExceptions& chunk) {
+    correcting.insert(chunk.sequence);
+    return absl::OkStatus();
+  }));
+  uint64_t replaced = 0;
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    const absl::StatusOr<std::vector<StoredRun>> runs = book.Totals(shard);
+    if (!runs.ok()) return runs.status();
+    for (const StoredRun& run : *runs) {
+      const absl::StatusOr<uint64_t> of_run = ReplacedIn(run);
+      if (!of_run.ok()) return of_run.status();
+      if (*of_run > 0 && !correcting.contains(run.sequence)) {
+        return DamagedError("commit " + std::to_string(run.sequence) + " replaces usage totals without a correction");
+      }
+      replaced += *of_run;
+    }
+  }
+  return replaced;
+}
+
 LawCheck CountedOnce(const Book& book) {
   LawCheck check{2, "counted once", false, ""};
   uint64_t keys = 0;
@@ -97,13 +143,18 @@ LawCheck CountedOnce(const Book& book) {
   const uint64_t events = keys - std::min(keys, *corrections);
   check.detail =
       std::to_string(events) + " different events for " + std::to_string(book.counts().accepted) + " accepted";
+  const absl::StatusOr<uint64_t> replaced = ReplacedTotals(book);
+  if (!replaced.ok()) return Failed(2, check.name, replaced.status());
   if (*corrections > 0) check.detail += ", " + std::to_string(*corrections) + " of them corrections";
+  if (*replaced > 0) check.detail += "; totals reckoned anew for them: " + std::to_string(*replaced);
   return check;
 }
 
 // What is wrong with a subject's amounts; empty: nothing. That booked and due agree proves little alone, for the code
 // that found what is due has booked it: so each day's amount is priced and rounded once more, step by step.
-std::string WrongAmount(const SubjectWorth& worth, Rounding rounding, std::optional<Day> through) {
+// What waited for its accounting period when the seal was made is taken into `waiting`.
+absl::StatusOr<std::string> WrongAmount(const SubjectWorth& worth, Rounding rounding, std::optional<Day> through,
+                                        WaitingSums* waiting) {
   for (const RatedCharge& rated : worth.rated.charges) {
     const DayWorth* const wrong = FirstMisroundedDay(rated, rounding);
     if (wrong == nullptr) continue;
@@ -113,6 +164,7 @@ std::string WrongAmount(const SubjectWorth& worth, Rounding rounding, std::optio
   }
   std::vector<BookedAmount> differences;
   LessBooked(worth.due, worth.booked, through, &differences);
+  TOLLBOOK_RETURN_IF_ERROR(waiting->TakeWaiting(&differences));
   if (differences.empty()) return "";
   const BookedAmount& first = differences.front();
   return std::string(first.key.subscription) + " " + std::string(first.key.place->charge) + " on " +
@@ -128,7 +180,11 @@ LawCheck BookedIsWorth(const Book& book, int threads) {
   absl::StatusOr<Catalog> catalog = SealedCatalog(book);
   if (!catalog.ok()) return Failed(3, check.name, catalog.status());
   const SealRecord& seal = seals->back();
-  std::mutex mutex;  // guards charges and check
+  const absl::StatusOr<PostingPeriods> periods =
+      PostingPeriods::Make(book, *catalog, seal.sequence, !seal.adjusted_by.empty());
+  if (!periods.ok()) return Failed(3, check.name, periods.status());
+  std::mutex mutex;  // guards charges, waiting and check
+  WaitingSums waiting(*periods);
   uint64_t charges = 0;
   uint64_t set_aside = 0;
   const absl::Status visited =
@@ -138,16 +194,23 @@ LawCheck BookedIsWorth(const Book& book, int threads) {
           ++set_aside;
           return absl::OkStatus();
         }
-        std::string wrong = WrongAmount(worth, catalog->book.rounding, seal.through);
+        WaitingSums of_subject(*periods);
+        absl::StatusOr<std::string> wrong = WrongAmount(worth, catalog->book.rounding, seal.through, &of_subject);
+        if (!wrong.ok()) return wrong.status();
         const std::lock_guard lock(mutex);
         charges += worth.rated.charges.size();
-        if (wrong.empty() || !check.holds) return absl::OkStatus();
+        TOLLBOOK_RETURN_IF_ERROR(waiting.Add(of_subject));
+        if (wrong->empty() || !check.holds) return absl::OkStatus();
         check.holds = false;
-        check.detail = std::move(wrong);
+        check.detail = *std::move(wrong);
         return absl::OkStatus();
       });
   if (!visited.ok()) return Failed(3, check.name, visited);
   if (check.holds) check.detail = std::to_string(charges) + " charges as of seal " + std::to_string(seal.number);
+  for (const WaitingAmount& waits : waiting.All()) {
+    check.detail += "; but for what waits, as " + waits.entity + " " + waits.period.name + " was " +
+                    std::string(ToString(waits.state)) + ": " + ToString(waits.sum, waits.currency);
+  }
   if (set_aside > 0)
     check.detail += "; " + std::to_string(set_aside) + " subjects set aside, their worth cannot be held";
   return check;
@@ -210,6 +273,34 @@ LawCheck Balanced(const Book& book) {
   return check;
 }
 
+// Each batch of each seal against the state of its period when the seal was made.
+LawCheck ClosedTakesNothing(const Book& book, const std::vector<PeriodChange>& changes) {
+  LawCheck check{8, "closed periods take nothing", false, ""};
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return Failed(8, check.name, seals.status());
+  const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return Failed(8, check.name, batches.status());
+  std::map<uint64_t, const SealRecord*> by_number;
+  for (const SealRecord& seal : *seals) by_number[seal.number] = &seal;
+  for (const JournalBatch& batch : *batches) {
+    const auto seal = by_number.find(batch.seal);
+    if (seal == by_number.end()) return check.detail = batch.id + " is of no seal", check;
+    const PeriodChange* last = nullptr;
+    for (const PeriodChange& change : changes) {
+      const bool before = change.sequence < seal->second->sequence;
+      if (before && change.entity == batch.entity && change.period.name == batch.accounting_period) last = &change;
+    }
+    if (last == nullptr || last->after == PeriodState::kOpen) continue;
+    if (last->after == PeriodState::kSoftClosed && !seal->second->adjusted_by.empty()) continue;
+    check.detail = batch.id + " was booked when its period was " + std::string(ToString(last->after));
+    return check;
+  }
+  check.holds = true;
+  check.detail =
+      std::to_string(changes.size()) + " changes of periods, " + std::to_string(batches->size()) + " batches";
+  return check;
+}
+
 }  // namespace
 
 std::vector<LawCheck> Verify(const Book& book, int threads) {
@@ -219,6 +310,12 @@ std::vector<LawCheck> Verify(const Book& book, int threads) {
   checks.push_back(CountedOnce(book));
   checks.push_back(BookedIsWorth(book, threads));
   checks.push_back(Balanced(book));
+  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
+  if (!changes.ok()) {
+    checks.push_back(Failed(8, "closed periods take nothing", changes.status()));
+  } else if (!changes->empty()) {
+    checks.push_back(ClosedTakesNothing(book, *changes));
+  }
   return checks;
 }
 
@@ -247,8 +344,11 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
   absl::StatusOr<Catalog> catalog = SealedCatalog(book);
   if (!catalog.ok()) return catalog.status();
 
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, *catalog);
+  if (!periods.ok()) return periods.status();
+
   struct Sums {
-    Int128 due = 0, booked = 0, journal = 0;
+    Int128 due = 0, booked = 0, waiting = 0, journal = 0;
   };
   std::map<EntityCurrency, Sums> sums;
   std::mutex sums_mutex;  // guards sums and the events
@@ -271,6 +371,13 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
           sums[{std::string(amount.key.place->entity), amount.key.place->currency}].due += amount.minor;
         for (const BookedAmount& amount : worth.booked)
           sums[{std::string(amount.key.place->entity), amount.key.place->currency}].booked += amount.minor;
+        if (periods->all_open() || !worth.status.ok()) return absl::OkStatus();
+        std::vector<BookedAmount> differences;
+        LessBooked(worth.due, worth.booked, seals->back().through, &differences);
+        WaitingSums waiting(*periods);
+        TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences));
+        for (const WaitingAmount& waits : waiting.All())
+          sums[{waits.entity, waits.currency}].waiting += waits.sum.minor;
         return absl::OkStatus();
       });
   if (!visited.ok()) return visited;
@@ -284,8 +391,8 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
     for (const JournalLine& line : batch.lines) sums[{batch.entity, batch.currency}].journal += line.minor;
   }
   for (const auto& [of, sum] : sums) {
-    add("worth, rounded", "worth = booked", ToString(Money{of.second, sum.due}), ToString(Money{of.second, sum.booked}),
-        &of);
+    add("worth, rounded", sum.waiting == 0 ? "worth = booked" : "worth = booked + waiting for a period",
+        ToString(Money{of.second, sum.due}), ToString(Money{of.second, sum.booked + sum.waiting}), &of);
     add("booked", "booked = journal", ToString(Money{of.second, sum.booked}), ToString(Money{of.second, sum.journal}),
         &of);
   }

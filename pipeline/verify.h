@@ -21,8 +21,8 @@ struct LawCheck {
 };
 
 // Checks every law that the store can show: 0 the store's checksums and its chain of commits; 1 every line accounted
-// for; 2 counted once; 3 booked = worth as of the newest seal; 4 balanced, and lines equal to the differences behind
-// them.
+// for; 2 counted once; 3 booked = worth as of the newest seal, but for what waited for its accounting period; 4
+// balanced, and lines equal to the differences behind them; 8, once a period was changed, closed ones take nothing.
 [[nodiscard]] std::vector<LawCheck> Verify(const Book& book, int threads);
 
 // One step of the way from the sources to the journal.

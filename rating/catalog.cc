@@ -99,6 +99,26 @@ void CountLater(std::span<Subscription> subscriptions) {
   }
 }
 
+// None where there are no discounts.
+void Catalog::BuildDiscountLines(Plan* plan) const {
+  plan->discount_lines.clear();
+  if (discounts.empty()) return;
+  for (const std::string& product : discount_products) {
+    for (const Charge& charge : plan->charges) {
+      Charge& line = plan->discount_lines.emplace_back();
+      line.name = DiscountLineName(charge.name, product);
+      line.product = product.empty() ? charge.product : product;
+      line.is_discount = true;
+      line.line = charge.line;
+    }
+  }
+}
+
+std::string DiscountLineName(std::string_view charge, std::string_view product) {
+  std::string name = "discount " + std::string(charge);
+  return product.empty() ? name : name + " (" + std::string(product) + ")";
+}
+
 void Catalog::BuildIndex() {
   for (PostingRule& rule : posting_rules) {
     rule.dimensions_text.clear();
@@ -107,6 +127,7 @@ void Catalog::BuildIndex() {
       rule.dimensions_text += name + "=" + value;
     }
   }
+  for (Plan& plan : plans) BuildDiscountLines(&plan);
   meters_of_type_.clear();
   for (uint32_t i = 0; i < meters.size(); ++i) meters_of_type_[meters[i].event_type].push_back(i);
 
@@ -116,6 +137,25 @@ void Catalog::BuildIndex() {
   for (uint32_t row = 0; row < subscriptions.size(); row += 1 + subscriptions[row].later) firsts.push_back(row);
   first_of_subject_.Reset(firsts.size());
   first_of_subject_.AddDistinct(firsts, [this](uint32_t row) { return subscriptions[row].subject; });
+}
+
+std::span<const UnitGrant> Catalog::UnitGrantsOf(std::string_view subscription) const {
+  const auto same = std::ranges::equal_range(
+      unit_grants, subscription, {}, [](const UnitGrant& grant) { return std::string_view(grant.subscription); });
+  return {same.begin(), same.end()};
+}
+
+std::span<const UnitGrant> Catalog::UnitGrantsOf(std::string_view subscription, std::string_view charge) const {
+  const auto same = std::ranges::equal_range(UnitGrantsOf(subscription), charge, {},
+                                             [](const UnitGrant& grant) { return std::string_view(grant.charge); });
+  return {same.begin(), same.end()};
+}
+
+std::span<const Discount> Catalog::DiscountsOf(Discount::Of of, std::string_view name) const {
+  const auto same = std::ranges::equal_range(discounts, std::pair(of, name), {}, [](const Discount& discount) {
+    return std::pair(discount.of, std::string_view(discount.name));
+  });
+  return {same.begin(), same.end()};
 }
 
 std::span<const Grant> Catalog::GrantsOf(std::string_view subscription) const {

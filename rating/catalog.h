@@ -16,12 +16,15 @@
 #include <unordered_map>
 #include <vector>
 
+#include "rating/accounting_period.h"
 #include "rating/calendar.h"
+#include "rating/discount.h"
 #include "rating/grant.h"
 #include "rating/meter.h"
 #include "rating/money.h"
 #include "rating/name_index.h"
 #include "rating/plan.h"
+#include "rating/unit_grant.h"
 #include "rating/usage_total.h"
 
 namespace tollbook {
@@ -59,10 +62,20 @@ struct CatalogFiles {
   std::deque<std::string> unescaped;         // fields of subscriptions.csv that stand otherwise in the file
 };
 
+// What becomes of a difference whose usage date lies in a closed accounting period.
+enum class LateUsage : uint8_t {
+  kOpenPeriod,  // booked in the first open period behind it, on that period's first day
+  kRefuse,      // not booked until the period is opened again
+};
+
 struct Entity {
   std::string name;
   std::optional<Zone> zone;
   Currency functional_currency;
+  FiscalCalendar fiscal_calendar;
+  PeriodState new_periods = PeriodState::kOpen;  // of those that nobody has changed: open or future
+  LateUsage late_usage = LateUsage::kOpenPeriod;
+  uint32_t batch_lines_max = UINT32_MAX;  // a batch of more lines is cut into several
 };
 
 struct Account {
@@ -105,6 +118,9 @@ class Catalog {
   std::vector<PostingRule> posting_rules;
   std::vector<Subscription> subscriptions;  // sorted by (subject, valid_from)
   std::vector<Grant> grants;                // sorted by (subscription, id)
+  std::vector<UnitGrant> unit_grants;       // sorted by (subscription, charge, id)
+  std::vector<Discount> discounts;          // sorted by (of, name)
+  std::vector<std::string> discount_products = {""};
   std::vector<SubscriptionTerms> subscription_terms =
       std::vector<SubscriptionTerms>(1);  // the first are the usual ones
   std::shared_ptr<const CatalogFiles> read_from;
@@ -137,6 +153,9 @@ class Catalog {
   const Charge* ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const;
   // Of one subscription; empty when it has none.
   std::span<const Grant> GrantsOf(std::string_view subscription) const;
+  std::span<const UnitGrant> UnitGrantsOf(std::string_view subscription) const;
+  std::span<const UnitGrant> UnitGrantsOf(std::string_view subscription, std::string_view charge) const;
+  std::span<const Discount> DiscountsOf(Discount::Of of, std::string_view name) const;
   // Never null for a product and entity that a subscription can reach (checked at load); null for others.
   const PostingRule* PostingFor(std::string_view product, std::string_view entity) const;
 
@@ -144,6 +163,7 @@ class Catalog {
 
  private:
   BillingCycle AnchoredCycleOf(const BillingTerms& terms, const Subscription& subscription) const;
+  void BuildDiscountLines(Plan* plan) const;
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
@@ -151,6 +171,9 @@ class Catalog {
   std::unordered_map<std::string, std::vector<uint32_t>, Hash, std::equal_to<>> meters_of_type_;
   NameIndex first_of_subject_;  // subject -> the first of its subscriptions
 };
+
+// "discount calls", "discount calls (coupons)".
+std::string DiscountLineName(std::string_view charge, std::string_view product);
 
 }  // namespace tollbook
 

@@ -1,6 +1,7 @@
 // book.yaml, entities.yaml, chart.yaml: whose books, and which accounts.
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "rating/catalog_draft.h"
 
@@ -16,6 +17,85 @@ bool IsAccountCode(std::string_view code) {
   return IsKeyName(without_colons) && code.front() != ':' && code.back() != ':';
 }
 
+constexpr std::array<std::pair<std::string_view, FiscalPeriods>, 5> kFiscalPeriods = {{
+    {"month", FiscalPeriods::kMonth},
+    {"4-4-5", FiscalPeriods::k445},
+    {"4-5-4", FiscalPeriods::k454},
+    {"5-4-4", FiscalPeriods::k544},
+    {"13", FiscalPeriods::kThirteen},
+}};
+constexpr std::array<std::pair<std::string_view, int>, 7> kWeekdays = {{
+    {"monday", 1},
+    {"tuesday", 2},
+    {"wednesday", 3},
+    {"thursday", 4},
+    {"friday", 5},
+    {"saturday", 6},
+    {"sunday", 7},
+}};
+constexpr std::array<std::pair<std::string_view, bool>, 2> kYearNames = {{{"end", true}, {"start", false}}};
+constexpr std::array<std::pair<std::string_view, LateUsage>, 2> kLateUsages = {{
+    {"open_period", LateUsage::kOpenPeriod},
+    {"refuse", LateUsage::kRefuse},
+}};
+constexpr std::array<std::pair<std::string_view, PeriodState>, 2> kNewPeriods = {{
+    {"open", PeriodState::kOpen},
+    {"future", PeriodState::kFuture},
+}};
+
+// "02-01", a date of every year.
+void ReadYearStart(YamlMap& map, FiscalCalendar& calendar, FileErrors& errors) {
+  const std::optional<std::string> text = map.Text("year_starts");
+  if (!text) return;
+  const std::optional<Day> day = ParseDay("2025-" + *text);  // a year without a February 29th
+  if (!day) {
+    errors.Add(map.LineOf("year_starts"), Join({"\"year_starts\" of ", map.what(), " is ", Quoted(*text)}),
+               "write a month and a day that every year has, such as 02-01");
+    return;
+  }
+  const CivilDate date = CivilDateOf(*day);
+  if (calendar.periods == FiscalPeriods::kMonth && date.day != 1) {
+    errors.Add(map.LineOf("year_starts"),
+               Join({"\"year_starts\" of ", map.what(), " is ", Quoted(*text), ", in the middle of a month"}),
+               "begin the year on the first of a month, or count its periods in weeks");
+    return;
+  }
+  calendar.start_month = date.month;
+  calendar.start_day = date.day;
+}
+
+FiscalCalendar ReadFiscalCalendar(YamlMap& entity, FileErrors& errors) {
+  FiscalCalendar calendar;
+  const YamlNode* const node = entity.Find("fiscal_calendar");
+  if (node == nullptr || node->kind == YamlNode::Kind::kNull) return calendar;
+  YamlMap map(*node, Join({"the fiscal calendar of ", entity.what()}), errors);
+  if (map.Required("periods") != nullptr) {
+    calendar.periods = map.Choice<FiscalPeriods>("periods", kFiscalPeriods, FiscalPeriods::kMonth);
+  }
+  ReadYearStart(map, calendar, errors);
+  const bool by_weeks = calendar.periods != FiscalPeriods::kMonth;
+  if (by_weeks && map.Required("week_starts") != nullptr) {
+    calendar.week_start = map.Choice<int>("week_starts", kWeekdays, calendar.week_start);
+  }
+  calendar.named_after_end = map.Choice<bool>("year_named_after", kYearNames, true);
+  map.RefuseOtherKeys();
+  return calendar;
+}
+
+// A whole number from 1 on.
+uint32_t ReadBatchLinesMax(YamlMap& map, FileErrors& errors) {
+  const std::optional<std::string> text = map.Text("batch_lines_max");
+  uint32_t number = 0;
+  if (!text) return UINT32_MAX;
+  const char* const end = text->data() + text->size();
+  if (const auto read = std::from_chars(text->data(), end, number); read.ec == std::errc() && read.ptr == end) {
+    if (number > 0) return number;
+  }
+  errors.Add(map.LineOf("batch_lines_max"), Join({"\"batch_lines_max\" of ", map.what(), " is ", Quoted(*text)}),
+             "write a whole number from 1 to 4294967295");
+  return UINT32_MAX;
+}
+
 void ReadEntity(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   YamlMap map(node, "an entity", errors);
   Entity entity;
@@ -29,6 +109,10 @@ void ReadEntity(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   }
   entity.zone = ReadZone(map, "zone", errors);
   entity.functional_currency = ReadCurrency(map, "functional_currency", errors).value_or(Currency());
+  entity.fiscal_calendar = ReadFiscalCalendar(map, errors);
+  entity.new_periods = map.Choice<PeriodState>("new_periods", kNewPeriods, PeriodState::kOpen);
+  entity.late_usage = map.Choice<LateUsage>("late_usage", kLateUsages, LateUsage::kOpenPeriod);
+  entity.batch_lines_max = ReadBatchLinesMax(map, errors);
   map.RefuseOtherKeys();
   draft.catalog.entities.push_back(std::move(entity));
 }

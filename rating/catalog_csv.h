@@ -25,6 +25,7 @@ class CsvColumns {
 
   // The first row. False, and errors: unknown columns, columns that stand twice, and such as are missing.
   bool ReadHeader(const CsvRow& row);
+  std::span<const std::string_view> required() const { return names_.first(required_); }
   // False, and an error: a row of another width than the header.
   bool CheckWidth(const CsvRow& row);
   // Empty where there is no such column.

@@ -84,9 +84,12 @@ void ReadChart(CatalogDraft& draft);
 void ReadMeters(CatalogDraft& draft);
 void ReadPlans(CatalogDraft& draft);
 void ReadGrants(CatalogDraft& draft);
+void ReadDiscounts(CatalogDraft& draft);
 void ReadPosting(CatalogDraft& draft);
 void ReadSubscriptions(CatalogDraft& draft);
 void CheckGrants(CatalogDraft& draft);
+void ReadUnitGrants(CatalogDraft& draft);
+void CheckDiscounts(CatalogDraft& draft);
 void CheckPostingReached(CatalogDraft& draft);
 
 // The text of a required file; null when it is missing, which is an error.

@@ -46,6 +46,16 @@ void ReadProration(YamlMap& charge, const BillingTerms& billing, FeeProration& p
   ReadShares(map, billing, proration, errors);
 }
 
+void ReadCredit(YamlMap& map, Fee& fee, FileErrors& errors) {
+  constexpr std::array<std::pair<std::string_view, bool>, 2> kCredits = {{{"prorated", true}, {"none", false}}};
+  fee.credits_rest = map.Choice<bool>("credit_on_change", kCredits, true);
+  const bool may_credit = fee.in_advance && !fee.once && fee.proration.by_day;
+  if (map.Find("credit_on_change") == nullptr || may_credit) return;
+  errors.Add(map.LineOf("credit_on_change"),
+             Join({map.what(), " is not due in advance and by day, and has a \"credit_on_change\""}),
+             "leave it out: nothing of it is ever credited");
+}
+
 }  // namespace
 
 bool IsFee(const YamlMap& map, const YamlNode& node) {
@@ -66,6 +76,7 @@ void ReadFee(YamlMap& map, const BillingTerms& billing, Charge& charge, FileErro
     errors.Add(map.LineOf(key), Join({map.what(), " is due once, in full, and has a ", Quoted(key)}),
                Join({"leave ", Quoted(key), " or \"once\" out"}));
   }
+  ReadCredit(map, fee, errors);
   charge.fee = fee;
 }
 

@@ -5,9 +5,8 @@
 #include <set>
 #include <tuple>
 
-#include "rating/catalog_csv.h"
 #include "rating/catalog_draft.h"
-#include "rating/csv_text.h"
+#include "rating/catalog_rows.h"
 
 namespace tollbook {
 namespace {
@@ -31,21 +30,16 @@ constexpr std::array<std::string_view, kColumns> kColumnNames = {
     "grant",   "subscription", "amount", "currency", "product",      "starts_on",
     "ends_on", "priority",     "refill", "rollover", "pays_earlier", "breakage_product"};
 constexpr size_t kRequiredColumns = kEndsOn;
-constexpr int32_t kPriorityMax = 1'000'000;
 
-class GrantRows {
+class GrantRows : public CatalogRows {
  public:
   GrantRows(CatalogDraft& draft, FileErrors& errors)
-      : draft_(draft), errors_(errors), columns_(kColumnNames, kRequiredColumns, errors) {}
+      : CatalogRows(kColumnNames, kRequiredColumns, errors), draft_(draft) {}
 
-  bool ReadHeader(const CsvRow& row) { return columns_.ReadHeader(row); }
-
-  void ReadRow(const CsvRow& row) {
-    if (!columns_.CheckWidth(row)) return;
-    row_ = &row;
-    good_ = true;
+ private:
+  void ReadRow() override {
     Grant grant;
-    grant.line = row.line;
+    grant.line = line();
     grant.id = Text(kId);
     grant.subscription = Text(kSubscription);
     if (!grant.id.empty() && !ids_.insert(grant.id).second)
@@ -53,137 +47,59 @@ class GrantRows {
     ReadMoney(&grant);
     ReadTime(&grant);
     ReadLines(&grant);
-    if (good_) draft_.catalog.grants.push_back(std::move(grant));
-  }
-
- private:
-  std::string_view Field(Column column) const { return columns_.Field(*row_, column); }
-
-  void Wrong(Column column, std::string_view what, std::string what_to_do) {
-    const std::string grant = column == kId ? "the row" : Join({"grant ", Quoted(Field(kId))});
-    errors_.Add(row_->line,
-                Join({Quoted(kColumnNames[column]), " of ", grant, " is ", Quoted(Field(column)), ", ", what}),
-                std::move(what_to_do));
-    good_ = false;
-  }
-
-  // What becomes part of names and keys.
-  std::string Text(Column column) {
-    const std::string_view text = Field(column);
-    const bool control =
-        std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-    if (text.empty() || control || text.size() > kTextBytesMax) {
-      Wrong(column, "not a text", "write 1 to " + std::to_string(kTextBytesMax) + " bytes on one line");
-    }
-    return std::string(text);
+    if (good()) draft_.catalog.grants.push_back(std::move(grant));
   }
 
   void ReadMoney(Grant* grant) {
-    const std::optional<Currency> currency = Currency::FromCode(Field(kCurrency));
-    if (!currency) return Wrong(kCurrency, "not a currency", std::string(kCurrencyAdvice));
+    const std::optional<Currency> currency = CurrencyIn(kCurrency);
+    if (!currency) return;
     grant->amount = Amount(kAmount, *currency);
-    grant->rollover = Field(kRollover).empty() ? Money{*currency, 0} : Amount(kRollover, *currency);
-    if (!Field(kRollover).empty() && Field(kRefill).empty()) {
+    grant->rollover = Has(kRollover) ? Amount(kRollover, *currency) : Money{*currency, 0};
+    if (Has(kRollover) && !Has(kRefill)) {
       Wrong(kRollover, "and nothing refills the grant", "leave it empty, or say when the grant is refilled");
     }
   }
 
-  // 10^15 major units, in minor ones.
-  static Int128 Most(Currency currency) {
-    Int128 most = 1'000'000'000'000'000;
-    for (int digits = currency.minor_digits(); digits > 0; --digits) most *= 10;
-    return most;
-  }
-
-  // In major units, to the currency's minor unit.
-  Money Amount(Column column, Currency currency) {
-    const ParsedDecimal parsed = ParseDecimal(Field(column), currency.minor_digits());
-    if (parsed.error == DecimalError::kTooPrecise) {
-      Wrong(column, Join({"with more decimals than ", currency.code(), " has"}),
-            "write at most " + std::to_string(currency.minor_digits()));
-    } else if (parsed.error != DecimalError::kNone || parsed.value < 0 || parsed.value > Most(currency)) {
-      Wrong(column, "not an amount", "write plain digits without a sign, such as 1250 or 99.50");
-    } else {
-      return {currency, parsed.value};
-    }
-    return {currency, 0};
-  }
-
-  Day DayIn(Column column) {
-    const std::optional<Day> day = ParseDay(Field(column));
-    if (!day) Wrong(column, "not a date", "write YYYY-MM-DD");
-    return day.value_or(Day());
-  }
-
   void ReadTime(Grant* grant) {
     grant->starts_on = DayIn(kStartsOn);
-    if (!Field(kEndsOn).empty()) {
+    if (Has(kEndsOn)) {
       grant->ends_on = DayIn(kEndsOn);
-      if (good_ && *grant->ends_on <= grant->starts_on) {
+      if (good() && *grant->ends_on <= grant->starts_on) {
         Wrong(kEndsOn, "not after its start", "write the first day after its end, or leave it empty");
       }
     }
-    if (const std::string_view refill = Field(kRefill); !refill.empty()) {
-      grant->refill = ParseBillingCycle(refill);
-      if (!grant->refill) Wrong(kRefill, "not a billing period", "write 1 month, 2 weeks, 1 year, or leave it empty");
-      if (grant->refill) grant->refill->anchor = grant->starts_on;
-    }
-    if (const std::string_view pays = Field(kPaysEarlier); !pays.empty()) {
-      grant->pays_earlier = pays == "true";
-      if (pays != "true" && pays != "false") Wrong(kPaysEarlier, "neither true nor false", "write one of the two");
-    }
-    if (const std::string_view priority = Field(kPriority); !priority.empty()) {
-      const ParsedDecimal parsed = ParseDecimal(priority, 0);
-      const bool good = parsed.error == DecimalError::kNone && parsed.value >= 0 && parsed.value <= kPriorityMax;
-      if (!good) return Wrong(kPriority, "not a whole number of 0 to 1000000", "the lower number pays first");
-      grant->priority = static_cast<int32_t>(parsed.value);
-    }
+    grant->refill = CycleIn(kRefill);
+    if (grant->refill) grant->refill->anchor = grant->starts_on;
+    grant->pays_earlier = FlagIn(kPaysEarlier);
+    grant->priority = RankIn(kPriority, "pays first");
   }
 
   void ReadLines(Grant* grant) {
     grant->credit = LineOf("credit " + grant->id, kProduct, *grant);
-    if (!Field(kBreakageProduct).empty()) {
+    if (Has(kBreakageProduct)) {
       grant->breakage = LineOf("breakage " + grant->id, kBreakageProduct, *grant);
     }
   }
 
   Charge LineOf(std::string name, Column product, const Grant& grant) {
-    Charge line;
-    line.is_of_grant = true;
-    line.name = std::move(name);
-    line.product = Text(product);
-    line.line = grant.line;
-    if (draft_.products.Find(line.product) == nullptr) draft_.products.Define(line.product, 0, row_->line, errors_);
-    return line;
+    Charge one;
+    one.is_of_grant = true;
+    one.name = std::move(name);
+    one.product = Text(product);
+    one.line = grant.line;
+    if (draft_.products.Find(one.product) == nullptr) draft_.products.Define(one.product, 0, line(), errors_);
+    return one;
   }
 
   CatalogDraft& draft_;
-  FileErrors& errors_;
-  CsvColumns columns_;
-  const CsvRow* row_ = nullptr;
-  bool good_ = true;
   std::set<std::string> ids_;
 };
 
 }  // namespace
 
 void ReadGrants(CatalogDraft& draft) {
-  const auto file = draft.files->texts.find("grants.csv");
-  if (file == draft.files->texts.end()) return;
   FileErrors errors("grants.csv", &draft.errors);
-  if (!CheckCsvBytes(file->second, errors)) return;
-  CsvReader reader(file->second);
-  CsvRow row;
-  GrantRows rows(draft, errors);
-  if (!reader.Next(&row)) {
-    errors.Add(1, "the file has no header",
-               "write a first line that names its columns: grant,subscription,amount,currency,product,starts_on");
-    return;
-  }
-  if (!CheckCsvRow(row, errors) || !rows.ReadHeader(row)) return;
-  while (!errors.full() && reader.Next(&row)) {
-    if (CheckCsvRow(row, errors)) rows.ReadRow(row);
-  }
+  if (!GrantRows(draft, errors).Read(draft, "grants.csv")) return;
   std::ranges::sort(draft.catalog.grants, {},
                     [](const Grant& grant) { return std::tie(grant.subscription, grant.id); });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "rating/catalog_amendments.h"
 #include "rating/catalog_clock.h"
 #include "rating/catalog_commitment.h"
 #include "rating/catalog_events.h"
@@ -408,6 +409,7 @@ void ReadAround(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& er
                      ToString(*charge.maximum), ")"}),
                "lower the one or raise the other");
   }
+  ReadAmendment(map, meter, charge, errors);
 }
 
 }  // namespace tollbook

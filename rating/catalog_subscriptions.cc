@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "rating/catalog_amendments.h"
 #include "rating/catalog_csv.h"
 #include "rating/catalog_draft.h"
 #include "rating/csv_text.h"
@@ -466,6 +467,7 @@ void ReadSubscriptions(CatalogDraft& draft) {
   CountLater(draft.catalog.subscriptions);
   CheckVersionsAgree(draft.catalog, errors);
   CheckOverlaps(draft.catalog, errors);
+  CheckAmendments(draft.catalog, errors);
   if (draft.has_book_zone) {
     CheckZones(draft, errors);
   }

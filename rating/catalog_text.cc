@@ -11,9 +11,9 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 10> kFileNames = {
-    "book.yaml",  "chart.yaml",   "entities.yaml", "grants.csv",        "meters.yaml",
-    "plans.yaml", "posting.yaml", "sources.yaml",  "subscriptions.csv", "targets.yaml"};
+constexpr std::array<std::string_view, 12> kFileNames = {
+    "book.yaml",  "chart.yaml",   "discounts.csv", "entities.yaml",     "grants.csv",   "meters.yaml",
+    "plans.yaml", "posting.yaml", "sources.yaml",  "subscriptions.csv", "targets.yaml", "unit_grants.csv"};
 
 // Not part of the catalog: no error, and not in its digest.
 bool IsIgnored(std::string_view name) {
@@ -76,9 +76,12 @@ ParsedCatalog ParseCatalog(std::map<std::string, std::string> files) {
   ReadMeters(draft);
   ReadPlans(draft);
   ReadGrants(draft);
+  ReadDiscounts(draft);
   ReadPosting(draft);
   ReadSubscriptions(draft);
   CheckGrants(draft);
+  ReadUnitGrants(draft);
+  CheckDiscounts(draft);
   CheckPostingReached(draft);
 
   ParsedCatalog parsed;

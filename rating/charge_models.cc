@@ -120,6 +120,24 @@ void PriceVolume(const Pricing& pricing, Quantity quantity, Arithmetic* sum) {
   AddFlat(pricing, i, quantity, sum);
 }
 
+void PriceVolumeSlice(const Pricing& pricing, Quantity from, Quantity to, Quantity whole, bool with_flat,
+                      Arithmetic* sum) {
+  size_t i = 0;
+  while (ReachesBeyond(pricing.tiers, i, whole)) ++i;
+  const Tier& tier = pricing.tiers[i];
+  const auto name = [&] { return "own units in " + TierName(pricing.tiers, i); };
+  Quantity first = from, last = to, own;
+  const bool in_blocks = tier.block_size.attos > 0;
+  if (in_blocks &&
+      (!CountOf(from, tier.block_size, Rounding::kUp, &first) || !CountOf(to, tier.block_size, Rounding::kUp, &last))) {
+    return sum->DoesNotFit();
+  }
+  if (__builtin_sub_overflow(last.attos, first.attos, &own.attos)) return sum->DoesNotFit();
+  sum->Step(own, tier.unit_price,
+            [&] { return in_blocks ? name() + ", " + Counted(own, "block", tier.block_size) : name(); });
+  if (with_flat) AddFlat(pricing, i, whole, sum);
+}
+
 void PriceStairstep(const Pricing& pricing, Quantity quantity, Arithmetic* sum) {
   if (quantity.attos <= 0 && !pricing.flat_at_zero) return;
   size_t i = 0;

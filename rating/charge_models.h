@@ -23,6 +23,11 @@ void PriceByModel(const Pricing& pricing, Quantity quantity, uint64_t events, Ar
 // per_unit, dynamic: quantity * unit price. percentage: likewise, and an amount for each event, also of negative ones.
 void PriceUnits(const Pricing& pricing, Quantity quantity, uint64_t events, Arithmetic* sum);
 
+// volume, of a slice of the period (amendment.h): the units from `from` to `to` at the price of the tier that `whole`
+// falls in, and its flat amount `with_flat`.
+void PriceVolumeSlice(const Pricing& pricing, Quantity from, Quantity to, Quantity whole, bool with_flat,
+                      Arithmetic* sum);
+
 // package: their number is rounded as `package_rounding` says: up, a started one is due in full.
 void PricePackages(const Pricing& pricing, Quantity quantity, Arithmetic* sum);
 

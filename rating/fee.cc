@@ -1,5 +1,6 @@
 #include "rating/fee.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "rating/error.h"
@@ -76,9 +77,31 @@ FeeSlice InFull(const FeePeriod& of) {
   return {of.slices.front().start, of.slices.back().end, of.slices.front().quantity};
 }
 
+bool KeepsWhatWasDue(const Fee& fee) {
+  return fee.in_advance && !fee.credits_rest && !fee.once && fee.proration.by_day;
+}
+
+// Where nothing is credited: each slice's units above those that were due before, to the period's end.
+std::vector<FeeSlice> SlicesToTheEnd(const FeePeriod& of) {
+  std::vector<FeeSlice> slices;
+  Quantity due;
+  for (const FeeSlice& slice : of.slices) {
+    if (slice.quantity <= due) continue;
+    slices.push_back({slice.start, of.period.end, {slice.quantity.attos - due.attos}});
+    due = slice.quantity;
+  }
+  return slices;
+}
+
 // Calls f(slice, where what counts of it ends).
 template <typename Function>
 void ForEachCounted(const Fee& fee, const FeePeriod& of, Day day, const Function& f) {
+  if (KeepsWhatWasDue(fee)) {
+    for (const FeeSlice& slice : SlicesToTheEnd(of)) {
+      if (slice.start <= day) f(slice, slice.end);
+    }
+    return;
+  }
   const bool in_full = !fee.once && !fee.proration.by_day;
   const FeeSlice full = InFull(of);
   for (const FeeSlice& slice : in_full ? std::span(&full, 1) : of.slices) {
@@ -152,6 +175,10 @@ void AppendDueDays(const Fee& fee, const FeePeriod& of, std::vector<Day>* days) 
   if (!fee.proration.by_day) {
     return days->push_back(fee.in_advance ? of.slices.front().start : Day{of.slices.back().end.number - 1});
   }
+  if (KeepsWhatWasDue(fee)) {
+    for (const FeeSlice& slice : SlicesToTheEnd(of)) days->push_back(slice.start);
+    return;
+  }
   const size_t first = days->size();
   for (const FeeSlice& slice : of.slices) {
     if (!fee.in_advance) {
@@ -194,7 +221,16 @@ bool PriceFeeInSteps(const Fee& fee, const FeePeriod& of, Day day, std::vector<F
 bool PriceFeeByDays(const Fee& fee, const FeePeriod& of, Day day, Worth* worth) {
   FeeSum sum(fee.price);
   bool first = true;
+  Quantity most;  // units of the slices before
   for (const FeeSlice& slice : of.slices) {
+    if (KeepsWhatWasDue(fee)) {
+      const Quantity more{std::max(slice.quantity.attos - most.attos, Int128{0})};
+      most = std::max(most, slice.quantity);
+      const bool is_whole = slice.start == of.period.start;
+      if (day < slice.start) continue;
+      sum.Add(more, is_whole ? Share{1, 1} : RoundedShare(ByDays(fee, of, slice.start, of.period.end), fee.proration));
+      continue;
+    }
     const bool in_full = fee.once || !fee.proration.by_day;
     const Day last = in_full && !fee.once ? of.slices.back().end : slice.end;
     int32_t counted = 0;

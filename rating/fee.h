@@ -48,6 +48,9 @@ struct Fee {
   bool once = false;  // once, and not each period: on the first day
   bool in_advance = true;
   FeeProration proration;
+  // In advance: what a slice did not last is credited. Else what was due stays so, and a later slice costs only the
+  // units that it has more than any before it.
+  bool credits_rest = true;
 };
 
 struct FeeSlice {

@@ -9,58 +9,72 @@
 namespace tollbook {
 namespace {
 
-bool BurnsBefore(const GrantTerms& a, const GrantTerms& b) {
-  constexpr Day kNever{INT32_MAX};
-  const Day a_ends = a.ends_on.value_or(kNever), b_ends = b.ends_on.value_or(kNever);
-  return std::tie(a.priority, a_ends, a.id) < std::tie(b.priority, b_ends, b.id);
+template <typename Time>
+bool BurnsBefore(const GrantTermsBy<Time>& a, const GrantTermsBy<Time>& b) {
+  const bool a_is_open = !a.ends_on, b_is_open = !b.ends_on;  // what never ends comes last
+  return std::tie(a.priority, a_is_open, a.ends_on, a.id) < std::tie(b.priority, b_is_open, b.ends_on, b.id);
 }
 
-bool NeverWas(const GrantTerms& terms) {
-  return terms.ends_on && *terms.ends_on <= terms.starts_on;
+template <typename Time>
+std::optional<Time> EndOf(const GrantTermsBy<Time>& terms) {
+  return terms.voided_on && terms.ends_on ? std::min(terms.voided_on, terms.ends_on)
+                                          : (terms.ends_on ? terms.ends_on : terms.voided_on);
 }
 
-bool IsWithin(const GrantTerms& terms, Day day) {
-  return terms.starts_on <= day && (!terms.ends_on || day < *terms.ends_on);
+template <typename Time>
+bool IsWithin(const GrantTermsBy<Time>& terms, Time time) {
+  const std::optional<Time> end = EndOf(terms);
+  return terms.starts_on <= time && (!end || time < *end);
 }
 
 }  // namespace
 
-GrantBalances::GrantBalances(std::span<const GrantTerms> terms)
+template <typename Time>
+GrantBalancesBy<Time>::GrantBalancesBy(std::span<const GrantTerms> terms)
     : terms_(terms), states_(terms.size()), order_(terms.size()) {
   std::iota(order_.begin(), order_.end(), size_t{0});
   std::ranges::sort(order_, [&](size_t a, size_t b) { return BurnsBefore(terms_[a], terms_[b]); });
   for (size_t rank = 0; rank < order_.size(); ++rank) {
     const GrantTerms& one = terms[order_[rank]];
     TOLLBOOK_ASSERT(one.amount >= 0 && one.rollover >= 0);
-    if (NeverWas(one)) continue;
+    if (!IsWithin(one, one.starts_on)) continue;  // it never was
     moments_.push_back({one.starts_on, What::kStart, rank});
-    if (one.ends_on) moments_.push_back({*one.ends_on, What::kEnd, rank});
-    for (const Day refill : one.refills) {
+    if (const std::optional<Time> end = EndOf(one)) moments_.push_back({*end, What::kEnd, rank});
+    for (const Time refill : one.refills) {
       if (IsWithin(one, refill)) moments_.push_back({refill, What::kRefill, rank});
+    }
+    for (const Time reset : one.resets) {
+      if (one.starts_on < reset && IsWithin(one, reset)) moments_.push_back({reset, What::kReset, rank});
     }
   }
   std::sort(moments_.begin(), moments_.end());
 }
 
-void GrantBalances::AdvanceTo(Day day) {
+template <typename Time>
+void GrantBalancesBy<Time>::AdvanceTo(Time day) {
   while (next_moment_ < moments_.size() && moments_[next_moment_].day <= day) Happen(moments_[next_moment_++]);
 }
 
-void GrantBalances::Happen(const Moment& moment) {
+template <typename Time>
+void GrantBalancesBy<Time>::Happen(const Moment& moment) {
   const size_t grant = order_[moment.rank];
   const GrantTerms& terms = terms_[grant];
   State& state = states_[grant];
-  const Int128 kept = moment.what == What::kRefill ? std::min(state.balance, terms.rollover) : 0;
-  AddTo(&state.lost, state.balance - kept);
+  Int128 kept = 0;
+  if (moment.what == What::kRefill) kept = std::min(state.balance, terms.rollover);
+  if (moment.what == What::kReset) kept = std::max(terms.rollover_min, std::min(terms.rollover, state.balance));
+  if (kept < state.balance) AddTo(&state.lost, state.balance - kept);
   state.balance = kept;
   state.returnable = 0;
-  state.open = moment.what != What::kEnd;
+  state.open = moment.what != What::kEnd;  // a reset is within the grant's time, behind its start
   if (!state.open) return;
-  AddTo(&state.balance, terms.amount);
+  if (moment.what != What::kReset) AddTo(&state.balance, terms.amount);
+  if (moment.what == What::kReset && !terms.keeps_overage) overage_ = 0;
   if (terms.pays_earlier) overage_ -= BurnFrom(grant, overage_);
 }
 
-Int128 GrantBalances::BurnFrom(size_t grant, Int128 amount) {
+template <typename Time>
+Int128 GrantBalancesBy<Time>::BurnFrom(size_t grant, Int128 amount) {
   State& state = states_[grant];
   const Int128 taken = state.open ? std::min(state.balance, amount) : 0;
   state.balance -= taken;
@@ -69,7 +83,8 @@ Int128 GrantBalances::BurnFrom(size_t grant, Int128 amount) {
   return taken;
 }
 
-bool GrantBalances::Burn(Int128 amount) {
+template <typename Time>
+bool GrantBalancesBy<Time>::Burn(Int128 amount) {
   TOLLBOOK_ASSERT(amount >= 0);
   Int128 most = 0;
   if (__builtin_add_overflow(overage_, amount, &most)) return false;
@@ -78,20 +93,26 @@ bool GrantBalances::Burn(Int128 amount) {
   return true;
 }
 
-void GrantBalances::GiveBack(Int128 amount) {
+template <typename Time>
+Int128 GrantBalancesBy<Time>::GiveBackTo(size_t grant, Int128 amount) {
+  State& state = states_[grant];
+  const Int128 returned = state.open ? std::min(state.returnable, amount) : 0;
+  state.balance += returned;
+  state.burned -= returned;
+  state.returnable -= returned;
+  return returned;
+}
+
+template <typename Time>
+void GrantBalancesBy<Time>::GiveBack(Int128 amount) {
   TOLLBOOK_ASSERT(amount >= 0);
   const Int128 of_overage = std::min(overage_, amount);
   overage_ -= of_overage;
   amount -= of_overage;
-  for (auto grant = order_.rbegin(); grant != order_.rend(); ++grant) {
-    State& state = states_[*grant];
-    if (!state.open) continue;
-    const Int128 returned = std::min(state.returnable, amount);
-    state.balance += returned;
-    state.burned -= returned;
-    state.returnable -= returned;
-    amount -= returned;
-  }
+  for (auto grant = order_.rbegin(); grant != order_.rend(); ++grant) amount -= GiveBackTo(*grant, amount);
 }
+
+template class GrantBalancesBy<Day>;
+template class GrantBalancesBy<Instant>;
 
 }  // namespace tollbook

@@ -12,7 +12,10 @@
 // Overage     usage that no grant paid. A grant that `pays_earlier` pays it first, when it starts or is refilled.
 // Given back  usage that was less after all (a volume price may fall): first the overage shrinks, then the grants, the
 //             last in the burn order first, have back what they burned since their start or refill.
-// On one day ends come first, then starts and refills, each in the burn order, and usage last.
+// Reset       what is left of a grant becomes max(rollover_min, min(rollover, left)). The overage so far is forgotten
+//             unless the grant keeps it; one that also pays earlier usage then pays it.
+// At one time ends come first, then resets, starts and refills, each in the burn order, and usage last.
+// Time is days for grants of money, instants for grants of units.
 #ifndef TOLLBOOK_RATING_GRANT_BALANCES_H_
 #define TOLLBOOK_RATING_GRANT_BALANCES_H_
 
@@ -27,28 +30,41 @@
 
 namespace tollbook {
 
-struct GrantTerms {
+template <typename Time>
+struct GrantTermsBy {
   std::string id;
   Int128 amount = 0;     // not negative
   int32_t priority = 0;  // the lower one burns first
-  Day starts_on;
-  std::optional<Day> ends_on;  // none: never
-  std::vector<Day> refills;    // ascending; those before the start, and at the end and after, do nothing
-  Int128 rollover = 0;         // not negative
+  Time starts_on;
+  std::optional<Time> ends_on;  // none: never
+  std::vector<Time> refills;    // ascending; those before the start, and at the end and after, do nothing
+  Int128 rollover = 0;          // not negative; of a refill, or of a reset
   bool pays_earlier = false;
+  std::optional<Time> voided_on = {};  // ends it before, and no place in the burn order comes of it
+  std::vector<Time> resets = {};       // likewise as refills
+  Int128 rollover_min = 0;             // of a reset
+  bool keeps_overage = false;
 };
+using GrantTerms = GrantTermsBy<Day>;
 
-class GrantBalances {
+template <typename Time>
+class GrantBalancesBy {
  public:
+  using GrantTerms = GrantTermsBy<Time>;
   // Borrows the terms. Before any day: every grant is still to start.
-  explicit GrantBalances(std::span<const GrantTerms> terms);
+  explicit GrantBalancesBy(std::span<const GrantTerms> terms);
 
   // Days ascend. All that happens up to this one happens, its own ends, starts and refills included.
-  void AdvanceTo(Day day);
+  void AdvanceTo(Time day);
   // On the day reached. False: the overage does not fit, and nothing is burned.
   [[nodiscard]] bool Burn(Int128 amount);
   // Usage that is taken back, on the day reached. What no overage and no grant takes has nowhere to go and is dropped.
   void GiveBack(Int128 amount);
+  // The same to one grant: how much of it that takes, of what it burned since its start, refill or reset.
+  Int128 GiveBackTo(size_t grant, Int128 amount);
+  // So much of the overage, at most all, is not to be paid any more.
+  void ForgetOverage(Int128 amount) { overage_ -= amount < overage_ ? amount : overage_; }
+  std::span<const size_t> burn_order() const { return order_; }
 
   Int128 balance(size_t grant) const { return states_[grant].balance; }
   Int128 overage() const { return overage_; }
@@ -58,9 +74,9 @@ class GrantBalances {
   bool fits() const { return fits_; }  // false: one of these two left its range at some time, and is not to be used
 
  private:
-  enum class What : uint8_t { kEnd, kStart, kRefill };  // in this order at one instant
+  enum class What : uint8_t { kEnd, kReset, kStart, kRefill };  // in this order at one instant
   struct Moment {
-    Day day;
+    Time day;
     What what;
     size_t rank;  // in which they burn
     friend auto operator<=>(const Moment&, const Moment&) = default;
@@ -85,6 +101,10 @@ class GrantBalances {
   Int128 overage_ = 0;
   bool fits_ = true;
 };
+using GrantBalances = GrantBalancesBy<Day>;
+
+extern template class GrantBalancesBy<Day>;
+extern template class GrantBalancesBy<Instant>;
 
 }  // namespace tollbook
 

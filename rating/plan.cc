@@ -38,6 +38,12 @@ bool IsOfEvents(const Charge& charge) {
          std::ranges::any_of(charge.cells, [](const Cell& cell) { return IsOfEvents(cell.pricing); });
 }
 
+bool TakesUnitGrants(const Charge& charge) {
+  return !charge.meter.empty() && charge.cells.empty() && charge.pricing.limits_by.empty() &&
+         charge.per_bucket == PerBucket::kNone && charge.pricing.price_per_event == Price{} &&
+         !IsOfEvents(charge.pricing);
+}
+
 bool IsDueAtEnd(const Charge& charge) {
   const bool of_period = charge.per_bucket == PerBucket::kNone;
   return charge.minimum || (of_period && charge.commitment && charge.commitment->true_up);

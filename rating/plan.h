@@ -123,6 +123,20 @@ struct PlanBound {
   Price amount;
 };
 
+// Whether what a charge counts over a billing period (tier position, included units, started packages, flat amounts,
+// minimum and maximum) goes on or starts again where a new version of the subscription begins in mid-period.
+enum class OnAmendment : uint8_t {
+  kByPlan,    // goes on where the version keeps the plan, else starts again
+  kContinue,  // goes on, be it by the prices of another plan
+  kRestart,   // starts again, even where the version keeps the plan
+};
+
+// Included units that a billing period left unused go on to those behind it.
+struct Rollover {
+  std::optional<Quantity> most;  // go on into one period; none: all
+  int32_t periods = 1;           // that units may be used in, behind their own
+};
+
 struct Charge {
   std::string name;     // unique in its plan: "input-tokens-large"
   std::string meter;    // a Meter's name; empty: a fee, a bound or a grant's line
@@ -143,7 +157,10 @@ struct Charge {
   bool prorates_bound = true;                // the minimum, or the plan's bound, by the days that a subscription has
   std::optional<Fee> fee = {};
   std::optional<PlanBound> bound = {};
+  OnAmendment on_amendment = OnAmendment::kByPlan;
+  std::optional<Rollover> rollover = {};
   bool is_of_grant = false;  // the line of what a grant pays or loses (grant.h): it has no price
+  bool is_discount = false;  // the line of what discounts take off another charge (discount.h): it has no price
 };
 
 // What prices the usage of one part (PartOf in price.h): that of its cell, or the charge's.
@@ -153,6 +170,10 @@ inline const Pricing& PricingOf(const Charge& charge, uint32_t part) {
 
 // Whether any of its pricings is of events.
 bool IsOfEvents(const Charge& charge);
+
+// Whether grants of units may pay for it: it prices one quantity of a period. Not a fee, cells, limits, buckets, or a
+// price of each event.
+bool TakesUnitGrants(const Charge& charge);
 
 // Whether something is due once the period is complete: a minimum, or the true-up of a commitment.
 bool IsDueAtEnd(const Charge& charge);
@@ -171,6 +192,8 @@ struct Plan {
   BillingTerms billing = {};
   int32_t trial_days = 0;      // from a subscription's first day on, without what is due without usage
   bool is_trial_free = false;  // usage of those days costs nothing, too
+  // What discounts take off each charge, under each of the catalog's discount products: product * charges + charge.
+  std::vector<Charge> discount_lines = {};
 };
 
 }  // namespace tollbook

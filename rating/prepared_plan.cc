@@ -48,6 +48,11 @@ PreparedPlan::PreparedPlan(const Catalog& catalog, const Plan& plan)
   }
 }
 
+const PreparedPlan::PlanCharge* PreparedPlan::ChargeNamed(std::string_view name) const {
+  const auto at = std::ranges::find_if(charges_, [&](const PlanCharge& one) { return one.charge->name == name; });
+  return at == charges_.end() ? nullptr : &*at;
+}
+
 const PreparedPlan::PlanCharge* PreparedPlan::ChargeFor(const Meter& meter, DimensionValues values) const {
   for (const Candidate& candidate : by_meter_[static_cast<size_t>(&meter - catalog_.meters.data())]) {
     if (!Matches(candidate.filter, values)) continue;

@@ -8,6 +8,7 @@
 #define TOLLBOOK_RATING_PREPARED_PLAN_H_
 
 #include <cstdint>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,10 @@ class PreparedPlan {
   };
   // Those that may be due without usage; by their order in the plan.
   const std::vector<const PlanCharge*>& timed() const { return timed_; }
+
+  const std::vector<PlanCharge>& charges() const { return charges_; }  // by their order in the plan
+  // Null: the plan has none of that name.
+  const PlanCharge* ChargeNamed(std::string_view name) const;
 
   // The charge that takes a total of one of the catalog's meters; null: none.
   const PlanCharge* ChargeFor(const Meter& meter, DimensionValues values) const;

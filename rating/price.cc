@@ -95,6 +95,17 @@ Quantity TakeIncluded(Quantity quantity, Quantity* included, Arithmetic* sum) {
   return {quantity.attos - taken.attos};
 }
 
+// And once what grants of units paid is off.
+Quantity TakeGranted(Quantity quantity, std::span<const UnitsPaid> granted, Arithmetic* sum) {
+  for (const UnitsPaid& units : granted) {
+    const Quantity taken = std::min(quantity, units.paid);
+    if (taken.attos <= 0) continue;
+    sum->Step(taken, {}, [&] { return "paid by grant " + units.grant->id + ", " + ToString(units.left) + " left"; });
+    quantity.attos -= taken.attos;
+  }
+  return quantity;
+}
+
 // Each of its events; included units and a conversion do not go with them.
 void PriceEvents(const Pricing& pricing, const UsagePart& part, const Zone& zone, Arithmetic* sum) {
   if (part.tally != nullptr) return part.tally->Price(sum);
@@ -107,7 +118,7 @@ void PriceEvents(const Pricing& pricing, const UsagePart& part, const Zone& zone
 
 // The parts of one bucket.
 void PriceBucket(const Charge& charge, const BucketWindow* window, std::span<const UsagePart> parts, const Zone& zone,
-                 Arithmetic* sum) {
+                 std::span<const UnitsPaid> granted, Arithmetic* sum) {
   Quantity included = charge.included;
   std::vector<LimitedQuantity> limited;
   for (const UsagePart& part : parts) {
@@ -117,7 +128,8 @@ void PriceBucket(const Charge& charge, const BucketWindow* window, std::span<con
       PriceEvents(pricing, part, zone, sum);
       continue;
     }
-    const Quantity billable = TakeIncluded(ConvertUnits(charge, part.quantity, sum), &included, sum);
+    const Quantity unpaid = TakeIncluded(ConvertUnits(charge, part.quantity, sum), &included, sum);
+    const Quantity billable = TakeGranted(unpaid, granted, sum);
     if (HasLimits(charge)) {
       limited.push_back({part.part, billable});
     } else {
@@ -128,16 +140,6 @@ void PriceBucket(const Charge& charge, const BucketWindow* window, std::span<con
     sum->Of([&] { return NameOf(charge, parts.front().time); });
     PriceLimits(charge.pricing, limited, sum);
   }
-}
-
-// worth * share, where that is exact at the worth's 36 decimals; the share is at most 1.
-bool TakeShare(const Worth& worth, Price share, Worth* taken) {
-  Wide whole, rest, of_whole;
-  worth.amount.DivideByPowerOfTen(kPriceScale, &whole, &rest);
-  const Int128 of_rest = rest.ToInt128() * share.attos;  // 10^18 * 10^18 at most
-  if (of_rest % kOneUnit != 0) return false;
-  return Wide::Multiply(whole, static_cast<uint64_t>(share.attos), &of_whole) &&
-         Wide::Add(of_whole, Wide::FromInt128(of_rest / kOneUnit), &taken->amount);
 }
 
 // worth * factor, likewise; the factor is not below zero, and fits 64 bits without its decimals.
@@ -193,13 +195,14 @@ void AddCommitmentOfBucket(const Charge& charge, const BucketWindow* window, Pri
   AddCommitment(*commitment, window == nullptr ? charge.pricing : window->pricing, cost, true, sum);
 }
 
-void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Arithmetic* sum) {
+void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone,
+                     std::span<const UnitsPaid> granted, Arithmetic* sum) {
   while (!parts.empty()) {
     size_t count = 1;
     while (count < parts.size() && parts[count].time == parts.front().time) ++count;
     const BucketWindow* window = WindowOf(charge, parts.front().time, zone);
     const Worth before = sum->total();
-    PriceBucket(charge, window, parts.first(count), zone, sum);
+    PriceBucket(charge, window, parts.first(count), zone, granted, sum);
     AddCommitmentOfBucket(charge, window, parts.front().time, before, sum);
     parts = parts.subspan(count);
   }
@@ -252,11 +255,12 @@ std::string QuantityInWords(std::span<const UsagePart> parts) {
 }
 
 absl::StatusOr<Worth> PriceUsage(const Charge& charge, std::span<const UsagePart> parts, bool complete,
-                                 const Zone& zone, DayShare minimum_share, std::vector<PriceStep>* steps) {
+                                 const Zone& zone, DayShare minimum_share, std::span<const UnitsPaid> granted,
+                                 std::vector<PriceStep>* steps) {
   TOLLBOOK_ASSERT(HasWhatItNeeds(charge));  // the catalog's check promises it
   if (steps != nullptr) steps->clear();
   Arithmetic sum(steps);
-  PriceEachBucket(charge, parts, zone, &sum);
+  PriceEachBucket(charge, parts, zone, granted, &sum);
   AddAround(charge, !parts.empty(), complete, minimum_share, &sum);
   if (!sum.fits()) {
     return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit",
@@ -289,18 +293,36 @@ std::optional<uint32_t> PartOf(const Charge& charge, const Meter& meter, Dimensi
 }
 
 absl::StatusOr<Worth> PricePeriod(const Charge& charge, const PeriodUsage& usage, std::vector<PriceStep>* steps) {
-  return PriceUsage(charge, usage.parts, usage.complete, usage.zone, usage.minimum_share, steps);
+  return PriceUsage(charge, usage.parts, usage.complete, usage.zone, usage.minimum_share, usage.granted, steps);
 }
 
 absl::StatusOr<Worth> PriceQuantity(const Charge& charge, Quantity quantity, std::vector<PriceStep>* steps) {
   const UsagePart all = {{}, 0, quantity, 0};
-  return PriceUsage(charge, {&all, 1}, true, Zone(), {}, steps);
+  return PriceUsage(charge, {&all, 1}, true, Zone(), {}, {}, steps);
+}
+
+bool BillableUnits(const Charge& charge, Quantity metered, Quantity* units) {
+  TOLLBOOK_ASSERT(TakesUnitGrants(charge));
+  Arithmetic sum(nullptr);
+  Quantity included = charge.included;
+  const Quantity billable = TakeIncluded(ConvertUnits(charge, metered, &sum), &included, &sum);
+  *units = std::max(billable, Quantity());
+  return sum.fits();
+}
+
+bool TakeShare(const Worth& worth, Price share, Worth* taken) {
+  Wide whole, rest, of_whole;
+  worth.amount.DivideByPowerOfTen(kPriceScale, &whole, &rest);
+  const Int128 of_rest = rest.ToInt128() * share.attos;  // 10^18 * 10^18 at most
+  if (of_rest % kOneUnit != 0) return false;
+  return Wide::Multiply(whole, static_cast<uint64_t>(share.attos), &of_whole) &&
+         Wide::Add(of_whole, Wide::FromInt128(of_rest / kOneUnit), &taken->amount);
 }
 
 bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Worth* worth) {
   TOLLBOOK_ASSERT(HasWhatItNeeds(charge));
   Arithmetic sum(nullptr);
-  PriceEachBucket(charge, parts, zone, &sum);
+  PriceEachBucket(charge, parts, zone, {}, &sum);
   *worth = sum.total();
   return sum.fits();
 }

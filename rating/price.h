@@ -27,6 +27,7 @@
 #include "rating/calendar.h"
 #include "rating/error.h"
 #include "rating/plan.h"
+#include "rating/unit_grant.h"
 #include "rating/usage_total.h"
 
 namespace tollbook {
@@ -75,7 +76,13 @@ struct PeriodUsage {
   bool complete = true;          // rated through the period's last day: a minimum is due
   Zone zone = {};                // of the clock that windows and hours go by: the subscription's
   DayShare minimum_share = {};   // what of it is due
+  // What grants of units paid: it comes off behind the included units. Borrowed; not of buckets, limits or events.
+  std::span<const UnitsPaid> granted = {};
 };
+
+// How many of so many metered units are left to price, converted and without the included ones; at least none. Of a
+// charge that grants of units may be of (TakesUnitGrants). False: they do not fit.
+[[nodiscard]] bool BillableUnits(const Charge& charge, Quantity metered, Quantity* units);
 
 // What is due of a complete period that nothing was used of: the minimum, and no true-up of a commitment. False:
 // OutOfRange.
@@ -83,6 +90,9 @@ struct PeriodUsage {
 
 // An amount's share, half to even at the worth's last decimal. False: it does not fit.
 [[nodiscard]] bool ShareByDays(Price amount, DayShare share, Worth* worth);
+
+// A worth's share, of at most 1. False: it is not exact at the worth's decimals.
+[[nodiscard]] bool TakeShare(const Worth& worth, Price share, Worth* taken);
 
 // Which of a charge's parts takes usage with these values, of the meter that the charge prices: the place of the most
 // specific cell; of limits by a dimension the place of its value in `limited`, or behind all where none limits it; else

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rating/conversion.h"
+#include "rating/rounded_quotient.h"
 
 namespace tollbook {
 namespace {
@@ -62,7 +63,9 @@ absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day
       found->billing.by_subscription || std::ranges::any_of(found->charges, [](const Charge& charge) {
         return charge.billing.has_value() && charge.billing->by_subscription;
       });
-  if (is_by_subscription || OwesWithoutUsage(*found)) subscription.valid_from = from;
+  const bool rolls_over =
+      std::ranges::any_of(found->charges, [](const Charge& charge) { return charge.rollover.has_value(); });
+  if (is_by_subscription || rolls_over || OwesWithoutUsage(*found)) subscription.valid_from = from;
   found->trial_days = 0;
   catalog.subscriptions = {subscription};
   catalog.BuildIndex();
@@ -166,16 +169,26 @@ class Quoter {
       quote_.charges.push_back(*std::move(quoted));
     }
     quote_.unrated = std::move(rated->unrated);
+    quote_.unit_balances = std::move(rated->unit_balances);
     return std::move(quote_);
   }
 
  private:
   bool IsAskedFor(const RatedCharge& rated) const {
-    if (!request_.charge.empty() && rated.charge->name != request_.charge) return false;
+    const Charge& charge = rated.charge->is_discount ? DiscountedBy(rated) : *rated.charge;
+    if (!request_.charge.empty() && charge.name != request_.charge) return false;
+    // What was billed before is of the charge alone; and a discount comes with what it is of.
+    if (rated.charge->is_discount && is_slice()) return false;
+    if (rated.charge->is_discount && !request_.period) return !charge.meter.empty();
     const bool is_in = request_.period && request_.period->start <= rated.days.back().usage_date &&
                        rated.days.front().usage_date < request_.period->end;
     if (IsWithoutUsage(rated)) return is_in;
-    return is_in || !request_.period || !CarriesOver(*rated.meter);  // other usage is left out already
+    // Other usage is left out already.
+    return is_in || !request_.period || !(CarriesOver(*rated.meter) || rated.charge->rollover);
+  }
+  const Charge& DiscountedBy(const RatedCharge& rated) const {
+    const Plan& plan = catalog_.plans[rated.subscription->plan];
+    return plan.charges[static_cast<size_t>(rated.charge - plan.discount_lines.data()) % plan.charges.size()];
   }
   RateWindow Window() const {
     RateWindow window(request_.through);
@@ -188,12 +201,13 @@ class Quoter {
   absl::Status TakeUsage() {
     const Catalog::SubscriptionRange subscriptions = catalog_.SubscriptionsOf(request_.subject);
     for (const SubjectTotal& total : request_.usage) {
-      const Day day = PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket).day;
+      const UsagePlace place = PlaceOf(catalog_, subscriptions, total.meter->granularity, total.bucket);
+      const Day day = place.day;
       const bool before = request_.period.has_value() && day < request_.period->start;
       const bool behind = (request_.period.has_value() && day >= request_.period->end) ||
                           (request_.through.has_value() && day > *request_.through);
       // What carries over is what there is in the period.
-      const bool is_carried = before && CarriesOver(*total.meter);
+      const bool is_carried = before && (CarriesOver(*total.meter) || LeavesUnits(place, total));
       if ((before && !is_carried) || behind) {
         quote_.events_left_out += total.total.events;
       } else {
@@ -233,6 +247,10 @@ class Quoter {
   // One number must say all that was used before.
   absl::Status CheckPrevious(const RatedCharge& rated) const {
     const Charge& charge = *rated.charge;
+    if (!rated.amended.empty()) {
+      return Wrong("a quantity used before, of a charge that other versions or periods go on into", charge.name,
+                   "give all usage with --usage");
+    }
     const bool nothing = *request_.previous_quantity == Quantity();
     const bool in_parts =
         charge.per_bucket != PerBucket::kNone || UsageToDate(rated, rated.days.back()).parts.size() > 1;
@@ -260,6 +278,16 @@ class Quoter {
     }
     TOLLBOOK_ASSERT(first != nullptr);  // it was rated
     return first;
+  }
+
+  // Is it of a billing period before the one that is asked for, whose included units roll over?
+  bool LeavesUnits(const UsagePlace& place, const SubjectTotal& total) const {
+    if (place.subscription == nullptr) return false;
+    const Plan& plan = catalog_.plans[place.subscription->plan];
+    const Charge* charge = catalog_.ChargeFor(plan, *total.meter, total.dimension_values);
+    if (charge == nullptr || !charge->rollover) return false;
+    const BillingCycle cycle = catalog_.CycleOf(charge->billing.value_or(plan.billing), *place.subscription);
+    return PeriodOf(cycle, place.day).end <= request_.period->start;
   }
 
   absl::StatusOr<QuotedCharge> Worked(const RatedCharge& rated) const {
@@ -363,14 +391,26 @@ absl::StatusOr<Quote> MakeQuote(const Catalog& catalog, const QuoteRequest& requ
   return Quoter(catalog, request).Make();
 }
 
+absl::StatusOr<Money> EstimateTax(const QuoteTotal& total, Price share, Rounding rounding) {
+  Money tax{total.taxable.currency, 0};
+  if (RoundedQuotient(Wide::Product(total.taxable.minor, share.attos), kOneUnit, rounding, &tax.minor)) return tax;
+  return MakeError(absl::StatusCode::kOutOfRange, "the tax does not fit", ToString(total.taxable), "ask for less");
+}
+
 absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote) {
   std::map<std::string_view, QuoteTotal> totals;
   for (const QuotedCharge& charge : quote.charges) {
     QuoteTotal& total =
-        totals.try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}}).first->second;
+        totals
+            .try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}, {charge.due.currency, 0}})
+            .first->second;
     absl::StatusOr<Money> due = Add(total.due, charge.due);
     if (!due.ok()) return due.status();
     total.due = *due;
+    absl::StatusOr<Money> taxable =
+        Add(total.taxable, charge.charge->is_of_grant ? Money{due->currency, 0} : charge.due);
+    if (!taxable.ok()) return taxable.status();
+    total.taxable = *taxable;
     if (!Wide::Add(total.due_exact.amount, charge.due_exact.amount, &total.due_exact.amount))
       return DoesNotFit(*charge.charge);
   }

@@ -29,7 +29,8 @@ inline constexpr std::string_view kQuotedSubject = "quote";
 
 // The catalog with one subscription: of kQuotedSubject to the plan, in the book's zone, for ever and without a trial;
 // or those versions of the subscription that the catalog has. Where the plan bills from each subscription's first day,
-// or something of it is due without usage, that first day is `from`. Errors: InvalidArgument with what there is.
+// something of it is due without usage, or included units roll over, that first day is `from`. Errors: InvalidArgument
+// with what there is.
 [[nodiscard]] absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day from = {});
 [[nodiscard]] absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view subscription);
 
@@ -60,8 +61,8 @@ class SaidUsage {
 struct QuoteRequest {
   std::string_view subject;
   std::span<const SubjectTotal> usage;
-  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end; and so is what is due
-  // by the calendar alone. None: all usage is in, and nothing else.
+  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end, and for what earlier
+  // billing periods leave it of included units; and so is what is due by the calendar alone. None: all usage is in, and nothing else.
   std::optional<BillingPeriod> period = std::nullopt;
   std::optional<Day> through = std::nullopt;                 // rated up to this day, as by a seal
   std::string_view charge;                                   // only this one; empty: all that have usage
@@ -88,7 +89,8 @@ struct QuotedCharge {
 };
 
 struct Quote {
-  std::vector<QuotedCharge> charges;  // by (subscription id, plan, charge name, period)
+  std::vector<QuotedCharge> charges;       // by (subscription id, plan, charge name, period)
+  std::vector<UnitBalance> unit_balances;  // at the end of what was asked for
   std::vector<UnratedUsage> unrated;
   uint64_t events_left_out = 0;  // dated outside the period or after `through`, or of charges that were not asked for
 };
@@ -100,8 +102,13 @@ struct Quote {
 struct QuoteTotal {
   Worth due_exact;
   Money due;
+  Money taxable;  // all of it but what grants of money pay: they pay a price with its tax
 };
 [[nodiscard]] absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote);
+
+// A share of what is taxable, rounded to the minor unit. An estimate for people: which tax is due is for others to
+// determine, and none is ever booked.
+[[nodiscard]] absl::StatusOr<Money> EstimateTax(const QuoteTotal& total, Price share, Rounding rounding);
 
 }  // namespace tollbook
 

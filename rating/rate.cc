@@ -74,16 +74,16 @@ absl::StatusOr<Worth> PriceBoundToDate(const RatedCharge& rated, const DayWorth&
 }
 
 // What a grant pays or loses is an amount of minor units, and no price of anything.
-Worth WorthOfGrantLine(const DayWorth& day) {
+Worth WorthOfMinor(const Money& amount) {
   Int128 minor_unit = 1;
-  for (int digits = day.booked_to_date.currency.minor_digits(); digits < kPriceScale; ++digits) minor_unit *= 10;
+  for (int digits = amount.currency.minor_digits(); digits < kPriceScale; ++digits) minor_unit *= 10;
   Worth worth;
-  TOLLBOOK_ASSERT(Wide::Multiply(Wide::Product(day.booked_to_date.minor, minor_unit), kOneUnit, &worth.amount));
+  TOLLBOOK_ASSERT(Wide::Multiply(Wide::Product(amount.minor, minor_unit), kOneUnit, &worth.amount));
   return worth;
 }
 
 Worth GrantToDate(const DayWorth& day, std::vector<PriceStep>* steps) {
-  const Worth worth = WorthOfGrantLine(day);
+  const Worth worth = WorthOfMinor(day.booked_to_date);
   if (steps != nullptr) {
     const std::string what = worth.amount.negative() ? "paid by the grant" : "lost of the grant";
     steps->push_back({what + ", " + ToString(day.to_date) + " left", {}, {}, worth});
@@ -91,8 +91,28 @@ Worth GrantToDate(const DayWorth& day, std::vector<PriceStep>* steps) {
   return worth;
 }
 
+absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
+  return PriceSlices(OfDay(rated, rated.amended, day), *rated.charge, IsLastDay(rated, day.usage_date), steps);
+}
+
+absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
+  Worth sum;
+  for (const TakenOff& taken : OfDay(rated, rated.taken, day)) {
+    const Worth worth = WorthOfMinor({day.booked_to_date.currency, -taken.minor});
+    if (!Wide::Add(sum.amount, worth.amount, &sum.amount)) return WorthOutOfRange(rated, {});
+    if (steps == nullptr || taken.minor == 0) continue;
+    const Discount& discount = *taken.discount;
+    const std::string what =
+        discount.amount ? ToString(*discount.amount) : FormatDecimal(discount.share.attos, kPriceScale - 2) + " %";
+    steps->push_back({"discount " + discount.id + " of " + what, {}, {}, worth});
+  }
+  return sum;
+}
+
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
   if (rated.charge->is_of_grant) return GrantToDate(day, nullptr);
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, nullptr);
+  if (rated.charge->is_discount) return TakenOffToDate(rated, day, nullptr);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, nullptr);
   if (rated.charge->fee) {
     Worth worth;
@@ -182,10 +202,12 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
                                std::optional<Day> through, std::vector<UnratedUsage>* unrated) {
   priced_.clear();
   runs_.clear();
+  amended_.clear();
   const Subscription* subscription = nullptr;
   const SubjectTotal* last = nullptr;
   const PlanCharge* charge = nullptr;
   bool carries = false;
+  bool is_behind_run = false;  // the last total of the charge went to a run
   for (const SubjectTotal& total : totals) {
     const UsagePlace place = PlaceFor(subscriptions, total);
     if (through.has_value() && place.day > *through) continue;
@@ -211,7 +233,16 @@ void SubjectRater::PriceTotals(const Subscriptions& subscriptions, std::span<con
       continue;
     }
     if (carries) continue;  // MarkCarried
-    Append(*charge, {place.day, static_cast<size_t>(place.subscription - subscriptions.begin()), &total}, same);
+    const size_t number = static_cast<size_t>(place.subscription - subscriptions.begin());
+    if (has_amended_ && MayBeSliced(*charge->charge) &&
+        IsSliced(subscriptions, place.subscription->id, *charge->charge,
+                 PeriodFor(*charge, *place.subscription, place.day))) {
+      amended_.push_back({charge, {place.day, number, &total}});
+      is_behind_run = false;
+      continue;
+    }
+    Append(*charge, {place.day, number, &total}, same && is_behind_run);
+    is_behind_run = true;
   }
 }
 
@@ -339,9 +370,14 @@ absl::Status SubjectRater::RateCharge(const Subscriptions& subscriptions, const 
     of_period.period = PeriodFor(charge, *of_period.subscription, totals.front().day());
     size_t count = 1;
     while (count < totals.size() && totals[count].day() < period_.end) ++count;
-    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(subscriptions, charge, totals.first(count), through, &of_period, rated));
-    rated->charges.push_back(of_period);
+    const std::span<const PricedTotal> of_totals = totals.first(count);
     totals = totals.subspan(count);
+    if (has_unit_grants_ && IsPaidInUnits(*of_period.subscription, charge)) {
+      TOLLBOOK_RETURN_IF_ERROR(GatherUnits(subscriptions, of_totals, through, of_period));
+      continue;  // PayUnits
+    }
+    TOLLBOOK_RETURN_IF_ERROR(RatePeriod(subscriptions, charge, of_totals, through, &of_period, rated));
+    rated->charges.push_back(of_period);
   }
   return absl::OkStatus();
 }
@@ -364,6 +400,7 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
                                 const RateWindow& window, RatedSubject* rated) {
   const Subscriptions subscriptions = catalog_.SubscriptionsOf(subject);
   rated->Clear();
+  unit_lines_.clear();
   // At most so many, and a last day for each minimum: the charges' spans stay where they are.
   rated->days.reserve(totals.size() * 2);
   rated->parts.reserve(totals.size());
@@ -372,10 +409,13 @@ absl::Status SubjectRater::Rate(std::string_view subject, std::span<const Subjec
   if (has_carried_) MarkCarried(subscriptions, totals);
   std::sort(runs_.begin(), runs_.end(), [](const PricedRun& a, const PricedRun& b) { return a.order < b.order; });
   TOLLBOOK_RETURN_IF_ERROR(RateRuns(subscriptions, totals, window, rated));
+  if (has_unit_grants_) TOLLBOOK_RETURN_IF_ERROR(PayUnits(subscriptions, window, rated));
   if (has_carried_ && !has_timed_) PointToDays(rated);
+  if (has_amended_) TOLLBOOK_RETURN_IF_ERROR(RateAmended(subscriptions, window, rated));
   if (has_timed_) TOLLBOOK_RETURN_IF_ERROR(RateTimed(subscriptions, window, rated));
+  if (has_discounts_) TOLLBOOK_RETURN_IF_ERROR(RateDiscounts(subscriptions, window, rated));
   if (has_grants_) TOLLBOOK_RETURN_IF_ERROR(RateGrants(subscriptions, window, rated));
-  if (has_timed_ || has_grants_) SortCharges(rated);
+  if (has_timed_ || has_grants_ || has_amended_ || has_unit_grants_ || has_discounts_) SortCharges(rated);
   Gather(&rated->unrated);
   return absl::OkStatus();
 }
@@ -403,7 +443,8 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
   usage.zone = rated.subscription->zone;
   usage.complete = IsLastDay(rated, day.usage_date);
   usage.minimum_share = MinimumShareOf(rated);
-  if (rated.parts.empty() && rated.charge->minimum) return usage;  // of days without any
+  if (!rated.granted.empty()) usage.granted = OfDay(rated, rated.granted, day);
+  if (rated.parts.empty() && rated.charge->minimum && rated.amended.empty()) return usage;  // of days without any
   if (rated.parts.empty()) {
     usage.parts = {{{}, 0, day.to_date, day.events_to_date}};
     return usage;
@@ -435,8 +476,10 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
 absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
   if (steps != nullptr) steps->clear();
   if (rated.charge->is_of_grant) return GrantToDate(day, steps);
+  if (rated.charge->is_discount) return TakenOffToDate(rated, day, steps);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, steps);
   if (rated.charge->fee) return PriceFeeToDate(rated, day.usage_date, steps);
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, steps);
   return PricePeriod(*rated.charge, UsageToDate(rated, day), steps);
 }
 

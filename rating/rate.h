@@ -13,7 +13,12 @@
 // Fees, the minimum of a charge without usage, and what a plan says of all its charges are due by the calendar alone:
 // up to the window's `through`, or without it up to `carried_through`; without either nothing of them is.
 //
-// Grants (grant.h) pay what all lines of a subscription come to, day by day, by the amounts as they are booked.
+// A charge that goes on or starts again at an amendment by its own word, or whose included units roll over, is rated by
+// slices (amendment.h): each plan keeps a line of its own, which knows what the slices before it used.
+//
+// Grants of units (unit_grant.h) pay units of a charge before they are priced, in the order of time. Discounts
+// (discount.h) take off what the lines of a subscription come to, each by a line of its own. Grants (grant.h) pay what
+// all of these lines come to, day by day, by the amounts as they are booked.
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
 
@@ -25,6 +30,7 @@
 #include <vector>
 
 #include "rating/aggregate.h"
+#include "rating/amendment.h"
 #include "rating/catalog.h"
 #include "rating/prepared_plan.h"
 #include "rating/price.h"
@@ -61,19 +67,31 @@ struct RatedCharge {
   const Charge* charge = nullptr;
   const Meter* meter = nullptr;  // null: of a fee, a bound or a grant
   BillingPeriod period;
-  std::span<const DayWorth> days;    // ascending, at least one; back() is the period's line
-  std::span<const PartTotal> parts;  // by time, where IsOfQuantityAlone does not hold; else empty. Of a meter that
-                                     // carries over the quantities to date, for each of the days
-  std::span<const FeeSlice> slices;  // of a fee
-  std::span<const Int128> bounded;   // of a bound: minor units of all it bounds, for each of the days
-  int32_t period_months = 0;         // of the billing cycle, for a fee; 0: it counts days
-  int32_t bound_days = 0;            // of the period, that a minimum or a bound is due for; set where there is one
+  std::span<const DayWorth> days;       // ascending, at least one; back() is the period's line
+  std::span<const PartTotal> parts;     // by time, where IsOfQuantityAlone does not hold; else empty. Of a meter that
+                                        // carries over the quantities to date, for each of the days
+  std::span<const FeeSlice> slices;     // of a fee
+  std::span<const UsageSlice> amended;  // where it is rated by slices (amendment.h): those of all plans that go on from
+                                        // one another, as many at each of the days
+  std::span<const Int128> bounded;      // of a bound: minor units of all it bounds, for each of the days
+  std::span<const UnitsPaid> granted;   // where grants of units pay: of each of them, for each of the days
+  std::span<const TakenOff> taken;      // of a discount's line: of each discount, for each of the days
+  int32_t period_months = 0;            // of the billing cycle, for a fee; 0: it counts days
+  int32_t bound_days = 0;               // of the period, that a minimum or a bound is due for; set where there is one
 
   DayShare bound_share() const { return {bound_days, DaysIn(period)}; }
 };
 
+// Of `granted` or `taken` what is of one of the line's days.
+template <typename Item>
+std::span<const Item> OfDay(const RatedCharge& rated, std::span<const Item> items, const DayWorth& day) {
+  const size_t of_each = items.size() / rated.days.size();
+  return items.subspan(static_cast<size_t>(&day - rated.days.data()) * of_each, of_each);
+}
+
 // Is it due by the calendar alone: a fee, a bound, or a minimum that nothing was used of?
 inline bool IsWithoutUsage(const RatedCharge& rated) {
+  if (!rated.amended.empty()) return rated.days.back().events_to_date == 0;
   return rated.meter == nullptr || (rated.charge->minimum.has_value() && rated.parts.empty());
 }
 
@@ -90,6 +108,12 @@ inline bool IsWithoutUsage(const RatedCharge& rated) {
 // The first of its days that is not booked to date as its exact worth rounds; null: none. PricePeriod (of a fee
 // PriceFeeByDays) and RoundToMinor alone say so, of all usage up to the day, not the short cuts that Rate takes.
 [[nodiscard]] const DayWorth* FirstMisroundedDay(const RatedCharge& rated, Rounding rounding);
+
+// What is left of a grant of units at the end of the window.
+struct UnitBalance {
+  const UnitGrant* grant = nullptr;
+  Quantity left;
+};
 
 // Usage that is in the book and that no charge takes.
 struct UnratedUsage {
@@ -121,6 +145,10 @@ struct RatedSubject {
     parts.clear();
     slices.clear();
     bounded.clear();
+    amended.clear();
+    granted.clear();
+    taken.clear();
+    unit_balances.clear();
   }
 
   std::vector<RatedCharge> charges;  // by (subscription id, plan, charge name, period)
@@ -129,6 +157,10 @@ struct RatedSubject {
   std::vector<PartTotal> parts;  // likewise
   std::vector<FeeSlice> slices;
   std::vector<Int128> bounded;
+  std::vector<UsageSlice> amended;
+  std::vector<UnitsPaid> granted;
+  std::vector<TakenOff> taken;
+  std::vector<UnitBalance> unit_balances;  // by (subscription, charge, id); none where nothing of them is rated
 };
 
 // Where the usage of one bucket belongs. The first subscription that is valid on the bucket's day in its own zone takes
@@ -167,6 +199,9 @@ class SubjectRater {
         has_carried_(std::ranges::any_of(catalog.meters, CarriesOver)),
         has_timed_(std::ranges::any_of(catalog.plans, OwesWithoutUsage)),
         has_grants_(!catalog.grants.empty()),
+        has_amended_(std::ranges::any_of(catalog.plans, HasSlicedCharge)),
+        has_unit_grants_(!catalog.unit_grants.empty()),
+        has_discounts_(!catalog.discounts.empty()),
         has_free_trial_(std::ranges::any_of(catalog.plans, &Plan::is_trial_free)),
         plans_(catalog.plans.size()) {}
 
@@ -257,6 +292,21 @@ class SubjectRater {
   absl::Status RateCarriedDay(DayWorth day, const CarriedPeriod& period, RatedSubject* rated);
   absl::Status EndCarried(const RateWindow& window, CarriedPeriod* period, RatedSubject* rated);
 
+  // rate_amended.cc
+  // A total of a charge that is rated by slices in this billing period.
+  struct AmendedTotal {
+    const PlanCharge* charge;
+    PricedTotal priced;
+  };
+  // Of one charge name, by the versions of a subscription whose plans have it, with the same billing periods.
+  struct SlicedVersions;
+  static bool IsSliced(const Subscriptions& subscriptions, std::string_view id, const Charge& charge,
+                       const BillingPeriod& period);
+  absl::Status RateAmended(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
+  SlicedVersions VersionsOf(const Subscriptions& subscriptions, const Subscription& first, const PlanCharge& charge);
+  absl::Status RateVersions(const Subscriptions& subscriptions, const SlicedVersions& versions,
+                            const RateWindow& window, RatedSubject* rated);
+
   // rate_timed.cc
   // A time that the subscription is on the plan, without a day of trial in it.
   struct Stay {
@@ -267,6 +317,34 @@ class SubjectRater {
   };
   absl::Status RateTimed(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
   void SortCharges(RatedSubject* rated) const;
+
+  // rate_units.cc
+  // What was used of a line by an instant, and is neither converted away nor included.
+  struct UnitUse {
+    Instant at;
+    Day day;
+    Quantity to_date;  // metered
+    Quantity units;    // to pay, to date
+    uint64_t events = 0;
+  };
+  // A charge and period that grants of units pay for; its line is made once all of them are known.
+  struct UnitLine {
+    RatedCharge rated;
+    bool is_complete = false;
+    std::vector<PartTotal> parts;
+    std::vector<UnitUse> uses;  // by time
+  };
+  bool IsPaidInUnits(const Subscription& subscription, const PlanCharge& charge) const;
+  absl::Status GatherUnits(const Subscriptions& subscriptions, std::span<const PricedTotal> totals,
+                           std::optional<Day> through, const RatedCharge& rated);
+  absl::Status PayUnits(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
+  absl::Status PayUnitsOf(const Zone& zone, std::span<const UnitGrant> grants, const RateWindow& window,
+                          std::span<UnitLine*> lines, RatedSubject* rated);
+
+  // rate_discounts.cc
+  absl::Status RateDiscounts(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
+  absl::Status RateDiscountsOf(const Subscriptions& subscriptions, std::string_view id, const RateWindow& window,
+                               RatedSubject* rated);
 
   // rate_grants.cc
   // What a grant has paid, or lost, by the end of a day.
@@ -296,11 +374,15 @@ class SubjectRater {
   const bool has_carried_;  // some of its meters carry over
   const bool has_timed_;    // some of its charges may be due without usage
   const bool has_grants_;
+  const bool has_amended_;  // some of its charges may be rated by slices
+  const bool has_unit_grants_;
+  const bool has_discounts_;
   const bool has_free_trial_;                       // some of its plans cost nothing at first
   std::vector<std::optional<PreparedPlan>> plans_;  // those that a subject was on
   std::vector<uint64_t> orders_;                    // of the subject's subscriptions, by id and plan
   std::vector<PricedTotal> priced_;
   std::vector<PricedTotal> of_charge_;
+  std::vector<AmendedTotal> amended_;
   std::vector<PricedRun> runs_;
   BillingCycle cycle_;  // the last one, and the last of its periods
   BillingPeriod period_;
@@ -310,6 +392,7 @@ class SubjectRater {
   std::vector<UsagePart> usage_parts_;  // the same at the end of a day
   std::vector<Stay> stays_;             // of the subscription and plan at hand, by their days
   std::vector<Day> due_days_;           // of the fee, or bound, and period at hand
+  std::vector<UnitLine> unit_lines_;
 };
 
 // One subject, by a rater of its own.

@@ -163,6 +163,11 @@ absl::Status SubjectRater::RateUnused(const PlanCharge& charge, Day through, Rat
       const Day last{period.end.number - 1};
       if (last > through) return absl::OkStatus();
       from = period.end;
+      // Those that are rated by slices have theirs (RateAmended).
+      if (IsSliced(catalog_.SubscriptionsOf(stay.subscription->subject), stay.subscription->id, *charge.charge,
+                   period)) {
+        continue;
+      }
       const bool is_used = std::ranges::any_of(std::span(rated->charges).first(used), [&](const RatedCharge& line) {
         return line.charge == charge.charge && line.subscription->id == stay.subscription->id && line.period == period;
       });

@@ -2,7 +2,8 @@
 
 A reason is a heading "### `word` (outcome)", then its remedy, then a fenced block: `json` lines, or `csv` rows that the
 document's sources.yaml maps, or `sh`, whose output is the input (for bytes that a document cannot hold). Of each
-example's lines, the last is the exception; those before it are accepted.
+example's lines, the last is the exception; those before it are accepted. `json pipe`: through a pipe. `json gone` and
+`json changed`: the last line comes later, when the file of the others is gone or another.
 
 Usage: exceptions_doc_test.py TOLLBOOK SOURCE_DIRECTORY
 """
@@ -20,7 +21,7 @@ TOLLBOOK = pathlib.Path(sys.argv.pop(1)).resolve()
 ROOT = pathlib.Path(sys.argv.pop(1)).resolve()
 
 DOCUMENT = (ROOT / "docs/exceptions.md").read_text(encoding="utf-8")
-SECTION = re.compile(r"^### `(\w+)` \((\w+)\)\n\n(.*?)\n\n```(json|csv|sh)\n(.*?)^```$", re.M | re.S)
+SECTION = re.compile(r"^### `(\w+)` \((\w+)\)\n\n(.*?)\n\n```(json|csv|sh|json pipe|json gone|json changed)\n(.*?)^```$", re.M | re.S)
 # Not reasons of lines: accepted usage that nothing prices yet.
 NOT_A_LINES = {"unattributed": "accepted", "unpriced": "accepted"}
 
@@ -49,6 +50,12 @@ class Exceptions(unittest.TestCase):
                       if word not in NOT_A_LINES]
         self.assertEqual(documented, reasons_of_the_program())
 
+    def run_with(self, directory, usage, text=""):
+        command = [TOLLBOOK, "run", "--json", "--books", directory / "book", "--catalog", directory / "catalog", usage]
+        run = subprocess.run(command, input=text.encode(), capture_output=True, timeout=60)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return run
+
     def exceptions_of(self, kind, example, directory):
         catalog = directory / "catalog"
         shutil.copytree(ROOT / "data/first-look/catalog", catalog)
@@ -59,9 +66,17 @@ class Exceptions(unittest.TestCase):
             usage.write_bytes(subprocess.run(["bash", "-c", example], capture_output=True, check=True).stdout)
         else:
             usage.write_text(example, encoding="utf-8")
-        run = subprocess.run([TOLLBOOK, "run", "--json", "--books", directory / "book", "--catalog", catalog, usage],
-                             capture_output=True, timeout=60)
-        self.assertEqual(run.returncode, 0, run.stderr)
+        if kind in ("json gone", "json changed"):
+            *before, example = example.splitlines(keepends=True)
+            usage.write_text("".join(before), encoding="utf-8")
+            self.run_with(directory, usage)
+            if kind == "json gone":
+                usage.unlink()
+            else:
+                usage.write_text("\n" + "".join(before), encoding="utf-8")
+            usage = directory / "later.ndjson"
+            usage.write_text(example, encoding="utf-8")
+        run = self.run_with(directory, "-" if kind == "json pipe" else usage, example)
         listed = subprocess.run([TOLLBOOK, "exceptions", "--json", "--books", directory / "book", "--catalog", catalog],
                                 capture_output=True, timeout=60)
         self.assertEqual(listed.returncode, 0, listed.stderr)

@@ -1,7 +1,9 @@
 #include "pipeline/app/commands.h"
+#include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/charges.h"
+#include "pipeline/waiting.h"
 
 namespace tollbook {
 namespace {
@@ -42,20 +44,26 @@ Table ShortTableOf(const std::vector<ChargeRow>& rows) {
   return table;
 }
 
-absl::StatusOr<std::vector<ChargeRow>> Rows(const ReadOptions& options) {
+absl::StatusOr<int> Show(const ReadOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "charges");
   if (!book.ok()) return book.status();
   absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
   if (!catalog.ok()) return catalog.status();
-  return Charges(**book, *catalog, {}, options.threads);
+  const absl::StatusOr<std::vector<ChargeRow>> rows = Charges(**book, *catalog, {}, options.threads);
+  if (!rows.ok()) return rows.status();
+  if (!options.format.empty()) return PrintTable(TableOf(*rows), options.format);
+  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingDifferences(**book, *catalog, {}, options.threads);
+  if (!waiting.ok()) return waiting.status();
+  const int printed = PrintTable(ShortTableOf(*rows), "");
+  if (printed != kDone || waiting->empty()) return printed;
+  return Print("\nNot booked\n" + ToText(*waiting));
 }
 
 }  // namespace
 
 int CmdCharges(const ReadOptions& options) {
-  const absl::StatusOr<std::vector<ChargeRow>> rows = Rows(options);
-  if (!rows.ok()) return Fail(rows.status());
-  return PrintTable(options.format.empty() ? ShortTableOf(*rows) : TableOf(*rows), options.format);
+  const absl::StatusOr<int> code = Show(options);
+  return code.ok() ? *code : Fail(code.status());
 }
 
 }  // namespace tollbook

@@ -9,16 +9,30 @@
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/charges.h"
+#include "pipeline/waiting.h"
 
 namespace tollbook {
 namespace {
 
 const std::vector<Column> kColumns = {{"reason"},     {"outcome"}, {"source"}, {"line", true}, {"byte_offset", true},
                                       {"part", true}, {"subject"}, {"meter"},  {"usage_date"}, {"events", true},
-                                      {"payload"}};
+                                      {"payload"},    {"needs"}};
 
-// Lines that were not accepted, then accepted usage that no subscription or charge takes. There may be more of them
-// than fit in memory: for programs each goes out as it is met, people see the first.
+// Why a difference is not booked, by the state of its accounting period.
+std::string WaitingReason(PeriodState state) {
+  return "period_" + std::string(ToString(state));
+}
+
+bool IsWaitingReason(std::string_view reason) {
+  for (const PeriodState state : {PeriodState::kFuture, PeriodState::kSoftClosed, PeriodState::kClosed}) {
+    if (reason == WaitingReason(state)) return true;
+  }
+  return false;
+}
+
+// Lines that were not accepted, then accepted usage that no subscription or charge takes, then what waits for its
+// accounting period. There may be more of them than fit in memory: for programs each goes out as it is met, people see
+// the first.
 class Listing {
  public:
   explicit Listing(const ExceptionsOptions& options)
@@ -34,7 +48,8 @@ class Listing {
         const std::string reason(ToString(record.reason));
         if (!Wanted(reason)) continue;
         Count(reason, std::string(ToString(OutcomeOf(record.reason))), 1);
-        TOLLBOOK_RETURN_IF_ERROR(AddLine(reason, (*sources)[record.source].path, record));
+        const std::string needs = NeedsSource(record.reason) ? (*sources)[record.needs].path : "";
+        TOLLBOOK_RETURN_IF_ERROR(AddLine(reason, (*sources)[record.source].path, needs, record));
       }
       return absl::OkStatus();
     });
@@ -64,10 +79,39 @@ class Listing {
       if (!Wanted(why)) continue;
       Count(why, "accepted", events);
       if (!for_people_) {
-        TOLLBOOK_RETURN_IF_ERROR(
-            stream_.Add({why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), ""}));
+        TOLLBOOK_RETURN_IF_ERROR(stream_.Add(
+            {why, "accepted", "", "", "", "", subject, meter, ToString(date), std::to_string(events), "", ""}));
       } else if (HasRoom()) {
         unrated_.Add({why, subject, meter, ToString(date), Thousands(events)});
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // One row for each subject, charge and usage date: what the charge is worth more, or less, than is booked for it.
+  absl::Status AddWaiting(const Book& book, const Catalog& catalog) {
+    std::map<std::tuple<std::string, std::string, Day, std::string>, std::string> waiting;
+    const absl::StatusOr<std::vector<WaitingAmount>> sums = WaitingDifferences(
+        book, catalog, {}, options_.threads,
+        [&](std::string_view subject, const BookedAmount& difference, const PostingPlace& place) {
+          const BookedKey& key = difference.key;
+          const std::string what = std::string(key.subscription) + " " + std::string(key.place->plan) + "/" +
+                                   std::string(key.place->charge) + ", " + std::string(key.place->entity) + " " +
+                                   place.period.name + ": " + ToString(Money{key.place->currency, difference.minor}) +
+                                   " " + std::string(key.place->currency.code()) + ", debit " +
+                                   std::string(key.place->debit) + ", credit " + std::string(key.place->credit);
+          waiting[{WaitingReason(place.state), std::string(subject), key.usage_date, what}] = what;
+        });
+    if (!sums.ok()) return sums.status();
+    for (const auto& [place, what] : waiting) {
+      const auto& [reason, subject, usage_date, text] = place;
+      if (!Wanted(reason)) continue;
+      Count(reason, "accepted", 1);
+      if (!for_people_) {
+        TOLLBOOK_RETURN_IF_ERROR(
+            stream_.Add({reason, "accepted", "", "", "", "", subject, "", ToString(usage_date), "", what, ""}));
+      } else if (HasRoom()) {
+        waiting_.Add({reason, subject, ToString(usage_date), what});
       }
     }
     return absl::OkStatus();
@@ -76,13 +120,16 @@ class Listing {
   absl::Status Finish() { return for_people_ ? WriteOutput(TextForPeople()) : stream_.Finish(); }
 
  private:
-  absl::Status AddLine(const std::string& reason, const std::string& path, const ExceptionRecord& record) {
+  absl::Status AddLine(const std::string& reason, const std::string& path, const std::string& needs,
+                       const ExceptionRecord& record) {
     if (!for_people_) {
       return stream_.Add({reason, std::string(ToString(OutcomeOf(record.reason))), path, std::to_string(record.line),
                           std::to_string(record.offset), std::to_string(record.part), "", "", "", "1",
-                          std::string(record.payload)});
+                          std::string(record.payload), needs});
     }
-    if (HasRoom()) lines_.Add({reason, path, std::to_string(record.line), std::string(record.payload)});
+    if (!HasRoom()) return absl::OkStatus();
+    lines_.Add({reason, path, std::to_string(record.line), std::string(record.payload)});
+    if (!needs.empty()) needed_.Add({reason, path, std::to_string(record.line), needs});
     return absl::OkStatus();
   }
   std::string TextForPeople() const {
@@ -95,14 +142,14 @@ class Listing {
     }
     if (counts_.empty()) return "No exceptions.\n";
     std::string text = summary.ToText();
-    for (const Table* table : {&lines_, &unrated_}) {
+    for (const Table* table : {&lines_, &needed_, &unrated_, &waiting_}) {
       if (table->rows() > 0) text.append("\n").append(table->ToText());
     }
     if (!HasRoom())
       text += "The first " + Thousands(options_.limit) + " rows; --format csv gives all, with places to the byte.\n";
     return text;
   }
-  bool HasRoom() const { return lines_.rows() + unrated_.rows() < options_.limit; }
+  bool HasRoom() const { return lines_.rows() + unrated_.rows() + waiting_.rows() < options_.limit; }
   bool Wanted(const std::string& reason) const { return options_.reason.empty() || options_.reason == reason; }
   void Count(const std::string& reason, const std::string& outcome, uint64_t events) {
     auto& count = counts_[reason];
@@ -114,6 +161,13 @@ class Listing {
       return "Add the subject's subscription to subscriptions.csv and seal; nothing is read again.";
     if (reason == "out_of_range") return "Mend the events at the source; no total above 1.7e20 units can be priced.";
     if (reason == "unpriced") return "Add a charge for the meter to the plan and seal; nothing is read again.";
+    if (reason == WaitingReason(PeriodState::kClosed)) {
+      return "Open the period again with `tollbook periods reopen` and seal; nothing is read again.";
+    }
+    if (reason == WaitingReason(PeriodState::kSoftClosed))
+      return "Seal with --adjust, or open the period again and seal; nothing is read again.";
+    if (reason == WaitingReason(PeriodState::kFuture))
+      return "Open the period with `tollbook periods open` and seal; nothing is read again.";
     const std::optional<Reason> known = ReasonFromString(reason);
     return known ? std::string(RemedyOf(*known)) : "";
   }
@@ -122,13 +176,16 @@ class Listing {
   RowStream stream_;
   // The same for people, who need less of it.
   Table lines_{{{"reason", false, Narrow::kKeep}, {"source"}, {"line", true}, {"payload"}}};
+  Table needed_{{{"reason", false, Narrow::kKeep}, {"source"}, {"line", true}, {"needs"}}};
   Table unrated_{{{"reason", false, Narrow::kKeep}, {"subject"}, {"meter"}, {"usage_date"}, {"events", true}}};
+  Table waiting_{{{"reason", false, Narrow::kKeep}, {"subject"}, {"usage_date"}, {"difference", false, Narrow::kWrap}}};
   std::map<std::string, std::pair<std::string, uint64_t>> counts_;
 };
 
 absl::StatusOr<int> List(const ExceptionsOptions& options) {
   const bool known = options.reason.empty() || options.reason == "unattributed" || options.reason == "unpriced" ||
-                     options.reason == "out_of_range" || ReasonFromString(options.reason);
+                     options.reason == "out_of_range" || IsWaitingReason(options.reason) ||
+                     ReasonFromString(options.reason);
   if (!known) {
     return MakeError(absl::StatusCode::kInvalidArgument, "no such reason", "--reason " + options.reason,
                      "docs/exceptions.md lists them");
@@ -142,6 +199,7 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
   TOLLBOOK_RETURN_IF_ERROR(listing.AddLines(**book));
   if (catalog.ok()) {
     TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));
+    TOLLBOOK_RETURN_IF_ERROR(listing.AddWaiting(**book, *catalog));
   } else if (options.format.empty()) {
     std::fprintf(stderr, "Nothing is sealed yet: --catalog DIR also shows accepted usage that nothing prices.\n");
   }
@@ -161,6 +219,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   if (!report.ok()) return report.status();
   if (options.format == "json") return Print(ToText(ToJson({&*report, nullptr, 0, options.books})));
   const LineCounts& counts = report->counts;
+  PrintNeeded(report->needed);
   return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
                Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
                Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" +

@@ -16,7 +16,9 @@ std::string Signed(const Money& money) {
 std::string OriginText(const UsageOrigin& origin, const std::string& unit) {
   std::string text = "      commit " + std::to_string(origin.commit) + ": " + ToString(origin.quantity) +
                      (unit.empty() ? "" : " " + unit) + " in " + Counted(origin.events, "event", "events") +
-                     (origin.stretches.empty() ? ", by corrections or from what was held" : ", read from");
+                     (origin.rebuilt             ? ", reckoned anew without what corrections took back"
+                      : origin.stretches.empty() ? ", by corrections or from what was held"
+                                                 : ", read from");
   for (size_t i = 0; i < origin.stretches.size() && i < kStretchesShown; ++i) {
     const UsageOrigin::Stretch& stretch = origin.stretches[i];
     text += (i == 0 ? " " : ", ") + stretch.path + ":" + std::to_string(stretch.first_line) + "-" +
@@ -40,6 +42,8 @@ std::string ValueText(const ChargeEvent& event) {
 }
 
 std::string FallsIn(const EventShare& share) {
+  const ChargeEvent& event = share.event;
+  if (!event.taken_back_by.empty()) return (event.is_voided ? "voided by " : "corrected by ") + event.taken_back_by;
   std::string text;
   for (const std::string& step : share.falls_in) text += (text.empty() ? "" : ", ") + step;
   return text;
@@ -59,9 +63,11 @@ std::string EventsText(const ExplainedCharge& charge) {
                {"share", true}});
   table.Add({"before", "", "", "", "", ToString(shares.before), "", ""});
   for (const EventShare& share : shares.shown) {
+    const bool counts = share.event.taken_back_by.empty();
     table.Add({share.event.id, events.paths[share.event.book_source], LineText(share.event), ToString(share.event.time),
-               ValueText(share.event), shares.by_day ? "" : ToString(share.to_date), FallsIn(share),
-               shares.by_day ? "" : Signed(share.share)});
+               counts ? ValueText(share.event) : "(" + ValueText(share.event) + ")",
+               shares.by_day || !counts ? "" : ToString(share.to_date), FallsIn(share),
+               shares.by_day || !counts ? "" : Signed(share.share)});
   }
   if (shares.more > 0) {
     table.Add({"and " + Thousands(shares.more) + " more", "", "", "", "", shares.by_day ? "" : ToString(charge.to_date),
@@ -79,9 +85,42 @@ std::string EventsText(const ExplainedCharge& charge) {
   }
   table.Add({"rounding", "", "", "", "", "", "", Signed(events.rounding)});
   table.Add({"difference", "", "", "", "", "", "", Signed(charge.difference)});
-  std::string text = "    " + Counted(shares.events, "event", "events") + ", in the order of time\n" + table.ToText(6);
-  if (shares.by_day) text += "      the meter goes on without events, so the shares are those of days\n";
+  std::string text = "    " + Counted(shares.events, "event", "events") +
+                     (shares.taken_back == 0 ? "" : ", and " + Thousands(shares.taken_back) + " taken back") +
+                     ", in the order of time\n" + table.ToText(6);
+  if (shares.by_day) text += "      the price is not of these events alone, so the shares are those of days\n";
   return text;
+}
+
+std::string StepsText(const std::vector<PriceStep>& price_steps) {
+  Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
+  for (const PriceStep& step : price_steps) {
+    const bool only_worth = IsOnlyWorth(step);
+    steps.Add({step.what, only_worth ? "" : ToString(step.quantity), only_worth ? "" : ToString(step.unit_price),
+               ToString(step.worth)});
+  }
+  return steps.ToText(6);
+}
+
+Money Difference(const Money& a, const Money& b) {
+  return {a.currency, a.minor - b.minor};
+}
+
+// What the seal before made of the same usage, and what changed since.
+std::string EarlierText(const EarlierWorld& world, const ExplainedCharge& charge) {
+  const std::string unit = charge.unit.empty() ? "" : " " + charge.unit;
+  std::string text = "    by the catalog of seal " + std::to_string(world.seal) + " the same usage was worth " +
+                     ToString(world.worth) + " that day, and is worth " + ToString(world.worth_now) + " now\n";
+  for (const EarlierCharge& then : world.charges) {
+    text += "      " + then.plan + "/" + charge.charge + " of " + ToString(then.to_date) + unit + ", worth " +
+            ToString(then.worth_to_date) + ", rounded " + ToString(then.rounded_to_date) + "; before that day " +
+            ToString(then.before) + unit + ", worth " + ToString(then.worth_before) + ", rounded " +
+            ToString(then.rounded_before) + "\n";
+    text += StepsText(then.steps);
+  }
+  for (const std::string& change : world.what_changed) text += "      changed: " + change + "\n";
+  return text + "      so of all plans: " + Signed(Difference(world.worth, world.booked)) + " by usage since, " +
+         Signed(Difference(world.worth_now, world.worth)) + " by what changed\n";
 }
 
 std::string ChargeText(const ExplainedCharge& charge) {
@@ -90,20 +129,15 @@ std::string ChargeText(const ExplainedCharge& charge) {
                      (charge.filter.empty() ? "" : " (" + charge.filter + ")") + "  " + ToString(charge.period.start) +
                      " to " + ToString(charge.period.end) + "  " + Signed(charge.difference) + "\n";
   if (!charge.rated) {
-    return text + "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) +
-           "; the catalog of this seal charges it no more, so it is booked back\n";
+    text += "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) +
+            "; the catalog of this seal charges it no more, so it is booked back\n";
+    return charge.earlier ? text + EarlierText(*charge.earlier, charge) : text;
   }
   const std::string day = ToString(charge.usage_date);
   text += charge.meter.empty()
               ? "    due by the end of " + day + ", without usage\n"
               : "    used by the end of " + day + ": " + ToString(charge.to_date) + unit + " of " + charge.meter + "\n";
-  Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
-  for (const PriceStep& step : charge.steps) {
-    const bool only_worth = IsOnlyWorth(step);
-    steps.Add({step.what, only_worth ? "" : ToString(step.quantity), only_worth ? "" : ToString(step.unit_price),
-               ToString(step.worth)});
-  }
-  text += steps.ToText(6);
+  text += StepsText(charge.steps);
   text +=
       "    worth to date " + ToString(charge.worth_to_date) + ", rounded " + ToString(charge.rounded_to_date) + "\n";
   text += "    before that day " + ToString(charge.before) + unit + ", worth " + ToString(charge.worth_before) +
@@ -111,6 +145,7 @@ std::string ChargeText(const ExplainedCharge& charge) {
   text += "    booked for the day by earlier seals " + ToString(charge.booked_before) + "\n";
   text += "    so: " + ToString(charge.rounded_to_date) + " - " + ToString(charge.rounded_before) + " - " +
           ToString(charge.booked_before) + " = " + ToString(charge.difference) + "\n";
+  if (charge.earlier) text += EarlierText(*charge.earlier, charge);
   if (!charge.origins.empty()) text += "    from\n";
   for (const UsageOrigin& origin : charge.origins) text += OriginText(origin, charge.unit);
   return charge.events ? text + EventsText(charge) : text;
@@ -140,6 +175,7 @@ std::string TextOf(const Explanation& explanation) {
 Json ToJson(const ExplainedEvents& events) {
   const EventShares& shares = events.shares;
   Json json = {{"count", shares.events},
+               {"taken_back", shares.taken_back},
                {"by_day", shares.by_day},
                {"quantity_before", ToString(shares.before)},
                {"shown", Json::array()},
@@ -157,7 +193,9 @@ Json ToJson(const ExplainedEvents& events) {
                   {"id", share.event.id},
                   {"time", ToString(share.event.time)},
                   {"value", ValueText(share.event)}};
-    if (!shares.by_day) {
+    if (!share.event.taken_back_by.empty()) {
+      event[share.event.is_voided ? "voided_by" : "corrected_by"] = share.event.taken_back_by;
+    } else if (!shares.by_day) {
       event["quantity_to_date"] = ToString(share.to_date);
       event["share"] = ToString(share.share);
       event["falls_in"] = share.falls_in;
@@ -167,6 +205,45 @@ Json ToJson(const ExplainedEvents& events) {
   for (const ShareOfDay& day : shares.days) {
     json["days"].push_back(
         {{"day", ToString(day.day)}, {"quantity_to_date", ToString(day.to_date)}, {"share", ToString(day.share)}});
+  }
+  return json;
+}
+
+Json ToJson(const std::vector<PriceStep>& steps) {
+  Json json = Json::array();
+  for (const PriceStep& step : steps) {
+    json.push_back({{"step", step.what},
+                    {"quantity", ToString(step.quantity)},
+                    {"price", ToString(step.unit_price)},
+                    {"worth", ToString(step.worth)}});
+  }
+  return json;
+}
+
+// Of a charge as it is, or as the earlier catalog has it.
+template <typename AnyCharge>
+void AddWorths(const AnyCharge& charge, Json* json) {
+  (*json)["quantity_to_date"] = ToString(charge.to_date);
+  (*json)["quantity_before"] = ToString(charge.before);
+  (*json)["worth_to_date"] = ToString(charge.worth_to_date);
+  (*json)["worth_before"] = ToString(charge.worth_before);
+  (*json)["rounded_to_date"] = ToString(charge.rounded_to_date);
+  (*json)["rounded_before"] = ToString(charge.rounded_before);
+}
+
+Json ToJson(const EarlierWorld& world) {
+  Json json = {{"seal", world.seal},
+               {"catalog", world.catalog_digest},
+               {"worth", ToString(world.worth)},
+               {"worth_now", ToString(world.worth_now)},
+               {"booked", ToString(world.booked)},
+               {"changed", world.what_changed},
+               {"charges", Json::array()}};
+  for (const EarlierCharge& charge : world.charges) {
+    Json then = {{"plan", charge.plan}};
+    AddWorths(charge, &then);
+    then["steps"] = ToJson(charge.steps);
+    json["charges"].push_back(std::move(then));
   }
   return json;
 }
@@ -182,24 +259,17 @@ Json ToJson(const ExplainedCharge& charge) {
                {"period_end", ToString(charge.period.end)},
                {"usage_date", ToString(charge.usage_date)},
                {"difference", ToString(charge.difference)},
-               {"rated", charge.rated},
-               {"quantity_to_date", ToString(charge.to_date)},
-               {"quantity_before", ToString(charge.before)},
-               {"worth_to_date", ToString(charge.worth_to_date)},
-               {"worth_before", ToString(charge.worth_before)},
-               {"rounded_to_date", ToString(charge.rounded_to_date)},
-               {"rounded_before", ToString(charge.rounded_before)},
-               {"booked_before", ToString(charge.booked_before)}};
-  json["steps"] = Json::array();
-  for (const PriceStep& step : charge.steps) {
-    json["steps"].push_back({{"step", step.what},
-                             {"quantity", ToString(step.quantity)},
-                             {"price", ToString(step.unit_price)},
-                             {"worth", ToString(step.worth)}});
-  }
+               {"rated", charge.rated}};
+  AddWorths(charge, &json);
+  json["booked_before"] = ToString(charge.booked_before);
+  json["steps"] = ToJson(charge.steps);
+  if (charge.earlier) json["earlier"] = ToJson(*charge.earlier);
   json["origins"] = Json::array();
   for (const UsageOrigin& origin : charge.origins) {
-    Json from = {{"commit", origin.commit}, {"quantity", ToString(origin.quantity)}, {"events", origin.events}};
+    Json from = {{"commit", origin.commit},
+                 {"quantity", ToString(origin.quantity)},
+                 {"events", origin.events},
+                 {"rebuilt", origin.rebuilt}};
     from["sources"] = Json::array();
     for (const UsageOrigin::Stretch& stretch : origin.stretches) {
       from["sources"].push_back(

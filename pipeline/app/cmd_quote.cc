@@ -8,6 +8,7 @@
 #include "pipeline/catalog_dir.h"
 #include "pipeline/charges.h"
 #include "pipeline/usage_reader.h"
+#include "rating/charge_terms.h"
 #include "rating/quote.h"
 
 namespace tollbook {
@@ -79,7 +80,7 @@ class QuoteCommand {
     absl::StatusOr<std::vector<QuoteTotal>> totals = TotalsOf(quote_);
     if (!totals.ok()) return totals.status();
     totals_ = *std::move(totals);
-    return absl::OkStatus();
+    return options_.tax_percent.empty() ? absl::OkStatus() : EstimateTaxes();
   }
 
   std::string Text() const {
@@ -90,7 +91,9 @@ class QuoteCommand {
     for (const QuoteTotal& total : totals_) {
       text += "\ntotal " + ToString(total.due) + " " + std::string(total.due.currency.code()) + ", exactly " +
               ToString(total.due_exact) + "\n";
+      if (!taxes_.empty()) text += TaxText(static_cast<size_t>(&total - totals_.data()));
     }
+    if (!quote_.unit_balances.empty()) text += "\n" + BalanceTable().ToText();
     return text + LeftOutText();
   }
 
@@ -103,6 +106,20 @@ class QuoteCommand {
       json["totals"].push_back({{"currency", std::string(total.due.currency.code())},
                                 {"due_exact", ToString(total.due_exact)},
                                 {"due", ToString(total.due)}});
+      if (taxes_.empty()) continue;
+      const size_t at = static_cast<size_t>(&total - totals_.data());
+      json["totals"].back()["tax_estimate"] = {{"percent", options_.tax_percent},
+                                               {"of", ToString(total.taxable)},
+                                               {"tax", ToString(taxes_[at])},
+                                               {"due_with_tax", ToString(with_taxes_[at])},
+                                               {"booked", false}};
+    }
+    json["unit_balances"] = Json::array();
+    for (const UnitBalance& balance : quote_.unit_balances) {
+      json["unit_balances"].push_back({{"grant", balance.grant->id},
+                                       {"subscription", balance.grant->subscription},
+                                       {"charge", balance.grant->charge},
+                                       {"left", ToString(balance.left)}});
     }
     json["not_priced"] = Json::array();
     for (const UnratedUsage& usage : quote_.unrated) {
@@ -112,6 +129,7 @@ class QuoteCommand {
                                     {"events", usage.events}});
     }
     json["events_left_out"] = quote_.events_left_out;
+    json["grants_as_unused"] = HasGrants();
     if (reader_.has_value()) json["usage"] = UsageJson();
     return json;
   }
@@ -125,6 +143,37 @@ class QuoteCommand {
   }
 
  private:
+  absl::Status EstimateTaxes() {
+    absl::StatusOr<Int128> percent = DecimalOf(options_.tax_percent, "--tax-percent");
+    if (!percent.ok()) return percent.status();
+    constexpr Int128 kHundred = 100 * kOneUnit;
+    if (*percent < 0 || *percent > kHundred || *percent % 100 != 0)
+      return Wrong("not a percentage", "--tax-percent " + options_.tax_percent,
+                   "write a number from 0 to 100, with at most 16 decimals");
+    for (const QuoteTotal& total : totals_) {
+      absl::StatusOr<Money> tax = EstimateTax(total, {*percent / 100}, catalog_->book.rounding);
+      if (!tax.ok()) return tax.status();
+      absl::StatusOr<Money> together = Add(total.due, *tax);
+      if (!together.ok()) return together.status();
+      taxes_.push_back(*tax);
+      with_taxes_.push_back(*together);
+    }
+    return absl::OkStatus();
+  }
+
+  std::string TaxText(size_t total) const {
+    const std::string currency(totals_[total].due.currency.code());
+    return "with an estimate of " + options_.tax_percent + " % tax on " + ToString(totals_[total].taxable) + ", " +
+           ToString(taxes_[total]) + ", which is not booked: " + ToString(with_taxes_[total]) + " " + currency + "\n";
+  }
+
+  Table BalanceTable() const {
+    Table table({{"grant of units"}, {"charge"}, {"left", true}});
+    for (const UnitBalance& balance : quote_.unit_balances)
+      table.Add({balance.grant->id, balance.grant->charge, ToString(balance.left)});
+    return table;
+  }
+
   absl::Status CheckOptions() const {
     if (options_.catalog.empty()) return Wrong("no catalog", "quote", "give --catalog DIR");
     if (options_.plan.empty() == options_.subscription.empty())
@@ -273,19 +322,7 @@ class QuoteCommand {
     return events;
   }
 
-  std::string RoundingWord() const {
-    switch (catalog_->book.rounding) {
-      case Rounding::kHalfUp:
-        return "half_up";
-      case Rounding::kHalfEven:
-        return "half_even";
-      case Rounding::kUp:
-        return "up";
-      case Rounding::kDown:
-        return "down";
-    }
-    return "";
-  }
+  std::string RoundingWord() const { return std::string(InWords(catalog_->book.rounding)); }
 
   static std::string WhyWord(const UnratedUsage& usage) {
     if (usage.why == UnratedUsage::Why::kTrial) return "trial";
@@ -349,12 +386,18 @@ class QuoteCommand {
     return table;
   }
 
+  // A quote has no book: whatever came before it may have used them.
+  bool HasGrants() const {
+    return std::ranges::any_of(quote_.charges, [](const QuotedCharge& charge) { return charge.charge->is_of_grant; });
+  }
+
   std::string LeftOutText() const {
     std::string text;
     for (const UnratedUsage& usage : quote_.unrated) {
       text += "not priced: " + Counted(usage.events, "event", "events") + " of " + usage.meter->name + " on " +
               ToString(usage.usage_date) + WhyText(usage) + "\n";
     }
+    if (HasGrants()) text += "grants: as if nothing had been used of them before; a book knows what is left\n";
     if (quote_.events_left_out > 0)
       text += "left out: " + Counted(quote_.events_left_out, "event", "events") + " that were not asked for\n";
     return text.empty() ? "" : "\n" + text;
@@ -430,6 +473,8 @@ class QuoteCommand {
   std::vector<SubjectTotal> totals_of_usage_;
   Quote quote_;
   std::vector<QuoteTotal> totals_;
+  std::vector<Money> taxes_;       // an estimate of each total; none: not asked for
+  std::vector<Money> with_taxes_;  // each total with it
 };
 
 }  // namespace

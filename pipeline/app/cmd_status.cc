@@ -6,7 +6,9 @@
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/charges.h"
 #include "pipeline/verify.h"
+#include "pipeline/waiting.h"
 
 namespace tollbook {
 namespace {
@@ -24,6 +26,17 @@ std::string ToSeconds(int64_t nanos) {
   return ToString(Instant{nanos / 1'000'000'000 * 1'000'000'000});
 }
 
+// By the newest seal's catalog, which is read only when a period was ever changed: a status should be quick.
+absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, int threads) {
+  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
+  if (!changes.ok()) return changes.status();
+  if (changes->empty()) return std::vector<WaitingAmount>();
+  const absl::StatusOr<Catalog> catalog = SealedCatalog(book);
+  if (absl::IsNotFound(catalog.status())) return std::vector<WaitingAmount>();
+  if (!catalog.ok()) return catalog.status();
+  return WaitingDifferences(book, *catalog, {}, threads);
+}
+
 absl::StatusOr<int> Show(const ReadOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "status");
   if (!book.ok()) return book.status();
@@ -39,6 +52,8 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
 
   const absl::StatusOr<std::vector<RestoreMark>> restored = RestoreMarks(**book);
   if (!restored.ok()) return restored.status();
+  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingIn(**book, options.threads);
+  if (!waiting.ok()) return waiting.status();
 
   const BookIdentity& identity = (*book)->identity();
   const LineCounts& counts = (*book)->counts();
@@ -74,6 +89,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
       json["restored"].push_back(
           {{"backup", mark.backup}, {"commits", mark.sequence}, {"at", ToSeconds(mark.restored_at_nanos)}});
     }
+    json["waiting"] = ToJson(*waiting);
     json["bytes_on_disk"] = BytesOnDisk(options.books);
     return Print(ToText(json));
   }
@@ -98,7 +114,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
                                ", with " + Thousands(mark.sequence) + " commits"});
   }
   table.Add({"bytes on disk", Thousands(BytesOnDisk(options.books))});
-  return Print(table.ToText());
+  return Print(table.ToText() + (waiting->empty() ? "" : "\nNot booked\n" + ToText(*waiting)));
 }
 
 }  // namespace

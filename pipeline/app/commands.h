@@ -3,9 +3,11 @@
 #define TOLLBOOK_PIPELINE_APP_COMMANDS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "pipeline/change_period.h"
 #include "pipeline/decode.h"
 #include "pipeline/generate.h"
 
@@ -47,6 +49,8 @@ struct SealCommandOptions {
   std::string books;
   std::string catalog;
   std::string through;
+  bool adjust = false;  // into soft-closed periods too
+  std::string by, why;  // with `adjust`
   int threads = 0;
   bool json = false;
 };
@@ -89,6 +93,20 @@ int CmdJournals(const ReadOptions& options);
 int CmdStatus(const ReadOptions& options);
 int CmdReconcile(const ReadOptions& options);
 int CmdVerify(const ReadOptions& options);
+int CmdAudit(const ReadOptions& options);
+
+struct PeriodsOptions {
+  std::string books;
+  std::string catalog;                 // empty: the one kept with the newest seal
+  std::optional<PeriodAction> action;  // none: list
+  std::string entity;
+  std::string period;
+  std::string by, why;
+  std::vector<std::string> waive;  // kinds
+  std::string format;              // "", csv (list only), json
+  int threads = 0;
+};
+int CmdPeriods(const PeriodsOptions& options);
 
 struct ExceptionsOptions {
   std::string books;
@@ -137,6 +155,7 @@ struct QuoteOptions {
   std::string through;
   std::string previous_quantity;
   std::string previous_billed;
+  std::string tax_percent;  // of an estimate; empty: none is made
   std::string vectors;  // a file or a directory: run these instead
   bool json = false;
 };

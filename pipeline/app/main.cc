@@ -198,8 +198,48 @@ class CommandLine {
     AddBooks(sub, &seal_.books);
     AddCatalogDir(sub, &seal_.catalog, "Directory of the catalog")->required();
     AddThrough(sub, &seal_.through);
+    sub->add_flag("--adjust", seal_.adjust, "Book into soft-closed accounting periods too; by whom and why");
+    AddByAndWhy(sub, &seal_.by, &seal_.why);
     AddJson(sub, &seal_.json);
     AddThreads(sub, &seal_.threads);
+  }
+
+  static void AddByAndWhy(CLI::App* sub, std::string* by, std::string* why) {
+    sub->add_option("--by", *by, "Who decides it")->type_name("NAME");
+    sub->add_option("--why", *why, "For what reason")->type_name("TEXT");
+  }
+
+  void AddPeriods() {
+    CLI::App* sub = Add("periods", "The accounting periods: list, open, soft-close, close, reopen",
+                        "tollbook periods --books book\n"
+                        "  tollbook periods close --books book --entity acme-us --period 2025-01 --by Ann --why "
+                        "\"January is done\"",
+                        &periods_, CmdPeriods);
+    AddBooks(sub, &periods_.books);
+    AddCatalogDir(sub, &periods_.catalog, "Directory of the catalog (default: the last seal's)");
+    sub->add_option("--entity", periods_.entity, "The legal entity")->type_name("NAME");
+    AddFormat(sub, &periods_.format, {"csv", "json"});
+    AddThreads(sub, &periods_.threads);
+    sub->require_subcommand(0, 1);
+    sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
+    const auto add = [&](const char* name, const char* what, PeriodAction action) {
+      CLI::App* change = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
+      change->add_option("--period", periods_.period, "Its name, such as 2025-01 or FY2025-P01")
+          ->type_name("NAME")
+          ->required();
+      AddByAndWhy(change, &periods_.by, &periods_.why);
+      change->callback([this, action] { periods_.action = action; });
+      return change;
+    };
+    add("open", "A future period takes usage from now on", PeriodAction::kOpen);
+    add("soft-close", "It takes only what `seal --adjust` books", PeriodAction::kSoftClose);
+    add("close", "It takes nothing any more; refused while something stands in the way", PeriodAction::kClose)
+        ->add_option("--waive", periods_.waive, "Let pass what stands in the way; may be given several times")
+        ->type_name("held|unattributed|unpriced|not_rated")
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    add("reopen", "It takes usage again", PeriodAction::kReopen);
   }
 
   void AddPost() {
@@ -282,6 +322,9 @@ class CommandLine {
             "tollbook reconcile --books book", &reconcile_, CmdReconcile, {"csv", "json"});
     AddRead("verify", "Check the laws against the stored book", "tollbook verify --books book", &verify_, CmdVerify,
             {});
+    AddRead("audit", "What was decided and booked, commit by commit", "tollbook audit --books book --format csv",
+            &audit_, CmdAudit, {"csv", "json"});
+    AddPeriods();
     AddExplain();
   }
 
@@ -350,6 +393,7 @@ class CommandLine {
     text("--period", &quote_.period, "Usage dated from FROM to before TO", "FROM..TO");
     text("--previous-quantity", &quote_.previous_quantity, "Used before in the billing period", "N");
     text("--previous-billed", &quote_.previous_billed, "Billed before for it", "AMOUNT");
+    text("--tax-percent", &quote_.tax_percent, "Estimate so much tax; none is ever booked", "PERCENT");
     AddThrough(sub, &quote_.through);
     sub->get_option("--through")->description("Rate up to this day, inclusive (default: all)");
     text("--vectors", &quote_.vectors, "Run the conformance vectors of a file or directory instead", "PATH");
@@ -485,7 +529,8 @@ class CommandLine {
   PostOptions post_;
   DeliveriesOptions deliveries_;
   bool not_posted_ = false, superseded_ = false;  // of `deliveries resolve`
-  ReadOptions charges_, journals_, status_, reconcile_, verify_;
+  ReadOptions charges_, journals_, status_, reconcile_, verify_, audit_;
+  PeriodsOptions periods_;
   ExceptionsOptions exceptions_;
   ExplainOptions explain_;
   QuoteOptions quote_;

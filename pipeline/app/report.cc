@@ -37,7 +37,10 @@ std::string AmountOrNothing(Currency currency, Int128 minor) {
 // The journal by batch and account: what fits a screen. The lines themselves are `tollbook journals`.
 void PrintJournal(const SealReport& sealed) {
   if (sealed.seal == 0) {
-    std::printf("\nJournal: nothing to book; the book already says what the usage is worth\n");
+    std::printf("\nJournal: nothing to book; %s\n%s",
+                sealed.waiting.empty() ? "the book already says what the usage is worth"
+                                       : "what the usage is worth more or less than is booked waits",
+                ToText(sealed.waiting).c_str());
     return;
   }
   Table table(
@@ -76,6 +79,7 @@ void PrintJournal(const SealReport& sealed) {
                 ToString(Money{of.second, sums.credit})});
   }
   std::printf("\nTotals\n%s", totals.ToText().c_str());
+  if (!sealed.waiting.empty()) std::printf("\nNot booked\n%s", ToText(sealed.waiting).c_str());
 }
 
 void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
@@ -110,6 +114,7 @@ void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
                 Counted(skipped.lines, "line", "lines").c_str());
   }
   PrintLeftOut(absorbed.left_out);
+  PrintNeeded(absorbed.needed);
 }
 
 void PrintExceptions(const AbsorbReport& absorbed) {
@@ -146,6 +151,28 @@ std::string Thousands(uint64_t number) {
   return Grouped(number);
 }
 
+std::string ToText(const std::vector<WaitingAmount>& waiting) {
+  std::string text;
+  for (const WaitingAmount& waits : waiting) {
+    text += waits.entity + " " + waits.period.name + " is " + std::string(ToString(waits.state)) + ": " +
+            ToString(waits.sum, waits.currency) + (waits.sum.differences == 1 ? " waits\n" : " wait\n");
+  }
+  return text;
+}
+
+Json ToJson(const std::vector<WaitingAmount>& waiting) {
+  Json json = Json::array();
+  for (const WaitingAmount& waits : waiting) {
+    json.push_back({{"entity", waits.entity},
+                    {"period", waits.period.name},
+                    {"state", std::string(ToString(waits.state))},
+                    {"currency", std::string(waits.currency.code())},
+                    {"differences", waits.sum.differences},
+                    {"amount", ToString(Money{waits.currency, waits.sum.minor})}});
+  }
+  return json;
+}
+
 void PrintLeftOut(const std::vector<LeftOut>& left_out) {
   constexpr std::string_view kLeftOut = "left out: ";
   for (const LeftOut& input : left_out) {
@@ -155,6 +182,11 @@ void PrintLeftOut(const std::vector<LeftOut>& left_out) {
     const bool said = input.why.starts_with(kLeftOut);
     std::fprintf(stderr, "tollbook: %s%s%s\n", said ? "" : kLeftOut.data(), path.c_str(), input.why.c_str());
   }
+}
+
+void PrintNeeded(const std::vector<LeftOut>& needed) {
+  for (const LeftOut& source : needed)
+    std::fprintf(stderr, "tollbook: held: %s: %s\n", source.path.c_str(), source.why.c_str());
 }
 
 std::string Counted(uint64_t number, std::string_view one, std::string_view many) {
@@ -181,6 +213,9 @@ Json ToJson(const RunReport& report) {
     json["left_out"] = Json::array();
     for (const LeftOut& left_out : absorbed.left_out)
       json["left_out"].push_back({{"path", left_out.path}, {"why", left_out.why}});
+    json["needed"] = Json::array();
+    for (const LeftOut& needed : absorbed.needed)
+      json["needed"].push_back({{"path", needed.path}, {"why", needed.why}});
     json["epochs"] = absorbed.epochs;
     json["stopped"] = absorbed.stopped;
   }
@@ -200,6 +235,7 @@ Json ToJson(const RunReport& report) {
                                 {"debit", ToString(Money{of.second, sums.debit})},
                                 {"credit", ToString(Money{of.second, sums.credit})}});
     }
+    json["waiting"] = ToJson(sealed.waiting);
   }
   json["elapsed_seconds"] = report.seconds;
   if (report.absorbed != nullptr) {

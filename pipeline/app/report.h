@@ -30,6 +30,11 @@ std::string ToText(const Json& json);
 int PrintReport(const RunReport& report);  // the exit code
 
 void PrintLeftOut(const std::vector<LeftOut>& left_out);  // on stderr: each with why, and what to do
+void PrintNeeded(const std::vector<LeftOut>& needed);     // likewise
+
+// "acme-us 2025-01 is closed: 2 differences, 0.20 USD wait", one line each; and the same for programs.
+std::string ToText(const std::vector<WaitingAmount>& waiting);
+Json ToJson(const std::vector<WaitingAmount>& waiting);
 
 std::string Thousands(uint64_t number);                                             // "1,234,567"
 std::string Counted(uint64_t number, std::string_view one, std::string_view many);  // "1 batch", "1,234 batches"

@@ -13,7 +13,7 @@ import unittest
 
 TOLLBOOK = sys.argv.pop(1)
 COMMANDS = ["run", "absorb", "seal", "charges", "journals", "exceptions", "status", "reconcile", "verify", "explain",
-            "quote", "generate", "convert", "catalog check"]
+            "periods", "audit", "quote", "generate", "convert", "catalog check"]
 MEMORY_BYTES = 1 << 30  # enough for the program, not for a file of that size
 
 

@@ -54,6 +54,7 @@ class Refused(unittest.TestCase):
 
     def test_a_wrong_value_is_named(self):
         for arguments, word in ((("--quantity", "much"), "much"),
+                                (("--quantity", "1", "--tax-percent", "101"), "101"),
                                 (("--quantity", "mails=1"), "mails"),
                                 (("--quantity", "-1"), "-1"),
                                 (("--quantity", "1", "--usage", USAGE), "--usage"),
@@ -87,6 +88,39 @@ class Refused(unittest.TestCase):
         report = json.loads(done.stdout)
         self.assertEqual(report["totals"], [{"currency": "USD", "due_exact": "4", "due": "4.00"}])
         self.assertEqual(report["usage"]["of_other_subjects"], 1)
+
+
+class WhatIsPaidAndTakenOff(unittest.TestCase):
+    """A customer with prepaid calls, a rebate and a grant of money; and an estimate of tax."""
+
+    def catalog(self, directory):
+        for file in pathlib.Path(CATALOG).iterdir():
+            (directory / file.name).write_bytes(file.read_bytes())
+        (directory / "unit_grants.csv").write_text("grant,subscription,charge,units,starts\n"
+                                                   "prepaid,s1,calls,500,2025-01-01\n")
+        (directory / "discounts.csv").write_text("discount,starts_on,subscription,percent\nrebate,2025-01-01,s1,25\n")
+        (directory / "grants.csv").write_text("grant,subscription,amount,currency,product,starts_on\n"
+                                              "ahead,s1,1.00,USD,api,2025-01-01\n")
+        return directory
+
+    def test_the_tax_is_an_estimate_on_what_is_due_before_the_grant_pays(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            arguments = ("--catalog", self.catalog(pathlib.Path(scratch)), "--subscription", "s1", "--quantity",
+                         "5500", "--period", "2025-01-01..2025-02-01", "--tax-percent", "8.25")
+            done = quote(*arguments, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            answer = json.loads(done.stdout)
+            # 4,000 are priced at 0.002: 8.00, less 2.00; 1.00 is paid.
+            (total,) = answer["totals"]
+            self.assertEqual(total["due"], "5.00")
+            self.assertEqual(total["tax_estimate"], {"percent": "8.25", "of": "6.00", "tax": "0.50",
+                                                     "due_with_tax": "5.50", "booked": False})
+            self.assertEqual(answer["unit_balances"], [{"grant": "prepaid", "subscription": "s1", "charge": "calls",
+                                                        "left": "0"}])
+            text = quote(*arguments).stdout.decode()
+            self.assertIn("paid by grant prepaid, 0 left", text)
+            self.assertIn("discount rebate of 25 %", text)
+            self.assertIn("0.50, which is not booked: 5.50 USD", text)
 
 
 class Quoted(unittest.TestCase):

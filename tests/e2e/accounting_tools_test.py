@@ -101,6 +101,22 @@ class AccountingTools(book.Case):
         bill.run(book.SHARED / "data" / "azure-llm-2023" / "AzureLLMInferenceTrace_conv.csv")
         self.check(bill)
 
+    def test_late_usage_of_a_closed_month_and_cut_batches(self):
+        catalog = small.write_catalog(self.scratch / "catalog")
+        entities = (catalog / "entities.yaml").read_text()
+        (catalog / "entities.yaml").write_text(entities.replace("USD", "USD, batch_lines_max: 5"))
+        bill = book.Book(self.scratch / "book", catalog)
+        for month, calls in (("01", 100), ("02", 7)):
+            usage = self.scratch / f"usage-{month}.ndjson"
+            usage.write_bytes(small.lines(*(small.event(f"{month}-{n}", calls + n, time=f"2025-01-{n:02}T00:00:00Z")
+                                            for n in range(1, 29))))
+            bill.run(usage)
+            book.tollbook("periods", "close", "--books", bill.directory, "--entity", "acme-us", "--period",
+                          f"2025-{month}", "--by", "Ann", "--why", "the month is done")
+        self.assertEqual({row["accounting_period"] for row in bill.postings()}, {"2025-01", "2025-02"})
+        self.assertEqual(bill.status()["batches"], 12)
+        self.check(bill)
+
     def test_an_empty_book_is_an_empty_journal(self):
         catalog = small.write_catalog(self.scratch / "catalog")
         bill = book.Book(self.scratch / "book", catalog)

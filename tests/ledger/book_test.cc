@@ -158,6 +158,45 @@ TEST_F(BookTest, KeepsSeals) {
   EXPECT_TRUE(Sound(**book));
 }
 
+PeriodChange ChangeOf(std::string_view entity, PeriodState before, PeriodState after) {
+  return {0,
+          std::string(entity),
+          {"2025-01", {20'089}, {20'119}},
+          before,
+          after,
+          "Ann",
+          "the month is done",
+          {{"held", 2}}};
+}
+
+// Each is one commit of the chain; the last one of a period says where the next begins.
+TEST_F(BookTest, KeepsWhatWasDecidedAboutPeriods) {
+  {
+    const std::unique_ptr<Book> book = Make();
+    ASSERT_TRUE(book->CommitPeriodChange(ChangeOf("acme", PeriodState::kOpen, PeriodState::kClosed)).ok());
+    ASSERT_TRUE(CommitEpochs(book.get(), 1, 1).ok());
+    ASSERT_TRUE(book->CommitPeriodChange(ChangeOf("other", PeriodState::kFuture, PeriodState::kOpen)).ok());
+    const PeriodChange reopen = ChangeOf("acme", PeriodState::kClosed, PeriodState::kOpen);
+    PeriodChange of_other_days = reopen;
+    of_other_days.period.last.number += 1;
+    EXPECT_TRUE(absl::IsFailedPrecondition(book->CommitPeriodChange(of_other_days)));
+    EXPECT_TRUE(absl::IsFailedPrecondition(
+        book->CommitPeriodChange(ChangeOf("acme", PeriodState::kOpen, PeriodState::kSoftClosed))));
+    ASSERT_TRUE(book->CommitPeriodChange(reopen).ok());
+    EXPECT_EQ(book->last_sequence(), 4u);
+  }
+  const absl::StatusOr<std::unique_ptr<Book>> book = Reopen(path());
+  ASSERT_TRUE(book.ok()) << book.status();
+  const std::vector<PeriodChange> changes = *(*book)->PeriodChanges();
+  ASSERT_EQ(changes.size(), 3u);
+  EXPECT_EQ(changes[0].sequence, 1u);
+  EXPECT_EQ(changes[0].waived, (std::vector<PeriodWaiver>{{"held", 2}}));
+  EXPECT_EQ(changes[1].entity, "other");
+  EXPECT_EQ(changes[2].before, PeriodState::kClosed);
+  EXPECT_EQ((*book)->PeriodChanges(3)->size(), 2u) << "as the book was after its third commit";
+  EXPECT_TRUE(Sound(**book));
+}
+
 TEST_F(BookTest, ARetryRetiresWhatWasHeld) {
   const std::unique_ptr<Book> book = Make();
   ASSERT_TRUE(CommitEpochs(book.get(), 1, 2).ok());

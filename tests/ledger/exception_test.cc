@@ -23,16 +23,20 @@ TEST(Exception, WhatIsNotThereYetIsHeld) {
   EXPECT_EQ(OutcomeOf(Reason::kUnknownMeter), Outcome::kHeld);
   EXPECT_EQ(OutcomeOf(Reason::kDuplicate), Outcome::kDuplicate);
   EXPECT_EQ(OutcomeOf(Reason::kConflict), Outcome::kConflict);
-  for (const Reason reason : {Reason::kUnknownOriginal, Reason::kCannotTakeBack}) {
+  for (const Reason reason :
+       {Reason::kUnknownOriginal, Reason::kCannotTakeBack, Reason::kSourceGone, Reason::kSourceChanged}) {
     EXPECT_EQ(OutcomeOf(reason), Outcome::kHeld);
     EXPECT_TRUE(IsHeldCorrection(reason));
   }
   EXPECT_FALSE(IsHeldCorrection(Reason::kUnknownMeter));
+  for (int i = 0; i < kReasons; ++i) {
+    EXPECT_EQ(NeedsSource(static_cast<Reason>(i)), i == 35 || i == 36);
+  }
   for (const Reason reason : {Reason::kOriginalDiffers, Reason::kAlreadyCorrected})
     EXPECT_EQ(OutcomeOf(reason), Outcome::kConflict);
   int rejected = 0;
   for (int i = 0; i < kReasons; ++i) rejected += OutcomeOf(static_cast<Reason>(i)) == Outcome::kRejected;
-  EXPECT_EQ(rejected, kReasons - 8);
+  EXPECT_EQ(rejected, kReasons - 10);
 }
 
 TEST(Exception, TheWordsOfOutcomes) {

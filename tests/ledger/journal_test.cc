@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/ledger/damage.h"
 
 namespace tollbook {
@@ -53,14 +55,14 @@ TEST(Summarise, OneBatchPerEntityCurrencyAndPeriodOneLinePerKey) {
   // Lines that come to zero are left out, and a batch without lines; a negative difference posts the other way round.
   EXPECT_EQ(Printed(Summarise(Sums(kRows), "demo", 3)),
             "acme-jp-JPY-2025-01-0003\n"
-            "  1 2025-01-25 debit 1200 credit 4000 500 api usage, 2025-01-25\n"
+            "  1 2025-01-25 debit 1200 credit 4000 500 api, 2025-01-25\n"
             "acme-us-EUR-2025-01-0003\n"
-            "  1 2025-01-25 debit 1200 credit 4000 0.07 api usage, 2025-01-25\n"
+            "  1 2025-01-25 debit 1200 credit 4000 0.07 api, 2025-01-25\n"
             "acme-us-USD-2025-01-0003\n"
-            "  1 2025-01-25 debit 1200 credit 4000 12.34 api usage, 2025-01-25\n"
-            "  2 2025-01-25 debit 1200 credit 4000 3.00 mail usage, 2025-01-25\n"
+            "  1 2025-01-25 debit 1200 credit 4000 12.34 api, 2025-01-25\n"
+            "  2 2025-01-25 debit 1200 credit 4000 3.00 mail, 2025-01-25\n"
             "acme-us-USD-2025-02-0003\n"
-            "  1 2025-01-26 debit 4000 credit 1200 2.50 api usage, 2025-01-26\n");
+            "  1 2025-01-26 debit 4000 credit 1200 2.50 api, 2025-01-26\n");
 }
 
 TEST(Summarise, EveryBatchBalancesAndEveryPostingIsPositive) {
@@ -134,6 +136,46 @@ std::string KeyOf(const Sum& row, const char* book, uint64_t seal) {
   return Summarise(Sums({row}), book, seal).batches.at(0).posting_key;
 }
 
+// Two lines a batch: the first part is named and keyed as a batch that is whole.
+TEST(Summarise, ALargeBatchIsCutBehindSoManyLines) {
+  std::vector<Sum> rows;
+  for (int day = 0; day < 5; ++day) rows.push_back({"acme-us", "USD", "2025-01", kJanuary25 + day, "api", 100 + day});
+  rows.push_back({"acme-zz", "USD", "2025-01", kJanuary25, "api", 100});
+  const SummarisedJournal whole = Summarise(Sums(rows), "demo", 1);
+  const SummarisedJournal cut = Summarise(Sums(rows), "demo", 1, {{"acme-us", 2}});
+  std::vector<std::string> ids;
+  std::vector<size_t> lines;
+  std::set<std::string> keys;
+  for (const JournalBatch& batch : cut.batches) {
+    ids.push_back(batch.id);
+    lines.push_back(batch.lines.size());
+    keys.insert(batch.posting_key);
+    EXPECT_TRUE(BalanceOf(batch) == 0);
+  }
+  EXPECT_EQ(ids, (std::vector<std::string>{"acme-us-USD-2025-01-0001", "acme-us-USD-2025-01-0001-2",
+                                           "acme-us-USD-2025-01-0001-3", "acme-zz-USD-2025-01-0001"}));
+  EXPECT_EQ(lines, (std::vector<size_t>{2, 2, 1, 1}));
+  EXPECT_EQ(keys.size(), 4u);
+  EXPECT_EQ(cut.batches.front().posting_key, whole.batches.front().posting_key);
+  EXPECT_EQ(cut.batches[1].lines.front().number, 1u);
+  for (const auto& [key, ref] : cut.line_of) EXPECT_EQ(cut.batches[ref.batch].lines[ref.line - 1].key, key);
+}
+
+// What is posted on another day than it was used says when that was, and comes behind what was used that day.
+TEST(Summarise, LateUsageHasALineOfItsOwnForEachUsageDate) {
+  LineKey key{"acme-us", *Currency::FromCode("USD"), "2025-02", {kJanuary25 + 7}, "api", "1200", "4000", ""};
+  std::map<LineKey, LineSum> sums = {{key, {100, 1}}};
+  key.usage_date = Day{kJanuary25 + 1};
+  sums[key] = {20, 1};
+  key.usage_date = Day{kJanuary25};
+  sums[key] = {10, 1};
+  EXPECT_EQ(Printed(Summarise(sums, "demo", 1)),
+            "acme-us-USD-2025-02-0001\n"
+            "  1 2025-02-01 debit 1200 credit 4000 1.00 api, 2025-02-01\n"
+            "  2 2025-02-01 debit 1200 credit 4000 0.10 api, 2025-01-25\n"
+            "  3 2025-02-01 debit 1200 credit 4000 0.20 api, 2025-01-26\n");
+}
+
 TEST(PostingKey, ComesFromWhatTheBatchIs) {
   const Sum row{"acme-us", "USD", "2025-01", kJanuary25, "api", 100};
   // Stored and sent: it may never change.
@@ -147,13 +189,13 @@ TEST(PostingKey, ComesFromWhatTheBatchIs) {
   for (const Sum& other : others) EXPECT_NE(KeyOf(row, "demo", 1), KeyOf(other, "demo", 1));
 }
 
-TEST(JournalBatch, ComesBackAsItWasAndDamageIsRefusedOrHarmless) {
-  const JournalBatch batch = Summarise(Sums(kRows), "demo", 12'345).batches.at(2);
+void ExpectComesBack(const JournalBatch& batch) {
   const absl::StatusOr<JournalBatch> read = DecodeJournalBatch(Encode(batch));
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->id, batch.id);
   EXPECT_EQ(read->posting_key, batch.posting_key);
   EXPECT_EQ(read->seal, batch.seal);
+  EXPECT_EQ(read->part, batch.part);
   ASSERT_EQ(read->lines.size(), batch.lines.size());
   for (size_t i = 0; i < batch.lines.size(); ++i) {
     EXPECT_EQ(read->lines[i].key, batch.lines[i].key);
@@ -162,6 +204,15 @@ TEST(JournalBatch, ComesBackAsItWasAndDamageIsRefusedOrHarmless) {
     EXPECT_TRUE(read->lines[i].minor == batch.lines[i].minor);
   }
   TryDamage(Encode(batch), [](std::string_view stored) { return DecodeJournalBatch(stored).ok(); });
+}
+
+TEST(JournalBatch, ComesBackAsItWasAndDamageIsRefusedOrHarmless) {
+  JournalBatch batch = Summarise(Sums(kRows), "demo", 12'345).batches.at(2);
+  ExpectComesBack(batch);
+  batch.lines.back().key.usage_date = Day{kJanuary25 - 30};
+  ExpectComesBack(batch);
+  batch.part = 3;
+  ExpectComesBack(batch);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ledger/period_change.h"
 #include "tests/ledger/damage.h"
 
 namespace tollbook {
@@ -48,6 +49,19 @@ SealRecord Seal() {
   return record;
 }
 
+SealRecord AdjustingSeal() {
+  SealRecord record = Seal();
+  record.adjusted_by = "Ann";
+  record.adjusted_why = "an accrual";
+  return record;
+}
+
+PeriodChange Close() {
+  return {
+      301,   "acme-us",           {"FY2025-P01", {20'087}, {20'114}}, PeriodState::kSoftClosed, PeriodState::kClosed,
+      "Ann", "the month is done", {{"held", 3}, {"unpriced", 1}}};
+}
+
 MeterRecord Tokens() {
   return {9,
           {"tokens",
@@ -68,6 +82,7 @@ const std::vector<ExceptionRecord> kExceptions = {
     {Reason::kInvalidJson, 1, 10, 2048, 0, "{\"id\":"},
     {Reason::kConflict, 1, 9, 1024, 3, ""},
     {Reason::kUnknownMeter, 2, UINT64_MAX, UINT64_MAX, UINT32_MAX, std::string_view("\0\xff", 2)},
+    {Reason::kSourceGone, 2, 7, 70, 0, "{}", 1},
 };
 
 // A record comes back when the bytes of what was read are the bytes that were read.
@@ -80,6 +95,8 @@ TEST(Records, ComeBackAndDamageIsRefusedOrHarmless) {
   same(Encode(Source()), DecodeSourceRecord);
   same(Encode(Commit()), DecodeCommitRecord);
   same(Encode(Seal()), DecodeSealRecord);
+  same(Encode(AdjustingSeal()), DecodeSealRecord);
+  same(Encode(Close()), DecodePeriodChange);
   same(Encode(Tokens()), DecodeMeterRecord);
   same(Encode(std::map<std::string, std::string>{{"book.yaml", "name: demo\n"}, {"x.csv", ""}}), DecodeCatalogFiles);
   same(Encode(kExceptions), DecodeExceptions);
@@ -101,12 +118,15 @@ TEST(Records, FieldsComeBackInTheirPlaces) {
   EXPECT_EQ(commit.hash, Commit().hash);
   EXPECT_EQ(DecodeMeterRecord(Encode(Tokens()))->meter, Tokens().meter);
   EXPECT_EQ(DecodeSealRecord(Encode(Seal()))->through, Seal().through);
+  EXPECT_EQ(DecodeSealRecord(Encode(AdjustingSeal()))->adjusted_why, "an accrual");
+  EXPECT_EQ(*DecodePeriodChange(Encode(Close())), Close());
   const std::string stored = Encode(kExceptions);
   const std::vector<ExceptionRecord> exceptions = *DecodeExceptions(stored);
-  ASSERT_EQ(exceptions.size(), 3u);
+  ASSERT_EQ(exceptions.size(), 4u);
   EXPECT_EQ(exceptions[1].line, 9u);
   EXPECT_EQ(exceptions[2].offset, UINT64_MAX);
   EXPECT_EQ(exceptions[2].payload, kExceptions[2].payload);
+  EXPECT_EQ(exceptions[3].needs, 1u);
 }
 
 // The worked example of ledger/FORMAT.md.

@@ -18,6 +18,7 @@ struct Cell {
   std::vector<std::string> dimensions;
   int32_t bucket;
   UsageTotal total;
+  CellRole role = CellRole::kAdds;
   friend bool operator==(const Cell&, const Cell&) = default;
 };
 
@@ -35,7 +36,7 @@ std::string Write(const std::vector<Cell>& cells) {
     const uint32_t series = writer.AddSeries(meters[cell.meter], values);
     writer.BeginSubject(cell.subject);
     writer.BeginSeries(series, 1);
-    writer.AddCell({cell.bucket}, cell.total);
+    writer.AddCell({cell.bucket}, cell.total, cell.role);
     writer.EndSubject();
   }
   return writer.Finish();
@@ -49,14 +50,15 @@ bool ReadBy(std::string_view stored, std::vector<Cell>* cells) {
   SubjectCells subject_cells;
   bool sound = true;
   while (reader.NextSubject(&subject, &subject_cells)) {
-    const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total) {
+    const auto keep = [&](uint32_t series, Bucket bucket, const UsageTotal& total, CellRole role) {
       const TotalsRunReader::SeriesEntry& entry = reader.series()[series];
       const std::vector<std::string_view> values = DimensionValuesOf(entry.values);
       cells->push_back({std::string(subject),
                         std::string(reader.meters()[entry.meter].name),
                         {values.begin(), values.end()},
                         bucket.number,
-                        total});
+                        total,
+                        role});
     };
     sound = ForEachCell<kReading>(subject_cells, all_series, keep) && sound;
   }
@@ -125,17 +127,36 @@ TEST(TotalsRun, WhatIsTakenBackComesBack) {
   for (size_t i = 0; i < read.size(); ++i) EXPECT_LT(EventsOf(read[i].total), 0);
 }
 
+// As many units as events, none at all, a value of any scale, a time.
+TEST(TotalsRun, WhatReplacesComesBack) {
+  const auto replaced = [](const char* subject, Int128 attos, uint64_t events, int64_t at) {
+    return Cell{subject, at == 0 ? "tokens" : "seats", {}, 20'000, {{attos}, events, {at}}, CellRole::kReplaces};
+  };
+  const std::vector<Cell> cells = {replaced("s1", 5 * static_cast<Int128>(kOneUnit), 5, 0),
+                                   replaced("s2", 0, 0, 0),
+                                   replaced("s3", -7, 3, 1'000'000),
+                                   replaced("s4", kOneUnit / 2, INT64_MAX, 0),
+                                   {"s5", "tokens", {}, 20'000, {{kOneUnit}, 1, {}}}};
+  std::vector<Cell> read;
+  EXPECT_TRUE(Read(Write(cells), &read));
+  EXPECT_EQ(read, cells);
+}
+
 std::vector<Cell> RandomCells(int count) {
   std::mt19937_64 random(5);
   std::vector<Cell> cells;
   for (int i = 0; i < count; ++i) {
     const Int128 attos = static_cast<Int128>(static_cast<Uint128>(random()) << 64 | random()) >> random() % 127;
     const bool latest = random() % 4 == 0;
-    cells.push_back({"s" + std::to_string(random() % 100),
-                     latest ? "seats" : "tokens",
-                     {"model-" + std::to_string(random() % 5)},
-                     static_cast<int32_t>(20'000 + random() % 31),
-                     {{attos}, random() >> random() % 64, {latest ? static_cast<int64_t>(random()) : 0}}});
+    const CellRole role = random() % 8 == 0 ? CellRole::kReplaces : CellRole::kAdds;
+    const uint64_t events = random() >> random() % 64;
+    cells.push_back(
+        {"s" + std::to_string(random() % 100),
+         latest ? "seats" : "tokens",
+         {"model-" + std::to_string(random() % 5)},
+         static_cast<int32_t>(20'000 + random() % 31),
+         {{attos}, role == CellRole::kReplaces ? events >> 1 : events, {latest ? static_cast<int64_t>(random()) : 0}},
+         role});
   }
   return cells;
 }

@@ -188,9 +188,23 @@ std::vector<SourceMapping> CsvMappings() {
   return parsed.mappings;
 }
 
+// A meter that nothing can be taken from: its day is read again (rebuild.h).
+CatalogTexts WithPeak(CatalogTexts texts) {
+  texts.meters.push_back({"peak", "", "max", "value", "", {}, false});
+  CatalogTexts::Charge peak = texts.charges[0];
+  peak.name = peak.meter = "peak";
+  texts.charges.push_back(peak);
+  return texts;
+}
+EventText Peak(std::string id, std::string value) {
+  EventText event = Calls(std::move(id), "s1", std::move(value));
+  event.type = "peak";
+  return event;
+}
+
 // With the mapping in it, as a directory has it: explain reads the files again.
 Catalog CsvCatalog() {
-  std::map<std::string, std::string> files = Texts().Files();
+  std::map<std::string, std::string> files = WithPeak(Texts()).Files();
   files["sources.yaml"] = kCsvMapping;
   ParsedCatalog parsed = ParseCatalog(std::move(files));
   EXPECT_THAT(parsed.errors, IsEmpty());
@@ -448,6 +462,10 @@ class FailingBook : public Book {
   uint64_t last_sequence() const override { return book_.last_sequence(); }
   uint64_t next_seal() const override { return book_.next_seal(); }
   absl::Status CommitSeal(const SealCommit& seal) override { return book_.CommitSeal(seal); }
+  absl::Status CommitPeriodChange(const PeriodChange& change) override { return book_.CommitPeriodChange(change); }
+  absl::StatusOr<std::vector<PeriodChange>> PeriodChanges(uint64_t through_sequence) const override {
+    return book_.PeriodChanges(through_sequence);
+  }
   std::vector<SeenSize> SeenSizes() const override { return book_.SeenSizes(); }
   absl::Status LoadSeen(int shard, SeenShard* into) const override { return book_.LoadSeen(shard, into); }
   absl::Status LoadSeen(int shard, SeenSet* into) const override { return book_.LoadSeen(shard, into); }
@@ -467,6 +485,9 @@ class FailingBook : public Book {
   absl::StatusOr<std::vector<CommitRecord>> Commits() const override { return book_.Commits(); }
   absl::Status ForEachExceptions(const std::function<absl::Status(const StoredExceptions&)>& visit) const override {
     return book_.ForEachExceptions(visit);
+  }
+  absl::Status ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const override {
+    return book_.ForEachNotAccepted(through_sequence, visit);
   }
   absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override {
     return book_.ForEachHeldCorrections(visit);
@@ -496,7 +517,8 @@ std::string Void(const std::string& id, const EventText& of) {
 std::string ManyCorrections() {
   return Void("v0", Calls("3", "s1", "10")) + Void("v1", Calls("4", "s2", "10")) + Void("v2", Calls("none")) +
          Void("v3", Calls("6", "s1", "11")) + Void("v1", Calls("4", "s2", "10")) + Void("v4", Calls("4", "s2", "10")) +
-         Void("v5", Calls("v0", "s1", "10"));
+         Void("v5", Calls("v0", "s1", "10")) + ToJson(Peak("p1", "3")) + "\n" + ToJson(Peak("p2", "9")) + "\n" +
+         Void("v6", Peak("p2", "9")) + ToJson(Peak("p3", "4")) + "\n";
 }
 
 // Two JSON files and a CSV file between them.

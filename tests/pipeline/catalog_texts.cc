@@ -33,8 +33,9 @@ class FlowMap {
 std::string EntitiesYaml(const CatalogTexts& texts) {
   std::string yaml = "entities:\n";
   for (const CatalogTexts::Entity& e : texts.entities) {
-    yaml += "  - " + FlowMap().Text("name", e.name).Text("functional_currency", e.currency).Text("zone", e.zone).str() +
-            "\n";
+    FlowMap map;
+    map.Text("name", e.name).Text("functional_currency", e.currency).Text("zone", e.zone).Members(e.more);
+    yaml += "  - " + map.str() + "\n";
   }
   return yaml;
 }
@@ -129,12 +130,20 @@ std::string SubscriptionsCsv(const CatalogTexts& texts) {
   return csv;
 }
 
-std::string GrantsCsv(const CatalogTexts& texts) {
-  std::string csv =
-      "grant,subscription,amount,currency,product,starts_on,ends_on,priority,refill,rollover,pays_earlier,"
-      "breakage_product\n";
-  for (const std::string& row : texts.grants) csv += row + "\n";
-  return csv;
+constexpr std::string_view kGrantColumns =
+    "grant,subscription,amount,currency,product,starts_on,ends_on,priority,refill,rollover,pays_earlier,"
+    "breakage_product";
+constexpr std::string_view kUnitGrantColumns =
+    "grant,subscription,charge,units,starts,ends,voided,priority,refill,refill_on,reset,reset_on,rollover_min,"
+    "rollover_max,pays_earlier,keeps_overage";
+constexpr std::string_view kDiscountColumns =
+    "discount,subscription,account,plan,charge,percent,amount,currency,product,starts_on,ends_on,order,reaches_back";
+
+void AddCsv(const std::string& name, std::string_view columns, const std::vector<std::string>& rows,
+            std::map<std::string, std::string>* files) {
+  if (rows.empty()) return;
+  std::string& csv = (*files)[name] = std::string(columns) + "\n";
+  for (const std::string& row : rows) csv += row + "\n";
 }
 
 }  // namespace
@@ -148,7 +157,9 @@ std::map<std::string, std::string> CatalogTexts::Files() const {
       {"plans.yaml", PlansYaml(*this)},
       {"posting.yaml", PostingYaml(*this)},
       {"subscriptions.csv", SubscriptionsCsv(*this)}};
-  if (!grants.empty()) files["grants.csv"] = GrantsCsv(*this);
+  AddCsv("grants.csv", kGrantColumns, grants, &files);
+  AddCsv("unit_grants.csv", kUnitGrantColumns, unit_grants, &files);
+  AddCsv("discounts.csv", kDiscountColumns, discounts, &files);
   return files;
 }
 

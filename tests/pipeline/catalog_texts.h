@@ -15,6 +15,7 @@ namespace tollbook {
 struct CatalogTexts {
   struct Entity {
     std::string name, currency, zone;
+    std::string more = {};  // other keys, as the file has them: "late_usage: refuse"
   };
   struct Meter {
     std::string name, event_type, aggregation, value, granularity;
@@ -53,7 +54,10 @@ struct CatalogTexts {
   std::vector<Charge> charges;
   std::vector<Posting> postings;
   std::vector<Subscription> subscriptions;
-  std::vector<std::string> grants;  // rows of grants.csv, with all columns
+  // Rows with all columns: of grants.csv, unit_grants.csv, discounts.csv.
+  std::vector<std::string> grants;
+  std::vector<std::string> unit_grants;
+  std::vector<std::string> discounts;
 
   std::map<std::string, std::string> Files() const;
 };

@@ -155,6 +155,55 @@ TEST_F(CorrectionsTest, ChainsAreFollowedWhereverTheirEndsLie) {
   }
 }
 
+// From CSV as from JSON, by the short cut for plain rows and without it, and mixed with rows that correct nothing.
+TEST_F(CorrectionsTest, RowsOfCsvCorrectToo) {
+  constexpr std::string_view kMapping = R"(sources:
+  - glob: "*.csv"
+    format: csv
+    events:
+      - id: "{id}"
+        source: gw
+        type: api.calls
+        subject: s1
+        time: "{at}"
+        data: {value: {number: "{value}"}}
+        corrects: "{corrects}"
+        voids: "{voids}"
+        original: {time: "{was_at}", data: {value: {number: "{was}"}}}
+)";
+  const ParsedMappings parsed = ParseMappings(kMapping);
+  ASSERT_THAT(parsed.errors, IsEmpty());
+  std::map<std::string, std::string> files = catalog_.files();
+  files["sources.yaml"] = kMapping;
+  ParsedCatalog catalog = ParseCatalog(std::move(files));
+  ASSERT_THAT(catalog.errors, IsEmpty());
+  std::string content = "id,at,value,corrects,voids,was_at,was\n";
+  const std::string at = ",2025-01-10T08:00:00Z,", later = ",2025-01-11T08:00:00Z,";
+  for (int i = 0; i < 100; ++i) content += "e" + std::to_string(i) + at + "1,,,,\n";
+  content += "c1" + later + "5,e1,," + at.substr(1) + "1\n" + "v2" + at + "1,,e2,,\n" + "c3" + at + "2,e3,,,1\n" +
+             "v4" + at + "9,,e4,,\n" + "v3" + at + "2,,c3,,\n";
+  std::string journal;
+  for (const DecoderChoice decoder : {DecoderChoice::kAuto, DecoderChoice::kSimdjson}) {
+    SmallBook book;
+    AbsorbOptions options;
+    options.decoder = decoder;
+    const InputList inputs = Inputs({book.Write("a.csv", content)}, parsed.mappings);
+    const absl::StatusOr<AbsorbReport> report = Absorb(*book, *catalog.catalog, inputs, options);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->counts, (LineCounts{105, 104, 0, 1, 0, 0}));
+    EXPECT_EQ(report->corrections, 4u);
+    EXPECT_THAT(report->reasons, ElementsAre(Pair(Reason::kOriginalDiffers, 1)));
+    ASSERT_TRUE(Seal(*book, *catalog.catalog, {}).ok());
+    EXPECT_THAT(WhatIsWrong(*book), IsEmpty());
+    if (journal.empty()) journal = JournalBytes(*book);
+    EXPECT_EQ(JournalBytes(*book), journal);
+    const absl::StatusOr<std::vector<ChargeRow>> rows = Charges(*book, *catalog.catalog, {}, 1);
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    EXPECT_EQ(ToString(rows->front().quantity), "102");  // 100 - 1 + 5 - 1 - 1
+    EXPECT_EQ(rows->front().events, 98u);
+  }
+}
+
 // Stopped before the corrections: the next absorb applies them, be it of nothing.
 TEST_F(CorrectionsTest, WhatAStopLeftIsAppliedByTheNextAbsorb) {
   std::atomic<bool> stop = false;

@@ -126,6 +126,64 @@ TEST(DecodeCsv, EachReason) {
   }
 }
 
+// Columns: the event's own, the ids of what it corrects or voids, and how that was.
+constexpr std::string_view kFixes = R"(sources:
+  - glob: "t.csv"
+    format: csv
+    events:
+      - id: "{id}"
+        source: gw
+        type: calls
+        subject: "{who}"
+        time: "{at}"
+        time_zone: UTC
+        data: {calls: {number: "{calls}"}, region: "{region}"}
+        corrects: "{corrects}"
+        voids: "{voids}"
+        original: {type: "{was_type}", subject: "{was_who}", time: "{was_at}", data: {calls: {number: "{was_calls}"}}}
+)";
+constexpr std::string_view kFixesHeader = "id,who,at,calls,region,corrects,voids,was_type,was_who,was_at,was_calls";
+
+TEST(DecodeCsv, ARowMayCorrectOrVoidAnother) {
+  const std::string event =
+      R"({"specversion":"1.0","id":"c1","source":"gw","type":"calls","subject":"s1","time":"2025-01-01T00:00:00Z",)"
+      R"("data":{"calls":3,"region":"eu"})";
+  const struct {
+    const char *name, *cells;  // behind the event's own
+    std::string becomes;
+  } cases[] = {
+      {"neither", ",,,,,", event + "}"},
+      {"what it was is of no matter then", ",,mails,s2,,7", event + "}"},
+      {"another value", "e1,,,,,7", event + R"(,"corrects":"e1","original":{"data":{"calls":7,"region":"eu"}}})"},
+      {"all was other", "e1,,mails,s2,2025-01-02 00:00:00,7",
+       event + R"(,"corrects":"e1","original":{"type":"mails","subject":"s2","time":"2025-01-02T00:00:00Z",)"
+               R"("data":{"calls":7,"region":"eu"}}})"},
+      {"no value at all", "e1,,,,,", event + R"(,"corrects":"e1","original":{"data":{"calls":null,"region":"eu"}}})"},
+      {"a void restates by its own fields", ",e1,,s2,,7", event + R"(,"voids":"e1"})"},
+      {"both", "e1,e2,,,,7", "invalid_correction"},
+      {"itself", "c1,,,,,7", "invalid_correction"},
+      {"voids itself", ",c1,,,,", "invalid_correction"},
+      {"a time that is none", "e1,,,,then,7", "invalid_time"},
+      {"a value that is none", "e1,,,,,seven", "value_not_a_number"},
+  };
+  const std::vector<SourceMapping> mappings = Mappings(kFixes);
+  const absl::StatusOr<std::unique_ptr<Decoder>> decoder = MakeCsvDecoder(mappings[0], kFixesHeader, "t.csv");
+  ASSERT_TRUE(decoder.ok()) << decoder.status();
+  for (const auto& c : cases) {
+    Rows rows;
+    (*decoder)->Decode(rows.arena.Copy("c1,s1,2025-01-01 00:00:00,3,eu," + std::string(c.cells)), 0, rows.arena,
+                       rows.events);
+    std::string became(ToString(rows.events.at(0).reason));
+    if (became == "none") AppendCanonicalJson(rows.events[0].event, &(became = ""));
+    EXPECT_EQ(became, c.becomes) << c.name;
+  }
+  Rows rows;
+  const std::string long_id(1025, 'e');
+  (*decoder)->Decode(rows.arena.Copy("c1,s1,2025-01-01 00:00:00,3,eu,," + long_id + ",,,,"), 0, rows.arena,
+                     rows.events);
+  EXPECT_EQ(rows.events[0].reason, Reason::kFieldTooLong);
+}
+
 TEST(DecodeCsv, OffsetsAreExactToTheNanosecond) {
   struct Case {
     const char *offset, *time;

@@ -88,6 +88,95 @@ TEST(Explain, GoesFromALineToItsChargesTheirTiersAndTheLinesOfTheSources) {
   }
 }
 
+// Two plans that differ in their price; s1 changes from the one to the other on the day.
+CatalogTexts ChangedOn(const char* day, const char* price_of_pro) {
+  CatalogTexts texts = Texts();
+  texts.plans.push_back({"pro", "USD"});
+  CatalogTexts::Charge& calls = texts.charges.front();
+  calls.model = "per_unit";
+  calls.tiers.clear();
+  calls.price = "0.10";
+  texts.charges.push_back(calls);
+  texts.charges.back().plan = "pro";
+  texts.charges.back().price = price_of_pro;
+  texts.subscriptions = {{"s1", "starter", "acme-us", "USD", "2025-01-01", day, "", ""},
+                         {"s1", "pro", "acme-us", "USD", day, "", "", ""}};
+  return texts;
+}
+
+// Each charge of a line, by the catalog of the seal before and what changed.
+std::vector<std::string> EarlierInWords(const Book& book, const std::string& line) {
+  const absl::StatusOr<Explanation> explained = Explain(book, line, 10);
+  EXPECT_TRUE(explained.ok()) << explained.status();
+  std::vector<std::string> words;
+  for (const ExplainedCharge& charge : explained->largest) {
+    if (!charge.earlier) continue;
+    const EarlierWorld& world = *charge.earlier;
+    std::string text = charge.plan + " " + ToString(charge.difference) + ": seal " + std::to_string(world.seal) + " " +
+                       ToString(world.worth) + ", booked " + ToString(world.booked) + ", now " +
+                       ToString(world.worth_now);
+    for (const EarlierCharge& then : world.charges) {
+      text += "; " + then.plan + " " + ToString(then.before) + " to " + ToString(then.to_date);
+      for (const PriceStep& step : then.steps) text += " [" + step.what + " " + ToString(step.worth) + "]";
+    }
+    for (const std::string& change : world.what_changed) text += "; " + change;
+    words.push_back(text);
+  }
+  return words;
+}
+
+TEST(Explain, ShowsBothWorldsWhereTheCatalogChanged) {
+  SmallBook book;
+  const absl::StatusOr<Catalog> first = Parse(ChangedOn("2025-01-16", "0.05"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  const std::string usage =
+      book.Write("a.ndjson", Usage("1", "s1", "2025-01-10", "10") + Usage("2", "s1", "2025-01-15", "100"));
+  ASSERT_TRUE(Absorb(*book, *first, Inputs({usage}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *first, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0001/1"), IsEmpty());  // no seal before
+
+  // Usage alone: one world.
+  const std::string late = book.Write("b.ndjson", Usage("3", "s1", "2025-01-15", "20"));
+  ASSERT_TRUE(Absorb(*book, *first, Inputs({late}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *first, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0002/1"), IsEmpty());
+
+  // The change is backdated to the 12th, and 40 calls of the 15th come late: 160 at 0.05 instead of 120 at 0.10.
+  const absl::StatusOr<Catalog> backdated = Parse(ChangedOn("2025-01-12", "0.05"));
+  ASSERT_TRUE(backdated.ok()) << backdated.status();
+  const std::string later = book.Write("c.ndjson", Usage("4", "s1", "2025-01-15", "40"));
+  ASSERT_TRUE(Absorb(*book, *backdated, Inputs({later}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *backdated, {}).ok());
+  EXPECT_THAT(WhatIsWrong(*book), IsEmpty());
+  const std::string versions =
+      "subscription s1: then starter from 2025-01-01 to 2025-01-16, pro from 2025-01-16; "
+      "now starter from 2025-01-01 to 2025-01-12, pro from 2025-01-12";
+  const std::string then = ": seal 2 16.00, booked 12.00, now 8.00; starter 10 to 170 [per unit 17]; " + versions;
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0003/1"),
+              testing::ElementsAre("starter -12.00" + then, "pro 8.00" + then));
+
+  // A price fix, and nothing else.
+  const absl::StatusOr<Catalog> fixed = Parse(ChangedOn("2025-01-12", "0.04"));
+  ASSERT_TRUE(fixed.ok()) << fixed.status();
+  ASSERT_TRUE(Seal(*book, *fixed, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0004/1"),
+              testing::ElementsAre("pro -1.60: seal 3 8.00, booked 8.00, now 6.40; pro 0 to 160 [per unit 8]; "
+                                   "pro/calls: price of a unit: then 0.05; now 0.04"));
+
+  // A meter that the earlier catalog did not have has usage by now.
+  CatalogTexts texts = ChangedOn("2025-01-12", "0.03");
+  texts.meters.push_back({"seats", "", "max", "value", "", {}, false});
+  const absl::StatusOr<Catalog> with_seats = Parse(texts);
+  ASSERT_TRUE(with_seats.ok()) << with_seats.status();
+  const std::string seats =
+      book.Write("d.ndjson", ToJson({"5", "gateway", "seats", "s1", "2025-01-15T09:00:00Z", "3", {}}) + "\n");
+  ASSERT_TRUE(Absorb(*book, *with_seats, Inputs({seats}), {}).ok());
+  ASSERT_TRUE(Seal(*book, *with_seats, {}).ok());
+  EXPECT_THAT(EarlierInWords(*book, "acme-us-USD-2025-01-0005/1"),
+              testing::ElementsAre("pro -1.60: seal 4 6.40, booked 6.40, now 4.80; pro 0 to 160 [per unit 6.4]; "
+                                   "pro/calls: price of a unit: then 0.04; now 0.03"));
+}
+
 // Some lines are a day's usage of s1, in this order of time: 15 calls at 09:00, 15 at 10:00. What else is there does
 // not count: the second arrival of one event, another one under a used id, another customer's, another day's.
 constexpr char kDay[] = "2025-01-11";
@@ -199,9 +288,10 @@ TEST_F(ExplainEvents, OfALevelTheSharesAreThoseOfDays) {
   CatalogTexts texts = Texts();
   texts.meters[0].aggregation = "weighted_sum";
   texts.charges[0].tiers = {{"", "2", ""}};
-  ASSERT_NO_FATAL_FAILURE(BookIt(texts, "usage.ndjson",
-                                 ToJson({"up", "gateway", "api.calls", "s1", "2025-01-30T00:00:00Z", "31", {}}) + "\n" +
-                                     ToJson({"down", "gateway", "api.calls", "s1", "2025-01-31T12:00:00Z", "-31", {}})));
+  ASSERT_NO_FATAL_FAILURE(
+      BookIt(texts, "usage.ndjson",
+             ToJson({"up", "gateway", "api.calls", "s1", "2025-01-30T00:00:00Z", "31", {}}) + "\n" +
+                 ToJson({"down", "gateway", "api.calls", "s1", "2025-01-31T12:00:00Z", "-31", {}})));
   EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
   const absl::StatusOr<Explanation> line = Line(2, 10);
   ASSERT_TRUE(line.ok()) << line.status();
@@ -211,6 +301,65 @@ TEST_F(ExplainEvents, OfALevelTheSharesAreThoseOfDays) {
   EXPECT_EQ(shares.shown[0].event.id, "down");
   ASSERT_EQ(shares.days.size(), 1u);
   EXPECT_EQ(ToString(shares.sum), "1");  // 31 for half a day of 31, at 2
+}
+
+// Each line as its seal saw it: the first knows nothing of the corrections.
+TEST_F(ExplainEvents, WhatCorrectionsTookBackIsShownAndHasNoShare) {
+  ASSERT_NO_FATAL_FAILURE(BookIt(Texts(), "usage.ndjson", DayOfUsage()));
+  const absl::StatusOr<Catalog> catalog = Parse(Texts());
+  const auto with = [](std::string json, const std::string& more) {
+    return json.insert(json.size() - 2, more);  // before "}\n"
+  };
+  const std::string corrections =
+      with(At("c1", "s1", "11:00:00", "20"),
+           R"(,"corrects":"a","original":{"time":"2025-01-11T09:00:00Z","data":{"value":15}})") +
+      with(At("v1", "s1", "10:00:00", "15"), R"(,"voids":"b")");
+  const std::string path = book_.Write("corrections.ndjson", corrections);
+  ASSERT_TRUE(Absorb(*book_, *catalog, Inputs({path}), {}).ok());
+  ASSERT_TRUE(Seal(*book_, *catalog, {}).ok());
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> first = Line(2, 10);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->largest[0].events->shares.taken_back, 0u);
+
+  for (const size_t limit : {size_t{10}, size_t{1}}) {
+    const absl::StatusOr<Explanation> line = Explain(*book_, "acme-us-USD-2025-01-0002/1", 1, limit);
+    ASSERT_TRUE(line.ok()) << line.status();
+    const ExplainedEvents& events = *line->largest[0].events;
+    EXPECT_EQ(events.shares.events, 1u);
+    EXPECT_EQ(events.shares.taken_back, 2u);
+    EXPECT_EQ(ToString(events.shares.sum), "2");  // 20 at 0.10, up to 100
+    EXPECT_EQ(events.shares.more, 3 - events.shares.shown.size());
+    if (limit == 1) continue;
+    ASSERT_EQ(events.shares.shown.size(), 3u);
+    EXPECT_EQ(InWords(events, events.shares.shown[0]), path_ + ":3 a to 80 for 0 in");
+    EXPECT_EQ(events.shares.shown[0].event.taken_back_by, "c1");
+    EXPECT_FALSE(events.shares.shown[0].event.is_voided);
+    EXPECT_EQ(InWords(events, events.shares.shown[1]), path_ + ":2 b to 80 for 0 in");
+    EXPECT_EQ(events.shares.shown[1].event.taken_back_by, "v1");
+    EXPECT_TRUE(events.shares.shown[1].event.is_voided);
+    EXPECT_EQ(InWords(events, events.shares.shown[2]), path + ":1 c1 to 100 for 2 in [tier 1 (up to 100) +20]");
+  }
+}
+
+// It stands where it was read, in the stretch of an earlier commit.
+TEST_F(ExplainEvents, WhatWasHeldAndTakenInIsFoundAgain) {
+  CatalogTexts late = Texts();
+  late.meters.push_back({"mails", "", "sum", "value", "", {}, false});
+  late.charges.push_back(late.charges[0]);
+  late.charges[1].name = late.charges[1].meter = "mails";
+  EventText mail = {"m", "gateway", "mails", "s1", std::string(kDay) + "T09:00:00Z", "3", {}};
+  ASSERT_NO_FATAL_FAILURE(BookIt(Texts(), "usage.ndjson", DayOfUsage() + ToJson(mail) + "\n"));
+  const absl::StatusOr<Catalog> catalog = Parse(late);
+  ASSERT_TRUE(catalog.ok()) << catalog.status();
+  ASSERT_TRUE(RetryHeld(*book_, *catalog, {}).ok());
+  ASSERT_TRUE(Seal(*book_, *catalog, {}).ok());
+  EXPECT_THAT(WhatIsWrong(*book_), IsEmpty());
+  const absl::StatusOr<Explanation> line = Explain(*book_, "acme-us-USD-2025-01-0002/1", 1, 10);
+  ASSERT_TRUE(line.ok()) << line.status();
+  const ExplainedEvents& events = *line->largest[0].events;
+  ASSERT_EQ(events.shares.shown.size(), 1u);
+  EXPECT_EQ(InWords(events, events.shares.shown[0]), path_ + ":7 m to 3 for 0.3 in [tier 1 (up to 100) +3]");
 }
 
 TEST_F(ExplainEvents, AreRefusedWhenTheSourceIsNoLongerWhatItWas) {

@@ -108,6 +108,11 @@ TEST(ParseMappings, EachMistakeIsToldWithItsLine) {
        "data: all", 11, "data"},
       {"a property of another shape", "{number: \"{tokens}\"}", "{sum: a}", 14, "sum"},
       {"a property that is a list", "{number: \"{tokens}\"}", "[a]", 14, "tokens"},
+      {"an original of nothing", "        data:", "        original: {subject: \"{was}\"}\n        data:", 11,
+       "no corrects"},
+      {"an original with an id",
+       "        data:", "        corrects: \"{of}\"\n        original: {id: \"{of}\"}\n        data:", 12, "id"},
+      {"a voided nobody", "        data:", "        voids: \"{of\"\n        data:", 11, "cannot be read"},
       {"events for CloudEvents", "format: cloudevents", "format: cloudevents\n    events: []", 17, "events"},
   };
   for (const Case& c : cases) {

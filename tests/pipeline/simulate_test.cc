@@ -167,6 +167,20 @@ TEST_F(SimulateTest, APriceAnotherPlanAndANewChargeMoveWhatTheyTouch) {
                                                    "s1 starter>starter/calls 2025-01-01 USD 2.25 100>100"));
 }
 
+TEST_F(SimulateTest, UsageThatATrialMakesFreeIsCounted) {
+  CatalogTexts after = Before();
+  after.plans[0].more = "trial_days: 365, trial_usage: free";
+  const Simulation plans = By(after);
+  ASSERT_EQ(plans.usage.size(), 2u);
+  for (const SimulatedUsage& usage : plans.usage) EXPECT_EQ(ToString(usage.after), "trial");
+  EXPECT_EQ(plans.usage[0].meter, "api.calls");
+  EXPECT_EQ(ToString(plans.usage[0].before), "priced");
+  EXPECT_EQ(plans.usage[0].events, 4u);
+  EXPECT_EQ(plans.usage[1].meter, "mails");
+  EXPECT_EQ(ToString(plans.usage[1].before), "unpriced");
+  EXPECT_EQ(plans.usage[1].events, 2u);
+}
+
 TEST_F(SimulateTest, AmountsOfTwoCurrenciesStandApart) {
   CatalogTexts after = Before();
   after.subscriptions[0].plan = "yen";

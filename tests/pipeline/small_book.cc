@@ -46,7 +46,9 @@ std::vector<std::string> WrongEvents(const ExplainedCharge& e) {
   for (const ShareOfDay& day : shares.days) sum = Sum(sum, day.share);
   uint64_t of_origins = 0;
   for (const UsageOrigin& origin : e.origins) of_origins += origin.events;
-  if (events != of_origins || events != shares.events)
+  // What corrections took back is shown, and was brought; what the same commit brought and took back was not.
+  const bool is_all = events == shares.events + shares.taken_back;
+  if (!is_all || (shares.taken_back == 0 && events != of_origins))
     wrong.push_back(std::to_string(events) + " events are shown of " + std::to_string(of_origins));
   if (Sum(sum, e.worth_before) != e.worth_to_date || sum != shares.sum)
     wrong.push_back("the shares sum to " + ToString(sum) + ", which is not the worth of the days");
@@ -57,7 +59,7 @@ std::vector<std::string> WrongEvents(const ExplainedCharge& e) {
 }
 
 // What one explained charge says must be the arithmetic of its difference, and its origins must be its usage.
-std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed, bool with_events) {
+std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed) {
   std::vector<std::string> wrong;
   const Int128 arithmetic = e.rounded_to_date.minor - e.rounded_before.minor - e.booked_before.minor;
   if (arithmetic != e.difference.minor) {
@@ -67,7 +69,7 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
   if (!e.rated) return wrong;
   if (e.events) {
     for (std::string& w : WrongEvents(e)) wrong.push_back(std::move(w));
-  } else if (with_events && !e.origins.empty()) {
+  } else if (!e.origins.empty()) {
     wrong.push_back("there are no single events");
   }
   Worth steps;
@@ -85,23 +87,10 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
   return wrong;
 }
 
-// What was corrected cannot be followed down to its events.
-bool HasCorrections(const Book& book) {
-  bool any = false;
-  const absl::Status visited = book.ForEachCorrections([&](const StoredExceptions&) {
-    any = true;
-    return absl::OkStatus();
-  });
-  TOLLBOOK_ASSERT(visited.ok());
-  return any;
-}
-
 void ExplainLine(const Book& book, const JournalBatch& batch, const JournalLine& line,
                  std::vector<std::string>* wrong) {
   const std::string name = batch.id + "/" + std::to_string(line.number);
-  const bool with_events = !HasCorrections(book);
-  const absl::StatusOr<Explanation> explained =
-      Explain(book, name, SIZE_MAX, with_events ? std::optional<size_t>(SIZE_MAX) : std::nullopt);
+  const absl::StatusOr<Explanation> explained = Explain(book, name, SIZE_MAX, SIZE_MAX);
   if (!explained.ok()) {
     wrong->push_back(name + ": " + Message(explained.status()));
     return;
@@ -114,7 +103,7 @@ void ExplainLine(const Book& book, const JournalBatch& batch, const JournalLine&
   Int128 sum = 0;
   for (const ExplainedCharge& e : explained->largest) {
     sum += e.difference.minor;
-    for (const std::string& w : WrongIn(e, *sealed, with_events)) {
+    for (const std::string& w : WrongIn(e, *sealed)) {
       wrong->push_back(name + ": " + e.subscription + " " + e.plan + " " + e.charge + " " + ToString(e.usage_date) +
                        ": " + w);
     }

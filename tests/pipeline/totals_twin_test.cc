@@ -365,6 +365,42 @@ TEST(ShardTotals, WhatIsTakenBackToTheLastEventIsNoTotal) {
   }
 }
 
+// What was reckoned anew, and what came later; in order and not, and down to nothing.
+TEST(ShardTotals, WhatReplacesStandsInsteadOfAllBeforeIt) {
+  const Catalog catalog = SmallCatalog();
+  std::deque<StoredRun> runs;
+  const auto add = [&](ShardTotals& totals, const char* meter, int32_t bucket, const UsageTotal& total, CellRole role) {
+    TotalsRunWriter writer;
+    writer.AddSeries(writer.AddMeter(meter, FormOf(*catalog.FindMeter(meter))), {});
+    writer.BeginSubject("s");
+    writer.BeginSeries(0, 1);
+    writer.AddCell({bucket}, total, role);
+    writer.EndSubject();
+    runs.push_back({runs.size() + 1, writer.Finish()});
+    ASSERT_TRUE(totals.Add(runs.back()).ok());
+  };
+  for (const bool in_order : {true, false}) {
+    for (const bool to_none : {true, false}) {
+      ShardTotals totals(catalog, kSeed, std::nullopt);
+      add(totals, "n0", 5, {{7}, 2, {}}, CellRole::kAdds);
+      if (!in_order) add(totals, "n0", 6, {{1}, 1, {}}, CellRole::kAdds);
+      add(totals, "n0", 5, {{9}, 1, {}}, CellRole::kAdds);
+      add(totals, "n0", 5, to_none ? UsageTotal() : UsageTotal{{3}, 1, {}}, CellRole::kReplaces);
+      UsageTotal expected{{3}, 1, {}};
+      if (!to_none) {
+        add(totals, "n0", 5, {{2}, 1, {}}, CellRole::kAdds);
+        ASSERT_TRUE(Merge(catalog.FindMeter("n0")->aggregation, {{2}, 1, {}}, &expected));
+      }
+      if (in_order) add(totals, "n0", 6, {{1}, 1, {}}, CellRole::kAdds);
+      totals.Merge();
+      ASSERT_TRUE(totals.StatusOf(0).ok());
+      ASSERT_EQ(totals.TotalsOf(0).size(), to_none ? 1u : 2u);
+      EXPECT_EQ(totals.TotalsOf(0).back().bucket.number, 6);
+      if (!to_none) EXPECT_EQ(totals.TotalsOf(0)[0].total, expected);
+    }
+  }
+}
+
 // One event's elements, taken back in another run than they came in.
 TEST(ShardTotals, AnElementIsTakenBackByItsEqual) {
   const Catalog catalog = SmallCatalog();

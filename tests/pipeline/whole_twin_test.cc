@@ -76,6 +76,16 @@ const OtherModel kOtherModels[] = {
      "included: 3, cells: [{when: {model: [large, huge]}, model: percentage, percent: 3, "
      "fixed_per_transaction: 0.01}, {when: {model: \"*\"}, price: 0.2}]"}};
 
+// Of charges that price one quantity of the period. The plans differ in currency, so none continues in the other.
+void AddAmendment(Dice& dice, CatalogTexts::Charge* charge) {
+  for (const char* other : {"per_bucket", "commitment"}) {
+    if (charge->more.find(other) != std::string::npos) return;
+  }
+  const auto add = [&](const char* more) { charge->more += (charge->more.empty() ? "" : ", ") + std::string(more); };
+  if (dice.OneIn(3)) add("on_amendment: restart");
+  if (!charge->included.empty() && dice.OneIn(2)) add("included_rollover: {max: 50, periods: 2}");
+}
+
 CatalogTexts::Charge RandomCharge(Dice& dice, const std::string& plan, const CatalogTexts::Meter& meter) {
   CatalogTexts::Charge charge;
   charge.plan = plan;
@@ -92,6 +102,7 @@ CatalogTexts::Charge RandomCharge(Dice& dice, const std::string& plan, const Cat
     return charge;
   }
   if (dice.OneIn(3)) charge.included = dice.OneIn(2) ? "100" : "0.5";
+  AddAmendment(dice, &charge);
   if (charge.model == "per_unit" || charge.model == "package") {
     charge.price = dice.Of(kPrices);
     if (charge.model == "package") charge.package_size = dice.OneIn(2) ? "100" : "3";
@@ -415,11 +426,8 @@ class Twin {
     int32_t bucket;
     friend auto operator<=>(const Cell&, const Cell&) = default;
   };
-  struct Total {
-    int64_t nanos = 0;
-    int64_t latest_seconds = 0;
-    uint64_t events = 0;
-  };
+  // Its events, as they stand: times, where the meter needs them, and values.
+  using Total = std::multiset<std::pair<int64_t, int64_t>>;
 
   using Identity = std::pair<std::string, std::string>;
   using Meters = std::vector<const CatalogTexts::Meter*>;
@@ -509,10 +517,6 @@ uint64_t* Twin::CorrectOne(const Line& line, const CatalogTexts& catalog) {
            (meter->aggregation == "count" || original.value->nanos == line.value->nanos) &&
            (meter->dimensions.empty() || original.model == line.model);
   };
-  for (const CatalogTexts::Meter* meter : before) {
-    const bool keeps_one = meter->aggregation == "max" || meter->aggregation == "latest";
-    if (keeps_one && !is_alike(meter)) return &counts.held;
-  }
   seen_[IdentityOf(line)] = own;
   corrected_by_[IdentityOf(original)] = IdentityOf(line);
   for (const CatalogTexts::Meter* meter : before) {
@@ -532,27 +536,29 @@ void Twin::Count(const Line& line, const CatalogTexts::Meter& meter, const std::
   Total& total = totals_[{line.event.subject, meter.name, meter.dimensions.empty() ? "" : line.model,
                           static_cast<int32_t>(bucket)}];
   const int64_t value = meter.aggregation == "count" ? 1'000'000'000 : line.value->nanos;
-  const bool first = total.events == 0;
-  total.events += static_cast<uint64_t>(sign);
-  const auto rank = std::make_pair(meter.aggregation == "latest" ? line.seconds : 0, value);
-  if (meter.aggregation == "sum" || meter.aggregation == "count") {
-    total.nanos += sign * value;
-  } else if (first || rank > std::make_pair(total.latest_seconds, total.nanos)) {
-    std::tie(total.latest_seconds, total.nanos) = rank;
+  const auto event = std::make_pair(meter.aggregation == "latest" ? line.seconds : 0, value);
+  if (sign > 0) {
+    total.insert(event);
+  } else {
+    total.erase(total.find(event));
   }
 }
 
 std::map<std::string, std::vector<SubjectTotal>> Twin::Totals(const Catalog& catalog) const {
   std::map<std::string, std::vector<SubjectTotal>> totals;
   for (const auto& [cell, total] : totals_) {
-    if (total.events == 0) continue;  // all voided
+    if (total.empty()) continue;  // all voided
     SubjectTotal of_subject;
     of_subject.meter = catalog.FindMeter(cell.meter);
     if (!of_subject.meter->dimensions.empty())
       of_subject.dimension_values = std::span(&models_.emplace_back(cell.model), 1);
     of_subject.bucket = {cell.bucket};
-    of_subject.total = {
-        {static_cast<Int128>(total.nanos) * 1'000'000'000}, total.events, {total.latest_seconds * 1'000'000'000}};
+    const bool keeps_one =
+        of_subject.meter->aggregation == Aggregation::kMax || of_subject.meter->aggregation == Aggregation::kLatest;
+    const auto& [latest_seconds, largest] = *total.rbegin();
+    int64_t nanos = keeps_one ? largest : 0;
+    for (const auto& [seconds, value] : total) nanos += keeps_one ? 0 : value;
+    of_subject.total = {{static_cast<Int128>(nanos) * 1'000'000'000}, total.size(), {latest_seconds * 1'000'000'000}};
     totals[cell.subject].push_back(std::move(of_subject));
   }
   return totals;

@@ -101,7 +101,7 @@ std::string Errors(const ParsedCatalog& parsed) {
 
 TEST(CatalogDocTest, ItsFilesAreOneValidCatalog) {
   const std::map<std::string, std::string> files = FilesOf(ReadExamples());
-  EXPECT_EQ(files.size(), 10u);
+  EXPECT_EQ(files.size(), 12u);
   const ParsedCatalog parsed = ParseCatalog(files);
   EXPECT_EQ(Errors(parsed), "");
 }
@@ -154,12 +154,18 @@ void AddUsage(const std::string& text, const Meter& meter, Usage* usage) {
   usage->totals.push_back(total);
 }
 
-// What the production way books for it, exact.
-std::string WorthOf(const Catalog& catalog, const std::string& text) {
+// Of the first charge.
+Usage UsageOf(const Catalog& catalog, const std::string& text) {
   Usage usage;
   const Meter& meter = *catalog.FindMeter(catalog.plans.front().charges.front().meter);
   std::istringstream items(text);
   for (std::string item; std::getline(items, item, ',');) AddUsage(item, meter, &usage);
+  return usage;
+}
+
+// What the production way books for it, exact.
+std::string WorthOf(const Catalog& catalog, const std::string& text) {
+  const Usage usage = UsageOf(catalog, text);
   const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", usage.totals, std::nullopt);
   EXPECT_TRUE(rated.ok()) << rated.status();
   if (!rated.ok() || rated->charges.size() != 1) return "no line, or several";
@@ -186,16 +192,9 @@ std::string SubscriptionsFor(const std::string& text, const std::string& plan) {
   return csv;
 }
 
-// All that is due by the end of January, of so many calls on its first day.
-std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
-  std::vector<SubjectTotal> totals;
-  const Meter& meter = *catalog.FindMeter("api.calls");
-  const std::vector<std::string_view> values(meter.dimensions.size());
-  if (!calls.empty()) {
-    const Bucket bucket = BucketOf(meter.granularity, At("2025-01-01T00:00:00Z"), ZoneOf("UTC"));
-    totals.push_back({&meter, values, bucket, {Units(calls), 1, {}}});
-  }
-  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", totals, RateWindow(On("2025-01-31")));
+// What all lines come to.
+std::string SumOfLines(const Catalog& catalog, std::span<const SubjectTotal> totals, const RateWindow& window) {
+  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, "s", totals, window);
   EXPECT_TRUE(rated.ok()) << rated.status();
   if (!rated.ok()) return "";
   Worth sum;
@@ -205,13 +204,58 @@ std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
   return ToString(sum);
 }
 
+// All that is due by the end of January, of so many calls on its first day.
+std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
+  std::vector<SubjectTotal> totals;
+  const Meter& meter = *catalog.FindMeter("api.calls");
+  const std::vector<std::string_view> values(meter.dimensions.size());
+  if (!calls.empty()) {
+    const Bucket bucket = BucketOf(meter.granularity, At("2025-01-01T00:00:00Z"), ZoneOf("UTC"));
+    totals.push_back({&meter, values, bucket, {Units(calls), 1, {}}});
+  }
+  return SumOfLines(catalog, totals, RateWindow(On("2025-01-31")));
+}
+
+// All lines of a row of usage in several periods, or by several plans.
+std::string WorthOfLines(const Catalog& catalog, const std::string& text) {
+  return SumOfLines(catalog, UsageOf(catalog, text).totals, std::nullopt);
+}
+
+// Where the rows of a CSV file are worked through: so much for a call, and a fee.
+constexpr char kPlanOfCsvExamples[] = R"(plans:
+  - name: example
+    currency: USD
+    charges:
+      - {name: calls, meter: api.calls, product: api, model: per_unit, price: 0.10}
+      - {name: platform, product: platform, model: fee, price: 50}
+)";
+
+// The file that the example's columns are of; empty: it is no CSV.
+std::string CsvNameOf(const Example& example) {
+  if (example.text.starts_with("discount,")) return "discounts.csv";
+  return example.text.starts_with("grant,subscription,charge,") ? "unit_grants.csv" : "";
+}
+
 std::string WorthOfRow(std::map<std::string, std::string> files, const std::string& row) {
+  const bool is_amended = files["plans.yaml"].find("name: pro\n") != std::string::npos;
+  const bool rolls_over = files["plans.yaml"].find("included_rollover") != std::string::npos;
+  if (is_amended || rolls_over) {
+    if (is_amended) {
+      files["subscriptions.csv"] = std::string(kColumns) +
+                                   "s,a,starter,acme-us,USD,2025-01-01,2025-01-16,\n"
+                                   "s,a,pro,acme-us,USD,2025-01-16,,\n";
+    }
+    const ParsedCatalog parsed = ParseCatalog(files);
+    EXPECT_EQ(Errors(parsed), "");
+    return parsed.catalog ? WorthOfLines(*parsed.catalog, row) : "";
+  }
   const bool is_time = row.find(" from ") != std::string::npos;
-  const bool is_plan = files["plans.yaml"].find("committed") != std::string::npos;
+  const bool is_plan =
+      files["plans.yaml"].find("committed") != std::string::npos || files["plans.yaml"] == kPlanOfCsvExamples;
   if (is_time || is_plan) {
     const std::string time = is_time ? row : "1 from 2025-01-01";
-    files.erase("grants.csv");  // of others
-    files["subscriptions.csv"] = SubscriptionsFor(time, is_plan ? "committed" : "example");
+    files["subscriptions.csv"] =
+        SubscriptionsFor(time, files["plans.yaml"].find("committed") != std::string::npos ? "committed" : "example");
   }
   const ParsedCatalog parsed = ParseCatalog(files);
   EXPECT_EQ(Errors(parsed), "");
@@ -232,7 +276,11 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
     files["plans.yaml"] =
         is_plan ? example.text : "plans:\n- name: example\n  currency: USD\n  charges:\n" + Indented(example.text);
     files["posting.yaml"] = "posting: [{debit: \"1200\", credit: \"4000\"}]\n";
-    files.erase("grants.csv");
+    for (const char* of_others : {"grants.csv", "unit_grants.csv", "discounts.csv"}) files.erase(of_others);
+    if (const std::string csv = CsvNameOf(example); !csv.empty()) {
+      files["plans.yaml"] = kPlanOfCsvExamples;
+      files[csv] = example.text;
+    }
     files["subscriptions.csv"] = std::string(kColumns) + "s,a,example,acme-us,USD,2025-01-01,,\n";
     EXPECT_GE(example.rows.size(), 3u);
     for (const Example::Row& row : example.rows) {
@@ -240,7 +288,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 78);
+  EXPECT_EQ(priced, 104);
 }
 
 }  // namespace

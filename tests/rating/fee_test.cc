@@ -72,6 +72,22 @@ TEST(Fee, IsDueInAdvanceAndCreditedWhereItEnds) {
       "2025-06-01: 1, 2025-06-04: 0.1, 2025-06-13: 0.7");
 }
 
+TEST(Fee, IsNotCreditedWhereItSaysSo) {
+  Fee fee = FeeOf("30");
+  fee.credits_rest = false;
+  EXPECT_EQ(UnitsOf(fee, PeriodWith("1 month", "2025-06-01", {{"2025-06-01", "2025-06-13"}})), "2025-06-01: 1");
+  // Fewer seats cost nothing more, and of more only those above the most that there were.
+  EXPECT_EQ(UnitsOf(fee, PeriodWith("1 month", "2025-06-01",
+                                    {{"2025-06-01", "2025-06-11", "4"},
+                                     {"2025-06-11", "2025-06-16", "1"},
+                                     {"2025-06-16", "2025-07-01", "6"}})),
+            "2025-06-01: 4, 2025-06-16: 5");
+  // Away for a week, and paid for.
+  EXPECT_EQ(
+      UnitsOf(fee, PeriodWith("1 month", "2025-06-01", {{"2025-06-01", "2025-06-10"}, {"2025-06-17", "2025-07-01"}})),
+      "2025-06-01: 1");
+}
+
 TEST(Fee, IsDueInArrearsOnTheLastDay) {
   Fee fee = FeeOf("30");
   fee.in_advance = false;
@@ -199,6 +215,7 @@ TEST(Fee, ComesToTheSameDayByDay) {
     fee.proration.count_back = random() % 2 == 0;
     if (random() % 2 == 0) fee.proration.rounding = static_cast<Rounding>(random() % 4);
     fee.proration.places = static_cast<int>(random() % 12);
+    fee.credits_rest = random() % 3 != 0;
     if (fee.once)
       period.slices = {{period.slices[0].start, {period.slices[0].start.number + 1}, period.slices[0].quantity}};
     ASSERT_NO_FATAL_FAILURE(UnitsOf(fee, period));

@@ -60,6 +60,10 @@ constexpr std::string_view kPlans = R"(plans:
   - name: single
     currency: EUR
     charges: [{name: calls, meter: calls, product: p, model: per_unit, price: 0.333}]
+  - name: rolling
+    currency: USD
+    charges:
+      - {name: calls, meter: calls, product: p, model: per_unit, price: 1, included: 100, included_rollover: {max: 60}}
   - name: events
     currency: USD
     charges:
@@ -388,6 +392,31 @@ TEST_F(QuoteOfPlan, WhatDoesNotFitIsAnAnswer) {
   EXPECT_EQ(beyond.code(), absl::StatusCode::kOutOfRange);
 }
 
+// Of January's 100 calls 30 were used, and 60 of what is left go on.
+TEST(QuoteOfRollover, ShowsWhatEarlierPeriodsLeave) {
+  const Catalog catalog = *WithPlanOnly(CatalogOfTest(), "rolling", On("2025-01-01"));
+  const Plan& plan = catalog.plans[catalog.subscriptions.front().plan];
+  SaidUsage usage(catalog);
+  ASSERT_TRUE(usage.Add(plan, "calls", Units("30"), At("2025-01-15T12:00:00Z"), {}).ok());
+  ASSERT_TRUE(usage.Add(plan, "calls", Units("165"), At("2025-02-15T12:00:00Z"), {}).ok());
+  QuoteRequest request;
+  request.subject = kQuotedSubject;
+  request.usage = usage.totals();
+  request.period = {On("2025-02-01"), On("2025-03-01")};
+  const absl::StatusOr<Quote> quote = MakeQuote(catalog, request);
+  ASSERT_TRUE(quote.ok()) << quote.status();
+  EXPECT_EQ(quote->events_left_out, 0u);
+  ASSERT_EQ(quote->charges.size(), 1u);
+  std::vector<std::string> steps;
+  for (const PriceStep& step : quote->charges.front().steps) steps.push_back(step.what + " " + ToString(step.quantity));
+  EXPECT_EQ(steps, (std::vector<std::string>{"rolled over from earlier periods 60", "included 100", "per unit 5"}));
+  EXPECT_EQ(quote->charges.front().due, (Money{In("USD"), 500}));
+  request.previous_quantity = Units("1");
+  EXPECT_EQ(MakeQuote(catalog, request).status().message(),
+            "a quantity used before, of a charge that other versions or periods go on into: calls: give all usage with "
+            "--usage");
+}
+
 TEST(QuoteOfSubscription, PricesByItsPlans) {
   const absl::StatusOr<Catalog> catalog = WithSubscriptionOnly(CatalogOfTest(), "s1");
   ASSERT_TRUE(catalog.ok()) << catalog.status();
@@ -410,7 +439,7 @@ TEST(QuoteOfSubscription, WhatTheCatalogDoesNotHaveIsSaid) {
   EXPECT_EQ(WithSubscriptionOnly(CatalogOfTest(), "s9").status().message(),
             "the catalog has no such subscription: s9: look it up in subscriptions.csv");
   EXPECT_EQ(WithPlanOnly(CatalogOfTest(), "gold").status().message(),
-            "the catalog has no such plan: gold: it has basic, single, events");
+            "the catalog has no such plan: gold: it has basic, single, rolling, events");
 }
 
 }  // namespace

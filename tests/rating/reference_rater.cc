@@ -592,6 +592,20 @@ void AddFee(const Catalog& catalog, const Subscription& s, const Charge& charge,
   }
 }
 
+bool LiesIn(const Subscription& s, int64_t first, int64_t last) {
+  return s.valid_from.number <= last && (!s.valid_to || s.valid_to->number > first);
+}
+
+bool IsSliced(const Catalog& catalog, const Charge& charge, const Line& line) {
+  if (charge.rollover) return true;
+  if (charge.on_amendment == OnAmendment::kByPlan) return false;
+  int versions = 0;
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.id == line.subscription && LiesIn(s, FirstOf(line), line.last)) ++versions;
+  }
+  return versions > 1;
+}
+
 // A minimum of periods that have no line.
 void AddUnused(const Catalog& catalog, const Subscription& s, const Charge& charge, const Days& days, int64_t through,
                Subject* result) {
@@ -599,6 +613,7 @@ void AddUnused(const Catalog& catalog, const Subscription& s, const Charge& char
     const Line line = LineOf(catalog, s, charge, at->first);
     at = days.upper_bound(line.last);
     if (line.last > through || result->lines.contains(line)) continue;
+    if (IsSliced(catalog, charge, line)) continue;
     WorthToDate& to_date = result->lines[line][line.last];
     Charge unused = charge;
     unused.commitment.reset();  // of a period with usage
@@ -636,6 +651,255 @@ void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charg
       to_date.booked = InMinorUnits(to_date.worth, plan.currency.minor_digits(), catalog.book.rounding);
       if (to_date.booked != before) result->lines[line][day] = to_date;
       before = to_date.booked;
+    }
+  }
+}
+
+// ----- charges whose periods are rated by the slices that versions of the subscription make of them
+
+bool SaysWhatAmendmentsDo(const Charge& charge) {
+  return charge.on_amendment != OnAmendment::kByPlan || charge.rollover.has_value();
+}
+
+struct Slice {
+  const Subscription* subscription = nullptr;
+  const Charge* charge = nullptr;
+  bool starts = true;  // nothing before it counts
+  Rational minimum_share;
+};
+
+bool Continues(const Slice& from, const Slice& to) {
+  if (from.subscription == to.subscription) return true;
+  if (to.charge->on_amendment == OnAmendment::kContinue) return true;
+  const bool by_plan = to.charge->on_amendment == OnAmendment::kByPlan;
+  return by_plan && from.subscription->plan == to.subscription->plan;
+}
+
+std::vector<Slice> SlicesOf(const Catalog& catalog, const Line& line) {
+  std::vector<Slice> slices;
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.id != line.subscription || !LiesIn(s, FirstOf(line), line.last)) continue;
+    for (const Charge& charge : catalog.plans[s.plan].charges) {
+      if (charge.name != line.charge || !SaysWhatAmendmentsDo(charge)) continue;
+      const Line own = LineOf(catalog, s, charge, FirstOf(line));
+      if (own.from != line.from || own.last != line.last) continue;
+      Slice slice{&s, &charge, true, 0};
+      if (!slices.empty()) slice.starts = !Continues(slices.back(), slice);
+      Days days;
+      for (const auto& [day, quantity] : DaysOn(catalog, line.subscription, catalog.plans[s.plan], line.last + 1)) {
+        if (day >= s.valid_from.number && (!s.valid_to || day < s.valid_to->number)) days[day] = quantity;
+      }
+      slice.minimum_share = ShareOf(days, line, FirstOf(line));
+      if (!charge.prorates_bound && slice.minimum_share > 0) slice.minimum_share = 1;
+      slices.push_back(slice);
+    }
+  }
+  return slices;
+}
+
+Rational Clamped(const Rational& value, const Rational& most) {
+  return value < 0 ? Rational(0) : value > most ? most : value;
+}
+
+// What is priced of all that was used, by one plan's conversion and included units.
+Rational BillableOf(const Charge& charge, const Rational& used, const Rational& rolled_over) {
+  const Rational units = Converted(charge, used);
+  return units - Clamped(units, Exact(charge.included) + rolled_over);
+}
+
+// Of the units `from` to `to`, in the tier that `whole` falls in.
+Rational VolumeOf(const Pricing& pricing, const Rational& from, const Rational& to, const Rational& whole,
+                  bool with_flat) {
+  for (size_t i = 0; i < pricing.tiers.size(); ++i) {
+    const Tier& tier = pricing.tiers[i];
+    if (tier.up_to && whole > Exact(*tier.up_to)) continue;
+    const bool flat_due = with_flat && (whole > 0 || pricing.flat_at_zero);
+    return (UnitsOf(tier, to) - UnitsOf(tier, from)) * Exact(tier.unit_price) + (flat_due ? Exact(tier.flat) : 0);
+  }
+  throw std::invalid_argument("no open tier");
+}
+
+struct SlicedUsage {
+  Dated dated;
+  const Charge* charge;
+};
+
+struct SliceToDate {
+  Rational own, worth;
+  uint64_t events = 0;
+  bool is_used_today = false;
+};
+
+// Every slice of a period at the end of a day.
+std::vector<SliceToDate> SlicesUpTo(int64_t day, const Line& line, const std::vector<Slice>& slices,
+                                    const std::vector<SlicedUsage>& usage, const Rational& rolled_over) {
+  std::vector<SliceToDate> result(slices.size());
+  for (size_t first = 0; first < slices.size();) {
+    size_t end = first + 1;
+    while (end < slices.size() && !slices[end].starts) ++end;
+    std::vector<const SubjectTotal*> totals;
+    std::vector<Rational> up_to;
+    size_t last_used = first;
+    for (size_t k = first; k < end; ++k) {
+      for (const SlicedUsage& used : usage) {
+        if (used.dated.subscription != slices[k].subscription || used.dated.day > day) continue;
+        totals.push_back(used.dated.total);
+        result[k].events += used.dated.total->total.events;
+        result[k].is_used_today = result[k].is_used_today || used.dated.day == day;
+      }
+      if (result[k].events > 0) last_used = k;
+      up_to.push_back(totals.empty() ? Rational(0) : Aggregate(*totals.front()->meter, totals));
+    }
+    const Rational rolled = first == 0 ? rolled_over : Rational(0);
+    Rational sum = 0, minimum = 0;
+    bool used_before = false;
+    for (size_t k = first; k < end; ++k) {
+      const Charge& charge = *slices[k].charge;
+      const Rational before = k == first ? Rational(0) : up_to[k - first - 1], now = up_to[k - first];
+      const Rational from = BillableOf(charge, before, rolled), to = BillableOf(charge, now, rolled);
+      Rational worth = 0;
+      if (result[k].events > 0 && charge.pricing.model == ChargeModel::kVolume) {
+        worth = VolumeOf(charge.pricing, from, to, BillableOf(charge, up_to.back(), rolled), k == last_used);
+      } else if (result[k].events > 0) {
+        worth = PriceOf(charge.pricing, to, result[k].events);
+        if (used_before) worth -= PriceOf(charge.pricing, from, 0);
+      }
+      worth *= 1 - Exact(charge.discount);
+      if (charge.maximum) {
+        const Rational bound = sum > Exact(*charge.maximum) ? sum : Exact(*charge.maximum);
+        if (sum + worth > bound) worth = bound - sum;
+      }
+      sum += worth;
+      used_before = used_before || result[k].events > 0;
+      const bool counts = slices[end - 1].charge->prorates_bound || k + 1 == end;
+      if (charge.minimum && counts) minimum += At36(Exact(*charge.minimum) * slices[k].minimum_share);
+      if (k + 1 == end && day == line.last && sum < minimum) worth += minimum - sum;
+      result[k].own = now - before;
+      result[k].worth = worth;
+    }
+    first = end;
+  }
+  return result;
+}
+
+bool HasMinimum(const std::vector<Slice>& slices) {
+  return std::any_of(slices.begin(), slices.end(),
+                     [](const Slice& s) { return s.charge->minimum && *s.charge->minimum != Price{}; });
+}
+
+void AddSlicedPeriod(const Catalog& catalog, const Line& period, const std::vector<Slice>& slices,
+                     const std::vector<SlicedUsage>& usage, const Rational& rolled_over, bool is_complete,
+                     Subject* result) {
+  std::set<int64_t> days;
+  for (const SlicedUsage& used : usage) days.insert(used.dated.day);
+  if (HasMinimum(slices) && is_complete) days.insert(period.last);
+  for (const int64_t day : days) {
+    std::map<Line, WorthToDate> of_lines;
+    std::set<Line> used_today;
+    const std::vector<SliceToDate> to_date = SlicesUpTo(day, period, slices, usage, rolled_over);
+    for (size_t k = 0; k < slices.size(); ++k) {
+      Line line = period;
+      line.plan = catalog.plans[slices[k].subscription->plan].name;
+      WorthToDate& worth = of_lines[line];
+      worth.quantity += to_date[k].own;
+      worth.worth += to_date[k].worth;
+      worth.events += to_date[k].events;
+      const Currency currency = catalog.plans[slices[k].subscription->plan].currency;
+      worth.booked = InMinorUnits(worth.worth, currency.minor_digits(), catalog.book.rounding);
+      if (to_date[k].is_used_today) used_today.insert(line);
+    }
+    for (const auto& [line, worth] : of_lines) {
+      const auto known = result->lines.find(line);
+      const Integer before = known == result->lines.end() ? Integer(0) : known->second.rbegin()->second.booked;
+      if (used_today.contains(line) || worth.booked != before) result->lines[line][day] = worth;
+    }
+  }
+}
+
+// Units that a period left, and the number of the last period that may use them.
+struct LeftUnits {
+  Rational units;
+  int64_t last_use;
+};
+
+void LeaveUnits(const Charge& charge, const Rational& used, int64_t number, std::vector<LeftUnits>* left) {
+  Rational units = Converted(charge, used);
+  left->push_back({Exact(charge.included), number + charge.rollover->periods});
+  for (LeftUnits& one : *left) {
+    const Rational taken = Clamped(units, one.units);
+    one.units -= taken;
+    units -= taken;
+  }
+  std::erase_if(*left, [&](const LeftUnits& one) { return one.last_use <= number; });
+  if (!charge.rollover->most) return;
+  Rational room = Exact(*charge.rollover->most);  // the newest keep their place
+  for (auto one = left->rbegin(); one != left->rend(); ++one) {
+    if (one->units > room) one->units = room;
+    room -= one->units;
+  }
+}
+
+// All periods of one charge of one subscription, one after the other.
+void AddSlicedCharge(const Catalog& catalog, const Subscription& first, const Charge& charge, int64_t last,
+                     const std::vector<SlicedUsage>& all, std::optional<Day> through, std::optional<Day> timed,
+                     std::set<Line>* done, Subject* result) {
+  std::vector<LeftUnits> left;
+  std::optional<Slice> before;
+  int64_t number = 0;
+  int64_t day = first.valid_from.number;
+  for (; day <= last; ++number) {
+    Line line = LineOf(catalog, first, charge, day);
+    day = line.last + 1;
+    const std::vector<Slice> slices = SlicesOf(catalog, line);
+    if (slices.empty() || !before || !Continues(*before, slices.front())) left.clear();
+    before = slices.empty() ? std::nullopt : std::optional(slices.back());
+    if (slices.empty() || !IsSliced(catalog, *slices.front().charge, line)) {
+      left.clear();
+      continue;
+    }
+    std::vector<SlicedUsage> usage;
+    for (const SlicedUsage& used : all) {
+      const bool is_of_slice = std::any_of(slices.begin(), slices.end(), [&](const Slice& slice) {
+        return slice.subscription == used.dated.subscription && slice.charge == used.charge;
+      });
+      if (is_of_slice && FirstOf(line) <= used.dated.day && used.dated.day <= line.last) usage.push_back(used);
+    }
+    Rational rolled_over = 0;
+    for (const LeftUnits& one : left) rolled_over += one.units;
+    const bool is_complete =
+        usage.empty() ? timed && line.last <= timed->number : !through || line.last <= through->number;
+    line.plan.clear();
+    if (done->insert(line).second) AddSlicedPeriod(catalog, line, slices, usage, rolled_over, is_complete, result);
+    bool in_one = true;
+    for (size_t k = 1; k < slices.size(); ++k) in_one = in_one && !slices[k].starts;
+    if (!in_one) left.clear();
+    if (!before->charge->rollover) {
+      left.clear();
+      continue;
+    }
+    std::vector<const SubjectTotal*> totals;
+    for (const SlicedUsage& used : usage) {
+      size_t k = 0;
+      while (slices[k].subscription != used.dated.subscription) ++k;
+      bool counts = true;  // goes on up to the last slice
+      for (size_t next = k + 1; next < slices.size(); ++next) counts = counts && !slices[next].starts;
+      if (counts) totals.push_back(used.dated.total);
+    }
+    LeaveUnits(*before->charge, totals.empty() ? Rational(0) : Aggregate(*totals.front()->meter, totals), number,
+               &left);
+  }
+}
+
+void AddSliced(const Catalog& catalog, const std::string& subject, const std::vector<SlicedUsage>& usage,
+               std::optional<Day> through, std::optional<Day> timed, Subject* result) {
+  int64_t last = timed ? timed->number : INT64_MIN / 2;
+  for (const SlicedUsage& used : usage) last = std::max(last, used.dated.day);
+  std::set<Line> done;  // periods, without a plan
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.subject != subject) continue;
+    for (const Charge& charge : catalog.plans[s.plan].charges) {
+      if (!SaysWhatAmendmentsDo(charge)) continue;
+      AddSlicedCharge(catalog, s, charge, last, usage, through, timed, &done, result);
     }
   }
 }
@@ -678,6 +942,7 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     const Charge* charge = nullptr;
   };
   std::map<Line, Priced> prices;
+  std::vector<SlicedUsage> sliced;
   for (const SubjectTotal& total : totals) {
     const Subscription* subscription = ValidOn(catalog, subject, total);
     const int64_t day = DayOf(total, subscription == nullptr ? catalog.book.zone : subscription->zone);
@@ -698,6 +963,10 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
       continue;
     }
     const Line line = LineOf(catalog, *subscription, *charge, day);
+    if (IsSliced(catalog, *charge, line)) {
+      sliced.push_back({{day, &total, subscription}, charge});
+      continue;
+    }
     lines[line].push_back({day, &total, subscription});
     prices[line] = {&plan, charge};
   }
@@ -725,6 +994,7 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     if ((charge->minimum || is_committed) && (!through || last <= through->number)) up_to(last);
   }
   const std::optional<Day> timed = through ? through : carried_through;
+  AddSliced(catalog, subject, sliced, through, timed, &result);
   AddTimed(catalog, subject, timed, through.has_value(), &result);
   return result;
 }

@@ -431,6 +431,43 @@ void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
   }
 }
 
+bool IsOneQuantity(const Charge& charge) {
+  return charge.cells.empty() && charge.pricing.limits_by.empty() && !IsOfEvents(charge) && !charge.fee &&
+         !charge.bound && charge.per_bucket == PerBucket::kNone && !charge.commitment;
+}
+
+// Makes the second plan one that the first may change to and back: the same charges at other prices, which go on or
+// start again, and units that roll over.
+void MakeAmendable(Dice& dice, Catalog* catalog) {
+  Plan &from = catalog->plans[0], &to = catalog->plans[1];
+  const std::string name = to.name;
+  to = from;
+  to.name = name;
+  for (size_t i = 0; i < from.charges.size(); ++i) {
+    Charge &before = from.charges[i], &charge = to.charges[i];
+    if (!IsOneQuantity(before)) continue;
+    const Meter& meter = *std::ranges::find(catalog->meters, before.meter, &Meter::name);
+    Charge priced = RandomChargeOf(dice, meter);
+    if (!IsOneQuantity(priced)) continue;
+    priced.name = before.name, priced.meter = before.meter, priced.filter = before.filter;
+    priced.billing = before.billing, priced.prorates_bound = dice.OneIn(2);
+    charge = std::move(priced);
+    const bool grows = meter.aggregation != Aggregation::kLatest;
+    for (Charge* one : {&before, &charge}) {
+      if (!dice.OneIn(8)) {
+        one->on_amendment = grows && !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
+      }
+      const bool rolls_over = one->included.attos > 0 && dice.OneIn(3);
+      if (rolls_over) one->rollover = Rollover{std::nullopt, static_cast<int32_t>(1 + dice.UpTo(2))};
+      if (rolls_over && dice.OneIn(2)) one->rollover->most = Quantity{1 + dice.Decimal(3)};
+    }
+    // The catalog's check: what continues needs the word on both sides.
+    const bool is_half_said =
+        before.on_amendment == OnAmendment::kByPlan || charge.on_amendment == OnAmendment::kByPlan;
+    if (is_half_said) before.on_amendment = charge.on_amendment = OnAmendment::kByPlan;
+  }
+}
+
 Catalog RandomCatalog(Dice& dice) {
   Catalog catalog;
   const bool one_zone = dice.OneIn(2);
@@ -438,6 +475,8 @@ Catalog RandomCatalog(Dice& dice) {
   catalog.book.rounding = static_cast<Rounding>(dice.UpTo(3));
   catalog.meters = {RandomMeter(dice, "meter-a", one_zone), RandomMeter(dice, "meter-b", one_zone)};
   catalog.plans = {RandomPlan(dice, catalog, "plan-x"), RandomPlan(dice, catalog, "plan-a")};
+  const bool is_amendable = one_zone && dice.OneIn(2);
+  if (is_amendable) MakeAmendable(dice, &catalog);
   AddSubscriptions(dice, one_zone, &catalog);
   catalog.BuildIndex();
   return catalog;

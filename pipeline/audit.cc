@@ -1,0 +1,98 @@
+#include "pipeline/audit.h"
+
+#include <map>
+
+namespace tollbook {
+namespace {
+
+std::string Counted(uint64_t count, std::string_view one, std::string_view many) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+}
+
+// How many corrections each commit applied.
+absl::StatusOr<std::map<uint64_t, uint64_t>> CorrectionsByCommit(const Book& book) {
+  std::map<uint64_t, uint64_t> applied;
+  const absl::Status visited = book.ForEachCorrections([&](const StoredExceptions& chunk) {
+    const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
+    if (records.ok()) applied[chunk.sequence] += records->size();
+    return records.status();
+  });
+  if (!visited.ok()) return visited;
+  return applied;
+}
+
+// A catalog counts as loaded when the first seal books by it.
+void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::string& catalog_before,
+             std::vector<AuditRow>* rows) {
+  const std::string name = "seal " + std::to_string(seal.number);
+  if (seal.catalog_digest != catalog_before) {
+    rows->push_back(
+        {commit.sequence, commit.committed_at_nanos, "catalog", name, "", "", catalog_before, seal.catalog_digest});
+  }
+  const std::string through = seal.through ? " through " + ToString(*seal.through) : "";
+  rows->push_back({commit.sequence, commit.committed_at_nanos, seal.adjusted_by.empty() ? "seal" : "adjusting seal",
+                   name + through, seal.adjusted_by, seal.adjusted_why, "",
+                   Counted(seal.differences, "difference", "differences") + " in " +
+                       Counted(seal.batches.size(), "batch", "batches")});
+}
+
+AuditRow RowOf(const CommitRecord& commit, const PeriodChange& change) {
+  std::string after(ToString(change.after));
+  for (const PeriodWaiver& waiver : change.waived) {
+    after += ", waived " + waiver.kind + " " + std::to_string(waiver.count);
+  }
+  return {commit.sequence,
+          commit.committed_at_nanos,
+          "period",
+          change.entity + " " + change.period.name,
+          change.by,
+          change.why,
+          std::string(ToString(change.before)),
+          after};
+}
+
+}  // namespace
+
+absl::StatusOr<AuditLog> Audit(const Book& book) {
+  const absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
+  if (!commits.ok()) return commits.status();
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
+  if (!changes.ok()) return changes.status();
+  const absl::StatusOr<std::map<uint64_t, uint64_t>> corrections = CorrectionsByCommit(book);
+  if (!corrections.ok()) return corrections.status();
+
+  AuditLog log;
+  log.commits = commits->size();
+  if (!commits->empty()) log.chain_hash = ToHex(commits->back().hash);
+  auto seal = seals->begin();
+  auto change = changes->begin();
+  std::string catalog;
+  uint64_t held = 0;
+  for (const CommitRecord& commit : *commits) {
+    const auto row = [&](std::string what, std::string which, std::string before, std::string after) {
+      log.rows.push_back({commit.sequence, commit.committed_at_nanos, std::move(what), std::move(which), "", "",
+                          std::move(before), std::move(after)});
+    };
+    if (commit.retires_held) {
+      row("retry", "held lines", std::to_string(held) + " held", std::to_string(commit.book.held) + " held");
+    }
+    held = commit.book.held;
+    if (const auto applied = corrections->find(commit.sequence); applied != corrections->end()) {
+      row("corrections", "accepted usage", "", Counted(applied->second, "correction", "corrections") + " applied");
+    }
+    if (seal != seals->end() && seal->sequence == commit.sequence) {
+      AddSeal(commit, *seal, catalog, &log.rows);
+      catalog = seal->catalog_digest;
+      ++seal;
+    }
+    if (change != changes->end() && change->sequence == commit.sequence) {
+      log.rows.push_back(RowOf(commit, *change));
+      ++change;
+    }
+  }
+  return log;
+}
+
+}  // namespace tollbook

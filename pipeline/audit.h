@@ -1,0 +1,35 @@
+// Audit: what was decided about a book, and what it then booked, commit by commit: the part of the chain that an
+// auditor reads. The chain itself is checked by Book::CheckStore.
+#ifndef TOLLBOOK_PIPELINE_AUDIT_H_
+#define TOLLBOOK_PIPELINE_AUDIT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ledger/book.h"
+
+namespace tollbook {
+
+struct AuditRow {
+  uint64_t commit = 0;
+  int64_t at_nanos = 0;
+  std::string what;   // "catalog", "seal", "adjusting seal", "period", "retry", "corrections"
+  std::string which;  // "seal 3", "acme-us 2025-01"
+  std::string by;     // who, where a person was named
+  std::string why;
+  std::string before;
+  std::string after;
+};
+
+struct AuditLog {
+  std::vector<AuditRow> rows;  // in the order of commits
+  uint64_t commits = 0;        // of the chain, absorbed usage included
+  std::string chain_hash;      // of the newest: kept elsewhere, it vouches for all before it
+};
+
+[[nodiscard]] absl::StatusOr<AuditLog> Audit(const Book& book);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_AUDIT_H_

@@ -1,0 +1,304 @@
+#include "pipeline/change_period.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+
+#include "pipeline/posting_periods.h"
+#include "pipeline/subject_worth.h"
+#include "pipeline/verify.h"
+#include "rating/catalog_errors.h"
+#include "rating/error.h"
+
+namespace tollbook {
+namespace {
+
+constexpr std::array<std::string_view, 4> kWaivable = {"held", "unattributed", "unpriced", "not_rated"};
+
+std::string Counted(uint64_t count, std::string_view one, std::string_view many) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+}
+
+bool IsWaivable(std::string_view kind) {
+  return std::find(kWaivable.begin(), kWaivable.end(), kind) != kWaivable.end();
+}
+
+// What all subjects bring to the question whether a period can be closed.
+class Findings {
+ public:
+  Findings(const Catalog& catalog, const PostingPeriods& periods, std::string_view entity,
+           const AccountingPeriod& period)
+      : catalog_(catalog), periods_(periods), entity_(entity), period_(period) {}
+
+  absl::Status Add(const SubjectWorth& worth) {
+    if (!worth.status.ok()) {
+      const std::lock_guard lock(mutex_);
+      ++not_rated_;
+      return absl::OkStatus();
+    }
+    std::vector<BookedAmount> differences;
+    LessBooked(worth.due, worth.booked, period_.last, &differences);
+    const std::lock_guard lock(mutex_);
+    for (const BookedAmount& difference : differences) {
+      if (difference.key.place->entity == entity_) TOLLBOOK_RETURN_IF_ERROR(AddDifference(difference));
+    }
+    std::map<std::pair<std::string_view, Day>, uint64_t> unattributed;  // an event counts once, as in a seal
+    for (const UnratedUsage& usage : worth.rated.unrated) {
+      if (usage.usage_date < period_.first || period_.last < usage.usage_date) continue;
+      if (usage.why == UnratedUsage::Why::kUnattributed) {
+        uint64_t& events = unattributed[{usage.meter->event_type, usage.usage_date}];
+        events = std::max(events, usage.events);
+      } else if (usage.why == UnratedUsage::Why::kUnpriced && EntityOf(*usage.subscription) == entity_) {
+        unpriced_ += usage.events;
+      }
+    }
+    for (const auto& [place, events] : unattributed) unattributed_ += events;
+    return absl::OkStatus();
+  }
+
+  void AppendTo(std::vector<CloseObstacle>* obstacles) const {
+    const std::string through = ToString(period_.last);
+    for (const auto& [currency, sum] : unsealed_) {
+      obstacles->push_back({"unsealed", sum.second.differences, ToString(sum.second, sum.first),
+                            "seal them with `tollbook seal --through " + through + "`", false});
+    }
+    for (const auto& [currency, sum] : soft_closed_) {
+      obstacles->push_back({"soft_closed", sum.second.differences, ToString(sum.second, sum.first),
+                            "book them with `tollbook seal --through " + through +
+                                " --adjust --by NAME --why TEXT`, or open the period again",
+                            false});
+    }
+    if (unattributed_ > 0) {
+      obstacles->push_back(
+          {"unattributed", unattributed_,
+           Counted(unattributed_, "event of the period has", "events of the period have") + " no subscription",
+           "see `tollbook exceptions --reason unattributed`, bring their subscriptions and seal", true});
+    }
+    if (unpriced_ > 0) {
+      obstacles->push_back({"unpriced", unpriced_,
+                            Counted(unpriced_, "event of the period has", "events of the period have") + " no charge",
+                            "see `tollbook exceptions --reason unpriced`, add the charges and seal", true});
+    }
+    if (not_rated_ > 0) {
+      obstacles->push_back({"not_rated", not_rated_,
+                            Counted(not_rated_, "subject is", "subjects are") + " worth more than can be held",
+                            "see `tollbook exceptions --reason out_of_range`", true});
+    }
+  }
+
+ private:
+  using Sums = std::map<std::string, std::pair<Currency, LineSum>>;  // by currency code
+
+  std::string_view EntityOf(const Subscription& subscription) const {
+    return catalog_.entities[subscription.entity].name;
+  }
+
+  absl::Status AddDifference(const BookedAmount& difference) {
+    const PostingPlace place = periods_.PlaceOf(entity_, difference.key.usage_date);
+    const bool of_this_period = place.period.first == period_.first;
+    if (place.waits && !(place.state == PeriodState::kSoftClosed && of_this_period)) return absl::OkStatus();
+    const Currency currency = difference.key.place->currency;
+    auto& [of, sum] = (place.waits ? soft_closed_ : unsealed_)[std::string(currency.code())];
+    of = currency;
+    if (!sum.Add(difference.minor)) {
+      return MakeError(absl::StatusCode::kOutOfRange, "what is not sealed is too large to be added up",
+                       std::string(entity_) + " " + period_.name, "check the prices");
+    }
+    ++sum.differences;
+    return absl::OkStatus();
+  }
+
+  const Catalog& catalog_;
+  const PostingPeriods& periods_;
+  const std::string_view entity_;
+  const AccountingPeriod& period_;
+  std::mutex mutex_;  // guards what follows
+  Sums unsealed_, soft_closed_;
+  uint64_t unattributed_ = 0, unpriced_ = 0, not_rated_ = 0;
+};
+
+absl::Status AddUnreconciled(const Book& book, int threads, std::vector<CloseObstacle>* obstacles) {
+  const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(book, threads);
+  if (!rows.ok()) return rows.status();
+  uint64_t unequal = 0;
+  std::string first;
+  for (const ReconcileRow& row : *rows) {
+    // What is not sealed is told for this entity and up to this day.
+    if (row.equal || row.what.starts_with("worth = booked")) continue;
+    if (++unequal == 1) first = row.step + ": " + row.what + ": " + row.left + " and " + row.right;
+  }
+  if (unequal > 0) {
+    obstacles->push_back({"unreconciled", unequal,
+                          Counted(unequal, "step does not agree, ", "steps do not agree, first ") + first,
+                          "see `tollbook reconcile` and `tollbook verify`", false});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOrder(const Catalog& catalog, const PeriodOrder& order) {
+  const auto wrong = [](std::string_view what, std::string_view which, std::string_view what_to_do) {
+    return MakeError(absl::StatusCode::kInvalidArgument, what, which, what_to_do);
+  };
+  std::vector<std::string_view> names;
+  for (const Entity& entity : catalog.entities) names.push_back(entity.name);
+  if (std::find(names.begin(), names.end(), order.entity) == names.end()) {
+    return wrong("no such legal entity", "--entity " + order.entity, DidYouMean(order.entity, names));
+  }
+  if (order.by.empty()) return wrong("nobody is named", "--by", "say who decides it: --by NAME");
+  if (order.why.empty()) return wrong("no reason is given", "--why", "say why: --why TEXT");
+  for (const std::string& kind : order.waive) {
+    if (!IsWaivable(kind)) return wrong("this cannot be waived", "--waive " + kind, DidYouMean(kind, kWaivable));
+  }
+  return absl::OkStatus();
+}
+
+struct Transition {
+  std::string_view command;
+  std::vector<PeriodState> from;
+  PeriodState to;
+};
+
+Transition TransitionOf(PeriodAction action) {
+  switch (action) {
+    case PeriodAction::kOpen:
+      return {"open", {PeriodState::kFuture}, PeriodState::kOpen};
+    case PeriodAction::kSoftClose:
+      return {"soft-close", {PeriodState::kOpen}, PeriodState::kSoftClosed};
+    case PeriodAction::kClose:
+      return {"close", {PeriodState::kOpen, PeriodState::kSoftClosed}, PeriodState::kClosed};
+    case PeriodAction::kReopen:
+      break;
+  }
+  return {"reopen", {PeriodState::kSoftClosed, PeriodState::kClosed}, PeriodState::kOpen};
+}
+
+std::string_view CommandFrom(PeriodState state) {
+  switch (state) {
+    case PeriodState::kFuture:
+      return "`tollbook periods open` opens it";
+    case PeriodState::kOpen:
+      return "`tollbook periods soft-close` and `close` close it";
+    case PeriodState::kSoftClosed:
+      return "`tollbook periods close` closes it, `reopen` opens it again";
+    case PeriodState::kClosed:
+      break;
+  }
+  return "`tollbook periods reopen` opens it again";
+}
+
+// All that stands in the way and is not waived, one line each.
+absl::Status Refusal(const std::string& which, const std::vector<CloseObstacle>& obstacles) {
+  std::string text;
+  for (const CloseObstacle& obstacle : obstacles) {
+    const std::string what = which + " cannot be closed: " + obstacle.kind;
+    const std::string waive = obstacle.waivable ? ", or close it with --waive " + obstacle.kind : "";
+    const absl::Status one =
+        MakeError(absl::StatusCode::kFailedPrecondition, what, obstacle.what, obstacle.mend + waive);
+    text.append(text.empty() ? "" : "\n").append(Std(one.message()));
+  }
+  return absl::FailedPreconditionError(Abs(text));
+}
+
+// Takes the waived ones out of `obstacles`.
+std::vector<PeriodWaiver> TakeWaived(const std::vector<std::string>& waive, std::vector<CloseObstacle>* obstacles) {
+  std::vector<PeriodWaiver> waived;
+  std::erase_if(*obstacles, [&](const CloseObstacle& obstacle) {
+    if (!obstacle.waivable || std::find(waive.begin(), waive.end(), obstacle.kind) == waive.end()) return false;
+    waived.push_back({obstacle.kind, obstacle.count});
+    return true;
+  });
+  return waived;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<CloseObstacle>> CloseObstacles(const Book& book, const Catalog& catalog,
+                                                          std::string_view entity, const AccountingPeriod& period,
+                                                          int threads) {
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, catalog);
+  if (!periods.ok()) return periods.status();
+  Findings findings(catalog, *periods, entity, period);
+  const absl::Status visited = VisitSubjects(book, catalog, {.through = period.last}, threads,
+                                             [&](int, const SubjectWorth& worth) { return findings.Add(worth); });
+  if (!visited.ok()) return visited;
+  std::vector<CloseObstacle> obstacles;
+  findings.AppendTo(&obstacles);
+  if (const uint64_t held = book.counts().held; held > 0) {
+    obstacles.push_back({"held", held, Counted(held, "line is", "lines are") + " held, of whatever date",
+                         "see `tollbook exceptions`, mend the catalog and run `tollbook exceptions retry`", true});
+  }
+  TOLLBOOK_RETURN_IF_ERROR(AddUnreconciled(book, threads, &obstacles));
+  return obstacles;
+}
+
+absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order, int threads) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckOrder(catalog, order));
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, catalog);
+  if (!periods.ok()) return periods.status();
+  const std::optional<AccountingPeriod> period = periods->Find(order.entity, order.period);
+  if (!period) {
+    const AccountingPeriod some = periods->PeriodOf(order.entity, *ParseDay("2025-01-31"));
+    return MakeError(absl::StatusCode::kInvalidArgument, "no such accounting period", order.entity + " " + order.period,
+                     "write it as " + some.name);
+  }
+  const PeriodState before = periods->StateOf(order.entity, *period);
+  const Transition step = TransitionOf(order.action);
+  if (std::find(step.from.begin(), step.from.end(), before) == step.from.end()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "an accounting period that is " + std::string(ToString(before)) + " takes no `" +
+                         std::string(step.command) + "`",
+                     order.entity + " " + period->name, CommandFrom(before));
+  }
+  PeriodChange change{0, order.entity, *period, before, step.to, order.by, order.why, {}};
+  if (step.to == PeriodState::kClosed) {
+    absl::StatusOr<std::vector<CloseObstacle>> obstacles =
+        CloseObstacles(book, catalog, order.entity, *period, threads);
+    if (!obstacles.ok()) return obstacles.status();
+    change.waived = TakeWaived(order.waive, &*obstacles);
+    if (!obstacles->empty()) return Refusal(order.entity + " " + period->name, *obstacles);
+  }
+  TOLLBOOK_RETURN_IF_ERROR(book.CommitPeriodChange(change));
+  change.sequence = book.last_sequence();
+  return change;
+}
+
+absl::StatusOr<std::vector<PeriodRow>> Periods(const Book& book, const Catalog& catalog, int threads) {
+  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
+  if (!changes.ok()) return changes.status();
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(catalog, *changes);
+  if (!periods.ok()) return periods.status();
+  const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return batches.status();
+  const absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
+  if (!commits.ok()) return commits.status();
+  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingDifferences(book, catalog, {}, threads);
+  if (!waiting.ok()) return waiting.status();
+
+  std::map<std::pair<std::string, Day>, PeriodRow> rows;
+  const auto row_of = [&](const std::string& entity, const AccountingPeriod& period) -> PeriodRow& {
+    PeriodRow& row = rows[{entity, period.first}];
+    row.entity = entity;
+    row.period = period;
+    row.state = periods->StateOf(entity, period);
+    return row;
+  };
+  for (const JournalBatch& batch : *batches) {
+    // A batch of a calendar that the entity had before is shown by the days of its lines.
+    const std::optional<AccountingPeriod> named = periods->Find(batch.entity, batch.accounting_period);
+    const Day first = batch.lines.empty() ? Day{} : batch.lines.front().key.posting_date;
+    ++row_of(batch.entity, named ? *named : periods->PeriodOf(batch.entity, first)).batches;
+  }
+  for (const PeriodChange& change : *changes) {
+    PeriodRow& row = row_of(change.entity, change.period);
+    row.last_change = change;
+    TOLLBOOK_ASSERT(change.sequence >= 1 && change.sequence <= commits->size());
+    row.changed_at_nanos = (*commits)[change.sequence - 1].committed_at_nanos;
+  }
+  for (const WaitingAmount& waits : *waiting) row_of(waits.entity, waits.period).waiting.push_back(waits);
+  std::vector<PeriodRow> all;
+  for (auto& [place, row] : rows) all.push_back(std::move(row));
+  return all;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,71 @@
+// ChangePeriod: an accounting period of a legal entity is opened, soft-closed, closed or opened again, by a named
+// person and for a reason. It is closed only when nothing stands in the way.
+#ifndef TOLLBOOK_PIPELINE_CHANGE_PERIOD_H_
+#define TOLLBOOK_PIPELINE_CHANGE_PERIOD_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/book.h"
+#include "pipeline/waiting.h"
+#include "rating/catalog.h"
+
+namespace tollbook {
+
+enum class PeriodAction : uint8_t { kOpen, kSoftClose, kClose, kReopen };
+
+// What stands in the way of closing a period.
+struct CloseObstacle {
+  std::string kind;    // "unsealed", "held" …: the word that waives it, where it can be
+  uint64_t count = 0;  // of what `what` names
+  std::string what;    // "3 differences, 0.20 USD"
+  std::string mend;    // what to do, with the command
+  bool waivable = false;
+};
+
+// Of them all:
+//   unsealed      a seal through the period's last day would book something for the entity
+//   soft_closed   differences of the period itself, which only an adjusting seal books
+//   held          lines held for a meter or for the event that they correct; their dates are not known before they
+//   count unattributed  accepted usage of the period that no subscription takes: of any entity, for none is known
+//   unpriced      accepted usage of the period that the entity's plans have no charge for
+//   not_rated     subjects whose worth cannot be held
+//   unreconciled  steps of reconcile that are not equal, but for what is not sealed
+// Of them held, unattributed, unpriced and not_rated can be waived. What has not been handed off yet is not looked at.
+[[nodiscard]] absl::StatusOr<std::vector<CloseObstacle>> CloseObstacles(const Book& book, const Catalog& catalog,
+                                                                        std::string_view entity,
+                                                                        const AccountingPeriod& period, int threads);
+
+struct PeriodOrder {
+  PeriodAction action = PeriodAction::kClose;
+  std::string entity;
+  std::string period;  // its name
+  std::string by;
+  std::string why;
+  std::vector<std::string> waive;  // kinds; only of a close
+};
+
+// What was committed. InvalidArgument: the order names no entity, period or person. FailedPrecondition: the period does
+// not stand where the action begins, or obstacles stand in the way: one line each.
+[[nodiscard]] absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order,
+                                                        int threads);
+
+// A period that has batches, was changed, or has something waiting.
+struct PeriodRow {
+  std::string entity;
+  AccountingPeriod period;
+  PeriodState state = PeriodState::kOpen;
+  std::optional<PeriodChange> last_change;
+  int64_t changed_at_nanos = 0;
+  uint64_t batches = 0;
+  std::vector<WaitingAmount> waiting;  // by currency
+};
+// By (entity, first day).
+[[nodiscard]] absl::StatusOr<std::vector<PeriodRow>> Periods(const Book& book, const Catalog& catalog, int threads);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_CHANGE_PERIOD_H_

@@ -1,0 +1,157 @@
+#include "rating/catalog_amendments.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <tuple>
+
+namespace tollbook {
+namespace {
+
+// Why the usage of a charge is no one quantity that a slice can go on from, or leave units of; empty: it is.
+std::string_view ReasonNotOneQuantity(const Charge& charge, const Meter* meter) {
+  if (!charge.cells.empty() || charge.pricing.model == ChargeModel::kMatrix) return "prices cells";
+  if (!charge.pricing.limits_by.empty()) return "has limits by a dimension";
+  if (IsOfEvents(charge)) return "prices each event";
+  if (charge.per_bucket != PerBucket::kNone) return "prices buckets alone";
+  if (charge.commitment) return "has a commitment";
+  if (meter != nullptr && CarriesOver(*meter)) return "is of a meter that carries over";
+  return "";
+}
+
+// A larger aggregate is more usage, whatever comes.
+bool Grows(const Meter& meter) {
+  return meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount ||
+         meter.aggregation == Aggregation::kMax || meter.aggregation == Aggregation::kUniqueCount;
+}
+
+void ReadRollover(YamlMap& charge_map, Charge& charge, FileErrors& errors) {
+  const YamlNode* node = charge_map.Find("included_rollover");
+  if (node == nullptr) return;
+  YamlMap map(*node, Join({"\"included_rollover\" of ", charge_map.what()}), errors);
+  if (!map.ok()) return;
+  Rollover rollover;
+  rollover.most = ReadQuantity(map, "max", Sign::kPositive, errors);
+  constexpr int32_t kPeriodsMax = 1000;
+  if (const std::optional<Quantity> periods = ReadQuantity(map, "periods", Sign::kPositive, errors)) {
+    const bool is_whole = periods->attos % kOneUnit == 0 && *periods <= Quantity::Units(kPeriodsMax);
+    if (is_whole) {
+      rollover.periods = static_cast<int32_t>(periods->attos / kOneUnit);
+    } else {
+      errors.Add(map.LineOf("periods"), Join({"\"periods\" of ", map.what(), " is ", ToString(*periods)}),
+                 "write a whole number of billing periods from 1 to " + std::to_string(kPeriodsMax));
+    }
+  }
+  map.RefuseOtherKeys();
+  if (charge.included.attos <= 0) {
+    errors.Add(map.line(), Join({charge_map.what(), " has an \"included_rollover\" and no included units"}),
+               "add included units, or leave it out");
+  }
+  charge.rollover = rollover;
+}
+
+// What keeps a charge from going on from the one of its name in an earlier plan; empty: nothing.
+struct Obstacle {
+  std::string what, what_to_do;
+};
+
+Obstacle ObstacleOf(const Plan& from, const Charge& before, const Plan& to, const Charge& charge) {
+  const std::string rename = "give one of the two charges another name, or say `on_amendment: restart`";
+  if (before.meter != charge.meter) {
+    return {Join({"prices meter ", Quoted(before.meter), " and not ", Quoted(charge.meter)}), rename};
+  }
+  if (before.filter != charge.filter) return {"takes other usage by its filter", rename};
+  if (before.billing.value_or(from.billing) != charge.billing.value_or(to.billing)) {
+    return {"has other billing periods",
+            "give both the same billing_period and billing_anchor, or say "
+            "`on_amendment: restart`"};
+  }
+  if (from.currency != to.currency) {
+    return {Join({"is in ", from.currency.code(), " and not in ", to.currency.code()}), "say `on_amendment: restart`"};
+  }
+  if (before.on_amendment == OnAmendment::kByPlan) {
+    return {"does not say `on_amendment`",
+            "say it there, too: `continue`, or `restart` if it starts again where one changes to it"};
+  }
+  return {};
+}
+
+const Charge* FindCharge(const Plan& plan, std::string_view name) {
+  const auto at = std::ranges::find(plan.charges, name, &Charge::name);
+  return at == plan.charges.end() ? nullptr : &*at;
+}
+
+class AmendmentCheck {
+ public:
+  AmendmentCheck(const Catalog& catalog, FileErrors& errors) : catalog_(catalog), errors_(errors) {}
+
+  // `earlier` are those of its subject before it.
+  void Check(std::span<const Subscription> earlier, const Subscription& version) {
+    const Plan& plan = catalog_.plans[version.plan];
+    for (const Charge& charge : plan.charges) {
+      if (charge.on_amendment != OnAmendment::kContinue) continue;
+      for (size_t i = earlier.size(); i-- > 0;) {
+        if (earlier[i].id != version.id) continue;
+        const Charge* before = FindCharge(catalog_.plans[earlier[i].plan], charge.name);
+        if (before == nullptr) continue;
+        CheckPair(earlier[i].plan, *before, version, charge);
+        break;
+      }
+    }
+  }
+
+ private:
+  // Each pair of plans is told of once, with the first subscription that goes from the one to the other.
+  void CheckPair(uint32_t from, const Charge& before, const Subscription& version, const Charge& charge) {
+    if (from == version.plan || !known_.insert({from, version.plan, charge.name}).second) return;
+    const Plan &plan_before = catalog_.plans[from], &plan = catalog_.plans[version.plan];
+    const Obstacle obstacle = ObstacleOf(plan_before, before, plan, charge);
+    if (obstacle.what.empty()) return;
+    errors_.Add(version.line,
+                Join({"subscription ", Quoted(version.id), " changes from plan ", Quoted(plan_before.name), " to ",
+                      Quoted(plan.name), ", whose charge ", Quoted(charge.name),
+                      " cannot continue: that of the earlier plan (plans.yaml:", std::to_string(before.line), ") ",
+                      obstacle.what}),
+                obstacle.what_to_do);
+  }
+
+  const Catalog& catalog_;
+  FileErrors& errors_;
+  std::set<std::tuple<uint32_t, uint32_t, std::string_view>> known_;
+};
+
+}  // namespace
+
+void ReadAmendment(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors) {
+  constexpr std::array<std::pair<std::string_view, OnAmendment>, 2> kWords = {
+      {{"continue", OnAmendment::kContinue}, {"restart", OnAmendment::kRestart}}};
+  charge.on_amendment = map.Choice<OnAmendment>("on_amendment", kWords, OnAmendment::kByPlan);
+  ReadRollover(map, charge, errors);
+  const std::string_view reason = ReasonNotOneQuantity(charge, meter);
+  for (const std::string_view key : {"on_amendment", "included_rollover"}) {
+    if (map.Find(key) == nullptr || reason.empty()) continue;
+    errors.Add(map.LineOf(key), Join({map.what(), " has an ", Quoted(key), ", and ", reason}),
+               Join({"leave ", Quoted(key), " out, or price one quantity of the period"}));
+  }
+  if (charge.on_amendment == OnAmendment::kContinue && reason.empty() && meter != nullptr && !Grows(*meter)) {
+    errors.Add(map.LineOf("on_amendment"),
+               Join({map.what(), " continues, and meter ", Quoted(meter->name),
+                     " is no running count: what was used before cannot be told from what comes"}),
+               "use a meter of sum, count, max or unique_count, or say `on_amendment: restart`");
+  }
+}
+
+void CheckAmendments(const Catalog& catalog, FileErrors& errors) {
+  const bool any = std::ranges::any_of(catalog.plans, [](const Plan& plan) {
+    return std::ranges::any_of(plan.charges,
+                               [](const Charge& charge) { return charge.on_amendment == OnAmendment::kContinue; });
+  });
+  if (!any) return;
+  AmendmentCheck check(catalog, errors);
+  const std::span<const Subscription> all = catalog.subscriptions;
+  for (size_t first = 0; first < all.size(); first += 1 + all[first].later) {
+    for (size_t i = 1; i <= all[first].later; ++i) check.Check(all.subspan(first, i), all[first + i]);
+  }
+}
+
+}  // namespace tollbook

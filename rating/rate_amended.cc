@@ -1,0 +1,334 @@
+// Charges that are rated by slices (amendment.h): of a billing period in which several versions of the subscription
+// lie, where the charge says what becomes of it; and of every period where included units roll over.
+#include <algorithm>
+#include <vector>
+
+#include "rating/error.h"
+#include "rating/rate.h"
+#include "rating/rate_steps.h"
+
+namespace tollbook {
+namespace {
+
+// Of one version of the subscription.
+struct Version {
+  const Subscription* subscription = nullptr;
+  const Charge* charge = nullptr;
+  Day start, end;  // half-open
+  Day paid_from;   // behind its days of trial
+};
+
+struct VersionUsage {
+  Day day;
+  size_t version = 0;
+  const SubjectTotal* total = nullptr;
+};
+
+constexpr Day kNever = {INT32_MAX};
+
+Day EndOf(const Subscription& subscription) {
+  return subscription.valid_to.value_or(kNever);
+}
+
+bool LiesIn(Day start, Day end, const BillingPeriod& period) {
+  return start < period.end && period.start < end;
+}
+
+bool GoesOn(const Version& from, const Version& to) {
+  if (from.subscription == to.subscription) return true;
+  if (to.charge->on_amendment == OnAmendment::kByPlan) return from.subscription->plan == to.subscription->plan;
+  return to.charge->on_amendment == OnAmendment::kContinue;
+}
+
+bool HasMinimum(const Charge& charge) {
+  return charge.minimum.has_value() && *charge.minimum != Price{};
+}
+
+// The slices of one billing period, day by day.
+class SlicedPeriod {
+ public:
+  SlicedPeriod(const Catalog& catalog, std::span<const Version> versions, const BillingPeriod& period)
+      : catalog_(catalog), versions_(versions), period_(period) {
+    for (size_t i = 0; i < versions.size(); ++i) AddSlice(i);
+  }
+
+  bool has_slices() const { return !slices_.empty(); }
+  size_t first_version() const { return of_slice_.front(); }
+  size_t last_version() const { return of_slice_.back(); }
+  bool has_minimum() const {
+    return std::ranges::any_of(slices_, [](const UsageSlice& slice) { return HasMinimum(*slice.charge); });
+  }
+  // Of those slices that go on from the first one.
+  void RollOver(Quantity units) {
+    for (size_t i = 0; i < slices_.size() && (i == 0 || slices_[i].goes_on); ++i) slices_[i].rolled_over = units;
+  }
+  bool is_in_one() const { return std::all_of(slices_.begin() + 1, slices_.end(), &SlicedPeriod::IsGoingOn); }
+  Quantity used() const { return slices_.back().to_date; }
+
+  // Days ascend. `usage` is all of that day's.
+  absl::Status AddDay(Day day, std::span<const VersionUsage> usage) {
+    used_today_.assign(slices_.size(), false);
+    for (const VersionUsage& used : usage) {
+      if (!Add(used)) return TotalOutOfRange(LineOf(SliceOf(used.version)));
+    }
+    for (size_t i = 0; i < slices_.size(); ++i) {
+      if (!to_date_[i].ToDate(&slices_[i].to_date)) return TotalOutOfRange(LineOf(i));
+    }
+    for (size_t i = 0; i < slices_.size(); ++i) {
+      const bool is_first_of_plan = FirstOfCharge(i) == i;
+      if (is_first_of_plan) TOLLBOOK_RETURN_IF_ERROR(RateLine(i, day));
+    }
+    return absl::OkStatus();
+  }
+
+  void MoveTo(RatedSubject* rated) {
+    for (Line& line : lines_) {
+      RatedCharge charge = LineOf(line.slice);
+      if (line.first_used < slices_.size()) charge.subscription = versions_[of_slice_[line.first_used]].subscription;
+      rated->days.insert(rated->days.end(), line.days.begin(), line.days.end());
+      rated->amended.insert(rated->amended.end(), line.slices.begin(), line.slices.end());
+      charge.days = line.days;  // PointToDays goes by their number
+      charge.amended = line.slices;
+      rated->charges.push_back(charge);
+      PointToDays(rated);
+    }
+  }
+
+ private:
+  struct Line {
+    size_t slice = 0;  // the first one of its plan
+    size_t first_used = SIZE_MAX;
+    std::vector<DayWorth> days;
+    std::vector<UsageSlice> slices;  // all of the period at each of the days
+  };
+
+  static bool IsGoingOn(const UsageSlice& slice) { return slice.goes_on; }
+
+  void AddSlice(size_t number) {
+    const Version& version = versions_[number];
+    if (!LiesIn(version.start, version.end, period_)) return;
+    UsageSlice slice;
+    slice.charge = version.charge;
+    slice.start = std::max(version.start, period_.start);
+    slice.goes_on = !slices_.empty() && GoesOn(versions_[of_slice_.back()], version);
+    const Day paid_from = std::max(version.paid_from, period_.start), end = std::min(version.end, period_.end);
+    const int32_t days = std::max(0, end.number - paid_from.number), of = DaysIn(period_);
+    slice.minimum_share = {days == 0 || version.charge->prorates_bound ? days : of, of};
+    slices_.push_back(slice);
+    of_slice_.push_back(number);
+    to_date_.emplace_back().Begin(*catalog_.FindMeter(version.charge->meter));
+  }
+
+  size_t SliceOf(size_t version) const {
+    return static_cast<size_t>(std::ranges::find(of_slice_, version) - of_slice_.begin());
+  }
+  size_t FirstOfCharge(size_t slice) const {
+    return static_cast<size_t>(std::ranges::find(slices_, slices_[slice].charge, &UsageSlice::charge) -
+                               slices_.begin());
+  }
+
+  bool Add(const VersionUsage& used) {
+    const size_t slice = SliceOf(used.version);
+    TOLLBOOK_ASSERT(slice < slices_.size());  // the version is valid on the day
+    used_today_[slice] = true;
+    if (__builtin_add_overflow(slices_[slice].events, used.total->total.events, &slices_[slice].events)) return false;
+    for (size_t i = slice; i < slices_.size() && (i == slice || slices_[i].goes_on); ++i) {
+      if (!to_date_[i].Add(used.total->total)) return false;
+    }
+    return true;
+  }
+
+  RatedCharge LineOf(size_t slice) const {
+    const Version& version = versions_[of_slice_[slice]];
+    RatedCharge line;
+    line.subscription = version.subscription;
+    line.charge = version.charge;
+    line.meter = catalog_.FindMeter(version.charge->meter);
+    line.period = period_;
+    return line;
+  }
+
+  // Its own units and events; whether any of its slices has usage on the day at hand.
+  bool OwnToDate(const Charge* charge, DayWorth* day, bool* is_used_today) const {
+    for (size_t i = 0; i < slices_.size(); ++i) {
+      if (slices_[i].charge != charge) continue;
+      const Quantity before = slices_[i].goes_on ? slices_[i - 1].to_date : Quantity();
+      Quantity own;
+      if (__builtin_sub_overflow(slices_[i].to_date.attos, before.attos, &own.attos)) return false;
+      if (!tollbook::Add(day->to_date, own, &day->to_date)) return false;
+      if (__builtin_add_overflow(day->events_to_date, slices_[i].events, &day->events_to_date)) return false;
+      *is_used_today = *is_used_today || used_today_[i];
+    }
+    return true;
+  }
+
+  // A day on which nothing of it was used is one of the line's only where it changes what the line is worth: another
+  // tier for all units, or a minimum.
+  absl::Status RateLine(size_t slice, Day day) {
+    const Charge& charge = *slices_[slice].charge;
+    const Currency currency = catalog_.plans[versions_[of_slice_[slice]].subscription->plan].currency;
+    DayWorth worth{day, {}, {}, 0};
+    bool is_used_today = false;
+    if (!OwnToDate(&charge, &worth, &is_used_today)) return TotalOutOfRange(LineOf(slice));
+    const absl::StatusOr<Worth> exact = PriceSlices(slices_, charge, day.number == period_.end.number - 1, nullptr);
+    Rounded rounded;
+    if (!exact.ok() || !RoundToMinor(*exact, currency, catalog_.book.rounding, &rounded)) {
+      return WorthOutOfRange(LineOf(slice), worth.to_date);
+    }
+    worth.booked_to_date = rounded.line;
+    auto line = std::ranges::find(lines_, slice, &Line::slice);
+    const bool is_new = line == lines_.end();
+    const Int128 before = is_new ? 0 : line->days.back().booked_to_date.minor;
+    if (!is_used_today && worth.booked_to_date.minor == before) return absl::OkStatus();
+    if (is_new) line = lines_.insert(lines_.end(), {slice, SIZE_MAX, {}, {}});
+    for (size_t i = 0; i < slices_.size() && line->first_used == SIZE_MAX; ++i) {
+      if (slices_[i].charge == &charge && slices_[i].events > 0) line->first_used = i;
+    }
+    line->days.push_back(worth);
+    line->slices.insert(line->slices.end(), slices_.begin(), slices_.end());
+    return absl::OkStatus();
+  }
+
+  const Catalog& catalog_;
+  const std::span<const Version> versions_;
+  const BillingPeriod period_;
+  std::vector<UsageSlice> slices_;
+  std::vector<size_t> of_slice_;           // their versions
+  std::vector<RunningAggregate> to_date_;  // of each slice
+  std::vector<bool> used_today_;
+  std::vector<Line> lines_;
+};
+
+}  // namespace
+
+struct SubjectRater::SlicedVersions {
+  BillingCycle cycle;
+  std::vector<Version> versions;    // by time
+  std::vector<VersionUsage> usage;  // by day
+  bool rolls_over = false, has_minimum = false;
+};
+
+bool SubjectRater::IsSliced(const Subscriptions& subscriptions, std::string_view id, const Charge& charge,
+                            const BillingPeriod& period) {
+  if (charge.rollover) return true;
+  if (charge.on_amendment == OnAmendment::kByPlan) return false;
+  return std::ranges::count_if(subscriptions, [&](const Subscription& version) {
+           return version.id == id && LiesIn(version.valid_from, EndOf(version), period);
+         }) > 1;
+}
+
+SubjectRater::SlicedVersions SubjectRater::VersionsOf(const Subscriptions& subscriptions, const Subscription& first,
+                                                      const PlanCharge& charge) {
+  SlicedVersions found;
+  found.cycle = catalog_.CycleOf(charge.billing, first);
+  std::vector<size_t> numbers;  // of the subject's subscriptions
+  for (const Subscription& version : subscriptions) {
+    if (version.id != first.id) continue;
+    const PlanCharge* same = PlanOf(version).ChargeNamed(charge.charge->name);
+    if (same == nullptr || !MayBeSliced(*same->charge)) continue;
+    if (catalog_.CycleOf(same->billing, version) != found.cycle) continue;
+    found.versions.push_back(
+        {&version, same->charge, version.valid_from, EndOf(version), catalog_.FirstPaidDayOf(version)});
+    numbers.push_back(static_cast<size_t>(&version - subscriptions.begin()));
+    found.rolls_over = found.rolls_over || same->charge->rollover.has_value();
+    found.has_minimum = found.has_minimum || HasMinimum(*same->charge);
+  }
+  for (const AmendedTotal& total : amended_) {
+    const auto at = std::ranges::find(numbers, total.priced.subscription());
+    const auto version = static_cast<size_t>(at - numbers.begin());
+    if (at == numbers.end() || found.versions[version].charge != total.charge->charge) continue;
+    found.usage.push_back({total.priced.day(), version, &total.priced.total()});
+  }
+  std::ranges::sort(found.usage, [](const VersionUsage& a, const VersionUsage& b) {
+    return std::tie(a.day, a.version, a.total) < std::tie(b.day, b.version, b.total);
+  });
+  return found;
+}
+
+absl::Status SubjectRater::RateVersions(const Subscriptions& subscriptions, const SlicedVersions& of,
+                                        const RateWindow& window, RatedSubject* rated) {
+  const std::optional<Day> timed = TimedThrough(window);
+  std::span<const VersionUsage> rest = of.usage;
+  // Periods without usage matter where they leave units, or owe a minimum.
+  const bool walks_all = of.rolls_over || (of.has_minimum && timed);
+  std::optional<Day> last = of.usage.empty() ? std::nullopt : std::optional(of.usage.back().day);
+  if (of.has_minimum && timed) last = std::max(last, timed);
+  if (!last) return absl::OkStatus();
+  Day from = of.versions.front().start;
+  const bool is_for_ever = from == Day{};  // a quoted plan's: it has no first period, and begins with its usage
+  if ((!walks_all || is_for_ever) && !rest.empty()) from = rest.front().day;
+  RolledOver rolled_over;
+  const Version* before = nullptr;
+  for (BillingPeriod period; from <= *last; from = period.end) {
+    if (!walks_all && rest.empty()) break;
+    if (!walks_all) from = std::max(from, rest.front().day);
+    period = PeriodOf(of.cycle, from);
+    size_t count = 0;
+    while (count < rest.size() && rest[count].day < period.end) ++count;
+    const std::span<const VersionUsage> usage = rest.first(count);
+    rest = rest.subspan(count);
+    SlicedPeriod slices(catalog_, of.versions, period);
+    const Version* first = slices.has_slices() ? &of.versions[slices.first_version()] : nullptr;
+    const bool is_sliced = first != nullptr && IsSliced(subscriptions, first->subscription->id, *first->charge, period);
+    if (first == nullptr || before == nullptr || !GoesOn(*before, *first)) rolled_over.Clear();
+    before = first == nullptr ? nullptr : &of.versions[slices.last_version()];
+    if (!is_sliced) {
+      rolled_over.Clear();
+      continue;
+    }
+    Quantity units;
+    bool fits = rolled_over.Sum(&units);
+    slices.RollOver(units);
+    for (size_t i = 0; i < usage.size();) {
+      size_t of_day = 1;
+      while (i + of_day < usage.size() && usage[i + of_day].day == usage[i].day) ++of_day;
+      TOLLBOOK_RETURN_IF_ERROR(slices.AddDay(usage[i].day, usage.subspan(i, of_day)));
+      i += of_day;
+    }
+    const Day last_of_period = {period.end.number - 1};
+    const bool is_complete =
+        usage.empty() ? timed && last_of_period <= *timed : !window.through || last_of_period <= *window.through;
+    const bool has_last_day = !usage.empty() && usage.back().day == last_of_period;
+    const bool is_due = slices.has_minimum() && is_complete && !has_last_day;
+    if (is_due) TOLLBOOK_RETURN_IF_ERROR(slices.AddDay(last_of_period, {}));
+    slices.MoveTo(rated);
+    if (!slices.is_in_one()) rolled_over.Clear();
+    if (before->charge->rollover) {
+      fits = fits && rolled_over.EndPeriod(*before->charge, slices.used());
+    } else {
+      rolled_over.Clear();
+    }
+    if (!fits) {
+      RatedCharge line;
+      line.subscription = before->subscription;
+      line.charge = before->charge;
+      line.period = period;
+      return TotalOutOfRange(line);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SubjectRater::RateAmended(const Subscriptions& subscriptions, const RateWindow& window,
+                                       RatedSubject* rated) {
+  PointToDays(rated);
+  std::vector<const Charge*> done;  // of the subscription at hand
+  for (const Subscription& first : subscriptions) {
+    const bool is_first = std::ranges::none_of(std::span(subscriptions.begin(), &first),
+                                               [&](const Subscription& earlier) { return earlier.id == first.id; });
+    if (!is_first) continue;
+    done.clear();
+    for (const Subscription& version : subscriptions) {
+      if (version.id != first.id) continue;
+      for (const PlanCharge& charge : PlanOf(version).charges()) {
+        if (!MayBeSliced(*charge.charge) || std::ranges::find(done, charge.charge) != done.end()) continue;
+        const SlicedVersions versions = VersionsOf(subscriptions, version, charge);
+        for (const Version& same : versions.versions) done.push_back(same.charge);
+        TOLLBOOK_RETURN_IF_ERROR(RateVersions(subscriptions, versions, window, rated));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tollbook

@@ -1,0 +1,153 @@
+"""A month is closed, and stays as it was closed: late usage goes on, or waits, and nothing is lost.
+
+Also killed at any moment while it is closed and opened again, after which the book verifies and the change is there or
+is not.
+"""
+
+import decimal
+import json
+import os
+import random
+import signal
+import time
+
+import book
+import small
+
+D = decimal.Decimal
+SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+KILLS = 60 if book.LONG else 6
+LISTED = {"entity", "period", "first_day", "last_day", "state", "batches", "waiting_differences", "waiting",
+          "changed_at", "by", "why"}
+
+
+class Periods(book.Case):
+    def setUp(self):
+        super().setUp()
+        self.bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog"))
+        self.files = 0
+
+    def policy(self, text):
+        path = self.scratch / "catalog" / "entities.yaml"
+        path.write_text("entities:\n  - {name: acme-us, functional_currency: USD, " + text + "}\n", encoding="utf-8")
+
+    def use(self, *events):
+        self.files += 1
+        path = self.scratch / f"usage-{self.files}.ndjson"
+        path.write_bytes(small.lines(*events))
+        return path
+
+    def change(self, action, period="2025-01", *flags, **how):
+        done = book.tollbook("periods", action, "--books", self.bill.directory, "--catalog", self.bill.catalog,
+                             "--json", "--entity", "acme-us", "--period", period, "--by", "Ann", "--why",
+                             "the month is done", *flags, **how)
+        return json.loads(done.stdout) if done.stdout else done.stderr.decode()
+
+    def periods(self):
+        listed = json.loads(self.bill.read("periods", "--json", "--catalog", self.bill.catalog))
+        self.assertTrue(all(set(row) == LISTED for row in listed))
+        return {row["period"]: row for row in listed}
+
+    def booked(self, period):
+        return sum(D(row["debit"]) - D(row["credit"]) for row in self.bill.postings()
+                   if row["account"] == "1200" and row["accounting_period"] == period)
+
+    def test_what_is_closed_stays_byte_for_byte(self):
+        self.bill.run(self.use(*(small.event(n, 100, time=f"2025-01-{n:02}T00:00:00Z") for n in range(1, 32))))
+        self.assertEqual(self.change("close")["after"], "closed")
+        january = self.bill.journals()
+        report = self.bill.run(self.use(*(small.event(100 + n, 3, time=f"2025-01-{n:02}T00:00:00Z")
+                                          for n in range(1, 32)), small.event(200, 50, time="2025-02-05T00:00:00Z")))
+        self.assertEqual((report["batches"], report["differences"], report["waiting"]), (1, 32, []))
+        self.assertTrue(self.bill.journals().startswith(january))
+        self.assertEqual((self.booked("2025-01"), self.booked("2025-02")), (D("31.00"), D("1.43")))
+        late = [row for row in self.bill.postings() if row["posting_date"] == "2025-02-01" and row["account"] == "1200"]
+        self.assertEqual([row["memo"] for row in late], [f"api, 2025-01-{n:02}" for n in range(1, 32)])
+        # From a late line down to the event of its day.
+        explained = self.bill.explain(late[6]["batch_id"] + "/" + late[6]["line"])
+        self.assertEqual([charge["usage_date"] for charge in explained["charges"]], ["2025-01-07"])
+        self.assertEqual((explained["accounting_period"], explained["posting_date"]), ("2025-02", "2025-02-01"))
+        self.bill.verify()
+        self.assertEqual(self.periods()["2025-01"]["state"], "closed")
+
+    def test_what_is_refused_waits_and_is_told_everywhere(self):
+        self.policy("late_usage: refuse")
+        self.bill.run(self.use(small.event(1, 100)))
+        self.change("close")
+        report = self.bill.run(self.use(small.event(2, 20), small.event(3, 50, time="2025-02-05T00:00:00Z")))
+        waiting = [{"entity": "acme-us", "period": "2025-01", "state": "closed", "currency": "USD", "differences": 1,
+                    "amount": "0.20"}]
+        self.assertEqual(report["waiting"], waiting)
+        self.assertEqual(self.bill.status()["waiting"], waiting)
+        self.assertIn(b"acme-us 2025-01 is closed: 1 difference, 0.20 USD waits", self.bill.read("charges"))
+        listed = [row for row in self.bill.exceptions() if row["reason"] == "period_closed"]
+        self.assertEqual([(row["subject"], row["usage_date"]) for row in listed], [("s1", "2025-01-05")])
+        self.assertIn("acme-us 2025-01: 0.20 USD, debit 1200, credit 4000", listed[0]["payload"])
+        self.assertEqual((self.periods()["2025-01"]["waiting"], self.periods()["2025-01"]["waiting_differences"]),
+                         ("0.20 USD", "1"))
+        self.assertEqual((self.booked("2025-01"), self.booked("2025-02")), (D("1.00"), D("0.50")))
+        self.bill.verify()
+        self.bill.read("reconcile")  # ends with 0: what waits is told apart
+        self.change("reopen")
+        self.assertEqual(self.bill.seal()["totals"][0]["debit"], "0.20")
+        self.assertEqual(self.booked("2025-01"), D("1.20"))
+        self.assertEqual(self.bill.status()["waiting"], [])
+        self.bill.verify()
+
+    def test_a_refusal_is_one_line_for_each_thing_in_the_way(self):
+        self.bill.absorb(self.use(small.event(1, 100), small.event(2, 1, subject="ghost"), small.event(3, meter="new")))
+        said = self.change("close", expect=1)
+        self.assertEqual([line.split(": ")[2] for line in said.splitlines()], ["unsealed", "unattributed", "held"])
+        for line in said.splitlines():
+            self.assertRegex(line, book.MESSAGE)
+            self.assertRegex(line, "`tollbook [a-z]+")
+        self.assertEqual(self.change("close", "2025-01", "--waive", "nothing", expect=2).count("\n"), 1)
+        self.bill.seal()
+        closed = self.change("close", "2025-01", "--waive", "held", "--waive", "unattributed")
+        self.assertEqual(closed["waived"], [{"kind": "unattributed", "count": 1}, {"kind": "held", "count": 1}])
+        audit = json.loads(self.bill.read("audit", "--json"))
+        self.assertEqual([row["what"] for row in audit["rows"]], ["catalog", "seal", "period"])
+        self.assertEqual(audit["rows"][2]["after"], "closed, waived unattributed 1, waived held 1")
+        self.assertEqual((audit["rows"][2]["by"], audit["rows"][2]["why"]), ("Ann", "the month is done"))
+
+    def test_an_adjustment_names_who_and_why(self):
+        self.bill.run(self.use(small.event(1, 100)))
+        self.change("soft-close")
+        self.assertEqual(self.bill.run(self.use(small.event(2, 7)))["batches"], 0)
+        book.tollbook("seal", "--books", self.bill.directory, "--catalog", self.bill.catalog, "--adjust", expect=2)
+        book.tollbook("seal", "--books", self.bill.directory, "--catalog", self.bill.catalog, "--by", "Ann", expect=2)
+        self.assertEqual(self.bill.seal("--adjust", "--by", "Bea", "--why", "an accrual")["batches"], 1)
+        self.assertEqual(self.booked("2025-01"), D("1.07"))
+        row = json.loads(self.bill.read("audit", "--json"))["rows"][-1]
+        self.assertEqual((row["what"], row["by"], row["why"]), ("adjusting seal", "Bea", "an accrual"))
+        self.bill.verify()
+
+    def test_killed_while_closing_and_opening(self):
+        chance = random.Random(SEED)
+        book.say(f"TOLLBOOK_SEED={SEED}")
+        self.bill.run(self.use(small.event(1, 100)))
+        state, changes = "open", 0
+        begin = time.monotonic()
+        self.change("close")
+        self.change("reopen")
+        one = (time.monotonic() - begin) / 2
+        for _ in range(KILLS):
+            action = "close" if state == "open" else "reopen"
+            process = book.start("periods", action, "--books", self.bill.directory, "--entity", "acme-us", "--period",
+                                 "2025-01", "--by", "Ann", "--why", "again")
+            time.sleep(chance.uniform(0, 1.5 * one))
+            process.send_signal(signal.SIGKILL)
+            out, _ = process.communicate()
+            now = self.periods()["2025-01"]["state"]
+            if out:  # told: then it is durable
+                self.assertNotEqual(now, state)
+            changes += now != state
+            state = now
+            self.bill.verify()
+        rows = [row for row in json.loads(self.bill.read("audit", "--json"))["rows"] if row["what"] == "period"]
+        self.assertEqual(len(rows), 2 + changes)
+        book.say(f"{KILLS} kills, {changes} changes made it")
+
+
+if __name__ == "__main__":
+    book.main()

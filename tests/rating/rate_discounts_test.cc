@@ -1,0 +1,303 @@
+// Discounts come in their order, never below zero, and any cut into seals sums to the same.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "rating/discount.h"
+#include "rating/quote.h"
+#include "tests/rating/seed.h"
+#include "tests/rating/small_catalog.h"
+
+namespace tollbook {
+namespace {
+
+constexpr char kCharges[] =
+    "      - {name: calls, meter: calls, product: calls, model: per_unit, price: 0.10}\n"
+    "      - {name: mails, meter: mails, product: mails, model: per_unit, price: 0.01}\n"
+    "      - {name: platform, product: platform, model: fee, price: 31}\n";
+constexpr char kColumns[] =
+    "discount,subscription,charge,percent,amount,currency,starts_on,ends_on,order,reaches_back\n";
+
+Catalog With(const std::string& rows) {
+  return SmallCatalog(kCharges, {{"discounts.csv", kColumns + rows}});
+}
+
+std::vector<std::string> Spread(int64_t amount, const std::vector<int64_t>& weights) {
+  const std::vector<Int128> wide(weights.begin(), weights.end());
+  std::vector<std::string> shares;
+  for (const Int128 share : SpreadByLargestRemainder(amount, wide)) shares.push_back(FormatDecimal(share, 0));
+  return shares;
+}
+
+TEST(SpreadByLargestRemainder, GivesTheFloorAndOneMoreToTheLargestRemainders) {
+  using Shares = std::vector<std::string>;
+  EXPECT_EQ(Spread(100, {333, 333, 334}), (Shares{"33", "33", "34"}));
+  EXPECT_EQ(Spread(100, {100, 100, 100}), (Shares{"34", "33", "33"}));  // of equal remainders the first
+  EXPECT_EQ(Spread(2, {1, 1, 1}), (Shares{"1", "1", "0"}));
+  EXPECT_EQ(Spread(300, {100, 0, 200}), (Shares{"100", "0", "200"}));
+  EXPECT_EQ(Spread(0, {5, 5}), (Shares{"0", "0"}));
+}
+
+TEST(SpreadByLargestRemainder, SumsToTheAmountAndTakesNoLineBelowZero) {
+  std::mt19937_64 random(TestSeed());
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<Int128> weights(1 + random() % 8);
+    Int128 sum = 0;
+    for (Int128& weight : weights)
+      sum += weight = static_cast<Int128>(random() % 1000) * (random() % 2 == 0 ? 1 : kOneUnit);
+    if (sum == 0) continue;
+    const Int128 amount = static_cast<Int128>(random()) % (sum + 1);
+    const std::vector<Int128> shares = SpreadByLargestRemainder(amount, weights);
+    Int128 spread = 0;
+    for (size_t i = 0; i < shares.size(); ++i) {
+      ASSERT_GE(shares[i], 0);
+      ASSERT_LE(shares[i], weights[i]);
+      spread += shares[i];
+    }
+    ASSERT_EQ(spread, amount);
+  }
+}
+
+TEST(RateDiscounts, PercentagesComeFirstWhateverStandsFirst) {
+  const Catalog catalog = With(
+      "fixed,s1,,,50.00,USD,2025-01-01,,0,\n"
+      "ten,s1,,10,,,2025-01-01,,9,\n");
+  const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "1000"}});
+  // 100 less 10 % and 50; of the fee of the 1st 10 % and the rest of it before.
+  EXPECT_EQ(DueOf(catalog, totals, On("2025-01-31")), (SmallDue{{{"platform", "2025-01-01"}, 3100},
+                                                                {{"discount platform", "2025-01-01"}, -3100},
+                                                                {{"calls", "2025-01-10"}, 10000},
+                                                                {{"discount calls", "2025-01-10"}, -4817},
+                                                                {{"discount platform", "2025-01-10"}, 1607}}));
+}
+
+TEST(RateDiscounts, AreOfTheDaysOnWhichTheyAreValid) {
+  const Catalog catalog = With("half,s1,calls,50,,,2025-01-10,2025-01-20,,\n");
+  const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-09T00:00:00Z", "10"},
+                                                                  {"calls", "2025-01-10T00:00:00Z", "10"},
+                                                                  {"calls", "2025-01-19T23:00:00Z", "11"},
+                                                                  {"calls", "2025-01-20T00:00:00Z", "10"},
+                                                                  {"mails", "2025-01-15T00:00:00Z", "100"}});
+  SmallDue due = DueOf(catalog, totals, On("2025-01-31"));
+  std::erase_if(due, [](const auto& one) { return !one.first.first.starts_with("discount"); });
+  // Half of 1.00 and half of 2.10 to date: 1.05, so half a cent is rounded once.
+  EXPECT_EQ(due, (SmallDue{{{"discount calls", "2025-01-10"}, -50}, {{"discount calls", "2025-01-19"}, -55}}));
+}
+
+TEST(RateDiscounts, AreCreditedWithWhatTheyAreOf) {
+  // The fee is credited from the 16th on: 16 of 31 days.
+  const std::string subscriptions =
+      "subscription,account,plan,entity,currency,valid_from,valid_to\ns1,buyer,p,acme,USD,2025-01-01,2025-01-16\n";
+  const std::string once = "gone,s1,platform,10,,,2025-01-01,2025-01-02,,\n";
+  const Catalog catalog =
+      SmallCatalog(kCharges, {{"discounts.csv", std::string(kColumns) + once}, {"subscriptions.csv", subscriptions}});
+  EXPECT_EQ(DueOf(catalog, {}, On("2025-01-31")), (SmallDue{{{"platform", "2025-01-01"}, 3100},
+                                                            {{"discount platform", "2025-01-01"}, -310},
+                                                            {{"platform", "2025-01-16"}, -1600},
+                                                            {{"discount platform", "2025-01-16"}, 160}}));
+}
+
+TEST(RateDiscounts, ThatReachBackAreAtMostWhatIsDue) {
+  // 40 off the fee of 31 by a credit note of the 10th, and 16 of the fee are credited on the 16th: nothing is left.
+  const Catalog catalog = SmallCatalog(
+      kCharges,
+      {{"discounts.csv", std::string(kColumns) + "note-1,s1,platform,,20.00,USD,2025-01-10,2025-02-01,,true\n"
+                                                 "note-2,s1,platform,,20.00,USD,2025-01-12,2025-02-01,,true\n"},
+       {"subscriptions.csv",
+        "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+        "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\n"}});
+  EXPECT_EQ(DueOf(catalog, {}, On("2025-01-31")), (SmallDue{{{"platform", "2025-01-01"}, 3100},
+                                                            {{"discount platform", "2025-01-10"}, -2000},
+                                                            {{"discount platform", "2025-01-12"}, -1100},
+                                                            {{"platform", "2025-01-16"}, -1600},
+                                                            {{"discount platform", "2025-01-16"}, 1600}}));
+}
+
+TEST(RateDiscounts, SayWhatEachTakesOff) {
+  const Catalog catalog = With("ten,s1,calls,10,,,2025-01-01,,,\nfive,s1,calls,,5.00,USD,2025-01-01,,,\n");
+  const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "1000"}});
+  const absl::StatusOr<RatedSubject> rated =
+      RateSubject(catalog, kSmallSubject, totals, std::optional(On("2025-01-10")));
+  ASSERT_TRUE(rated.ok()) << rated.status();
+  const auto line =
+      std::ranges::find_if(rated->charges, [](const RatedCharge& one) { return one.charge->is_discount; });
+  ASSERT_NE(line, rated->charges.end());
+  std::vector<PriceStep> steps;
+  const absl::StatusOr<Worth> worth = PriceToDate(*line, line->days.back(), &steps);
+  ASSERT_TRUE(worth.ok());
+  EXPECT_EQ(ToString(*worth), "-15");
+  ASSERT_EQ(steps.size(), 2u);
+  EXPECT_EQ(steps[0].what, "discount ten of 10 %");
+  EXPECT_EQ(steps[1].what, "discount five of 5.00");
+}
+
+TEST(RateDiscounts, AreQuotedWithWhatTheyAreOf) {
+  const Catalog catalog = With("ten,s1,,10,,,2025-01-01,,,\n");
+  const std::vector<SubjectTotal> totals =
+      TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "1000"}, {"mails", "2025-01-10T00:00:00Z", "500"}});
+  QuoteRequest request;
+  request.subject = kSmallSubject;
+  request.usage = totals;
+  const auto total = [&] {
+    const absl::StatusOr<Quote> quote = MakeQuote(catalog, request);
+    EXPECT_TRUE(quote.ok()) << quote.status();
+    const absl::StatusOr<std::vector<QuoteTotal>> totals_of_quote = TotalsOf(*quote);
+    EXPECT_TRUE(totals_of_quote.ok());
+    return ToString(totals_of_quote->front().due);
+  };
+  EXPECT_EQ(total(), "94.50");  // of usage alone
+  request.charge = "calls";
+  EXPECT_EQ(total(), "90.00");
+  request.previous_quantity = Quantity();
+  EXPECT_EQ(total(), "100.00");  // a later slice is of the charge alone
+  request.previous_quantity.reset();
+  request.charge = "";
+  request.period = MonthOf(On("2025-01-01"));
+  EXPECT_EQ(total(), "122.40");  // and the fee of 31
+}
+
+TEST(EstimateTax, IsOfWhatIsDueBeforeGrantsPay) {
+  const auto tax = [](int64_t taxable, const char* percent, Rounding rounding) {
+    const absl::StatusOr<Money> estimated =
+        EstimateTax({{}, {In("USD"), taxable - 500}, {In("USD"), taxable}}, {Each(percent).attos / 100}, rounding);
+    EXPECT_TRUE(estimated.ok());
+    return ToString(*estimated);
+  };
+  EXPECT_EQ(tax(7000, "8.25", Rounding::kHalfUp), "5.78");  // 5.775
+  EXPECT_EQ(tax(7000, "8.25", Rounding::kDown), "5.77");
+  EXPECT_EQ(tax(3871, "20", Rounding::kHalfUp), "7.74");
+  EXPECT_EQ(tax(7000, "0", Rounding::kHalfUp), "0.00");
+}
+
+// Reckoned again in another way, and plainly: what came due day by day, each discount in turn over all of it.
+SmallDue ReckonedPlainly(const Catalog& catalog, const SmallDue& gross) {
+  std::vector<const Discount*> discounts;
+  for (const Discount& discount : catalog.discounts) discounts.push_back(&discount);
+  std::ranges::sort(discounts, [](const Discount* a, const Discount* b) {
+    if (a->amount.has_value() != b->amount.has_value()) return b->amount.has_value();
+    return a->order != b->order ? a->order < b->order : a->id < b->id;
+  });
+  SmallDue net = gross;
+  std::map<std::string, std::map<std::string, int64_t>> off;  // month, line: to date
+  for (int32_t number = On("2025-01-01").number; number < On("2025-04-01").number; ++number) {
+    const std::string today = ToString(Day{number}), month = today.substr(0, 7);
+    std::map<std::string, int64_t> total;
+    // From the month's first day on, all again.
+    struct Of {
+      int64_t base = 0, before = 0, taken = 0;
+      bool has_begun = false;
+    };
+    std::map<std::pair<size_t, std::string>, Of> states;
+    std::map<std::string, int64_t> due;
+    for (const std::string line : {"calls", "mails", "platform"}) due[line] = 0;
+    for (Day day = On(month + "-01"); day.number <= number; ++day.number) {
+      for (auto& [line, to_date] : due) {
+        const auto more = gross.find({line, ToString(day)});
+        to_date += more == gross.end() ? 0 : more->second;
+      }
+      std::map<std::string, int64_t> left = due;
+      for (size_t i = 0; i < discounts.size(); ++i) {
+        const Discount& discount = *discounts[i];
+        const bool is_valid = discount.starts_on <= day && (!discount.ends_on || day < *discount.ends_on);
+        int64_t sum = 0;
+        for (auto& [line, of] : left) {
+          Of& state = states[{i, line}];
+          if (is_valid && (discount.charge.empty() || discount.charge == line)) {
+            state.base = discount.reaches_back && !state.has_begun ? of : state.base + of - state.before;
+            state.has_begun = true;
+          }
+          state.before = of;
+          state.base = std::max<int64_t>(0, std::min(state.base, of));
+          sum += state.base;
+        }
+        if (discount.amount) {
+          int64_t amount = std::min<int64_t>(sum, static_cast<int64_t>(discount.amount->minor));
+          const int64_t all = amount;
+          std::vector<std::pair<double, Of*>> by_remainder;
+          for (auto& [line, of] : left) {
+            Of& state = states[{i, line}];
+            state.taken = sum == 0 ? 0 : all * state.base / sum;
+            amount -= state.taken;
+            by_remainder.push_back({sum == 0 ? 0 : -static_cast<double>(all * state.base % sum), &state});
+          }
+          std::ranges::stable_sort(by_remainder, {}, [](const auto& one) { return one.first; });
+          for (size_t k = 0; amount > 0; ++k, --amount) ++by_remainder[k].second->taken;
+        } else {
+          const auto percent = static_cast<int64_t>(discount.share.attos / (kOneUnit / 100));
+          for (auto& [line, of] : left) states[{i, line}].taken = (states[{i, line}].base * percent + 50) / 100;
+        }
+        for (auto& [line, of] : left) of -= states[{i, line}].taken;
+      }
+      for (const auto& [line, of] : left) total[line] = due[line] - of;
+    }
+    for (const auto& [line, taken] : total) {
+      const int64_t more = taken - off[month][line];
+      off[month][line] = taken;
+      if (more != 0) net[{"discount " + line, today}] = -more;
+    }
+  }
+  return net;
+}
+
+TEST(RateDiscounts, AreWhatAPlainReckoningSaysWhateverTheCutAndNeverBelowZero) {
+  std::mt19937_64 random(TestSeed());
+  const auto draw = [&](uint64_t below) { return random() % below; };
+  for (int round = 0; round < 200; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    std::string rows;
+    const std::string lines[] = {"", "calls", "mails", "platform"};
+    for (uint64_t i = 0, count = 1 + draw(4); i < count; ++i) {
+      const Day from{On("2025-01-01").number + static_cast<int32_t>(draw(80))};
+      const std::string to = draw(2) == 0 ? "" : ToString(Day{from.number + 1 + static_cast<int32_t>(draw(50))});
+      const bool is_percent = draw(2) == 0;
+      rows += "d" + std::to_string(i) + ",s1," + lines[draw(4)] + "," +
+              (is_percent ? std::to_string(draw(101)) + ",," : "," + std::to_string(draw(60)) + ".37,USD") + "," +
+              ToString(from) + "," + to + "," + std::to_string(draw(3)) + "," + (draw(2) == 0 ? "true" : "") + "\n";
+    }
+    const std::string end = draw(2) == 0 ? "" : ToString(Day{On("2025-01-10").number + static_cast<int32_t>(draw(70))});
+    const Catalog catalog = SmallCatalog(kCharges, {{"discounts.csv", kColumns + rows},
+                                                    {"subscriptions.csv",
+                                                     "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+                                                     "s1,buyer,p,acme,USD,2025-01-01," +
+                                                         end + "\n"}});
+    std::vector<std::string> times;
+    std::vector<SmallUse> uses;
+    for (int i = 0; i < 12; ++i)
+      times.push_back(ToString(catalog.book.zone.StartOf({On("2025-01-01").number + static_cast<int32_t>(draw(88))})));
+    for (const std::string& at : times)
+      uses.push_back({draw(2) == 0 ? "calls" : "mails", at, draw(5) == 0 ? "-0" : "77"});
+    for (SmallUse& use : uses) {
+      if (use.meter == "calls" && draw(3) == 0) use.units = "-40";
+    }
+    const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, uses);
+    const Day last = On("2025-03-31");
+    const SmallDue whole = DueOf(catalog, totals, last);
+    SmallDue gross = whole;
+    std::erase_if(gross, [](const auto& one) { return one.first.first.starts_with("discount"); });
+    ASSERT_EQ(whole, ReckonedPlainly(catalog, gross)) << rows;
+
+    std::map<std::pair<std::string, std::string>, std::map<std::string, int64_t>> of_line;  // line and month: by day
+    for (const auto& [place, cents] : whole) {
+      const std::string line = place.first.substr(place.first.starts_with("discount ") ? 9 : 0);
+      of_line[{line, place.second.substr(0, 7)}][place.second] += cents;
+    }
+    for (const auto& [line, days] : of_line) {
+      int64_t net = 0, before_discounts = 0;
+      for (const auto& [day, cents] : days) {
+        net += cents;
+        const auto due = gross.find({line.first, day});
+        before_discounts += due == gross.end() ? 0 : due->second;
+        ASSERT_GE(net, std::min<int64_t>(0, before_discounts)) << line.first << " " << day << "\n" << rows;
+      }
+    }
+
+    ExpectTheSameUpTo({On("2025-01-01").number + static_cast<int32_t>(draw(89))}, catalog, totals, whole);
+    ASSERT_FALSE(::testing::Test::HasFailure()) << rows;
+  }
+}
+
+}  // namespace
+}  // namespace tollbook
