@@ -40,6 +40,10 @@ class TimedBook final : public Book {
   absl::Status CommitSeal(const SealCommit& seal) override {
     return Timed([&] { return book_.CommitSeal(seal); });
   }
+  absl::Status CommitPeriodChange(const PeriodChange& change) override { return book_.CommitPeriodChange(change); }
+  absl::StatusOr<std::vector<PeriodChange>> PeriodChanges(uint64_t through_sequence) const override {
+    return Timed([&] { return book_.PeriodChanges(through_sequence); });
+  }
   std::vector<SeenSize> SeenSizes() const override { return book_.SeenSizes(); }
   absl::Status LoadSeen(int shard, SeenShard* into) const override { return book_.LoadSeen(shard, into); }
   absl::Status LoadSeen(int shard, SeenSet* into) const override { return book_.LoadSeen(shard, into); }
