@@ -290,6 +290,7 @@ std::string Encode(const MeterRecord& record) {
   out.Fixed8(static_cast<uint8_t>(meter.granularity));
   out.Fixed8(meter.allow_negative ? 1 : 0);
   out.Fixed8(meter.keep_events ? 1 : 0);
+  if (!meter.prorated_property.empty()) out.Text(meter.prorated_property);
   return out.Take();
 }
 
@@ -310,6 +311,10 @@ absl::StatusOr<MeterRecord> DecodeMeterRecord(std::string_view stored) {
   meter.granularity = in.OneOf(Granularity::kQuarterHour);
   meter.allow_negative = in.Flag();
   meter.keep_events = in.Flag();
+  if (in.ok() && !in.done()) {
+    meter.prorated_property = in.Text();
+    if (meter.dimensions.empty() || meter.prorated_property != meter.dimensions.back()) in.Fail();
+  }
   if (!in.done()) return DamagedError("meter record");
   return record;
 }

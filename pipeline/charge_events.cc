@@ -26,7 +26,8 @@ ChargeUsage::Place PlaceAt(DimensionValues values, Bucket bucket, const UsageTot
 PartTotal PartTotalOf(const SubscribedCharge& of, const UsagePlace& place, Bucket bucket, DimensionValues values,
                       const UsageTotal& total) {
   const PricedTime time = PricedTimeOf(*of.charge, place.subscription->zone, of.meter->granularity, bucket, place.day);
-  return {time, PartOf(*of.charge, *of.meter, values).value_or(0), total};
+  return {time, PartOf(*of.charge, *of.meter, values).value_or(0), total,
+          ProratedOf(*of.meter, values).value_or(Quantity())};
 }
 
 // Reads the sources of the charges' usage, one after the other.
@@ -171,6 +172,7 @@ class EventReader {
       const auto key = [](const ChargeEvent& e) { return std::tie(e.usage.time.day, e.time); };
       if (const auto order = key(a) <=> key(b); order != 0) return order < 0;
       if (by_value && a.usage.total.value != b.usage.total.value) return a.usage.total.value < b.usage.total.value;
+      if (by_value && a.usage.prorated != b.usage.prorated) return a.usage.prorated < b.usage.prorated;
       return std::tie(a.source, a.id, a.book_source, a.line, a.part) <
              std::tie(b.source, b.id, b.book_source, b.line, b.part);
     });
@@ -244,7 +246,8 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
   const bool has_times = form == TotalForm::kTimedElements;
   std::stable_sort(usage.before.begin(), usage.before.end(), [has_times](const PartTotal& a, const PartTotal& b) {
     if (a.time.day != b.time.day) return a.time.day < b.time.day;
-    return has_times ? CompareElements(a.total, b.total) < 0 : a.time < b.time;
+    if (!has_times) return a.time < b.time;
+    return CompareElements(PricedElement(a.total, a.prorated), PricedElement(b.total, b.prorated)) < 0;
   });
   return usage;
 }

@@ -98,7 +98,7 @@ class OfBuckets : public GrowingWorth {
     const auto [part, is_new] = bucket->second.parts.try_emplace(usage.part);
     if (is_new) part->second.aggregate.Begin(meter_);
     if (grown_.empty() || grown_.back() != bucket) grown_.push_back(bucket);
-    if (IsOfEvents(PricingOf(charge_, usage.part))) part->second.elements.push_back(usage.total);
+    if (IsOfEvents(PricingOf(charge_, usage.part))) part->second.elements.emplace_back(usage.total, usage.prorated);
     return part->second.aggregate.Add(usage.total);
   }
   bool Price(bool complete, Quantity* quantity, Worth* worth) override {
@@ -113,7 +113,7 @@ class OfBuckets : public GrowingWorth {
  private:
   struct Part {
     RunningAggregate aggregate;
-    std::vector<UsageTotal> elements;  // where its pricing is of events: in their order
+    std::vector<PricedElement> elements;  // where its pricing is of events: in their order
   };
   struct Bucket {
     std::map<uint32_t, Part> parts;

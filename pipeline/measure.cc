@@ -272,6 +272,13 @@ Reason Measurer::MeasureOne(const UsageEvent& event, uint32_t index, Arena& aren
     const Reason reason = DimensionValue(Find(event.data, meter.dimensions[i]), arena, &values_[i]);
     if (reason != Reason::kNone) return reason;
   }
+  if (!meter.prorated_property.empty()) {
+    Quantity prorated;
+    const Reason reason = ReadNumber(Find(event.data, meter.prorated_property), &prorated);
+    if (reason != Reason::kNone) return reason;
+    const Reason of_prorated = CheckValue(prorated, AcceptsNegative(meter));
+    if (of_prorated != Reason::kNone) return of_prorated;
+  }
   const Series& series = series_.Find(index, values_);
   into->series = series.id;
   *dimensions_hash = series.dimensions_hash;
@@ -382,6 +389,11 @@ bool Measurer::LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& ar
     const Property property{{}, TextOf(dimension, slots), dimension.kind};
     if (DimensionValue(&property, arena, &values_[i]) != Reason::kNone) return false;
   }
+  const Meter& meter = catalog_.meters[plan.meter];
+  const std::optional<Quantity> prorated = ProratedOf(meter, values_);
+  const bool is_wrong =
+      prorated ? CheckValue(*prorated, plan.accepts_negative) != Reason::kNone : !meter.prorated_property.empty();
+  if (is_wrong) return false;  // the careful way says why
   const Series& found = series_.Find(plan.meter, values_);
   *series = {found.id, found.dimensions_hash};
   return true;

@@ -18,7 +18,8 @@ namespace {
 using Kind = JsonTree::Kind;
 
 constexpr std::string_view kValue = "quantity";  // of the events' data
-constexpr size_t kBucketsMax = 28 * 24;          // hours of any month
+constexpr std::string_view kProratedValue = "prorated_quantity";
+constexpr size_t kBucketsMax = 28 * 24;  // hours of any month
 
 std::string InQuotes(std::string_view text) {
   std::string quoted;
@@ -77,7 +78,6 @@ void AddTiers(VectorParams& params, std::string_view vectors_price, std::string_
     tier.RefuseOthers();
     tiers.Add(of_tier.Text());
   }
-  keys->Add("flat_at_zero", "true");  // so the vectors say
   keys->Add("tiers", tiers.Text());
 }
 
@@ -226,8 +226,10 @@ bool AddPrice(const std::string& model, VectorParams& params, const std::string&
     AddBlockTiers(params, keys);
   } else if (model == "graduated" || model == "volume") {
     AddTiers(params, "unit_amount", "price", keys);
+    keys->Add("flat_at_zero", "true");  // so the vectors say
   } else if (model == "graduated_percentage") {
     AddTiers(params, "rate_percent", "percent", keys);
+    keys->Add("flat_at_zero", "true");
   } else if (model == "package") {
     AddPackages(params, keys);
   } else if (model == "percentage") {
@@ -270,6 +272,12 @@ bool IsProratedSum(const VectorCase& vector) {
   return vector.model == "proration" && method != nullptr && method->text == "day_prorated_sum";
 }
 
+// Each usage has units, which say its tiers, and prorated units, which are priced.
+bool IsOfProratedTiers(const VectorCase& vector) {
+  const JsonTree* method = vector.params.Find("method");
+  return vector.model == "proration" && method != nullptr && method->text == "prorated_graduated";
+}
+
 // ---- One case.
 
 class CaseTranslator {
@@ -306,7 +314,8 @@ class CaseTranslator {
         "weighted_sum", "unit_conversion", "commitment_window"};
     if (IsPriceModel(vector_.model) || others.contains(vector_.model)) return;
     const JsonTree* method = vector_.params.Find("method");
-    if (IsProratedSum(vector_) || (vector_.model == "credits" && method == nullptr)) return;
+    if (IsProratedSum(vector_) || IsOfProratedTiers(vector_)) return;
+    if (vector_.model == "credits" && method == nullptr) return;
     params_.NotHere(method == nullptr ? "model " + vector_.model : "method " + method->text);
   }
 
@@ -352,6 +361,8 @@ class CaseTranslator {
       Usage& usage = usage_.emplace_back();
       usage.at = one.Text("at");
       usage.quantity = one.RequiredDecimal(kValue);
+      if (IsOfProratedTiers(vector_))
+        usage.properties.emplace_back(kProratedValue, one.RequiredDecimal(kProratedValue));
       if (const JsonTree* properties = one.Take("properties"); properties != nullptr) {
         VectorParams each(*properties, &status_);
         for (const std::string& key : properties->keys) usage.properties.emplace_back(key, each.Text(key));
@@ -397,6 +408,11 @@ class CaseTranslator {
       return Aggregate();
     } else if (model == "unique_count" || model == "weighted_sum" || IsProratedSum(vector_)) {
       return CarryOver();
+    } else if (IsOfProratedTiers(vector_)) {
+      keep_events_ = true;
+      meter_.Add("prorated_value", kProratedValue);
+      charge_.Add("model", params_.Text("method"));
+      AddTiers(params_, "unit_amount", "price", &charge_);
     } else if (model == "unit_conversion") {
       into_.answer = TranslatedCase::Answer::kPriced;
       AddOneEach();
@@ -830,7 +846,7 @@ class CaseTranslator {
 absl::StatusOr<TranslatedCase> Translate(const VectorCase& vector) {
   if (IsOfLines(vector)) return TranslateLines(vector);
   if (IsOfUnitGrants(vector)) return TranslateUnitGrants(vector);
-  const bool is_fee = vector.model == "proration" && !IsProratedSum(vector);
+  const bool is_fee = vector.model == "proration" && !IsProratedSum(vector) && !IsOfProratedTiers(vector);
   return is_fee ? TranslateProration(vector) : CaseTranslator(vector).Translate();
 }
 

@@ -175,6 +175,10 @@ void CheckKeepsEvents(YamlMap& map, const Meter* meter, const Pricing& pricing, 
                Join({map.what(), " prices each event, and meter ", Quoted(meter->name), " does not keep them"}),
                "the meter needs `keep: events`; where a book has totals of it already, add another meter that has it");
   }
+  if (pricing.model == ChargeModel::kProratedGraduated && meter->prorated_property.empty()) {
+    errors.Add(map.line(), Join({map.what(), " prices prorated units, and meter ", Quoted(meter->name), " has none"}),
+               "name their property in the meter: `prorated_value: prorated_units`");
+  }
   if (pricing.model == ChargeModel::kTimeRate && meter->allow_negative) {
     errors.Add(map.line(),
                Join({map.what(), " prices time, and meter ", Quoted(meter->name), " allows negative values"}),

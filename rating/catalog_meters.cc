@@ -189,6 +189,24 @@ void ReadDimensions(YamlMap& map, Meter& meter, FileErrors& errors) {
   }
 }
 
+// It is a dimension that has to be a number.
+void ReadProrated(YamlMap& map, Meter& meter, FileErrors& errors) {
+  const std::optional<std::string> property = map.Text("prorated_value");
+  if (!property) return;
+  if (!meter.keep_events || meter.aggregation != Aggregation::kSum) {
+    errors.Add(map.LineOf("prorated_value"),
+               Join({map.what(), " has a \"prorated_value\" and does not keep its events"}),
+               "use aggregation sum with `keep: events`: each event is priced by both of its values");
+  }
+  if (std::find(meter.dimensions.begin(), meter.dimensions.end(), *property) != meter.dimensions.end()) {
+    errors.Add(map.LineOf("prorated_value"),
+               Join({"\"prorated_value\" of ", map.what(), " is ", Quoted(*property), ", which is a dimension of it"}),
+               "take it out of the dimensions");
+  }
+  meter.prorated_property = *property;
+  meter.dimensions.push_back(*property);
+}
+
 void ReadMeter(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   YamlMap map(node, "a meter", errors);
   const std::optional<std::string> name = map.RequiredText("name");
@@ -217,6 +235,7 @@ void ReadMeter(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
                           ? Granularity::kDay
                           : map.Choice<Granularity>("granularity", kGranularities, Granularity::kQuarterHour);
   meter.keep_events = map.Choice<bool>("keep", kKeeps, false);
+  ReadProrated(map, meter, errors);
   map.RefuseOtherKeys();
   if (name) {
     draft.meters.Define(*name, static_cast<uint32_t>(draft.catalog.meters.size()), map.LineOf("name"), errors);

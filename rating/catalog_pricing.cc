@@ -16,7 +16,7 @@ namespace {
 
 using Model = ChargeModel;
 
-constexpr std::array<std::pair<std::string_view, Model>, 10> kModels = {{
+constexpr std::array<std::pair<std::string_view, Model>, 11> kModels = {{
     {"per_unit", Model::kPerUnit},
     {"graduated", Model::kGraduated},
     {"volume", Model::kVolume},
@@ -27,6 +27,7 @@ constexpr std::array<std::pair<std::string_view, Model>, 10> kModels = {{
     {"dynamic", Model::kDynamic},
     {"matrix", Model::kMatrix},
     {"time_rate", Model::kTimeRate},
+    {"prorated_graduated", Model::kProratedGraduated},
 }};
 
 // Of packages and converted units: `up` first, as their errors list them.
@@ -45,8 +46,8 @@ struct ModelKey {
 const std::vector<ModelKey>& ModelKeys() {
   static const auto* const keys = new std::vector<ModelKey>{
       {"price", {Model::kPerUnit, Model::kPackage, Model::kTimeRate}},
-      {"per", {Model::kPerUnit, Model::kGraduated, Model::kVolume, Model::kTimeRate}},
-      {"tiers", {Model::kGraduated, Model::kVolume, Model::kGraduatedPercentage}},
+      {"per", {Model::kPerUnit, Model::kGraduated, Model::kVolume, Model::kTimeRate, Model::kProratedGraduated}},
+      {"tiers", {Model::kGraduated, Model::kVolume, Model::kGraduatedPercentage, Model::kProratedGraduated}},
       {"flat_at_zero", {Model::kGraduated, Model::kVolume, Model::kGraduatedPercentage, Model::kStairstep}},
       {"package_size", {Model::kPackage}},
       {"package_rounding", {Model::kPackage}},
@@ -153,6 +154,9 @@ void ReadModel(YamlMap& map, const Meter* meter, Pricing& pricing, FileErrors& e
       break;
     case Model::kTimeRate:
       ReadTimeRate(map, pricing, errors);
+      break;
+    case Model::kProratedGraduated:
+      pricing.tiers = ReadTiers(map, pricing.model, errors);
       break;
     case Model::kMatrix:
       break;

@@ -22,7 +22,7 @@ Tier ReadTier(const YamlNode& node, std::string_view charge, size_t index, Charg
   tier.up_to = ReadQuantity(map, "up_to", Sign::kPositive, errors);
   tier.unit_price = ReadPriceOfTier(map, model, per, errors);
   tier.flat = ReadPrice(map, "flat", errors).value_or(Price());
-  if (model != ChargeModel::kGraduatedPercentage) {
+  if (model != ChargeModel::kGraduatedPercentage && model != ChargeModel::kProratedGraduated) {
     tier.block_size = ReadQuantity(map, "block_size", Sign::kPositive, errors).value_or(Quantity());
     if (tier.block_size.attos > 0 && per != 1) {
       errors.Add(map.LineOf("block_size"), Join({map.what(), " has a \"block_size\", and the charge a \"per\""}),

@@ -18,12 +18,6 @@ std::string_view UnitsInWords(ChargeModel model) {
   }
 }
 
-std::string TierName(const std::vector<Tier>& tiers, size_t i) {
-  std::string name = "tier " + std::to_string(i + 1);
-  if (i + 1 < tiers.size()) return name + " (up to " + ToString(*tiers[i].up_to) + ")";
-  return i == 0 ? name : name + " (above " + ToString(*tiers[i - 1].up_to) + ")";
-}
-
 bool ReachesBeyond(const std::vector<Tier>& tiers, size_t i, Quantity quantity) {
   return i + 1 < tiers.size() && quantity > *tiers[i].up_to;
 }
@@ -83,6 +77,12 @@ bool Holds(const Step& step, const Pricing& pricing, const LimitedQuantity& used
 
 }  // namespace
 
+std::string NameOfTier(const std::vector<Tier>& tiers, size_t tier) {
+  std::string name = "tier " + std::to_string(tier + 1);
+  if (tier + 1 < tiers.size()) return name + " (up to " + ToString(*tiers[tier].up_to) + ")";
+  return tier == 0 ? name : name + " (above " + ToString(*tiers[tier - 1].up_to) + ")";
+}
+
 void PriceUnits(const Pricing& pricing, Quantity quantity, uint64_t events, Arithmetic* sum) {
   sum->Step(quantity, pricing.unit_price, [&] { return std::string(UnitsInWords(pricing.model)); });
   if (pricing.price_per_event == Price{}) return;
@@ -105,7 +105,7 @@ void PriceGraduated(const Pricing& pricing, Quantity quantity, Arithmetic* sum) 
     Quantity in_tier;  // bounds below zero, which no catalog has, can lie further apart than fits
     if (__builtin_sub_overflow(upper.attos, lower.attos, &in_tier.attos)) return sum->DoesNotFit();
     AddTier(
-        pricing.tiers[i], in_tier, [&] { return TierName(pricing.tiers, i); }, sum);
+        pricing.tiers[i], in_tier, [&] { return NameOfTier(pricing.tiers, i); }, sum);
     AddFlat(pricing, i, quantity, sum);
     if (!beyond) return;
     lower = upper;
@@ -116,7 +116,7 @@ void PriceVolume(const Pricing& pricing, Quantity quantity, Arithmetic* sum) {
   size_t i = 0;
   while (ReachesBeyond(pricing.tiers, i, quantity)) ++i;
   AddTier(
-      pricing.tiers[i], quantity, [&] { return "all units in " + TierName(pricing.tiers, i); }, sum);
+      pricing.tiers[i], quantity, [&] { return "all units in " + NameOfTier(pricing.tiers, i); }, sum);
   AddFlat(pricing, i, quantity, sum);
 }
 
@@ -125,7 +125,7 @@ void PriceVolumeSlice(const Pricing& pricing, Quantity from, Quantity to, Quanti
   size_t i = 0;
   while (ReachesBeyond(pricing.tiers, i, whole)) ++i;
   const Tier& tier = pricing.tiers[i];
-  const auto name = [&] { return "own units in " + TierName(pricing.tiers, i); };
+  const auto name = [&] { return "own units in " + NameOfTier(pricing.tiers, i); };
   Quantity first = from, last = to, own;
   const bool in_blocks = tier.block_size.attos > 0;
   if (in_blocks &&
@@ -173,6 +173,7 @@ void PriceByModel(const Pricing& pricing, Quantity quantity, uint64_t events, Ar
       return PriceStairstep(pricing, quantity, sum);
     case ChargeModel::kMatrix:
     case ChargeModel::kTimeRate:
+    case ChargeModel::kProratedGraduated:
       break;
   }
   TOLLBOOK_ASSERT(!"a charge model of the list that prices one quantity");

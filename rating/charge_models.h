@@ -11,11 +11,16 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "rating/arithmetic.h"
 #include "rating/plan.h"
 
 namespace tollbook {
+
+// "tier 2 (up to 1000)".
+std::string NameOfTier(const std::vector<Tier>& tiers, size_t tier);
 
 // By the model of `pricing`, which is neither a matrix nor of events, nor has limits by a dimension.
 void PriceByModel(const Pricing& pricing, Quantity quantity, uint64_t events, Arithmetic* sum);

@@ -64,6 +64,8 @@ struct Meter {
   std::string value_expression;    // as written: "bytes / 1000 * weight" (expression.h); empty: a property, or none
   std::string operation_property;  // of a unique count: path in `data`, add or remove; empty: all are added
   bool keep_events = false;  // each event's value and time, whatever the aggregation: for charges that look at each
+  // Path in `data` of a second number, for charges by prorated units: the last of the dimensions. Empty: there is none.
+  std::string prorated_property;
 
   struct Reading {
     Quantity percentile;  // above 0, up to 100

@@ -28,6 +28,8 @@ std::string_view ToString(ChargeModel model) {
       return "matrix";
     case ChargeModel::kTimeRate:
       return "time_rate";
+    case ChargeModel::kProratedGraduated:
+      return "prorated_graduated";
   }
   TOLLBOOK_ASSERT(!"a charge model of the list");
   return "";

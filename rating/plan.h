@@ -35,6 +35,7 @@ enum class ChargeModel : uint8_t {
   kDynamic,              // the events carry their price: the quantity is money, times a multiplier
   kMatrix,               // each usage by the cell that its dimension values fall in
   kTimeRate,             // a duration, by weekday, hour and elapsed time
+  kProratedGraduated,    // graduated by units, of prorated units
 };
 std::string_view ToString(ChargeModel model);  // "per_unit", "graduated_percentage": as the catalog has it
 
@@ -54,7 +55,7 @@ struct Step {
 struct Pricing {
   ChargeModel model = ChargeModel::kPerUnit;
   Price unit_price;                           // per_unit; percentage and dynamic: what one unit of money costs
-  std::vector<Tier> tiers;                    // graduated, volume, graduated_percentage; ascending, the last one open
+  std::vector<Tier> tiers;                    // of the graduated models and volume; ascending, the last one open
   bool flat_at_zero = false;                  // is the first tier's flat amount, or first step, due at zero?
   Quantity package_size;                      // package
   Price package_price;                        // package: of one
@@ -63,7 +64,8 @@ struct Pricing {
   std::vector<Step> steps;                    // stairstep; ascending, the last one open
   std::string limits_by;             // stairstep: the dimension whose values have the limits; empty: one quantity
   std::vector<std::string> limited;  // stairstep by limits: the values that any step limits, ascending
-  // Of each event (IsOfEvents), in the order of time and value. transaction_tally.h says how they count.
+  // Of each event (IsOfEvents), in the order of time and value. transaction_tally.h says how they count; those of
+  // prorated_graduated, by the tiers: prorated_tally.h.
   std::optional<uint64_t> free_events;  // percentage: the allowance ends where the first of the two does
   std::optional<Quantity> free_amount;  // percentage
   std::optional<Price> min_per_event;   // percentage; not above the maximum
@@ -73,7 +75,7 @@ struct Pricing {
 
 // Whether it prices each event, so that the meter must keep them: `keep: events`.
 inline bool IsOfEvents(const Pricing& pricing) {
-  return pricing.model == ChargeModel::kTimeRate ||
+  return pricing.model == ChargeModel::kTimeRate || pricing.model == ChargeModel::kProratedGraduated ||
          (pricing.model == ChargeModel::kPercentage &&
           (pricing.free_events || pricing.free_amount || pricing.min_per_event || pricing.max_per_event));
 }

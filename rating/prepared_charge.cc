@@ -40,6 +40,7 @@ bool PreparedCharge::Prepare() {
       return PrepareStairstep();
     case ChargeModel::kMatrix:
     case ChargeModel::kTimeRate:
+    case ChargeModel::kProratedGraduated:
       return false;
   }
   return false;

@@ -21,6 +21,7 @@ bool HasWhatItsModelNeeds(const Pricing& pricing) {
     case ChargeModel::kGraduated:
     case ChargeModel::kVolume:
     case ChargeModel::kGraduatedPercentage:
+    case ChargeModel::kProratedGraduated:
       return !pricing.tiers.empty();
     case ChargeModel::kPackage:
       return pricing.package_size.attos > 0;
@@ -110,7 +111,7 @@ Quantity TakeGranted(Quantity quantity, std::span<const UnitsPaid> granted, Arit
 void PriceEvents(const Pricing& pricing, const UsagePart& part, const Zone& zone, Arithmetic* sum) {
   if (part.tally != nullptr) return part.tally->Price(sum);
   EventTally tally(pricing, zone);
-  for (const UsageTotal& element : part.elements) {
+  for (const PricedElement& element : part.elements) {
     if (!tally.Add(element)) return sum->DoesNotFit();
   }
   tally.Price(sum);

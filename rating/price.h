@@ -60,8 +60,8 @@ struct UsagePart {
   uint32_t part = 0;  // PartOf
   Quantity quantity;  // as metered, aggregated
   uint64_t events = 0;
-  // Where its pricing is of events: each of them, by day, time and value; or all of them, told already.
-  std::vector<UsageTotal> elements = {};
+  // Where its pricing is of events: each of them, by day, time, value and prorated value; or all of them, told already.
+  std::vector<PricedElement> elements = {};
   const EventTally* tally = nullptr;  // borrowed
 };
 

@@ -318,7 +318,9 @@ absl::Status SubjectRater::RateParts(const Subscriptions& subscriptions, std::sp
     const std::optional<uint32_t> part = PartOf(*rated->charge, *rated->meter, total.dimension_values);
     TOLLBOOK_ASSERT(part.has_value());  // or no charge had taken it
     const PricedTime time = PricedTimeOf(*rated->charge, zone, total.meter->granularity, total.bucket, day);
-    subject->parts.push_back({time, *part, total.total});
+    const std::optional<Quantity> prorated = ProratedOf(*rated->meter, total.dimension_values);
+    TOLLBOOK_ASSERT(prorated.has_value() != rated->meter->prorated_property.empty());  // or absorb had not taken it
+    subject->parts.push_back({time, *part, total.total, prorated.value_or(Quantity())});
     if (!running_.Add(subject->parts.back())) return TotalOutOfRange(*rated);
     const bool day_goes_on = i + 1 < totals.size() && totals[i + 1].day() == day;
     if (!day_goes_on) TOLLBOOK_RETURN_IF_ERROR(RateDay(day, *rated, &subject->days));
@@ -427,12 +429,13 @@ struct PartToDate {
   std::vector<PartTotal> events;  // where its pricing is of events
 };
 
-std::vector<UsageTotal> InOrder(std::vector<PartTotal> events) {
+std::vector<PricedElement> InOrder(std::vector<PartTotal> events) {
   std::ranges::sort(events, [](const PartTotal& a, const PartTotal& b) {
-    return a.time.day != b.time.day ? a.time.day < b.time.day : CompareElements(a.total, b.total) < 0;
+    if (a.time.day != b.time.day) return a.time.day < b.time.day;
+    return CompareElements(PricedElement(a.total, a.prorated), PricedElement(b.total, b.prorated)) < 0;
   });
-  std::vector<UsageTotal> in_order;
-  for (const PartTotal& event : events) in_order.push_back(event.total);
+  std::vector<PricedElement> in_order;
+  for (const PartTotal& event : events) in_order.emplace_back(event.total, event.prorated);
   return in_order;
 }
 

@@ -28,14 +28,14 @@ bool RunningUsage::Add(const PartTotal& added) {
     const Pricing& pricing = PricingOf(*charge_, added.part);
     if (IsOfEvents(pricing)) at->events = std::make_unique<Events>(Events{EventTally(pricing, *zone_), {}});
   }
-  if (at->events != nullptr) at->events->of_day.push_back(added.total);
+  if (at->events != nullptr) at->events->of_day.emplace_back(added.total, added.prorated);
   return at->aggregate.Add(added.total);
 }
 
 bool RunningUsage::CloseDay(Events* events) {
   std::sort(events->of_day.begin(), events->of_day.end(),
-            [](const UsageTotal& a, const UsageTotal& b) { return CompareElements(a, b) < 0; });
-  for (const UsageTotal& element : events->of_day) {
+            [](const PricedElement& a, const PricedElement& b) { return CompareElements(a, b) < 0; });
+  for (const PricedElement& element : events->of_day) {
     if (!events->tally.Add(element)) return false;
   }
   events->of_day.clear();

@@ -23,6 +23,7 @@ struct PartTotal {
   PricedTime time;  // per_bucket: hour has hours; else the hour is 0
   uint32_t part = 0;
   UsageTotal total;
+  Quantity prorated = {};  // of each of its events, where the meter has it
 };
 
 // The bucket of the charge that a time lies in: all of them the same without per_bucket.
@@ -51,8 +52,8 @@ class RunningUsage {
  private:
   // Of a part whose pricing is of events.
   struct Events {
-    EventTally tally;                // of the days that are over
-    std::vector<UsageTotal> of_day;  // of the day at hand
+    EventTally tally;                   // of the days that are over
+    std::vector<PricedElement> of_day;  // of the day at hand
   };
   struct OpenPart {
     PricedTime bucket;

@@ -1,5 +1,6 @@
 #include "rating/usage_total.h"
 
+#include "rating/decimal.h"
 #include "rating/error.h"
 
 namespace tollbook {
@@ -45,6 +46,13 @@ bool Merge(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
   if (!AddEvents(delta.events, &merged.events)) return false;
   *into = merged;
   return true;
+}
+
+std::optional<Quantity> ProratedOf(const Meter& meter, DimensionValues values) {
+  if (meter.prorated_property.empty() || values.empty()) return std::nullopt;
+  const ParsedDecimal prorated = ParseDecimal(values.back(), kQuantityScale);
+  if (prorated.error != DecimalError::kNone) return std::nullopt;
+  return Quantity{prorated.value};
 }
 
 Bucket BucketOf(Granularity granularity, Instant instant, const Zone& book_zone) {

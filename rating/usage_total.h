@@ -25,6 +25,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -62,6 +63,16 @@ inline std::strong_ordering CompareElements(const UsageTotal& a, const UsageTota
   const auto order = a.latest_at <=> b.latest_at;
   return order != 0 ? order : a.value <=> b.value;
 }
+// An element as a charge that prices each event takes it.
+struct PricedElement {
+  PricedElement(const UsageTotal& of_total, Quantity of_prorated = {}) : total(of_total), prorated(of_prorated) {}
+  UsageTotal total;
+  Quantity prorated;  // where the meter has a prorated value: of each of its events
+};
+inline std::strong_ordering CompareElements(const PricedElement& a, const PricedElement& b) {
+  const auto order = CompareElements(a.total, b.total);
+  return order != 0 ? order : a.prorated <=> b.prorated;
+}
 // Of two that are one. False, and `into` is unchanged, when there are more events than can be counted.
 [[nodiscard]] inline bool MergeElement(const UsageTotal& delta, UsageTotal* into) {
   return AddEvents(delta.events, &into->events);
@@ -83,6 +94,9 @@ inline SetOperation OperationOf(Quantity value) {
 // What a total was used with: as many values as its meter has dimensions, in the meter's order; "" where an event had
 // none. A view: somebody else keeps the values.
 using DimensionValues = std::span<const std::string_view>;
+
+// The prorated value among them. None: the meter has no such, or it is no decimal.
+[[nodiscard]] std::optional<Quantity> ProratedOf(const Meter& meter, DimensionValues values);
 
 // The number of a bucket: days since 1970-01-01 in the book's zone, or hours or quarter hours since 1970-01-01T00:00Z.
 struct Bucket {

@@ -49,7 +49,7 @@ const std::map<std::string, VerdictCounts> kExpected = {
     {"package", {20, 0, 0}},
     {"per_unit", {13, 0, 0}},
     {"percentage", {8, 0, 0}},
-    {"proration", {45, 0, 7}},
+    {"proration", {52, 0, 0}},
     {"rerate", {19, 0, 0}},
     {"rounding", {22, 0, 0}},
     {"stairstep", {6, 0, 0}},

@@ -288,7 +288,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 104);
+  EXPECT_EQ(priced, 108);
 }
 
 }  // namespace

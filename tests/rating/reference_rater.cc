@@ -189,8 +189,12 @@ Line LineOf(const Catalog& catalog, const Subscription& subscription, const Char
 }
 
 void AddEach(const SubjectTotal& total, int64_t day, std::vector<Event>* each) {
+  Rational prorated = 0;
+  if (total.meter->prorated_property != "") {
+    prorated = Rational(Integer(ParseDecimal(total.dimension_values.back(), 18).value), TenTo(18));
+  }
   for (uint64_t i = 0; i < total.total.events; ++i) {
-    each->push_back({day, total.total.latest_at.nanos, Exact(total.total.value)});
+    each->push_back({day, total.total.latest_at.nanos, Exact(total.total.value), prorated});
   }
 }
 
@@ -333,13 +337,14 @@ Rational PriceOf(const Pricing& pricing, const Rational& billable, const Rationa
       return Exact(pricing.steps.back().price);
     case ChargeModel::kMatrix:
     case ChargeModel::kTimeRate:
+    case ChargeModel::kProratedGraduated:
       break;
   }
   throw std::invalid_argument("no price of a quantity");
 }
 
 bool PricesEachEvent(const Pricing& pricing) {
-  if (pricing.model == ChargeModel::kTimeRate) return true;
+  if (pricing.model == ChargeModel::kTimeRate || pricing.model == ChargeModel::kProratedGraduated) return true;
   const bool has_terms = pricing.free_events.has_value() || pricing.free_amount.has_value() ||
                          pricing.min_per_event.has_value() || pricing.max_per_event.has_value();
   return pricing.model == ChargeModel::kPercentage && has_terms;
@@ -373,6 +378,52 @@ Rational PriceOfTransactions(const Pricing& pricing, const std::vector<Event>& e
     worth += cost;
   }
   return worth;
+}
+
+// How much of the stretch between two positions lies in each tier: the first also holds what is below zero.
+std::vector<Rational> UnitsInTiers(const Pricing& pricing, const Rational& from, const Rational& to) {
+  std::vector<Rational> units;
+  const Rational low = from < to ? from : to, high = from < to ? to : from;
+  for (size_t i = 0; i < pricing.tiers.size(); ++i) {
+    Rational begin = low, end = high;
+    if (i > 0 && begin < Exact(*pricing.tiers[i - 1].up_to)) begin = Exact(*pricing.tiers[i - 1].up_to);
+    if (pricing.tiers[i].up_to && end > Exact(*pricing.tiers[i].up_to)) end = Exact(*pricing.tiers[i].up_to);
+    units.push_back(end > begin ? Rational(end - begin) : Rational(0));
+  }
+  return units;
+}
+
+// Event by event, each cut at the tiers' bounds; what is left of its prorated units is in the tier where it ends.
+Rational PriceOfProrated(const Pricing& pricing, const std::vector<Event>& each) {
+  const size_t tiers = pricing.tiers.size();
+  Rational worth = 0, position = 0, highest = 0;
+  for (const Event& event : each) {
+    const Rational to = position + event.value;
+    const std::vector<Rational> units = UnitsInTiers(pricing, position, to);
+    size_t last = 0;  // the one that the event ends in; without units the one that holds the position
+    for (size_t i = 0; i < tiers; ++i) {
+      const bool is_above = i > 0 && position > Exact(*pricing.tiers[i - 1].up_to);
+      if (event.value == 0 && is_above) last = i;
+      if (event.value > 0 && units[i] > 0) last = i;
+      if (event.value < 0 && units[tiers - 1 - i] > 0) last = tiers - 1 - i;
+    }
+    Rational left = event.prorated;
+    for (size_t i = 0; i < tiers; ++i) {
+      if (i == last || units[i] == 0) continue;
+      const Rational exact = event.prorated * units[i] / Magnitude(event.value);
+      const Rational share(Rounded(exact * TenTo(18), Rounding::kHalfEven), TenTo(18));
+      worth += share * Exact(pricing.tiers[i].unit_price);
+      left -= share;
+    }
+    worth += left * Exact(pricing.tiers[last].unit_price);
+    position = to;
+    if (position > highest) highest = position;
+  }
+  for (size_t i = 0; i < tiers; ++i) {
+    const Rational above = i == 0 ? Rational(0) : Exact(*pricing.tiers[i - 1].up_to);
+    if (highest > above) worth += Exact(pricing.tiers[i].flat);
+  }
+  return worth < 0 ? Rational(0) : worth;
 }
 
 struct Clock {
@@ -423,6 +474,7 @@ Rational PriceOfDuration(const Pricing& pricing, const Event& event, const absl:
 
 Rational PriceOfEvents(const Pricing& pricing, const std::vector<Event>& each, const Zone& zone) {
   if (pricing.model == ChargeModel::kPercentage) return PriceOfTransactions(pricing, each);
+  if (pricing.model == ChargeModel::kProratedGraduated) return PriceOfProrated(pricing, each);
   Rational worth = 0;
   for (const Event& event : each) worth += PriceOfDuration(pricing, event, LibraryZone(zone));
   return worth;

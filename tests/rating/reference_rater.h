@@ -28,8 +28,9 @@ struct Event {
   int64_t day = 0;
   int64_t nanos = 0;  // since 1970 in UTC
   Rational value;
+  Rational prorated = 0;  // where the meter has it
   friend bool operator<(const Event& a, const Event& b) {
-    return std::tie(a.day, a.nanos, a.value) < std::tie(b.day, b.nanos, b.value);
+    return std::tie(a.day, a.nanos, a.value, a.prorated) < std::tie(b.day, b.nanos, b.value, b.prorated);
   }
 };
 struct Part {

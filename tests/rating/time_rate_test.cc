@@ -46,7 +46,7 @@ std::string WorthOf(const Charge& charge, const std::vector<Call>& calls, std::s
   PeriodUsage usage;
   usage.zone = ZoneOf(zone);
   usage.parts.resize(1);
-  for (const Call& call : calls) usage.parts.front().elements.push_back({Units(call.duration), 1, At(call.at)});
+  for (const Call& call : calls) usage.parts.front().elements.push_back(UsageTotal{Units(call.duration), 1, At(call.at)});
   std::vector<PriceStep> steps;
   const absl::StatusOr<Worth> worth = PricePeriod(charge, usage, &steps);
   if (!worth.ok()) return std::string(Std(worth.status().message()));

@@ -24,15 +24,15 @@ Charge Fee() {
 }
 
 // A second apart, in this order.
-std::vector<UsageTotal> Events(const std::vector<std::string>& values) {
-  std::vector<UsageTotal> events;
+std::vector<PricedElement> Events(const std::vector<std::string>& values) {
+  std::vector<PricedElement> events;
   for (const std::string& value : values) {
-    events.push_back({Units(value), 1, {static_cast<int64_t>(events.size()) * kSecondNanos}});
+    events.push_back(UsageTotal{Units(value), 1, {static_cast<int64_t>(events.size()) * kSecondNanos}});
   }
   return events;
 }
 
-std::string WorthOf(const Charge& charge, const std::vector<UsageTotal>& events,
+std::string WorthOf(const Charge& charge, const std::vector<PricedElement>& events,
                     std::vector<std::string>* told = nullptr) {
   PeriodUsage usage;
   usage.parts.push_back({{}, 0, {}, events.size(), events});
@@ -49,7 +49,7 @@ std::string WorthOf(const Charge& charge, const std::vector<UsageTotal>& events,
 }
 
 TEST(Transactions, AreFreeUpToWhicheverAllowanceEndsFirst) {
-  const std::vector<UsageTotal> events = Events({"50", "100", "250", "400"});
+  const std::vector<PricedElement> events = Events({"50", "100", "250", "400"});
   Charge charge = Fee();
   charge.pricing.free_events = 3;
   EXPECT_EQ(WorthOf(charge, events), "7.2");  // 2 + 1.3 % of 400
@@ -65,7 +65,7 @@ TEST(Transactions, AreFreeUpToWhicheverAllowanceEndsFirst) {
 }
 
 TEST(Transactions, PayAtLeastTheMinimumAndAtMostTheMaximum) {
-  const std::vector<UsageTotal> events = Events({"10", "80", "10000"});
+  const std::vector<PricedElement> events = Events({"10", "80", "10000"});
   Charge charge = Fee();
   charge.pricing.unit_price = Each("0.0299");
   charge.pricing.min_per_event = Each("1.75");

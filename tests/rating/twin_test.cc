@@ -149,7 +149,13 @@ Pricing RandomTimeRate(Dice& dice) {
   return pricing;
 }
 
-Pricing RandomPricingOfEvents(Dice& dice) {
+Pricing RandomPricingOfEvents(Dice& dice, const Meter& meter) {
+  if (!meter.prorated_property.empty() && dice.OneIn(2)) {
+    Pricing pricing;
+    pricing.model = ChargeModel::kProratedGraduated;
+    pricing.tiers = RandomTiers(dice);
+    return pricing;
+  }
   return dice.OneIn(2) ? RandomTransactions(dice) : RandomTimeRate(dice);
 }
 
@@ -273,6 +279,10 @@ Meter RandomMeter(Dice& dice, std::string name, bool whole_days) {
   meter.aggregation = static_cast<Aggregation>(dice.UpTo(3));
   if (meter.aggregation == Aggregation::kSum) meter.keep_events = dice.OneIn(2);
   if (dice.OneIn(2)) meter.dimensions = {"region", "model"};
+  if (meter.keep_events && !meter.dimensions.empty() && dice.OneIn(2)) {
+    meter.prorated_property = "prorated";
+    meter.dimensions.push_back(meter.prorated_property);
+  }
   meter.granularity = whole_days ? Granularity::kDay : dice.OneIn(2) ? Granularity::kHour : Granularity::kQuarterHour;
   return meter;
 }
@@ -301,7 +311,7 @@ void MakeMatrix(Dice& dice, const Meter& meter, Charge* charge) {
   for (int64_t i = dice.UpTo(4); i >= 0; --i) charge->cells.push_back({RandomFilter(dice, meter), RandomPricing(dice)});
   for (Cell& cell : charge->cells) {
     cell.pricing.package_size.attos += kOneUnit;
-    if (meter.keep_events && dice.OneIn(3)) cell.pricing = RandomPricingOfEvents(dice);
+    if (meter.keep_events && dice.OneIn(3)) cell.pricing = RandomPricingOfEvents(dice, meter);
   }
 }
 
@@ -342,7 +352,7 @@ Charge RandomChargeOf(Dice& dice, const Meter& meter) {
   charge.pricing.package_size.attos += kOneUnit;  // never too many packages
   if (dice.OneIn(2)) charge.included = {dice.Decimal(4)};
   if (!meter.dimensions.empty() && dice.OneIn(6)) LimitByRegion(dice, &charge.pricing);
-  if (meter.keep_events && dice.OneIn(2)) charge.pricing = RandomPricingOfEvents(dice);
+  if (meter.keep_events && dice.OneIn(2)) charge.pricing = RandomPricingOfEvents(dice, meter);
   if (dice.OneIn(4)) MakeMatrix(dice, meter, &charge);
   if (dice.OneIn(2)) AddAround(dice, true, &charge);
   if (meter.granularity != Granularity::kDay && dice.OneIn(6)) charge.per_bucket = PerBucket::kHour;
@@ -494,12 +504,27 @@ const std::vector<std::vector<std::string_view>>& Pairs() {
   return pairs;
 }
 
+// And prorated units.
+const std::vector<std::vector<std::string_view>>& Triples() {
+  static const auto triples = [] {
+    std::vector<std::vector<std::string_view>> all;
+    for (const std::vector<std::string_view>& pair : Pairs()) {
+      for (const char* prorated : {"0", "1", "2.66667", "-0.333333333333333333", "40"}) {
+        all.push_back({pair[0], pair[1], prorated});
+      }
+    }
+    return all;
+  }();
+  return triples;
+}
+
 std::vector<SubjectTotal> RandomTotals(Dice& dice, const Catalog& catalog) {
   std::vector<SubjectTotal> totals;
   for (int64_t i = dice.UpTo(12); i > 0; --i) {
     SubjectTotal total;
     total.meter = &dice.Of(catalog.meters);
-    if (!total.meter->dimensions.empty()) total.dimension_values = dice.Of(Pairs());
+    if (total.meter->dimensions.size() == 2) total.dimension_values = dice.Of(Pairs());
+    if (total.meter->dimensions.size() == 3) total.dimension_values = dice.Of(Triples());
     // 20 February to 10 April: two ends of a month, and clocks that change.
     Instant at = At("2025-02-20T00:00:00Z");
     at.nanos += dice.UpTo(49 * 96) * 900'000'000'000;
