@@ -1,6 +1,7 @@
 #include "ledger/book.h"
 
 #define XXH_INLINE_ALL  // the streaming state is complete only so
+#include <openssl/evp.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -11,9 +12,11 @@
 #include <tuple>
 #include <utility>
 
+#include "ledger/anchor.h"
 #include "ledger/book_cut.h"
 #include "ledger/book_lock.h"
 #include "ledger/bytes.h"
+#include "ledger/decision.h"
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
 #include "ledger/high_water.h"
@@ -35,6 +38,7 @@ constexpr std::string_view kSourcePrefix = "source/";
 constexpr std::string_view kMeterPrefix = "meter/";
 constexpr std::string_view kCommitPrefix = "commit/";
 constexpr std::string_view kPeriodPrefix = "period/";
+constexpr std::string_view kDecisionPrefix = "decision/";
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
@@ -79,10 +83,31 @@ std::string ExceptionKey(uint64_t sequence, uint32_t chunk, bool held) {
   return key.Take();
 }
 
+// SHA-256 of a stream.
+class Sha256Stream {
+ public:
+  Sha256Stream() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    TOLLBOOK_ASSERT(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  }
+  void Add(std::string_view bytes) {
+    TOLLBOOK_ASSERT(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
+  }
+  Hash256 Finish() {
+    Hash256 hash{};
+    unsigned int size = 0;
+    TOLLBOOK_ASSERT(EVP_DigestFinal_ex(context_.get(), hash.data(), &size) == 1 && size == hash.size());
+    return hash;
+  }
+
+ private:
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
+};
+
 // The digest of what a commit stored and that never changes.
 class Body {
  public:
-  Body() { TOLLBOOK_ASSERT(XXH3_128bits_reset(&state_) == XXH_OK); }
+  // `also`, which may be null, gets the same bytes.
+  explicit Body(Sha256Stream* also = nullptr) : also_(also) { TOLLBOOK_ASSERT(XXH3_128bits_reset(&state_) == XXH_OK); }
   void Add(Family family, std::string_view key, std::string_view value) {
     ByteWriter header;
     header.Fixed8(static_cast<uint8_t>(family));
@@ -90,6 +115,9 @@ class Body {
     header.Varint(value.size());
     XXH3_128bits_update(&state_, header.bytes().data(), header.size());
     XXH3_128bits_update(&state_, value.data(), value.size());
+    if (also_ == nullptr) return;
+    also_->Add(header.bytes());
+    also_->Add(value);
   }
   std::array<uint64_t, 2> Digest() const {
     const XXH128_hash_t hash = XXH3_128bits_digest(&state_);
@@ -98,6 +126,7 @@ class Body {
 
  private:
   alignas(64) XXH3_state_t state_;
+  Sha256Stream* const also_;
 };
 
 // One commit in the making.
@@ -301,6 +330,7 @@ class StoredBook final : public Book {
   absl::Status CountSeals();
   absl::Status OpenSeen() { return seen_.Open(); }
   Outbox& outbox() { return outbox_; }
+  const Outbox& outbox() const { return outbox_; }
 
   const BookIdentity& identity() const override { return identity_; }
   const LineCounts& counts() const override { return last_.book; }
@@ -342,6 +372,12 @@ class StoredBook final : public Book {
   absl::Status ForEachCorrections(const VisitExceptions& visit) const override;
   std::vector<Check> CheckStore() const override;
 
+  absl::Status CommitDecisions(std::span<const Decision> decisions);
+  absl::StatusOr<std::vector<DecisionCommit>> Decisions() const {
+    return Decoded<DecisionCommit>(*store_, Family::kDefault, kDecisionPrefix, DecodeDecisionCommit);
+  }
+
+  absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
   absl::Status MarkRestored(const RestoreMark& mark);
   absl::StatusOr<std::vector<RestoreMark>> RestoreMarks() const {
@@ -373,10 +409,12 @@ class StoredBook final : public Book {
     std::map<uint64_t, std::vector<MeterRecord>> meters;
   };
   absl::StatusOr<Contents> ReadContents() const;
-  absl::StatusOr<std::array<uint64_t, 2>> DigestOf(const CommitRecord& record, const Contents& contents) const;
+  absl::StatusOr<std::array<uint64_t, 2>> DigestOf(const CommitRecord& record, const Contents& contents,
+                                                   Sha256Stream* also = nullptr) const;
   absl::Status AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddSeal(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddPeriodChange(uint64_t sequence, Body* body) const;
+  absl::Status AddDecisions(uint64_t sequence, Body* body) const;
   absl::Status AddStored(Family family, const std::string& key, Body* body) const;
   absl::StatusOr<uint64_t> CheckCommits(SeenSum* seen) const;
   absl::StatusOr<uint64_t> CheckOutbox() const;
@@ -603,6 +641,22 @@ absl::Status StoredBook::CommitPeriodChange(const PeriodChange& change) {
   return Commit(std::move(record), std::move(write));
 }
 
+absl::Status StoredBook::CommitDecisions(std::span<const Decision> decisions) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  TOLLBOOK_ASSERT(!decisions.empty());
+  for (const Decision& decision : decisions) {
+    const bool is_signed = !decision.by.empty() && !decision.why.empty();
+    TOLLBOOK_ASSERT(!decision.which.empty() && (is_signed || decision.kind == DecisionKind::kDelivery));
+  }
+  const Committing committing(&committing_);
+  const DecisionCommit stored{last_.sequence + 1, {decisions.begin(), decisions.end()}};
+  CommitRecord record;
+  record.kind = CommitKind::kDecisions;
+  CommitWrite write(store_->NewWrite(4096 + 256 * decisions.size()));
+  write.PutForEver(Family::kDefault, Numbered(kDecisionPrefix, stored.sequence), Encode(stored));
+  return Commit(std::move(record), std::move(write));
+}
+
 absl::StatusOr<std::vector<PeriodChange>> StoredBook::PeriodChanges(uint64_t through_sequence) const {
   absl::StatusOr<std::vector<PeriodChange>> changes =
       Decoded<PeriodChange>(*store_, Family::kDefault, kPeriodPrefix, DecodePeriodChange);
@@ -793,9 +847,13 @@ absl::Status StoredBook::AddPeriodChange(uint64_t sequence, Body* body) const {
   return AddStored(Family::kDefault, Numbered(kPeriodPrefix, sequence), body);
 }
 
-absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord& record,
-                                                             const Contents& contents) const {
-  Body body;
+absl::Status StoredBook::AddDecisions(uint64_t sequence, Body* body) const {
+  return AddStored(Family::kDefault, Numbered(kDecisionPrefix, sequence), body);
+}
+
+absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord& record, const Contents& contents,
+                                                             Sha256Stream* also) const {
+  Body body(also);
   switch (record.kind) {
     case CommitKind::kEpoch:
       TOLLBOOK_RETURN_IF_ERROR(AddEpoch(record.sequence, contents, &body));
@@ -806,8 +864,34 @@ absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord&
     case CommitKind::kPeriodChange:
       TOLLBOOK_RETURN_IF_ERROR(AddPeriodChange(record.sequence, &body));
       break;
+    case CommitKind::kDecisions:
+      TOLLBOOK_RETURN_IF_ERROR(AddDecisions(record.sequence, &body));
+      break;
   }
   return body.Digest();
+}
+
+// What each commit stored, its digest checked, then its record, which vouches for those before it.
+absl::StatusOr<Anchor> StoredBook::AnchorOf(uint64_t sequence) const {
+  if (sequence > last_.sequence) {
+    return MakeError(absl::StatusCode::kOutOfRange, "the book has no such commit",
+                     std::to_string(sequence) + " of " + std::to_string(last_.sequence),
+                     "it was cut, or the anchor is of another book");
+  }
+  const absl::StatusOr<Contents> contents = ReadContents();
+  if (!contents.ok()) return contents.status();
+  Sha256Stream stream;
+  const absl::StatusOr<CommitRecord> newest = WalkChain(*store_, [&](const CommitRecord& record) -> absl::Status {
+    if (record.sequence > sequence) return absl::OkStatus();
+    const std::string which = "commit " + std::to_string(record.sequence);
+    const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, *contents, &stream);
+    if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
+    if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
+    stream.Add(Encode(record));
+    return absl::OkStatus();
+  });
+  if (!newest.ok()) return newest.status();
+  return Anchor{sequence, stream.Finish()};
 }
 
 // How many there are, each with what it stored; and the seen entries of all of them.
@@ -924,6 +1008,22 @@ absl::Status StoredBook::MarkRestored(const RestoreMark& mark) {
 // There is one kind of Book. Not one of its methods, for its header is what half of the program includes.
 Outbox& OutboxOf(Book& book) {
   return dynamic_cast<StoredBook&>(book).outbox();
+}
+
+absl::StatusOr<Anchor> AnchorOf(const Book& book, std::optional<uint64_t> sequence) {
+  return dynamic_cast<const StoredBook&>(book).AnchorOf(sequence.value_or(book.last_sequence()));
+}
+
+absl::StatusOr<std::vector<Delivery>> DeliveriesOf(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).outbox().Deliveries();
+}
+
+absl::Status CommitDecisions(Book& book, std::span<const Decision> decisions) {
+  return dynamic_cast<StoredBook&>(book).CommitDecisions(decisions);
+}
+
+absl::StatusOr<std::vector<DecisionCommit>> Decisions(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).Decisions();
 }
 
 absl::StatusOr<std::unique_ptr<BookCut>> TakeCut(Book& book) {

@@ -79,6 +79,8 @@ class Outbox {
 
 // The outbox of an open book.
 Outbox& OutboxOf(Book& book);
+// Its deliveries, for those who only read the book.
+[[nodiscard]] absl::StatusOr<std::vector<Delivery>> DeliveriesOf(const Book& book);
 
 }  // namespace tollbook
 

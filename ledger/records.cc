@@ -205,7 +205,7 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
   ByteReader in(stored);
   CommitRecord record;
   record.sequence = in.Varint64();
-  record.kind = in.OneOf(CommitKind::kPeriodChange);
+  record.kind = in.OneOf(CommitKind::kDecisions);
   record.previous = ReadHash(&in);
   record.body = ReadPair(&in);
   record.committed_at_nanos = in.Zigzag64();
@@ -240,7 +240,8 @@ std::string Encode(const SealRecord& record) {
   out.Varint(record.sequence);
   out.Text(record.catalog_digest);
   const bool adjusts = !record.adjusted_by.empty();
-  out.Fixed8(static_cast<uint8_t>((record.through.has_value() ? 1 : 0) | (adjusts ? 2 : 0)));
+  out.Fixed8(
+      static_cast<uint8_t>((record.through.has_value() ? 1 : 0) | (adjusts ? 2 : 0) | (record.held.empty() ? 0 : 4)));
   out.Zigzag(record.through.value_or(Day{}).number);
   out.Varint(record.differences);
   out.Varint(record.batches.size());
@@ -248,6 +249,11 @@ std::string Encode(const SealRecord& record) {
   if (adjusts) {
     out.Text(record.adjusted_by);
     out.Text(record.adjusted_why);
+  }
+  if (!record.held.empty()) out.Varint(record.held.size());
+  for (const HeldBatch& held : record.held) {
+    out.Varint(held.batch);
+    out.Text(held.why);
   }
   return out.Take();
 }
@@ -259,7 +265,7 @@ absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored) {
   record.sequence = in.Varint64();
   record.catalog_digest = in.Text();
   const uint8_t has = in.Fixed8();
-  if (has > 3) in.Fail();
+  if (has > 7) in.Fail();
   const Day through{in.Zigzag32()};
   if ((has & 1) != 0) record.through = through;
   record.differences = in.Varint64();
@@ -269,6 +275,14 @@ absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored) {
     record.adjusted_by = in.Text();
     record.adjusted_why = in.Text();
     if (record.adjusted_by.empty()) in.Fail();
+  }
+  const uint64_t held = (has & 4) != 0 ? in.Count(2) : 0;
+  if ((has & 4) != 0 && held == 0) in.Fail();
+  for (uint64_t i = 0; i < held && in.ok(); ++i) {
+    const uint32_t batch = in.Varint32();
+    const bool comes_next = record.held.empty() || record.held.back().batch < batch;
+    if (!comes_next || batch >= record.batches.size()) in.Fail();
+    record.held.push_back({batch, std::string(in.Text())});
   }
   if (!in.done()) return DamagedError("seal record");
   return record;

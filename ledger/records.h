@@ -73,7 +73,7 @@ using Hash256 = std::array<uint8_t, 32>;
 std::string ToHex(std::string_view bytes);
 std::string ToHex(const Hash256& hash);
 
-enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2, kPeriodChange = 3 };
+enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2, kPeriodChange = 3, kDecisions = 4 };
 
 // One link of the chain: every commit of the book, in order. `hash` covers the link before it, this record and every
 // value that the commit stored and that never changes, so a missing, swapped or altered commit shows. Seen entries move
@@ -94,6 +94,13 @@ struct CommitRecord {
 };
 Hash256 HashOf(const CommitRecord& record);  // over everything but `hash`
 
+// A batch that a seal held for a named person's approval.
+struct HeldBatch {
+  uint32_t batch = 0;  // index into the seal's
+  std::string why;     // which policy: "first of its period"
+  friend bool operator==(const HeldBatch&, const HeldBatch&) = default;
+};
+
 // What a seal did.
 struct SealRecord {
   uint64_t number = 0;    // 1, 2, 3 … of the seals that booked something
@@ -104,6 +111,7 @@ struct SealRecord {
   std::vector<std::string> batches;  // ids, in order
   // Who had it book into soft-closed periods, and why; empty: it did not.
   std::string adjusted_by, adjusted_why;
+  std::vector<HeldBatch> held;  // by batch
 };
 
 // A meter's definition, fixed from the commit that first counted it.

@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "ledger/decision.h"
+
 namespace tollbook {
 namespace {
 
@@ -51,6 +53,17 @@ AuditRow RowOf(const CommitRecord& commit, const PeriodChange& change) {
           after};
 }
 
+AuditRow RowOf(const CommitRecord& commit, const Decision& decision) {
+  return {commit.sequence,
+          commit.committed_at_nanos,
+          decision.kind == DecisionKind::kApproval ? "approval" : "delivery",
+          decision.which,
+          decision.by,
+          decision.why,
+          decision.before,
+          decision.after};
+}
+
 }  // namespace
 
 absl::StatusOr<AuditLog> Audit(const Book& book) {
@@ -60,6 +73,8 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
   if (!seals.ok()) return seals.status();
   const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
   if (!changes.ok()) return changes.status();
+  const absl::StatusOr<std::vector<DecisionCommit>> decisions = Decisions(book);
+  if (!decisions.ok()) return decisions.status();
   const absl::StatusOr<std::map<uint64_t, uint64_t>> corrections = CorrectionsByCommit(book);
   if (!corrections.ok()) return corrections.status();
 
@@ -68,6 +83,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
   if (!commits->empty()) log.chain_hash = ToHex(commits->back().hash);
   auto seal = seals->begin();
   auto change = changes->begin();
+  auto decided = decisions->begin();
   std::string catalog;
   uint64_t held = 0;
   for (const CommitRecord& commit : *commits) {
@@ -90,6 +106,10 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
     if (change != changes->end() && change->sequence == commit.sequence) {
       log.rows.push_back(RowOf(commit, *change));
       ++change;
+    }
+    if (decided != decisions->end() && decided->sequence == commit.sequence) {
+      for (const Decision& decision : decided->decisions) log.rows.push_back(RowOf(commit, decision));
+      ++decided;
     }
   }
   return log;

@@ -3,7 +3,9 @@
 #define TOLLBOOK_PIPELINE_BOOKED_PLACES_H_
 
 #include <cstdint>
+#include <deque>
 #include <set>
+#include <string>
 #include <unordered_map>
 
 #include "ledger/difference_run.h"
@@ -11,6 +13,15 @@
 #include "rating/rate.h"
 
 namespace tollbook {
+
+// Whether a posting rule says where its amounts go. Where none does, they wait for one.
+inline bool IsMapped(const BookedPlace& place) {
+  return !place.debit.empty();
+}
+
+// The charge of what a deferred charge turns into day by day: "recognised platform"; and back.
+std::string RecognisedName(std::string_view charge);
+std::string_view DeferredName(std::string_view charge);
 
 // Not thread-safe. Borrows the catalog, and the names of places that are taken in.
 class BookedPlaces {
@@ -20,10 +31,13 @@ class BookedPlaces {
   // Equal places have one address, so that comparing keys seldom compares names.
   const BookedPlace* Intern(const BookedPlace& place) { return &*places_.insert(place).first; }
 
-  // Where a rated charge is posted, by the catalog's rules; looked up once for each charge and entity.
+  // Where a rated charge is posted, by the catalog's rules; looked up once for each charge, entity and kind of
+  // customer.
   struct Posting {
-    const BookedPlace* place = nullptr;
-    SummaryPolicy summary = SummaryPolicy::kDaily;
+    const BookedPlace* place = nullptr;       // without accounts where no rule takes it: IsMapped
+    const BookedPlace* recognised = nullptr;  // where the rule defers it: from there to revenue
+    const PostingRule* rule = nullptr;
+    SummaryPolicy summary = SummaryPolicy::kDaily;  // of `place`
   };
   Posting PostingOf(const RatedCharge& rated);
 
@@ -32,6 +46,7 @@ class BookedPlaces {
     const Charge* charge = nullptr;
     uint32_t entity = 0;
     uint32_t plan = 0;  // a grant's line is of any of its subscription's plans
+    uint32_t kind = 0;
     friend bool operator==(const ChargeOfEntity&, const ChargeOfEntity&) = default;
   };
   struct Hash {
@@ -40,10 +55,14 @@ class BookedPlaces {
     }
   };
   Posting Find(const RatedCharge& rated);
+  Posting PlacedBy(const PostingRule* rule, const RatedCharge& rated);
+  // Like Intern, of names that may end before the visit of the shard does.
+  const BookedPlace* Keep(BookedPlace place);
 
   const Catalog& catalog_;
   std::set<BookedPlace> places_;
   std::unordered_map<ChargeOfEntity, Posting, Hash> postings_;
+  std::deque<std::string> texts_;  // names that were made here
 };
 
 }  // namespace tollbook

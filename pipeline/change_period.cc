@@ -4,7 +4,10 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <set>
 
+#include "ledger/decision.h"
+#include "ledger/outbox.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/verify.h"
@@ -14,7 +17,8 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 4> kWaivable = {"held", "unattributed", "unpriced", "not_rated"};
+constexpr std::array<std::string_view, 6> kWaivable = {"held",     "unmapped",  "unattributed",
+                                                       "unpriced", "not_rated", "unapproved"};
 
 std::string Counted(uint64_t count, std::string_view one, std::string_view many) {
   return std::to_string(count) + " " + std::string(count == 1 ? one : many);
@@ -39,7 +43,12 @@ class Findings {
     }
     std::vector<BookedAmount> differences;
     LessBooked(worth.due, worth.booked, period_.last, &differences);
+    std::vector<BookedAmount> unmapped;
+    if (worth.has_unmapped) TakeUnmapped(&differences, &unmapped);
     const std::lock_guard lock(mutex_);
+    for (const BookedAmount& difference : unmapped) {
+      if (difference.key.place->entity == entity_) TOLLBOOK_RETURN_IF_ERROR(AddTo(difference, &unmapped_));
+    }
     for (const BookedAmount& difference : differences) {
       if (difference.key.place->entity == entity_) TOLLBOOK_RETURN_IF_ERROR(AddDifference(difference));
     }
@@ -68,6 +77,10 @@ class Findings {
                             "book them with `tollbook seal --through " + through +
                                 " --adjust --by NAME --why TEXT`, or open the period again",
                             false});
+    }
+    for (const auto& [currency, sum] : unmapped_) {
+      obstacles->push_back({"unmapped", sum.second.differences, ToString(sum.second, sum.first),
+                            "see `tollbook exceptions --reason unmapped`, add posting rules and seal", true});
     }
     if (unattributed_ > 0) {
       obstacles->push_back(
@@ -98,8 +111,12 @@ class Findings {
     const PostingPlace place = periods_.PlaceOf(entity_, difference.key.usage_date);
     const bool of_this_period = place.period.first == period_.first;
     if (place.waits && !(place.state == PeriodState::kSoftClosed && of_this_period)) return absl::OkStatus();
+    return AddTo(difference, place.waits ? &soft_closed_ : &unsealed_);
+  }
+
+  absl::Status AddTo(const BookedAmount& difference, Sums* sums) {
     const Currency currency = difference.key.place->currency;
-    auto& [of, sum] = (place.waits ? soft_closed_ : unsealed_)[std::string(currency.code())];
+    auto& [of, sum] = (*sums)[std::string(currency.code())];
     of = currency;
     if (!sum.Add(difference.minor)) {
       return MakeError(absl::StatusCode::kOutOfRange, "what is not sealed is too large to be added up",
@@ -114,7 +131,7 @@ class Findings {
   const std::string_view entity_;
   const AccountingPeriod& period_;
   std::mutex mutex_;  // guards what follows
-  Sums unsealed_, soft_closed_;
+  Sums unsealed_, soft_closed_, unmapped_;
   uint64_t unattributed_ = 0, unpriced_ = 0, not_rated_ = 0;
 };
 
@@ -125,13 +142,50 @@ absl::Status AddUnreconciled(const Book& book, int threads, std::vector<CloseObs
   std::string first;
   for (const ReconcileRow& row : *rows) {
     // What is not sealed is told for this entity and up to this day.
-    if (row.equal || row.what.starts_with("worth = booked")) continue;
+    // So is what may or may not have arrived.
+    if (row.equal || row.what.starts_with("worth = booked") || row.what == "sealed = confirmed") continue;
     if (++unequal == 1) first = row.step + ": " + row.what + ": " + row.left + " and " + row.right;
   }
   if (unequal > 0) {
     obstacles->push_back({"unreconciled", unequal,
                           Counted(unequal, "step does not agree, ", "steps do not agree, first ") + first,
                           "see `tollbook reconcile` and `tollbook verify`", false});
+  }
+  return absl::OkStatus();
+}
+
+// Batches of the entity that nobody has approved, in the period or before it; deliveries of them of which nobody knows
+// whether they arrived.
+absl::Status AddUndelivered(const Book& book, std::string_view entity, const AccountingPeriod& period,
+                            const PostingPeriods& periods, std::vector<CloseObstacle>* obstacles) {
+  const auto approvals = Approvals(book);
+  if (!approvals.ok()) return approvals.status();
+  const absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesOf(book);
+  if (!deliveries.ok()) return deliveries.status();
+  if (approvals->empty() && deliveries->empty()) return absl::OkStatus();
+  const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return batches.status();
+  std::set<std::string_view> ids;
+  for (const JournalBatch& batch : *batches) {
+    const std::optional<AccountingPeriod> of = periods.Find(batch.entity, batch.accounting_period);
+    if (batch.entity == entity && of && of->first <= period.first) ids.insert(batch.id);
+  }
+  const auto unapproved = static_cast<uint64_t>(std::ranges::count_if(*approvals, [&](const auto& approval) {
+    return ids.contains(approval.first) && approval.second.state != kApproved;
+  }));
+  const auto uncertain = static_cast<uint64_t>(std::ranges::count_if(*deliveries, [&](const Delivery& delivery) {
+    const bool is_unclear = delivery.state == DeliveryState::kUncertain || delivery.state == DeliveryState::kSending;
+    return ids.contains(delivery.batch) && is_unclear;
+  }));
+  if (unapproved > 0) {
+    obstacles->push_back({"unapproved", unapproved,
+                          Counted(unapproved, "batch is", "batches are") + " held for approval",
+                          "see `tollbook journals held` and approve them", true});
+  }
+  if (uncertain > 0) {
+    obstacles->push_back({"uncertain", uncertain,
+                          Counted(uncertain, "delivery", "deliveries") + " may or may not have arrived",
+                          "run `tollbook post`, which asks; see `tollbook deliveries --state uncertain`", false});
   }
   return absl::OkStatus();
 }
@@ -228,6 +282,7 @@ absl::StatusOr<std::vector<CloseObstacle>> CloseObstacles(const Book& book, cons
     obstacles.push_back({"held", held, Counted(held, "line is", "lines are") + " held, of whatever date",
                          "see `tollbook exceptions`, mend the catalog and run `tollbook exceptions retry`", true});
   }
+  TOLLBOOK_RETURN_IF_ERROR(AddUndelivered(book, entity, period, *periods, &obstacles));
   TOLLBOOK_RETURN_IF_ERROR(AddUnreconciled(book, threads, &obstacles));
   return obstacles;
 }

@@ -29,12 +29,16 @@ struct CloseObstacle {
 // Of them all:
 //   unsealed      a seal through the period's last day would book something for the entity
 //   soft_closed   differences of the period itself, which only an adjusting seal books
+//   unmapped      differences through the period's last day that no posting rule takes
 //   held          lines held for a meter or for the event that they correct; their dates are not known before they
 //   count unattributed  accepted usage of the period that no subscription takes: of any entity, for none is known
 //   unpriced      accepted usage of the period that the entity's plans have no charge for
 //   not_rated     subjects whose worth cannot be held
+//   unapproved    batches of the period, or of one before it, that are held for approval
+//   uncertain     deliveries of such batches that may or may not have arrived
 //   unreconciled  steps of reconcile that are not equal, but for what is not sealed
-// Of them held, unattributed, unpriced and not_rated can be waived. What has not been handed off yet is not looked at.
+// All but unsealed, soft_closed, uncertain and unreconciled can be waived. What is not delivered yet is in nobody's
+// way.
 [[nodiscard]] absl::StatusOr<std::vector<CloseObstacle>> CloseObstacles(const Book& book, const Catalog& catalog,
                                                                         std::string_view entity,
                                                                         const AccountingPeriod& period, int threads);

@@ -45,11 +45,26 @@ ChargeRow RowOf(const BookedKey& key) {
   return row;
 }
 
+// Of what a deferred charge turns into day by day: worth as much as is due of it.
+ChargeRow RowOf(const SubjectWorth& worth, const RecognisedCharge& recognised) {
+  ChargeRow row = RowOf(recognised.key);
+  Money due = row.booked;
+  for (const BookedAmount& amount : worth.due) {
+    if (SameCharge(amount.key, recognised.key)) due.minor += amount.minor;
+  }
+  row.exact = ExactWorthOf(due);
+  return row;
+}
+
 // Gives each booked amount to its charge's row; what no row takes gets one of its own.
 std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth) {
   std::vector<ChargeRow> rows;
   std::vector<BookedKey> keys(worth.keys.begin(), worth.keys.end());
   for (const RatedCharge& rated : worth.rated.charges) rows.push_back(RowOf(catalog, rated));
+  for (const RecognisedCharge& recognised : worth.recognised) {
+    rows.push_back(RowOf(worth, recognised));
+    keys.push_back(recognised.key);
+  }
   for (const BookedAmount& amount : worth.booked) {
     size_t row = 0;
     while (row < keys.size() && !SameCharge(keys[row], amount.key)) ++row;
@@ -67,6 +82,12 @@ std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth)
 }
 
 }  // namespace
+
+Worth ExactWorthOf(const Money& money) {
+  Int128 minor_unit = 1;
+  for (int digit = money.currency.minor_digits(); digit < kWorthScale; ++digit) minor_unit *= 10;
+  return {Wide::Product(money.minor, minor_unit)};
+}
 
 std::string FilterText(const Charge& charge) {
   return ToString(charge.filter);

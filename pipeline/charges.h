@@ -35,6 +35,9 @@ struct ChargeRow {
 // The catalog of the newest seal, as the book keeps it. NotFound when nothing was sealed.
 [[nodiscard]] absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number = UINT64_MAX);
 
+// An amount as a worth; nothing is rounded.
+[[nodiscard]] Worth ExactWorthOf(const Money& money);
+
 std::string FilterText(const Charge& charge);
 
 }  // namespace tollbook

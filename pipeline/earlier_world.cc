@@ -5,6 +5,7 @@
 
 #include "pipeline/charges.h"
 #include "pipeline/compared_days.h"
+#include "pipeline/recognition.h"
 #include "rating/charge_terms.h"
 
 namespace tollbook {
@@ -116,8 +117,8 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
     for (size_t i = 0; i < worth.keys.size(); ++i) {
       const RatedCharge& rated = worth.rated.charges[i];
       if (!IsOfCharge(key, worth.keys[i])) continue;
-      const PostingRule* rule = then_->PostingFor(rated.charge->product, worth.keys[i].place->entity);
-      const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
+      const PostingRule* rule = then_->PostingOf(*rated.subscription, *rated.charge);
+      const bool by_period = SummaryOf(*then_, rated, rule) == SummaryPolicy::kPeriod;
       const ComparedDays compared = CompareDays(rated, by_period, key.usage_date);
       if (compared.last == nullptr || compared.last == compared.before) continue;
       EarlierCharge charge;

@@ -13,6 +13,7 @@
 #include "pipeline/compared_days.h"
 #include "pipeline/earlier_world.h"
 #include "pipeline/event_shares.h"
+#include "pipeline/recognition.h"
 #include "pipeline/subject_worth.h"
 #include "rating/price.h"
 
@@ -184,6 +185,37 @@ const RatedCharge* FindRated(const SubjectWorth& worth, const BookedKey& key) {
   return nullptr;
 }
 
+const RecognisedCharge* FindRecognised(const SubjectWorth& worth, const BookedKey& key) {
+  for (const RecognisedCharge& recognised : worth.recognised) {
+    BookedKey now = recognised.key;
+    now.usage_date = key.usage_date;
+    if (now == key) return &recognised;
+  }
+  return nullptr;
+}
+
+// What was due by then, less what is deferred still, is recognised.
+void FillRecognition(const SubjectWorth& worth, const RecognisedCharge& recognised, const BookedKey& key,
+                     ExplainedCharge* explained) {
+  explained->rated = true;
+  Money due{key.place->currency, 0};
+  for (const DayWorth& day : recognised.of->days) {
+    if (day.usage_date <= key.usage_date) due = day.booked_to_date;
+  }
+  for (const BookedAmount& amount : worth.due) {
+    BookedKey of_day = recognised.key;
+    of_day.usage_date = amount.key.usage_date;
+    if (!(of_day == amount.key)) continue;
+    if (amount.key.usage_date <= key.usage_date) explained->rounded_to_date.minor += amount.minor;
+    if (amount.key.usage_date < key.usage_date) explained->rounded_before.minor += amount.minor;
+  }
+  const Money deferred{due.currency, explained->rounded_to_date.minor - due.minor};
+  explained->worth_to_date = ExactWorthOf(explained->rounded_to_date);
+  explained->worth_before = ExactWorthOf(explained->rounded_before);
+  explained->steps = {{"due by then", {}, {}, ExactWorthOf(due)}};
+  if (deferred.minor != 0) explained->steps.push_back({"deferred still", {}, {}, ExactWorthOf(deferred)});
+}
+
 Money BookedFor(const SubjectWorth& worth, const BookedKey& key) {
   for (const BookedAmount& amount : worth.booked) {
     if (amount.key == key) return {key.place->currency, amount.minor};
@@ -320,14 +352,18 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
       explained.booked_before = BookedFor(worth, key);
       worth_now = AmountOfCharge(worth.due, key);
+      if (const RecognisedCharge* recognised = FindRecognised(worth, key)) {
+        FillRecognition(worth, *recognised, key, &explained);
+        return absl::OkStatus();
+      }
       const RatedCharge* rated = FindRated(worth, key);
       if (rated == nullptr) return absl::OkStatus();
       explained.rated = true;
       explained.meter = rated->charge->meter;
       if (rated->meter != nullptr) explained.unit = rated->meter->unit;
       explained.filter = FilterText(*rated->charge);
-      const PostingRule* rule = catalog->PostingFor(rated->charge->product, key.place->entity);
-      const bool by_period = rule != nullptr && rule->summary == SummaryPolicy::kPeriod;
+      const PostingRule* rule = catalog->PostingOf(*rated->subscription, *rated->charge);
+      const bool by_period = SummaryOf(*catalog, *rated, rule) == SummaryPolicy::kPeriod;
       const ComparedDays compared = CompareDays(*rated, by_period, key.usage_date);
       TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, compared, &explained));
       if (rated->meter == nullptr || !DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();

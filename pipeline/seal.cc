@@ -10,6 +10,7 @@
 
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
+#include "pipeline/approval.h"
 #include "pipeline/fixed_meters.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
@@ -160,7 +161,7 @@ absl::Status ShardSeal::Add(const SubjectWorth& worth, std::optional<Day> throug
     LessBooked(worth.due, worth.booked, through, &differences_);
     differences = differences_;
   }
-  if (!periods_.all_open()) {
+  if (!periods_.all_open() || worth.has_unmapped) {
     if (worth.booked.empty()) differences_.assign(worth.due.begin(), worth.due.end());
     TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences_));
     differences = differences_;
@@ -307,7 +308,10 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
 
   SummarisedJournal journal = Summarise(lines.Sums(), book.identity().name, book.next_seal(), BatchLinesMaxOf(catalog));
   AssertBalanced(journal.batches);
+  absl::StatusOr<std::vector<HeldBatch>> held = HeldForApproval(book, catalog, journal.batches);
+  if (!held.ok()) return held.status();
   SealCommit seal;
+  seal.record.held = *held;
   seal.record.number = book.next_seal();
   seal.record.catalog_digest = catalog.digest;
   seal.record.through = options.through;
@@ -320,6 +324,7 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
   seal.catalog_files = catalog.files();
   TOLLBOOK_RETURN_IF_ERROR(book.CommitSeal(seal));
   report.seal = seal.record.number;
+  report.held = *std::move(held);
   report.batches = std::move(seal.batches);
   return report;
 }

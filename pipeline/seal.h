@@ -38,7 +38,8 @@ struct SealReport {
   std::vector<std::string>
       not_rated;  // subjects whose total or worth is beyond any number we hold: why; what is booked for them stays
   std::vector<JournalBatch> batches;
-  std::vector<WaitingAmount> waiting;  // differences that the accounting periods do not take; never booked in part
+  std::vector<HeldBatch> held;         // of them: `post` passes them over until somebody approves them
+  std::vector<WaitingAmount> waiting;  // differences without a rule or an accounting period; never booked in part
 };
 
 // A second seal of the same totals and catalog books nothing.

@@ -237,6 +237,7 @@ class Sums {
   absl::Status AddWouldBook(const SubjectWorth& after) {
     differences_.clear();
     LessBooked(after.due, after.booked, options_.through, &differences_);
+    if (after.has_unmapped) TakeUnmapped(&differences_, nullptr);
     for (const BookedAmount& difference : differences_) {
       const BookedPlace& place = *difference.key.place;
       Int128& sum = TotalOf(place.entity, place.currency).seal_would_book;

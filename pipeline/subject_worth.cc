@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
+#include <tuple>
 #include <unordered_set>
 
 #include "pipeline/booked_places.h"
+#include "pipeline/recognition.h"
 #include "pipeline/shard_booked.h"
 #include "pipeline/shard_totals.h"
 #include "pipeline/worker_arena.h"
+#include "rating/error.h"
 
 namespace tollbook {
 namespace {
@@ -31,6 +35,32 @@ void AppendDue(const RatedCharge& rated, BookedAmount amount, SummaryPolicy summ
     amount.minor = day.booked_to_date.minor - before;
     before = day.booked_to_date.minor;
     if (amount.minor != 0) due->push_back(amount);
+  }
+}
+
+bool IsLastOfItsMonth(Day day) {
+  return ToString(Day{day.number + 1}).ends_with("-01");
+}
+
+// By day; or, summarised by period, at the end of each month, and on the last day.
+void AppendRecognised(std::span<const RecognisedDay> days, BookedAmount amount, SummaryPolicy summary, Day last,
+                      std::vector<BookedAmount>* due) {
+  Int128 before = 0;
+  const auto append = [&](Day day, Int128 to_date) {
+    amount.key.usage_date = day;
+    amount.minor = to_date - before;
+    before = to_date;
+    if (amount.minor != 0) due->push_back(amount);
+  };
+  for (size_t i = 0; i < days.size(); ++i) {
+    if (summary == SummaryPolicy::kDaily) {
+      append(days[i].day, days[i].to_date);
+      continue;
+    }
+    Day month_end = days[i].day;
+    while (!IsLastOfItsMonth(month_end)) ++month_end.number;
+    const bool is_last_of_month = i + 1 == days.size() || month_end < days[i + 1].day;
+    if (is_last_of_month && month_end <= last) append(month_end, days[i].to_date);
   }
 }
 
@@ -60,7 +90,8 @@ std::vector<TimedSubjects> TimedSubjectsOf(const Catalog& catalog, uint64_t book
 // What one catalog makes of one subject after the other. What it needs for each it keeps for the next.
 class CatalogWorth {
  public:
-  CatalogWorth(const Catalog& catalog, const RateWindow& window) : window_(window), places_(catalog), rater_(catalog) {}
+  CatalogWorth(const Catalog& catalog, const RateWindow& window)
+      : catalog_(catalog), window_(window), places_(catalog), rater_(catalog) {}
 
   BookedPlaces& places() { return places_; }
 
@@ -71,31 +102,55 @@ class CatalogWorth {
     if (!status_.ok() && !absl::IsOutOfRange(status_)) return status_;
     if (!status_.ok()) rated_.Clear();
     FindDue();
+    if (status_.ok()) return absl::OkStatus();
+    rated_.Clear();
+    keys_.clear();
+    due_.clear();
+    recognised_.clear();
     return absl::OkStatus();
   }
 
   // Until the next Find.
   SubjectWorth Of(std::string_view subject, std::span<const SubjectTotal> totals,
                   std::span<const BookedAmount> booked) const {
-    return {subject, totals, rated_, keys_, due_, booked, status_};
+    return {subject, totals, rated_, keys_, due_, booked, status_, recognised_, has_unmapped_};
   }
 
  private:
   void FindDue() {
     keys_.clear();
     due_.clear();
+    recognised_.clear();
+    has_unmapped_ = false;
     bool several = false;
     for (const RatedCharge& rated : rated_.charges) {
       const BookedPlaces::Posting posting = places_.PostingOf(rated);
       keys_.push_back({rated.subscription->id, posting.place, rated.period, {}});
       several = several || rated.subscription != rated_.charges.front().subscription;
       AppendDue(rated, {keys_.back(), 0}, posting.summary, window_.through, &due_);
+      has_unmapped_ = has_unmapped_ || posting.rule == nullptr;
+      if (posting.recognised != nullptr) FindRecognised(rated, posting);
     }
     // The charges of one subscription come by their names, and so do their places.
-    if (!several) return;
+    if (!several && recognised_.empty()) return;
     std::sort(due_.begin(), due_.end(), [](const BookedAmount& a, const BookedAmount& b) { return a.key < b.key; });
   }
 
+  void FindRecognised(const RatedCharge& rated, const BookedPlaces::Posting& posting) {
+    const std::optional<Day> last = window_.through ? window_.through : window_.carried_through;
+    if (!last) return;
+    std::vector<RecognisedDay> days;
+    if (!Recognise(DeferredOf(catalog_, rated, *posting.rule), *last, catalog_.book.rounding, &days)) {
+      status_ =
+          MakeError(absl::StatusCode::kOutOfRange, "what is recognised of a deferred charge does not fit",
+                    std::string(rated.subscription->id) + " " + rated.charge->name, "check the prices of its plan");
+      return;
+    }
+    recognised_.push_back({{rated.subscription->id, posting.recognised, rated.period, {}}, &rated});
+    AppendRecognised(days, {recognised_.back().key, 0}, posting.rule->summary, *last, &due_);
+  }
+
+  const Catalog& catalog_;
   const RateWindow window_;
   BookedPlaces places_;
   SubjectRater rater_;
@@ -103,6 +158,8 @@ class CatalogWorth {
   RatedSubject rated_;
   std::vector<BookedKey> keys_;
   std::vector<BookedAmount> due_;
+  std::vector<RecognisedCharge> recognised_;
+  bool has_unmapped_ = false;
 };
 
 // The meters of `second` at the places of those of `first`; null: it has none of that name.
@@ -267,6 +324,25 @@ absl::Status VisitSubjects(const Book& book, const Catalog& first, const Catalog
   }
   return VisitShards(book, first, window, threads, timed,
                      [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, second, visit); });
+}
+
+void TakeUnmapped(std::vector<BookedAmount>* differences, std::vector<BookedAmount>* waiting) {
+  using ChargePeriod = std::tuple<std::string_view, std::string_view, std::string_view, BillingPeriod>;
+  const auto of = [](const BookedAmount& amount) {
+    // With what was recognised of it.
+    return ChargePeriod{amount.key.subscription, amount.key.place->plan, DeferredName(amount.key.place->charge),
+                        amount.key.period};
+  };
+  std::set<ChargePeriod> unmapped;
+  for (const BookedAmount& difference : *differences) {
+    if (!IsMapped(*difference.key.place)) unmapped.insert(of(difference));
+  }
+  if (unmapped.empty()) return;
+  std::erase_if(*differences, [&](const BookedAmount& difference) {
+    if (!unmapped.contains(of(difference))) return false;
+    if (waiting != nullptr) waiting->push_back(difference);
+    return true;
+  });
 }
 
 void LessBooked(std::span<const BookedAmount> due, std::span<const BookedAmount> booked, std::optional<Day> through,

@@ -23,6 +23,12 @@ struct BookedAmount {
   Int128 minor = 0;
 };
 
+// What of a deferred charge becomes revenue day by day, for which `due` has amounts of its own.
+struct RecognisedCharge {
+  BookedKey key;  // without a usage date
+  const RatedCharge* of = nullptr;
+};
+
 // Views live until the visitor returns; places until its shard is done.
 struct SubjectWorth {
   std::string_view subject;
@@ -36,6 +42,8 @@ struct SubjectWorth {
   // OutOfRange: a total or a worth of this subject cannot be held; `rated` and `due` are then empty. One subject's
   // mistake must not keep the others from being sealed.
   absl::Status status;
+  std::span<const RecognisedCharge> recognised;
+  bool has_unmapped = false;  // some of `due` is at a place without accounts
 };
 
 struct WorthWindow {
@@ -58,6 +66,10 @@ struct WorthWindow {
 using VisitTwoWorths = std::function<absl::Status(int shard, const SubjectWorth& first, const SubjectWorth& second)>;
 [[nodiscard]] absl::Status VisitSubjects(const Book& book, const Catalog& first, const Catalog& second,
                                          const WorthWindow& window, int threads, const VisitTwoWorths& visit);
+
+// Takes those out whose charge and billing period no posting rule takes, and what is booked for the same ones, which
+// stays as it is until a rule does: so a charge waits as a whole. `waiting`, which may be null, gets them.
+void TakeUnmapped(std::vector<BookedAmount>* differences, std::vector<BookedAmount>* waiting);
 
 // due - booked, by key; booked dates after `through` are left as they are. Appends to `differences`.
 void LessBooked(std::span<const BookedAmount> due, std::span<const BookedAmount> booked, std::optional<Day> through,

@@ -7,11 +7,14 @@
 #include <set>
 #include <span>
 
+#include "ledger/decision.h"
 #include "ledger/difference_run.h"
+#include "ledger/outbox.h"
 #include "ledger/totals_cells.h"
 #include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
+#include "pipeline/targets.h"
 #include "pipeline/waiting.h"
 
 namespace tollbook {
@@ -208,8 +211,9 @@ LawCheck BookedIsWorth(const Book& book, int threads) {
   if (!visited.ok()) return Failed(3, check.name, visited);
   if (check.holds) check.detail = std::to_string(charges) + " charges as of seal " + std::to_string(seal.number);
   for (const WaitingAmount& waits : waiting.All()) {
-    check.detail += "; but for what waits, as " + waits.entity + " " + waits.period.name + " was " +
-                    std::string(ToString(waits.state)) + ": " + ToString(waits.sum, waits.currency);
+    check.detail += "; but for what waits, as " + waits.entity + " " + waits.period.name +
+                    (waits.unmapped ? " had no posting rule: " : " was " + std::string(ToString(waits.state)) + ": ") +
+                    ToString(waits.sum, waits.currency);
   }
   if (set_aside > 0)
     check.detail += "; " + std::to_string(set_aside) + " subjects set aside, their worth cannot be held";
@@ -319,6 +323,137 @@ std::vector<LawCheck> Verify(const Book& book, int threads) {
   return checks;
 }
 
+std::vector<LawCheck> VerifyAudit(const Book& book, const std::vector<Anchor>& anchors) {
+  const absl::StatusOr<Anchor> newest = AnchorOf(book);
+  if (!newest.ok()) return {Failed(0, "audit log", newest.status())};
+  std::vector<LawCheck> checks = {
+      {0, "audit log", true,
+       std::to_string(newest->sequence) + " commits, each with what it stored; its anchor is " + ToString(*newest)}};
+  for (const Anchor& anchor : anchors) {
+    const std::string name = "anchor of commit " + std::to_string(anchor.sequence);
+    const absl::StatusOr<Anchor> now = AnchorOf(book, anchor.sequence);
+    if (!now.ok()) {
+      checks.push_back(Failed(0, name, now.status()));
+    } else if (*now == anchor) {
+      checks.push_back({0, name, true, "nothing up to it was changed"});
+    } else {
+      checks.push_back({0, name, false, "it is " + ToHex(now->hash) + " now: something up to it was changed"});
+    }
+  }
+  return checks;
+}
+
+namespace {
+
+// Of the batches of one legal entity, currency and accounting period.
+struct PeriodKey {
+  std::string entity;
+  std::string currency;
+  std::string period;
+  friend auto operator<=>(const PeriodKey&, const PeriodKey&) = default;
+};
+
+PeriodKey KeyOf(const JournalBatch& batch) {
+  return {batch.entity, std::string(batch.currency.code()), batch.accounting_period};
+}
+
+Int128 DebitsOf(const JournalBatch& batch) {
+  Int128 debits = 0;
+  for (const JournalLine& line : batch.lines) debits += line.amount().minor;
+  return debits;
+}
+
+// The differences behind the lines, and the lines.
+absl::Status AddJournalRows(const Book& book, const std::vector<JournalBatch>& batches,
+                            std::vector<ReconcileRow>* rows) {
+  auto by_line = SumsByLine(book);
+  if (!by_line.ok()) return by_line.status();
+  struct Sums {
+    Currency currency;
+    Int128 differences = 0, lines = 0;
+  };
+  std::map<PeriodKey, Sums> sums;
+  for (const JournalBatch& batch : batches) {
+    Sums& of = sums[KeyOf(batch)];
+    of.currency = batch.currency;
+    for (const JournalLine& line : batch.lines) {
+      const auto found = by_line->find({batch.id, line.number});
+      of.differences += found == by_line->end() ? 0 : found->second;
+      of.lines += line.minor;
+    }
+  }
+  for (const auto& [of, sum] : sums) {
+    rows->push_back({"sealed", of.entity, of.currency, ToString(Money{sum.currency, sum.differences}),
+                     ToString(Money{sum.currency, sum.lines}), "differences = journal", sum.differences == sum.lines,
+                     of.period});
+  }
+  return absl::OkStatus();
+}
+
+// Why a target has not got a batch; empty: it has. Nothing known is no explanation.
+struct NotThere {
+  std::string why;
+  bool explains = true;
+};
+
+NotThere WhyNotThere(const Delivery* delivery, bool is_held) {
+  if (delivery == nullptr) return {is_held ? "held for approval" : "not planned yet"};
+  if (delivery->state == DeliveryState::kConfirmed) return {""};
+  const bool is_unclear = delivery->state == DeliveryState::kUncertain || delivery->state == DeliveryState::kSending;
+  return {std::string(Word(delivery->state)), !is_unclear};
+}
+
+// Debits that were sealed for a target, and those of the batches that it confirmed.
+absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const std::vector<JournalBatch>& batches,
+                              std::vector<ReconcileRow>* rows) {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesOf(book);
+  if (!deliveries.ok()) return deliveries.status();
+  // By name. One that the catalog has not, or no more, is asked for what was planned for it: null.
+  std::map<std::string_view, const Target*> targets;
+  const std::vector<Target> of_catalog = TargetsOf(catalog);
+  for (const Target& target : of_catalog) targets.emplace(target.name, &target);
+  for (const Delivery& delivery : *deliveries) targets.emplace(delivery.target, nullptr);
+  if (targets.empty()) return absl::OkStatus();
+  const auto approvals = Approvals(book);
+  if (!approvals.ok()) return approvals.status();
+  std::map<std::pair<std::string_view, std::string_view>, const Delivery*> by_target;
+  for (const Delivery& delivery : *deliveries) by_target[{delivery.target, delivery.batch}] = &delivery;
+  struct Sums {
+    Currency currency;
+    Int128 sealed = 0, delivered = 0;
+    std::map<std::string, Int128> not_there;  // by why
+    bool all_explained = true;
+  };
+  for (const auto& [name, target] : targets) {
+    std::map<PeriodKey, Sums> sums;
+    for (const JournalBatch& batch : batches) {
+      const auto delivery = by_target.find({name, batch.id});
+      if (target == nullptr ? delivery == by_target.end() : !Concerns(*target, batch)) continue;
+      Sums& of = sums[KeyOf(batch)];
+      of.currency = batch.currency;
+      const Int128 debits = DebitsOf(batch);
+      of.sealed += debits;
+      const auto approval = approvals->find(batch.id);
+      const bool is_held = approval != approvals->end() && approval->second.state != kApproved;
+      const NotThere not_there = WhyNotThere(delivery == by_target.end() ? nullptr : delivery->second, is_held);
+      (not_there.why.empty() ? of.delivered : of.not_there[not_there.why]) += debits;
+      of.all_explained = of.all_explained && not_there.explains;
+    }
+    for (const auto& [of, sum] : sums) {
+      std::string explained;
+      for (const auto& [why, minor] : sum.not_there) {
+        explained += (explained.empty() ? "" : ", ") + ToString(Money{sum.currency, minor}) + " " + why;
+      }
+      rows->push_back({"delivered to " + std::string(name), of.entity, of.currency,
+                       ToString(Money{sum.currency, sum.sealed}), ToString(Money{sum.currency, sum.delivered}),
+                       "sealed = confirmed", sum.all_explained, of.period, explained});
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int threads) {
   std::vector<ReconcileRow> rows;
   const auto add = [&](std::string step, std::string what, std::string left, std::string right,
@@ -371,7 +506,7 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
           sums[{std::string(amount.key.place->entity), amount.key.place->currency}].due += amount.minor;
         for (const BookedAmount& amount : worth.booked)
           sums[{std::string(amount.key.place->entity), amount.key.place->currency}].booked += amount.minor;
-        if (periods->all_open() || !worth.status.ok()) return absl::OkStatus();
+        if ((periods->all_open() && !worth.has_unmapped) || !worth.status.ok()) return absl::OkStatus();
         std::vector<BookedAmount> differences;
         LessBooked(worth.due, worth.booked, seals->back().through, &differences);
         WaitingSums waiting(*periods);
@@ -391,11 +526,13 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
     for (const JournalLine& line : batch.lines) sums[{batch.entity, batch.currency}].journal += line.minor;
   }
   for (const auto& [of, sum] : sums) {
-    add("worth, rounded", sum.waiting == 0 ? "worth = booked" : "worth = booked + waiting for a period",
+    add("worth, rounded", sum.waiting == 0 ? "worth = booked" : "worth = booked + waiting",
         ToString(Money{of.second, sum.due}), ToString(Money{of.second, sum.booked + sum.waiting}), &of);
     add("booked", "booked = journal", ToString(Money{of.second, sum.booked}), ToString(Money{of.second, sum.journal}),
         &of);
   }
+  TOLLBOOK_RETURN_IF_ERROR(AddJournalRows(book, *batches, &rows));
+  TOLLBOOK_RETURN_IF_ERROR(AddDeliveredRows(book, *catalog, *batches, &rows));
   return rows;
 }
 

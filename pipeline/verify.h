@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ledger/anchor.h"
 #include "ledger/book.h"
 
 namespace tollbook {
@@ -25,6 +26,10 @@ struct LawCheck {
 // balanced, and lines equal to the differences behind them; 8, once a period was changed, closed ones take nothing.
 [[nodiscard]] std::vector<LawCheck> Verify(const Book& book, int threads);
 
+// The audit log alone: every commit with what it stored, by SHA-256, against each of the anchors (ledger/anchor.h); the
+// first row names the anchor of the newest commit.
+[[nodiscard]] std::vector<LawCheck> VerifyAudit(const Book& book, const std::vector<Anchor>& anchors);
+
 // One step of the way from the sources to the journal.
 struct ReconcileRow {
   std::string step;              // "lines of the sources"
@@ -32,8 +37,13 @@ struct ReconcileRow {
   std::string left, right;       // what should be equal, as text
   std::string what;              // "sources = book"
   bool equal = false;
+  std::string period = {};     // the accounting period; empty: all of them
+  std::string explained = {};  // what of a delivered amount is not there yet, and why
 };
 
+// Lines, events, worth, booked amounts and the journal, the last by accounting period; then, of a book that delivers,
+// what was sealed against what each target of the newest seal's catalog has: equal when all that it has not is
+// explained (waits, held for approval, parked, superseded). What may or may not have arrived explains nothing.
 [[nodiscard]] absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int threads);
 
 }  // namespace tollbook

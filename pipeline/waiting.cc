@@ -12,21 +12,39 @@ std::string ToString(const LineSum& sum, Currency currency) {
          ToString(Money{currency, sum.minor}) + " " + std::string(currency.code());
 }
 
+std::string ToString(const WaitingAmount& waits) {
+  const std::string sum = ToString(waits.sum, waits.currency);
+  if (waits.unmapped) return waits.entity + " " + waits.period.name + " has no posting rule for " + sum;
+  return waits.entity + " " + waits.period.name + " is " + std::string(ToString(waits.state)) + ": " + sum;
+}
+
+const PostingPlace& WaitingSums::PlaceOf(const BookedKey& key) {
+  const std::string_view entity = key.place->entity;
+  auto place = places_.find({entity, key.usage_date});
+  if (place == places_.end()) {
+    place = places_.emplace(std::pair(entity, key.usage_date), periods_->PlaceOf(entity, key.usage_date)).first;
+  }
+  return place->second;
+}
+
+absl::Status WaitingSums::Take(const BookedAmount& difference, const PostingPlace& place, bool unmapped) {
+  const std::string entity(difference.key.place->entity);
+  const Currency currency = difference.key.place->currency;
+  return AddTo({entity, place.period.first, std::string(currency.code()), unmapped},
+               {entity, place.period, place.state, currency, {difference.minor, 1}, unmapped});
+}
+
 absl::Status WaitingSums::TakeWaiting(std::vector<BookedAmount>* differences) {
+  std::vector<BookedAmount> unmapped;
+  TakeUnmapped(differences, &unmapped);
+  for (const BookedAmount& difference : unmapped) {
+    TOLLBOOK_RETURN_IF_ERROR(Take(difference, PlaceOf(difference.key), true));
+  }
   absl::Status added;
   std::erase_if(*differences, [&](const BookedAmount& difference) {
-    const std::string_view entity = difference.key.place->entity;
-    const Day usage_date = difference.key.usage_date;
-    auto place = places_.find({entity, usage_date});
-    if (place == places_.end()) {
-      place = places_.emplace(std::pair(entity, usage_date), periods_->PlaceOf(entity, usage_date)).first;
-    }
-    if (!place->second.waits) return false;
-    const Currency currency = difference.key.place->currency;
-    const AccountingPeriod& period = place->second.period;
-    const absl::Status status =
-        AddTo({std::string(entity), period.first, std::string(currency.code())},
-              {std::string(entity), period, place->second.state, currency, {difference.minor, 1}});
+    const PostingPlace& place = PlaceOf(difference.key);
+    if (!place.waits) return false;
+    const absl::Status status = Take(difference, place, false);
     if (!status.ok()) added = status;
     return true;
   });
@@ -61,19 +79,25 @@ absl::StatusOr<std::vector<WaitingAmount>> WaitingDifferences(const Book& book, 
                                                               const VisitWaiting& each) {
   const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, catalog);
   if (!periods.ok()) return periods.status();
-  if (periods->all_open()) return std::vector<WaitingAmount>();
+  const bool all_open = periods->all_open();
   WaitingSums sums(*periods);
   std::mutex mutex;  // guards sums and what `each` keeps
   const absl::Status visited = VisitSubjects(book, catalog, window, threads, [&](int, const SubjectWorth& worth) {
-    if (!worth.status.ok()) return absl::OkStatus();
+    if (!worth.status.ok() || (all_open && !worth.has_unmapped)) return absl::OkStatus();
     std::vector<BookedAmount> differences;
     LessBooked(worth.due, worth.booked, window.through, &differences);
     if (differences.empty()) return absl::OkStatus();
     const std::lock_guard lock(mutex);
     if (each) {
-      for (const BookedAmount& difference : differences) {
-        const PostingPlace place = periods->PlaceOf(difference.key.place->entity, difference.key.usage_date);
-        if (place.waits) each(worth.subject, difference, place);
+      const auto place_of = [&](const BookedAmount& difference) {
+        return periods->PlaceOf(difference.key.place->entity, difference.key.usage_date);
+      };
+      std::vector<BookedAmount> mapped = differences, unmapped;
+      TakeUnmapped(&mapped, &unmapped);
+      for (const BookedAmount& difference : unmapped) each(worth.subject, difference, place_of(difference), true);
+      for (const BookedAmount& difference : mapped) {
+        const PostingPlace place = place_of(difference);
+        if (place.waits) each(worth.subject, difference, place, false);
       }
     }
     WaitingSums of_subject(*periods);

@@ -1,4 +1,5 @@
-// WaitingAmount: what usage is worth more, or less, than is booked, and no seal books as the accounting periods stand.
+// WaitingAmount: what usage is worth more, or less, than is booked, and no seal books: as the accounting periods stand,
+// or because no posting rule says where.
 #ifndef TOLLBOOK_PIPELINE_WAITING_H_
 #define TOLLBOOK_PIPELINE_WAITING_H_
 
@@ -15,14 +16,18 @@
 
 namespace tollbook {
 
-// What waits of one legal entity, accounting period and currency.
+// What waits of one legal entity, accounting period and currency, for one reason.
 struct WaitingAmount {
   std::string entity;
   AccountingPeriod period;
   PeriodState state = PeriodState::kClosed;
   Currency currency;
-  LineSum sum;  // of the differences
+  LineSum sum;            // of the differences
+  bool unmapped = false;  // no posting rule takes them; `period` is then where one would post them
 };
+
+// "acme-us 2025-01 is closed: 2 differences, 0.20 USD", "acme-us 2025-01 has no posting rule for 2 differences, …"
+std::string ToString(const WaitingAmount& waits);
 
 // "2 differences, 0.20 USD"
 std::string ToString(const LineSum& sum, Currency currency);
@@ -32,13 +37,16 @@ class WaitingSums {
  public:
   explicit WaitingSums(const PostingPeriods& periods) : periods_(&periods) {}
 
-  // Keeps of `differences` those that can be posted, and adds up the others. OutOfRange: their sum cannot be held.
+  // Keeps of a subject's `differences` those that can be posted, and adds up the others. OutOfRange: their sum cannot
+  // be held.
   absl::Status TakeWaiting(std::vector<BookedAmount>* differences);
   absl::Status Add(const WaitingSums& other);  // of other subjects
-  std::vector<WaitingAmount> All() const;      // by (entity, period, currency)
+  std::vector<WaitingAmount> All() const;      // by (entity, period, currency), those of its state first
 
  private:
-  using Place = std::tuple<std::string, Day, std::string>;  // entity, the period's first day, currency
+  using Place = std::tuple<std::string, Day, std::string, bool>;  // entity, the period's first day, currency, unmapped
+  absl::Status Take(const BookedAmount& difference, const PostingPlace& place, bool unmapped);
+  const PostingPlace& PlaceOf(const BookedKey& key);
   absl::Status AddTo(const Place& place, const WaitingAmount& waiting);
 
   const PostingPeriods* periods_;
@@ -48,8 +56,8 @@ class WaitingSums {
 
 // What a seal of the catalog would leave waiting now. `each`, when there is one, sees every difference that does, of
 // one subject at a time and in no order of subjects.
-using VisitWaiting =
-    std::function<void(std::string_view subject, const BookedAmount& difference, const PostingPlace& place)>;
+using VisitWaiting = std::function<void(std::string_view subject, const BookedAmount& difference,
+                                        const PostingPlace& place, bool unmapped)>;
 [[nodiscard]] absl::StatusOr<std::vector<WaitingAmount>> WaitingDifferences(const Book& book, const Catalog& catalog,
                                                                             const WorthWindow& window, int threads,
                                                                             const VisitWaiting& each = nullptr);

@@ -1,17 +1,40 @@
 #include "rating/catalog.h"
 
 #include <algorithm>
+#include <array>
 
 #include "rating/price.h"
 
 namespace tollbook {
 namespace {
 
-// 3 product and entity, 2 product, 1 entity, 0 neither; -1 when the rule is for others.
-int Specificity(const PostingRule& rule, std::string_view product, std::string_view entity) {
-  if (!rule.product.empty() && rule.product != product) return -1;
-  if (!rule.entity.empty() && rule.entity != entity) return -1;
-  return (rule.product.empty() ? 0 : 2) + (rule.entity.empty() ? 0 : 1);
+// A name of a rule, and what the scope has there; in the order of their weight, the heaviest first.
+struct ScopeName {
+  std::string_view key;
+  std::string PostingRule::*of_rule;
+  std::string_view PostingScope::*of_scope;
+};
+constexpr std::array<ScopeName, 7> kScopeNames = {{
+    {"charge", &PostingRule::charge, &PostingScope::charge},
+    {"plan", &PostingRule::plan, &PostingScope::plan},
+    {"product", &PostingRule::product, &PostingScope::product},
+    {"class", &PostingRule::customer_class, &PostingScope::customer_class},
+    {"region", &PostingRule::region, &PostingScope::region},
+    {"currency", &PostingRule::currency, &PostingScope::currency},
+    {"entity", &PostingRule::entity, &PostingScope::entity},
+}};
+
+// A bit for each name that the rule has, the heaviest first; -1 when the rule is for others.
+int Specificity(const PostingRule& rule, const PostingScope& scope) {
+  int specificity = 0;
+  for (const ScopeName& name : kScopeNames) {
+    const std::string& wanted = rule.*name.of_rule;
+    specificity *= 2;
+    if (wanted.empty()) continue;
+    if (wanted != scope.*name.of_scope) return -1;
+    ++specificity;
+  }
+  return specificity;
 }
 
 }  // namespace
@@ -79,16 +102,36 @@ const Charge* Catalog::ChargeFor(const Plan& plan, const Meter& meter, Dimension
   return best != nullptr && PartOf(*best, meter, dimension_values) ? best : nullptr;
 }
 
-const PostingRule* Catalog::PostingFor(std::string_view product, std::string_view entity) const {
+std::string ScopeText(const PostingRule& rule) {
+  std::string text;
+  for (const ScopeName& name : kScopeNames) {
+    const std::string& value = rule.*name.of_rule;
+    // Most rules are of these two, and what one of them leaves open is worth a word.
+    const bool is_usual = name.key == "product" || name.key == "entity";
+    if (value.empty() && !is_usual) continue;
+    text += text.empty() ? "" : " and ";
+    text += value.empty() ? "any " + std::string(name.key) : std::string(name.key) + " \"" + value + "\"";
+  }
+  return text;
+}
+
+const PostingRule* Catalog::PostingFor(const PostingScope& scope) const {
   const PostingRule* best = nullptr;
   int best_specificity = -1;
   for (const PostingRule& rule : posting_rules) {
-    const int specificity = Specificity(rule, product, entity);
+    const int specificity = Specificity(rule, scope);
     if (specificity <= best_specificity) continue;
     best = &rule;
     best_specificity = specificity;
   }
   return best;
+}
+
+const PostingRule* Catalog::PostingOf(const Subscription& subscription, const Charge& charge) const {
+  const Plan& plan = plans[subscription.plan];
+  const CustomerKind& kind = customer_kinds[subscription_terms[subscription.terms].kind];
+  return PostingFor({charge.name, plan.name, charge.product, kind.customer_class, kind.region, plan.currency.code(),
+                     entities[subscription.entity].name});
 }
 
 void CountLater(std::span<Subscription> subscriptions) {

@@ -50,7 +50,15 @@ struct Subscription {
 struct SubscriptionTerms {
   std::optional<Day> billing_anchor = {};  // a billing period begins on it, whatever the plan says
   Quantity quantity = Quantity::Units(1);  // of fees: how many seats, sites …
+  uint32_t kind = 0;                       // index into Catalog::customer_kinds
   friend auto operator<=>(const SubscriptionTerms&, const SubscriptionTerms&) = default;
+};
+
+// What a subscription's customer is to finance: posting rules tell them apart.
+struct CustomerKind {
+  std::string customer_class;  // "reseller"; empty: nothing is said
+  std::string region;
+  friend auto operator<=>(const CustomerKind&, const CustomerKind&) = default;
 };
 
 // Of subscriptions in the order of their subjects.
@@ -68,6 +76,13 @@ enum class LateUsage : uint8_t {
   kRefuse,      // not booked until the period is opened again
 };
 
+// Which journal batches of an entity are not delivered before a named person has approved them.
+struct ApprovalPolicy {
+  bool every_batch = false;
+  bool first_of_period = false;        // the first one of an accounting period and currency
+  std::map<std::string, Money> above;  // by currency code: whose debits come to more than this
+};
+
 struct Entity {
   std::string name;
   std::optional<Zone> zone;
@@ -76,6 +91,7 @@ struct Entity {
   PeriodState new_periods = PeriodState::kOpen;  // of those that nobody has changed: open or future
   LateUsage late_usage = LateUsage::kOpenPeriod;
   uint32_t batch_lines_max = UINT32_MAX;  // a batch of more lines is cut into several
+  ApprovalPolicy approval = {};
 };
 
 struct Account {
@@ -89,18 +105,41 @@ enum class SummaryPolicy : uint8_t {
   kPeriod,  // one per billing period, dated at its last day
 };
 
-// product x entity -> accounts. An empty entity or product means any; the most specific rule wins (product before
-// entity).
+// When the amount of a fee is revenue.
+enum class Recognition : uint8_t {
+  kPoint,    // on the day on which it is due
+  kRatable,  // day by day from then on: until then it is deferred
+};
+
+// What a line is, to the posting rules.
+struct PostingScope {
+  std::string_view charge = {}, plan = {}, product = {}, customer_class = {}, region = {}, currency = {}, entity = {};
+};
+
+// Names of a scope -> accounts. An empty name means any. Of two rules that fit, the one that has the first name, in the
+// order of the members, that only one of them has: so no two that differ in their names are equally specific.
 struct PostingRule {
+  std::string charge;
+  std::string plan;
   std::string product;
+  std::string customer_class;
+  std::string region;
+  std::string currency;
   std::string entity;
   std::string debit;                              // account code
   std::string credit;                             // account code
-  std::map<std::string, std::string> dimensions;  // cost centre, department …: carried to the journal
+  std::map<std::string, std::string> dimensions;  // cost centre, department, tax code …: carried to the journal
   std::string dimensions_text;                    // "cost_center=100,region=eu"; BuildIndex fills it
   SummaryPolicy summary = SummaryPolicy::kDaily;
+  bool by_subscription = false;  // a journal line for each subscription and charge
+  Recognition recognition = Recognition::kPoint;
+  std::string deferred;                              // where it is ratable: the account of what is not recognised yet
+  std::optional<BillingCycle> recognised_over = {};  // from the day on which it is due; none: to its period's end
   int line = 0;
 };
+
+// Its names, as far as it has any: "product \"tokens\" and entity \"acme-eu\"", in the order of their weight.
+std::string ScopeText(const PostingRule& rule);
 
 struct BookPolicy {
   std::string name;  // part of every posting key
@@ -122,7 +161,8 @@ class Catalog {
   std::vector<Discount> discounts;          // sorted by (of, name)
   std::vector<std::string> discount_products = {""};
   std::vector<SubscriptionTerms> subscription_terms =
-      std::vector<SubscriptionTerms>(1);  // the first are the usual ones
+      std::vector<SubscriptionTerms>(1);                                    // the first are the usual ones
+  std::vector<CustomerKind> customer_kinds = std::vector<CustomerKind>(1);  // the first says nothing
   std::shared_ptr<const CatalogFiles> read_from;
   std::string digest;  // hex of a hash over `files`; equal digests, equal catalogs
 
@@ -156,8 +196,10 @@ class Catalog {
   std::span<const UnitGrant> UnitGrantsOf(std::string_view subscription) const;
   std::span<const UnitGrant> UnitGrantsOf(std::string_view subscription, std::string_view charge) const;
   std::span<const Discount> DiscountsOf(Discount::Of of, std::string_view name) const;
-  // Never null for a product and entity that a subscription can reach (checked at load); null for others.
-  const PostingRule* PostingFor(std::string_view product, std::string_view entity) const;
+  // Null: no rule fits.
+  const PostingRule* PostingFor(const PostingScope& scope) const;
+  // The same of a line of one of `subscriptions`.
+  const PostingRule* PostingOf(const Subscription& subscription, const Charge& charge) const;
 
   void BuildIndex();  // after the vectors are filled; ParseCatalog does
 

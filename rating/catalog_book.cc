@@ -96,6 +96,32 @@ uint32_t ReadBatchLinesMax(YamlMap& map, FileErrors& errors) {
   return UINT32_MAX;
 }
 
+// Of amounts by currency: {USD: 10000.00}.
+void ReadApprovalAmounts(YamlMap& map, ApprovalPolicy* approval, FileErrors& errors) {
+  for (const auto& [code, text] : map.TextsByName("above")) {
+    const std::optional<Currency> currency = Currency::FromCode(code);
+    const ParsedDecimal parsed = currency ? ParseDecimal(text, currency->minor_digits()) : ParsedDecimal{};
+    if (currency && parsed.error == DecimalError::kNone && parsed.value >= 0) {
+      approval->above.emplace(code, Money{*currency, parsed.value});
+      continue;
+    }
+    errors.Add(map.LineOf("above"), Join({"\"above\" of ", map.what(), " has ", Quoted(code + ": " + text)}),
+               "write a currency and an amount of 0 or more to its minor unit, such as {USD: 10000.00}");
+  }
+}
+
+ApprovalPolicy ReadApproval(YamlMap& entity, FileErrors& errors) {
+  ApprovalPolicy approval;
+  const YamlNode* const node = entity.Find("approval");
+  if (node == nullptr || node->kind == YamlNode::Kind::kNull) return approval;
+  YamlMap map(*node, Join({"the approval of ", entity.what()}), errors);
+  approval.every_batch = map.Bool("every_batch", false);
+  approval.first_of_period = map.Bool("first_of_period", false);
+  ReadApprovalAmounts(map, &approval, errors);
+  map.RefuseOtherKeys();
+  return approval;
+}
+
 void ReadEntity(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   YamlMap map(node, "an entity", errors);
   Entity entity;
@@ -113,6 +139,7 @@ void ReadEntity(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   entity.new_periods = map.Choice<PeriodState>("new_periods", kNewPeriods, PeriodState::kOpen);
   entity.late_usage = map.Choice<LateUsage>("late_usage", kLateUsages, LateUsage::kOpenPeriod);
   entity.batch_lines_max = ReadBatchLinesMax(map, errors);
+  entity.approval = ReadApproval(map, errors);
   map.RefuseOtherKeys();
   draft.catalog.entities.push_back(std::move(entity));
 }

@@ -70,6 +70,7 @@ struct CatalogDraft {
   NameTable plans{"plan", "plans.yaml"};
   NameTable products{"product", "plans.yaml"};
   bool posting_complete = true;
+  bool refuses_unmapped = false;  // posting.yaml: what subscriptions reach needs a rule for all of it
 
   // The (plan, entity) pairs that a subscription reaches, each with the line of the first that does.
   std::map<std::pair<uint32_t, uint32_t>, int> reached;

@@ -1,7 +1,9 @@
 // posting.yaml: which accounts an amount is booked to.
 #include <algorithm>
 #include <array>
+#include <tuple>
 
+#include "rating/billing_cycle.h"
 #include "rating/catalog_draft.h"
 
 namespace tollbook {
@@ -12,9 +14,23 @@ constexpr std::array<std::pair<std::string_view, SummaryPolicy>, 2> kSummaries =
     {"period", SummaryPolicy::kPeriod},
 }};
 
+constexpr std::array<std::pair<std::string_view, bool>, 2> kLines = {{
+    {"by_account", false},
+    {"by_subscription", true},
+}};
+
+constexpr std::array<std::pair<std::string_view, Recognition>, 2> kRecognitions = {{
+    {"point", Recognition::kPoint},
+    {"ratable", Recognition::kRatable},
+}};
+
+constexpr std::array<std::pair<std::string_view, bool>, 2> kUnmapped = {{
+    {"hold", false},
+    {"refuse", true},
+}};
+
 std::string RuleName(const PostingRule& rule) {
-  return Join({"the posting rule for ", rule.product.empty() ? "any product" : "product " + Quoted(rule.product),
-               " and ", rule.entity.empty() ? "any entity" : "entity " + Quoted(rule.entity)});
+  return "the posting rule for " + ScopeText(rule);
 }
 
 void ReadAccounts(YamlMap& map, PostingRule& rule, const CatalogDraft& draft, FileErrors& errors) {
@@ -32,16 +48,87 @@ void ReadAccounts(YamlMap& map, PostingRule& rule, const CatalogDraft& draft, Fi
   }
 }
 
-// A wrong name here would not be noticed later: a more general rule would quietly book the amount elsewhere.
+// The line of a charge, or of what is taken off it, pays for it or is lost of what was to pay: "discount calls",
+// "discount calls (coupons)", "credit welcome", "breakage welcome".
+bool IsLineName(const CatalogDraft& draft, std::string_view name) {
+  for (const Grant& grant : draft.catalog.grants) {
+    if (name == grant.credit.name || (grant.breakage && name == grant.breakage->name)) return true;
+  }
+  for (const Plan& plan : draft.catalog.plans) {
+    for (const Charge& charge : plan.charges) {
+      if (name == charge.name) return true;
+      for (const std::string& product : draft.catalog.discount_products) {
+        if (name == DiscountLineName(charge.name, product)) return true;
+      }
+    }
+  }
+  return false;
+}
+
+// A wrong name here would not be noticed later: a more general rule would quietly book the amount elsewhere. What a
+// class or a region may be called is up to whoever exports the subscriptions.
 void ReadScope(YamlMap& map, PostingRule& rule, const CatalogDraft& draft, FileErrors& errors) {
+  rule.charge = map.Text("charge").value_or("");
+  rule.plan = map.Text("plan").value_or("");
   rule.product = map.Text("product").value_or("");
+  rule.customer_class = map.Text("class").value_or("");
+  rule.region = map.Text("region").value_or("");
   rule.entity = map.Text("entity").value_or("");
+  if (map.Find("currency") != nullptr) {
+    if (const std::optional<Currency> currency = ReadCurrency(map, "currency", errors))
+      rule.currency = currency->code();
+  }
   map.SayAs(RuleName(rule));
+  if (!rule.charge.empty() && !draft.catalog.plans.empty() && !IsLineName(draft, rule.charge)) {
+    errors.Add(map.LineOf("charge"), Join({map.what(), " names charge ", Quoted(rule.charge), ", which no plan has"}),
+               "name a charge of plans.yaml, or a line such as `discount calls` or `credit welcome`");
+  }
+  if (!rule.plan.empty()) (void)draft.plans.Refer(rule.plan, map.what(), map.LineOf("plan"), errors);
   if (!rule.product.empty()) {
     (void)draft.products.Refer(rule.product, map.what(), map.LineOf("product"), errors);
   }
   if (!rule.entity.empty()) {
     (void)draft.entities.Refer(rule.entity, map.what(), map.LineOf("entity"), errors);
+  }
+}
+
+// The tax code and the partner within the group are dimensions of the journal line, like a cost centre.
+void ReadDimensions(YamlMap& map, PostingRule& rule, FileErrors& errors) {
+  for (auto& [name, value] : map.TextsByName("dimensions")) {
+    rule.dimensions.emplace(name, std::move(value));
+  }
+  for (const std::string_view key : {"tax_code", "partner"}) {
+    const std::optional<std::string> value = map.Text(key);
+    if (!value || rule.dimensions.emplace(key, *value).second) continue;
+    errors.Add(map.LineOf(key), Join({map.what(), " has a dimension ", Quoted(key), " too"}), "say it once");
+  }
+}
+
+void ReadRecognition(YamlMap& map, PostingRule& rule, const CatalogDraft& draft, FileErrors& errors) {
+  rule.recognition = map.Choice<Recognition>("recognition", kRecognitions, Recognition::kPoint);
+  const std::optional<std::string> over = map.Text("recognised_over");
+  const std::optional<std::string> deferred = map.Text("deferred");
+  if (rule.recognition == Recognition::kPoint) {
+    for (const std::string_view key : {"deferred", "recognised_over"}) {
+      if (map.Find(key) == nullptr) continue;
+      errors.Add(map.LineOf(key), Join({map.what(), " has ", Quoted(key), ", and recognises nothing day by day"}),
+                 "remove it, or add `recognition: ratable`");
+    }
+    return;
+  }
+  if (map.Required("deferred") != nullptr && deferred) {
+    rule.deferred = *deferred;
+    (void)draft.accounts.Refer(rule.deferred, map.what(), map.LineOf("deferred"), errors);
+    if (rule.deferred == rule.debit || rule.deferred == rule.credit) {
+      errors.Add(map.LineOf("deferred"), Join({map.what(), " names account ", Quoted(rule.deferred), " twice"}),
+                 "defer to an account of its own, a liability");
+    }
+  }
+  if (!over) return;
+  rule.recognised_over = ParseBillingCycle(*over);
+  if (!rule.recognised_over) {
+    errors.Add(map.LineOf("recognised_over"), Join({"\"recognised_over\" of ", map.what(), " is ", Quoted(*over)}),
+               "write a time such as `12 months`");
   }
 }
 
@@ -55,15 +142,17 @@ void ReadRule(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   rule.line = node.line;
   ReadScope(map, rule, draft, errors);
   ReadAccounts(map, rule, draft, errors);
-  for (auto& [name, value] : map.TextsByName("dimensions")) {
-    rule.dimensions.emplace(name, std::move(value));
-  }
+  ReadDimensions(map, rule, errors);
   rule.summary = map.Choice<SummaryPolicy>("summary", kSummaries, SummaryPolicy::kDaily);
+  rule.by_subscription = map.Choice<bool>("lines", kLines, false);
+  ReadRecognition(map, rule, draft, errors);
   map.RefuseOtherKeys();
   std::vector<PostingRule>& rules = draft.catalog.posting_rules;
-  const auto twin = std::find_if(rules.begin(), rules.end(), [&](const PostingRule& other) {
-    return other.product == rule.product && other.entity == rule.entity;
-  });
+  const auto names = [](const PostingRule& of) {
+    return std::tie(of.charge, of.plan, of.product, of.customer_class, of.region, of.currency, of.entity);
+  };
+  const auto twin =
+      std::find_if(rules.begin(), rules.end(), [&](const PostingRule& other) { return names(other) == names(rule); });
   if (twin != rules.end()) {
     errors.Add(rule.line, Join({RuleName(rule), " stands at line ", std::to_string(twin->line), " already"}),
                "keep one of the two");
@@ -71,9 +160,12 @@ void ReadRule(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   rules.push_back(std::move(rule));
 }
 
+// Whether there is a rule for all of the product in the entity's books, whatever else the line is.
 bool HasRule(const Catalog& catalog, std::string_view product, std::string_view entity) {
   return std::any_of(catalog.posting_rules.begin(), catalog.posting_rules.end(), [&](const PostingRule& rule) {
-    return (rule.product.empty() || rule.product == product) && (rule.entity.empty() || rule.entity == entity);
+    return rule.charge.empty() && rule.plan.empty() && rule.customer_class.empty() && rule.region.empty() &&
+           rule.currency.empty() && (rule.product.empty() || rule.product == product) &&
+           (rule.entity.empty() || rule.entity == entity);
   });
 }
 
@@ -92,11 +184,12 @@ void ReadPosting(CatalogDraft& draft) {
   for (const YamlNode& node : map.RequiredList("posting")) {
     ReadRule(node, draft, errors);
   }
+  draft.refuses_unmapped = map.Choice<bool>("unmapped", kUnmapped, false);
   map.RefuseOtherKeys();
 }
 
 void CheckPostingReached(CatalogDraft& draft) {
-  if (!draft.posting_complete) {
+  if (!draft.posting_complete || !draft.refuses_unmapped) {
     return;
   }
   FileErrors errors("posting.yaml", &draft.errors);
@@ -120,7 +213,7 @@ void CheckPostingReached(CatalogDraft& draft) {
         0,
         Join({"no posting rule for product ", Quoted(product_and_entity.first), " and entity ",
               Quoted(product_and_entity.second), ", which subscriptions.csv:", std::to_string(line), " reaches"}),
-        "add a rule for them, or one without a product or an entity");
+        "add a rule for them, or one without a product or an entity, that names nothing else");
   }
 }
 

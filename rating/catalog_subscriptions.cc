@@ -30,11 +30,13 @@ enum Column {
   kZone,
   kBillingAnchor,
   kQuantity,
+  kClass,
+  kRegion,
   kColumns
 };
 constexpr std::array<std::string_view, kColumns> kColumnNames = {
-    "subscription", "account", "plan", "entity",         "currency", "valid_from",
-    "valid_to",     "subject", "zone", "billing_anchor", "quantity"};
+    "subscription", "account", "plan",           "entity",   "currency", "valid_from", "valid_to",
+    "subject",      "zone",    "billing_anchor", "quantity", "class",    "region"};
 constexpr size_t kRequiredColumns = kSubject;
 // Remembers the last answer: rows of one plan and entity mostly stand together.
 class LastName {
@@ -204,12 +206,21 @@ class SubscriptionRows {
     SubscriptionTerms terms;
     if (!Field(kBillingAnchor).empty() && !ReadDay(kBillingAnchor, last_anchor_, &terms.billing_anchor)) return false;
     if (!Field(kQuantity).empty() && !ReadQuantityField(&terms.quantity)) return false;
+    if (!Field(kClass).empty() || !Field(kRegion).empty()) terms.kind = KindOf(Field(kClass), Field(kRegion));
     if (terms == SubscriptionTerms()) return true;
     std::vector<SubscriptionTerms>& known = draft_.catalog.subscription_terms;
     const auto [number, is_new] = terms_.try_emplace(terms, static_cast<uint32_t>(known.size()));
     if (is_new) known.push_back(terms);
     subscription->terms = number->second;
     return true;
+  }
+
+  uint32_t KindOf(std::string_view customer_class, std::string_view region) {
+    std::vector<CustomerKind>& known = draft_.catalog.customer_kinds;
+    const CustomerKind kind{std::string(customer_class), std::string(region)};
+    const auto [number, is_new] = kinds_.try_emplace(kind, static_cast<uint32_t>(known.size()));
+    if (is_new) known.push_back(kind);
+    return number->second;
   }
 
   std::optional<Zone> ZoneOf(std::string_view name) {
@@ -252,6 +263,7 @@ class SubscriptionRows {
   std::optional<std::pair<uint32_t, uint32_t>> last_reached_;
   std::map<std::string, std::optional<Zone>, std::less<>> zones_;
   std::map<SubscriptionTerms, uint32_t> terms_;  // their numbers
+  std::map<CustomerKind, uint32_t> kinds_;       // likewise
 };
 
 void ReadRows(std::string_view text, CatalogDraft& draft, FileErrors& errors) {
@@ -280,6 +292,14 @@ bool SameAnchor(const Catalog& catalog, const Subscription& a, const Subscriptio
   return a.terms == b.terms || terms[a.terms].billing_anchor == terms[b.terms].billing_anchor;
 }
 
+std::string_view KindThatDiffers(const Catalog& catalog, const Subscription& a, const Subscription& b) {
+  if (a.terms == b.terms) return "";
+  const CustomerKind& kind = catalog.customer_kinds[catalog.subscription_terms[a.terms].kind];
+  const CustomerKind& other = catalog.customer_kinds[catalog.subscription_terms[b.terms].kind];
+  if (kind.customer_class != other.customer_class) return "class";
+  return kind.region != other.region ? "region" : "";
+}
+
 // All versions of a subscription share one invoice line for each charge and period, so what decides the period, the
 // books and whose usage it is may not change between them.
 void CheckVersionsAgree(const Catalog& catalog, FileErrors& errors) {
@@ -305,7 +325,7 @@ void CheckVersionsAgree(const Catalog& catalog, FileErrors& errors) {
                                      : version.entity != first.entity       ? "entity"
                                      : !(version.zone == first.zone)        ? "zone"
                                      : !SameAnchor(catalog, version, first) ? "billing_anchor"
-                                                                            : "";
+                                                                            : KindThatDiffers(catalog, version, first);
     if (!differs.empty()) {
       const auto [early, late] = std::minmax(first.line, version.line);
       errors.Add(late,

@@ -1,3 +1,4 @@
+#include "ledger/anchor.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -44,9 +45,13 @@ std::string JsonOf(const AuditLog& log) {
 
 }  // namespace
 
-int CmdAudit(const ReadOptions& options) {
+int CmdAudit(const AuditOptions& options) {
   const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "audit");
   if (!book.ok()) return Fail(book.status());
+  if (options.anchor) {
+    const absl::StatusOr<Anchor> anchor = AnchorOf(**book);
+    return anchor.ok() ? Print(ToString(*anchor) + "\n") : Fail(anchor.status());
+  }
   const absl::StatusOr<AuditLog> log = Audit(**book);
   if (!log.ok()) return Fail(log.status());
   if (options.format == "json") return Print(JsonOf(*log));

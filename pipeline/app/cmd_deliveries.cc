@@ -1,8 +1,10 @@
+#include "ledger/decision.h"
 #include "ledger/outbox.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/emit/deliver.h"
 
 namespace tollbook {
 namespace {
@@ -124,11 +126,20 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   }
   Delivery& delivery = **found;
   if (options.action == Action::kShow) return ShowOne(options, outbox, delivery);
+  const bool is_said = options.action != Action::kRetry && options.action != Action::kPark;
+  if (is_said && (options.by.empty() || options.why.empty())) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "nobody vouches for it", "deliveries resolve",
+                     "say who saw it, and how: --by NAME --why TEXT");
+  }
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);
   step.document = options.document;
   if (options.action == Action::kPark) step.error = "parked by hand";
+  const std::string before(Word(delivery.state));
   TOLLBOOK_RETURN_IF_ERROR(outbox.Step(step, &delivery));
+  const Decision decision{DecisionKind::kDelivery,          NameOf(delivery), options.by, options.why, before,
+                          std::string(Word(delivery.state))};
+  TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(**book, {&decision, 1}));
   return ShowOne(options, outbox, delivery);
 }
 

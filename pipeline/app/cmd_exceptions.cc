@@ -8,6 +8,7 @@
 #include "pipeline/app/run_flow.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/waiting.h"
 
@@ -23,7 +24,10 @@ std::string WaitingReason(PeriodState state) {
   return "period_" + std::string(ToString(state));
 }
 
+constexpr std::string_view kUnmapped = "unmapped";
+
 bool IsWaitingReason(std::string_view reason) {
+  if (reason == kUnmapped) return true;
   for (const PeriodState state : {PeriodState::kFuture, PeriodState::kSoftClosed, PeriodState::kClosed}) {
     if (reason == WaitingReason(state)) return true;
   }
@@ -31,8 +35,8 @@ bool IsWaitingReason(std::string_view reason) {
 }
 
 // Lines that were not accepted, then accepted usage that no subscription or charge takes, then what waits for its
-// accounting period. There may be more of them than fit in memory: for programs each goes out as it is met, people see
-// the first.
+// accounting period or for a posting rule. There may be more of them than fit in memory: for programs each goes out as
+// it is met, people see the first.
 class Listing {
  public:
   explicit Listing(const ExceptionsOptions& options)
@@ -93,14 +97,17 @@ class Listing {
     std::map<std::tuple<std::string, std::string, Day, std::string>, std::string> waiting;
     const absl::StatusOr<std::vector<WaitingAmount>> sums = WaitingDifferences(
         book, catalog, {}, options_.threads,
-        [&](std::string_view subject, const BookedAmount& difference, const PostingPlace& place) {
+        [&](std::string_view subject, const BookedAmount& difference, const PostingPlace& place, bool unmapped) {
           const BookedKey& key = difference.key;
-          const std::string what = std::string(key.subscription) + " " + std::string(key.place->plan) + "/" +
-                                   std::string(key.place->charge) + ", " + std::string(key.place->entity) + " " +
-                                   place.period.name + ": " + ToString(Money{key.place->currency, difference.minor}) +
-                                   " " + std::string(key.place->currency.code()) + ", debit " +
-                                   std::string(key.place->debit) + ", credit " + std::string(key.place->credit);
-          waiting[{WaitingReason(place.state), std::string(subject), key.usage_date, what}] = what;
+          std::string what = std::string(key.subscription) + " " + std::string(key.place->plan) + "/" +
+                             std::string(key.place->charge) + ", " + std::string(key.place->entity) + " " +
+                             place.period.name + ": " + ToString(Money{key.place->currency, difference.minor}) + " " +
+                             std::string(key.place->currency.code());
+          what += IsMapped(*key.place)
+                      ? ", debit " + std::string(key.place->debit) + ", credit " + std::string(key.place->credit)
+                      : ", product " + std::string(key.place->product);
+          const std::string reason = unmapped ? std::string(kUnmapped) : WaitingReason(place.state);
+          waiting[{reason, std::string(subject), key.usage_date, what}] = what;
         });
     if (!sums.ok()) return sums.status();
     for (const auto& [place, what] : waiting) {
@@ -161,6 +168,7 @@ class Listing {
       return "Add the subject's subscription to subscriptions.csv and seal; nothing is read again.";
     if (reason == "out_of_range") return "Mend the events at the source; no total above 1.7e20 units can be priced.";
     if (reason == "unpriced") return "Add a charge for the meter to the plan and seal; nothing is read again.";
+    if (reason == kUnmapped) return "Add a posting rule to posting.yaml and seal; nothing is read again.";
     if (reason == WaitingReason(PeriodState::kClosed)) {
       return "Open the period again with `tollbook periods reopen` and seal; nothing is read again.";
     }

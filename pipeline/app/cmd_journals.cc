@@ -1,6 +1,11 @@
+#include <map>
+
+#include "ledger/decision.h"
 #include "pipeline/app/commands.h"
+#include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/approval.h"
 #include "pipeline/charges.h"
 #include "pipeline/journal_text.h"
 
@@ -39,7 +44,50 @@ Table ShortTableOf(const std::vector<JournalBatch>& batches) {
   return table;
 }
 
-absl::StatusOr<int> Show(const ReadOptions& options) {
+using Approved = std::map<std::string, Approval, std::less<>>;
+
+// By batch id.
+Table TableOf(const Approved& approvals, bool all) {
+  Table table({{"batch", false, Narrow::kKeep},
+               {"state", false, Narrow::kKeep},
+               {"held_because", false, Narrow::kWrap},
+               {"by"},
+               {"why", false, Narrow::kWrap}});
+  for (const auto& [batch, approval] : approvals) {
+    if (!all && approval.state == kApproved) continue;
+    table.Add({batch, approval.state, approval.held_because, approval.by, approval.why});
+  }
+  return table;
+}
+
+absl::StatusOr<int> ShowHeld(const JournalsOptions& options) {
+  const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "journals held");
+  if (!book.ok()) return book.status();
+  const absl::StatusOr<Approved> approvals = Approvals(**book);
+  if (!approvals.ok()) return approvals.status();
+  if (approvals->empty() && options.format.empty()) return Print("No seal has held a batch for approval.\n");
+  return PrintTable(TableOf(*approvals, true), options.format);
+}
+
+absl::StatusOr<int> Decide(const JournalsOptions& options) {
+  const bool approves = options.action == JournalsOptions::Action::kApprove;
+  const absl::StatusOr<std::unique_ptr<Book>> book =
+      OpenBook(options.books, approves ? "journals approve" : "journals reject");
+  if (!book.ok()) return book.status();
+  const absl::StatusOr<Decision> made = DecideApproval(**book, {options.batch, approves, options.by, options.why});
+  if (!made.ok()) return made.status();
+  if (options.format == "json") {
+    return Print(ToText(Json{{"batch", made->which},
+                             {"before", made->before},
+                             {"after", made->after},
+                             {"by", made->by},
+                             {"why", made->why},
+                             {"commit", (*book)->last_sequence()}}));
+  }
+  return Print(made->which + ": " + made->before + " -> " + made->after + ", by " + made->by + ": " + made->why + "\n");
+}
+
+absl::StatusOr<int> Show(const JournalsOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "journals");
   if (!book.ok()) return book.status();
   absl::StatusOr<std::vector<JournalBatch>> batches = (*book)->Batches();
@@ -56,13 +104,21 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   if (batches->empty() && options.format.empty()) {
     return Print("The journal is empty: `tollbook seal` books what was absorbed.\n");
   }
-  return PrintTable(options.format.empty() ? ShortTableOf(*batches) : TableOf(*batches), options.format);
+  if (!options.format.empty()) return PrintTable(TableOf(*batches), options.format);
+  const absl::StatusOr<Approved> approvals = Approvals(**book);
+  if (!approvals.ok()) return approvals.status();
+  const Table held = TableOf(*approvals, false);
+  return Print(ShortTableOf(*batches).ToText() + (held.rows() == 0 ? "" : "\nNot approved\n" + held.ToText()));
 }
 
 }  // namespace
 
-int CmdJournals(const ReadOptions& options) {
-  const absl::StatusOr<int> code = Show(options);
+int CmdJournals(const JournalsOptions& options) {
+  using Action = JournalsOptions::Action;
+  const bool shows_all = options.action == Action::kList;
+  const absl::StatusOr<int> code = shows_all                         ? Show(options)
+                                   : options.action == Action::kHeld ? ShowHeld(options)
+                                                                     : Decide(options);
   return code.ok() ? *code : Fail(code.status());
 }
 

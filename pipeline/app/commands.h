@@ -77,6 +77,7 @@ struct DeliveriesOptions {
   std::string state;     // of list: empty: all
   std::string document;  // of kSayPosted
   bool body = false;     // of show: the bytes alone
+  std::string by, why;   // of what a person decides; resolve wants both
   std::string format;    // "", csv, json
 };
 int CmdDeliveries(const DeliveriesOptions& options);
@@ -89,11 +90,25 @@ struct ReadOptions {
   int threads = 0;
 };
 int CmdCharges(const ReadOptions& options);
-int CmdJournals(const ReadOptions& options);
 int CmdStatus(const ReadOptions& options);
 int CmdReconcile(const ReadOptions& options);
-int CmdVerify(const ReadOptions& options);
-int CmdAudit(const ReadOptions& options);
+struct VerifyOptions : ReadOptions {
+  bool audit = false;                // only the audit log
+  std::vector<std::string> anchors;  // of it, kept elsewhere
+};
+int CmdVerify(const VerifyOptions& options);
+struct AuditOptions : ReadOptions {
+  bool anchor = false;  // print the newest commit's, and nothing else
+};
+int CmdAudit(const AuditOptions& options);
+
+struct JournalsOptions : ReadOptions {
+  enum class Action : uint8_t { kList, kHeld, kApprove, kReject };
+  Action action = Action::kList;
+  std::string batch;  // of approve and reject
+  std::string by, why;
+};
+int CmdJournals(const JournalsOptions& options);
 
 struct PeriodsOptions {
   std::string books;
@@ -156,7 +171,7 @@ struct QuoteOptions {
   std::string previous_quantity;
   std::string previous_billed;
   std::string tax_percent;  // of an estimate; empty: none is made
-  std::string vectors;  // a file or a directory: run these instead
+  std::string vectors;      // a file or a directory: run these instead
   bool json = false;
 };
 int CmdQuote(const QuoteOptions& options);

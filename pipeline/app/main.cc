@@ -235,7 +235,7 @@ class CommandLine {
     add("soft-close", "It takes only what `seal --adjust` books", PeriodAction::kSoftClose);
     add("close", "It takes nothing any more; refused while something stands in the way", PeriodAction::kClose)
         ->add_option("--waive", periods_.waive, "Let pass what stands in the way; may be given several times")
-        ->type_name("held|unattributed|unpriced|not_rated")
+        ->type_name("held|unmapped|unattributed|unpriced|not_rated|unapproved")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -281,9 +281,11 @@ class CommandLine {
     };
     add("show", "All that is known of one", Action::kShow)
         ->add_flag("--body", deliveries_.body, "The bytes that are sent, and nothing else");
-    add("retry", "Try one again that is parked or waits", Action::kRetry);
-    add("park", "Keep one from being sent", Action::kPark);
+    AddByAndWhy(add("retry", "Try one again that is parked or waits", Action::kRetry), &deliveries_.by,
+                &deliveries_.why);
+    AddByAndWhy(add("park", "Keep one from being sent", Action::kPark), &deliveries_.by, &deliveries_.why);
     CLI::App* resolve = add("resolve", "Say what became of one", Action::kSayPosted);
+    AddByAndWhy(resolve, &deliveries_.by, &deliveries_.why);
     CLI::Option_group* say = resolve->add_option_group("what is so", "One of");
     say->require_option(1);
     say->add_option("--posted", deliveries_.document, "It is there, as this document")->type_name("DOCUMENT");
@@ -309,21 +311,61 @@ class CommandLine {
     AddThreads(sub, &options->threads);
   }
 
+  void AddJournals() {
+    CLI::App* sub = Add("journals", "The journal batches; those held for approval, and the decisions",
+                        "tollbook journals --books book --format ledger | ledger -f - bal\n"
+                        "  tollbook journals approve --books book BATCH --by Ann --why \"ties to the usage report\"",
+                        &journals_, CmdJournals);
+    AddBooks(sub, &journals_.books);
+    AddFormat(sub, &journals_.format, {"csv", "json", "ledger"});
+    AddThreads(sub, &journals_.threads);
+    sub->require_subcommand(0, 1);
+    sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
+    sub->add_subcommand("held", "Those that a seal held for approval, and where that stands")
+        ->fallthrough()
+        ->group(kCommands)
+        ->callback([this] { journals_.action = JournalsOptions::Action::kHeld; });
+    const auto add = [&](const char* name, const char* what, JournalsOptions::Action action) {
+      CLI::App* decide = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
+      decide->add_option("batch", journals_.batch, "The batch")->type_name("BATCH")->required();
+      AddByAndWhy(decide, &journals_.by, &journals_.why);
+      decide->callback([this, action] { journals_.action = action; });
+    };
+    add("approve", "`post` delivers it from now on", JournalsOptions::Action::kApprove);
+    add("reject", "It stays held, and says why", JournalsOptions::Action::kReject);
+  }
+
   void AddReaders() {
     AddRead("charges", "What each subscription owes, by charge and billing period",
             "tollbook charges --books book --format csv", &charges_, CmdCharges, {"csv", "json"});
     AddCatalogDir(app_.get_subcommand("charges"), &charges_.catalog,
                   "Directory of the catalog (default: the last seal's)");
-    AddRead("journals", "The journal batches", "tollbook journals --books book --format ledger | ledger -f - bal",
-            &journals_, CmdJournals, {"csv", "json", "ledger"});
+    AddJournals();
     AddExceptions();
     AddRead("status", "What the book holds", "tollbook status --books book", &status_, CmdStatus, {});
     AddRead("reconcile", "Compare counts and amounts, from the lines read to the journal",
             "tollbook reconcile --books book", &reconcile_, CmdReconcile, {"csv", "json"});
-    AddRead("verify", "Check the laws against the stored book", "tollbook verify --books book", &verify_, CmdVerify,
-            {});
-    AddRead("audit", "What was decided and booked, commit by commit", "tollbook audit --books book --format csv",
-            &audit_, CmdAudit, {"csv", "json"});
+    CLI::App* verify = Add("verify", "Check the laws against the stored book",
+                           "tollbook verify --books book\n"
+                           "  tollbook verify --books book --audit --anchor 12:9b1c…",
+                           &verify_, CmdVerify);
+    AddBooks(verify, &verify_.books);
+    verify->add_flag_callback(
+        "--json", [this] { verify_.format = "json"; }, "Print JSON");
+    AddThreads(verify, &verify_.threads);
+    verify->add_flag("--audit", verify_.audit, "Only the audit log: every commit with what it stored, by SHA-256");
+    verify
+        ->add_option("--anchor", verify_.anchors, "An anchor of it that was kept elsewhere; may be given several times")
+        ->type_name("COMMIT:HASH")
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    CLI::App* audit = Add("audit", "What was decided and booked, commit by commit",
+                          "tollbook audit --books book --format csv", &audit_, CmdAudit);
+    AddBooks(audit, &audit_.books);
+    AddFormat(audit, &audit_.format, {"csv", "json"});
+    AddThreads(audit, &audit_.threads);
+    audit->add_flag("--anchor", audit_.anchor, "Print the anchor of the newest commit, to keep it elsewhere");
     AddPeriods();
     AddExplain();
   }
@@ -529,7 +571,10 @@ class CommandLine {
   PostOptions post_;
   DeliveriesOptions deliveries_;
   bool not_posted_ = false, superseded_ = false;  // of `deliveries resolve`
-  ReadOptions charges_, journals_, status_, reconcile_, verify_, audit_;
+  ReadOptions charges_, status_, reconcile_;
+  VerifyOptions verify_;
+  AuditOptions audit_;
+  JournalsOptions journals_;
   PeriodsOptions periods_;
   ExceptionsOptions exceptions_;
   ExplainOptions explain_;

@@ -71,6 +71,7 @@ Json ToJson(const DeliverReport& report) {
     targets.push_back(std::move(one));
   }
   return {{"targets", std::move(targets)},
+          {"held_for_approval", report.held},
           {"waiting", report.waiting},
           {"next_due", report.waiting == 0 ? "" : ToString(Instant{report.next_due_nanos})}};
 }
@@ -93,6 +94,9 @@ std::string ToText(const DeliverReport& report) {
   if (report.waiting > 0) {
     text +=
         Counted(report.waiting, "delivery waits", "deliveries wait") + ": `tollbook post` tries again what is due.\n";
+  }
+  if (report.held > 0) {
+    text += Counted(report.held, "batch is", "batches are") + " held for approval: see `tollbook journals held`.\n";
   }
   if (parked > 0) {
     text += Counted(parked, "delivery needs", "deliveries need") +

@@ -80,6 +80,10 @@ void PrintJournal(const SealReport& sealed) {
   }
   std::printf("\nTotals\n%s", totals.ToText().c_str());
   if (!sealed.waiting.empty()) std::printf("\nNot booked\n%s", ToText(sealed.waiting).c_str());
+  if (!sealed.held.empty()) std::printf("\nHeld until `tollbook journals approve`\n");
+  for (const HeldBatch& held : sealed.held) {
+    std::printf("%s: %s\n", sealed.batches[held.batch].id.c_str(), held.why.c_str());
+  }
 }
 
 void PrintLines(const AbsorbReport& absorbed, const SealReport* sealed) {
@@ -154,8 +158,7 @@ std::string Thousands(uint64_t number) {
 std::string ToText(const std::vector<WaitingAmount>& waiting) {
   std::string text;
   for (const WaitingAmount& waits : waiting) {
-    text += waits.entity + " " + waits.period.name + " is " + std::string(ToString(waits.state)) + ": " +
-            ToString(waits.sum, waits.currency) + (waits.sum.differences == 1 ? " waits\n" : " wait\n");
+    text += ToString(waits) + (waits.sum.differences == 1 ? " waits\n" : " wait\n");
   }
   return text;
 }
@@ -165,6 +168,7 @@ Json ToJson(const std::vector<WaitingAmount>& waiting) {
   for (const WaitingAmount& waits : waiting) {
     json.push_back({{"entity", waits.entity},
                     {"period", waits.period.name},
+                    {"reason", waits.unmapped ? "unmapped" : "period"},
                     {"state", std::string(ToString(waits.state))},
                     {"currency", std::string(waits.currency.code())},
                     {"differences", waits.sum.differences},
@@ -236,6 +240,10 @@ Json ToJson(const RunReport& report) {
                                 {"credit", ToString(Money{of.second, sums.credit})}});
     }
     json["waiting"] = ToJson(sealed.waiting);
+    json["held_for_approval"] = Json::array();
+    for (const HeldBatch& held : sealed.held) {
+      json["held_for_approval"].push_back({{"batch", sealed.batches[held.batch].id}, {"why", held.why}});
+    }
   }
   json["elapsed_seconds"] = report.seconds;
   if (report.absorbed != nullptr) {

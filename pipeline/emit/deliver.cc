@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "ledger/decision.h"
+
 namespace tollbook {
 namespace {
 
@@ -41,6 +43,17 @@ absl::StatusOr<BatchesById> BatchesOf(const Book& book) {
   return by_id;
 }
 
+// Held for approval, and not approved.
+absl::StatusOr<std::set<std::string, std::less<>>> NotApproved(const Book& book) {
+  const auto approvals = Approvals(book);
+  if (!approvals.ok()) return approvals.status();
+  std::set<std::string, std::less<>> held;
+  for (const auto& [batch, approval] : *approvals) {
+    if (approval.state != kApproved) held.insert(batch);
+  }
+  return held;
+}
+
 // The open ones of a target, in the order in which they are tried.
 std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const std::string& target, const BatchesById& batches) {
   std::erase_if(deliveries, [&](const Delivery& d) { return d.target != target || !IsOpen(d); });
@@ -55,8 +68,9 @@ std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const std::strin
 
 class Pass {
  public:
-  Pass(Book& book, const BatchesById& batches, const DeliverOptions& options)
-      : outbox_(OutboxOf(book)), batches_(batches), options_(options) {}
+  Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held,
+       const DeliverOptions& options)
+      : outbox_(OutboxOf(book)), batches_(batches), held_(held), options_(options) {}
 
   absl::StatusOr<TargetReport> Run(const EmitterOf& of, DeliverReport* report);
 
@@ -72,6 +86,7 @@ class Pass {
 
   Outbox& outbox_;
   const BatchesById& batches_;
+  const std::set<std::string, std::less<>>& held_;  // for approval
   const DeliverOptions& options_;
 };
 
@@ -84,7 +99,7 @@ absl::Status Pass::Plan(const EmitterOf& of, TargetReport* report) {
   }
   std::vector<PlannedDelivery> planned;
   for (const auto& [id, batch] : batches_) {
-    if (there.contains(id) || !Concerns(of.target, batch)) continue;
+    if (there.contains(id) || held_.contains(id) || !Concerns(of.target, batch)) continue;
     planned.push_back(of.emitter->Make(batch));
     planned.back().target = of.target.name;
   }
@@ -198,19 +213,55 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
                                       const DeliverOptions& options) {
   const absl::StatusOr<BatchesById> batches = BatchesOf(book);
   if (!batches.ok()) return batches.status();
+  const auto held = NotApproved(book);
+  if (!held.ok()) return held.status();
   DeliverReport report;
-  Pass pass(book, *batches, options);
+  report.held = held->size();
+  Pass pass(book, *batches, *held, options);
   for (const EmitterOf& target : targets) {
     absl::StatusOr<TargetReport> of = pass.Run(target, &report);
     if (!of.ok()) return of.status();
     report.targets.push_back(*std::move(of));
   }
+  TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
   return report;
+}
+
+absl::Status RecordDeliveries(Book& book) {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesOf(book);
+  if (!deliveries.ok()) return deliveries.status();
+  if (deliveries->empty()) return absl::OkStatus();
+  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
+  if (!commits.ok()) return commits.status();
+  std::map<std::string, std::string> told;  // the state that the chain knows, by target and batch
+  for (const DecisionCommit& commit : *commits) {
+    for (const Decision& decision : commit.decisions) {
+      if (decision.kind == DecisionKind::kDelivery) told[decision.which] = decision.after;
+    }
+  }
+  std::vector<Decision> news;
+  for (const Delivery& delivery : *deliveries) {
+    const std::string which = NameOf(delivery), state(Word(delivery.state));
+    const auto known = told.find(which);
+    const bool is_known = known != told.end();
+    const bool matters =
+        is_known || IsFinal(delivery.state) || delivery.state == State::kParked || delivery.state == State::kUncertain;
+    if (!matters || (is_known && known->second == state)) continue;
+    const std::string why = delivery.document.empty() ? delivery.last_error : "as " + delivery.document;
+    news.push_back({DecisionKind::kDelivery, which, "", why, is_known ? known->second : "", state});
+  }
+  return news.empty() ? absl::OkStatus() : CommitDecisions(book, news);
+}
+
+std::string NameOf(const Delivery& delivery) {
+  return delivery.target + " " + delivery.batch;
 }
 
 absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets) {
   const absl::StatusOr<BatchesById> batches = BatchesOf(book);
   if (!batches.ok()) return batches.status();
+  const auto held = NotApproved(book);
+  if (!held.ok()) return held.status();
   Outbox& outbox = OutboxOf(book);
   const absl::StatusOr<std::vector<Delivery>> stored = outbox.Deliveries();
   if (!stored.ok()) return stored.status();
@@ -227,7 +278,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       parcels.push_back({delivery.batch, delivery.key, *std::move(body), delivery.job});
     }
     for (const auto& [id, batch] : *batches) {
-      if (there.contains(id) || !Concerns(of.target, batch)) continue;
+      if (there.contains(id) || held->contains(id) || !Concerns(of.target, batch)) continue;
       PlannedDelivery planned = of.emitter->Make(batch);
       parcels.push_back({id, planned.key, std::move(planned.body), ""});
     }

@@ -40,11 +40,19 @@ struct DeliverReport {
   std::vector<TargetReport> targets;
   uint64_t waiting = 0;        // deliveries that will be tried again by themselves
   int64_t next_due_nanos = 0;  // the first of them; 0: none waits
+  uint64_t held = 0;           // batches that nobody has approved yet: they are passed over
 };
 
 // A failed status: the book. What goes wrong with a target is in its deliveries.
 [[nodiscard]] absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& targets,
                                                     const DeliverOptions& options);
+
+// Keeps in the chain of commits where deliveries stand that ended, or need somebody, and stood otherwise when the chain
+// was last told: one commit for all of them, none where there are none. Deliver does so at the end of each pass; after
+// a crash the next pass does. So the chain says what was handed off, though it is not told each step.
+[[nodiscard]] absl::Status RecordDeliveries(Book& book);
+// What the chain calls a delivery: "erp acme-us-USD-2025-01-0001".
+std::string NameOf(const Delivery& delivery);
 
 // What a pass would send now, in its order: "target erp, batch …", and what Emitter::Show says. Changes nothing.
 [[nodiscard]] absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets);

@@ -75,8 +75,8 @@ class Periods(book.Case):
         self.bill.run(self.use(small.event(1, 100)))
         self.change("close")
         report = self.bill.run(self.use(small.event(2, 20), small.event(3, 50, time="2025-02-05T00:00:00Z")))
-        waiting = [{"entity": "acme-us", "period": "2025-01", "state": "closed", "currency": "USD", "differences": 1,
-                    "amount": "0.20"}]
+        waiting = [{"entity": "acme-us", "period": "2025-01", "reason": "period", "state": "closed", "currency": "USD",
+                    "differences": 1, "amount": "0.20"}]
         self.assertEqual(report["waiting"], waiting)
         self.assertEqual(self.bill.status()["waiting"], waiting)
         self.assertIn(b"acme-us 2025-01 is closed: 1 difference, 0.20 USD waits", self.bill.read("charges"))

@@ -155,7 +155,9 @@ class Files(Case):
         self.assertEqual(self.states(), {"confirmed": 2, "parked": 1})
         parked, = self.deliveries("--state", "parked")
         self.assertIn("1.02 USD, and the limit is 1.01", parked["last_error"])
-        resolve = ("deliveries", "resolve", "--books", self.books, "archive", parked["batch"])
+        unsigned = ("deliveries", "resolve", "--books", self.books, "archive", parked["batch"])
+        book.tollbook(*unsigned, "--posted", "by hand 7", expect=2)  # nobody vouches for it
+        resolve = (*unsigned, "--by", "Ann", "--why", "saw it there")
         book.tollbook(*resolve, expect=2)
         book.tollbook(*resolve, "--posted", "by hand 7")
         self.assertEqual(self.states(), {"confirmed": 3})
@@ -230,7 +232,8 @@ class Webhook(Case):
             self.post("--wait", "5")
             self.assertEqual(set(server.came.values()), {1}, "nothing is sent again unless somebody says so")
             first = parked[0]
-            book.tollbook("deliveries", "resolve", "--books", self.books, "hook", first["batch"], "--not-posted")
+            book.tollbook("deliveries", "resolve", "--books", self.books, "hook", first["batch"], "--not-posted",
+                          "--by", "Ann", "--why", "their log has none")
             self.post()
             self.assertEqual(server.came[("event", first["key"])], 2)
 

@@ -41,14 +41,19 @@ std::string EntitiesYaml(const CatalogTexts& texts) {
 }
 
 std::string ChartYaml(const CatalogTexts& texts) {
-  std::set<std::string> assets, revenues;
+  std::set<std::string> assets, revenues, liabilities;
   for (const CatalogTexts::Posting& p : texts.postings) {
     assets.insert(p.debit);
     revenues.insert(p.credit);
+    if (!p.deferred.empty()) liabilities.insert(p.deferred);
   }
   std::string yaml = "accounts:\n";
   for (const std::string& code : assets) yaml += "  - {code: " + Quoted(code) + ", name: Receivable, type: asset}\n";
   for (const std::string& code : assets) revenues.erase(code);
+  for (const std::string& code : assets) liabilities.erase(code);
+  for (const std::string& code : liabilities) revenues.erase(code);
+  for (const std::string& code : liabilities)
+    yaml += "  - {code: " + Quoted(code) + ", name: Deferred revenue, type: liability}\n";
   for (const std::string& code : revenues) yaml += "  - {code: " + Quoted(code) + ", name: Revenue, type: revenue}\n";
   return yaml;
 }
@@ -107,25 +112,24 @@ std::string PlansYaml(const CatalogTexts& texts) {
 std::string PostingYaml(const CatalogTexts& texts) {
   std::string yaml = "posting:\n";
   for (const CatalogTexts::Posting& p : texts.postings) {
-    yaml += "  - " +
-            FlowMap()
-                .Text("product", p.product)
-                .Text("entity", p.entity)
-                .Text("debit", p.debit)
-                .Text("credit", p.credit)
-                .Bare("summary", p.by_period ? "period" : "daily")
-                .str() +
-            "\n";
+    FlowMap map;
+    map.Text("product", p.product).Text("entity", p.entity).Text("debit", p.debit).Text("credit", p.credit);
+    map.Bare("summary", p.by_period ? "period" : "daily");
+    for (const auto& [key, value] : p.scope) map.Text(key.c_str(), value);
+    if (!p.deferred.empty()) map.Bare("recognition", "ratable").Text("deferred", p.deferred);
+    yaml += "  - " + map.Members(p.more).str() + "\n";
   }
   return yaml;
 }
 
 std::string SubscriptionsCsv(const CatalogTexts& texts) {
   std::string csv =
-      "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone,billing_anchor,quantity\n";
+      "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone,billing_anchor,quantity,class,"
+      "region\n";
   for (const CatalogTexts::Subscription& s : texts.subscriptions) {
     csv += s.id + ",account-of-" + s.id + "," + s.plan + "," + s.entity + "," + s.currency + "," + s.from + "," + s.to +
-           "," + s.subject + "," + s.zone + "," + s.billing_anchor + "," + s.quantity + "\n";
+           "," + s.subject + "," + s.zone + "," + s.billing_anchor + "," + s.quantity + "," + s.customer_class + "," +
+           s.region + "\n";
   }
   return csv;
 }

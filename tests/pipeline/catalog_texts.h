@@ -40,10 +40,13 @@ struct CatalogTexts {
   struct Posting {
     std::string product, entity, debit, credit;
     bool by_period = false;
+    std::map<std::string, std::string> scope = {};  // class, region, charge …
+    std::string deferred = {};                      // account: recognised day by day
+    std::string more = {};                          // members of the flow mapping
   };
   struct Subscription {
     std::string id, plan, entity, currency, from, to, subject, zone;
-    std::string billing_anchor = {}, quantity = {};
+    std::string billing_anchor = {}, quantity = {}, customer_class = {}, region = {};
   };
 
   std::string zone = "UTC";

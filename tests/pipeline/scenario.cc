@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "pipeline/approval.h"
 #include "pipeline/change_period.h"
 #include "pipeline/charges.h"
 #include "pipeline/seal.h"
@@ -135,6 +136,7 @@ std::string Text(const JournalBatch& batch, const JournalLine& line) {
   if (line.key.product != kUsualProduct) text += " product " + line.key.product;
   if (line.key.usage_date) text += " used " + ToString(*line.key.usage_date);
   if (batch.part > 1) text += " part " + std::to_string(batch.part);
+  if (!line.key.dimensions.empty()) text += " in " + line.key.dimensions;
   return text;
 }
 
@@ -183,16 +185,27 @@ class Runner {
         {"sub", &Runner::SetSubscription}, {"grant", &Runner::AddRow},     {"unit_grant", &Runner::AddRow},
         {"discount", &Runner::AddRow},     {"drop", &Runner::Drop}};
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
-    static const std::map<std::string, Handler> other_words = {
-        {"any", &Runner::SetAnyOrder},       {"seal", &Runner::DoSeal},
-        {"retry", &Runner::DoRetry},         {"restart", &Runner::DoRestart},
-        {"worth", &Runner::CheckWorth},      {"unattributed", &Runner::CheckUnrated},
-        {"unpriced", &Runner::CheckUnrated}, {"trial", &Runner::CheckUnrated},
-        {"lines", &Runner::CheckLines},      {"balance", &Runner::CheckBalance},
-        {"open", &Runner::DoChangePeriod},   {"soft_close", &Runner::DoChangePeriod},
-        {"close", &Runner::DoChangePeriod},  {"reopen", &Runner::DoChangePeriod},
-        {"period", &Runner::CheckPeriod},    {"waiting", &Runner::CheckWaiting},
-        {"laws", &Runner::CheckLaws},        {"reconciled", &Runner::CheckReconciled}};
+    static const std::map<std::string, Handler> other_words = {{"any", &Runner::SetAnyOrder},
+                                                               {"seal", &Runner::DoSeal},
+                                                               {"retry", &Runner::DoRetry},
+                                                               {"restart", &Runner::DoRestart},
+                                                               {"worth", &Runner::CheckWorth},
+                                                               {"unattributed", &Runner::CheckUnrated},
+                                                               {"unpriced", &Runner::CheckUnrated},
+                                                               {"trial", &Runner::CheckUnrated},
+                                                               {"lines", &Runner::CheckLines},
+                                                               {"balance", &Runner::CheckBalance},
+                                                               {"open", &Runner::DoChangePeriod},
+                                                               {"soft_close", &Runner::DoChangePeriod},
+                                                               {"close", &Runner::DoChangePeriod},
+                                                               {"reopen", &Runner::DoChangePeriod},
+                                                               {"period", &Runner::CheckPeriod},
+                                                               {"waiting", &Runner::CheckWaiting},
+                                                               {"approve", &Runner::DoDecide},
+                                                               {"reject", &Runner::DoDecide},
+                                                               {"held", &Runner::CheckHeld},
+                                                               {"laws", &Runner::CheckLaws},
+                                                               {"reconciled", &Runner::CheckReconciled}};
     if (s.words[0] == "journal") return journal_.push_back(&s);
     FinishJournal();
     if (const auto it = usage_words.find(s.words[0]); it != usage_words.end()) return (this->*it->second)(s);
@@ -202,7 +215,8 @@ class Runner {
       return (this->*it->second)(s);
     }
     if (const auto it = other_words.find(s.words[0]); it != other_words.end()) {
-      static const std::set<std::string> kCommits = {"seal", "retry", "open", "soft_close", "close", "reopen"};
+      static const std::set<std::string> kCommits = {"seal",  "retry",  "open",    "soft_close",
+                                                     "close", "reopen", "approve", "reject"};
       if (run_.reopen_always && kCommits.contains(s.words[0])) Reopen();
       return (this->*it->second)(s);
     }
@@ -306,6 +320,16 @@ class Runner {
     texts_.charges.push_back(charge);
   }
 
+  // "class=reseller,charge=discount_calls": `_` is a blank.
+  static std::map<std::string, std::string> ScopeIn(const std::string& text) {
+    std::map<std::string, std::string> scope;
+    for (const std::string& pair : Split(text, ',')) {
+      std::string& value = scope[pair.substr(0, pair.find('='))] = pair.substr(pair.find('=') + 1);
+      std::ranges::replace(value, '_', ' ');
+    }
+    return scope;
+  }
+
   void SetPosting(const Statement& s) {
     Options options(s, 3);
     CatalogTexts::Posting posting;
@@ -314,9 +338,12 @@ class Runner {
     posting.debit = options.Take("debit");
     posting.credit = options.Take("credit");
     posting.by_period = options.TakeFlag("by_period");
+    posting.scope = ScopeIn(options.Take("for"));
+    posting.deferred = options.Take("deferred");
+    posting.more = Joined(options.TakeRest("with"));
     RefuseLeftOver(options);
     for (CatalogTexts::Posting& old : texts_.postings) {
-      if (old.product == posting.product && old.entity == posting.entity) {
+      if (old.product == posting.product && old.entity == posting.entity && old.scope == posting.scope) {
         old = posting;
         return;
       }
@@ -336,7 +363,9 @@ class Runner {
                                             options.Take("subject"),
                                             options.Take("zone"),
                                             options.Take("anchor"),
-                                            options.Take("quantity")};
+                                            options.Take("quantity"),
+                                            options.Take("class"),
+                                            options.Take("region")};
     RefuseLeftOver(options);
     for (CatalogTexts::Subscription& old : texts_.subscriptions) {
       if (old.id == subscription.id && old.from == subscription.from) {
@@ -369,6 +398,13 @@ class Runner {
     }
     if (what == "charge") {
       dropped = std::erase_if(texts_.charges, [&](const auto& c) { return c.plan == name && c.name == Word(s, 3); });
+    }
+    if (what == "post") {
+      const auto scope = ScopeIn(Options(s, 4).Take("for"));
+      dropped = std::erase_if(texts_.postings, [&](const auto& p) {
+        return p.product == (name == "any" ? "" : name) && p.entity == (Word(s, 3) == "any" ? "" : Word(s, 3)) &&
+               p.scope == scope;
+      });
     }
     if (dropped == 0) Problem("there is no such thing to drop");
   }
@@ -544,6 +580,29 @@ class Runner {
     for (const WaitingAmount& waits : *waiting) {
       text += (text.empty() ? "" : " + ") + waits.entity + " " + waits.period.name + " " +
               std::string(waits.currency.code()) + " " + ToString(Money{waits.currency, waits.sum.minor});
+      if (waits.unmapped) text += " unmapped";
+    }
+    Expect(Joined({s.words.begin() + 1, s.words.end()}), text.empty() ? "nothing" : text);
+  }
+
+  // `approve BATCH -> done | refused …`; likewise `reject`.
+  void DoDecide(const Statement& s) {
+    RefuseLeftOver(Options(s, 2));
+    const absl::StatusOr<Decision> made =
+        DecideApproval(*book_, {Word(s, 1), s.words[0] == "approve", "Ann", "as the scenario says"});
+    if (made.ok()) return Expect(s.outcome, "done");
+    ExpectRefused(s, made.status());
+  }
+
+  // `held BATCH: WHY + BATCH rejected: WHY`, or `held nothing`: all batches that nobody has approved.
+  void CheckHeld(const Statement& s) {
+    const auto approvals = Approvals(*book_);
+    if (!approvals.ok()) return Problem(std::string(Std(approvals.status().message())));
+    std::string text;
+    for (const auto& [batch, approval] : *approvals) {
+      if (approval.state == kApproved) continue;
+      text += (text.empty() ? "" : " + ") + batch + (approval.state == kRejected ? " rejected: " : ": ") +
+              approval.held_because;
     }
     Expect(Joined({s.words.begin() + 1, s.words.end()}), text.empty() ? "nothing" : text);
   }

@@ -610,7 +610,7 @@ Expected ExpectedOf(const Twin& twin, const Catalog& catalog, std::optional<Day>
       const auto charge = std::find_if(plan->charges.begin(), plan->charges.end(),
                                        [&, name = line.charge](const auto& c) { return c.name == name; });
       const std::string& entity = catalog.entities[subscription->entity].name;
-      const bool by_period = catalog.PostingFor(charge->product, entity)->summary == SummaryPolicy::kPeriod;
+      const bool by_period = catalog.PostingOf(*subscription, *charge)->summary == SummaryPolicy::kPeriod;
       reference::Integer before = 0;
       for (const auto& [day, to_date] : days) {
         absl::CivilDay date = absl::CivilDay(1970, 1, 1) + day;

@@ -145,7 +145,7 @@ TEST(PostingFor, TakesTheMostSpecificRuleProductBeforeEntity) {
   };
   add("", "acme-de", "entity only");
   add("tokens", "", "product only");
-  EXPECT_EQ(catalog.PostingFor("mail", "acme-us"), nullptr);
+  EXPECT_EQ(catalog.PostingFor({.product = "mail", .entity = "acme-us"}), nullptr);
   add("", "", "any");
   add("tokens", "acme-us", "both");
   constexpr PostingCase kCases[] = {
@@ -156,8 +156,31 @@ TEST(PostingFor, TakesTheMostSpecificRuleProductBeforeEntity) {
       {"mail", "acme-us", "any"},
   };
   for (const PostingCase& c : kCases) {
-    EXPECT_EQ(catalog.PostingFor(c.product, c.entity)->credit, c.credit) << c.product << " " << c.entity;
+    const PostingRule* rule = catalog.PostingFor({.product = c.product, .entity = c.entity});
+    EXPECT_EQ(rule->credit, c.credit) << c.product << " " << c.entity;
   }
+}
+
+// Each rule names one thing more that the scope is, or another one instead. The first that only one of two rules names
+// decides, in the order charge, plan, product, class, region, currency, entity.
+TEST(PostingFor, LetsTheHeavierNameDecide) {
+  constexpr PostingScope kScope = {"calls", "starter", "api", "reseller", "eu", "EUR", "acme-de"};
+  PostingRule rules[] = {{}, {}, {}, {}, {}, {}, {}, {}};
+  rules[1].entity = "acme-de";
+  rules[2].currency = "EUR";
+  rules[3].region = "eu";
+  rules[3].entity = "acme-de";
+  rules[4].customer_class = "reseller";
+  rules[5].product = "api";
+  rules[6].plan = "starter";
+  rules[7].charge = "calls";
+  Catalog catalog;
+  for (PostingRule& rule : rules) {
+    catalog.posting_rules.insert(catalog.posting_rules.begin(), rule);  // whatever their order
+    EXPECT_EQ(catalog.PostingFor(kScope), &catalog.posting_rules.front()) << ScopeText(rule);
+  }
+  catalog.posting_rules.front().entity = "acme-us";
+  EXPECT_EQ(catalog.PostingFor(kScope), &catalog.posting_rules[1]) << "the first is for others";
 }
 
 TEST(Meter, HasItsWords) {

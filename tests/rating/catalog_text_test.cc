@@ -244,7 +244,7 @@ TEST(CatalogTextTest, ReadsPostingRules) {
   EXPECT_EQ(tokens.dimensions, (std::map<std::string, std::string>{{"cost_center", "100"}}));
   EXPECT_EQ(tokens.summary, SummaryPolicy::kDaily);
   EXPECT_EQ(parsed.catalog->posting_rules[2].summary, SummaryPolicy::kPeriod);
-  EXPECT_EQ(parsed.catalog->PostingFor("api", "acme-eu")->credit, "revenue:eu");
+  EXPECT_EQ(parsed.catalog->PostingFor({.product = "api", .entity = "acme-eu"})->credit, "revenue:eu");
 }
 
 TEST(CatalogTextTest, ReadsSubscriptionsBySubjectAndTime) {

@@ -1,0 +1,63 @@
+#include "ledger/decision.h"
+
+#include "ledger/book.h"
+#include "ledger/bytes.h"
+#include "ledger/records.h"
+
+namespace tollbook {
+
+absl::StatusOr<std::map<std::string, Approval, std::less<>>> Approvals(const Book& book) {
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  std::map<std::string, Approval, std::less<>> approvals;
+  for (const SealRecord& seal : *seals) {
+    for (const HeldBatch& held : seal.held) approvals[seal.batches[held.batch]].held_because = held.why;
+  }
+  if (approvals.empty()) return approvals;  // a book without them reads no decisions
+  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
+  if (!commits.ok()) return commits.status();
+  for (const DecisionCommit& commit : *commits) {
+    for (const Decision& decision : commit.decisions) {
+      if (decision.kind != DecisionKind::kApproval) continue;
+      const auto approval = approvals.find(decision.which);
+      if (approval == approvals.end()) return DamagedError("decision about " + decision.which);
+      approval->second.state = decision.after;
+      approval->second.by = decision.by;
+      approval->second.why = decision.why;
+    }
+  }
+  return approvals;
+}
+
+std::string Encode(const DecisionCommit& commit) {
+  ByteWriter out;
+  out.Varint(commit.sequence);
+  out.Varint(commit.decisions.size());
+  for (const Decision& decision : commit.decisions) {
+    out.Fixed8(static_cast<uint8_t>(decision.kind));
+    for (const std::string* text : {&decision.which, &decision.by, &decision.why, &decision.before, &decision.after}) {
+      out.Text(*text);
+    }
+  }
+  return out.Take();
+}
+
+absl::StatusOr<DecisionCommit> DecodeDecisionCommit(std::string_view stored) {
+  ByteReader in(stored);
+  DecisionCommit commit;
+  commit.sequence = in.Varint64();
+  const uint64_t count = in.Count(6);
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    Decision decision;
+    decision.kind = in.OneOf(DecisionKind::kDelivery);
+    for (std::string* text : {&decision.which, &decision.by, &decision.why, &decision.before, &decision.after}) {
+      *text = in.Text();
+    }
+    if (decision.kind != DecisionKind::kApproval && decision.kind != DecisionKind::kDelivery) in.Fail();
+    commit.decisions.push_back(std::move(decision));
+  }
+  if (!in.done() || commit.decisions.empty()) return DamagedError("decisions");
+  return commit;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,114 @@
+"""Finance looks before the ERP does: batches held until a named person approves them, what has no posting rule, what of
+the journal is at its target, and a log that shows what was changed afterwards.
+"""
+
+import json
+import shutil
+
+import book
+import small
+
+
+class Approval(book.Case):
+    def setUp(self):
+        super().setUp()
+        self.catalog = small.write_catalog(self.scratch / "catalog")
+        self.bill = book.Book(self.scratch / "book", self.catalog)
+        self.write("entities.yaml", "entities:\n  - name: acme-us\n    functional_currency: USD\n"
+                                    "    approval: {above: {USD: 1.00}}\n")
+        self.write("targets.yaml", "targets:\n  - {name: archive, kind: files, directory: out, format: csv}\n")
+        self.files = 0
+
+    def write(self, name, text):
+        (self.catalog / name).write_text(text, encoding="utf-8")
+
+    def use(self, *events):
+        self.files += 1
+        path = self.scratch / f"usage-{self.files}.ndjson"
+        path.write_bytes(small.lines(*events))
+        return self.bill.run(path)
+
+    def tell(self, *arguments, **how):
+        return book.tollbook(*arguments[:1], *arguments[1:], "--books", self.bill.directory, **how)
+
+    def post(self):
+        self.tell("post", "--catalog", self.catalog)
+        return sorted(path.name for path in (self.catalog / "out").glob("*.csv"))
+
+    def rows(self, *arguments):
+        return json.loads(self.tell(*arguments, "--json").stdout)
+
+    def delivered(self):
+        return [(row["period"], row["left"], row["right"], row["equal"], row["not_there_yet"])
+                for row in json.loads(self.tell("reconcile", "--format", "json").stdout)
+                if row["step"] == "delivered to archive"]
+
+    def test_a_held_batch_is_posted_once_it_is_approved(self):
+        self.assertEqual(self.use(small.event(1, 50))["held_for_approval"], [])
+        report = self.use(small.event(2, 200))
+        self.assertEqual(report["held_for_approval"],
+                         [{"batch": "acme-us-USD-2025-01-0002", "why": "2.00 is above 1.00"}])
+        self.assertEqual(self.delivered(), [("2025-01", "2.50", "0.00", "explained",
+                                             "2.00 held for approval, 0.50 not planned yet")])
+        self.assertEqual(self.post(), ["acme-us-USD-2025-01-0001.csv"])
+        self.assertNotIn(b"0002", self.tell("post", "--catalog", self.catalog, "--dry-run").stdout)
+        self.assertEqual(self.delivered(), [("2025-01", "2.50", "0.50", "explained", "2.00 held for approval")])
+        self.assertIn(b"Not approved", self.bill.read("journals"))
+
+        approve = ("journals", "approve", "acme-us-USD-2025-01-0002")
+        self.tell(*approve, "--by", "Ann", expect=2)
+        self.tell("journals", "approve", "acme-us-USD-2025-01-0001", "--by", "Ann", "--why", "it ties", expect=1)
+        self.tell(*approve, "--by", "Ann", "--why", "it ties")
+        self.tell(*approve, "--by", "Ann", "--why", "it ties", expect=1)
+        self.assertEqual(self.rows("journals", "held"),
+                         [{"batch": "acme-us-USD-2025-01-0002", "state": "approved",
+                           "held_because": "2.00 is above 1.00", "by": "Ann", "why": "it ties"}])
+        self.assertEqual(self.post(), ["acme-us-USD-2025-01-0001.csv", "acme-us-USD-2025-01-0002.csv"])
+        self.assertEqual(self.delivered(), [("2025-01", "2.50", "2.50", "yes", "")])
+        self.bill.verify()
+
+        told = [(row["what"], row["which"], row["by"], row["before"], row["after"])
+                for row in self.rows("audit")["rows"] if row["what"] in ("approval", "delivery")]
+        self.assertEqual(told, [("delivery", "archive acme-us-USD-2025-01-0001", "", "", "confirmed"),
+                                ("approval", "acme-us-USD-2025-01-0002", "Ann", "held", "approved"),
+                                ("delivery", "archive acme-us-USD-2025-01-0002", "", "", "confirmed")])
+
+    def test_what_has_no_posting_rule_waits_and_is_told_everywhere(self):
+        rules = (self.catalog / "posting.yaml").read_text(encoding="utf-8")
+        self.write("posting.yaml", "posting: []\n")
+        report = self.use(small.event(1, 50))
+        self.assertEqual((report["seal"], [(row["reason"], row["amount"]) for row in report["waiting"]]),
+                         (0, [("unmapped", "0.50")]))
+        listed = [row for row in json.loads(self.tell("exceptions", "--json", "--catalog", self.catalog).stdout)
+                  if row["reason"] == "unmapped"]
+        self.assertEqual([row["payload"] for row in listed], ["s1 basic/calls, acme-us 2025-01: 0.50 USD, product api"])
+        refused = self.tell("periods", "close", "--catalog", self.catalog, "--entity", "acme-us", "--period", "2025-01",
+                            "--by", "Ann", "--why", "done", expect=1).stderr
+        self.assertIn(b"unmapped: 1 difference, 0.50 USD", refused)
+        self.write("posting.yaml", rules)
+        self.assertEqual(self.bill.seal()["totals"][0]["debit"], "0.50")
+        self.bill.verify()
+
+    def test_an_anchor_shows_what_was_cut(self):
+        self.use(small.event(1, 200))
+        before = self.scratch / "before"
+        shutil.copytree(self.bill.directory, before)
+        self.tell("journals", "approve", "acme-us-USD-2025-01-0001", "--by", "Ann", "--why", "it ties")
+        anchor = self.tell("audit", "--anchor").stdout.decode().strip()
+        self.tell("verify", "--audit", "--anchor", anchor)
+        self.use(small.event(2, 1))
+        self.tell("verify", "--anchor", anchor)
+        self.tell("verify", "--audit", "--anchor", "7", expect=2)
+        shutil.rmtree(self.bill.directory)
+        shutil.copytree(before, self.bill.directory)  # a sound book, as it was before the decision
+        self.bill.verify()
+        self.tell("verify", "--audit", "--anchor", anchor, expect=1)
+        # Another decision in its place is found as well.
+        self.tell("journals", "approve", "acme-us-USD-2025-01-0001", "--by", "Bob", "--why", "it ties")
+        self.tell("verify", "--audit")
+        self.assertIn(b"something up to it was changed",
+                      self.tell("verify", "--audit", "--anchor", anchor, expect=1).stdout)
+
+
+if __name__ == "__main__":
+    book.main()
