@@ -336,7 +336,8 @@ class Runner {
                                             options.Take("subject"),
                                             options.Take("zone"),
                                             options.Take("anchor"),
-                                            options.Take("quantity")};
+                                            options.Take("quantity"),
+                                            options.Take("account")};
     RefuseLeftOver(options);
     for (CatalogTexts::Subscription& old : texts_.subscriptions) {
       if (old.id == subscription.id && old.from == subscription.from) {
