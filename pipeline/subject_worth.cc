@@ -8,11 +8,13 @@
 #include <tuple>
 #include <unordered_set>
 
+#include "pipeline/account_settlement.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/recognition.h"
 #include "pipeline/shard_booked.h"
 #include "pipeline/shard_totals.h"
 #include "pipeline/worker_arena.h"
+#include "rating/account_grants.h"
 #include "rating/error.h"
 
 namespace tollbook {
@@ -74,7 +76,9 @@ std::vector<TimedSubjects> TimedSubjectsOf(const Catalog& catalog, uint64_t book
   for (const Plan& plan : catalog.plans) owes.push_back(OwesWithoutUsage(plan));
   if (std::ranges::find(owes, true) == owes.end() && catalog.grants.empty()) return of_shards;
   const auto add = [&](const Subscription& subscription) {
-    if (!owes[subscription.plan] && catalog.GrantsOf(subscription.id).empty()) return;
+    const bool is_granted =
+        !catalog.GrantsOf(subscription.id).empty() || !catalog.AccountGrantsOf(subscription.account).empty();
+    if (!owes[subscription.plan] && !is_granted) return;
     TimedSubjects& subjects =
         of_shards[static_cast<size_t>(TotalShardOf(HashSubject(subscription.subject, book_seed)))];
     if (subjects.empty() || subjects.back() != subscription.subject) subjects.push_back(subscription.subject);
@@ -90,8 +94,8 @@ std::vector<TimedSubjects> TimedSubjectsOf(const Catalog& catalog, uint64_t book
 // What one catalog makes of one subject after the other. What it needs for each it keeps for the next.
 class CatalogWorth {
  public:
-  CatalogWorth(const Catalog& catalog, const RateWindow& window)
-      : catalog_(catalog), window_(window), places_(catalog), rater_(catalog) {}
+  CatalogWorth(const Catalog& catalog, const RateWindow& window, const SettledGrants* settled)
+      : catalog_(catalog), window_(window), places_(catalog), rater_(catalog, settled) {}
 
   BookedPlaces& places() { return places_; }
 
@@ -172,14 +176,14 @@ std::vector<const Meter*> MetersIn(const Catalog& second, const Catalog& first) 
 // The subjects of one shard, one after the other.
 class ShardVisit {
  public:
-  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, std::optional<Day> carried_through,
-             const TimedSubjects& timed)
+  ShardVisit(const Catalog& catalog, uint64_t book_seed, const WorthWindow& window, const RateWindow& rate_window,
+             const SettledGrants* settled, const TimedSubjects& timed)
       : catalog_(catalog),
         window_(window),
         timed_(timed),
-        rate_window_(window.through, carried_through),
+        rate_window_(rate_window),
         totals_(catalog, book_seed, window.only_subject),
-        worth_(catalog, rate_window_),
+        worth_(catalog, rate_window_, settled),
         booked_(worth_.places(), window.only_subject) {}
 
   absl::Status Read(const Book& book, int shard) {
@@ -203,8 +207,8 @@ class ShardVisit {
     });
   }
 
-  absl::Status Visit(int shard, const Catalog& second, const VisitTwoWorths& visit) {
-    CatalogWorth other(second, rate_window_);
+  absl::Status Visit(int shard, const Catalog& second, const SettledGrants* settled, const VisitTwoWorths& visit) {
+    CatalogWorth other(second, rate_window_, settled);
     const std::vector<const Meter*> meters = MetersIn(second, catalog_);
     std::vector<SubjectTotal> by_second;
     return ForEachSubject([&](std::string_view name, std::span<const SubjectTotal> totals, const absl::Status& fits) {
@@ -262,34 +266,38 @@ class ShardVisit {
 
 // What goes on without usage was booked up to the day that a seal named: a later seal that names none must not take it
 // back.
-absl::StatusOr<std::optional<Day>> CarriedThrough(const Book& book, const WorthWindow& window) {
+absl::StatusOr<RateWindow> RateWindowOf(const Book& book, const WorthWindow& window) {
   absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
   if (!seals.ok()) return seals.status();
   std::optional<Day> furthest;
   for (const SealRecord& seal : *seals) {
     if (seal.sequence <= window.through_sequence) furthest = std::max(furthest, seal.through);
   }
-  return furthest;
+  return RateWindow(window.through, furthest);
 }
 
+// What all shards are visited by.
+struct VisitTerms {
+  const Book& book;
+  const Catalog& catalog;
+  const WorthWindow& window;
+  const RateWindow& rate_window;
+  const SettledGrants* settled;
+  const std::vector<TimedSubjects>& timed;  // of each shard
+};
 using ShardWork = std::function<absl::Status(int shard, ShardVisit& visit)>;
 
-absl::Status VisitShard(const Book& book, const Catalog& catalog, const WorthWindow& window,
-                        std::optional<Day> carried_through, const TimedSubjects& timed, int shard,
-                        const ShardWork& work) {
-  ShardVisit shard_visit(catalog, book.identity().seed[0], window, carried_through, timed);
-  TOLLBOOK_RETURN_IF_ERROR(shard_visit.Read(book, shard));
+absl::Status VisitShard(const VisitTerms& terms, int shard, const ShardWork& work) {
+  ShardVisit shard_visit(terms.catalog, terms.book.identity().seed[0], terms.window, terms.rate_window, terms.settled,
+                         terms.timed[static_cast<size_t>(shard)]);
+  TOLLBOOK_RETURN_IF_ERROR(shard_visit.Read(terms.book, shard));
   return work(shard, shard_visit);
 }
 
-// `timed`: of each shard.
-absl::Status VisitShards(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
-                         const std::vector<TimedSubjects>& timed, const ShardWork& work) {
-  const absl::StatusOr<std::optional<Day>> carried_through = CarriedThrough(book, window);
-  if (!carried_through.ok()) return carried_through.status();
-  if (window.only_subject) {
-    const int shard = TotalShardOf(HashSubject(*window.only_subject, book.identity().seed[0]));
-    return VisitShard(book, catalog, window, *carried_through, timed[static_cast<size_t>(shard)], shard, work);
+absl::Status VisitShards(const VisitTerms& terms, int threads, const ShardWork& work) {
+  if (terms.window.only_subject) {
+    const int shard = TotalShardOf(HashSubject(*terms.window.only_subject, terms.book.identity().seed[0]));
+    return VisitShard(terms, shard, work);
   }
   std::vector<absl::Status> visited(kTotalShards);
   std::atomic<bool> failed = false;
@@ -297,8 +305,7 @@ absl::Status VisitShards(const Book& book, const Catalog& catalog, const WorthWi
   arena.execute([&] {
     tbb::parallel_for(0, kTotalShards, [&](int shard) {
       if (failed.load(std::memory_order_relaxed)) return;
-      const TimedSubjects& of_shard = timed[static_cast<size_t>(shard)];
-      visited[shard] = VisitShard(book, catalog, window, *carried_through, of_shard, shard, work);
+      visited[shard] = VisitShard(terms, shard, work);
       if (!visited[shard].ok()) failed = true;
     });
   });
@@ -310,20 +317,31 @@ absl::Status VisitShards(const Book& book, const Catalog& catalog, const WorthWi
 
 absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window, int threads,
                            const Visitor& visit) {
+  const absl::StatusOr<RateWindow> rate_window = RateWindowOf(book, window);
+  if (!rate_window.ok()) return rate_window.status();
+  const absl::StatusOr<SettledGrants> settled = SettleAccounts(book, catalog, window, *rate_window, threads);
+  if (!settled.ok()) return settled.status();
   const std::vector<TimedSubjects> timed = TimedSubjectsOf(catalog, book.identity().seed[0], window);
-  return VisitShards(book, catalog, window, threads, timed,
+  return VisitShards({book, catalog, window, *rate_window, &*settled, timed}, threads,
                      [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, visit); });
 }
 
 absl::Status VisitSubjects(const Book& book, const Catalog& first, const Catalog& second, const WorthWindow& window,
                            int threads, const VisitTwoWorths& visit) {
+  const absl::StatusOr<RateWindow> rate_window = RateWindowOf(book, window);
+  if (!rate_window.ok()) return rate_window.status();
+  const absl::StatusOr<SettledGrants> settled = SettleAccounts(book, first, window, *rate_window, threads);
+  if (!settled.ok()) return settled.status();
+  const absl::StatusOr<SettledGrants> by_second_settled = SettleAccounts(book, second, window, *rate_window, threads);
+  if (!by_second_settled.ok()) return by_second_settled.status();
   std::vector<TimedSubjects> timed = TimedSubjectsOf(first, book.identity().seed[0], window);
   const std::vector<TimedSubjects> by_second = TimedSubjectsOf(second, book.identity().seed[0], window);
   for (size_t shard = 0; shard < timed.size(); ++shard) {
     timed[shard].insert(timed[shard].end(), by_second[shard].begin(), by_second[shard].end());
   }
-  return VisitShards(book, first, window, threads, timed,
-                     [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, second, visit); });
+  return VisitShards(
+      {book, first, window, *rate_window, &*settled, timed}, threads,
+      [&](int shard, ShardVisit& subjects) { return subjects.Visit(shard, second, &*by_second_settled, visit); });
 }
 
 void TakeUnmapped(std::vector<BookedAmount>* differences, std::vector<BookedAmount>* waiting) {

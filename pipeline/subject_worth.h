@@ -56,7 +56,8 @@ struct WorthWindow {
 
 // Calls `visit` for each subject that has totals or booked amounts, or a subscription that may owe something without
 // usage: shards in parallel (at most `threads`, 0: all cores), the subjects of a shard one after the other, those
-// without totals last and by name. The first error ends it.
+// without totals last and by name. The first error ends it. Where the catalog grants something to accounts, their
+// subjects are read and rated once more before, to settle that (account_settlement.h).
 [[nodiscard]] absl::Status VisitSubjects(const Book& book, const Catalog& catalog, const WorthWindow& window,
                                          int threads,
                                          const std::function<absl::Status(int shard, const SubjectWorth&)>& visit);

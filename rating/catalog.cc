@@ -180,6 +180,15 @@ void Catalog::BuildIndex() {
   for (uint32_t row = 0; row < subscriptions.size(); row += 1 + subscriptions[row].later) firsts.push_back(row);
   first_of_subject_.Reset(firsts.size());
   first_of_subject_.AddDistinct(firsts, [this](uint32_t row) { return subscriptions[row].subject; });
+
+  rows_of_granted_account_.clear();
+  for (const Grant& grant : grants) {
+    if (!grant.account.empty()) rows_of_granted_account_[grant.account];
+  }
+  for (uint32_t row = 0; row < subscriptions.size() && has_account_grants(); ++row) {
+    const auto granted = rows_of_granted_account_.find(subscriptions[row].account);
+    if (granted != rows_of_granted_account_.end()) granted->second.push_back(row);
+  }
 }
 
 std::span<const UnitGrant> Catalog::UnitGrantsOf(std::string_view subscription) const {
@@ -202,9 +211,23 @@ std::span<const Discount> Catalog::DiscountsOf(Discount::Of of, std::string_view
 }
 
 std::span<const Grant> Catalog::GrantsOf(std::string_view subscription) const {
-  const auto same = std::ranges::equal_range(grants, subscription, {},
-                                             [](const Grant& grant) { return std::string_view(grant.subscription); });
+  const auto same =
+      std::ranges::equal_range(grants, std::pair(std::string_view(), subscription), {}, [](const Grant& grant) {
+        return std::pair(std::string_view(grant.account), std::string_view(grant.subscription));
+      });
   return {same.begin(), same.end()};
+}
+
+std::span<const Grant> Catalog::AccountGrantsOf(std::string_view account) const {
+  if (account.empty()) return {};
+  const auto same =
+      std::ranges::equal_range(grants, account, {}, [](const Grant& grant) { return std::string_view(grant.account); });
+  return {same.begin(), same.end()};
+}
+
+std::span<const uint32_t> Catalog::RowsOfGrantedAccount(std::string_view account) const {
+  const auto rows = rows_of_granted_account_.find(account);
+  return rows == rows_of_granted_account_.end() ? std::span<const uint32_t>() : rows->second;
 }
 
 }  // namespace tollbook

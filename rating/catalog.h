@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -156,7 +157,7 @@ class Catalog {
   std::vector<Plan> plans;
   std::vector<PostingRule> posting_rules;
   std::vector<Subscription> subscriptions;  // sorted by (subject, valid_from)
-  std::vector<Grant> grants;                // sorted by (subscription, id)
+  std::vector<Grant> grants;                // sorted by (account, subscription, id): accounts' come last
   std::vector<UnitGrant> unit_grants;       // sorted by (subscription, charge, id)
   std::vector<Discount> discounts;          // sorted by (of, name)
   std::vector<std::string> discount_products = {""};
@@ -193,6 +194,10 @@ class Catalog {
   const Charge* ChargeFor(const Plan& plan, const Meter& meter, DimensionValues dimension_values) const;
   // Of one subscription; empty when it has none.
   std::span<const Grant> GrantsOf(std::string_view subscription) const;
+  std::span<const Grant> AccountGrantsOf(std::string_view account) const;
+  bool has_account_grants() const { return !grants.empty() && !grants.back().account.empty(); }
+  // Indices into `subscriptions` of an account that has grants, ascending; of others none.
+  std::span<const uint32_t> RowsOfGrantedAccount(std::string_view account) const;
   std::span<const UnitGrant> UnitGrantsOf(std::string_view subscription) const;
   std::span<const UnitGrant> UnitGrantsOf(std::string_view subscription, std::string_view charge) const;
   std::span<const Discount> DiscountsOf(Discount::Of of, std::string_view name) const;
@@ -212,6 +217,7 @@ class Catalog {
   };
   std::unordered_map<std::string, std::vector<uint32_t>, Hash, std::equal_to<>> meters_of_type_;
   NameIndex first_of_subject_;  // subject -> the first of its subscriptions
+  std::map<std::string, std::vector<uint32_t>, std::less<>> rows_of_granted_account_;
 };
 
 // "discount calls", "discount calls (coupons)".

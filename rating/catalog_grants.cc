@@ -13,11 +13,12 @@ namespace {
 
 enum Column {
   kId,
-  kSubscription,
   kAmount,
   kCurrency,
   kProduct,
   kStartsOn,
+  kSubscription,
+  kAccount,
   kEndsOn,
   kPriority,
   kRefill,
@@ -27,9 +28,9 @@ enum Column {
   kColumns
 };
 constexpr std::array<std::string_view, kColumns> kColumnNames = {
-    "grant",   "subscription", "amount", "currency", "product",      "starts_on",
-    "ends_on", "priority",     "refill", "rollover", "pays_earlier", "breakage_product"};
-constexpr size_t kRequiredColumns = kEndsOn;
+    "grant",   "amount",   "currency", "product",  "starts_on",    "subscription",    "account",
+    "ends_on", "priority", "refill",   "rollover", "pays_earlier", "breakage_product"};
+constexpr size_t kRequiredColumns = kSubscription;
 
 class GrantRows : public CatalogRows {
  public:
@@ -41,7 +42,11 @@ class GrantRows : public CatalogRows {
     Grant grant;
     grant.line = line();
     grant.id = Text(kId);
-    grant.subscription = Text(kSubscription);
+    if (Has(kSubscription)) grant.subscription = Text(kSubscription);
+    if (Has(kAccount)) grant.account = Text(kAccount);
+    if (Has(kSubscription) == Has(kAccount)) {
+      Wrong(kId, Has(kAccount) ? "and it is of two" : "and it is of nobody", "name one subscription, or one account");
+    }
     if (!grant.id.empty() && !ids_.insert(grant.id).second)
       Wrong(kId, "which another row has", "give it an id of its own");
     ReadMoney(&grant);
@@ -101,18 +106,45 @@ void ReadGrants(CatalogDraft& draft) {
   FileErrors errors("grants.csv", &draft.errors);
   if (!GrantRows(draft, errors).Read(draft, "grants.csv")) return;
   std::ranges::sort(draft.catalog.grants, {},
-                    [](const Grant& grant) { return std::tie(grant.subscription, grant.id); });
+                    [](const Grant& grant) { return std::tie(grant.account, grant.subscription, grant.id); });
 }
 
 namespace {
 
-// One that the subscription is on at some time.
-void CheckPlan(const Grant& grant, const Plan& plan, const std::string& user, FileErrors& errors) {
+// Of whom a grant is, and all versions of subscriptions that it pays for.
+struct Payer {
+  std::string_view thing;
+  std::string_view name;
+  friend auto operator<=>(const Payer&, const Payer&) = default;
+};
+using Paid = std::map<Payer, std::vector<const Subscription*>>;
+
+Payer PayerOf(const Grant& grant) {
+  return grant.account.empty() ? Payer{"subscription", grant.subscription} : Payer{"account", grant.account};
+}
+
+Paid PaidByAll(const Catalog& catalog) {
+  Paid paid;
+  for (const Grant& grant : catalog.grants) paid.try_emplace(PayerOf(grant));
+  for (const Subscription& subscription : catalog.subscriptions) {
+    for (const Payer& payer : {Payer{"subscription", subscription.id}, Payer{"account", subscription.account}}) {
+      const auto wanted = paid.find(payer);
+      if (wanted != paid.end()) wanted->second.push_back(&subscription);
+    }
+  }
+  return paid;
+}
+
+// One that a subscription is on at some time.
+void CheckPlan(const Grant& grant, const Subscription& subscription, const Plan& plan, const std::string& user,
+               FileErrors& errors) {
   if (grant.amount.currency != plan.currency) {
-    errors.Add(
-        grant.line,
-        Join({user, " is in ", grant.amount.currency.code(), ", and its subscription in ", plan.currency.code()}),
-        "grant it in that currency");
+    const std::string whose = grant.account.empty()
+                                  ? "its subscription"
+                                  : Join({"subscription ", Quoted(subscription.id), " of its account"});
+    errors.Add(grant.line,
+               Join({user, " is in ", grant.amount.currency.code(), ", and ", whose, " in ", plan.currency.code()}),
+               "grant it in that currency");
   }
   for (const Charge& charge : plan.charges) {
     if (charge.name != grant.credit.name && (!grant.breakage || charge.name != grant.breakage->name)) continue;
@@ -125,32 +157,30 @@ void CheckPlan(const Grant& grant, const Plan& plan, const std::string& user, Fi
 
 }  // namespace
 
-// A grant pays a subscription that there is, in its currency.
+// A grant pays subscriptions that there are, in their currency.
 void CheckGrants(CatalogDraft& draft) {
   if (draft.catalog.grants.empty()) return;
   FileErrors errors("grants.csv", &draft.errors);
-  std::map<std::string_view, std::vector<const Subscription*>> subscriptions;  // all versions
-  for (const Grant& grant : draft.catalog.grants) subscriptions.try_emplace(grant.subscription);
-  for (const Subscription& subscription : draft.catalog.subscriptions) {
-    const auto wanted = subscriptions.find(subscription.id);
-    if (wanted != subscriptions.end()) wanted->second.push_back(&subscription);
-  }
+  const Paid paid = PaidByAll(draft.catalog);
   for (const Grant& grant : draft.catalog.grants) {
-    const std::vector<const Subscription*>& versions = subscriptions.at(grant.subscription);
+    const Payer payer = PayerOf(grant);
+    const std::vector<const Subscription*>& versions = paid.at(payer);
     const std::string user = Join({"grant ", Quoted(grant.id)});
     if (versions.empty()) {
       errors.Add(
           grant.line,
-          Join({user, " names subscription ", Quoted(grant.subscription), ", which subscriptions.csv does not have"}),
+          Join({user, " names ", payer.thing, " ", Quoted(payer.name), ", which subscriptions.csv does not have"}),
           "add it there, or name one that is there");
       continue;
     }
     std::set<uint32_t> plans;
-    for (const Subscription* version : versions) plans.insert(version->plan);
-    for (const uint32_t plan : plans) CheckPlan(grant, draft.catalog.plans[plan], user, errors);
-    const Subscription* subscription = versions.front();
-    draft.granted.try_emplace({grant.credit.product, subscription->entity}, subscription->line);
-    if (grant.breakage) draft.granted.try_emplace({grant.breakage->product, subscription->entity}, subscription->line);
+    for (const Subscription* version : versions) {
+      if (plans.insert(version->plan).second) {
+        CheckPlan(grant, *version, draft.catalog.plans[version->plan], user, errors);
+      }
+      draft.granted.try_emplace({grant.credit.product, version->entity}, version->line);
+      if (grant.breakage) draft.granted.try_emplace({grant.breakage->product, version->entity}, version->line);
+    }
   }
 }
 

@@ -30,8 +30,8 @@ bool IsWithin(const GrantTermsBy<Time>& terms, Time time) {
 }  // namespace
 
 template <typename Time>
-GrantBalancesBy<Time>::GrantBalancesBy(std::span<const GrantTerms> terms)
-    : terms_(terms), states_(terms.size()), order_(terms.size()) {
+GrantBalancesBy<Time>::GrantBalancesBy(std::span<const GrantTerms> terms, size_t debtors)
+    : terms_(terms), states_(terms.size()), overages_(debtors), shares_(terms.size() * debtors), order_(terms.size()) {
   std::iota(order_.begin(), order_.end(), size_t{0});
   std::ranges::sort(order_, [&](size_t a, size_t b) { return BurnsBefore(terms_[a], terms_[b]); });
   for (size_t rank = 0; rank < order_.size(); ++rank) {
@@ -65,51 +65,55 @@ void GrantBalancesBy<Time>::Happen(const Moment& moment) {
   if (moment.what == What::kReset) kept = std::max(terms.rollover_min, std::min(terms.rollover, state.balance));
   if (kept < state.balance) AddTo(&state.lost, state.balance - kept);
   state.balance = kept;
-  state.returnable = 0;
+  for (Share& share : SharesOf(grant)) share.returnable = 0;
   state.open = moment.what != What::kEnd;  // a reset is within the grant's time, behind its start
   if (!state.open) return;
   if (moment.what != What::kReset) AddTo(&state.balance, terms.amount);
-  if (moment.what == What::kReset && !terms.keeps_overage) overage_ = 0;
-  if (terms.pays_earlier) overage_ -= BurnFrom(grant, overage_);
+  if (moment.what == What::kReset && !terms.keeps_overage) std::ranges::fill(overages_, 0);
+  for (size_t debtor = 0; debtor < overages_.size() && terms.pays_earlier; ++debtor) {
+    overages_[debtor] -= BurnFrom(grant, overages_[debtor], debtor);
+  }
 }
 
 template <typename Time>
-Int128 GrantBalancesBy<Time>::BurnFrom(size_t grant, Int128 amount) {
+Int128 GrantBalancesBy<Time>::BurnFrom(size_t grant, Int128 amount, size_t debtor) {
   State& state = states_[grant];
+  Share& share = SharesOf(grant)[debtor];
   const Int128 taken = state.open ? std::min(state.balance, amount) : 0;
   state.balance -= taken;
-  AddTo(&state.burned, taken);
-  state.returnable += taken;
+  AddTo(&share.burned, taken);
+  share.returnable += taken;
   return taken;
 }
 
 template <typename Time>
-bool GrantBalancesBy<Time>::Burn(Int128 amount) {
+bool GrantBalancesBy<Time>::Burn(Int128 amount, size_t debtor) {
   TOLLBOOK_ASSERT(amount >= 0);
   Int128 most = 0;
-  if (__builtin_add_overflow(overage_, amount, &most)) return false;
-  for (const size_t grant : order_) amount -= BurnFrom(grant, amount);
-  overage_ += amount;
+  if (__builtin_add_overflow(overages_[debtor], amount, &most)) return false;
+  for (const size_t grant : order_) amount -= BurnFrom(grant, amount, debtor);
+  overages_[debtor] += amount;
   return true;
 }
 
 template <typename Time>
-Int128 GrantBalancesBy<Time>::GiveBackTo(size_t grant, Int128 amount) {
+Int128 GrantBalancesBy<Time>::GiveBackTo(size_t grant, Int128 amount, size_t debtor) {
   State& state = states_[grant];
-  const Int128 returned = state.open ? std::min(state.returnable, amount) : 0;
+  Share& share = SharesOf(grant)[debtor];
+  const Int128 returned = state.open ? std::min(share.returnable, amount) : 0;
   state.balance += returned;
-  state.burned -= returned;
-  state.returnable -= returned;
+  share.burned -= returned;
+  share.returnable -= returned;
   return returned;
 }
 
 template <typename Time>
-void GrantBalancesBy<Time>::GiveBack(Int128 amount) {
+void GrantBalancesBy<Time>::GiveBack(Int128 amount, size_t debtor) {
   TOLLBOOK_ASSERT(amount >= 0);
-  const Int128 of_overage = std::min(overage_, amount);
-  overage_ -= of_overage;
+  const Int128 of_overage = std::min(overages_[debtor], amount);
+  overages_[debtor] -= of_overage;
   amount -= of_overage;
-  for (auto grant = order_.rbegin(); grant != order_.rend(); ++grant) amount -= GiveBackTo(*grant, amount);
+  for (auto grant = order_.rbegin(); grant != order_.rend(); ++grant) amount -= GiveBackTo(*grant, amount, debtor);
 }
 
 template class GrantBalancesBy<Day>;

@@ -14,6 +14,8 @@
 //             last in the burn order first, have back what they burned since their start or refill.
 // Reset       what is left of a grant becomes max(rollover_min, min(rollover, left)). The overage so far is forgotten
 //             unless the grant keeps it; one that also pays earlier usage then pays it.
+// Debtors     several may use the same grants. Each has an overage of its own, and is given back what was burned for it
+//             alone. Earlier overage is paid by their numbers.
 // At one time ends come first, then resets, starts and refills, each in the burn order, and usage last.
 // Time is days for grants of money, instants for grants of units.
 #ifndef TOLLBOOK_RATING_GRANT_BALANCES_H_
@@ -52,24 +54,24 @@ class GrantBalancesBy {
  public:
   using GrantTerms = GrantTermsBy<Time>;
   // Borrows the terms. Before any day: every grant is still to start.
-  explicit GrantBalancesBy(std::span<const GrantTerms> terms);
+  explicit GrantBalancesBy(std::span<const GrantTerms> terms, size_t debtors = 1);
 
   // Days ascend. All that happens up to this one happens, its own ends, starts and refills included.
   void AdvanceTo(Time day);
   // On the day reached. False: the overage does not fit, and nothing is burned.
-  [[nodiscard]] bool Burn(Int128 amount);
+  [[nodiscard]] bool Burn(Int128 amount, size_t debtor = 0);
   // Usage that is taken back, on the day reached. What no overage and no grant takes has nowhere to go and is dropped.
-  void GiveBack(Int128 amount);
+  void GiveBack(Int128 amount, size_t debtor = 0);
   // The same to one grant: how much of it that takes, of what it burned since its start, refill or reset.
-  Int128 GiveBackTo(size_t grant, Int128 amount);
-  // So much of the overage, at most all, is not to be paid any more.
-  void ForgetOverage(Int128 amount) { overage_ -= amount < overage_ ? amount : overage_; }
+  Int128 GiveBackTo(size_t grant, Int128 amount, size_t debtor = 0);
+  // So much of the first debtor's overage, at most all, is not to be paid any more.
+  void ForgetOverage(Int128 amount) { overages_[0] -= amount < overages_[0] ? amount : overages_[0]; }
   std::span<const size_t> burn_order() const { return order_; }
 
   Int128 balance(size_t grant) const { return states_[grant].balance; }
-  Int128 overage() const { return overage_; }
-  // Over all time, each grant's: paid by it, and lost at its end or to a refill.
-  Int128 burned(size_t grant) const { return states_[grant].burned; }
+  Int128 overage(size_t debtor = 0) const { return overages_[debtor]; }
+  // Over all time, each grant's: paid by it for one debtor, and lost at its end or to a refill.
+  Int128 burned(size_t grant, size_t debtor = 0) const { return shares_[grant * overages_.size() + debtor].burned; }
   Int128 lost(size_t grant) const { return states_[grant].lost; }
   bool fits() const { return fits_; }  // false: one of these two left its range at some time, and is not to be used
 
@@ -83,22 +85,29 @@ class GrantBalancesBy {
   };
   struct State {
     Int128 balance = 0;
-    Int128 burned = 0;
     Int128 lost = 0;
-    Int128 returnable = 0;  // burned since the last start or refill
-    bool open = false;      // started, and not ended
+    bool open = false;  // started, and not ended
+  };
+  // What a grant burned for a debtor.
+  struct Share {
+    Int128 burned = 0;
+    Int128 returnable = 0;  // of it: since the grant's last start or refill
   };
 
   void Happen(const Moment& moment);
   void AddTo(Int128* sum, Int128 amount) { fits_ = !__builtin_add_overflow(*sum, amount, sum) && fits_; }
-  Int128 BurnFrom(size_t grant, Int128 amount);
+  Int128 BurnFrom(size_t grant, Int128 amount, size_t debtor);
+  std::span<Share> SharesOf(size_t grant) {
+    return std::span(shares_).subspan(grant * overages_.size(), overages_.size());
+  }
 
   std::span<const GrantTerms> terms_;
   std::vector<State> states_;
-  std::vector<size_t> order_;  // in which they burn
+  std::vector<Int128> overages_;  // of each debtor
+  std::vector<Share> shares_;     // of each grant and debtor
+  std::vector<size_t> order_;     // in which they burn
   std::vector<Moment> moments_;
   size_t next_moment_ = 0;
-  Int128 overage_ = 0;
   bool fits_ = true;
 };
 using GrantBalances = GrantBalancesBy<Day>;

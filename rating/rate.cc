@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 
+#include "rating/account_grants.h"
 #include "rating/price.h"
 #include "rating/rate_steps.h"
 
@@ -82,10 +83,11 @@ Worth WorthOfMinor(const Money& amount) {
   return worth;
 }
 
-Worth GrantToDate(const DayWorth& day, std::vector<PriceStep>* steps) {
+Worth GrantToDate(const Grant* grant_of_account, const DayWorth& day, std::vector<PriceStep>* steps) {
   const Worth worth = WorthOfMinor(day.booked_to_date);
   if (steps != nullptr) {
-    const std::string what = worth.amount.negative() ? "paid by the grant" : "lost of the grant";
+    std::string what = worth.amount.negative() ? "paid by the grant" : "lost of the grant";
+    if (grant_of_account != nullptr) what += " of account " + grant_of_account->account;
     steps->push_back({what + ", " + ToString(day.to_date) + " left", {}, {}, worth});
   }
   return worth;
@@ -110,7 +112,7 @@ absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& d
 }
 
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
-  if (rated.charge->is_of_grant) return GrantToDate(day, nullptr);
+  if (rated.charge->is_of_grant) return GrantToDate(rated.account_grant, day, nullptr);
   if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, nullptr);
   if (rated.charge->is_discount) return TakenOffToDate(rated, day, nullptr);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, nullptr);
@@ -478,7 +480,7 @@ PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
 
 absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
   if (steps != nullptr) steps->clear();
-  if (rated.charge->is_of_grant) return GrantToDate(day, steps);
+  if (rated.charge->is_of_grant) return GrantToDate(rated.account_grant, day, steps);
   if (rated.charge->is_discount) return TakenOffToDate(rated, day, steps);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, steps);
   if (rated.charge->fee) return PriceFeeToDate(rated, day.usage_date, steps);
@@ -506,6 +508,15 @@ absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_vie
                                          std::span<const SubjectTotal> totals, const RateWindow& window) {
   RatedSubject rated;
   TOLLBOOK_RETURN_IF_ERROR(SubjectRater(catalog).Rate(subject, totals, window, &rated));
+  const std::vector<std::string_view> accounts = GrantedAccountsOf(catalog, subject);
+  if (accounts.empty()) return rated;
+
+  DuesByAccount dues;
+  AddDues(catalog, subject, absl::OkStatus(), rated, &dues);
+  SettledGrants settled;
+  for (const std::string_view account : accounts)
+    Settle(catalog, account, dues[account], TimedThrough(window), &settled);
+  TOLLBOOK_RETURN_IF_ERROR(SubjectRater(catalog, &settled).Rate(subject, totals, window, &rated));
   return rated;
 }
 

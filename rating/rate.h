@@ -18,7 +18,8 @@
 //
 // Grants of units (unit_grant.h) pay units of a charge before they are priced, in the order of time. Discounts
 // (discount.h) take off what the lines of a subscription come to, each by a line of its own. Grants (grant.h) pay what
-// all of these lines come to, day by day, by the amounts as they are booked.
+// all of these lines come to, day by day, by the amounts as they are booked; and behind them those of its account, by
+// what was settled for all of the account's subscriptions (account_grants.h).
 #ifndef TOLLBOOK_RATING_RATE_H_
 #define TOLLBOOK_RATING_RATE_H_
 
@@ -76,8 +77,9 @@ struct RatedCharge {
   std::span<const Int128> bounded;      // of a bound: minor units of all it bounds, for each of the days
   std::span<const UnitsPaid> granted;   // where grants of units pay: of each of them, for each of the days
   std::span<const TakenOff> taken;      // of a discount's line: of each discount, for each of the days
-  int32_t period_months = 0;            // of the billing cycle, for a fee; 0: it counts days
-  int32_t bound_days = 0;               // of the period, that a minimum or a bound is due for; set where there is one
+  const Grant* account_grant = nullptr;  // of the line of a grant of an account: that one
+  int32_t period_months = 0;             // of the billing cycle, for a fee; 0: it counts days
+  int32_t bound_days = 0;                // of the period, that a minimum or a bound is due for; set where there is one
 
   DayShare bound_share() const { return {bound_days, DaysIn(period)}; }
 };
@@ -186,16 +188,21 @@ struct RateWindow {
                                        // and what is due by the calendar alone up to it
 };
 
+struct GrantDay;
+struct SettledGrants;
+
 // Rates one subject after the other, and keeps its tables and vectors from one to the next: allocating for each charge
-// took longer than pricing it. Borrows the catalog; of totals it knows nothing once Rate returns, so that their memory
-// may be used again. Not thread-safe.
+// took longer than pricing it. Borrows the catalog and what was settled; of totals it knows nothing once Rate returns,
+// so that their memory may be used again. Not thread-safe.
 //
 // A charge's totals are gathered per (subscription id, plan, charge, billing period): two versions of a subscription
 // that keep the plan go on in the same tiers. For max and latest the running quantity is the running max or latest.
 class SubjectRater {
  public:
-  explicit SubjectRater(const Catalog& catalog)
+  // `settled`: of the grants of accounts. Null: they pay nothing.
+  explicit SubjectRater(const Catalog& catalog, const SettledGrants* settled = nullptr)
       : catalog_(catalog),
+        settled_(settled),
         has_carried_(std::ranges::any_of(catalog.meters, CarriesOver)),
         has_timed_(std::ranges::any_of(catalog.plans, OwesWithoutUsage)),
         has_grants_(!catalog.grants.empty()),
@@ -205,7 +212,8 @@ class SubjectRater {
         has_free_trial_(std::ranges::any_of(catalog.plans, &Plan::is_trial_free)),
         plans_(catalog.plans.size()) {}
 
-  // Into `rated`, whatever it was before. Errors: OutOfRange with the subscription, charge and period in the message.
+  // Into `rated`, whatever it was before. Errors: OutOfRange with the subscription, charge and period in the message;
+  // or with the account whose grants could not be settled.
   [[nodiscard]] absl::Status Rate(std::string_view subject, std::span<const SubjectTotal> totals,
                                   const RateWindow& window, RatedSubject* rated);
 
@@ -347,18 +355,12 @@ class SubjectRater {
                                RatedSubject* rated);
 
   // rate_grants.cc
-  // What a grant has paid, or lost, by the end of a day.
-  struct GrantDay {
-    Day day;
-    Int128 to_date = 0;  // minor units
-    Int128 left = 0;
-  };
-  static const Subscription& VersionOn(const Subscriptions& subscriptions, std::string_view id, Day day);
   absl::Status RateGrants(const Subscriptions& subscriptions, const RateWindow& window, RatedSubject* rated);
   absl::Status RateGrantsOf(const Subscriptions& subscriptions, std::string_view id, std::span<const Grant> grants,
                             std::optional<Day> through, RatedSubject* rated);
-  void AppendGrantLine(const Subscriptions& subscriptions, std::string_view id, const Charge& charge, Currency currency,
-                       std::span<const GrantDay> days, RatedSubject* rated);
+  absl::Status AppendSettled(const Subscriptions& subscriptions, std::string_view id, RatedSubject* rated);
+  void AppendGrantLine(const Subscriptions& subscriptions, std::string_view id, const Grant& grant,
+                       const Charge& charge, std::span<const GrantDay> days, RatedSubject* rated);
   void GatherStays(const Subscriptions& subscriptions, uint64_t order);
   int32_t DaysOfStay(const BillingPeriod& period) const;
   int32_t BoundDays(const Subscriptions& subscriptions, const RatedCharge& rated);
@@ -371,6 +373,7 @@ class SubjectRater {
   absl::Status RateBoundPeriod(const PlanCharge& charge, const BillingPeriod& period, RatedSubject* rated);
 
   const Catalog& catalog_;
+  const SettledGrants* const settled_;
   const bool has_carried_;  // some of its meters carry over
   const bool has_timed_;    // some of its charges may be due without usage
   const bool has_grants_;
@@ -395,7 +398,7 @@ class SubjectRater {
   std::vector<UnitLine> unit_lines_;
 };
 
-// One subject, by a rater of its own.
+// One subject, by a rater of its own. Grants of its accounts are settled as if no other subject had any usage or fee.
 [[nodiscard]] absl::StatusOr<RatedSubject> RateSubject(const Catalog& catalog, std::string_view subject,
                                                        std::span<const SubjectTotal> totals, const RateWindow& window);
 

@@ -58,14 +58,19 @@ class DiscountedPeriod {
     states_.assign(discounts.size(), std::vector<State>(lines.size()));
   }
 
-  std::vector<Day> Days(const BillingPeriod& period, Day last) const {
+  // `changes`: on which another version of the subscription begins, be it of another account.
+  std::vector<Day> Days(const BillingPeriod& period, std::span<const Day> changes, Day last) const {
     std::set<Day> days;
     for (const DiscountedLine* line : lines_) {
       for (const auto& [day, due] : line->due) days.insert(day);
     }
+    const auto add = [&](Day day) {
+      if (period.start <= day && day < period.end && day <= last) days.insert(day);
+    };
     for (const Discount* discount : discounts_) {
-      const Day day = discount->starts_on;
-      if (discount->reaches_back && period.start <= day && day < period.end && day <= last) days.insert(day);
+      if (!discount->reaches_back) continue;
+      add(discount->starts_on);
+      for (const Day day : changes) add(day);
     }
     return {days.begin(), days.end()};
   }
@@ -172,6 +177,7 @@ absl::Status DoesNotFit(std::string_view subscription) {
 absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, std::string_view id,
                                            const RateWindow& window, RatedSubject* rated) {
   std::vector<const Discount*> discounts;
+  std::vector<Day> changes;
   const auto add = [&](Discount::Of of, std::string_view name) {
     for (const Discount& discount : catalog_.DiscountsOf(of, name)) {
       if (std::ranges::find(discounts, &discount) == discounts.end()) discounts.push_back(&discount);
@@ -179,6 +185,7 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
   };
   for (const Subscription& version : subscriptions) {
     if (version.id != id) continue;
+    changes.push_back(version.valid_from);
     add(Discount::Of::kSubscription, version.id);
     add(Discount::Of::kAccount, version.account);
     add(Discount::Of::kPlan, catalog_.plans[version.plan].name);
@@ -196,7 +203,7 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
   for (const auto& [period, lines] : periods) {
     DiscountedPeriod discounted(lines, discounts, catalog_.book.rounding);
     std::map<std::pair<size_t, uint32_t>, DiscountRows> rows;  // by line and product
-    for (const Day day : discounted.Days(period, *last)) {
+    for (const Day day : discounted.Days(period, changes, *last)) {
       const std::string_view account = VersionOn(subscriptions, id, day).account;
       const auto is_of = [&](const Discount& discount, const DiscountedLine& line) {
         if (!discount.charge.empty() && discount.charge != line.charge->name) return false;

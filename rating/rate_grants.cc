@@ -3,6 +3,7 @@
 #include <map>
 #include <tuple>
 
+#include "rating/account_grants.h"
 #include "rating/error.h"
 #include "rating/grant_balances.h"
 #include "rating/rate.h"
@@ -11,45 +12,12 @@
 namespace tollbook {
 namespace {
 
-// What each day of a subscription comes to, in minor units: all its lines together.
-using DueByDay = std::map<Day, Int128>;
-
+// What each day of a subscription comes to: all its lines together.
 void AddDue(const RatedCharge& line, DueByDay* due) {
   Int128 before = 0;
   for (const DayWorth& day : line.days) {
     (*due)[day.usage_date] += day.booked_to_date.minor - before;
     before = day.booked_to_date.minor;
-  }
-}
-
-std::vector<Day> RefillsOf(const Grant& grant, Day last) {
-  std::vector<Day> refills;
-  if (!grant.refill) return refills;
-  for (Day day = PeriodOf(*grant.refill, grant.starts_on).end; day <= last; day = PeriodOf(*grant.refill, day).end) {
-    if (grant.ends_on && *grant.ends_on <= day) break;
-    refills.push_back(day);
-  }
-  return refills;
-}
-
-std::vector<GrantTerms> TermsOf(std::span<const Grant> grants, Day last) {
-  std::vector<GrantTerms> terms;
-  for (const Grant& grant : grants) {
-    terms.push_back({grant.id, grant.amount.minor, grant.priority, grant.starts_on, grant.ends_on,
-                     RefillsOf(grant, last), grant.rollover.minor, grant.pays_earlier});
-  }
-  return terms;
-}
-
-// The days on which a balance may change.
-void AddMoments(std::span<const GrantTerms> terms, Day last, DueByDay* due) {
-  const auto add = [&](Day day) {
-    if (day <= last) due->try_emplace(day, 0);
-  };
-  for (const GrantTerms& grant : terms) {
-    add(grant.starts_on);
-    if (grant.ends_on) add(*grant.ends_on);
-    for (const Day refill : grant.refills) add(refill);
   }
 }
 
@@ -60,8 +28,7 @@ Quantity InMajorUnits(Int128 minor, Currency currency) {
 
 }  // namespace
 
-// The version that is valid on the day, or the last one before it; the first where there is none.
-const Subscription& SubjectRater::VersionOn(const Subscriptions& subscriptions, std::string_view id, Day day) {
+const Subscription& VersionOn(const Catalog::SubscriptionRange& subscriptions, std::string_view id, Day day) {
   const Subscription* version = nullptr;
   for (const Subscription& subscription : subscriptions) {
     if (subscription.id != id) continue;
@@ -73,8 +40,9 @@ const Subscription& SubjectRater::VersionOn(const Subscriptions& subscriptions, 
 
 // Cut by the subscription's plans and billing periods: one line for each, though the subscription comes back to a plan.
 // Days that change nothing are none of the line's.
-void SubjectRater::AppendGrantLine(const Subscriptions& subscriptions, std::string_view id, const Charge& charge,
-                                   Currency currency, std::span<const GrantDay> days, RatedSubject* rated) {
+void SubjectRater::AppendGrantLine(const Subscriptions& subscriptions, std::string_view id, const Grant& grant,
+                                   const Charge& charge, std::span<const GrantDay> days, RatedSubject* rated) {
+  const Currency currency = grant.amount.currency;
   struct Line {
     const Subscription* subscription = nullptr;
     Int128 to_date = 0;
@@ -96,6 +64,7 @@ void SubjectRater::AppendGrantLine(const Subscriptions& subscriptions, std::stri
     RatedCharge& appended = rated->charges.emplace_back();
     appended.subscription = line.subscription;
     appended.charge = &charge;
+    appended.account_grant = grant.account.empty() ? nullptr : &grant;
     appended.period = of.second;
     rated->days.insert(rated->days.end(), line.days.begin(), line.days.end());
     appended.days = std::span(rated->days).last(line.days.size());
@@ -131,11 +100,26 @@ absl::Status SubjectRater::RateGrantsOf(const Subscriptions& subscriptions, std:
                      std::string(id), "check the prices of its plan");
   }
   for (size_t grant = 0; grant < grants.size(); ++grant) {
-    const Currency currency = grants[grant].amount.currency;
-    AppendGrantLine(subscriptions, id, grants[grant].credit, currency, paid[grant], rated);
-    if (grants[grant].breakage) {
-      AppendGrantLine(subscriptions, id, *grants[grant].breakage, currency, lost[grant], rated);
-    }
+    const Grant& one = grants[grant];
+    AppendGrantLine(subscriptions, id, one, one.credit, paid[grant], rated);
+    if (one.breakage) AppendGrantLine(subscriptions, id, one, *one.breakage, lost[grant], rated);
+  }
+  return absl::OkStatus();
+}
+
+// What the grants of its accounts pay for the subscription.
+absl::Status SubjectRater::AppendSettled(const Subscriptions& subscriptions, std::string_view id, RatedSubject* rated) {
+  for (const Subscription& version : subscriptions) {
+    if (version.id != id) continue;
+    const auto not_settled = settled_->not_settled.find(version.account);
+    if (not_settled != settled_->not_settled.end()) return not_settled->second;
+  }
+  const auto settled = settled_->of_subscription.find(id);
+  if (settled == settled_->of_subscription.end()) return absl::OkStatus();
+  for (const GrantShare& share : settled->second) {
+    AppendGrantLine(subscriptions, id, *share.grant, share.grant->credit, share.paid, rated);
+    if (!share.grant->breakage) continue;
+    AppendGrantLine(subscriptions, id, *share.grant, *share.grant->breakage, share.lost, rated);
   }
   return absl::OkStatus();
 }
@@ -148,8 +132,10 @@ absl::Status SubjectRater::RateGrants(const Subscriptions& subscriptions, const 
                                        [&](const Subscription& other) { return other.id == subscription.id; });
     const std::span<const Grant> grants = catalog_.GrantsOf(subscription.id);
     PointToDays(rated);  // the lines of another subscription's grants moved the days
-    if (!is_first || grants.empty()) continue;
-    TOLLBOOK_RETURN_IF_ERROR(RateGrantsOf(subscriptions, subscription.id, grants, TimedThrough(window), rated));
+    if (is_first && !grants.empty()) {
+      TOLLBOOK_RETURN_IF_ERROR(RateGrantsOf(subscriptions, subscription.id, grants, TimedThrough(window), rated));
+    }
+    if (is_first && settled_ != nullptr) TOLLBOOK_RETURN_IF_ERROR(AppendSettled(subscriptions, subscription.id, rated));
   }
   if (rated->charges.size() > lines) PointToDays(rated);
   return absl::OkStatus();

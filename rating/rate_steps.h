@@ -31,6 +31,10 @@ inline DayShare MinimumShareOf(const RatedCharge& rated) {
 // does not fit.
 [[nodiscard]] bool PriceBound(const RatedCharge& rated, Int128 bounded, Currency currency, Worth* worth);
 
+// The version that is valid on the day, or the last one before it; the first where there is none.
+[[nodiscard]] const Subscription& VersionOn(const Catalog::SubscriptionRange& subscriptions, std::string_view id,
+                                            Day day);
+
 // What was appended later may have moved what the charges' spans point to; their sizes stand.
 void PointToDays(RatedSubject* rated);
 

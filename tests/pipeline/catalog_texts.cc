@@ -1,5 +1,6 @@
 #include "tests/pipeline/catalog_texts.h"
 
+#include <algorithm>
 #include <set>
 
 #include "rating/catalog_text.h"
@@ -127,8 +128,9 @@ std::string SubscriptionsCsv(const CatalogTexts& texts) {
       "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone,billing_anchor,quantity,class,"
       "region\n";
   for (const CatalogTexts::Subscription& s : texts.subscriptions) {
-    csv += s.id + ",account-of-" + s.id + "," + s.plan + "," + s.entity + "," + s.currency + "," + s.from + "," + s.to +
-           "," + s.subject + "," + s.zone + "," + s.billing_anchor + "," + s.quantity + "," + s.customer_class + "," +
+    const std::string account = s.account.empty() ? "account-of-" + s.id : s.account;
+    csv += s.id + "," + account + "," + s.plan + "," + s.entity + "," + s.currency + "," + s.from + "," + s.to + "," +
+           s.subject + "," + s.zone + "," + s.billing_anchor + "," + s.quantity + "," + s.customer_class + "," +
            s.region + "\n";
   }
   return csv;
@@ -136,7 +138,7 @@ std::string SubscriptionsCsv(const CatalogTexts& texts) {
 
 constexpr std::string_view kGrantColumns =
     "grant,subscription,amount,currency,product,starts_on,ends_on,priority,refill,rollover,pays_earlier,"
-    "breakage_product";
+    "breakage_product,account";
 constexpr std::string_view kUnitGrantColumns =
     "grant,subscription,charge,units,starts,ends,voided,priority,refill,refill_on,reset,reset_on,rollover_min,"
     "rollover_max,pays_earlier,keeps_overage";
@@ -147,7 +149,10 @@ void AddCsv(const std::string& name, std::string_view columns, const std::vector
             std::map<std::string, std::string>* files) {
   if (rows.empty()) return;
   std::string& csv = (*files)[name] = std::string(columns) + "\n";
-  for (const std::string& row : rows) csv += row + "\n";
+  for (const std::string& row : rows) {
+    const std::ptrdiff_t left_out = std::ranges::count(columns, ',') - std::ranges::count(row, ',');
+    csv += row + std::string(static_cast<size_t>(std::max<std::ptrdiff_t>(left_out, 0)), ',') + "\n";
+  }
 }
 
 }  // namespace

@@ -47,6 +47,7 @@ struct CatalogTexts {
   struct Subscription {
     std::string id, plan, entity, currency, from, to, subject, zone;
     std::string billing_anchor = {}, quantity = {}, customer_class = {}, region = {};
+    std::string account = {};  // empty: one of its own
   };
 
   std::string zone = "UTC";
@@ -57,7 +58,7 @@ struct CatalogTexts {
   std::vector<Charge> charges;
   std::vector<Posting> postings;
   std::vector<Subscription> subscriptions;
-  // Rows with all columns: of grants.csv, unit_grants.csv, discounts.csv.
+  // Rows; columns left out at the end are empty. Of grants.csv, unit_grants.csv, discounts.csv.
   std::vector<std::string> grants;
   std::vector<std::string> unit_grants;
   std::vector<std::string> discounts;

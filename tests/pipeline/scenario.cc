@@ -365,7 +365,8 @@ class Runner {
                                             options.Take("anchor"),
                                             options.Take("quantity"),
                                             options.Take("class"),
-                                            options.Take("region")};
+                                            options.Take("region"),
+                                            options.Take("account")};
     RefuseLeftOver(options);
     for (CatalogTexts::Subscription& old : texts_.subscriptions) {
       if (old.id == subscription.id && old.from == subscription.from) {

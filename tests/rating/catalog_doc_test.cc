@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "rating/account_grants.h"
 #include "rating/catalog_text.h"
 #include "rating/price.h"
 #include "rating/rate.h"
@@ -233,7 +234,34 @@ constexpr char kPlanOfCsvExamples[] = R"(plans:
 // The file that the example's columns are of; empty: it is no CSV.
 std::string CsvNameOf(const Example& example) {
   if (example.text.starts_with("discount,")) return "discounts.csv";
+  if (example.text.starts_with("grant,account,")) return "grants.csv";
   return example.text.starts_with("grant,subscription,charge,") ? "unit_grants.csv" : "";
+}
+
+// "300, 200" calls on January 1st of two subscriptions that share what is granted to their account: what each owes.
+std::string DueOfTwo(const Catalog& catalog, const std::string& row) {
+  const RateWindow window(On("2025-01-31"));
+  const std::string ids[] = {"s", "t"}, calls[] = {row.substr(0, row.find(',')), row.substr(row.find(' ') + 1)};
+  const Meter& meter = *catalog.FindMeter("api.calls");
+  const std::vector<std::string_view> values(meter.dimensions.size());
+  const Bucket bucket = BucketOf(meter.granularity, At("2025-01-01T00:00:00Z"), ZoneOf("UTC"));
+  DuesByAccount dues;
+  SettledGrants settled;
+  std::string due;
+  for (const bool is_settled : {false, true}) {
+    if (is_settled) Settle(catalog, "a", dues["a"], window.through, &settled);
+    for (size_t i = 0; i < std::size(ids); ++i) {
+      const std::vector<SubjectTotal> totals = {{&meter, values, bucket, {Units(calls[i]), 1, {}}}};
+      RatedSubject rated;
+      EXPECT_TRUE(SubjectRater(catalog, is_settled ? &settled : nullptr).Rate(ids[i], totals, window, &rated).ok());
+      if (!is_settled) AddDues(catalog, ids[i], absl::OkStatus(), rated, &dues);
+      Worth sum;
+      for (const RatedCharge& line : rated.charges)
+        EXPECT_TRUE(Wide::Add(sum.amount, WorthToDate(line, line.days.back()).amount, &sum.amount));
+      if (is_settled) due += (due.empty() ? "" : ", ") + ToString(sum);
+    }
+  }
+  return due;
 }
 
 std::string WorthOfRow(std::map<std::string, std::string> files, const std::string& row) {
@@ -248,6 +276,13 @@ std::string WorthOfRow(std::map<std::string, std::string> files, const std::stri
     const ParsedCatalog parsed = ParseCatalog(files);
     EXPECT_EQ(Errors(parsed), "");
     return parsed.catalog ? WorthOfLines(*parsed.catalog, row) : "";
+  }
+  if (files.contains("grants.csv")) {
+    files["subscriptions.csv"] =
+        SubscriptionsFor("1 from 2025-01-01", "example") + "t,a,example,acme-us,USD,2025-01-01,,1\n";
+    const ParsedCatalog parsed = ParseCatalog(files);
+    EXPECT_EQ(Errors(parsed), "");
+    return parsed.catalog ? DueOfTwo(*parsed.catalog, row) : "";
   }
   const bool is_time = row.find(" from ") != std::string::npos;
   const bool is_plan =

@@ -10,6 +10,7 @@
 
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
+#include "tests/rating/reference_paid.h"
 
 namespace tollbook::reference {
 namespace {
@@ -163,6 +164,8 @@ absl::CivilDay Boundary(const BillingCycle& cycle, int64_t number) {
   return same_day < last ? same_day : last;
 }
 
+}  // namespace
+
 // From some period that is too early on, one after the other.
 std::pair<absl::CivilDay, absl::CivilDay> PeriodAround(const BillingCycle& cycle, int64_t day) {
   const int64_t days_max = (cycle.unit == BillingCycle::Unit::kDay ? 1 : 31) * cycle.count;
@@ -187,6 +190,8 @@ Line LineOf(const Catalog& catalog, const Subscription& subscription, const Char
   const auto [from, to] = PeriodAround(cycle, day);
   return {std::string(subscription.id), plan.name, charge.name, absl::FormatCivilTime(from), to - kDayZero - 1};
 }
+
+namespace {
 
 void AddEach(const SubjectTotal& total, int64_t day, std::vector<Event>* each) {
   Rational prorated = 0;
@@ -223,11 +228,15 @@ Rational ShareOf(const Days& days, const Line& line, int64_t first) {
   return Rational(there, line.last + 1 - first);
 }
 
+}  // namespace
+
 int64_t FirstOf(const Line& line) {
   absl::CivilDay first;
   if (!absl::ParseCivilTime(line.from, &first)) throw std::invalid_argument(line.from);
   return first - absl::CivilDay(1970, 1, 1);
 }
+
+namespace {
 
 WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& dated, const Charge& charge,
                  const Zone& zone, const Rational& minimum_share, Currency currency, Rounding rounding) {
@@ -1048,6 +1057,8 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
   const std::optional<Day> timed = through ? through : carried_through;
   AddSliced(catalog, subject, sliced, through, timed, &result);
   AddTimed(catalog, subject, timed, through.has_value(), &result);
+  TakeOffDiscounts(catalog, subject, timed, through.has_value(), &result);
+  PayFromGrants(catalog, subject, timed, &result);
   return result;
 }
 

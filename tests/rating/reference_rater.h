@@ -10,8 +10,10 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "absl/time/civil_time.h"
 #include "rating/rate.h"
 
 namespace tollbook::reference {
@@ -59,6 +61,12 @@ struct Line {
   int64_t last = 0;                              // its last one, since 1970-01-01
   friend auto operator<=>(const Line&, const Line&) = default;
 };
+// That of the charge on a day; and its first day, since 1970-01-01.
+Line LineOf(const Catalog& catalog, const Subscription& subscription, const Charge& charge, int64_t day);
+int64_t FirstOf(const Line& line);
+// The first day of the period around a day, and the one behind its last.
+std::pair<absl::CivilDay, absl::CivilDay> PeriodAround(const BillingCycle& cycle, int64_t day);
+
 struct Unrated {
   UnratedUsage::Why why;
   std::string meter, subscription;  // no subscription when unattributed

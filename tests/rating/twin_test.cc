@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "rating/price.h"
@@ -413,6 +414,8 @@ Plan RandomPlan(Dice& dice, const Catalog& catalog, std::string name) {
   return plan;
 }
 
+constexpr const char* kAccounts[] = {"acct-0", "acct-1"};
+constexpr const char* kIds[] = {"sub-0", "sub-1"};
 constexpr const char* kAnchors[] = {"2024-01-31", "2024-02-29", "2025-03-30", "2030-12-15"};
 
 // Versions and changes of plan one after the other, with gaps now and then.
@@ -435,6 +438,7 @@ void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
     from.number += static_cast<int32_t>(1 + dice.UpTo(20));
     if (i > 1 || dice.OneIn(2)) subscription.valid_to = from;
     from.number += dice.OneIn(3) ? static_cast<int32_t>(dice.UpTo(5)) : 0;
+    subscription.account = dice.Of(kAccounts);
     const bool has_terms = catalog->subscription_terms.size() > 1 && subscription.id == "sub-1";
     if (has_terms) subscription.terms = static_cast<uint32_t>(1 + dice.UpTo(1));
     catalog->subscriptions.push_back(subscription);
@@ -478,6 +482,71 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
   }
 }
 
+Money RandomAmount(Dice& dice, Currency currency) {
+  int64_t most = 9;
+  for (int64_t digits = dice.UpTo(9); digits > 0; --digits) most = most * 10 + 9;
+  return {currency, dice.UpTo(most)};
+}
+
+Day RandomDay(Dice& dice) {
+  return {On("2025-02-10").number + static_cast<int32_t>(dice.UpTo(60))};
+}
+
+// Of subscriptions and of accounts, which their versions name.
+void AddGrants(Dice& dice, Catalog* catalog) {
+  const Currency currency = catalog->plans[0].currency;
+  for (int64_t i = dice.UpTo(4); i > 0; --i) {
+    Grant& grant = catalog->grants.emplace_back();
+    grant.id = std::string("g") + std::to_string(i);
+    (dice.OneIn(2) ? grant.account = dice.Of(kAccounts) : grant.subscription = dice.Of(kIds));
+    grant.amount = RandomAmount(dice, currency);
+    grant.priority = static_cast<int32_t>(dice.UpTo(2));
+    grant.starts_on = RandomDay(dice);
+    if (dice.OneIn(2)) grant.ends_on = Day{grant.starts_on.number + 1 + static_cast<int32_t>(dice.UpTo(40))};
+    grant.rollover = {currency, 0};
+    if (dice.OneIn(2)) {
+      grant.refill = *ParseBillingCycle(dice.Of(std::vector<const char*>{"10 days", "1 month", "2 weeks"}));
+      grant.refill->anchor = grant.starts_on;
+      if (dice.OneIn(2)) grant.rollover = RandomAmount(dice, currency);
+    }
+    grant.pays_earlier = dice.OneIn(2);
+    grant.credit.is_of_grant = true;
+    grant.credit.name = "credit " + grant.id;
+    if (dice.OneIn(3)) continue;
+    grant.breakage = grant.credit;
+    grant.breakage->name = "breakage " + grant.id;
+  }
+  std::ranges::sort(catalog->grants, {},
+                    [](const Grant& grant) { return std::tie(grant.account, grant.subscription, grant.id); });
+}
+
+void AddDiscounts(Dice& dice, Catalog* catalog) {
+  catalog->discount_products = {"", "coupons"};
+  for (int64_t i = dice.UpTo(4); i > 0; --i) {
+    Discount& discount = catalog->discounts.emplace_back();
+    discount.id = "d" + std::to_string(dice.UpTo(2));
+    discount.of = static_cast<Discount::Of>(dice.UpTo(2));
+    if (discount.of == Discount::Of::kSubscription) discount.name = dice.Of(kIds);
+    if (discount.of == Discount::Of::kAccount) discount.name = dice.Of(kAccounts);
+    if (discount.of == Discount::Of::kPlan) discount.name = dice.Of(catalog->plans).name;
+    if (dice.OneIn(3)) discount.charge = "charge-" + std::to_string(dice.UpTo(3));
+    if (discount.of != Discount::Of::kAccount && dice.OneIn(2)) {
+      discount.amount = RandomAmount(dice, catalog->plans[0].currency);
+    } else {
+      discount.share = dice.Of(std::vector<Price>{Each("0.1"), Each("0.125"), Each("0.3333"), Each("1")});
+    }
+    discount.product = static_cast<uint32_t>(dice.UpTo(1));
+    discount.starts_on = RandomDay(dice);
+    if (dice.OneIn(2)) discount.ends_on = Day{discount.starts_on.number + 1 + static_cast<int32_t>(dice.UpTo(40))};
+    discount.order = static_cast<int32_t>(dice.UpTo(2));
+    discount.reaches_back = dice.OneIn(3);
+    discount.line = static_cast<int>(i);
+  }
+  std::ranges::sort(catalog->discounts, {}, [](const Discount& discount) {
+    return std::tie(discount.of, discount.name, discount.id, discount.line);
+  });
+}
+
 Catalog RandomCatalog(Dice& dice) {
   Catalog catalog;
   const bool one_zone = dice.OneIn(2);
@@ -488,6 +557,10 @@ Catalog RandomCatalog(Dice& dice) {
   const bool is_amendable = one_zone && dice.OneIn(2);
   if (is_amendable) MakeAmendable(dice, &catalog);
   AddSubscriptions(dice, one_zone, &catalog);
+  const bool has_grants = dice.OneIn(4), has_discounts = dice.OneIn(4);
+  if (has_grants || has_discounts) catalog.plans[1].currency = catalog.plans[0].currency;
+  if (has_grants) AddGrants(dice, &catalog);
+  if (has_discounts) AddDiscounts(dice, &catalog);
   catalog.BuildIndex();
   return catalog;
 }
