@@ -14,13 +14,19 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TargetKind>, 5> kKinds = {{{"files", TargetKind::kFiles},
+constexpr std::array<std::pair<std::string_view, TargetKind>, 6> kKinds = {{{"files", TargetKind::kFiles},
                                                                             {"webhook", TargetKind::kWebhook},
                                                                             {"tryton", TargetKind::kTryton},
                                                                             {"stripe", TargetKind::kStripe},
-                                                                            {"chargebee", TargetKind::kChargebee}}};
+                                                                            {"chargebee", TargetKind::kChargebee},
+                                                                            {"maxio", TargetKind::kMaxio}}};
 constexpr std::array<std::pair<std::string_view, FileFormat>, 3> kFormats = {
     {{"csv", FileFormat::kCsv}, {"json", FileFormat::kJson}, {"ledger", FileFormat::kLedger}}};
+
+// They are told what was used, and price it themselves.
+bool IsBilling(TargetKind kind) {
+  return kind == TargetKind::kStripe || kind == TargetKind::kChargebee || kind == TargetKind::kMaxio;
+}
 
 constexpr size_t kCodeBytesMax = 100;  // of a code or an id there
 
@@ -56,7 +62,7 @@ class TargetReader {
     map.Required("kind");
     target.kind = map.Choice<TargetKind>("kind", kKinds, TargetKind::kFiles);
     ReadScope(map, &target);
-    if (TakesJournal(target)) ReadLimits(map, &target);
+    if (!IsBilling(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
     if (map.Find("kind") != nullptr) ReadKind(map, &target);
     map.RefuseOtherKeys();
@@ -76,9 +82,10 @@ class TargetReader {
       target->secret = ReadSecret(map, "secret");
       map.Required("deduplicates");
       target->deduplicates = map.Bool("deduplicates", false);
+      ReadEvents(map, target);
       return;
     }
-    if (TakesUsage(*target)) {
+    if (IsBilling(target->kind)) {
       target->secret = ReadSecret(map, "api_key");
       target->same_ids = map.Bool("same_ids", false);
       ReadCharges(map, target);
@@ -91,6 +98,21 @@ class TargetReader {
     for (auto& [ours, theirs] : map.TextsByName("accounts")) {
       CheckAccount(ours, map, "accounts");
       target->accounts.emplace(ours, std::move(theirs));
+    }
+  }
+
+  void ReadEvents(YamlMap& map, Target* target) {
+    if (map.Find("events") == nullptr) return;
+    target->journal_sealed = false;
+    for (const std::string& event : map.Texts("events")) {
+      if (event == "journal.sealed") {
+        target->journal_sealed = true;
+      } else if (event == "usage.rated") {
+        target->usage_rated = true;
+      } else {
+        errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
+                    "use journal.sealed, usage.rated");
+      }
     }
   }
 
@@ -288,8 +310,8 @@ class CustomerReader {
   void ReadRow(int line, std::string_view target, std::string_view name, std::string_view id) {
     const auto found =
         std::find_if(targets_.begin(), targets_.end(), [&](const Target& one) { return one.name == target; });
-    if (found == targets_.end() || !TakesUsage(*found)) {
-      return errors_.Add(line, Quoted(target) + " is no target that is told of usage",
+    if (found == targets_.end() || !IsBilling(found->kind)) {
+      return errors_.Add(line, Quoted(target) + " is no target of a billing system",
                          "name one of targets.yaml, or leave the row out");
     }
     if (known_ && !known_->contains(name)) {
@@ -323,11 +345,11 @@ std::string_view Word(TargetKind kind) {
 }
 
 bool TakesUsage(const Target& target) {
-  return target.kind == TargetKind::kStripe || target.kind == TargetKind::kChargebee;
+  return IsBilling(target.kind) || (target.kind == TargetKind::kWebhook && target.usage_rated);
 }
 
 bool TakesJournal(const Target& target) {
-  return !TakesUsage(target);
+  return !IsBilling(target.kind) && (target.kind != TargetKind::kWebhook || target.journal_sealed);
 }
 
 ParsedTargets ParseTargets(std::string_view text, const Catalog* catalog, std::string_view customers) {

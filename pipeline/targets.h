@@ -19,7 +19,7 @@ inline constexpr std::string_view kTargetsFile = "targets.yaml";
 
 inline constexpr std::string_view kCustomersFile = "customers.csv";
 
-enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kStripe, kChargebee };
+enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kStripe, kChargebee, kMaxio };
 std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
@@ -58,7 +58,9 @@ struct Target {
   SecretReference secret;  // the webhook's signing key; Tryton's password
 
   // webhook
-  bool deduplicates = false;  // the receiver drops a key that it has seen
+  bool deduplicates = false;   // the receiver drops a key that it has seen
+  bool journal_sealed = true;  // the events that it gets
+  bool usage_rated = false;
 
   // tryton
   std::string user;
@@ -66,7 +68,7 @@ struct Target {
   std::map<std::string, std::string> companies;  // entity -> the company's name there
   std::map<std::string, std::string> accounts;   // our code -> the code there; what is not here has the same
 
-  // of usage: stripe, chargebee; `secret` is the API key
+  // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others
   bool same_ids = false;                       // who has no row in customers.csv has the same id there
   std::map<std::string, std::string, std::less<>> ids;  // of customers.csv: our subscription -> the id there

@@ -59,7 +59,8 @@ class ChargebeeEmitter final : public UsageReportEmitter {
             "Content-Type: application/x-www-form-urlencoded"};
   }
 
-  Attempt Tell(const StoredItem& item) override {
+  Attempt Tell(std::span<const StoredItem> items) override {
+    const StoredItem& item = items.front();
     const std::string customer = FieldBetween(item.path, "/subscriptions/", "/usages");
     const std::string day = std::to_string(item.start_seconds);
     const HttpAnswer answer = Get("/usages?limit=2&subscription_id%5Bis%5D=" + customer +
@@ -93,15 +94,14 @@ class ChargebeeEmitter final : public UsageReportEmitter {
         (std::to_string(*seal).size() == ours.size() && std::to_string(*seal) >= ours)) {
       return Succeeded(DeliveryEvent::kConfirmed, "", id);  // a newer seal's says all that this one would
     }
-    const HttpAnswer answer = Post(
-        {item.key, item.start_seconds, "/subscriptions/" + customer + "/delete_usage", "id=" + PercentEncoded(id)});
+    const HttpAnswer answer = Post("/subscriptions/" + customer + "/delete_usage", "id=" + PercentEncoded(id));
     if (std::optional<Attempt> end = EndWithoutWord(answer)) return *std::move(end);
     if (answer.status != 200) return Refused(item, "the earlier usage cannot be deleted: " + Summary(answer));
     return Create(item);
   }
 
   Attempt Create(const StoredItem& item) {
-    const HttpAnswer answer = Post(item);
+    const HttpAnswer answer = Post(item.path, item.body);
     if (std::optional<Attempt> end = EndWithoutWord(answer)) return *std::move(end);
     const Json said = Json::parse(answer.body, nullptr, false);
     if (answer.status == 200) {

@@ -48,8 +48,9 @@ class StripeEmitter final : public UsageReportEmitter {
     return {"Authorization: Bearer " + std::string(secret), "Content-Type: application/x-www-form-urlencoded"};
   }
 
-  Attempt Tell(const StoredItem& item) override {
-    const HttpAnswer answer = Post(item);
+  Attempt Tell(std::span<const StoredItem> items) override {
+    const StoredItem& item = items.front();
+    const HttpAnswer answer = Post(item.path, item.body);
     if (std::optional<Attempt> end = EndWithoutWord(answer)) return *std::move(end);
     const Json said = Json::parse(answer.body, nullptr, false);
     if (answer.status == 200) {

@@ -29,6 +29,12 @@ bool IsOf(const Target& target, const UsageDay& day) {
   return AccountingPeriodOf(day.day) >= target.from;
 }
 
+std::string HashedKey(std::string_view text) {
+  Hash256 hash;
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
+  return "tb-" + ToHex(std::string_view(reinterpret_cast<const char*>(hash.data()), 16));
+}
+
 // The same for whoever tells the same again; of no clock and no chance.
 std::string KeyOf(std::string_view book_name, uint64_t seal, const Slot& slot) {
   const auto& [customer, code, day] = slot;
@@ -39,9 +45,7 @@ std::string KeyOf(std::string_view book_name, uint64_t seal, const Slot& slot) {
   text.Text(customer);
   text.Text(code);
   text.Text(ToString(day));
-  Hash256 hash;
-  SHA256(reinterpret_cast<const unsigned char*>(text.bytes().data()), text.bytes().size(), hash.data());
-  return "tb-" + ToHex(std::string_view(reinterpret_cast<const char*>(hash.data()), 16));
+  return HashedKey(text.bytes());
 }
 
 absl::Status WithoutId(const Target& target, const std::set<std::string>& subscriptions) {
@@ -111,6 +115,35 @@ absl::StatusOr<std::vector<UsageItem>> ItemsOf(const Target& target, std::string
     items.push_back({KeyOf(book_name, usage.seal, slot), customer, code, day, of.start, of.before, of.after, change});
   }
   return items;
+}
+
+absl::StatusOr<std::vector<UsageChange>> ChangesOf(const Target& target, const SealedUsage& usage) {
+  std::vector<UsageChange> changes;
+  auto before = usage.before.begin();
+  auto after = usage.after.begin();
+  while (before != usage.before.end() || after != usage.after.end()) {
+    UsageChange change;
+    const bool was = after == usage.after.end() || (before != usage.before.end() && before->key() <= after->key());
+    const bool is = before == usage.before.end() || (after != usage.after.end() && after->key() <= before->key());
+    if (was) change = {&*before, before->quantity, {}, {}};
+    if (is) change = {&*after, change.before, after->quantity, {}};
+    if (was) ++before;
+    if (is) ++after;
+    if (change.before == change.after || !IsOf(target, *change.day)) continue;
+    if (__builtin_sub_overflow(change.after.attos, change.before.attos, &change.change.attos)) {
+      return TooLarge(target, {change.day->subscription, change.day->charge, change.day->day});
+    }
+    changes.push_back(change);
+  }
+  return changes;
+}
+
+std::string UsageReportKey(std::string_view book_name, std::string_view report) {
+  ByteWriter text;
+  text.Text("usage report");
+  text.Text(book_name);
+  text.Text(report);
+  return HashedKey(text.bytes());
 }
 
 std::string Encode(const std::vector<StoredItem>& items) {
@@ -258,18 +291,27 @@ absl::StatusOr<std::vector<PlannedDelivery>> UsageReportEmitter::MakeUsage(const
     made->start_seconds = item.start.nanos / kNanosPerSecond;
     stored.push_back(*std::move(made));
   }
+  // What goes by one request stands together.
+  if (traits_.items_per_request > 1) {
+    std::stable_sort(stored.begin(), stored.end(),
+                     [](const StoredItem& a, const StoredItem& b) { return a.path < b.path; });
+  }
   return ReportsOf(usage.seal, stored, traits_.items_max);
 }
 
 std::string UsageReportEmitter::Show(const Parcel& parcel) const {
-  const std::vector<StoredItem> items = DecodeItems(parcel.body);
-  const ReportProgress progress = ProgressOf(parcel.job, items.size());
+  Sending sending{DecodeItems(parcel.body), {}};
+  sending.progress = ProgressOf(parcel.job, sending.items.size());
   std::string text;
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (progress.told[i]) continue;
-    text += "POST " + target_.http.url + items[i].path + "\n";
-    for (const std::string& header : Headers("****")) text += header + "\n";
-    text += "\n" + items[i].body + "\n\n";
+  for (size_t first = 0; first < sending.items.size();) {
+    const size_t end = EndOfRequest(sending, first);
+    if (!sending.progress.told[first]) {
+      const std::span<const StoredItem> items = std::span(sending.items).subspan(first, end - first);
+      text += "POST " + target_.http.url + items.front().path + "\n";
+      for (const std::string& header : Headers("****")) text += header + "\n";
+      text += "\n" + RequestBody(items) + "\n\n";
+    }
+    first = end;
   }
   return text;
 }
@@ -286,35 +328,69 @@ Attempt UsageReportEmitter::Ask(const Parcel& parcel) {
                     " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
 }
 
-Attempt UsageReportEmitter::Send(const Parcel& parcel) {
-  const std::vector<StoredItem> items = DecodeItems(parcel.body);
-  ReportProgress progress = ProgressOf(parcel.job, items.size());
-  if (progress.since_seconds == 0) progress.since_seconds = NowSeconds();
-  size_t refused = 0;
-  Attempt first_refused;
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (progress.told[i]) continue;
-    Attempt told;
-    if (traits_.reaches_back_seconds > 0 && NowSeconds() - items[i].start_seconds > traits_.reaches_back_seconds) {
-      told = Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation,
-                    items[i].key + ": " + traits_.system + " takes no usage of more than " +
-                        std::to_string(traits_.reaches_back_seconds / 86'400) +
-                        " days ago: bill it there by hand, then `tollbook deliveries resolve`");
-    } else {
-      told = Tell(items[i]);
-    }
-    if (told.step.event == DeliveryEvent::kConfirmed) {
-      progress.told[i] = true;
-    } else if (told.step.event == DeliveryEvent::kRefused) {
-      if (++refused == 1) first_refused = std::move(told);
-    } else {
-      return End(std::move(told), progress);
-    }
+bool UsageReportEmitter::IsTooOld(const StoredItem& item) const {
+  return traits_.reaches_back_seconds > 0 && NowSeconds() - item.start_seconds > traits_.reaches_back_seconds;
+}
+
+size_t UsageReportEmitter::EndOfRequest(const Sending& sending, size_t first) const {
+  const std::vector<StoredItem>& items = sending.items;
+  const auto joins = [&](size_t item) {
+    return !sending.progress.told[item] && !IsTooOld(items[item]) && items[item].path == items[first].path;
+  };
+  size_t end = first + 1;
+  if (sending.progress.told[first] || IsTooOld(items[first])) return end;
+  while (end < items.size() && end - first < traits_.items_per_request && joins(end)) ++end;
+  return end;
+}
+
+void UsageReportEmitter::Refuse(Attempt attempt, Sending* sending) {
+  if (++sending->refused == 1) sending->first_refused = std::move(attempt);
+}
+
+std::optional<Attempt> UsageReportEmitter::TellRange(size_t first, size_t end, Sending* sending) {
+  Attempt told = Tell(std::span(sending->items).subspan(first, end - first));
+  if (told.step.event == DeliveryEvent::kConfirmed) {
+    std::fill_n(sending->progress.told.begin() + static_cast<ptrdiff_t>(first), end - first, true);
+    return std::nullopt;
   }
-  if (refused == 0) return Succeeded(DeliveryEvent::kConfirmed, ToString(progress), items.front().key);
-  first_refused.step.error = std::to_string(refused) + " of " + std::to_string(items.size()) +
-                             " items refused, the others are told: " + first_refused.step.error;
-  return End(std::move(first_refused), progress);
+  if (told.step.event != DeliveryEvent::kRefused) return told;
+  if (end - first == 1) {
+    Refuse(std::move(told), sending);
+    return std::nullopt;
+  }
+  const size_t middle = first + (end - first) / 2;
+  if (std::optional<Attempt> stopped = TellRange(first, middle, sending)) return stopped;
+  return TellRange(middle, end, sending);
+}
+
+Attempt UsageReportEmitter::Send(const Parcel& parcel) {
+  Sending sending{DecodeItems(parcel.body), {}};
+  const std::vector<StoredItem>& items = sending.items;
+  ReportProgress& progress = sending.progress;
+  progress = ProgressOf(parcel.job, items.size());
+  if (progress.since_seconds == 0) progress.since_seconds = NowSeconds();
+  for (size_t first = 0; first < items.size();) {
+    const size_t end = EndOfRequest(sending, first);
+    if (progress.told[first]) {
+      first = end;
+      continue;
+    }
+    if (IsTooOld(items[first])) {
+      Refuse(Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation,
+                    items[first].key + ": " + traits_.system + " takes no usage of more than " +
+                        std::to_string(traits_.reaches_back_seconds / 86'400) +
+                        " days ago: bill it there by hand, then `tollbook deliveries resolve`"),
+             &sending);
+    } else if (std::optional<Attempt> stopped = TellRange(first, end, &sending)) {
+      return End(*std::move(stopped), progress);
+    }
+    first = end;
+  }
+  if (sending.refused == 0) return Succeeded(DeliveryEvent::kConfirmed, ToString(progress), items.front().key);
+  Attempt refused = std::move(sending.first_refused);
+  refused.step.error = std::to_string(sending.refused) + " of " + std::to_string(items.size()) +
+                       " items refused, the others are told: " + refused.step.error;
+  return End(std::move(refused), progress);
 }
 
 Attempt UsageReportEmitter::End(Attempt attempt, const ReportProgress& progress) const {
@@ -323,8 +399,8 @@ Attempt UsageReportEmitter::End(Attempt attempt, const ReportProgress& progress)
   return attempt;
 }
 
-HttpAnswer UsageReportEmitter::Post(const StoredItem& item) {
-  return http_->Do({"POST", target_.http.url + item.path, Headers(secret_.value()), item.body});
+HttpAnswer UsageReportEmitter::Post(const std::string& path, std::string_view body) {
+  return http_->Do({"POST", target_.http.url + path, Headers(secret_.value()), body});
 }
 
 HttpAnswer UsageReportEmitter::Get(const std::string& path) {

@@ -35,6 +35,17 @@ struct UsageItem {
 [[nodiscard]] absl::StatusOr<std::vector<UsageItem>> ItemsOf(const Target& target, std::string_view book_name,
                                                              const SealedUsage& usage);
 
+// What the seal changes of one charge and day, whoever is told: of the target's entities and days.
+struct UsageChange {
+  const UsageDay* day = nullptr;  // of which; borrowed from the SealedUsage
+  Quantity before, after;
+  Quantity change;  // not zero
+};
+[[nodiscard]] absl::StatusOr<std::vector<UsageChange>> ChangesOf(const Target& target, const SealedUsage& usage);
+
+// The key of a report as a whole: from book name and its own.
+std::string UsageReportKey(std::string_view book_name, std::string_view report);
+
 // One request of a report, as it is stored: a line of key, seconds of the day's start, path and body, with tabs
 // between.
 struct StoredItem {
@@ -67,7 +78,8 @@ std::string Base64(std::string_view bytes);
 // "a%20b", as in a form or a path.
 std::string PercentEncoded(std::string_view text);
 
-// An emitter that sends a report item by item. Who derives from it says what one item is.
+// An emitter that sends a report item by item, or so many items in a request. Who derives from it says what one item
+// is.
 class UsageReportEmitter : public Emitter {
  public:
   absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage& usage) const final;
@@ -81,6 +93,7 @@ class UsageReportEmitter : public Emitter {
   struct Traits {
     std::string system;                // for people: "Stripe"
     size_t items_max = 100;            // of a report
+    size_t items_per_request = 1;      // of the same path
     int64_t remembers_seconds = 0;     // so long it drops a key that it has seen; 0: it is told states, or can be asked
     int64_t reaches_back_seconds = 0;  // it takes no older usage; 0: any
   };
@@ -90,14 +103,29 @@ class UsageReportEmitter : public Emitter {
   virtual absl::StatusOr<StoredItem> MakeItem(const UsageItem& item, uint64_t seal) const = 0;
   // With the secret, or with "****".
   virtual std::vector<std::string> Headers(std::string_view secret) const = 0;
-  // Tells one item: confirmed, refused, not applied, unclear. `Post` and `Get` are for it.
-  virtual Attempt Tell(const StoredItem& item) = 0;
+  // The body of one request for these items, of which there is one unless Traits says more.
+  virtual std::string RequestBody(std::span<const StoredItem> items) const { return items.front().body; }
+  // Tells them by one request, all or none: confirmed, refused, not applied, unclear. Of several that are refused each
+  // half is told apart. `Post` and `Get` are for it.
+  virtual Attempt Tell(std::span<const StoredItem> items) = 0;
 
-  HttpAnswer Post(const StoredItem& item);
+  HttpAnswer Post(const std::string& path, std::string_view body);
   HttpAnswer Get(const std::string& path);
   const Target& target() const { return target_; }
 
  private:
+  // What of a report is being sent.
+  struct Sending {
+    std::vector<StoredItem> items;
+    ReportProgress progress;
+    size_t refused = 0;
+    Attempt first_refused = {};
+  };
+  bool IsTooOld(const StoredItem& item) const;
+  size_t EndOfRequest(const Sending& sending, size_t first) const;
+  // None: told or refused, and to be gone on with.
+  std::optional<Attempt> TellRange(size_t first, size_t end, Sending* sending);
+  static void Refuse(Attempt attempt, Sending* sending);
   Attempt End(Attempt attempt, const ReportProgress& progress) const;
   int64_t NowSeconds() const;
 

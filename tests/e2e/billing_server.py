@@ -3,6 +3,7 @@ for what it has seen or will not take. Faults as in fault_server.py; the kind is
 """
 
 import base64
+import calendar
 import collections
 import json
 import re
@@ -27,10 +28,13 @@ class Billing(fault_server.Server):
     def serve(self, handler, body):
         if not self.authorised(handler.headers.get("Authorization", "")):
             return self.answer(handler, 401, b'{"error":{"message":"no such key"}}')
-        form = {name: values[0] for name, values in urllib.parse.parse_qs(body.decode(), strict_parsing=bool(body)).items()}
         path, _, query = handler.path.partition("?")
-        return self.serve_form(handler, handler.command, urllib.parse.unquote(path), form,
+        return self.serve_body(handler, handler.command, urllib.parse.unquote(path), body,
                                dict(urllib.parse.parse_qsl(query)))
+
+    def serve_body(self, handler, method, path, body, query):
+        fields = urllib.parse.parse_qs(body.decode(), strict_parsing=bool(body))
+        return self.serve_form(handler, method, path, {name: values[0] for name, values in fields.items()}, query)
 
     def change(self, handler, key, make):
         """Plays the fault that is due for the item, around `make`: () -> (status, body)."""
@@ -148,3 +152,35 @@ class Chargebee(Billing):
     def error(param, message):
         return json.dumps({"message": message, "type": "invalid_request", "api_error_code": "param_wrong_value",
                            "param": param}).encode()
+
+
+class Maxio(Billing):
+    """Events of a stream, in bulk: a token that was seen is dropped without a word; all of a request, or none of it."""
+
+    STREAMS = ("api_calls", "eu_calls")
+
+    def authorised(self, header):
+        return header == "Basic " + base64.b64encode((self.api_key + ":x").encode()).decode()
+
+    def serve_body(self, handler, method, path, body, query):
+        match = re.fullmatch(r"/events/([^/]+)/bulk\.json", path)
+        if method != "POST" or not match:
+            return self.answer(handler, 404, b"{}")
+        events = json.loads(body, parse_float=str, parse_int=str)
+        key = events[0]["chargify"]["uniqueness_token"]
+        self.change(handler, key, lambda: self.take(match[1], events))
+
+    def take(self, stream, events):
+        if stream not in self.STREAMS:
+            return 404, b'{"errors":["no such stream"]}'
+        if len(events) > 1000 or any(event["chargify"].get("subscription_reference") == "refused" for event in events):
+            return 422, b'{"errors":["an event is not taken"]}'
+        for event in events:
+            chargify = event["chargify"]
+            key = chargify["uniqueness_token"]
+            if len(key) > 64 or set(event) != {"chargify", "quantity"}:
+                self.problems.append("a token or members: %s" % sorted(event))
+            seconds = int(calendar.timegm(time.strptime(chargify["timestamp"], "%Y-%m-%dT%H:%M:%SZ")))
+            if key not in self.told:
+                self.told[key] = (chargify["subscription_reference"], stream, seconds, event["quantity"])
+        return 201, b""

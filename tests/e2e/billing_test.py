@@ -14,6 +14,7 @@ import unittest
 import billing_server
 import book
 import fault_server
+import post_test
 import small
 from post_test import Case, HTTP
 
@@ -79,7 +80,9 @@ class Usage(Case):
 
 
 class AnySystem:
-    """Each system's tests; `kind` and `server` say which."""
+    """Each system's tests; `kind` and `server` say which. `in_bulk`: a request has many items, so there are few."""
+
+    in_bulk = False
 
     def test_told_is_used_through_late_usage_and_corrections(self):
         with self.server(KEY) as server:
@@ -115,7 +118,7 @@ class AnySystem:
         due = list(names)
 
         def fault(kind, key, count):
-            return due.pop() if count == 1 and due else None
+            return due.pop() if due and (count == 1 or self.in_bulk) else None
 
         with self.server(KEY, fault) as server:
             self.targets(self.target(self.kind, server.url))
@@ -130,7 +133,7 @@ class AnySystem:
         killed = []
 
         def fault(kind, key, count):
-            if len(killed) < kills and key not in killed:
+            if len(killed) < kills and (key not in killed or self.in_bulk):
                 killed.append(key)
                 return ("kill_before", "kill_after")[len(killed) % 2]
             return None
@@ -273,6 +276,42 @@ class Chargebee(AnySystem, Usage):
             parked, = self.deliveries("--state", "parked")
             self.assertIn("a usage of somebody else is there: by-hand", parked["last_error"])
             self.assertEqual(server.sums(), {("s1", "api_calls"): 7000, ("s2", "api_calls"): 6000})
+
+
+class Maxio(AnySystem, Usage):
+    kind, server, in_bulk = "maxio", billing_server.Maxio, True
+
+    def test_one_refused_item_keeps_back_no_other(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            (self.catalog / "customers.csv").write_text("target,subscription,id\nbilling,s2,refused\n")
+            self.month()
+            self.post()
+            parked = self.deliveries("--state", "parked")
+            self.assertIn("an event is not taken", parked[0]["last_error"])
+            self.assertEqual(server.sums(), {place: sum for place, sum in self.used().items() if place[0] != "s2"})
+
+
+class Webhook(Case):
+    def test_usage_rated_adds_up_to_what_was_used(self):
+        self.seal(2)
+        late = self.scratch / "late.ndjson"
+        late.write_bytes(small.lines(small.event("late", calls=11, time="2025-01-15T13:00:00Z")))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", late)
+        with fault_server.Server("hook-secret") as server:
+            self.environment["HOOK_SECRET"] = "hook-secret"
+            self.targets(post_test.webhook(server.url) + "    events: [journal.sealed, usage.rated]\n")
+            self.post("--strict")
+            events = [json.loads(body) for body in server.taken.values()]
+            self.assertEqual(collections.Counter(event["type"] for event in events),
+                             {"journal.sealed": 3, "usage.rated": 2})
+            days = [day for event in events if event["type"] == "usage.rated" for day in event["data"]["days"]]
+            self.assertEqual(sorted((day["day"], day["before"], day["quantity"], day["change"]) for day in days),
+                             [("2025-01-15", "0", "100", "100"), ("2025-01-15", "100", "111", "11"),
+                              ("2025-02-15", "0", "101", "101")])
+            self.assertEqual(days[0]["charge"], "calls")
+            self.assertEqual(server.problems, [])
+        self.verify()
 
 
 if __name__ == "__main__":

@@ -94,6 +94,46 @@ TEST(ChargebeeReport, IsARecordADayWithAllOfIt) {
             "20seal%203\n");
 }
 
+TEST(MaxioReport, IsAnEventADifference) {
+  EXPECT_EQ(*BodyOf(TargetKind::kMaxio, kBefore, kAfter),
+            "usage:0003-001\n"
+            "tb-e91e8216856471c7b0c66c31a18c4649\t1793487600\t/events/api%20calls/bulk.json\t"
+            R"({"chargify":{"subscription_reference":"cus_1","timestamp":"2026-10-31T23:00:00Z",)"
+            R"("uniqueness_token":"tb-e91e8216856471c7b0c66c31a18c4649"},"quantity":-15})"
+            "\n"
+            "tb-170ddae470d86a0d271f1e61581fb86b\t1793574000\t/events/api%20calls/bulk.json\t"
+            R"({"chargify":{"subscription_reference":"s2","timestamp":"2026-11-01T23:00:00Z",)"
+            R"("uniqueness_token":"tb-170ddae470d86a0d271f1e61581fb86b"},"quantity":-7})"
+            "\n"
+            "tb-e61833a6227211581f0c850dcd1c70a8\t1793660400\t/events/mails/bulk.json\t"
+            R"({"chargify":{"subscription_reference":"s2","timestamp":"2026-11-02T23:00:00Z",)"
+            R"("uniqueness_token":"tb-e61833a6227211581f0c850dcd1c70a8"},"quantity":2})"
+            "\n");
+}
+
+TEST(MaxioReport, KnowsASubscriptionByItsNumberOrItsReference) {
+  const std::vector<UsageDay> used = {Used("4711", "calls", "2026-11-01", "0.5"),
+                                      Used("0815", "calls", "2026-11-01", "1")};
+  const std::string body = *BodyOf(TargetKind::kMaxio, {}, used);
+  EXPECT_THAT(body, HasSubstr(R"("subscription_id":4711,)"));
+  EXPECT_THAT(body, HasSubstr(R"("subscription_reference":"0815",)"));
+  EXPECT_THAT(body, HasSubstr(R"("quantity":0.5})"));
+}
+
+TEST(WebhookReport, IsTheChangesOfEachChargeAndDay) {
+  Target target = TargetOf(TargetKind::kWebhook);
+  const std::vector<UsageChange> changes = *ChangesOf(target, {3, kBefore, kAfter});
+  std::vector<std::string> rows;
+  for (const UsageChange& change : changes) {
+    rows.push_back(change.day->subscription + " " + change.day->charge + " " + ToString(change.before) + " " +
+                   ToString(change.after) + " " + ToString(change.change));
+  }
+  EXPECT_THAT(rows, ElementsAre("s1 calls 100 80 -20", "s1 eu-calls 0 5 5", "s2 calls 7 0 -7", "s2 mails 0 2 2",
+                                "s2 unknown 0 2 2"));
+  target.from = "2026-12";
+  EXPECT_THAT(*ChangesOf(target, {3, kBefore, kAfter}), IsEmpty());
+}
+
 TEST(UsageReport, IsTheSameEachTimeAndOfEachSealAnother) {
   const std::unique_ptr<Emitter> emitter = EmitterOfKind(TargetKind::kStripe);
   const PlannedDelivery third = emitter->MakeUsage({3, kBefore, kAfter})->front();

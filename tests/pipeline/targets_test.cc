@@ -96,7 +96,7 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   const size_t begin = page.find("```yaml\n", section) + 8;
   const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
   EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
-  EXPECT_EQ(parsed.targets.size(), 5u) << "one of each kind";
+  EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind";
 }
 
 TEST(ParseTargets, NoTextIsNoTarget) {
@@ -110,8 +110,8 @@ TEST(ParseTargets, EachMistakeOfCustomersIsToldWithItsLine) {
     const char* error;
   };
   const Case cases[] = {
-      {"billig,s1,c", "customers.csv:3: \"billig\" is no target that is told of usage"},
-      {"erp,s1,c", "customers.csv:3: \"erp\" is no target that is told of usage"},
+      {"billig,s1,c", "customers.csv:3: \"billig\" is no target of a billing system"},
+      {"erp,s1,c", "customers.csv:3: \"erp\" is no target of a billing system"},
       {"billing,s9,c", "customers.csv:3: subscription \"s9\" is not in subscriptions.csv"},
       {"billing,s2,", "customers.csv:3: \"\" is not taken as an id"},
       {"billing,s2,a b", "customers.csv:3: \"a b\" is not taken as an id"},
@@ -136,7 +136,7 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
   const Case cases[] = {
       {"unknown kind", "kind: files", "kind: ftp",
        "targets.yaml:3: \"kind\" of target \"archive\" is \"ftp\": use one of files, webhook, tryton, stripe, "
-       "chargebee"},
+       "chargebee, maxio"},
       {"a key of another kind", "format: csv", "format: csv\n    url: https://x",
        "targets.yaml:6: target \"archive\" has an unknown key \"url\""},
       {"the same name twice", "name: hook", "name: archive",
@@ -175,6 +175,8 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "\"starter/calls\"?"},
       {"a fee", "starter/calls", "seats",
        "targets.yaml:28: target \"billing\" names \"seats\", no charge of usage in plans.yaml"},
+      {"an unknown event", "deduplicates: true", "deduplicates: true\n    events: [usage.rate]",
+       "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
        "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
