@@ -947,7 +947,7 @@ absl::StatusOr<uint64_t> StoredBook::CheckOutbox() const {
   if (!batches.ok()) return batches.status();
   std::set<std::string, std::less<>> ids;
   for (const JournalBatch& batch : *batches) ids.insert(batch.id);
-  return outbox_.Check(ids);
+  return outbox_.Check(ids, next_seal() - 1);
 }
 
 class StoredBook::HeldCut final : public BookCut {

@@ -1,6 +1,8 @@
 #include "ledger/delivery.h"
 
 #include <array>
+#include <charconv>
+#include <cstdio>
 #include <cstring>
 
 #include "ledger/bytes.h"
@@ -117,6 +119,22 @@ std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event) {
     if (transition.from == state && transition.event == event) return transition.to;
   }
   return std::nullopt;
+}
+
+std::string UsageReportName(uint64_t seal, uint32_t part) {
+  char name[48];
+  std::snprintf(name, sizeof name, "usage:%04llu-%03u", static_cast<unsigned long long>(seal), part);
+  return name;
+}
+
+std::optional<uint64_t> SealOfUsageReport(std::string_view delivered) {
+  constexpr std::string_view kPrefix = "usage:";
+  if (!delivered.starts_with(kPrefix)) return std::nullopt;
+  uint64_t seal = 0;
+  const char* const end = delivered.data() + delivered.size();
+  const auto [rest, error] = std::from_chars(delivered.data() + kPrefix.size(), end, seal);
+  if (error != std::errc() || rest == end || *rest != '-') return std::nullopt;
+  return seal;
 }
 
 std::string Encode(const Delivery& delivery) {

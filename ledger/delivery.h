@@ -80,9 +80,14 @@ inline constexpr size_t kDeliveryProblems = 8;
 std::string_view Word(DeliveryProblem problem);   // "rate limit"
 std::string_view Owner(DeliveryProblem problem);  // who acts: "finance"
 
+// Beside batches, what each seal changed of usage is delivered, in parts: the usage reports of the seal. Their names
+// have a colon, which no batch's id has.
+std::string UsageReportName(uint64_t seal, uint32_t part);              // "usage:0003-001"
+std::optional<uint64_t> SealOfUsageReport(std::string_view delivered);  // none: it is no usage report's name
+
 struct Delivery {
   std::string target;
-  std::string batch;
+  std::string batch;  // or the name of a usage report
   DeliveryState state = DeliveryState::kPending;
   std::string key;        // the idempotency key; of a target no two deliveries share one
   Hash256 body_hash{};    // SHA-256 of the bytes to send, which never change

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "ledger/bytes.h"
 #include "ledger/store.h"
 
 namespace tollbook {
@@ -12,6 +13,7 @@ namespace {
 // Rows are small and change; bodies are large and never do.
 constexpr std::string_view kRowPrefix = "delivery/";
 constexpr std::string_view kBodyPrefix = "delivery_body/";
+constexpr std::string_view kUsagePrefix = "usage_planned/";
 
 std::string KeyOf(std::string_view prefix, std::string_view target, std::string_view batch) {
   std::string key(prefix);
@@ -87,8 +89,24 @@ absl::StatusOr<std::string> Outbox::BodyOf(const Delivery& delivery) const {
   return DamagedError(directory_ + ": the body of " + delivery.batch + " to " + delivery.target);
 }
 
-absl::Status Outbox::Plan(std::span<const PlannedDelivery> planned) {
+absl::StatusOr<uint64_t> Outbox::UsagePlannedThrough(std::string_view target) const {
+  const absl::StatusOr<std::optional<std::string>> stored =
+      store_.Get(Family::kDefault, std::string(kUsagePrefix).append(target));
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value()) return 0;
+  ByteReader in(**stored);
+  const uint64_t seal = in.Varint64();
+  if (in.done()) return seal;
+  return DamagedError(directory_ + ": how far usage is planned for " + std::string(target));
+}
+
+absl::Status Outbox::PlanAll(std::span<const PlannedDelivery> planned, const UsagePlanned* usage) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  if (usage != nullptr) {
+    const absl::StatusOr<uint64_t> through = UsagePlannedThrough(usage->target);
+    if (!through.ok()) return through.status();
+    TOLLBOOK_ASSERT(usage->seal == *through + 1);
+  }
   absl::StatusOr<std::vector<Delivery>> before = Deliveries();
   if (!before.ok()) return before.status();
   std::map<std::pair<std::string, std::string>, Delivery> by_batch, by_key;
@@ -96,7 +114,7 @@ absl::Status Outbox::Plan(std::span<const PlannedDelivery> planned) {
     by_batch.emplace(std::pair(delivery.target, delivery.batch), delivery);
     by_key.emplace(std::pair(delivery.target, delivery.key), delivery);
   }
-  size_t bytes = 0;
+  size_t bytes = 512;
   for (const PlannedDelivery& plan : planned) bytes += plan.body.size() + 512;
   std::unique_ptr<StoreWrite> write = store_.NewWrite(bytes);
   bool anything = false;
@@ -122,6 +140,12 @@ absl::Status Outbox::Plan(std::span<const PlannedDelivery> planned) {
     write->Put(Family::kJournal, KeyOf(kBodyPrefix, plan.target, plan.batch), plan.body);
     by_batch.emplace(std::pair(plan.target, plan.batch), delivery);
     by_key.emplace(std::pair(plan.target, plan.key), std::move(delivery));
+    anything = true;
+  }
+  if (usage != nullptr) {
+    ByteWriter seal;
+    seal.Varint(usage->seal);
+    write->Put(Family::kDefault, std::string(kUsagePrefix).append(usage->target), seal.Take());
     anything = true;
   }
   if (!anything) return absl::OkStatus();
@@ -159,13 +183,15 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> Outbox::Check(const std::set<std::string, std::less<>>& batches) const {
+absl::StatusOr<uint64_t> Outbox::Check(const std::set<std::string, std::less<>>& batches, uint64_t seals) const {
   const absl::StatusOr<std::vector<Delivery>> deliveries = Deliveries();
   if (!deliveries.ok()) return deliveries.status();
   for (const Delivery& delivery : *deliveries) {
-    if (!batches.contains(delivery.batch)) {
+    const std::optional<uint64_t> seal = SealOfUsageReport(delivery.batch);
+    const bool is_of_book = seal ? *seal >= 1 && *seal <= seals : batches.contains(delivery.batch);
+    if (!is_of_book) {
       return DamagedError(directory_ + ": a delivery to " + delivery.target + " of " + delivery.batch +
-                          ", which is no batch of the book");
+                          ", which is no batch of the book, and no usage of a seal of it");
     }
     const absl::StatusOr<std::string> body = BodyOf(delivery);
     if (!body.ok()) return body.status();

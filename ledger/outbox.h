@@ -30,9 +30,15 @@ class Store;
 
 struct PlannedDelivery {
   std::string target;
-  std::string batch;
+  std::string batch;  // or the name of a usage report
   std::string key;
   std::string body;
+};
+
+// Of which seal all usage reports of a target are planned now, be there any or none.
+struct UsagePlanned {
+  std::string target;
+  uint64_t seal = 0;
 };
 
 // What is new with a step. A text that is empty leaves the delivery's own.
@@ -59,14 +65,22 @@ class Outbox {
 
   // One synced write. What is planned already stays as it is, in whatever state; with another key or body it is
   // refused, and so is a key that another delivery of the target has: then nothing is written.
-  absl::Status Plan(std::span<const PlannedDelivery> planned);
+  absl::Status Plan(std::span<const PlannedDelivery> planned) { return PlanAll(planned, nullptr); }
+  // The same of all usage reports of one seal for one target: a seal's are planned once, and in the order of seals.
+  absl::Status PlanUsage(std::span<const PlannedDelivery> planned, const UsagePlanned& usage) {
+    return PlanAll(planned, &usage);
+  }
+  // The seal up to which PlanUsage has planned for the target; 0: none.
+  absl::StatusOr<uint64_t> UsagePlannedThrough(std::string_view target) const;
   // One synced write; then `delivery` is as it is stored. The state that follows is Next()'s.
   absl::Status Step(const DeliveryStep& step, Delivery* delivery);
 
-  // Every row can be read, is of one of `batches`, and has the bytes that were planned. How many there are.
-  absl::StatusOr<uint64_t> Check(const std::set<std::string, std::less<>>& batches) const;
+  // Every row can be read, is of one of `batches` or of usage of one of the first `seals` seals, and has the bytes that
+  // were planned. How many there are.
+  absl::StatusOr<uint64_t> Check(const std::set<std::string, std::less<>>& batches, uint64_t seals) const;
 
  private:
+  absl::Status PlanAll(std::span<const PlannedDelivery> planned, const UsagePlanned* usage);
   absl::Status CheckUsable() const;
   int64_t Now() const { return now_nanos_ ? now_nanos_() : 0; }
 

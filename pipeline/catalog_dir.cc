@@ -116,8 +116,10 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const std::string& path) {
   ParsedMappings mappings = ParseMappings(sources == files->end() ? std::string_view() : sources->second);
   const auto targets_file = files->find(std::string(kTargetsFile));
   const std::string targets_text = targets_file == files->end() ? std::string() : targets_file->second;
+  const auto customers_file = files->find(std::string(kCustomersFile));
+  const std::string customers_text = customers_file == files->end() ? std::string() : customers_file->second;
   ParsedCatalog parsed = ParseCatalog(*std::move(files));
-  const ParsedTargets targets = ParseTargets(targets_text, parsed.catalog ? &*parsed.catalog : nullptr);
+  const ParsedTargets targets = ParseTargets(targets_text, parsed.catalog ? &*parsed.catalog : nullptr, customers_text);
   std::vector<CatalogError> errors = std::move(parsed.errors);
   errors.insert(errors.end(), mappings.errors.begin(), mappings.errors.end());
   errors.insert(errors.end(), targets.errors.begin(), targets.errors.end());

@@ -4,7 +4,9 @@
 #include <array>
 #include <optional>
 #include <set>
+#include <unordered_set>
 
+#include "rating/catalog_csv.h"
 #include "rating/catalog_draft.h"
 #include "rating/catalog_errors.h"
 #include "rating/yaml_text.h"
@@ -12,10 +14,21 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TargetKind>, 3> kKinds = {
-    {{"files", TargetKind::kFiles}, {"webhook", TargetKind::kWebhook}, {"tryton", TargetKind::kTryton}}};
+constexpr std::array<std::pair<std::string_view, TargetKind>, 6> kKinds = {{{"files", TargetKind::kFiles},
+                                                                            {"webhook", TargetKind::kWebhook},
+                                                                            {"tryton", TargetKind::kTryton},
+                                                                            {"stripe", TargetKind::kStripe},
+                                                                            {"chargebee", TargetKind::kChargebee},
+                                                                            {"maxio", TargetKind::kMaxio}}};
 constexpr std::array<std::pair<std::string_view, FileFormat>, 3> kFormats = {
     {{"csv", FileFormat::kCsv}, {"json", FileFormat::kJson}, {"ledger", FileFormat::kLedger}}};
+
+// They are told what was used, and price it themselves.
+bool IsBilling(TargetKind kind) {
+  return kind == TargetKind::kStripe || kind == TargetKind::kChargebee || kind == TargetKind::kMaxio;
+}
+
+constexpr size_t kCodeBytesMax = 100;  // of a code or an id there
 
 bool IsAccountingPeriod(std::string_view text) {
   return text.size() == 7 && ParseDay(std::string(text) + "-01").has_value();
@@ -49,7 +62,7 @@ class TargetReader {
     map.Required("kind");
     target.kind = map.Choice<TargetKind>("kind", kKinds, TargetKind::kFiles);
     ReadScope(map, &target);
-    ReadLimits(map, &target);
+    if (!IsBilling(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
     if (map.Find("kind") != nullptr) ReadKind(map, &target);
     map.RefuseOtherKeys();
@@ -69,6 +82,13 @@ class TargetReader {
       target->secret = ReadSecret(map, "secret");
       map.Required("deduplicates");
       target->deduplicates = map.Bool("deduplicates", false);
+      ReadEvents(map, target);
+      return;
+    }
+    if (IsBilling(target->kind)) {
+      target->secret = ReadSecret(map, "api_key");
+      target->same_ids = map.Bool("same_ids", false);
+      ReadCharges(map, target);
       return;
     }
     target->user = map.RequiredText("user").value_or("");
@@ -79,6 +99,50 @@ class TargetReader {
       CheckAccount(ours, map, "accounts");
       target->accounts.emplace(ours, std::move(theirs));
     }
+  }
+
+  void ReadEvents(YamlMap& map, Target* target) {
+    if (map.Find("events") == nullptr) return;
+    target->journal_sealed = false;
+    for (const std::string& event : map.Texts("events")) {
+      if (event == "journal.sealed") {
+        target->journal_sealed = true;
+      } else if (event == "usage.rated") {
+        target->usage_rated = true;
+      } else {
+        errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
+                    "use journal.sealed, usage.rated");
+      }
+    }
+  }
+
+  void ReadCharges(YamlMap& map, Target* target) {
+    map.Required("charges");
+    for (auto& [ours, theirs] : map.TextsByName("charges")) {
+      if (theirs.size() > kCodeBytesMax) {
+        errors_.Add(map.LineOf("charges"), map.what() + " has a code of more than 100 bytes for " + Quoted(ours),
+                    "write the code that the charge has there");
+      }
+      CheckCharge(ours, map);
+      target->charges.emplace(ours, std::move(theirs));
+    }
+  }
+
+  void CheckCharge(const std::string& name, YamlMap& map) {
+    if (catalog_ == nullptr) return;
+    std::vector<std::string> names;
+    for (const Plan& plan : catalog_->plans) {
+      for (const Charge& charge : plan.charges) {
+        if (charge.meter.empty()) continue;  // a fee has no usage
+        names.push_back(charge.name);
+        names.push_back(plan.name + "/" + charge.name);
+      }
+    }
+    if (std::find(names.begin(), names.end(), name) != names.end()) return;
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const bool is_near = !NearestWord(name, known).empty();
+    errors_.Add(map.LineOf("charges"), map.what() + " names " + Quoted(name) + ", no charge of usage in plans.yaml",
+                is_near ? DidYouMean(name, known) : "write a charge, or plan/charge where two plans name theirs alike");
   }
 
   void ReadScope(YamlMap& map, Target* target) {
@@ -213,25 +277,114 @@ class TargetReader {
   std::set<std::string> names_;
 };
 
+// customers.csv: who is called what there.
+class CustomerReader {
+ public:
+  CustomerReader(const Catalog* catalog, std::vector<Target>* targets, FileErrors& errors)
+      : targets_(*targets), errors_(errors) {
+    if (catalog == nullptr) return;
+    known_.emplace();
+    for (const Subscription& subscription : catalog->subscriptions) known_->insert(subscription.id);
+  }
+
+  void ReadAll(std::string_view text) {
+    if (!CheckCsvBytes(text, errors_)) return;
+    CsvReader reader(text);
+    CsvColumns columns(kColumns, kColumns.size(), errors_);
+    CsvRow row;
+    bool has_header = false;
+    while (reader.Next(&row) && !errors_.full()) {
+      if (!CheckCsvRow(row, errors_)) continue;
+      if (!has_header) {
+        if (!columns.ReadHeader(row)) return;
+        has_header = true;
+      } else if (columns.CheckWidth(row)) {
+        ReadRow(row.line, columns.Field(row, 0), columns.Field(row, 1), columns.Field(row, 2));
+      }
+    }
+  }
+
+ private:
+  static constexpr std::array<std::string_view, 3> kColumns = {"target", "subscription", "id"};
+
+  void ReadRow(int line, std::string_view target, std::string_view name, std::string_view id) {
+    const auto found =
+        std::find_if(targets_.begin(), targets_.end(), [&](const Target& one) { return one.name == target; });
+    if (found == targets_.end() || !IsBilling(found->kind)) {
+      return errors_.Add(line, Quoted(target) + " is no target of a billing system",
+                         "name one of targets.yaml, or leave the row out");
+    }
+    if (known_ && !known_->contains(name)) {
+      return errors_.Add(line, "subscription " + Quoted(name) + " is not in subscriptions.csv",
+                         "add it there, or leave the row out");
+    }
+    if (!IsId(id)) {
+      return errors_.Add(line, Quoted(id) + " is not taken as an id",
+                         "write the id there: 1 to 100 visible characters");
+    }
+    if (!found->ids.emplace(name, id).second) {
+      errors_.Add(line, "subscription " + Quoted(name) + " has an id in target " + Quoted(target) + " already",
+                  "leave one of the two rows out");
+    }
+  }
+
+  static bool IsId(std::string_view id) {
+    return !id.empty() && id.size() <= kCodeBytesMax &&
+           std::none_of(id.begin(), id.end(), [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 127; });
+  }
+
+  std::vector<Target>& targets_;
+  FileErrors& errors_;
+  std::optional<std::unordered_set<std::string_view>> known_;  // none: any
+};
+
 }  // namespace
 
 std::string_view Word(TargetKind kind) {
   return kKinds[static_cast<size_t>(kind)].first;
 }
 
-ParsedTargets ParseTargets(std::string_view text, const Catalog* catalog) {
+bool TakesUsage(const Target& target) {
+  return IsBilling(target.kind) || (target.kind == TargetKind::kWebhook && target.usage_rated);
+}
+
+bool TakesJournal(const Target& target) {
+  return !IsBilling(target.kind) && (target.kind != TargetKind::kWebhook || target.journal_sealed);
+}
+
+ParsedTargets ParseTargets(std::string_view text, const Catalog* catalog, std::string_view customers) {
   ParsedTargets parsed;
   FileErrors errors{std::string(kTargetsFile), &parsed.errors};
   const std::optional<YamlNode> root = ReadYaml(text, errors);
   if (root && root->kind != YamlNode::Kind::kNull) parsed.targets = TargetReader(catalog, errors).ReadAll(*root);
+  if (!customers.empty()) {
+    FileErrors of_customers{std::string(kCustomersFile), &parsed.errors};
+    CustomerReader(catalog, &parsed.targets, of_customers).ReadAll(customers);
+  }
   if (!parsed.errors.empty()) parsed.targets.clear();
   return parsed;
 }
 
 std::vector<Target> TargetsOf(const Catalog& catalog) {
-  const auto file = catalog.files().find(std::string(kTargetsFile));
-  if (file == catalog.files().end()) return {};
-  return ParseTargets(file->second, &catalog).targets;
+  const auto text = [&catalog](std::string_view name) {
+    const auto file = catalog.files().find(std::string(name));
+    return file == catalog.files().end() ? std::string_view() : std::string_view(file->second);
+  };
+  return ParseTargets(text(kTargetsFile), &catalog, text(kCustomersFile)).targets;
+}
+
+std::optional<std::string_view> CodeOf(const Target& target, const std::string& plan, const std::string& charge) {
+  auto found = target.charges.find(plan + "/" + charge);
+  if (found == target.charges.end()) found = target.charges.find(charge);
+  if (found == target.charges.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<std::string_view> IdOf(const Target& target, std::string_view subscription) {
+  const auto found = target.ids.find(subscription);
+  if (found != target.ids.end()) return found->second;
+  if (target.same_ids) return subscription;
+  return std::nullopt;
 }
 
 bool Concerns(const Target& target, const JournalBatch& batch) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,9 @@ namespace tollbook {
 
 inline constexpr std::string_view kTargetsFile = "targets.yaml";
 
-enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton };
+inline constexpr std::string_view kCustomersFile = "customers.csv";
+
+enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kStripe, kChargebee, kMaxio };
 std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
@@ -55,25 +58,43 @@ struct Target {
   SecretReference secret;  // the webhook's signing key; Tryton's password
 
   // webhook
-  bool deduplicates = false;  // the receiver drops a key that it has seen
+  bool deduplicates = false;   // the receiver drops a key that it has seen
+  bool journal_sealed = true;  // the events that it gets
+  bool usage_rated = false;
 
   // tryton
   std::string user;
   std::string journal;                           // its code there
   std::map<std::string, std::string> companies;  // entity -> the company's name there
   std::map<std::string, std::string> accounts;   // our code -> the code there; what is not here has the same
+
+  // of usage: stripe, chargebee, maxio; `secret` is the API key
+  std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others
+  bool same_ids = false;                       // who has no row in customers.csv has the same id there
+  std::map<std::string, std::string, std::less<>> ids;  // of customers.csv: our subscription -> the id there
   int line = 0;
 };
+// Whether it gets journal batches, or the usage that they are of.
+[[nodiscard]] bool TakesJournal(const Target& target);
+[[nodiscard]] bool TakesUsage(const Target& target);
 
 struct ParsedTargets {
   std::vector<Target> targets;  // in the order of the file
   std::vector<CatalogError> errors;
 };
-// The text of targets.yaml; empty text gives none. `catalog`: whose entities and accounts it may name; null: any.
-[[nodiscard]] ParsedTargets ParseTargets(std::string_view text, const Catalog* catalog);
+// The texts of targets.yaml and customers.csv; empty text gives none. `catalog`: whose entities, accounts, charges and
+// subscriptions they may name; null: any.
+[[nodiscard]] ParsedTargets ParseTargets(std::string_view text, const Catalog* catalog,
+                                         std::string_view customers = {});
 
 // The targets of a catalog that was loaded, and so checked.
 [[nodiscard]] std::vector<Target> TargetsOf(const Catalog& catalog);
+
+// The code of a charge there; none: it is not told to the target.
+[[nodiscard]] std::optional<std::string_view> CodeOf(const Target& target, const std::string& plan,
+                                                     const std::string& charge);
+// The id of a subscription there; none: neither a row of customers.csv nor `same_ids` says it.
+[[nodiscard]] std::optional<std::string_view> IdOf(const Target& target, std::string_view subscription);
 
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);

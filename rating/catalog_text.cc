@@ -11,9 +11,10 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 12> kFileNames = {
-    "book.yaml",  "chart.yaml",   "discounts.csv", "entities.yaml",     "grants.csv",   "meters.yaml",
-    "plans.yaml", "posting.yaml", "sources.yaml",  "subscriptions.csv", "targets.yaml", "unit_grants.csv"};
+constexpr std::array<std::string_view, 13> kFileNames = {
+    "book.yaml",         "chart.yaml",   "customers.csv",  "discounts.csv", "entities.yaml",
+    "grants.csv",        "meters.yaml",  "plans.yaml",     "posting.yaml",  "sources.yaml",
+    "subscriptions.csv", "targets.yaml", "unit_grants.csv"};
 
 // Not part of the catalog: no error, and not in its digest.
 bool IsIgnored(std::string_view name) {

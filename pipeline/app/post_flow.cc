@@ -65,6 +65,7 @@ Json ToJson(const DeliverReport& report) {
   Json targets = Json::array();
   for (const TargetReport& target : report.targets) {
     Json one = {{"target", target.target}, {"planned_now", target.planned}, {"confirmed_now", target.confirmed}};
+    if (!target.not_planned.empty()) one["not_planned"] = target.not_planned;
     for (size_t state = 0; state < kDeliveryStates; ++state) {
       one[std::string(Word(static_cast<DeliveryState>(state)))] = target.by_state[state];
     }
@@ -91,6 +92,9 @@ std::string ToText(const DeliverReport& report) {
                Thousands(In(target, DeliveryState::kParked))});
   }
   std::string text = table.ToText();
+  for (const TargetReport& target : report.targets) {
+    if (!target.not_planned.empty()) text += "Not told to " + target.target + ": " + target.not_planned + "\n";
+  }
   if (report.waiting > 0) {
     text +=
         Counted(report.waiting, "delivery waits", "deliveries wait") + ": `tollbook post` tries again what is due.\n";
@@ -107,7 +111,7 @@ std::string ToText(const DeliverReport& report) {
 
 bool AllDelivered(const DeliverReport& report) {
   return std::all_of(report.targets.begin(), report.targets.end(), [](const TargetReport& target) {
-    uint64_t open = 0;
+    uint64_t open = target.not_planned.empty() ? 0 : 1;
     for (size_t state = 0; state < kDeliveryStates; ++state) {
       if (!IsFinal(static_cast<DeliveryState>(state))) open += target.by_state[state];
     }

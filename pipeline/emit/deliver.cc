@@ -54,12 +54,49 @@ absl::StatusOr<std::set<std::string, std::less<>>> NotApproved(const Book& book)
   return held;
 }
 
+// What was used as of the seals that are planned, each found once for all targets.
+class SealedUsages {
+ public:
+  SealedUsages(const Book& book, int threads) : book_(book), threads_(threads) {}
+
+  uint64_t newest_seal() const { return book_.next_seal() - 1; }
+
+  // Until another is asked for.
+  absl::StatusOr<SealedUsage> Of(uint64_t seal) {
+    if (seal != seal_ || seal == 0) {
+      if (seal == seal_ + 1 && seal_ != 0) {
+        before_ = std::move(after_);
+      } else {
+        TOLLBOOK_RETURN_IF_ERROR(Read(seal - 1, &before_));
+      }
+      seal_ = 0;  // until both are there
+      TOLLBOOK_RETURN_IF_ERROR(Read(seal, &after_));
+      seal_ = seal;
+    }
+    return SealedUsage{seal, before_, after_};
+  }
+
+ private:
+  absl::Status Read(uint64_t seal, std::vector<UsageDay>* into) {
+    absl::StatusOr<std::vector<UsageDay>> days = UsageDaysAsOf(book_, seal, threads_);
+    if (!days.ok()) return days.status();
+    *into = *std::move(days);
+    return absl::OkStatus();
+  }
+
+  const Book& book_;
+  const int threads_;
+  uint64_t seal_ = 0;
+  std::vector<UsageDay> before_, after_;
+};
+
 // The open ones of a target, in the order in which they are tried.
 std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const std::string& target, const BatchesById& batches) {
   std::erase_if(deliveries, [&](const Delivery& d) { return d.target != target || !IsOpen(d); });
   const auto place = [&](const Delivery& delivery) {
     const auto batch = batches.find(delivery.batch);
-    return std::tuple(delivery.failures, batch == batches.end() ? 0 : batch->second.seal, delivery.batch);
+    const uint64_t seal = batch == batches.end() ? SealOfUsageReport(delivery.batch).value_or(0) : batch->second.seal;
+    return std::tuple(delivery.failures, seal, delivery.batch);
   };
   std::sort(deliveries.begin(), deliveries.end(),
             [&](const Delivery& a, const Delivery& b) { return place(a) < place(b); });
@@ -70,12 +107,13 @@ class Pass {
  public:
   Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held,
        const DeliverOptions& options)
-      : outbox_(OutboxOf(book)), batches_(batches), held_(held), options_(options) {}
+      : outbox_(OutboxOf(book)), usages_(book, options.threads), batches_(batches), held_(held), options_(options) {}
 
   absl::StatusOr<TargetReport> Run(const EmitterOf& of, DeliverReport* report);
 
  private:
   absl::Status Plan(const EmitterOf& of, TargetReport* report);
+  absl::Status PlanUsage(const EmitterOf& of, TargetReport* report);
   // Until it is final, waits or is parked. True: leave the target's others alone.
   absl::StatusOr<bool> RunOne(const EmitterOf& of, Delivery delivery);
   absl::StatusOr<Attempt> NextOf(const EmitterOf& of, const Parcel& parcel, Delivery* delivery);
@@ -85,6 +123,7 @@ class Pass {
   absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
 
   Outbox& outbox_;
+  SealedUsages usages_;
   const BatchesById& batches_;
   const std::set<std::string, std::less<>>& held_;  // for approval
   const DeliverOptions& options_;
@@ -107,6 +146,26 @@ absl::Status Pass::Plan(const EmitterOf& of, TargetReport* report) {
   return outbox_.Plan(planned);
 }
 
+// Seal by seal, so that a book that was put back plans the same reports under the same keys.
+absl::Status Pass::PlanUsage(const EmitterOf& of, TargetReport* report) {
+  const absl::StatusOr<uint64_t> through = outbox_.UsagePlannedThrough(of.target.name);
+  if (!through.ok()) return through.status();
+  for (uint64_t seal = *through + 1; seal <= usages_.newest_seal() && !Stopped(); ++seal) {
+    const absl::StatusOr<SealedUsage> usage = usages_.Of(seal);
+    if (!usage.ok()) return usage.status();
+    absl::StatusOr<std::vector<PlannedDelivery>> planned = of.emitter->MakeUsage(*usage);
+    if (!planned.ok()) {
+      report->not_planned =
+          "usage of seal " + std::to_string(seal) + ": " + std::string(Std(planned.status().message()));
+      return absl::OkStatus();
+    }
+    for (PlannedDelivery& one : *planned) one.target = of.target.name;
+    TOLLBOOK_RETURN_IF_ERROR(outbox_.PlanUsage(*planned, {of.target.name, seal}));
+    report->planned += planned->size();
+  }
+  return absl::OkStatus();
+}
+
 // An unclear end is asked about once nothing can be under way any more.
 int64_t Pass::DueAt(const Target& target, const Delivery& delivery) const {
   if (delivery.state != State::kUncertain) return delivery.not_before_nanos;
@@ -116,7 +175,8 @@ int64_t Pass::DueAt(const Target& target, const Delivery& delivery) const {
 absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* report) {
   TargetReport target;
   target.target = of.target.name;
-  TOLLBOOK_RETURN_IF_ERROR(Plan(of, &target));
+  if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, &target));
+  if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, &target));
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
   if (!deliveries.ok()) return deliveries.status();
   std::erase_if(*deliveries, [&](const Delivery& delivery) { return delivery.target != target.target; });
@@ -154,10 +214,11 @@ absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, Deliver
 absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery delivery) {
   absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
   if (!body.ok()) return body.status();
-  Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job};
+  Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job, delivery.changed_at_nanos};
   // Each step leads on or ends it; a target that would send us in circles is left for the next pass.
   for (int step = 0; step < 4; ++step) {
     parcel.job = delivery.job;
+    parcel.changed_at_nanos = delivery.changed_at_nanos;
     const absl::StatusOr<Attempt> outcome = NextOf(of, parcel, &delivery);
     if (!outcome.ok()) return outcome.status();
     TOLLBOOK_RETURN_IF_ERROR(Apply(of, *outcome, &delivery));
@@ -198,6 +259,20 @@ absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* 
     step.not_before_nanos = options_.now_nanos() + wait;
   }
   return outbox_.Step(step, delivery);
+}
+
+// The usage reports that are not planned yet.
+absl::Status AddUsage(const EmitterOf& of, const Outbox& outbox, SealedUsages* usages, std::vector<Parcel>* parcels) {
+  const absl::StatusOr<uint64_t> through = outbox.UsagePlannedThrough(of.target.name);
+  if (!through.ok()) return through.status();
+  for (uint64_t seal = *through + 1; seal <= usages->newest_seal(); ++seal) {
+    const absl::StatusOr<SealedUsage> usage = usages->Of(seal);
+    if (!usage.ok()) return usage.status();
+    absl::StatusOr<std::vector<PlannedDelivery>> planned = of.emitter->MakeUsage(*usage);
+    if (!planned.ok()) return planned.status();
+    for (PlannedDelivery& one : *planned) parcels->push_back({one.batch, one.key, std::move(one.body), ""});
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -257,7 +332,7 @@ std::string NameOf(const Delivery& delivery) {
   return delivery.target + " " + delivery.batch;
 }
 
-absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets) {
+absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, int threads) {
   const absl::StatusOr<BatchesById> batches = BatchesOf(book);
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
@@ -265,6 +340,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
   Outbox& outbox = OutboxOf(book);
   const absl::StatusOr<std::vector<Delivery>> stored = outbox.Deliveries();
   if (!stored.ok()) return stored.status();
+  SealedUsages usages(book, threads);
   std::string text;
   for (const EmitterOf& of : targets) {
     std::set<std::string, std::less<>> there;
@@ -278,12 +354,17 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       parcels.push_back({delivery.batch, delivery.key, *std::move(body), delivery.job});
     }
     for (const auto& [id, batch] : *batches) {
-      if (there.contains(id) || held->contains(id) || !Concerns(of.target, batch)) continue;
+      if (!TakesJournal(of.target) || there.contains(id) || held->contains(id) || !Concerns(of.target, batch)) continue;
       PlannedDelivery planned = of.emitter->Make(batch);
       parcels.push_back({id, planned.key, std::move(planned.body), ""});
     }
+    if (TakesUsage(of.target)) {
+      const absl::Status added = AddUsage(of, outbox, &usages, &parcels);
+      if (!added.ok()) return added;
+    }
     for (const Parcel& parcel : parcels) {
-      text += "# target " + of.target.name + ", batch " + parcel.batch + "\n" + of.emitter->Show(parcel);
+      const char* const what = SealOfUsageReport(parcel.batch) ? "" : "batch ";
+      text += "# target " + of.target.name + ", " + what + parcel.batch + "\n" + of.emitter->Show(parcel);
       text += text.ends_with('\n') ? "\n" : "\n\n";
     }
   }

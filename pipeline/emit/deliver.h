@@ -27,11 +27,13 @@ struct DeliverOptions {
   std::function<int64_t()> now_nanos;
   std::function<uint64_t()> chance;         // any 64 bits, for the jitter
   const std::atomic<bool>* stop = nullptr;  // ends the pass after the delivery under way
+  int threads = 0;                          // that rate usage; 0: as many as there are cores
 };
 
 struct TargetReport {
   std::string target;
   uint64_t planned = 0;                              // by this pass
+  std::string not_planned;                           // why usage is not: it has no name there, or is not taken
   uint64_t confirmed = 0;                            // by this pass
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
@@ -55,7 +57,7 @@ struct DeliverReport {
 std::string NameOf(const Delivery& delivery);
 
 // What a pass would send now, in its order: "target erp, batch …", and what Emitter::Show says. Changes nothing.
-[[nodiscard]] absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets);
+[[nodiscard]] absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, int threads = 0);
 
 // How long after so many failures in a row: between nothing and first * 2^(failures - 1), at most the cap, by chance.
 // So targets that come back are not met by everybody at once.

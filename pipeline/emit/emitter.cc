@@ -2,7 +2,10 @@
 
 #include <filesystem>
 
+#include "pipeline/emit/chargebee.h"
 #include "pipeline/emit/files.h"
+#include "pipeline/emit/maxio.h"
+#include "pipeline/emit/stripe.h"
 #include "pipeline/emit/tryton.h"
 #include "pipeline/emit/webhook.h"
 
@@ -19,8 +22,11 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
     if (!read.ok()) return read.status();
     secret = *std::move(read);
   }
-  return target.kind == TargetKind::kWebhook ? MakeWebhookEmitter(target, context, std::move(secret))
-                                             : MakeTrytonEmitter(target, std::move(secret));
+  if (target.kind == TargetKind::kWebhook) return MakeWebhookEmitter(target, context, std::move(secret));
+  if (target.kind == TargetKind::kStripe) return MakeStripeEmitter(target, context, std::move(secret));
+  if (target.kind == TargetKind::kChargebee) return MakeChargebeeEmitter(target, context, std::move(secret));
+  if (target.kind == TargetKind::kMaxio) return MakeMaxioEmitter(target, context, std::move(secret));
+  return MakeTrytonEmitter(target, std::move(secret));
 }
 
 }  // namespace tollbook

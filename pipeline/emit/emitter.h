@@ -7,12 +7,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ledger/journal.h"
 #include "ledger/outbox.h"
 #include "pipeline/targets.h"
+#include "pipeline/usage_days.h"
 
 namespace tollbook {
 
@@ -21,7 +24,15 @@ struct Parcel {
   std::string batch;
   std::string key;
   std::string body;
-  std::string job;  // once the target has named one
+  std::string job;               // once the target has named one
+  int64_t changed_at_nanos = 0;  // when its delivery was last changed: of one that is uncertain, when it was sent
+};
+
+// What a seal changed of usage. Borrowed; by their keys.
+struct SealedUsage {
+  uint64_t seal = 0;
+  std::span<const UsageDay> before;  // as of the seal before
+  std::span<const UsageDay> after;   // as of this one
 };
 
 // What came of an attempt: the step that follows from it, in the words of the delivery's table.
@@ -35,8 +46,15 @@ class Emitter {
  public:
   virtual ~Emitter() = default;
 
-  // Key and body of a batch. Pure: the same batch, the same bytes.
-  virtual PlannedDelivery Make(const JournalBatch& batch) const = 0;
+  // Key and body of a batch. Pure: the same batch, the same bytes. Of a target that TakesJournal.
+  virtual PlannedDelivery Make(const JournalBatch&) const {
+    AssertionFailed("the target takes journal batches", __FILE__, __LINE__);
+  }
+  // The usage reports of a seal, as pure; none where the seal changes nothing that the target is told. Of a target that
+  // TakesUsage. FailedPrecondition: something has no name there, or is not taken there; then none is planned.
+  virtual absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage&) const {
+    AssertionFailed("the target takes usage", __FILE__, __LINE__);
+  }
   // What Send would send, to the letter but for the secrets.
   virtual std::string Show(const Parcel& parcel) const = 0;
 

@@ -32,10 +32,18 @@ struct HttpAnswer {
   std::string error;  // for people, when it is no whole answer
 };
 
+struct HttpRequest {
+  std::string method = "POST";       // "GET", "PUT", "PATCH"
+  std::string url;                   // on the policy's host
+  std::vector<std::string> headers;  // whole lines: "Content-Type: application/json"
+  std::string_view body = {};        // a GET has none
+};
+
 class HttpClient {
  public:
   virtual ~HttpClient() = default;
-  // POSTs the body. `headers` are whole lines: "Content-Type: application/json".
+  virtual HttpAnswer Do(const HttpRequest& request) = 0;
+  // POSTs the body to the policy's url.
   virtual HttpAnswer Post(const std::vector<std::string>& headers, std::string_view body) = 0;
 };
 

@@ -3,7 +3,10 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
+
 #include "pipeline/emit/http.h"
+#include "pipeline/emit/usage_report.h"
 #include "pipeline/journal_text.h"
 #include "pipeline/json_text.h"
 
@@ -11,6 +14,31 @@ namespace tollbook {
 namespace {
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr size_t kDaysOfEvent = 1000;
+
+void AppendMember(std::string_view name, std::string_view text, std::string* out) {
+  *out += out->back() == '{' ? "" : ",";
+  AppendJsonString(name, out);
+  *out += ':';
+  AppendJsonString(text, out);
+}
+
+void AppendChange(const UsageChange& change, std::string* out) {
+  *out += '{';
+  AppendMember("subscription", change.day->subscription, out);
+  AppendMember("account", change.day->account, out);
+  AppendMember("entity", change.day->entity, out);
+  AppendMember("plan", change.day->plan, out);
+  AppendMember("charge", change.day->charge, out);
+  AppendMember("meter", change.day->meter, out);
+  AppendMember("period_start", ToString(change.day->period.start), out);
+  AppendMember("period_end", ToString(change.day->period.end), out);
+  AppendMember("day", ToString(change.day->day), out);
+  AppendMember("before", ToString(change.before), out);
+  AppendMember("quantity", ToString(change.after), out);
+  AppendMember("change", ToString(change.change), out);
+  *out += '}';
+}
 
 // What an answer of a plain receiver means. What else came is Unsent or Unclear.
 Attempt OfStatus(const HttpAnswer& answer) {
@@ -48,7 +76,9 @@ Attempt OfStatus(const HttpAnswer& answer) {
 class WebhookEmitter final : public Emitter {
  public:
   WebhookEmitter(const Target& target, const EmitterContext& context, Secret secret)
-      : source_("tollbook/" + context.book_name),
+      : target_(target),
+        book_name_(context.book_name),
+        source_("tollbook/" + context.book_name),
         url_(target.http.url),
         deduplicates_(target.deduplicates),
         now_nanos_(context.now_nanos),
@@ -60,16 +90,29 @@ class WebhookEmitter final : public Emitter {
     planned.batch = batch.id;
     planned.key = batch.posting_key;
     std::string& body = planned.body;
-    body = "{\"specversion\":\"1.0\",\"id\":";
-    AppendJsonString(batch.posting_key, &body);
-    body += ",\"source\":";
-    AppendJsonString(source_, &body);
-    body += ",\"type\":\"journal.sealed\",\"subject\":";
-    AppendJsonString(batch.id, &body);
-    body += ",\"datacontenttype\":\"application/json\",\"data\":";
-    body += JsonOf(batch);
+    body = EventHead(batch.posting_key, "journal.sealed", batch.id) + JsonOf(batch);
     body.back() = '}';  // in place of the line end
     return planned;
+  }
+
+  absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage& usage) const override {
+    std::vector<PlannedDelivery> reports;
+    const absl::StatusOr<std::vector<UsageChange>> changes = ChangesOf(target_, usage);
+    if (!changes.ok()) return changes.status();
+    for (size_t first = 0; first < changes->size(); first += kDaysOfEvent) {
+      PlannedDelivery& report = reports.emplace_back();
+      report.batch = UsageReportName(usage.seal, static_cast<uint32_t>(reports.size()));
+      report.key = UsageReportKey(book_name_, report.batch);
+      std::string& body = report.body;
+      body = EventHead(report.key, "usage.rated", report.batch) + "{\"seal\":" + std::to_string(usage.seal) +
+             ",\"days\":[";
+      for (size_t i = first; i < std::min(first + kDaysOfEvent, changes->size()); ++i) {
+        body += i == first ? "" : ",";
+        AppendChange((*changes)[i], &body);
+      }
+      body += "]}}";
+    }
+    return reports;
   }
 
   std::string Show(const Parcel& parcel) const override {
@@ -106,12 +149,25 @@ class WebhookEmitter final : public Emitter {
   Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
 
  private:
+  // Up to its data.
+  std::string EventHead(const std::string& id, std::string_view type, const std::string& subject) const {
+    std::string head = "{\"specversion\":\"1.0\",\"id\":";
+    AppendJsonString(id, &head);
+    head += ",\"source\":";
+    AppendJsonString(source_, &head);
+    head.append(",\"type\":\"").append(type).append("\",\"subject\":");
+    AppendJsonString(subject, &head);
+    return head + ",\"datacontenttype\":\"application/json\",\"data\":";
+  }
+
   static std::vector<std::string> Headers(const Parcel& parcel, const std::string& seconds,
                                           const std::string& signature) {
     return {"Content-Type: application/cloudevents+json", "webhook-id: " + parcel.key, "webhook-timestamp: " + seconds,
             "webhook-signature: " + signature};
   }
 
+  const Target target_;
+  const std::string book_name_;
   const std::string source_;
   const std::string url_;
   const bool deduplicates_;

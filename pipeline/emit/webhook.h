@@ -1,4 +1,4 @@
-// Webhook: a batch as a CloudEvent `journal.sealed`, POSTed and signed.
+// Webhook: a batch as a CloudEvent `journal.sealed`, what a seal changed of usage as `usage.rated`, POSTed and signed.
 //
 // The body is one JSON object, the same at each attempt. Headers: webhook-id (the posting key, for the receiver to drop
 // what it has seen), webhook-timestamp (seconds), and webhook-signature: "v1," and the base64 of HMAC-SHA256 over

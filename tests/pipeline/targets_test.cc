@@ -36,20 +36,34 @@ constexpr char kGood[] = R"(targets:
     companies: {us: Acme US Inc}
     accounts: {"1200": "1100"}
     limits: {lines: 3, amount: {USD: 12.50}}
+  - name: billing
+    kind: stripe
+    url: https://api.stripe.example
+    api_key: env:STRIPE
+    charges: {starter/calls: api_calls, calls: other_calls}
 )";
+constexpr char kCustomers[] = "target,subscription,id\nbilling,s1,cus_1\n";
 
 Catalog SmallCatalog() {
   Catalog catalog;
   catalog.entities = {{"us", {}, *Currency::FromCode("USD")}, {"eu", {}, *Currency::FromCode("EUR")}};
   catalog.accounts = {{"1200", "Unbilled", "asset"}, {"4000", "Revenue", "revenue"}};
+  Charge calls, fee;
+  calls.name = "calls";
+  calls.meter = "api.calls";
+  fee.name = "seats";
+  for (const char* name : {"starter", "team"}) catalog.plans.emplace_back().name = name;
+  for (Plan& plan : catalog.plans) plan.charges = {calls, fee};
+  catalog.subscriptions.emplace_back().id = "s1";
+  catalog.subscriptions.emplace_back().id = "s2";
   return catalog;
 }
 
 TEST(ParseTargets, ReadsEachKind) {
   const Catalog catalog = SmallCatalog();
-  const ParsedTargets parsed = ParseTargets(kGood, &catalog);
+  const ParsedTargets parsed = ParseTargets(kGood, &catalog, kCustomers);
   ASSERT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
-  ASSERT_EQ(parsed.targets.size(), 3u);
+  ASSERT_EQ(parsed.targets.size(), 4u);
   EXPECT_EQ(parsed.targets[0].directory, "out");
   EXPECT_EQ(parsed.targets[0].quiet_seconds, 0u);
   EXPECT_EQ(parsed.targets[1].kind, TargetKind::kWebhook);
@@ -63,6 +77,15 @@ TEST(ParseTargets, ReadsEachKind) {
   EXPECT_EQ(erp.accounts.at("1200"), "1100");
   EXPECT_EQ(erp.amount_max.at("USD"), 1250);
   EXPECT_EQ(erp.quiet_seconds, 60u);
+  Target billing = parsed.targets[3];
+  EXPECT_TRUE(TakesUsage(billing) && !TakesJournal(billing));
+  EXPECT_EQ(CodeOf(billing, "starter", "calls"), "api_calls");
+  EXPECT_EQ(CodeOf(billing, "team", "calls"), "other_calls");
+  EXPECT_EQ(CodeOf(billing, "team", "mails"), std::nullopt);
+  EXPECT_EQ(IdOf(billing, "s1"), "cus_1");
+  EXPECT_EQ(IdOf(billing, "s2"), std::nullopt);
+  billing.same_ids = true;
+  EXPECT_EQ(IdOf(billing, "s2"), "s2");
 }
 
 TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
@@ -73,12 +96,35 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   const size_t begin = page.find("```yaml\n", section) + 8;
   const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
   EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
-  EXPECT_EQ(parsed.targets.size(), 3u) << "one of each kind";
+  EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind";
 }
 
 TEST(ParseTargets, NoTextIsNoTarget) {
   EXPECT_THAT(ParseTargets("", nullptr).errors, IsEmpty());
   EXPECT_THAT(ParseTargets("", nullptr).targets, IsEmpty());
+}
+
+TEST(ParseTargets, EachMistakeOfCustomersIsToldWithItsLine) {
+  struct Case {
+    const char* row;
+    const char* error;
+  };
+  const Case cases[] = {
+      {"billig,s1,c", "customers.csv:3: \"billig\" is no target of a billing system"},
+      {"erp,s1,c", "customers.csv:3: \"erp\" is no target of a billing system"},
+      {"billing,s9,c", "customers.csv:3: subscription \"s9\" is not in subscriptions.csv"},
+      {"billing,s2,", "customers.csv:3: \"\" is not taken as an id"},
+      {"billing,s2,a b", "customers.csv:3: \"a b\" is not taken as an id"},
+      {"billing,s1,cus_2", "customers.csv:3: subscription \"s1\" has an id in target \"billing\" already"},
+  };
+  const Catalog catalog = SmallCatalog();
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.row);
+    const ParsedTargets parsed = ParseTargets(kGood, &catalog, kCustomers + std::string(c.row) + "\n");
+    EXPECT_THAT(parsed.targets, IsEmpty());
+    ASSERT_EQ(parsed.errors.size(), 1u);
+    EXPECT_THAT(ToString(parsed.errors[0]), HasSubstr(c.error));
+  }
 }
 
 TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
@@ -89,7 +135,8 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
   };
   const Case cases[] = {
       {"unknown kind", "kind: files", "kind: ftp",
-       "targets.yaml:3: \"kind\" of target \"archive\" is \"ftp\": use one of files, webhook, tryton"},
+       "targets.yaml:3: \"kind\" of target \"archive\" is \"ftp\": use one of files, webhook, tryton, stripe, "
+       "chargebee, maxio"},
       {"a key of another kind", "format: csv", "format: csv\n    url: https://x",
        "targets.yaml:6: target \"archive\" has an unknown key \"url\""},
       {"the same name twice", "name: hook", "name: archive",
@@ -123,6 +170,16 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "targets.yaml:13: the retry of target \"hook\" has an unknown key \"first_second\""},
       {"it must be said whether it deduplicates", "    deduplicates: true\n", "", "\"deduplicates\""},
       {"no directory", "    directory: out\n", "", "\"directory\""},
+      {"an unknown charge", "starter/calls", "starter/cals",
+       "targets.yaml:28: target \"billing\" names \"starter/cals\", no charge of usage in plans.yaml: did you mean "
+       "\"starter/calls\"?"},
+      {"a fee", "starter/calls", "seats",
+       "targets.yaml:28: target \"billing\" names \"seats\", no charge of usage in plans.yaml"},
+      {"an unknown event", "deduplicates: true", "deduplicates: true\n    events: [usage.rate]",
+       "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated"},
+      {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
+      {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
+       "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
   };
   const Catalog catalog = SmallCatalog();
   for (const Case& c : cases) {

@@ -1,0 +1,410 @@
+#include "pipeline/emit/usage_report.h"
+
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "ledger/bytes.h"
+
+namespace tollbook {
+namespace {
+
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr size_t kNamed = 5;  // subscriptions of a message
+
+using Slot = std::tuple<std::string, std::string, Day>;  // customer, code, day
+struct SlotUsage {
+  Instant start;
+  Quantity before, after;
+};
+
+bool IsOf(const Target& target, const UsageDay& day) {
+  const std::vector<std::string>& entities = target.entities;
+  if (!entities.empty() && std::find(entities.begin(), entities.end(), day.entity) == entities.end()) return false;
+  return AccountingPeriodOf(day.day) >= target.from;
+}
+
+std::string HashedKey(std::string_view text) {
+  Hash256 hash;
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
+  return "tb-" + ToHex(std::string_view(reinterpret_cast<const char*>(hash.data()), 16));
+}
+
+// The same for whoever tells the same again; of no clock and no chance.
+std::string KeyOf(std::string_view book_name, uint64_t seal, const Slot& slot) {
+  const auto& [customer, code, day] = slot;
+  ByteWriter text;
+  text.Text("usage");
+  text.Text(book_name);
+  text.Fixed64(seal);
+  text.Text(customer);
+  text.Text(code);
+  text.Text(ToString(day));
+  return HashedKey(text.bytes());
+}
+
+absl::Status WithoutId(const Target& target, const std::set<std::string>& subscriptions) {
+  std::string names;
+  size_t named = 0;
+  for (const std::string& subscription : subscriptions) {
+    if (++named > kNamed) break;
+    names.append(names.empty() ? "" : ", ").append(subscription);
+  }
+  if (subscriptions.size() > kNamed) names += " and " + std::to_string(subscriptions.size() - kNamed) + " more";
+  return MakeError(absl::StatusCode::kFailedPrecondition, "subscriptions have no id in target " + target.name, names,
+                   "add their rows to customers.csv");
+}
+
+absl::Status TooLarge(const Target& target, const Slot& slot) {
+  return MakeError(absl::StatusCode::kOutOfRange, "usage of target " + target.name + " cannot be added up",
+                   std::get<0>(slot) + ", " + std::get<1>(slot), "check what its charges are mapped to");
+}
+
+std::string_view Cut(std::string_view* rest, char end) {
+  const size_t at = std::min(rest->find(end), rest->size());
+  const std::string_view field = rest->substr(0, at);
+  rest->remove_prefix(std::min(at + 1, rest->size()));
+  return field;
+}
+
+int64_t NumberOf(std::string_view text) {
+  int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+Attempt Pausing(DeliveryEvent event, DeliveryProblem problem, std::string error) {
+  Attempt attempt = Failed(event, problem, std::move(error));
+  attempt.pause_target = true;
+  return attempt;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<UsageItem>> ItemsOf(const Target& target, std::string_view book_name,
+                                               const SealedUsage& usage) {
+  std::map<Slot, SlotUsage> slots;
+  std::set<std::string> without_id;
+  const auto add = [&](const UsageDay& day, Quantity SlotUsage::*side) -> absl::Status {
+    const std::optional<std::string_view> code = CodeOf(target, day.plan, day.charge);
+    if (!code || !IsOf(target, day)) return absl::OkStatus();
+    const std::optional<std::string_view> id = IdOf(target, day.subscription);
+    if (!id) {
+      without_id.insert(day.subscription);
+      return absl::OkStatus();
+    }
+    const Slot place{std::string(*id), std::string(*code), day.day};
+    SlotUsage& slot = slots[place];
+    slot.start = day.start;
+    return Add(slot.*side, day.quantity, &(slot.*side)) ? absl::OkStatus() : TooLarge(target, place);
+  };
+  for (const UsageDay& day : usage.before) TOLLBOOK_RETURN_IF_ERROR(add(day, &SlotUsage::before));
+  for (const UsageDay& day : usage.after) TOLLBOOK_RETURN_IF_ERROR(add(day, &SlotUsage::after));
+  if (!without_id.empty()) return WithoutId(target, without_id);
+  std::vector<UsageItem> items;
+  for (const auto& [slot, of] : slots) {
+    if (of.before == of.after) continue;
+    const auto& [customer, code, day] = slot;
+    Quantity change;
+    if (__builtin_sub_overflow(of.after.attos, of.before.attos, &change.attos)) return TooLarge(target, slot);
+    items.push_back({KeyOf(book_name, usage.seal, slot), customer, code, day, of.start, of.before, of.after, change});
+  }
+  return items;
+}
+
+absl::StatusOr<std::vector<UsageChange>> ChangesOf(const Target& target, const SealedUsage& usage) {
+  std::vector<UsageChange> changes;
+  auto before = usage.before.begin();
+  auto after = usage.after.begin();
+  while (before != usage.before.end() || after != usage.after.end()) {
+    UsageChange change;
+    const bool was = after == usage.after.end() || (before != usage.before.end() && before->key() <= after->key());
+    const bool is = before == usage.before.end() || (after != usage.after.end() && after->key() <= before->key());
+    if (was) change = {&*before, before->quantity, {}, {}};
+    if (is) change = {&*after, change.before, after->quantity, {}};
+    if (was) ++before;
+    if (is) ++after;
+    if (change.before == change.after || !IsOf(target, *change.day)) continue;
+    if (__builtin_sub_overflow(change.after.attos, change.before.attos, &change.change.attos)) {
+      return TooLarge(target, {change.day->subscription, change.day->charge, change.day->day});
+    }
+    changes.push_back(change);
+  }
+  return changes;
+}
+
+std::string UsageReportKey(std::string_view book_name, std::string_view report) {
+  ByteWriter text;
+  text.Text("usage report");
+  text.Text(book_name);
+  text.Text(report);
+  return HashedKey(text.bytes());
+}
+
+std::string Encode(const std::vector<StoredItem>& items) {
+  std::string text;
+  for (const StoredItem& item : items) {
+    text += item.key + "\t" + std::to_string(item.start_seconds) + "\t" + item.path + "\t" + item.body + "\n";
+  }
+  return text;
+}
+
+std::vector<StoredItem> DecodeItems(std::string_view body) {
+  std::vector<StoredItem> items;
+  while (!body.empty()) {
+    std::string_view line = Cut(&body, '\n');
+    StoredItem& item = items.emplace_back();
+    item.key = Cut(&line, '\t');
+    item.start_seconds = NumberOf(Cut(&line, '\t'));
+    item.path = Cut(&line, '\t');
+    item.body = line;
+  }
+  return items;
+}
+
+std::vector<PlannedDelivery> ReportsOf(uint64_t seal, const std::vector<StoredItem>& items, size_t items_max) {
+  std::vector<PlannedDelivery> reports;
+  for (size_t first = 0; first < items.size(); first += items_max) {
+    const auto begin = items.begin() + static_cast<ptrdiff_t>(first);
+    const auto end = items.begin() + static_cast<ptrdiff_t>(std::min(first + items_max, items.size()));
+    PlannedDelivery& report = reports.emplace_back();
+    report.batch = UsageReportName(seal, static_cast<uint32_t>(reports.size()));
+    report.key = begin->key;
+    report.body = Encode(std::vector<StoredItem>(begin, end));
+  }
+  return reports;
+}
+
+size_t ReportProgress::left() const {
+  return static_cast<size_t>(std::count(told.begin(), told.end(), false));
+}
+
+std::string ToString(const ReportProgress& progress) {
+  if (progress.since_seconds == 0) return "";
+  std::string text = "since " + std::to_string(progress.since_seconds) + ", told";
+  for (size_t first = 0; first < progress.told.size(); ++first) {
+    if (!progress.told[first]) continue;
+    size_t last = first;
+    while (last + 1 < progress.told.size() && progress.told[last + 1]) ++last;
+    text += " " + std::to_string(first + 1) + (last == first ? "" : "-" + std::to_string(last + 1));
+    first = last;
+  }
+  return text;
+}
+
+ReportProgress ProgressOf(std::string_view job, size_t items) {
+  ReportProgress progress;
+  progress.told.resize(items);
+  constexpr std::string_view kSince = "since ", kTold = "told ";
+  if (!job.starts_with(kSince)) return progress;
+  job.remove_prefix(kSince.size());
+  progress.since_seconds = NumberOf(Cut(&job, ','));
+  const size_t told = job.find(kTold);
+  if (told == std::string_view::npos) return progress;
+  job.remove_prefix(told + kTold.size());
+  while (!job.empty()) {
+    std::string_view range = Cut(&job, ' ');
+    const int64_t first = NumberOf(Cut(&range, '-'));
+    const int64_t last = range.empty() ? first : NumberOf(range);
+    for (int64_t item = std::max<int64_t>(first, 1); item <= last && item <= static_cast<int64_t>(items); ++item) {
+      progress.told[static_cast<size_t>(item - 1)] = true;
+    }
+  }
+  return progress;
+}
+
+std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer) {
+  using Event = DeliveryEvent;
+  using Problem = DeliveryProblem;
+  const std::string said = Summary(answer);
+  if (answer.came == HttpAnswer::Came::kNotSent) return Pausing(Event::kNotApplied, Problem::kAvailability, said);
+  if (answer.came == HttpAnswer::Came::kUnclear) return Failed(Event::kUnclear, Problem::kAmbiguous, said);
+  const long status = answer.status;
+  // A 503 that does not say when to come again may be a proxy's that lost the answer.
+  if (status == 429 || (status == 503 && answer.retry_after_nanos > 0)) {
+    Attempt wait = Pausing(Event::kNotApplied, status == 429 ? Problem::kRateLimit : Problem::kAvailability, said);
+    wait.wait_nanos = answer.retry_after_nanos;
+    return wait;
+  }
+  if (status >= 500 || status == 408) return Failed(Event::kUnclear, Problem::kAmbiguous, said);
+  if (status == 401 || status == 403) return Pausing(Event::kNotApplied, Problem::kAuthentication, said);
+  if (status >= 300 && status < 400) {
+    return Pausing(Event::kUnclear, Problem::kConfiguration, said + " (a redirect is not followed: correct the url)");
+  }
+  if (answer.content_type.starts_with("text/html")) {
+    return Failed(Event::kUnclear, Problem::kAmbiguous, "a web page came back, not the target's answer");
+  }
+  return std::nullopt;
+}
+
+std::string Base64(std::string_view bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // and the end that EVP_EncodeBlock writes
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  text.resize(static_cast<size_t>(length));
+  return text;
+}
+
+std::string PercentEncoded(std::string_view text) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '_' || c == '.' || c == '~';
+    if (plain) {
+      encoded += c;
+    } else {
+      const uint8_t byte = static_cast<uint8_t>(c);
+      encoded.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
+    }
+  }
+  return encoded;
+}
+
+UsageReportEmitter::UsageReportEmitter(const Target& target, const EmitterContext& context, Secret secret,
+                                       Traits traits)
+    : target_(target),
+      book_name_(context.book_name),
+      now_nanos_(context.now_nanos),
+      secret_(std::move(secret)),
+      traits_(std::move(traits)),
+      http_(MakeHttpClient(target.http)) {}
+
+int64_t UsageReportEmitter::NowSeconds() const {
+  return now_nanos_() / kNanosPerSecond;
+}
+
+absl::StatusOr<std::vector<PlannedDelivery>> UsageReportEmitter::MakeUsage(const SealedUsage& usage) const {
+  const absl::StatusOr<std::vector<UsageItem>> items = ItemsOf(target_, book_name_, usage);
+  if (!items.ok()) return items.status();
+  std::vector<StoredItem> stored;
+  for (const UsageItem& item : *items) {
+    absl::StatusOr<StoredItem> made = MakeItem(item, usage.seal);
+    if (!made.ok()) return made.status();
+    made->key = item.key;
+    made->start_seconds = item.start.nanos / kNanosPerSecond;
+    stored.push_back(*std::move(made));
+  }
+  // What goes by one request stands together.
+  if (traits_.items_per_request > 1) {
+    std::stable_sort(stored.begin(), stored.end(),
+                     [](const StoredItem& a, const StoredItem& b) { return a.path < b.path; });
+  }
+  return ReportsOf(usage.seal, stored, traits_.items_max);
+}
+
+std::string UsageReportEmitter::Show(const Parcel& parcel) const {
+  Sending sending{DecodeItems(parcel.body), {}};
+  sending.progress = ProgressOf(parcel.job, sending.items.size());
+  std::string text;
+  for (size_t first = 0; first < sending.items.size();) {
+    const size_t end = EndOfRequest(sending, first);
+    if (!sending.progress.told[first]) {
+      const std::span<const StoredItem> items = std::span(sending.items).subspan(first, end - first);
+      text += "POST " + target_.http.url + items.front().path + "\n";
+      for (const std::string& header : Headers("****")) text += header + "\n";
+      text += "\n" + RequestBody(items) + "\n\n";
+    }
+    first = end;
+  }
+  return text;
+}
+
+// The keys make it safe to tell the same again, for as long as the target remembers them.
+Attempt UsageReportEmitter::Ask(const Parcel& parcel) {
+  ReportProgress progress = ProgressOf(parcel.job, DecodeItems(parcel.body).size());
+  if (progress.since_seconds == 0) progress.since_seconds = parcel.changed_at_nanos / kNanosPerSecond;
+  if (traits_.remembers_seconds == 0 || NowSeconds() - progress.since_seconds < traits_.remembers_seconds) {
+    return Succeeded(DeliveryEvent::kMayRepeat, ToString(progress), "");
+  }
+  return Failed(DeliveryEvent::kRefused, DeliveryProblem::kAmbiguous,
+                std::to_string(progress.left()) + " items may be there, and " + traits_.system +
+                    " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
+}
+
+bool UsageReportEmitter::IsTooOld(const StoredItem& item) const {
+  return traits_.reaches_back_seconds > 0 && NowSeconds() - item.start_seconds > traits_.reaches_back_seconds;
+}
+
+size_t UsageReportEmitter::EndOfRequest(const Sending& sending, size_t first) const {
+  const std::vector<StoredItem>& items = sending.items;
+  const auto joins = [&](size_t item) {
+    return !sending.progress.told[item] && !IsTooOld(items[item]) && items[item].path == items[first].path;
+  };
+  size_t end = first + 1;
+  if (sending.progress.told[first] || IsTooOld(items[first])) return end;
+  while (end < items.size() && end - first < traits_.items_per_request && joins(end)) ++end;
+  return end;
+}
+
+void UsageReportEmitter::Refuse(Attempt attempt, Sending* sending) {
+  if (++sending->refused == 1) sending->first_refused = std::move(attempt);
+}
+
+std::optional<Attempt> UsageReportEmitter::TellRange(size_t first, size_t end, Sending* sending) {
+  Attempt told = Tell(std::span(sending->items).subspan(first, end - first));
+  if (told.step.event == DeliveryEvent::kConfirmed) {
+    std::fill_n(sending->progress.told.begin() + static_cast<ptrdiff_t>(first), end - first, true);
+    return std::nullopt;
+  }
+  if (told.step.event != DeliveryEvent::kRefused) return told;
+  if (end - first == 1) {
+    Refuse(std::move(told), sending);
+    return std::nullopt;
+  }
+  const size_t middle = first + (end - first) / 2;
+  if (std::optional<Attempt> stopped = TellRange(first, middle, sending)) return stopped;
+  return TellRange(middle, end, sending);
+}
+
+Attempt UsageReportEmitter::Send(const Parcel& parcel) {
+  Sending sending{DecodeItems(parcel.body), {}};
+  const std::vector<StoredItem>& items = sending.items;
+  ReportProgress& progress = sending.progress;
+  progress = ProgressOf(parcel.job, items.size());
+  if (progress.since_seconds == 0) progress.since_seconds = NowSeconds();
+  for (size_t first = 0; first < items.size();) {
+    const size_t end = EndOfRequest(sending, first);
+    if (progress.told[first]) {
+      first = end;
+      continue;
+    }
+    if (IsTooOld(items[first])) {
+      Refuse(Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation,
+                    items[first].key + ": " + traits_.system + " takes no usage of more than " +
+                        std::to_string(traits_.reaches_back_seconds / 86'400) +
+                        " days ago: bill it there by hand, then `tollbook deliveries resolve`"),
+             &sending);
+    } else if (std::optional<Attempt> stopped = TellRange(first, end, &sending)) {
+      return End(*std::move(stopped), progress);
+    }
+    first = end;
+  }
+  if (sending.refused == 0) return Succeeded(DeliveryEvent::kConfirmed, ToString(progress), items.front().key);
+  Attempt refused = std::move(sending.first_refused);
+  refused.step.error = std::to_string(sending.refused) + " of " + std::to_string(items.size()) +
+                       " items refused, the others are told: " + refused.step.error;
+  return End(std::move(refused), progress);
+}
+
+Attempt UsageReportEmitter::End(Attempt attempt, const ReportProgress& progress) const {
+  attempt.step.job = ToString(progress);
+  attempt.step.error = secret_.MaskedIn(std::move(attempt.step.error));
+  return attempt;
+}
+
+HttpAnswer UsageReportEmitter::Post(const std::string& path, std::string_view body) {
+  return http_->Do({"POST", target_.http.url + path, Headers(secret_.value()), body});
+}
+
+HttpAnswer UsageReportEmitter::Get(const std::string& path) {
+  return http_->Do({"GET", target_.http.url + path, Headers(secret_.value()), {}});
+}
+
+}  // namespace tollbook

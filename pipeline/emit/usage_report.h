@@ -1,0 +1,142 @@
+// UsageReport: what the emitters of billing systems share: items of usage, reports of so many items, and how far a
+// report is told.
+//
+// An item is what one customer there used of one code there on one day, before and after a seal. Billing systems that
+// add up are told the difference, once, under a key of its own; so what they were told sums to the usage as of the
+// newest seal, whatever came late or was corrected. A report is sent item by item; how far it came is kept with its
+// delivery, so that what was taken is not sent again.
+#ifndef TOLLBOOK_PIPELINE_EMIT_USAGE_REPORT_H_
+#define TOLLBOOK_PIPELINE_EMIT_USAGE_REPORT_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/emit/emitter.h"
+#include "pipeline/emit/http.h"
+#include "pipeline/emit/secret.h"
+
+namespace tollbook {
+
+struct UsageItem {
+  std::string key;       // "tb-" and 32 digits: from book name, seal, customer, code and day
+  std::string customer;  // the id there
+  std::string code;      // the charge's there
+  Day day;
+  Instant start;           // of the day, in the subscription's zone
+  Quantity before, after;  // all that the customer used of the code on the day
+  Quantity change;         // after - before; not zero
+};
+
+// What the seal changes for the target, by (customer, code, day): of its charges, entities and days from its `from` on.
+// FailedPrecondition: subscriptions without an id there. OutOfRange: a sum that cannot be held.
+[[nodiscard]] absl::StatusOr<std::vector<UsageItem>> ItemsOf(const Target& target, std::string_view book_name,
+                                                             const SealedUsage& usage);
+
+// What the seal changes of one charge and day, whoever is told: of the target's entities and days.
+struct UsageChange {
+  const UsageDay* day = nullptr;  // of which; borrowed from the SealedUsage
+  Quantity before, after;
+  Quantity change;  // not zero
+};
+[[nodiscard]] absl::StatusOr<std::vector<UsageChange>> ChangesOf(const Target& target, const SealedUsage& usage);
+
+// The key of a report as a whole: from book name and its own.
+std::string UsageReportKey(std::string_view book_name, std::string_view report);
+
+// One request of a report, as it is stored: a line of key, seconds of the day's start, path and body, with tabs
+// between.
+struct StoredItem {
+  std::string key;
+  int64_t start_seconds = 0;
+  std::string path;  // behind the target's url
+  std::string body;
+};
+std::string Encode(const std::vector<StoredItem>& items);
+std::vector<StoredItem> DecodeItems(std::string_view body);  // of bytes that were planned, so they are right
+
+// Reports of at most so many items each.
+[[nodiscard]] std::vector<PlannedDelivery> ReportsOf(uint64_t seal, const std::vector<StoredItem>& items,
+                                                     size_t items_max);
+
+// How far a report is told, as the delivery's job: "since 1764380000, told 1-37 39".
+struct ReportProgress {
+  int64_t since_seconds = 0;  // when it was first sent; 0: not yet
+  std::vector<bool> told;     // by item
+  size_t left() const;
+};
+std::string ToString(const ReportProgress& progress);
+ReportProgress ProgressOf(std::string_view job, size_t items);
+
+// What an answer means that is the same for all: nothing left, no whole answer, 408, 429, 5xx, 401, 403, a redirect, a
+// web page. None: the target's own word.
+[[nodiscard]] std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer);
+
+std::string Base64(std::string_view bytes);
+// "a%20b", as in a form or a path.
+std::string PercentEncoded(std::string_view text);
+
+// An emitter that sends a report item by item, or so many items in a request. Who derives from it says what one item
+// is.
+class UsageReportEmitter : public Emitter {
+ public:
+  absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage& usage) const final;
+  std::string Show(const Parcel& parcel) const final;
+  bool AsksFirst() const final { return false; }
+  Attempt Ask(const Parcel& parcel) final;
+  Attempt Send(const Parcel& parcel) final;
+  Attempt Finish(const Parcel& parcel) final { return Ask(parcel); }
+
+ protected:
+  struct Traits {
+    std::string system;                // for people: "Stripe"
+    size_t items_max = 100;            // of a report
+    size_t items_per_request = 1;      // of the same path
+    int64_t remembers_seconds = 0;     // so long it drops a key that it has seen; 0: it is told states, or can be asked
+    int64_t reaches_back_seconds = 0;  // it takes no older usage; 0: any
+  };
+  UsageReportEmitter(const Target& target, const EmitterContext& context, Secret secret, Traits traits);
+
+  // Path and body of an item. FailedPrecondition: the target does not take such.
+  virtual absl::StatusOr<StoredItem> MakeItem(const UsageItem& item, uint64_t seal) const = 0;
+  // With the secret, or with "****".
+  virtual std::vector<std::string> Headers(std::string_view secret) const = 0;
+  // The body of one request for these items, of which there is one unless Traits says more.
+  virtual std::string RequestBody(std::span<const StoredItem> items) const { return items.front().body; }
+  // Tells them by one request, all or none: confirmed, refused, not applied, unclear. Of several that are refused each
+  // half is told apart. `Post` and `Get` are for it.
+  virtual Attempt Tell(std::span<const StoredItem> items) = 0;
+
+  HttpAnswer Post(const std::string& path, std::string_view body);
+  HttpAnswer Get(const std::string& path);
+  const Target& target() const { return target_; }
+
+ private:
+  // What of a report is being sent.
+  struct Sending {
+    std::vector<StoredItem> items;
+    ReportProgress progress;
+    size_t refused = 0;
+    Attempt first_refused = {};
+  };
+  bool IsTooOld(const StoredItem& item) const;
+  size_t EndOfRequest(const Sending& sending, size_t first) const;
+  // None: told or refused, and to be gone on with.
+  std::optional<Attempt> TellRange(size_t first, size_t end, Sending* sending);
+  static void Refuse(Attempt attempt, Sending* sending);
+  Attempt End(Attempt attempt, const ReportProgress& progress) const;
+  int64_t NowSeconds() const;
+
+  const Target target_;
+  const std::string book_name_;
+  const std::function<int64_t()> now_nanos_;
+  const Secret secret_;
+  const Traits traits_;
+  const std::unique_ptr<HttpClient> http_;
+};
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EMIT_USAGE_REPORT_H_

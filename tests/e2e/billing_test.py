@@ -1,0 +1,318 @@
+"""What billing systems were told is what was used: each change of usage once, whatever they or the process do on the way.
+
+Against servers that remember as the systems do (billing_server.py), with tollbook killed between sending and answer.
+TOLLBOOK_LONG=1 plays more; TOLLBOOK_SEED repeats the order of another time.
+"""
+
+import collections
+import datetime
+import json
+import os
+import signal
+import unittest
+
+import billing_server
+import book
+import fault_server
+import post_test
+import small
+from post_test import Case, HTTP
+
+KEY = "sk-canary-51d2"
+CHARGES = ('meters:\n  - {name: api.calls, aggregation: sum, value: calls, dimensions: [region]}\n', """\
+      - {name: eu-calls, meter: api.calls, filter: {region: eu}, product: api, model: per_unit, price: 0.02}
+""")
+TODAY = datetime.datetime.now(datetime.timezone.utc).date()
+
+
+def day(back):
+    return str(TODAY - datetime.timedelta(days=back)) + "T12:00:00Z"
+
+
+class Usage(Case):
+    def setUp(self):
+        super().setUp()
+        self.subscriptions = ("s1", "s2", "s3")
+        small.write_catalog(self.catalog, charges=CHARGES[1], subscriptions=self.subscriptions)
+        self.environment["BILLING_KEY"] = KEY
+        self.number = 0
+
+    def absorb(self, *events):
+        """Events of (subject, days back, calls, more), or lines; then a seal."""
+        made = []
+        for event in events:
+            if isinstance(event, bytes):
+                made.append(event)
+                continue
+            self.number += 1
+            subject, back, calls, more = event
+            made.append(small.event(self.number, calls=calls, subject=subject, time=day(back), **more))
+        path = self.scratch / f"usage-{self.number}-{len(made)}.ndjson"
+        path.write_bytes(small.lines(*made))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", path)
+
+    def month(self):
+        """Usage of three seals: plain, then late and corrected, then moved from one charge to the other."""
+        self.absorb(*[(subject, back, 10 * back + index, {"region": "eu"} if back % 3 == 0 else {})
+                      for index, subject in enumerate(self.subscriptions) for back in range(1, 13)])
+        void = json.loads(small.event("v1", calls=20, subject="s1", time=day(2)))
+        void.update(voids="2")
+        self.absorb(("s2", 9, 7, {}), ("s2", 9, 5, {"region": "eu"}), ("s1", 3, 1000, {}),
+                    json.dumps(void, separators=(",", ":")).encode())
+        self.absorb(("s3", 4, 3, {}), ("s1", 12, 2, {"region": "eu"}))
+
+    def target(self, kind, url, name="billing", more="", codes="calls: api_calls, eu-calls: eu_calls"):
+        return (f"  - name: {name}\n    kind: {kind}\n    url: {url.rstrip('/')}\n    api_key: env:BILLING_KEY\n"
+                f"    charges: {{{codes}}}\n    same_ids: true\n" + HTTP + more)
+
+    def used(self, codes={"calls": "api_calls", "eu-calls": "eu_calls"}, ids={}):
+        """(customer, code) -> what `charges` says was used, in thousandths."""
+        used = collections.Counter()
+        for row in book.rows_of(book.tollbook("charges", "--books", self.books, "--format", "csv").stdout):
+            if row["charge"] in codes:
+                place = (ids.get(row["subscription"], row["subscription"]), codes[row["charge"]])
+                used[place] += billing_server.thousandths(row["quantity"])
+        return {place: amount for place, amount in used.items() if amount}
+
+    def assert_told(self, server, **how):
+        self.assertEqual(server.problems, [])
+        self.assertEqual(server.sums(), self.used(**how))
+
+
+class AnySystem:
+    """Each system's tests; `kind` and `server` say which. `in_bulk`: a request has many items, so there are few."""
+
+    in_bulk = False
+
+    def test_told_is_used_through_late_usage_and_corrections(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            self.post("--strict")
+            self.assert_told(server)
+            requests = len(server.requests)
+            self.post("--strict")
+            self.assertEqual(len(server.requests), requests, "nothing is told twice")
+            self.absorb(("s1", 1, 4, {}))
+            self.post("--strict")
+            self.assert_told(server)
+        self.verify()
+
+    def test_each_seal_as_it_comes_is_the_same_in_the_end(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            absorb = self.absorb
+
+            def absorb_and_post(*events):
+                absorb(*events)
+                self.post("--strict")
+                self.assert_told(server)
+
+            self.absorb = absorb_and_post
+            self.month()
+
+    def test_every_fault_ends_with_each_item_once(self):
+        names = [name for name in fault_server.FAULTS if not name.startswith("kill")] + ["lying_200"]
+        if not book.LONG:  # those that wait for a time-out take seconds each
+            names = [name for name in names if name not in ("silent_after", "drip_after", "huge_after")]
+        due = list(names)
+
+        def fault(kind, key, count):
+            return due.pop() if due and (count == 1 or self.in_bulk) else None
+
+        with self.server(KEY, fault) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            self.post("--wait", "120", "--strict")
+            self.assertEqual(due, [])
+            self.assert_told(server)
+        self.verify()
+
+    def test_killed_between_sending_and_answer(self):
+        kills = 30 if book.LONG else 8
+        killed = []
+
+        def fault(kind, key, count):
+            if len(killed) < kills and (key not in killed or self.in_bulk):
+                killed.append(key)
+                return ("kill_before", "kill_after")[len(killed) % 2]
+            return None
+
+        with self.server(KEY, fault) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            for _ in range(kills + 2):
+                running = self.start_post("--wait", "20")
+                server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+                running.communicate(timeout=60)
+                if running.returncode == 0:
+                    break
+                self.assertEqual(running.returncode, -signal.SIGKILL)
+            self.assertEqual(len(killed), kills)
+            self.post("--wait", "20", "--strict")
+            self.assert_told(server)
+
+    def test_a_book_put_back_tells_the_same_under_the_same_keys(self):
+        import shutil
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            shutil.copytree(self.books, self.scratch / "earlier")
+            self.post("--strict")
+            shutil.rmtree(self.books)
+            shutil.copytree(self.scratch / "earlier", self.books)
+            self.post("--strict")
+            self.assert_told(server)
+
+    def test_a_subscription_without_an_id_is_told_before_anything_is_sent(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url).replace("    same_ids: true\n", ""))
+            rows = "target,subscription,id\nbilling,s1,cus_1\nbilling,s2,cus_2\n"
+            (self.catalog / "customers.csv").write_text(rows)
+            self.month()
+            done = self.post("--strict", expect=3)
+            self.assertIn(b"subscriptions have no id in target billing: s3", done.stdout)
+            self.assertEqual(server.requests, [])
+            (self.catalog / "customers.csv").write_text(rows + "billing,s3,cus_3\n")
+            self.post("--strict")
+            self.assert_told(server, ids={"s1": "cus_1", "s2": "cus_2", "s3": "cus_3"})
+
+    def test_dry_run_shows_the_requests_and_no_secret(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            shown = self.post("--dry-run").stdout.decode()
+            self.assertEqual(server.requests, [])
+            self.assertIn("# target billing, usage:0001-001", shown)
+            self.assertIn("****", shown)
+            self.post("--strict")
+            for key in server.told:
+                self.assertIn(key, shown)
+        said = shown.encode() + book.tollbook("deliveries", "--books", self.books, "--json").stdout
+        for path in self.books.rglob("*"):
+            said += path.read_bytes() if path.is_file() else b""
+        self.assertNotIn(KEY.encode(), said)
+
+    def test_a_wrong_key_is_no_loop_and_nothing_is_lost(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            self.post(env=dict(self.environment, BILLING_KEY="sk-another"))
+            waiting = [row for row in self.deliveries() if row["problem"] == "authentication"]
+            self.assertEqual([row["state"] for row in waiting], ["retry-wait"])
+            self.assertEqual(server.told, {})
+
+    def test_entities_and_periods_that_are_none_of_its(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url, more='    from: "2099-01"\n'))
+            self.month()
+            self.post("--strict")
+            self.assertEqual(server.requests, [])
+
+
+class Stripe(AnySystem, Usage):
+    kind, server = "stripe", billing_server.Stripe
+
+    def test_a_correction_is_an_event_of_the_difference(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            self.post("--strict")
+            values = [int(value) for customer, _, _, value in server.told.values() if customer == "s1"]
+            self.assertEqual([value for value in values if value < 0], [-20])
+            self.assert_told(server)
+
+    def test_one_refused_item_keeps_back_no_other(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url, codes="calls: api_calls, eu-calls: no_meter"))
+            self.month()
+            self.post()
+            parked = self.deliveries("--state", "parked")
+            self.assertTrue(parked)
+            self.assertIn("No active meter", parked[0]["last_error"])
+            self.assertIn("the others are told", parked[0]["last_error"])
+            self.assertEqual(server.sums(), self.used(codes={"calls": "api_calls"}))
+            before = len(server.told)
+            server.EVENTS = (*server.EVENTS, "no_meter")  # the meter is made there
+            for row in parked:
+                book.tollbook("deliveries", "retry", "--books", self.books, "billing", row["batch"])
+            self.post("--wait", "5", "--strict")
+            self.assert_told(server, codes={"calls": "api_calls", "eu-calls": "no_meter"})
+            told = collections.Counter(key for _, _, key, _ in server.requests)
+            self.assertGreater(len(server.told), before)
+            self.assertEqual({told[key] for key in list(server.told)[:before]}, {1}, "what was taken is not sent again")
+
+    def test_usage_of_long_ago_is_not_sent(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.absorb(("s1", 40, 5, {}), ("s1", 1, 6, {}))
+            self.post()
+            parked, = self.deliveries("--state", "parked")
+            self.assertIn("takes no usage of more than 35 days ago", parked["last_error"])
+            self.assertEqual(server.sums(), {("s1", "api_calls"): 6000})
+            self.assertEqual(server.problems, [])
+
+    def test_parts_of_a_unit_are_refused_in_words(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.absorb(("s1", 1, 1.5, {}))
+            done = self.post("--strict", expect=3)
+            self.assertIn(b"Stripe takes whole numbers only: s1, api_calls", done.stdout)
+            self.assertEqual(server.requests, [])
+
+
+class Chargebee(AnySystem, Usage):
+    kind, server = "chargebee", billing_server.Chargebee
+
+    def test_a_record_of_somebody_else_is_left(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            start = int(datetime.datetime.combine(TODAY - datetime.timedelta(days=1), datetime.time(),
+                                                  datetime.timezone.utc).timestamp())
+            server.told["by-hand"] = ("s1", "api_calls", start, "7")
+            server.notes["by-hand"] = "typed in"
+            self.absorb(("s1", 1, 5, {}), ("s2", 1, 6, {}))
+            self.post()
+            parked, = self.deliveries("--state", "parked")
+            self.assertIn("a usage of somebody else is there: by-hand", parked["last_error"])
+            self.assertEqual(server.sums(), {("s1", "api_calls"): 7000, ("s2", "api_calls"): 6000})
+
+
+class Maxio(AnySystem, Usage):
+    kind, server, in_bulk = "maxio", billing_server.Maxio, True
+
+    def test_one_refused_item_keeps_back_no_other(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            (self.catalog / "customers.csv").write_text("target,subscription,id\nbilling,s2,refused\n")
+            self.month()
+            self.post()
+            parked = self.deliveries("--state", "parked")
+            self.assertIn("an event is not taken", parked[0]["last_error"])
+            self.assertEqual(server.sums(), {place: sum for place, sum in self.used().items() if place[0] != "s2"})
+
+
+class Webhook(Case):
+    def test_usage_rated_adds_up_to_what_was_used(self):
+        self.seal(2)
+        late = self.scratch / "late.ndjson"
+        late.write_bytes(small.lines(small.event("late", calls=11, time="2025-01-15T13:00:00Z")))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", late)
+        with fault_server.Server("hook-secret") as server:
+            self.environment["HOOK_SECRET"] = "hook-secret"
+            self.targets(post_test.webhook(server.url) + "    events: [journal.sealed, usage.rated]\n")
+            self.post("--strict")
+            events = [json.loads(body) for body in server.taken.values()]
+            self.assertEqual(collections.Counter(event["type"] for event in events),
+                             {"journal.sealed": 3, "usage.rated": 2})
+            days = [day for event in events if event["type"] == "usage.rated" for day in event["data"]["days"]]
+            self.assertEqual(sorted((day["day"], day["before"], day["quantity"], day["change"]) for day in days),
+                             [("2025-01-15", "0", "100", "100"), ("2025-01-15", "100", "111", "11"),
+                              ("2025-02-15", "0", "101", "101")])
+            self.assertEqual(days[0]["charge"], "calls")
+            self.assertEqual(server.problems, [])
+        self.verify()
+
+
+if __name__ == "__main__":
+    book.main()

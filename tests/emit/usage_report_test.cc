@@ -1,0 +1,196 @@
+// What billing systems are sent, byte by byte, under which keys; and how far a report is told.
+#include "pipeline/emit/usage_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tollbook {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+UsageDay Used(const char* subscription, const char* charge, const char* day, const char* quantity) {
+  UsageDay used;
+  used.subscription = subscription;
+  used.plan = "starter";
+  used.charge = charge;
+  used.day = *ParseDay(day);
+  used.period = MonthOf(used.day);
+  used.quantity.attos = ParseDecimal(quantity, kQuantityScale).value;
+  used.start = Zone::FromName("Europe/Berlin")->StartOf(used.day);
+  used.account = subscription;
+  used.entity = "acme-us";
+  used.meter = "api.calls";
+  return used;
+}
+
+Target TargetOf(TargetKind kind) {
+  Target target;
+  target.name = "billing";
+  target.kind = kind;
+  target.http.url = "https://billing.example";
+  target.charges = {{"calls", "api calls"}, {"eu-calls", "api calls"}, {"starter/mails", "mails"}};
+  target.ids = {{"s1", "cus_1"}};
+  target.same_ids = true;
+  return target;
+}
+
+std::unique_ptr<Emitter> EmitterOfKind(TargetKind kind) {
+  EmitterContext context;
+  context.book_name = "small";
+  context.with_secrets = false;
+  return *MakeEmitter(TargetOf(kind), context);
+}
+
+absl::StatusOr<std::string> BodyOf(TargetKind kind, const std::vector<UsageDay>& before,
+                                   const std::vector<UsageDay>& after) {
+  const absl::StatusOr<std::vector<PlannedDelivery>> reports = EmitterOfKind(kind)->MakeUsage({3, before, after});
+  if (!reports.ok()) return reports.status();
+  std::string text;
+  for (const PlannedDelivery& report : *reports) {
+    EXPECT_EQ(report.key, report.body.substr(0, 35));
+    text += report.batch + "\n" + report.body;
+  }
+  return text;
+}
+
+// Keys: "tb-" and the first 16 bytes of SHA-256 over "usage", book, seal, customer, code and day, each text behind its
+// length and the seal as 8 bytes; worked out apart from the program.
+//
+// Two charges of one code are one item; what did not change is none; a day goes by its first instant in Berlin.
+const std::vector<UsageDay> kBefore = {Used("s1", "calls", "2026-11-01", "100"), Used("s1", "mails", "2026-11-01", "4"),
+                                       Used("s2", "calls", "2026-11-02", "7")};
+const std::vector<UsageDay> kAfter = {Used("s1", "calls", "2026-11-01", "80"),
+                                      Used("s1", "eu-calls", "2026-11-01", "5"), Used("s1", "mails", "2026-11-01", "4"),
+                                      Used("s2", "mails", "2026-11-03", "2"), Used("s2", "unknown", "2026-11-03", "2")};
+
+TEST(StripeReport, IsAMeterEventADifference) {
+  EXPECT_EQ(*BodyOf(TargetKind::kStripe, kBefore, kAfter),
+            "usage:0003-001\n"
+            "tb-e91e8216856471c7b0c66c31a18c4649\t1793487600\t/v1/billing/meter_events\t"
+            "event_name=api%20calls&identifier=tb-e91e8216856471c7b0c66c31a18c4649&timestamp=1793487600"
+            "&payload%5Bstripe_customer_id%5D=cus_1&payload%5Bvalue%5D=-15\n"
+            "tb-170ddae470d86a0d271f1e61581fb86b\t1793574000\t/v1/billing/meter_events\t"
+            "event_name=api%20calls&identifier=tb-170ddae470d86a0d271f1e61581fb86b&timestamp=1793574000"
+            "&payload%5Bstripe_customer_id%5D=s2&payload%5Bvalue%5D=-7\n"
+            "tb-e61833a6227211581f0c850dcd1c70a8\t1793660400\t/v1/billing/meter_events\t"
+            "event_name=mails&identifier=tb-e61833a6227211581f0c850dcd1c70a8&timestamp=1793660400"
+            "&payload%5Bstripe_customer_id%5D=s2&payload%5Bvalue%5D=2\n");
+}
+
+TEST(ChargebeeReport, IsARecordADayWithAllOfIt) {
+  EXPECT_EQ(*BodyOf(TargetKind::kChargebee, kBefore, kAfter),
+            "usage:0003-001\n"
+            "tb-e91e8216856471c7b0c66c31a18c4649\t1793487600\t/subscriptions/cus_1/usages\t"
+            "id=tb-e91e8216856471c7b0c66c31a18c4649&item_price_id=api%20calls&quantity=85&usage_date=1793487600&note="
+            "tollbook%20seal%203\n"
+            "tb-170ddae470d86a0d271f1e61581fb86b\t1793574000\t/subscriptions/s2/usages\t"
+            "id=tb-170ddae470d86a0d271f1e61581fb86b&item_price_id=api%20calls&quantity=0&usage_date=1793574000&note="
+            "tollbook%20seal%203\n"
+            "tb-e61833a6227211581f0c850dcd1c70a8\t1793660400\t/subscriptions/s2/usages\t"
+            "id=tb-e61833a6227211581f0c850dcd1c70a8&item_price_id=mails&quantity=2&usage_date=1793660400&note=tollbook%"
+            "20seal%203\n");
+}
+
+TEST(MaxioReport, IsAnEventADifference) {
+  EXPECT_EQ(*BodyOf(TargetKind::kMaxio, kBefore, kAfter),
+            "usage:0003-001\n"
+            "tb-e91e8216856471c7b0c66c31a18c4649\t1793487600\t/events/api%20calls/bulk.json\t"
+            R"({"chargify":{"subscription_reference":"cus_1","timestamp":"2026-10-31T23:00:00Z",)"
+            R"("uniqueness_token":"tb-e91e8216856471c7b0c66c31a18c4649"},"quantity":-15})"
+            "\n"
+            "tb-170ddae470d86a0d271f1e61581fb86b\t1793574000\t/events/api%20calls/bulk.json\t"
+            R"({"chargify":{"subscription_reference":"s2","timestamp":"2026-11-01T23:00:00Z",)"
+            R"("uniqueness_token":"tb-170ddae470d86a0d271f1e61581fb86b"},"quantity":-7})"
+            "\n"
+            "tb-e61833a6227211581f0c850dcd1c70a8\t1793660400\t/events/mails/bulk.json\t"
+            R"({"chargify":{"subscription_reference":"s2","timestamp":"2026-11-02T23:00:00Z",)"
+            R"("uniqueness_token":"tb-e61833a6227211581f0c850dcd1c70a8"},"quantity":2})"
+            "\n");
+}
+
+TEST(MaxioReport, KnowsASubscriptionByItsNumberOrItsReference) {
+  const std::vector<UsageDay> used = {Used("4711", "calls", "2026-11-01", "0.5"),
+                                      Used("0815", "calls", "2026-11-01", "1")};
+  const std::string body = *BodyOf(TargetKind::kMaxio, {}, used);
+  EXPECT_THAT(body, HasSubstr(R"("subscription_id":4711,)"));
+  EXPECT_THAT(body, HasSubstr(R"("subscription_reference":"0815",)"));
+  EXPECT_THAT(body, HasSubstr(R"("quantity":0.5})"));
+}
+
+TEST(WebhookReport, IsTheChangesOfEachChargeAndDay) {
+  Target target = TargetOf(TargetKind::kWebhook);
+  const std::vector<UsageChange> changes = *ChangesOf(target, {3, kBefore, kAfter});
+  std::vector<std::string> rows;
+  for (const UsageChange& change : changes) {
+    rows.push_back(change.day->subscription + " " + change.day->charge + " " + ToString(change.before) + " " +
+                   ToString(change.after) + " " + ToString(change.change));
+  }
+  EXPECT_THAT(rows, ElementsAre("s1 calls 100 80 -20", "s1 eu-calls 0 5 5", "s2 calls 7 0 -7", "s2 mails 0 2 2",
+                                "s2 unknown 0 2 2"));
+  target.from = "2026-12";
+  EXPECT_THAT(*ChangesOf(target, {3, kBefore, kAfter}), IsEmpty());
+}
+
+TEST(UsageReport, IsTheSameEachTimeAndOfEachSealAnother) {
+  const std::unique_ptr<Emitter> emitter = EmitterOfKind(TargetKind::kStripe);
+  const PlannedDelivery third = emitter->MakeUsage({3, kBefore, kAfter})->front();
+  EXPECT_EQ(third.body, emitter->MakeUsage({3, kBefore, kAfter})->front().body);
+  EXPECT_NE(third.key, emitter->MakeUsage({4, kBefore, kAfter})->front().key);
+  EXPECT_EQ(SealOfUsageReport(third.batch), 3u);
+}
+
+TEST(UsageReport, NothingChangedIsNoReport) {
+  EXPECT_THAT(*EmitterOfKind(TargetKind::kStripe)->MakeUsage({3, kBefore, kBefore}), IsEmpty());
+}
+
+TEST(UsageReport, WhatASystemDoesNotTakeIsSaid) {
+  const std::vector<UsageDay> parts = {Used("s1", "calls", "2026-11-01", "0.5")};
+  const std::vector<UsageDay> negative = {Used("s1", "calls", "2026-11-01", "-1")};
+  EXPECT_THAT(std::string(Std(BodyOf(TargetKind::kStripe, {}, parts).status().message())),
+              HasSubstr("Stripe takes whole numbers only: cus_1, api calls, 2026-11-01: 0.5"));
+  EXPECT_TRUE(BodyOf(TargetKind::kStripe, {}, negative).ok());
+  EXPECT_THAT(std::string(Std(BodyOf(TargetKind::kChargebee, {}, negative).status().message())),
+              HasSubstr("Chargebee takes no negative usage"));
+  EXPECT_TRUE(BodyOf(TargetKind::kChargebee, {}, parts).ok());
+}
+
+TEST(UsageReport, SumsThatCannotBeHeldAreSaid) {
+  const std::vector<UsageDay> most = {Used("s1", "calls", "2026-11-01", "170000000000000000000"),
+                                      Used("s1", "eu-calls", "2026-11-01", "170000000000000000000")};
+  EXPECT_TRUE(absl::IsOutOfRange(ItemsOf(TargetOf(TargetKind::kStripe), "small", {1, {}, most}).status()));
+}
+
+TEST(UsageReport, IsCutIntoParts) {
+  const std::vector<StoredItem> items(250, {"key", 1, "/path", "body"});
+  std::vector<std::string> parts;
+  for (const PlannedDelivery& report : ReportsOf(12, items, 100)) {
+    parts.push_back(report.batch + " " + std::to_string(DecodeItems(report.body).size()));
+  }
+  EXPECT_THAT(parts, ElementsAre("usage:0012-001 100", "usage:0012-002 100", "usage:0012-003 50"));
+}
+
+TEST(ReportProgress, IsWordsThatCanBeReadBack) {
+  struct Case {
+    std::vector<bool> told;
+    const char* words;
+  };
+  const Case cases[] = {{{false, false}, "since 7, told"},
+                        {{true, false, false}, "since 7, told 1"},
+                        {{true, true, false, true}, "since 7, told 1-2 4"},
+                        {{false, true, true, true}, "since 7, told 2-4"}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.words);
+    EXPECT_EQ(ToString(ReportProgress{7, c.told}), c.words);
+    const ReportProgress read = ProgressOf(c.words, c.told.size());
+    EXPECT_EQ(read.since_seconds, 7);
+    EXPECT_EQ(read.told, c.told);
+  }
+  EXPECT_EQ(ToString(ProgressOf("", 3)), "");
+  EXPECT_EQ(ProgressOf("since 7, told 2-9", 3).left(), 1u) << "no more than there are";
+}
+
+}  // namespace
+}  // namespace tollbook
