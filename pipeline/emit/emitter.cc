@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "pipeline/emit/authorization.h"
 #include "pipeline/emit/files.h"
 #include "pipeline/emit/tryton.h"
 #include "pipeline/emit/webhook.h"
@@ -19,8 +20,10 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
     if (!read.ok()) return read.status();
     secret = *std::move(read);
   }
-  return target.kind == TargetKind::kWebhook ? MakeWebhookEmitter(target, context, std::move(secret))
-                                             : MakeTrytonEmitter(target, std::move(secret));
+  if (target.kind == TargetKind::kTryton) return MakeTrytonEmitter(target, std::move(secret));
+  absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
+  if (!http.ok()) return http.status();
+  return MakeWebhookEmitter(target, context, std::move(secret), *std::move(http));
 }
 
 }  // namespace tollbook

@@ -75,13 +75,18 @@ class CurlClient final : public HttpClient {
   ~CurlClient() override { curl_easy_cleanup(curl_); }
 
   HttpAnswer Post(const std::vector<std::string>& headers, std::string_view body) override {
+    return Do({"POST", policy_.url, headers, body});
+  }
+
+  HttpAnswer Do(const HttpRequest& request) override {
+    std::string_view body = request.body;
     curl_easy_reset(curl_);  // keeps the connection
     HttpAnswer answer;
     curl_slist* lines = nullptr;
-    for (const std::string& header : headers) lines = curl_slist_append(lines, header.c_str());
+    for (const std::string& header : request.headers) lines = curl_slist_append(lines, header.c_str());
     lines = curl_slist_append(lines, "Expect:");  // no round trip before the body
     char why[CURL_ERROR_SIZE] = "";
-    Configure(&body, lines, why, &answer.body);
+    Configure(request, &body, lines, why, &answer.body);
     const CURLcode code = curl_easy_perform(curl_);
     curl_slist_free_all(lines);
     if (code == CURLE_OK) {
@@ -97,11 +102,11 @@ class CurlClient final : public HttpClient {
 
  private:
   // `body` and `into` are borrowed until the request is done.
-  void Configure(std::string_view* body, curl_slist* lines, char* why, std::string* into) {
+  void Configure(const HttpRequest& request, std::string_view* body, curl_slist* lines, char* why, std::string* into) {
     const auto set = [this](CURLoption option, auto value) {
       TOLLBOOK_ASSERT(curl_easy_setopt(curl_, option, value) == CURLE_OK);
     };
-    set(CURLOPT_URL, policy_.url.c_str());
+    set(CURLOPT_URL, request.url.c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");  // plain http was refused by the catalog, or said to be right
     set(CURLOPT_FOLLOWLOCATION, 0L);
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
@@ -116,11 +121,14 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_USERAGENT, "tollbook");
     set(CURLOPT_HTTPHEADER, lines);
     set(CURLOPT_ERRORBUFFER, why);
-    set(CURLOPT_POST, 1L);
-    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
-    set(CURLOPT_READFUNCTION, GiveBody);
-    set(CURLOPT_READDATA, static_cast<void*>(body));
-    set(CURLOPT_SEEKFUNCTION, NoWayBack);
+    if (request.method != "GET") {
+      set(CURLOPT_POST, 1L);
+      if (request.method != "POST") set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
+      set(CURLOPT_READFUNCTION, GiveBody);
+      set(CURLOPT_READDATA, static_cast<void*>(body));
+      set(CURLOPT_SEEKFUNCTION, NoWayBack);
+    }
     set(CURLOPT_WRITEFUNCTION, TakeBody);
     set(CURLOPT_WRITEDATA, static_cast<void*>(into));
   }
@@ -131,6 +139,10 @@ class CurlClient final : public HttpClient {
     curl_easy_getinfo(curl_, CURLINFO_CONTENT_TYPE, &type);
     if (type != nullptr) answer->content_type = type;
     for (char& c : answer->content_type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    curl_header* location = nullptr;
+    if (curl_easy_header(curl_, "Location", 0, CURLH_HEADER, -1, &location) == CURLHE_OK) {
+      answer->location = location->value;
+    }
     curl_off_t seconds = 0;
     curl_easy_getinfo(curl_, CURLINFO_RETRY_AFTER, &seconds);
     constexpr curl_off_t kLongest = 7 * 24 * 3600;  // a mistake, rather than a wish
