@@ -79,20 +79,21 @@ class TargetReader {
     }
     ReadHttp(map, target);
     if (target->kind == TargetKind::kWebhook) {
-      target->secret = ReadSecret(map, "secret");
+      target->secret = ReadSecretReference(map, "secret", errors_);
       map.Required("deduplicates");
       target->deduplicates = map.Bool("deduplicates", false);
+      target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
       ReadEvents(map, target);
       return;
     }
     if (IsBilling(target->kind)) {
-      target->secret = ReadSecret(map, "api_key");
+      target->secret = ReadSecretReference(map, "api_key", errors_);
       target->same_ids = map.Bool("same_ids", false);
       ReadCharges(map, target);
       return;
     }
     target->user = map.RequiredText("user").value_or("");
-    target->secret = ReadSecret(map, "password");
+    target->secret = ReadSecretReference(map, "password", errors_);
     target->journal = map.RequiredText("journal").value_or("");
     ReadCompanies(map, target);
     for (auto& [ours, theirs] : map.TextsByName("accounts")) {
@@ -189,38 +190,11 @@ class TargetReader {
   }
 
   void ReadHttp(YamlMap& map, Target* target) {
-    target->http.url = map.RequiredText("url").value_or("");
+    const bool plain = map.Bool("plain_http", false);
+    target->http.url = ReadUrl(map, "url", plain, errors_);
     target->http.ca_file = map.Text("ca_file").value_or("");
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
-    const bool plain = map.Bool("plain_http", false);
-    if (target->http.url.empty()) return;
-    const UrlHead head = HeadOf(target->http.url);
-    const int line = map.LineOf("url");
-    if (head.host.empty()) {
-      errors_.Add(line, map.what() + " has a url that is not taken",
-                  "write https://host/path, without a user or password");
-    } else if (head.scheme == "http" && !plain) {
-      errors_.Add(line, map.what() + " would be spoken to without encryption",
-                  "write https://, or `plain_http: true` where nobody else is on the line");
-    }
-  }
-
-  SecretReference ReadSecret(YamlMap& map, std::string_view key) {
-    SecretReference secret;
-    const std::optional<std::string> text = map.RequiredText(key);
-    if (!text) return secret;
-    const std::string_view reference = *text;
-    if (reference.starts_with("file:") && reference.size() > 5) {
-      secret = {SecretReference::Kind::kFile, std::string(reference.substr(5))};
-    } else if (reference.starts_with("env:") && reference.size() > 4) {
-      secret = {SecretReference::Kind::kEnvironment, std::string(reference.substr(4))};
-    } else {
-      // Not quoted: what stands there may be the secret itself.
-      errors_.Add(map.LineOf(key), "the " + std::string(key) + " of " + map.what() + " is no reference",
-                  "write file:PATH or env:NAME, and keep the secret there; if it stood here, replace it");
-    }
-    return secret;
   }
 
   void ReadCompanies(YamlMap& map, Target* target) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ledger/journal.h"
+#include "pipeline/target_auth.h"
 #include "rating/catalog.h"
 #include "rating/catalog_text.h"
 
@@ -23,13 +24,6 @@ enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kStripe, kChargebee
 std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
-
-// "file:PATH" or "env:NAME".
-struct SecretReference {
-  enum class Kind : uint8_t { kFile, kEnvironment };
-  Kind kind = Kind::kFile;
-  std::string name;
-};
 
 struct HttpPolicy {
   std::string url;
@@ -56,6 +50,7 @@ struct Target {
   // webhook, tryton
   HttpPolicy http;
   SecretReference secret;  // the webhook's signing key; Tryton's password
+  TargetAuth auth;         // beside it; webhook: optional
 
   // webhook
   bool deduplicates = false;   // the receiver drops a key that it has seen

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "pipeline/emit/authorization.h"
 #include "pipeline/emit/chargebee.h"
 #include "pipeline/emit/files.h"
 #include "pipeline/emit/maxio.h"
@@ -22,11 +23,13 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
     if (!read.ok()) return read.status();
     secret = *std::move(read);
   }
-  if (target.kind == TargetKind::kWebhook) return MakeWebhookEmitter(target, context, std::move(secret));
   if (target.kind == TargetKind::kStripe) return MakeStripeEmitter(target, context, std::move(secret));
   if (target.kind == TargetKind::kChargebee) return MakeChargebeeEmitter(target, context, std::move(secret));
   if (target.kind == TargetKind::kMaxio) return MakeMaxioEmitter(target, context, std::move(secret));
-  return MakeTrytonEmitter(target, std::move(secret));
+  if (target.kind == TargetKind::kTryton) return MakeTrytonEmitter(target, std::move(secret));
+  absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
+  if (!http.ok()) return http.status();
+  return MakeWebhookEmitter(target, context, std::move(secret), *std::move(http));
 }
 
 }  // namespace tollbook

@@ -139,6 +139,10 @@ class CurlClient final : public HttpClient {
     curl_easy_getinfo(curl_, CURLINFO_CONTENT_TYPE, &type);
     if (type != nullptr) answer->content_type = type;
     for (char& c : answer->content_type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    curl_header* location = nullptr;
+    if (curl_easy_header(curl_, "Location", 0, CURLH_HEADER, -1, &location) == CURLHE_OK) {
+      answer->location = location->value;
+    }
     curl_off_t seconds = 0;
     curl_easy_getinfo(curl_, CURLINFO_RETRY_AFTER, &seconds);
     constexpr curl_off_t kLongest = 7 * 24 * 3600;  // a mistake, rather than a wish

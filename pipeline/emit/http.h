@@ -28,8 +28,17 @@ struct HttpAnswer {
   long status = 0;
   std::string content_type;
   int64_t retry_after_nanos = 0;  // 0: not said
+  std::string location;           // as the header says it, whatever the status; nobody follows it
   std::string body;
-  std::string error;  // for people, when it is no whole answer
+  std::string error;           // for people, when it is no whole answer
+  bool login_refused = false;  // kNotSent: because no login could be had, and not for want of a connection
+};
+
+struct HttpRequest {
+  std::string method = "POST";       // "GET", "PUT", "PATCH"
+  std::string url;                   // on the policy's host
+  std::vector<std::string> headers;  // whole lines: "Content-Type: application/json"
+  std::string_view body = {};        // a GET has none
 };
 
 struct HttpRequest {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "pipeline/emit/http.h"
+#include "pipeline/emit/authorization.h"
 #include "pipeline/emit/usage_report.h"
 #include "pipeline/journal_text.h"
 #include "pipeline/json_text.h"
@@ -75,15 +75,16 @@ Attempt OfStatus(const HttpAnswer& answer) {
 
 class WebhookEmitter final : public Emitter {
  public:
-  WebhookEmitter(const Target& target, const EmitterContext& context, Secret secret)
+  WebhookEmitter(const Target& target, const EmitterContext& context, Secret secret, std::unique_ptr<HttpClient> http)
       : target_(target),
         book_name_(context.book_name),
         source_("tollbook/" + context.book_name),
         url_(target.http.url),
+        shown_header_(ShownHeader(target.auth)),
         deduplicates_(target.deduplicates),
         now_nanos_(context.now_nanos),
         secret_(std::move(secret)),
-        http_(MakeHttpClient(target.http)) {}
+        http_(std::move(http)) {}
 
   PlannedDelivery Make(const JournalBatch& batch) const override {
     PlannedDelivery planned;
@@ -118,6 +119,7 @@ class WebhookEmitter final : public Emitter {
   std::string Show(const Parcel& parcel) const override {
     std::string text = "POST " + url_ + "\n";
     for (const std::string& header : Headers(parcel, "SECONDS", "v1,****")) text += header + "\n";
+    if (!shown_header_.empty()) text += shown_header_ + "\n";
     return text + "\n" + parcel.body + "\n";
   }
 
@@ -136,7 +138,8 @@ class WebhookEmitter final : public Emitter {
     const HttpAnswer answer = http_->Post(Headers(parcel, seconds, signature), parcel.body);
     Attempt outcome = OfStatus(answer);
     if (answer.came == HttpAnswer::Came::kNotSent) {
-      outcome = Failed(DeliveryEvent::kNotApplied, DeliveryProblem::kAvailability, answer.error);
+      outcome = Failed(DeliveryEvent::kNotApplied, ProblemOfUnsent(answer), answer.error);
+      outcome.wait_nanos = answer.retry_after_nanos;
       outcome.pause_target = true;
     } else if (answer.came == HttpAnswer::Came::kUnclear) {
       outcome = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, answer.error);
@@ -170,6 +173,7 @@ class WebhookEmitter final : public Emitter {
   const std::string book_name_;
   const std::string source_;
   const std::string url_;
+  const std::string shown_header_;  // of `auth`; empty: there is none
   const bool deduplicates_;
   const std::function<int64_t()> now_nanos_;
   const Secret secret_;
@@ -191,8 +195,9 @@ std::string WebhookSignature(std::string_view secret, std::string_view id, std::
   return "v1," + std::string(reinterpret_cast<const char*>(base64), static_cast<size_t>(length));
 }
 
-std::unique_ptr<Emitter> MakeWebhookEmitter(const Target& target, const EmitterContext& context, Secret secret) {
-  return std::make_unique<WebhookEmitter>(target, context, std::move(secret));
+std::unique_ptr<Emitter> MakeWebhookEmitter(const Target& target, const EmitterContext& context, Secret secret,
+                                            std::unique_ptr<HttpClient> http) {
+  return std::make_unique<WebhookEmitter>(target, context, std::move(secret), std::move(http));
 }
 
 }  // namespace tollbook

@@ -10,12 +10,13 @@
 #include <memory>
 
 #include "pipeline/emit/emitter.h"
+#include "pipeline/emit/http.h"
 #include "pipeline/emit/secret.h"
 
 namespace tollbook {
 
 [[nodiscard]] std::unique_ptr<Emitter> MakeWebhookEmitter(const Target& target, const EmitterContext& context,
-                                                          Secret secret);
+                                                          Secret secret, std::unique_ptr<HttpClient> http);
 
 // What the header webhook-signature says.
 [[nodiscard]] std::string WebhookSignature(std::string_view secret, std::string_view id, std::string_view timestamp,

@@ -206,6 +206,74 @@ JournalBatch BatchOf(std::vector<Int128> amounts) {
   return Summarise(sums, "demo", 1).batches.at(0);
 }
 
+TEST(TargetAuth, ReadsEachKind) {
+  struct Case {
+    const char* text;
+    AuthKind kind;
+    const char* secret;
+  };
+  constexpr Case kCases[] = {
+      {"{kind: basic, user: u, password: env:P}", AuthKind::kBasic, "P"},
+      {"{kind: bearer, token: env:T}", AuthKind::kBearer, "T"},
+      {"{kind: api_key, header: X-Api-Key, key: env:K}", AuthKind::kApiKey, "K"},
+      {"{kind: client_secret, token_url: https://l/t, client_id: c, client_secret: env:S, send: body}",
+       AuthKind::kClientSecret, "S"},
+      {"{kind: client_assertion, token_url: https://l/t, client_id: c, private_key: env:E, algorithm: ES256}",
+       AuthKind::kClientAssertion, "E"},
+      {"{kind: jwt_bearer, token_url: https://l/t, client_id: c, subject: s, private_key: env:J, algorithm: RS256}",
+       AuthKind::kJwtBearer, "J"},
+  };
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.text);
+    std::string text(kGood);
+    text.insert(text.find("    retry:"), "    auth: " + std::string(c.text) + "\n");
+    const ParsedTargets parsed = ParseTargets(text, nullptr);
+    ASSERT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
+    const TargetAuth& auth = parsed.targets[1].auth;
+    EXPECT_EQ(auth.kind, c.kind);
+    EXPECT_EQ(auth.secret.name, c.secret);
+    if (c.kind == AuthKind::kClientSecret) EXPECT_TRUE(auth.secret_in_body);
+    if (c.kind == AuthKind::kClientAssertion) {
+      EXPECT_EQ(auth.audience, "https://l/t");
+      EXPECT_EQ(auth.subject, "c");
+    }
+  }
+}
+
+TEST(TargetAuth, TellsWhatIsWrong) {
+  struct Case {
+    const char* text;
+    const char* error;
+  };
+  constexpr Case kCases[] = {
+      {"{kind: digest}", "targets.yaml:12: "},
+      {"{user: u}", "\"kind\""},
+      {"{kind: basic, user: u, password: hunter2}",
+       "targets.yaml:12: the password of the auth of target \"hook\" is no reference"},
+      {"{kind: basic, user: 'a:b', password: env:P}", "has a user with a colon"},
+      {"{kind: api_key, header: 'X: y', key: env:K}", "\"X: y\" of the auth of target \"hook\" is no name of a header"},
+      {"{kind: bearer, token: env:T, user: u}", "unknown key \"user\""},
+      {"{kind: client_secret, token_url: http://l/t, client_id: c, client_secret: env:S}",
+       "targets.yaml:12: the auth of target \"hook\" would be spoken to without encryption"},
+      {"{kind: client_secret, token_url: https://u:hunter2@l/t, client_id: c, client_secret: env:S}",
+       "has a token_url that is not taken"},
+      {"{kind: client_assertion, token_url: https://l/t, client_id: c, private_key: env:E}", "\"algorithm\""},
+      {"{kind: client_assertion, token_url: https://l/t, client_id: c, private_key: env:E, algorithm: HS256}", "HS256"},
+      {"{kind: jwt_bearer, token_url: https://l/t, client_id: c, private_key: env:E, algorithm: RS256}", "\"subject\""},
+  };
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.text);
+    std::string text(kGood);
+    text.insert(text.find("    retry:"), "    auth: " + std::string(c.text) + "\n");
+    const ParsedTargets parsed = ParseTargets(text, nullptr);
+    EXPECT_THAT(parsed.targets, IsEmpty());
+    std::string all;
+    for (const CatalogError& error : parsed.errors) all += ToString(error) + "\n";
+    EXPECT_THAT(all, HasSubstr(c.error));
+    EXPECT_THAT(all, testing::Not(HasSubstr("hunter2")));
+  }
+}
+
 TEST(Target, TakesItsEntitiesAndPeriods) {
   struct Case {
     std::vector<std::string> entities;
