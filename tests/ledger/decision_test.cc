@@ -102,8 +102,16 @@ TEST_F(DecisionTest, AnchorsCoverWhatWasStored) {
 TEST(ParseAnchor, RefusesOtherTexts) {
   const std::string hash(64, 'a');
   EXPECT_TRUE(ParseAnchor("12:" + hash).has_value());
-  for (const std::string& text : {std::string(), hash, ":" + hash, "12:", "12:" + hash + "a", "12 " + hash, "x:" + hash,
-                                  "12:" + std::string(64, 'A'), "12:" + std::string(63, 'a')}) {
+  const std::vector<std::string> others = {"",
+                                           hash,
+                                           ":" + hash,
+                                           "12:",
+                                           "12 " + hash,
+                                           "x:" + hash,
+                                           "12:" + hash + "a",
+                                           "12:" + std::string(64, 'A'),
+                                           "12:" + std::string(63, 'a')};
+  for (const std::string& text : others) {
     EXPECT_FALSE(ParseAnchor(text).has_value()) << text;
   }
 }
