@@ -29,7 +29,7 @@ class DecisionTest : public testing::Test {
     EXPECT_TRUE(book.ok()) << book.status();
     return *std::move(book);
   }
-  // A seal of one batch without lines, held.
+  // A seal of one batch, held.
   static SealCommit HoldingSeal(Book& book) {
     SealCommit seal;
     seal.record.number = book.next_seal();
@@ -39,6 +39,9 @@ class DecisionTest : public testing::Test {
     batch.seal = seal.record.number;
     batch.entity = "acme-us";
     batch.accounting_period = "2025-01";
+    batch.currency = *Currency::FromCode("USD");
+    batch.posting_key = "tb-1";
+    batch.lines = {{1, {"acme-us", batch.currency, "2025-01", {20'089}, "api", "1200", "4000", ""}, 120, 1}};
     seal.batches.push_back(batch);
     return seal;
   }
@@ -102,8 +105,16 @@ TEST_F(DecisionTest, AnchorsCoverWhatWasStored) {
 TEST(ParseAnchor, RefusesOtherTexts) {
   const std::string hash(64, 'a');
   EXPECT_TRUE(ParseAnchor("12:" + hash).has_value());
-  for (const std::string& text : {std::string(), hash, ":" + hash, "12:", "12:" + hash + "a", "12 " + hash, "x:" + hash,
-                                  "12:" + std::string(64, 'A'), "12:" + std::string(63, 'a')}) {
+  const std::vector<std::string> others = {"",
+                                           hash,
+                                           ":" + hash,
+                                           "12:",
+                                           "12 " + hash,
+                                           "x:" + hash,
+                                           "12:" + hash + "a",
+                                           "12:" + std::string(64, 'A'),
+                                           "12:" + std::string(63, 'a')};
+  for (const std::string& text : others) {
     EXPECT_FALSE(ParseAnchor(text).has_value()) << text;
   }
 }
