@@ -7,9 +7,7 @@ TOLLBOOK_LONG=1 plays more; TOLLBOOK_SEED repeats the order of another time.
 import collections
 import datetime
 import json
-import os
-import signal
-import unittest
+import shutil
 
 import billing_server
 import book
@@ -141,19 +139,10 @@ class AnySystem:
         with self.server(KEY, fault) as server:
             self.targets(self.target(self.kind, server.url))
             self.month()
-            for _ in range(kills + 2):
-                running = self.start_post("--wait", "20")
-                server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
-                running.communicate(timeout=60)
-                if running.returncode == 0:
-                    break
-                self.assertEqual(running.returncode, -signal.SIGKILL)
-            self.assertEqual(len(killed), kills)
-            self.post("--wait", "20", "--strict")
+            self.post_through_kills(server, killed, kills)
             self.assert_told(server)
 
     def test_a_book_put_back_tells_the_same_under_the_same_keys(self):
-        import shutil
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url))
             self.month()

@@ -71,6 +71,18 @@ class Case(book.Case):
     def start_post(self, *more):
         return book.start("post", "--books", self.books, "--catalog", self.catalog, *more, env=self.environment)
 
+    def post_through_kills(self, server, killed, kills):
+        """Starts it again each time that the server kills it; `killed` has the kills so far."""
+        for _ in range(kills + 2):
+            running = self.start_post("--wait", "20")
+            server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+            running.communicate(timeout=60)
+            if running.returncode == 0:
+                break
+            self.assertEqual(running.returncode, -signal.SIGKILL)
+        self.assertEqual(len(killed), kills)
+        self.post("--wait", "20", "--strict")
+
     def deliveries(self, *more):
         return json.loads(book.tollbook("deliveries", "--books", self.books, "--json", *more).stdout)
 
@@ -329,15 +341,7 @@ class Ledger(Case):
 
         with fault_server.Server(faults=fault) as server:
             self.targets(ledger(server.url))
-            for _ in range(kills + 2):
-                running = self.start_post("--wait", "20")
-                server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
-                running.communicate(timeout=60)
-                if running.returncode == 0:
-                    break
-                self.assertEqual(running.returncode, -signal.SIGKILL)
-            self.assertEqual(len(killed), kills)
-            self.post("--wait", "20", "--strict")
+            self.post_through_kills(server, killed, kills)
             self.assert_ledger_equals_journal(server)
         self.assertEqual(self.states(), {"confirmed": kills // 2})
         self.verify()
