@@ -5,6 +5,7 @@
 
 #include "rating/error.h"
 #include "rating/grant_balances.h"
+#include "rating/minor_unit.h"
 #include "rating/rate.h"
 #include "rating/rate_steps.h"
 
@@ -54,8 +55,7 @@ void AddMoments(std::span<const GrantTerms> terms, Day last, DueByDay* due) {
 }
 
 Quantity InMajorUnits(Int128 minor, Currency currency) {
-  for (int digits = currency.minor_digits(); digits < kQuantityScale; ++digits) minor *= 10;
-  return {minor};
+  return {minor * MinorUnitAttos(currency)};  // kQuantityScale is kPriceScale
 }
 
 }  // namespace
