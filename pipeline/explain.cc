@@ -50,6 +50,13 @@ absl::Status FindLine(const Book& book, std::string_view name, Explanation* expl
   return absl::OkStatus();
 }
 
+LineKind KindOf(const Charge& charge) {
+  if (charge.is_of_grant) return LineKind::kGrant;
+  if (charge.is_discount) return LineKind::kDiscount;
+  if (charge.bound) return charge.bound->is_maximum ? LineKind::kMaximum : LineKind::kMinimum;
+  return charge.fee ? LineKind::kFee : LineKind::kUsage;
+}
+
 struct LineDifference {
   std::string_view subject;
   BookedKey key;
@@ -311,6 +318,25 @@ class EventExplainer {
 
 }  // namespace
 
+std::string_view ToString(LineKind kind) {
+  switch (kind) {
+    case LineKind::kUsage:
+      return "usage";
+    case LineKind::kFee:
+      return "fee";
+    case LineKind::kMinimum:
+      return "minimum";
+    case LineKind::kMaximum:
+      return "maximum";
+    case LineKind::kDiscount:
+      return "discount";
+    case LineKind::kGrant:
+      return "grant";
+  }
+  TOLLBOOK_ASSERT(!"a kind of the list");
+  return "";
+}
+
 absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit,
                                     std::optional<size_t> events) {
   Explanation explanation;
@@ -359,6 +385,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       const RatedCharge* rated = FindRated(worth, key);
       if (rated == nullptr) return absl::OkStatus();
       explained.rated = true;
+      explained.kind = KindOf(*rated->charge);
       explained.meter = rated->charge->meter;
       if (rated->meter != nullptr) explained.unit = rated->meter->unit;
       explained.filter = FilterText(*rated->charge);

@@ -6,6 +6,7 @@
 #ifndef TOLLBOOK_PIPELINE_EXPLAIN_H_
 #define TOLLBOOK_PIPELINE_EXPLAIN_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,7 +40,19 @@ struct ExplainedEvents {
   std::vector<std::string> paths;  // of the sources, by ChargeEvent::book_source
 };
 
+// What a line of a subscription is of.
+enum class LineKind : uint8_t {
+  kUsage,     // a meter's, priced
+  kFee,       // due by the calendar
+  kMinimum,   // what the plan's minimum adds to its other charges
+  kMaximum,   // what the plan's maximum takes off
+  kDiscount,  // what discounts take off another line
+  kGrant,     // what a grant pays or loses; its quantity is what is left
+};
+std::string_view ToString(LineKind kind);
+
 struct ExplainedCharge {
+  LineKind kind = LineKind::kUsage;
   std::string subject, subscription, plan, charge, meter, unit, filter;
   BillingPeriod period;
   Day usage_date;

@@ -3,15 +3,14 @@
 #include <algorithm>
 
 #include "rating/csv_text.h"
+#include "rating/minor_unit.h"
 
 namespace tollbook {
 namespace {
 
 // 10^15 major units, in minor ones.
 Int128 MostOf(Currency currency) {
-  Int128 most = 1'000'000'000'000'000;
-  for (int digits = currency.minor_digits(); digits > 0; --digits) most *= 10;
-  return most;
+  return 1'000'000'000'000'000 * (kOneUnit / MinorUnitAttos(currency));
 }
 
 }  // namespace

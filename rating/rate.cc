@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "rating/account_grants.h"
+#include "rating/minor_unit.h"
 #include "rating/price.h"
 #include "rating/rate_steps.h"
 
@@ -75,16 +76,8 @@ absl::StatusOr<Worth> PriceBoundToDate(const RatedCharge& rated, const DayWorth&
 }
 
 // What a grant pays or loses is an amount of minor units, and no price of anything.
-Worth WorthOfMinor(const Money& amount) {
-  Int128 minor_unit = 1;
-  for (int digits = amount.currency.minor_digits(); digits < kPriceScale; ++digits) minor_unit *= 10;
-  Worth worth;
-  TOLLBOOK_ASSERT(Wide::Multiply(Wide::Product(amount.minor, minor_unit), kOneUnit, &worth.amount));
-  return worth;
-}
-
 Worth GrantToDate(const Grant* grant_of_account, const DayWorth& day, std::vector<PriceStep>* steps) {
-  const Worth worth = WorthOfMinor(day.booked_to_date);
+  const Worth worth = ExactWorth(day.booked_to_date);
   if (steps != nullptr) {
     std::string what = worth.amount.negative() ? "paid by the grant" : "lost of the grant";
     if (grant_of_account != nullptr) what += " of account " + grant_of_account->account;
@@ -100,7 +93,7 @@ absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth
 absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
   Worth sum;
   for (const TakenOff& taken : OfDay(rated, rated.taken, day)) {
-    const Worth worth = WorthOfMinor({day.booked_to_date.currency, -taken.minor});
+    const Worth worth = ExactWorth({day.booked_to_date.currency, -taken.minor});
     if (!Wide::Add(sum.amount, worth.amount, &sum.amount)) return WorthOutOfRange(rated, {});
     if (steps == nullptr || taken.minor == 0) continue;
     const Discount& discount = *taken.discount;

@@ -6,6 +6,7 @@
 #include "rating/account_grants.h"
 #include "rating/error.h"
 #include "rating/grant_balances.h"
+#include "rating/minor_unit.h"
 #include "rating/rate.h"
 #include "rating/rate_steps.h"
 
@@ -22,8 +23,7 @@ void AddDue(const RatedCharge& line, DueByDay* due) {
 }
 
 Quantity InMajorUnits(Int128 minor, Currency currency) {
-  for (int digits = currency.minor_digits(); digits < kQuantityScale; ++digits) minor *= 10;
-  return {minor};
+  return {minor * MinorUnitAttos(currency)};  // kQuantityScale is kPriceScale
 }
 
 }  // namespace

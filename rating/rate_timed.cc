@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "rating/error.h"
+#include "rating/minor_unit.h"
 #include "rating/rate.h"
 #include "rating/rate_steps.h"
 
@@ -45,13 +46,9 @@ bool OwesWithoutUsage(const Plan& plan) {
 
 bool PriceBound(const RatedCharge& rated, Int128 bounded, Currency currency, Worth* worth) {
   const PlanBound& bound = *rated.charge->bound;
-  Int128 minor_unit = 1;
-  for (int digits = currency.minor_digits(); digits < kPriceScale; ++digits) minor_unit *= 10;
   Worth amount;
-  Wide attos, others;
-  attos = Wide::Product(bounded, minor_unit);
-  if (!ShareByDays(bound.amount, rated.bound_share(), &amount) || !Wide::Multiply(attos, kOneUnit, &others) ||
-      !Wide::Subtract(amount.amount, others, &worth->amount)) {
+  if (!ShareByDays(bound.amount, rated.bound_share(), &amount) ||
+      !Wide::Subtract(amount.amount, ExactWorth({currency, bounded}).amount, &worth->amount)) {
     return false;
   }
   const bool holds = bound.is_maximum ? !worth->amount.negative() : worth->amount.negative();

@@ -1,4 +1,5 @@
 #include "pipeline/app/commands.h"
+#include "pipeline/app/price_steps.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
@@ -106,9 +107,13 @@ Money Difference(const Money& a, const Money& b) {
   return {a.currency, a.minor - b.minor};
 }
 
+std::string UnitText(const ExplainedCharge& charge) {
+  return charge.unit.empty() ? "" : " " + charge.unit;
+}
+
 // What the seal before made of the same usage, and what changed since.
 std::string EarlierText(const EarlierWorld& world, const ExplainedCharge& charge) {
-  const std::string unit = charge.unit.empty() ? "" : " " + charge.unit;
+  const std::string unit = UnitText(charge);
   std::string text = "    by the catalog of seal " + std::to_string(world.seal) + " the same usage was worth " +
                      ToString(world.worth) + " that day, and is worth " + ToString(world.worth_now) + " now\n";
   for (const EarlierCharge& then : world.charges) {
@@ -123,8 +128,34 @@ std::string EarlierText(const EarlierWorld& world, const ExplainedCharge& charge
          Signed(Difference(world.worth_now, world.worth)) + " by what changed\n";
 }
 
+// What the arithmetic is of.
+std::string WhatText(const ExplainedCharge& charge) {
+  const std::string by_day = " by the end of " + ToString(charge.usage_date);
+  switch (charge.kind) {
+    case LineKind::kUsage:
+      return "used" + by_day + ": " + ToString(charge.to_date) + UnitText(charge) + " of " + charge.meter;
+    case LineKind::kFee:
+      return "due" + by_day + ", without usage";
+    case LineKind::kMinimum:
+      return "added" + by_day + " by the minimum of all charges";
+    case LineKind::kMaximum:
+      return "taken off" + by_day + " by the maximum of all charges";
+    case LineKind::kDiscount:
+      return "taken off" + by_day + " by discounts";
+    case LineKind::kGrant:
+      return "paid or lost" + by_day + " by the grant: " + ToString(charge.to_date) + " left";
+  }
+  TOLLBOOK_ASSERT(!"a kind of the list");
+  return "";
+}
+
+// The quantity before that day, where the line has one.
+std::string BeforeText(const ExplainedCharge& charge) {
+  const bool has_quantity = charge.kind == LineKind::kUsage || charge.kind == LineKind::kFee;
+  return has_quantity ? ToString(charge.before) + UnitText(charge) + ", " : "";
+}
+
 std::string ChargeText(const ExplainedCharge& charge) {
-  const std::string unit = charge.unit.empty() ? "" : " " + charge.unit;
   std::string text = "\n  " + charge.subscription + "  " + charge.plan + "/" + charge.charge +
                      (charge.filter.empty() ? "" : " (" + charge.filter + ")") + "  " + ToString(charge.period.start) +
                      " to " + ToString(charge.period.end) + "  " + Signed(charge.difference) + "\n";
@@ -133,15 +164,12 @@ std::string ChargeText(const ExplainedCharge& charge) {
             "; the catalog of this seal charges it no more, so it is booked back\n";
     return charge.earlier ? text + EarlierText(*charge.earlier, charge) : text;
   }
-  const std::string day = ToString(charge.usage_date);
-  text += charge.meter.empty()
-              ? "    due by the end of " + day + ", without usage\n"
-              : "    used by the end of " + day + ": " + ToString(charge.to_date) + unit + " of " + charge.meter + "\n";
+  text += "    " + WhatText(charge) + "\n";
   text += StepsText(charge.steps);
   text +=
       "    worth to date " + ToString(charge.worth_to_date) + ", rounded " + ToString(charge.rounded_to_date) + "\n";
-  text += "    before that day " + ToString(charge.before) + unit + ", worth " + ToString(charge.worth_before) +
-          ", rounded " + ToString(charge.rounded_before) + "\n";
+  text += "    before that day " + BeforeText(charge) + "worth " + ToString(charge.worth_before) + ", rounded " +
+          ToString(charge.rounded_before) + "\n";
   text += "    booked for the day by earlier seals " + ToString(charge.booked_before) + "\n";
   text += "    so: " + ToString(charge.rounded_to_date) + " - " + ToString(charge.rounded_before) + " - " +
           ToString(charge.booked_before) + " = " + ToString(charge.difference) + "\n";
@@ -209,17 +237,6 @@ Json ToJson(const ExplainedEvents& events) {
   return json;
 }
 
-Json ToJson(const std::vector<PriceStep>& steps) {
-  Json json = Json::array();
-  for (const PriceStep& step : steps) {
-    json.push_back({{"step", step.what},
-                    {"quantity", ToString(step.quantity)},
-                    {"price", ToString(step.unit_price)},
-                    {"worth", ToString(step.worth)}});
-  }
-  return json;
-}
-
 // Of a charge as it is, or as the earlier catalog has it.
 template <typename AnyCharge>
 void AddWorths(const AnyCharge& charge, Json* json) {
@@ -242,7 +259,7 @@ Json ToJson(const EarlierWorld& world) {
   for (const EarlierCharge& charge : world.charges) {
     Json then = {{"plan", charge.plan}};
     AddWorths(charge, &then);
-    then["steps"] = ToJson(charge.steps);
+    then["steps"] = StepsJson(charge.steps);
     json["charges"].push_back(std::move(then));
   }
   return json;
@@ -260,9 +277,10 @@ Json ToJson(const ExplainedCharge& charge) {
                {"usage_date", ToString(charge.usage_date)},
                {"difference", ToString(charge.difference)},
                {"rated", charge.rated}};
+  if (charge.rated) json["kind"] = ToString(charge.kind);
   AddWorths(charge, &json);
   json["booked_before"] = ToString(charge.booked_before);
-  json["steps"] = ToJson(charge.steps);
+  json["steps"] = StepsJson(charge.steps);
   if (charge.earlier) json["earlier"] = ToJson(*charge.earlier);
   json["origins"] = Json::array();
   for (const UsageOrigin& origin : charge.origins) {

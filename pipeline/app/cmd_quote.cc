@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "pipeline/app/commands.h"
+#include "pipeline/app/price_steps.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
@@ -441,17 +442,6 @@ class QuoteCommand {
   }
 
  public:
-  static Json StepsJson(const std::vector<PriceStep>& steps) {
-    Json json = Json::array();
-    for (const PriceStep& step : steps) {
-      json.push_back({{"step", step.what},
-                      {"quantity", ToString(step.quantity)},
-                      {"price", ToString(step.unit_price)},
-                      {"worth", ToString(step.worth)}});
-    }
-    return json;
-  }
-
   static std::string Indented(const std::string& lines, const std::string& blanks) {
     std::string text;
     for (size_t begin = 0; begin < lines.size();) {

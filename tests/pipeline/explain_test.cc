@@ -125,6 +125,62 @@ std::vector<std::string> EarlierInWords(const Book& book, const std::string& lin
   return words;
 }
 
+// What the line under the product is of, its quantity and its worth.
+std::string LineOfProduct(const Book& book, std::string_view product) {
+  const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
+  if (!batches.ok()) return std::string(batches.status().message());
+  for (const JournalBatch& batch : *batches) {
+    for (const JournalLine& line : batch.lines) {
+      if (line.key.product != product) continue;
+      const absl::StatusOr<Explanation> found = Explain(book, batch.id + "/" + std::to_string(line.number), 1);
+      if (!found.ok()) return std::string(found.status().message());
+      const ExplainedCharge& charge = found->largest.front();
+      return std::string(ToString(charge.kind)) + " " + ToString(charge.to_date) + ", " +
+             ToString(charge.worth_to_date);
+    }
+  }
+  return "no line";
+}
+
+TEST(Explain, SaysWhatALineIsOf) {
+  CatalogTexts texts = Texts();
+  CatalogTexts::Charge fee;
+  fee.plan = "starter";
+  fee.name = "platform";
+  fee.product = "fees";
+  fee.model = "fee";
+  fee.price = "5.00";
+  texts.charges.push_back(fee);
+  texts.plans.front().more = "minimum: {amount: 40.00, product: minimums}";
+  texts.subscriptions.push_back({"s2", "capped", "acme-us", "USD", "2025-01-01", "", "", ""});
+  texts.subscriptions.erase(texts.subscriptions.begin() + 1);  // s2 of before
+  texts.plans.push_back({"capped", "USD", "maximum: {amount: 6.00, product: maximums}"});
+  texts.charges.push_back(texts.charges.front());
+  texts.charges.back().plan = "capped";
+  texts.charges.back().product = "capped-api";
+  texts.discounts = {"spring,s1,,,calls,10,,,coupons,2025-01-01,,,"};
+  texts.grants = {"welcome,s1,50.00,USD,credits,2025-01-01,,0,,,,"};
+  const absl::StatusOr<Catalog> catalog = Parse(texts);
+  ASSERT_TRUE(catalog.ok()) << catalog.status();
+  SmallBook book;
+  const std::string usage =
+      book.Write("a.ndjson", Usage("1", "s1", "2025-01-31", "80") + Usage("2", "s2", "2025-01-31", "90"));
+  ASSERT_TRUE(Absorb(*book, *catalog, Inputs({usage}), {}).ok());
+  SealOptions through;
+  through.through = ParseDay("2025-01-31");
+  ASSERT_TRUE(Seal(*book, *catalog, through).ok());
+  EXPECT_THAT(WhatIsWrong(*book), IsEmpty());
+
+  // s1: 8 of calls less 0.80, a fee of 5, and up to 40; the grant pays all of it. s2: 9, of which 6 stay.
+  struct {
+    const char* product;
+    const char* line;
+  } kCases[] = {{"api", "usage 80, 8"},        {"fees", "fee 1, 5"},        {"coupons", "discount 0, -0.8"},
+                {"minimums", "minimum 0, 27"}, {"credits", "grant 45, -5"}, {"capped-api", "usage 90, 9"},
+                {"maximums", "maximum 0, -3"}};
+  for (const auto& c : kCases) EXPECT_EQ(LineOfProduct(*book, c.product), c.line) << c.product;
+}
+
 TEST(Explain, ShowsBothWorldsWhereTheCatalogChanged) {
   SmallBook book;
   const absl::StatusOr<Catalog> first = Parse(ChangedOn("2025-01-16", "0.05"));

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "rating/minor_unit.h"
 #include "tests/rating/in_words.h"
 
 namespace tollbook {
@@ -35,6 +36,30 @@ TEST(Currency, RefusesWhatIsNotListed) {
        {"", "US", "usd", "Usd", "USDX", "USD ", " US", "XXX", "XAU", "XTS", "ZZZ", "D A", "SD ", "DEM"}) {
     EXPECT_FALSE(Currency::FromCode(code).has_value()) << code;
   }
+}
+
+TEST(MinorUnit, GoesBackFromMinorUnitsToAnExactWorth) {
+  struct {
+    const char* currency;
+    Int128 minor;
+    const char* worth;
+  } kCases[] = {{"USD", 1, "0.01"},  {"USD", -1234, "-12.34"}, {"JPY", 7, "7"},
+                {"BHD", 5, "0.005"}, {"CLF", 123, "0.0123"},   {"USD", kMinorMax, "10000000000000000000000000000"},
+                {"EUR", 0, "0"}};
+  for (const auto& c : kCases) {
+    const Currency currency = *Currency::FromCode(c.currency);
+    const Worth worth = ExactWorth({currency, c.minor});
+    EXPECT_EQ(ToString(worth), c.worth) << c.currency;
+    const absl::StatusOr<Rounded> back = RoundToMinor(worth, currency, Rounding::kUp);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->line, (Money{currency, c.minor}));
+    EXPECT_TRUE(back->residue.amount.zero());
+  }
+}
+
+TEST(MinorUnit, HoldsTheLargestAmountOfTheLargestUnit) {
+  const Int128 most = ~(static_cast<Int128>(1) << 127);
+  EXPECT_EQ(ToString(ExactWorth({*Currency::FromCode("JPY"), most})), "170141183460469231731687303715884105727");
 }
 
 struct RoundingCase {
