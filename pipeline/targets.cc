@@ -14,9 +14,10 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TargetKind>, 6> kKinds = {{{"files", TargetKind::kFiles},
+constexpr std::array<std::pair<std::string_view, TargetKind>, 7> kKinds = {{{"files", TargetKind::kFiles},
                                                                             {"webhook", TargetKind::kWebhook},
                                                                             {"tryton", TargetKind::kTryton},
+                                                                            {"netsuite", TargetKind::kNetsuite},
                                                                             {"stripe", TargetKind::kStripe},
                                                                             {"chargebee", TargetKind::kChargebee},
                                                                             {"maxio", TargetKind::kMaxio}}};
@@ -92,10 +93,40 @@ class TargetReader {
       ReadCharges(map, target);
       return;
     }
+    if (target->kind == TargetKind::kNetsuite) return ReadNetsuite(map, target);
     target->user = map.RequiredText("user").value_or("");
     target->secret = ReadSecretReference(map, "password", errors_);
     target->journal = map.RequiredText("journal").value_or("");
-    ReadCompanies(map, target);
+    ReadCompanies(map, target, "companies");
+    ReadAccounts(map, target);
+  }
+
+  void ReadNetsuite(YamlMap& map, Target* target) {
+    map.Required("auth");
+    target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
+    ReadCompanies(map, target, "subsidiaries");
+    map.Required("accounts");
+    ReadAccounts(map, target);
+    map.Required("currencies");
+    for (auto& [code, id] : map.TextsByName("currencies")) {
+      if (!Currency::FromCode(code)) {
+        errors_.Add(map.LineOf("currencies"), map.what() + " names " + Quoted(code) + ", no currency",
+                    std::string(kCurrencyAdvice));
+      }
+      target->currencies.emplace(code, std::move(id));
+    }
+    for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
+      const std::string_view field = std::string_view(theirs).substr(0, theirs.find('='));
+      const bool is_field = field == "department" || field == "class" || field == "location";
+      if (!is_field || theirs.size() < field.size() + 2 || ours.find('=') == std::string::npos) {
+        errors_.Add(map.LineOf("dimensions"), map.what() + " maps " + Quoted(ours) + " to " + Quoted(theirs),
+                    "write \"name=value\": \"department=ID\", or class or location in its place");
+      }
+      target->dimensions.emplace(ours, std::move(theirs));
+    }
+  }
+
+  void ReadAccounts(YamlMap& map, Target* target) {
     for (auto& [ours, theirs] : map.TextsByName("accounts")) {
       CheckAccount(ours, map, "accounts");
       target->accounts.emplace(ours, std::move(theirs));
@@ -194,21 +225,24 @@ class TargetReader {
     target->http.url = ReadUrl(map, "url", plain, errors_);
     target->http.ca_file = map.Text("ca_file").value_or("");
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
+    if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
   }
 
-  void ReadCompanies(YamlMap& map, Target* target) {
-    map.Required("companies");
-    for (auto& [entity, company] : map.TextsByName("companies")) {
-      CheckEntity(entity, map, "companies");
+  void ReadCompanies(YamlMap& map, Target* target, std::string_view key) {
+    map.Required(key);
+    for (auto& [entity, company] : map.TextsByName(key)) {
+      CheckEntity(entity, map, key);
       target->companies.emplace(entity, std::move(company));
     }
-    if (catalog_ == nullptr || map.Find("companies") == nullptr) return;
+    if (catalog_ == nullptr || map.Find(key) == nullptr) return;
     for (const Entity& entity : catalog_->entities) {
       const bool concerned = target->entities.empty() || std::find(target->entities.begin(), target->entities.end(),
                                                                    entity.name) != target->entities.end();
       if (concerned && !target->companies.contains(entity.name)) {
-        errors_.Add(map.LineOf("companies"), map.what() + " has no company for entity " + Quoted(entity.name),
+        errors_.Add(map.LineOf(key),
+                    map.what() + " has no " + (key == "companies" ? "company" : "subsidiary") + " for entity " +
+                        Quoted(entity.name),
                     "add its name in the ERP, or list under `entities` those that the target is for");
       }
     }

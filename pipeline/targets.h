@@ -20,7 +20,7 @@ inline constexpr std::string_view kTargetsFile = "targets.yaml";
 
 inline constexpr std::string_view kCustomersFile = "customers.csv";
 
-enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kStripe, kChargebee, kMaxio };
+enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kNetsuite, kStripe, kChargebee, kMaxio };
 std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
@@ -50,7 +50,7 @@ struct Target {
   // webhook, tryton
   HttpPolicy http;
   SecretReference secret;  // the webhook's signing key; Tryton's password
-  TargetAuth auth;         // beside it; webhook: optional
+  TargetAuth auth;         // webhook: optional, beside it; netsuite
 
   // webhook
   bool deduplicates = false;   // the receiver drops a key that it has seen
@@ -62,6 +62,10 @@ struct Target {
   std::string journal;                           // its code there
   std::map<std::string, std::string> companies;  // entity -> the company's name there
   std::map<std::string, std::string> accounts;   // our code -> the code there; what is not here has the same
+
+  // netsuite: internal ids; `companies` and `accounts` are its subsidiaries and accounts, and all must be there
+  std::map<std::string, std::string> currencies;  // code -> id
+  std::map<std::string, std::string> dimensions;  // "cost_center=100" -> "department=7"
 
   // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others

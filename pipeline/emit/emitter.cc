@@ -6,6 +6,7 @@
 #include "pipeline/emit/chargebee.h"
 #include "pipeline/emit/files.h"
 #include "pipeline/emit/maxio.h"
+#include "pipeline/emit/netsuite.h"
 #include "pipeline/emit/stripe.h"
 #include "pipeline/emit/tryton.h"
 #include "pipeline/emit/webhook.h"
@@ -17,6 +18,11 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
   std::string& ca_file = target.http.ca_file;
   if (!ca_file.empty()) ca_file = (std::filesystem::path(context.catalog_directory) / ca_file).string();
   if (target.kind == TargetKind::kFiles) return MakeFilesEmitter(target, context);
+  if (target.kind == TargetKind::kNetsuite) {
+    absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
+    if (!http.ok()) return http.status();
+    return MakeNetsuiteEmitter(target, *std::move(http));
+  }
   Secret secret;
   if (context.with_secrets) {
     absl::StatusOr<Secret> read = ReadSecret(target.secret, context.catalog_directory);

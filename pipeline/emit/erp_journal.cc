@@ -1,0 +1,99 @@
+#include "pipeline/emit/erp_journal.h"
+
+#include <algorithm>
+
+#include "pipeline/json_text.h"
+#include "pipeline/json_tree.h"
+
+namespace tollbook {
+namespace {
+
+void AddText(std::string_view name, std::string_view value, std::string* json) {
+  if (!json->ends_with('{')) *json += ',';
+  AppendJsonString(name, json);
+  *json += ':';
+  AppendJsonString(value, json);
+}
+
+std::string TextAt(const JsonTree& map, std::string_view key) {
+  const JsonTree* found = map.Find(key);
+  return found != nullptr && found->kind == JsonTree::Kind::kText ? found->text : "";
+}
+
+// "cost_center=100,region=eu"; a name or value holds neither sign.
+std::vector<std::pair<std::string, std::string>> Split(std::string_view dimensions) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  while (!dimensions.empty()) {
+    const std::string_view one = dimensions.substr(0, dimensions.find(','));
+    const size_t sign = one.find('=');
+    if (sign != std::string_view::npos) pairs.emplace_back(one.substr(0, sign), one.substr(sign + 1));
+    dimensions.remove_prefix(std::min(dimensions.size(), one.size() + 1));
+  }
+  return pairs;
+}
+
+}  // namespace
+
+ErpJournal ErpJournalOf(const JournalBatch& batch) {
+  ErpJournal journal{batch.posting_key, batch.id, batch.entity, std::string(batch.currency.code()), "", {}};
+  Day date = batch.lines.front().key.posting_date;
+  for (const JournalLine& line : batch.lines) {
+    date = std::max(date, line.key.posting_date);
+    for (const Posting& posting : PostingsOf(line)) {
+      journal.lines.push_back({std::string(posting.account), posting.is_debit, ToString(posting.amount), line.memo(),
+                               Split(line.key.dimensions)});
+    }
+  }
+  journal.date = ToString(date);
+  return journal;
+}
+
+std::string Encode(const ErpJournal& journal) {
+  std::string json = "{";
+  AddText("key", journal.key, &json);
+  AddText("batch", journal.batch, &json);
+  AddText("entity", journal.entity, &json);
+  AddText("currency", journal.currency, &json);
+  AddText("date", journal.date, &json);
+  json += ",\"lines\":[";
+  for (const ErpLine& line : journal.lines) {
+    if (!json.ends_with('[')) json += ',';
+    json += '{';
+    AddText("account", line.account, &json);
+    AddText(line.is_debit ? "debit" : "credit", line.amount, &json);
+    AddText("memo", line.memo, &json);
+    json += ",\"dimensions\":{";
+    for (const auto& [name, value] : line.dimensions) AddText(name, value, &json);
+    json += "}}";
+  }
+  return json + "]}";
+}
+
+std::optional<ErpJournal> DecodeErpJournal(std::string_view stored) {
+  const absl::StatusOr<JsonTree> tree = ReadJsonTree(stored, "a stored journal");
+  if (!tree.ok()) return std::nullopt;
+  ErpJournal journal{TextAt(*tree, "key"),      TextAt(*tree, "batch"), TextAt(*tree, "entity"),
+                     TextAt(*tree, "currency"), TextAt(*tree, "date"),  {}};
+  const JsonTree* lines = tree->Find("lines");
+  if (lines == nullptr || journal.key.empty()) return std::nullopt;
+  for (const JsonTree& item : lines->items) {
+    ErpLine line{TextAt(item, "account"), item.Find("debit") != nullptr, "", TextAt(item, "memo"), {}};
+    line.amount = TextAt(item, line.is_debit ? "debit" : "credit");
+    if (const JsonTree* dimensions = item.Find("dimensions")) {
+      for (size_t i = 0; i < dimensions->keys.size(); ++i) {
+        line.dimensions.emplace_back(dimensions->keys[i], dimensions->items[i].text);
+      }
+    }
+    if (!PlainAmount(line.amount)) return std::nullopt;
+    journal.lines.push_back(std::move(line));
+  }
+  return journal;
+}
+
+std::optional<std::string> PlainAmount(std::string_view decimal) {
+  const ParsedDecimal parsed = ParseDecimal(decimal, 9);
+  if (parsed.error != DecimalError::kNone) return std::nullopt;
+  return FormatDecimal(parsed.value, 9);
+}
+
+}  // namespace tollbook

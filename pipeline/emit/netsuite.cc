@@ -1,0 +1,335 @@
+#include "pipeline/emit/netsuite.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "pipeline/emit/authorization.h"
+#include "pipeline/json_text.h"
+#include "pipeline/json_tree.h"
+
+namespace tollbook {
+namespace {
+
+using Event = DeliveryEvent;
+using Problem = DeliveryProblem;
+
+constexpr std::string_view kRecord = "/record/v1/journalEntry";
+constexpr std::string_view kJob = "/async/v1/job/";
+
+std::string TextAt(const JsonTree& map, std::string_view key) {
+  const JsonTree* found = map.Find(key);
+  const bool is_scalar =
+      found != nullptr && (found->kind == JsonTree::Kind::kText || found->kind == JsonTree::Kind::kNumber ||
+                           found->kind == JsonTree::Kind::kBool);
+  return is_scalar ? found->text : "";
+}
+std::string IdAt(const JsonTree& map, std::string_view key) {
+  const JsonTree* found = map.Find(key);
+  return found == nullptr ? "" : TextAt(*found, "id");
+}
+
+absl::Status Unmapped(std::string what, std::string_view key) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, what + " has no code in NetSuite", "targets.yaml",
+                   "add it under `" + std::string(key) + "` and `tollbook deliveries retry` the batch");
+}
+
+// {"id":"58"} of our code.
+absl::Status AddReference(std::string_view name, const std::string& ours, const std::map<std::string, std::string>& ids,
+                          std::string_view what, std::string_view key, std::string* json) {
+  const auto found = ids.find(ours);
+  if (found == ids.end()) return Unmapped(std::string(what) + " \"" + ours + "\"", key);
+  *json += (json->ends_with('{') ? "\"" : ",\"") + std::string(name) + "\":{\"id\":";
+  AppendJsonString(found->second, json);
+  *json += '}';
+  return absl::OkStatus();
+}
+
+// A dimension that `dimensions` names must have its value there; of the others the memo tells.
+absl::Status AddDimensions(const ErpLine& line, const Target& target, std::string* json, std::string* memo) {
+  for (const auto& [name, value] : line.dimensions) {
+    const auto known = target.dimensions.lower_bound(name + "=");
+    if (known == target.dimensions.end() || !known->first.starts_with(name + "=")) {
+      *memo += ", " + name + "=" + value;
+      continue;
+    }
+    const auto found = target.dimensions.find(name + "=" + value);
+    if (found == target.dimensions.end()) return Unmapped("dimension \"" + name + "=" + value + "\"", "dimensions");
+    const size_t sign = found->second.find('=');
+    *json += ",\"" + found->second.substr(0, sign) + "\":{\"id\":";
+    AppendJsonString(found->second.substr(sign + 1), json);
+    *json += '}';
+  }
+  return absl::OkStatus();
+}
+
+// The text between `after` and the next sign that is neither letter nor digit; empty: none.
+std::string Named(std::string_view text, std::string_view after) {
+  const size_t at = text.find(after);
+  if (at == std::string_view::npos) return "";
+  text.remove_prefix(at + after.size());
+  const auto end = std::find_if(text.begin(), text.end(), [](char c) {
+    return !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
+  });
+  return std::string(text.begin(), end);
+}
+
+// What NetSuite says of an error: {"o:errorDetails":[{"detail":…,"o:errorCode":…}]}.
+struct Fault {
+  std::string code;
+  std::string detail;
+};
+std::optional<Fault> FaultOf(const HttpAnswer& answer) {
+  const absl::StatusOr<JsonTree> tree = ReadJsonTree(answer.body, "an answer");
+  const JsonTree* details = tree.ok() ? tree->Find("o:errorDetails") : nullptr;
+  if (details == nullptr || details->items.empty()) return std::nullopt;
+  return Fault{TextAt(details->items[0], "o:errorCode"), TextAt(details->items[0], "detail")};
+}
+
+Attempt OfTarget(Event event, Problem problem, const HttpAnswer& answer, const std::string& more = "") {
+  Attempt outcome = Failed(event, problem, Summary(answer) + more);
+  outcome.wait_nanos = answer.retry_after_nanos;
+  outcome.pause_target = true;
+  return outcome;
+}
+
+// What is said without regard to what was asked; nothing: the answer is about that. `unsent`, `unclear`: the events of
+// a request of which nothing was done, and of one of which that is not known.
+std::optional<Attempt> Common(const HttpAnswer& answer, Event unsent, Event unclear) {
+  if (answer.came == HttpAnswer::Came::kNotSent) return OfTarget(unsent, ProblemOfUnsent(answer), answer);
+  const Problem lost = unclear == Event::kUnclear ? Problem::kAmbiguous : Problem::kAvailability;
+  if (answer.came == HttpAnswer::Came::kUnclear) return Failed(unclear, lost, answer.error);
+  const long status = answer.status;
+  if (status == 401 || status == 403) return OfTarget(unsent, Problem::kAuthentication, answer);
+  if (status == 429) return OfTarget(unsent, Problem::kRateLimit, answer);
+  // A 503 that does not say when to come again may be a proxy's that lost the answer.
+  if (status == 503 && answer.retry_after_nanos > 0) return OfTarget(unsent, Problem::kAvailability, answer);
+  if (status >= 300 && status < 400) {
+    return OfTarget(unclear, Problem::kConfiguration, answer, " (a redirect is not followed: correct the url)");
+  }
+  if (status >= 500 || status == 408 || status < 200) return Failed(unclear, lost, Summary(answer));
+  return std::nullopt;
+}
+
+Attempt Refused(const Fault& fault) {
+  const bool is_mapping = fault.code == "INVALID_KEY_OR_REF";
+  return Failed(Event::kRefused, is_mapping ? Problem::kMapping : Problem::kValidation,
+                "NetSuite: " + fault.code + ": " + fault.detail);
+}
+
+class NetsuiteEmitter final : public Emitter {
+ public:
+  NetsuiteEmitter(const Target& target, std::unique_ptr<HttpClient> http)
+      : target_(target),
+        base_(target.http.url.substr(0, target.http.url.find_last_not_of('/') + 1)),
+        http_(std::move(http)) {}
+
+  PlannedDelivery Make(const JournalBatch& batch) const override {
+    return {"", batch.id, batch.posting_key, Encode(ErpJournalOf(batch))};
+  }
+  std::string Show(const Parcel& parcel) const override;
+  bool AsksFirst() const override { return true; }
+  Attempt Ask(const Parcel& parcel) override;
+  Attempt Send(const Parcel& parcel) override;
+  Attempt Finish(const Parcel& parcel) override;
+
+ private:
+  enum class JobState : uint8_t { kRuns, kSucceeded, kFailed, kForgotten };
+
+  HttpAnswer Get(const std::string& path) { return http_->Do({"GET", base_ + path, {"Accept: application/json"}, {}}); }
+  static std::vector<std::string> Headers(const Parcel& parcel) {
+    return {"Content-Type: application/json", "Accept: application/json", "Prefer: respond-async",
+            "X-NetSuite-Idempotency-Key: " + NetsuiteIdempotencyKey(parcel.key, parcel.job)};
+  }
+  // The record as it is there: confirmed, different, not there, cannot ask.
+  Attempt Record(const Parcel& parcel);
+  Attempt Compare(const JsonTree& record, const ErpJournal& ours) const;
+  // Nothing: `state` is known.
+  std::optional<Attempt> AskJob(const std::string& job, JobState* state, std::string* task);
+  Attempt WhyFailed(const std::string& job, const std::string& task);
+
+  const Target target_;
+  const std::string base_;  // of the REST services, without a slash at its end
+  const std::unique_ptr<HttpClient> http_;
+};
+
+std::string NetsuiteEmitter::Show(const Parcel& parcel) const {
+  std::string text = "POST " + base_ + std::string(kRecord) + "\n";
+  for (const std::string& header : Headers(parcel)) text += header + "\n";
+  text += ShownHeader(target_.auth) + "\n\n";
+  const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
+  if (!journal) return text + "(the stored journal cannot be read)\n";
+  const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
+  return text + (body.ok() ? *body : "(not sent: " + std::string(Std(body.status().message())) + ")") + "\n";
+}
+
+Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours) const {
+  std::vector<ErpSide> want, have;
+  for (const ErpLine& line : ours.lines) {
+    want.emplace_back(target_.accounts.at(line.account), line.is_debit, PlainAmount(line.amount).value_or(""));
+  }
+  const JsonTree* sublist = record.Find("line");
+  const JsonTree* items = sublist == nullptr ? nullptr : sublist->Find("items");
+  if (items == nullptr || TextAt(record, "externalId") != ours.key) {
+    return Failed(Event::kCannotAsk, Problem::kConfiguration,
+                  "NetSuite does not show the lines or the externalId of the journal: the role must see them");
+  }
+  for (const JsonTree& item : items->items) {
+    for (const bool is_debit : {true, false}) {
+      const std::string text = TextAt(item, is_debit ? "debit" : "credit");
+      const std::optional<std::string> amount = PlainAmount(text.empty() ? "0" : text);
+      if (amount != "0") have.emplace_back(IdAt(item, "account"), is_debit, amount.value_or(text));
+    }
+  }
+  std::sort(want.begin(), want.end());
+  std::sort(have.begin(), have.end());
+  const bool same = want == have && IdAt(record, "subsidiary") == target_.companies.at(ours.entity) &&
+                    IdAt(record, "currency") == target_.currencies.at(ours.currency) &&
+                    TextAt(record, "tranDate") == ours.date;
+  const std::string id = TextAt(record, "id");
+  if (same) return Succeeded(Event::kConfirmed, "", id.empty() ? TextAt(record, "tranId") : id);
+  return Failed(Event::kDifferent, Problem::kValidation,
+                "journal " + id + " has our key in NetSuite and says something else: look who changed it");
+}
+
+Attempt NetsuiteEmitter::Record(const Parcel& parcel) {
+  const std::optional<ErpJournal> ours = DecodeErpJournal(parcel.body);
+  if (!ours) return Failed(Event::kRefused, Problem::kValidation, "the stored journal cannot be read");
+  const absl::StatusOr<std::string> body = NetsuiteJournal(*ours, target_);
+  if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
+  const HttpAnswer answer = Get(std::string(kRecord) + "/eid:" + parcel.key + "?expandSubResources=true");
+  if (auto outcome = Common(answer, Event::kCannotAsk, Event::kCannotAsk)) return *outcome;
+  if (answer.status == 404 && FaultOf(answer)) return Succeeded(Event::kNotThere, "", "");
+  if (answer.status == 200) {
+    const absl::StatusOr<JsonTree> record = ReadJsonTree(answer.body, "an answer");
+    if (record.ok() && record->kind == JsonTree::Kind::kMap) return Compare(*record, *ours);
+  }
+  return Failed(Event::kCannotAsk, answer.status == 200 ? Problem::kAvailability : Problem::kConfiguration,
+                "the answer is none of NetSuite's: " + Summary(answer));
+}
+
+Attempt NetsuiteEmitter::Ask(const Parcel& parcel) {
+  Attempt record = Record(parcel);
+  if (record.step.event != Event::kNotThere || parcel.job.empty()) return record;
+  JobState state{};
+  std::string task;
+  if (auto outcome = AskJob(parcel.job, &state, &task)) return *outcome;
+  return state == JobState::kRuns ? Succeeded(Event::kAccepted, parcel.job, "") : record;
+}
+
+Attempt NetsuiteEmitter::Send(const Parcel& parcel) {
+  const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
+  if (!journal) return Failed(Event::kRefused, Problem::kValidation, "the stored journal cannot be read");
+  const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
+  if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
+  const HttpAnswer answer = http_->Do({"POST", base_ + std::string(kRecord), Headers(parcel), *body});
+  if (auto outcome = Common(answer, Event::kNotApplied, Event::kUnclear)) return *outcome;
+  const std::optional<Fault> fault = FaultOf(answer);
+  const std::string job = Named(answer.location, kJob);
+  const bool is_repeat = answer.status == 400 && fault && fault->code == "IDEMPOTENCY_ERROR";
+  if (!job.empty() && (answer.status == 202 || is_repeat)) return Succeeded(Event::kAccepted, job, "");
+  const bool exists =
+      fault && (fault->code.starts_with("DUP") || fault->detail.find("already exists") != std::string::npos);
+  if (answer.status >= 400 && fault && !exists && !is_repeat) return Refused(*fault);
+  // A plain success, a record that is there already, a repeat without its job, or nothing of NetSuite's: the record
+  // itself says what became of it.
+  return Failed(Event::kUnclear, Problem::kAmbiguous, "NetSuite did not name a job: " + Summary(answer));
+}
+
+std::optional<Attempt> NetsuiteEmitter::AskJob(const std::string& job, JobState* state, std::string* task) {
+  const HttpAnswer answer = Get(std::string(kJob) + job);
+  if (auto outcome = Common(answer, Event::kCannotAsk, Event::kCannotAsk)) return outcome;
+  if (answer.status == 404 && FaultOf(answer)) {
+    *state = JobState::kForgotten;
+    return std::nullopt;
+  }
+  const absl::StatusOr<JsonTree> said = ReadJsonTree(answer.body, "an answer");
+  const std::string completed = said.ok() ? TextAt(*said, "completed") : "";
+  const std::string progress = said.ok() ? TextAt(*said, "progress") : "";
+  if (answer.status != 200 || (completed != "true" && completed != "false") ||
+      (completed == "true" && progress != "succeeded" && progress != "failed")) {
+    return Failed(Event::kCannotAsk, Problem::kAvailability, "the answer is no job of NetSuite's: " + Summary(answer));
+  }
+  *state = completed == "false" ? JobState::kRuns : progress == "failed" ? JobState::kFailed : JobState::kSucceeded;
+  *task = Named(answer.body, "/task/");
+  return std::nullopt;
+}
+
+// The stored answer of the call that the job was for.
+Attempt NetsuiteEmitter::WhyFailed(const std::string& job, const std::string& task) {
+  const std::string path = std::string(kJob) + job + "/task/" + (task.empty() ? job : task) + "/result";
+  const HttpAnswer answer = Get(path);
+  if (const std::optional<Fault> fault = FaultOf(answer)) return Refused(*fault);
+  return Failed(Event::kRefused, Problem::kValidation,
+                "NetSuite's job " + job + " failed, and does not say why: look at " + path);
+}
+
+Attempt NetsuiteEmitter::Finish(const Parcel& parcel) {
+  JobState state{};
+  std::string task;
+  if (auto outcome = AskJob(parcel.job, &state, &task)) return *outcome;
+  if (state == JobState::kRuns) {
+    return Failed(Event::kCannotAsk, Problem::kAmbiguous, "NetSuite's job " + parcel.job + " is not done yet");
+  }
+  Attempt record = Record(parcel);
+  if (record.step.event != Event::kNotThere) return record;
+  if (state == JobState::kFailed) return WhyFailed(parcel.job, task);
+  return Failed(Event::kNotThere, Problem::kValidation,
+                "NetSuite's job " + parcel.job + " is over, and its journal is not there: look who took it away");
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> NetsuiteJournal(const ErpJournal& journal, const Target& target) {
+  std::string json = "{\"externalId\":";
+  AppendJsonString(journal.key, &json);
+  TOLLBOOK_RETURN_IF_ERROR(
+      AddReference("subsidiary", journal.entity, target.companies, "entity", "subsidiaries", &json));
+  TOLLBOOK_RETURN_IF_ERROR(
+      AddReference("currency", journal.currency, target.currencies, "currency", "currencies", &json));
+  json += ",\"tranDate\":";
+  AppendJsonString(journal.date, &json);
+  json += ",\"memo\":";
+  AppendJsonString(journal.batch + " " + journal.key, &json);
+  json += ",\"line\":{\"items\":[";
+  for (const ErpLine& line : journal.lines) {
+    json += json.ends_with('[') ? "{" : ",{";
+    TOLLBOOK_RETURN_IF_ERROR(AddReference("account", line.account, target.accounts, "account", "accounts", &json));
+    // NetSuite wants numbers; this one is our decimal, digit by digit.
+    json += std::string(line.is_debit ? ",\"debit\":" : ",\"credit\":") + line.amount;
+    std::string memo = line.memo;
+    TOLLBOOK_RETURN_IF_ERROR(AddDimensions(line, target, &json, &memo));
+    json += ",\"memo\":";
+    AppendJsonString(memo, &json);
+    json += '}';
+  }
+  return json + "]}}";
+}
+
+std::string NetsuiteIdempotencyKey(std::string_view posting_key, std::string_view failed_job) {
+  // RFC 4122 4.3: SHA-1 of the namespace's 16 bytes and the name.
+  constexpr unsigned char kUrls[16] = {0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1,
+                                       0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+  std::string text(reinterpret_cast<const char*>(kUrls), sizeof kUrls);
+  text += posting_key;
+  if (!failed_job.empty()) text.append("/").append(failed_job);
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned bytes = 0;
+  TOLLBOOK_ASSERT(EVP_Digest(text.data(), text.size(), hash, &bytes, EVP_sha1(), nullptr) == 1);
+  hash[6] = static_cast<unsigned char>((hash[6] & 0x0f) | 0x50);
+  hash[8] = static_cast<unsigned char>((hash[8] & 0x3f) | 0x80);
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string uuid;
+  for (int i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) uuid += '-';
+    uuid += {kHex[hash[i] >> 4], kHex[hash[i] & 15]};
+  }
+  return uuid;
+}
+
+std::unique_ptr<Emitter> MakeNetsuiteEmitter(const Target& target, std::unique_ptr<HttpClient> http) {
+  return std::make_unique<NetsuiteEmitter>(target, std::move(http));
+}
+
+}  // namespace tollbook
