@@ -3,6 +3,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "pipeline/emit/jwt.h"
 #include "pipeline/emit/usage_report.h"
 
 namespace tollbook {

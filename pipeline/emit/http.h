@@ -41,13 +41,6 @@ struct HttpRequest {
   std::string_view body = {};        // a GET has none
 };
 
-struct HttpRequest {
-  std::string method = "POST";       // "GET", "PUT", "PATCH"
-  std::string url;                   // on the policy's host
-  std::vector<std::string> headers;  // whole lines: "Content-Type: application/json"
-  std::string_view body = {};        // a GET has none
-};
-
 class HttpClient {
  public:
   virtual ~HttpClient() = default;

@@ -1,5 +1,6 @@
 #include "pipeline/emit/maxio.h"
 
+#include "pipeline/emit/jwt.h"
 #include "pipeline/emit/usage_report.h"
 #include "pipeline/json_text.h"
 

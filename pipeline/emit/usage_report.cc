@@ -1,6 +1,5 @@
 #include "pipeline/emit/usage_report.h"
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -240,15 +239,6 @@ std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer) {
     return Failed(Event::kUnclear, Problem::kAmbiguous, "a web page came back, not the target's answer");
   }
   return std::nullopt;
-}
-
-std::string Base64(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // and the end that EVP_EncodeBlock writes
-  const int length =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(length));
-  return text;
 }
 
 std::string PercentEncoded(std::string_view text) {

@@ -74,7 +74,6 @@ ReportProgress ProgressOf(std::string_view job, size_t items);
 // web page. None: the target's own word.
 [[nodiscard]] std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer);
 
-std::string Base64(std::string_view bytes);
 // "a%20b", as in a form or a path.
 std::string PercentEncoded(std::string_view text);
 

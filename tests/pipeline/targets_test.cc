@@ -96,7 +96,13 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   const size_t begin = page.find("```yaml\n", section) + 8;
   const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
   EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
-  EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind";
+  EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind but netsuite";
+  const size_t netsuite = page.rfind("```yaml\n", page.find("kind: netsuite", section)) + 8;
+  const ParsedTargets other =
+      ParseTargets("targets:\n" + page.substr(netsuite, page.find("```", netsuite) - netsuite), nullptr);
+  EXPECT_THAT(other.errors, IsEmpty()) << ToString(other.errors[0]);
+  ASSERT_EQ(other.targets.size(), 1u);
+  EXPECT_EQ(other.targets[0].kind, TargetKind::kNetsuite);
 }
 
 TEST(ParseTargets, NoTextIsNoTarget) {
@@ -135,8 +141,8 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
   };
   const Case cases[] = {
       {"unknown kind", "kind: files", "kind: ftp",
-       "targets.yaml:3: \"kind\" of target \"archive\" is \"ftp\": use one of files, webhook, tryton, stripe, "
-       "chargebee, maxio"},
+       "targets.yaml:3: \"kind\" of target \"archive\" is \"ftp\": use one of files, webhook, tryton, netsuite, "
+       "stripe, chargebee, maxio"},
       {"a key of another kind", "format: csv", "format: csv\n    url: https://x",
        "targets.yaml:6: target \"archive\" has an unknown key \"url\""},
       {"the same name twice", "name: hook", "name: archive",
