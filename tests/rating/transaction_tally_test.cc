@@ -124,11 +124,11 @@ TEST(Transactions, CountOneByOneWhereSeveralAreEqual) {
   charge.pricing.free_events = 3;
   charge.pricing.free_amount = Units("25");
   const std::string one_by_one = WorthOf(charge, Events({"10", "10", "10", "10", "10"}));
-  EXPECT_EQ(WorthOf(charge, {{Units("10"), 5, {}}}), one_by_one);
+  EXPECT_EQ(WorthOf(charge, {UsageTotal{Units("10"), 5, {}}}), one_by_one);
   EXPECT_EQ(one_by_one, "6.325");  // two free, 5 of the third; 3 * 2 + 1.3 % of 25
   charge.pricing.free_amount.reset();
   charge.pricing.free_events = uint64_t{1} << 40;
-  EXPECT_EQ(WorthOf(charge, {{Units("1"), (uint64_t{1} << 40) + 1, {}}}), "2.013");
+  EXPECT_EQ(WorthOf(charge, {UsageTotal{Units("1"), (uint64_t{1} << 40) + 1, {}}}), "2.013");
 }
 
 TEST(Transactions, ThatDoNotFitAreAnError) {
