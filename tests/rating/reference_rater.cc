@@ -239,7 +239,8 @@ int64_t FirstOf(const Line& line) {
 namespace {
 
 WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& dated, const Charge& charge,
-                 const Zone& zone, const Rational& minimum_share, Currency currency, Rounding rounding) {
+                 const Zone& zone, const Rational& minimum_share, const Rational& paid, Currency currency,
+                 Rounding rounding) {
   WorthToDate to_date;
   Buckets usage;
   std::map<std::pair<int64_t, int64_t>, std::map<std::string, std::vector<const SubjectTotal*>>> totals;
@@ -263,7 +264,7 @@ WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& 
       to_date.quantity += part.quantity;
     }
   }
-  to_date.worth = WorthOf(charge, usage, day == last_of_period, zone, minimum_share);
+  to_date.worth = WorthOf(charge, usage, day == last_of_period, zone, minimum_share, paid);
   to_date.booked = InMinorUnits(to_date.worth, currency.minor_digits(), rounding);
   return to_date;
 }
@@ -523,7 +524,9 @@ Rational PriceOfLimits(const Pricing& pricing, const std::map<std::string, Ratio
   return Exact(pricing.steps.back().price);
 }
 
-Rational WorthOfBucket(const Charge& charge, const Parts& parts, const BucketWindow* window, const Zone& zone) {
+// `paid`: of the units to price those that grants paid.
+Rational WorthOfBucket(const Charge& charge, const Parts& parts, const BucketWindow* window, const Zone& zone,
+                       const Rational& paid) {
   Rational worth = 0, included = Exact(charge.included);
   std::map<std::string, Rational> limited;
   for (const auto& [name, part] : parts) {
@@ -533,6 +536,8 @@ Rational WorthOfBucket(const Charge& charge, const Parts& parts, const BucketWin
       billable -= taken;
       included -= taken;
     }
+    // They never make it negative: usage that was taken back when the grant had ended is no credit.
+    if (billable > 0) billable -= std::min(billable, paid);
     limited[name] = billable;
     if (!charge.pricing.limits_by.empty()) continue;
     const Pricing& of_part =
@@ -564,12 +569,12 @@ Rational Exact(const Worth& worth) {
 }
 
 Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone,
-                 const Rational& minimum_share) {
+                 const Rational& minimum_share, const Rational& paid) {
   Rational worth = 0;
   const bool by_bucket = charge.per_bucket != PerBucket::kNone;
   for (const auto& [bucket, parts] : usage) {
     const BucketWindow* window = by_bucket ? WindowOf(charge, bucket, zone) : nullptr;
-    const Rational cost = WorthOfBucket(charge, parts, window, zone);
+    const Rational cost = WorthOfBucket(charge, parts, window, zone, paid);
     const std::optional<Commitment>& commitment = window == nullptr ? charge.commitment : window->commitment;
     const Pricing& pricing = window == nullptr ? charge.pricing : window->pricing;
     worth += by_bucket && commitment ? WithCommitment(*commitment, pricing, cost, true) : cost;
@@ -965,6 +970,165 @@ void AddSliced(const Catalog& catalog, const std::string& subject, const std::ve
   }
 }
 
+// ----- units that grants pay, of meters whose totals are of days
+
+bool TakesGrants(const Catalog& catalog, const Line& line, const Charge& charge) {
+  if (!charge.cells.empty() || !charge.pricing.limits_by.empty() || charge.per_bucket != PerBucket::kNone) return false;
+  if (PricesEachEvent(charge.pricing) || charge.pricing.price_per_event != Price{}) return false;
+  return std::ranges::any_of(catalog.unit_grants, [&](const UnitGrant& grant) {
+    return grant.subscription == line.subscription && grant.charge == line.charge;
+  });
+}
+
+struct UnitWallet {
+  const UnitGrant* grant = nullptr;
+  int64_t start = 0, end = INT64_MAX;  // days
+  bool is_open = false;
+  Rational balance, may_return, pending;  // pending: paid of what was owed before, and not yet told of a line
+};
+
+struct UnitLine {
+  Line line;
+  const Charge* charge = nullptr;
+  std::vector<Dated> dated;
+  Rational units, unpaid;
+  std::vector<Rational> paid;             // by each grant
+  std::map<int64_t, Rational> told = {};  // by all of them, on the days that the line has
+};
+
+int64_t DayAt(Instant at, const Zone& zone) {
+  return absl::ToCivilDay(absl::FromUnixNanos(at.nanos), LibraryZone(zone)) - kDayZero;
+}
+
+bool BeginsOn(const std::optional<BillingCycle>& cycle, int64_t day) {
+  return cycle && PeriodAround(*cycle, day).first == kDayZero + day;
+}
+
+// What earlier units are owed in all is paid; whose they were is told afterwards.
+void OpenUnits(UnitWallet* wallet, const Rational& balance, Rational* owed) {
+  wallet->balance = balance;
+  wallet->may_return = 0;
+  wallet->is_open = true;
+  if (!wallet->grant->pays_earlier) return;
+  const Rational paid = std::min(wallet->balance, *owed);
+  wallet->balance -= paid;
+  wallet->may_return += paid;
+  wallet->pending += paid;
+  *owed -= paid;
+}
+
+// Ends, resets, starts and refills of a day, each in the order of paying.
+void BeginUnitDay(int64_t day, const Zone& zone, const std::vector<UnitWallet*>& in_order, Rational* owed) {
+  for (UnitWallet* wallet : in_order) {
+    if (wallet->end == day) wallet->is_open = false, wallet->balance = 0, wallet->may_return = 0;
+  }
+  for (UnitWallet* wallet : in_order) {
+    const UnitGrant& grant = *wallet->grant;
+    bool is_reset = BeginsOn(grant.reset, day);
+    for (const Instant at : grant.resets) is_reset = is_reset || DayAt(at, zone) == day;
+    if (!is_reset || !wallet->is_open) continue;
+    if (!grant.keeps_overage) *owed = 0;
+    OpenUnits(wallet, std::max(Exact(grant.rollover_min), std::min(Exact(grant.rollover_max), wallet->balance)), owed);
+  }
+  for (UnitWallet* wallet : in_order) {
+    if (wallet->start == day && day < wallet->end) OpenUnits(wallet, Exact(wallet->grant->units), owed);
+  }
+  for (UnitWallet* wallet : in_order) {
+    if (!wallet->is_open || day <= wallet->start || !BeginsOn(wallet->grant->refill, day)) continue;
+    const Rational kept = std::min(wallet->balance, Exact(wallet->grant->rollover_max));
+    OpenUnits(wallet, kept + Exact(wallet->grant->units), owed);
+  }
+}
+
+void UseUnits(Rational more, const std::vector<UnitWallet*>& in_order, const UnitWallet* first, Rational* owed,
+              UnitLine* line) {
+  for (UnitWallet* wallet : in_order) {
+    const Rational paid = wallet->is_open && more > 0 ? std::min(wallet->balance, more) : Rational(0);
+    wallet->balance -= paid;
+    wallet->may_return += paid;
+    line->paid[static_cast<size_t>(wallet - first)] += paid;
+    more -= paid;
+  }
+  if (more > 0) line->unpaid += more, *owed += more;
+  if (more >= 0) return;
+  Rational back = -more;
+  const Rational forgiven = std::min(line->unpaid, back);
+  line->unpaid -= forgiven, *owed -= forgiven, back -= forgiven;
+  for (auto at = in_order.rbegin(); at != in_order.rend(); ++at) {
+    UnitWallet& wallet = **at;
+    Rational& paid = line->paid[static_cast<size_t>(&wallet - first)];
+    const Rational returned = wallet.is_open ? std::min({wallet.may_return, paid, back}) : Rational(0);
+    wallet.balance += returned, wallet.may_return -= returned;
+    paid -= returned, back -= returned;
+  }
+}
+
+Rational SumOf(const std::vector<Rational>& all) {
+  Rational sum = 0;
+  for (const Rational& one : all) sum += one;
+  return sum;
+}
+
+// All lines of one charge of a subscription, day by day.
+void PayInUnits(const Catalog& catalog, const Zone& zone, int64_t last, std::vector<UnitLine>* lines) {
+  std::vector<UnitWallet> wallets;
+  for (const UnitGrant& grant : catalog.unit_grants) {
+    if (grant.subscription != lines->front().line.subscription || grant.charge != lines->front().line.charge) continue;
+    UnitWallet& wallet = wallets.emplace_back();
+    wallet.grant = &grant;
+    wallet.start = DayAt(grant.starts_at, zone);
+    if (grant.ends_at) wallet.end = DayAt(*grant.ends_at, zone);
+    if (grant.voided_at) wallet.end = std::min(wallet.end, DayAt(*grant.voided_at, zone));
+  }
+  std::vector<UnitWallet*> in_order;
+  for (UnitWallet& wallet : wallets) in_order.push_back(&wallet);
+  std::ranges::sort(in_order, {}, [&](const UnitWallet* wallet) {
+    const UnitGrant& grant = *wallet->grant;
+    return std::tuple(grant.priority, !grant.ends_at, grant.ends_at, grant.id);
+  });
+  std::ranges::stable_sort(*lines, {},
+                           [](const UnitLine& line) { return std::ranges::min(line.dated, {}, &Dated::day).day; });
+  int64_t day = last;
+  for (const UnitWallet& wallet : wallets) day = std::min(day, wallet.start);
+  for (UnitLine& line : *lines) {
+    line.paid.resize(wallets.size());
+    for (const Dated& dated : line.dated) day = std::min(day, dated.day);
+  }
+  Rational owed = 0;
+  for (; day <= last; ++day) {
+    for (UnitLine& line : *lines) {
+      if (day > line.line.last) owed -= line.unpaid, line.unpaid = 0;
+    }
+    BeginUnitDay(day, zone, in_order, &owed);
+    for (UnitLine& line : *lines) {
+      const Rational before = SumOf(line.paid);
+      for (size_t i = 0; i < wallets.size(); ++i) {
+        const Rational paid = std::min(wallets[i].pending, line.unpaid);
+        wallets[i].pending -= paid, line.unpaid -= paid, line.paid[i] += paid;
+      }
+      if (SumOf(line.paid) != before) line.told[day] = SumOf(line.paid);
+    }
+    for (UnitWallet& wallet : wallets) wallet.pending = 0;
+    if (owed == 0) {
+      for (UnitLine& line : *lines) line.unpaid = 0;
+    }
+    for (UnitLine& line : *lines) {
+      std::vector<const SubjectTotal*> totals;
+      bool is_used = false;
+      for (const Dated& dated : line.dated) {
+        if (dated.day <= day) totals.push_back(dated.total);
+        is_used = is_used || dated.day == day;
+      }
+      if (!is_used) continue;
+      const Rational used = Aggregate(*totals.front()->meter, totals);
+      const Rational units = std::max(Rational(0), BillableOf(*line.charge, used, 0));
+      UseUnits(units - line.units, in_order, wallets.data(), &owed, &line);
+      line.units = units;
+      line.told[day] = SumOf(line.paid);
+    }
+  }
+}
+
 // `timed`: the calendar's last day. A maximum is of all that there is, up to the window's last day.
 void AddTimed(const Catalog& catalog, const std::string& subject, std::optional<Day> timed, bool has_window,
               Subject* result) {
@@ -1031,6 +1195,23 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
     lines[line].push_back({day, &total, subscription});
     prices[line] = {&plan, charge};
   }
+  const std::optional<Day> timed = through ? through : carried_through;
+  std::map<std::pair<std::string, std::string>, std::vector<UnitLine>> in_units;
+  for (const auto& [line, dated] : lines) {
+    const Charge* charge = prices[line].charge;
+    if (TakesGrants(catalog, line, *charge)) {
+      in_units[{line.subscription, line.charge}].push_back({line, charge, dated, 0, 0, {}, {}});
+    }
+  }
+  std::map<Line, std::map<int64_t, Rational>> paid;
+  for (auto& [of, unit_lines] : in_units) {
+    int64_t last = timed ? timed->number : INT64_MIN;
+    for (const UnitLine& line : unit_lines) {
+      for (const Dated& dated : line.dated) last = std::max(last, dated.day);
+    }
+    PayInUnits(catalog, unit_lines.front().dated.front().subscription->zone, last, &unit_lines);
+    for (const UnitLine& line : unit_lines) paid[line.line] = line.told;
+  }
   for (const auto& [line, dated] : lines) {
     // The line is of the version of the subscription that its first usage fell in.
     const Dated* first = &dated.front();
@@ -1045,16 +1226,19 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
       const Rational of_days = ShareOf(DaysOn(catalog, line.subscription, *plan, last + 1), line, FirstOf(line));
       if (charge->prorates_bound || of_days == 0) share = of_days;
     }
+    const std::map<int64_t, Rational>& told = paid[line];
     const auto up_to = [&, &days = result.lines[line], &plan = plan, &charge = charge, &dated = dated](int64_t day) {
-      days[day] = UpTo(day, last, dated, *charge, zone, share, plan->currency, catalog.book.rounding);
+      const auto behind = told.upper_bound(day);
+      const Rational units = behind == told.begin() ? Rational(0) : std::prev(behind)->second;
+      days[day] = UpTo(day, last, dated, *charge, zone, share, units, plan->currency, catalog.book.rounding);
     };
+    for (const auto& [day, units] : told) up_to(day);
     for (const Dated& d : dated) up_to(d.day);
     // A minimum, or a commitment of the period, is due on the last day, once that is rated.
     const bool is_committed =
         charge->commitment && charge->commitment->true_up && charge->per_bucket == PerBucket::kNone;
     if ((charge->minimum || is_committed) && (!through || last <= through->number)) up_to(last);
   }
-  const std::optional<Day> timed = through ? through : carried_through;
   AddSliced(catalog, subject, sliced, through, timed, &result);
   AddTimed(catalog, subject, timed, through.has_value(), &result);
   TakeOffDiscounts(catalog, subject, timed, through.has_value(), &result);

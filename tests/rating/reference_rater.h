@@ -42,8 +42,9 @@ struct Part {
 };
 using Parts = std::map<std::string, Part>;                     // of one bucket
 using Buckets = std::map<std::pair<int64_t, int64_t>, Parts>;  // by day and hour; one without per_bucket
+// `paid`: units that grants paid, of a charge that they can pay for.
 Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, const Zone& zone,
-                 const Rational& minimum_share = 1);
+                 const Rational& minimum_share = 1, const Rational& paid = 0);
 
 // Of a complete period's quantity alone.
 Rational WorthOf(const Charge& charge, const Rational& quantity);

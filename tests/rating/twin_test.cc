@@ -547,6 +547,43 @@ void AddDiscounts(Dice& dice, Catalog* catalog) {
   });
 }
 
+// Of charges that can be paid in units on every plan that has them; their meters have totals of days.
+void AddUnitGrants(Dice& dice, Catalog* catalog) {
+  for (int64_t i = dice.UpTo(5); i > 0; --i) {
+    const std::string name = "charge-" + std::to_string(dice.UpTo(3));
+    const auto takes = [&](const Plan& plan) {
+      const auto charge = std::ranges::find(plan.charges, name, &Charge::name);
+      return charge == plan.charges.end() || (TakesUnitGrants(*charge) && !MayBeSliced(*charge));
+    };
+    if (!std::ranges::all_of(catalog->plans, takes)) continue;
+    UnitGrant& grant = catalog->unit_grants.emplace_back();
+    const Day start = RandomDay(dice);
+    const auto later = [&] {
+      return catalog->book.zone.StartOf({start.number + 1 + static_cast<int32_t>(dice.UpTo(40))});
+    };
+    grant.id = "u" + std::to_string(i);
+    grant.subscription = dice.Of(kIds);
+    grant.charge = name;
+    grant.units = {dice.Decimal(5)};
+    grant.priority = static_cast<int32_t>(dice.UpTo(2));
+    grant.starts_at = catalog->book.zone.StartOf(start);
+    if (dice.OneIn(2)) grant.ends_at = later();
+    if (dice.OneIn(6)) grant.voided_at = later();
+    const std::vector<const char*> cycles = {"10 days", "1 month", "2 weeks"};
+    for (std::optional<BillingCycle>* cycle : {&grant.refill, &grant.reset}) {
+      if (!dice.OneIn(3)) continue;
+      *cycle = *ParseBillingCycle(dice.Of(cycles));
+      (*cycle)->anchor = start;
+    }
+    if (grant.reset && dice.OneIn(2)) grant.rollover_min = {dice.Decimal(3)};
+    grant.rollover_max = {grant.rollover_min.attos + (dice.OneIn(2) ? dice.Decimal(4) : 0)};
+    grant.pays_earlier = dice.OneIn(2);
+    grant.keeps_overage = grant.reset && dice.OneIn(2);
+  }
+  std::ranges::sort(catalog->unit_grants, {},
+                    [](const UnitGrant& grant) { return std::tie(grant.subscription, grant.charge, grant.id); });
+}
+
 Catalog RandomCatalog(Dice& dice) {
   Catalog catalog;
   const bool one_zone = dice.OneIn(2);
@@ -561,6 +598,7 @@ Catalog RandomCatalog(Dice& dice) {
   if (has_grants || has_discounts) catalog.plans[1].currency = catalog.plans[0].currency;
   if (has_grants) AddGrants(dice, &catalog);
   if (has_discounts) AddDiscounts(dice, &catalog);
+  if (one_zone && !is_amendable && dice.OneIn(2)) AddUnitGrants(dice, &catalog);
   catalog.BuildIndex();
   return catalog;
 }
