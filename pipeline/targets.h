@@ -17,7 +17,6 @@
 namespace tollbook {
 
 inline constexpr std::string_view kTargetsFile = "targets.yaml";
-
 inline constexpr std::string_view kCustomersFile = "customers.csv";
 
 enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kNetsuite, kStripe, kChargebee, kMaxio };
@@ -47,9 +46,9 @@ struct Target {
   std::string directory;
   FileFormat format = FileFormat::kCsv;
 
-  // webhook, tryton
+  // all but files
   HttpPolicy http;
-  SecretReference secret;  // the webhook's signing key; Tryton's password
+  SecretReference secret;  // the webhook's signing key; Tryton's password; an API key; of netsuite none
   TargetAuth auth;         // webhook: optional, beside it; netsuite
 
   // webhook

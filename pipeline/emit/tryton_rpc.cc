@@ -1,23 +1,14 @@
 #include "pipeline/emit/tryton_rpc.h"
 
-#include <openssl/evp.h>
-
 #include <vector>
+
+#include "pipeline/emit/jwt.h"
 
 namespace tollbook {
 namespace {
 
 constexpr long kUnauthorized = 401;
 constexpr size_t kMessageBytes = 300;  // a rule's domain can be kilobytes of field definitions
-
-std::string Base64(std::string_view text) {
-  std::string base64(4 * (text.size() + 2) / 3 + 4, '\0');
-  const int length =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  base64.resize(static_cast<size_t>(length));
-  return base64;
-}
 
 RpcAnswer Answer(RpcAnswer::Came came, DeliveryProblem problem, std::string error, bool is_of_target = false) {
   RpcAnswer answer;

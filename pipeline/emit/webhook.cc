@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "pipeline/emit/authorization.h"
+#include "pipeline/emit/jwt.h"
 #include "pipeline/emit/usage_report.h"
 #include "pipeline/journal_text.h"
 #include "pipeline/json_text.h"
@@ -190,9 +191,7 @@ std::string WebhookSignature(std::string_view secret, std::string_view id, std::
   unsigned bytes = 0;
   TOLLBOOK_ASSERT(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
                        reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash, &bytes) != nullptr);
-  unsigned char base64[4 * EVP_MAX_MD_SIZE / 3 + 4];
-  const int length = EVP_EncodeBlock(base64, hash, static_cast<int>(bytes));
-  return "v1," + std::string(reinterpret_cast<const char*>(base64), static_cast<size_t>(length));
+  return "v1," + Base64({reinterpret_cast<const char*>(hash), bytes});
 }
 
 std::unique_ptr<Emitter> MakeWebhookEmitter(const Target& target, const EmitterContext& context, Secret secret,
