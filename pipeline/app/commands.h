@@ -93,6 +93,8 @@ int CmdCharges(const ReadOptions& options);
 int CmdStatus(const ReadOptions& options);
 int CmdReconcile(const ReadOptions& options);
 struct VerifyOptions : ReadOptions {
+  bool deep = false;                 // every charge that is not as it is worth; with inputs, the sources once more
+  std::vector<std::string> inputs;   // with `deep`: all that was absorbed
   bool audit = false;                // only the audit log
   std::vector<std::string> anchors;  // of it, kept elsewhere
 };
