@@ -10,6 +10,7 @@
 #include "pipeline/app/table.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
+#include "pipeline/due_now.h"
 #include "pipeline/waiting.h"
 
 namespace tollbook {
@@ -215,6 +216,26 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
   return kDone;
 }
 
+std::string TextOf(const DueNow& now) {
+  std::string text;
+  for (const WaitingAmount& waits : now.waiting)
+    text += ToString(waits) + (waits.sum.differences == 1 ? " waits\n" : " wait\n");
+  for (const DueNow::Due& due : now.due)
+    text += "`tollbook seal` books " + ToString(due.sum, due.currency) + ", of " + due.entity + "\n";
+  return text;
+}
+
+Json DueJson(const DueNow& now) {
+  Json json = Json::array();
+  for (const DueNow::Due& due : now.due) {
+    json.push_back({{"entity", due.entity},
+                    {"currency", std::string(due.currency.code())},
+                    {"differences", due.sum.differences},
+                    {"amount", ToString(Money{due.currency, due.sum.minor})}});
+  }
+  return json;
+}
+
 absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options.catalog);
   if (!loaded.ok()) return loaded.status();
@@ -225,13 +246,20 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   absorb.threads = options.threads;
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
   if (!report.ok()) return report.status();
-  if (options.format == "json") return Print(ToText(ToJson({&*report, nullptr, 0, options.books})));
+  // What was held for want of a meter is in the book now; what is held for want of a posting rule never left it.
+  const absl::StatusOr<DueNow> now = DueBy(**book, loaded->catalog, options.threads);
+  if (!now.ok()) return now.status();
+  if (options.format == "json") {
+    Json json = ToJson({&*report, nullptr, 0, options.books});
+    json["to_seal"] = DueJson(*now);
+    json["waiting"] = ToJson(now->waiting);
+    return Print(ToText(json));
+  }
   const LineCounts& counts = report->counts;
   PrintNeeded(report->needed);
   return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
                Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
-               Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" +
-               (counts.accepted > 0 ? "`tollbook seal` books what was accepted.\n" : ""));
+               Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" + TextOf(*now));
 }
 
 }  // namespace
