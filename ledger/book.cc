@@ -188,6 +188,16 @@ size_t BytesIn(const SealCommit& seal) {
   return bytes;
 }
 
+// Of a DamagedError, which thing it names: for one that names more.
+std::string WhichIsDamaged(const absl::Status& status) {
+  const std::string whole = std::string(Std(status.message())), around = std::string(Std(DamagedError("\n").message()));
+  const size_t thing = around.find('\n');
+  const std::string_view before = std::string_view(around).substr(0, thing);
+  const std::string_view after = std::string_view(around).substr(thing + 1);
+  if (!whole.starts_with(before) || !whole.ends_with(after)) return whole;
+  return whole.substr(before.size(), whole.size() - before.size() - after.size());
+}
+
 // A link fits the one before it.
 absl::Status CheckLink(const CommitRecord& before, const CommitRecord& record) {
   const std::string which = "commit " + std::to_string(before.sequence + 1);
@@ -253,6 +263,10 @@ absl::Status PrepareDirectory(const BookOptions& options) {
   if (!version.ok()) return version.status();
   if (*version != 0) return absl::OkStatus();
   if (!options.create) {
+    // A book that is still being made has no commits.
+    const absl::StatusOr<HighWater> high_water = HighWater::Open(options.directory);
+    if (high_water.ok() && high_water->mark().sequence != 0)
+      return DamagedError(options.directory + ": FORMAT is missing");
     return MakeError(absl::StatusCode::kNotFound, "there is no book", options.directory,
                      "name the directory that `tollbook run --books` made, or make one with it");
   }
@@ -326,7 +340,7 @@ class StoredBook final : public Book {
 
   // After the constructor, once.
   absl::Status ReadIdentity(const BookOptions& options);
-  absl::Status ReadChain();
+  absl::Status ReadChain(const std::string& logs);
   absl::Status CountSeals();
   absl::Status OpenSeen() { return seen_.Open(); }
   Outbox& outbox() { return outbox_; }
@@ -452,14 +466,18 @@ absl::Status StoredBook::ReadIdentity(const BookOptions& options) {
   return fixed("the zone", identity_.zone, options.identity.zone);
 }
 
-absl::Status StoredBook::ReadChain() {
+// `logs`: of the store, as it was before it was opened.
+absl::Status StoredBook::ReadChain(const std::string& logs) {
+  const std::string with_logs = logs.empty() ? "the store, which has no log," : "the store, with its log " + logs + ",";
   absl::StatusOr<CommitRecord> newest = NewestCommit(*store_);
+  if (absl::IsDataLoss(newest.status()))
+    return DamagedError(directory_ + ": " + WhichIsDamaged(newest.status()) + ", by " + with_logs);
   if (!newest.ok()) return newest.status();
   last_ = *std::move(newest);
   const HighWaterMark mark = high_water_.mark();
   if (!high_water_.Admits(last_)) {
-    return DamagedError(directory_ + ": commit " + std::to_string(mark.sequence) +
-                        " was acknowledged, and the store ends at commit " + std::to_string(last_.sequence) +
+    return DamagedError(directory_ + ": by HIGHWATER commit " + std::to_string(mark.sequence) +
+                        " was acknowledged, and " + with_logs + " ends at commit " + std::to_string(last_.sequence) +
                         (last_.sequence == mark.sequence ? ", which is another or not the newest" : ""));
   }
   return last_.sequence == mark.sequence ? absl::OkStatus() : high_water_.Raise({last_.sequence, last_.hash});
@@ -885,7 +903,7 @@ absl::StatusOr<Anchor> StoredBook::AnchorOf(uint64_t sequence) const {
     if (record.sequence > sequence) return absl::OkStatus();
     const std::string which = "commit " + std::to_string(record.sequence);
     const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, *contents, &stream);
-    if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
+    if (!digest.ok()) return DamagedError(which + ": " + WhichIsDamaged(digest.status()));
     if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
     stream.Add(Encode(record));
     return absl::OkStatus();
@@ -902,7 +920,7 @@ absl::StatusOr<uint64_t> StoredBook::CheckCommits(SeenSum* seen) const {
   const absl::StatusOr<CommitRecord> newest = WalkChain(*store_, [&](const CommitRecord& record) -> absl::Status {
     const std::string which = "commit " + std::to_string(record.sequence);
     const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, *contents);
-    if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
+    if (!digest.ok()) return DamagedError(which + ": " + WhichIsDamaged(digest.status()));
     if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
     if (record.retires_held) retired_by = record.sequence;
     if (record.retires_corrections) corrections_retired_by = record.sequence;
@@ -1066,12 +1084,13 @@ absl::StatusOr<std::unique_ptr<Book>> Book::Open(const BookOptions& options) {
   if (*version == 0) TOLLBOOK_RETURN_IF_ERROR(MakeBook(options));
   absl::StatusOr<HighWater> high_water = HighWater::Open(directory);
   if (!high_water.ok()) return high_water.status();
+  const std::string logs = Store::LogsOf(directory);
   absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(directory, *high_water);
   if (!store.ok()) return store.status();
   auto book = std::make_unique<StoredBook>(directory, *std::move(lock), *std::move(high_water), *std::move(store),
                                            options.now_nanos);
   TOLLBOOK_RETURN_IF_ERROR(book->ReadIdentity(options));
-  TOLLBOOK_RETURN_IF_ERROR(book->ReadChain());
+  TOLLBOOK_RETURN_IF_ERROR(book->ReadChain(logs));
   TOLLBOOK_RETURN_IF_ERROR(book->CountSeals());
   TOLLBOOK_RETURN_IF_ERROR(book->OpenSeen());
   return book;
