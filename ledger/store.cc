@@ -198,6 +198,16 @@ class RocksStore final : public Store {
     return identity;
   }
 
+  absl::Status Rewrite(Family family) override {
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
+    options.blob_garbage_collection_age_cutoff = 1;
+    // A log is let go when nothing of any family is in it alone.
+    TOLLBOOK_RETURN_IF_ERROR(FromRocks(db_->Flush(rocksdb::FlushOptions(), families_), directory_));
+    return FromRocks(db_->CompactRange(options, Handle(family), nullptr, nullptr), directory_);
+  }
+
   absl::Status VerifyChecksums() const override {
     // The first one names the file; files that an earlier program wrote have only the second.
     TOLLBOOK_RETURN_IF_ERROR(FromRocks(db_->VerifyFileChecksums(rocksdb::ReadOptions()), directory_));

@@ -74,6 +74,10 @@ class Store {
   // of whole files are only read by block, and values in their blob files when they are read (Get, Scan).
   virtual absl::Status VerifyChecksums() const = 0;
 
+  // Writes the family's tables and blob files anew, without what was replaced or deleted, and removes the old ones and
+  // the logs. Not beside a Write.
+  virtual absl::Status Rewrite(Family family) = 0;
+
   // What a copy of the store as it is now consists of. From then on no file is removed, until ReleaseFiles. Not beside
   // a Write; the copying may be.
   virtual absl::StatusOr<std::vector<StoreFile>> HoldFiles() = 0;

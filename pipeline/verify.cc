@@ -11,6 +11,7 @@
 #include "ledger/decision.h"
 #include "ledger/difference_run.h"
 #include "ledger/outbox.h"
+#include "ledger/purge.h"
 #include "ledger/totals_cells.h"
 #include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
@@ -375,14 +376,37 @@ std::vector<LawCheck> Verify(const Book& book, int threads, const VerifyDepth& d
   return checks;
 }
 
+namespace {
+
+// The first commit that took something out of what an anchor vouches for.
+std::optional<uint64_t> PurgedSince(const std::vector<PurgeRecord>& purges, uint64_t anchor) {
+  for (const PurgeRecord& purge : purges) {
+    const auto is_before = [&](const PurgedEpoch& epoch) { return epoch.sequence <= anchor; };
+    if (purge.sequence > anchor && std::ranges::any_of(purge.epochs, is_before)) return purge.sequence;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::vector<LawCheck> VerifyAudit(const Book& book, const std::vector<Anchor>& anchors) {
   const absl::StatusOr<Anchor> newest = AnchorOf(book);
   if (!newest.ok()) return {Failed(0, "audit log", newest.status())};
   std::vector<LawCheck> checks = {
       {0, "audit log", true,
        std::to_string(newest->sequence) + " commits, each with what it stored; its anchor is " + ToString(*newest)}};
+  const absl::StatusOr<std::vector<PurgeRecord>> purges = Purges(book);
+  if (!purges.ok()) return {Failed(0, "audit log", purges.status())};
   for (const Anchor& anchor : anchors) {
     const std::string name = "anchor of commit " + std::to_string(anchor.sequence);
+    if (const std::optional<uint64_t> purge = PurgedSince(*purges, anchor.sequence)) {
+      checks.push_back(
+          {0, name, false,
+           "commit " + std::to_string(*purge) +
+               " purged payloads that it vouches for: it cannot be checked any more; see `tollbook audit`, "
+               "and keep an anchor of after each purge"});
+      continue;
+    }
     const absl::StatusOr<Anchor> now = AnchorOf(book, anchor.sequence);
     if (!now.ok()) {
       checks.push_back(Failed(0, name, now.status()));

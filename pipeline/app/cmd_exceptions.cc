@@ -3,6 +3,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "ledger/purge.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/run_flow.h"
@@ -12,6 +13,7 @@
 #include "pipeline/charges.h"
 #include "pipeline/due_now.h"
 #include "pipeline/waiting.h"
+#include "rating/retention.h"
 
 namespace tollbook {
 namespace {
@@ -262,10 +264,39 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
                Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" + TextOf(*now));
 }
 
+absl::StatusOr<int> Purge(const ExceptionsOptions& options) {
+  if (options.by.empty() || options.why.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "a purge needs somebody who decides it", "exceptions purge",
+                     "name them with --by, and the reason with --why");
+  }
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions purge");
+  if (!book.ok()) return book.status();
+  const absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
+  if (!catalog.ok()) return catalog.status();
+  const std::optional<int> months = RetentionOf(*catalog).exception_payloads_months;
+  if (!months) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the catalog keeps payloads for ever", options.books,
+                     "write `retention: {exception_payloads_months: 24}`, say, in book.yaml");
+  }
+  const Zone& zone = catalog->book.zone;
+  const Day today = zone.DayOf(Now()), before = MonthsBefore(today, *months);
+  const absl::StatusOr<PurgeReport> report =
+      PurgePayloads(**book, {zone.StartOf(before).nanos, today, options.by, options.why});
+  if (!report.ok()) return report.status();
+  if (options.format == "json") {
+    return Print(ToText(Json{{"before", ToString(before)},
+                             {"payloads", report->payloads},
+                             {"bytes", report->bytes},
+                             {"epochs", report->epochs}}));
+  }
+  return Print(Counted(report->payloads, "payload", "payloads") + " of before " + ToString(before) + " purged, " +
+               Thousands(report->bytes) + " bytes, of " + Counted(report->epochs, "epoch", "epochs") + "\n");
+}
+
 }  // namespace
 
 int CmdExceptions(const ExceptionsOptions& options) {
-  const absl::StatusOr<int> code = options.retry ? Retry(options) : List(options);
+  const absl::StatusOr<int> code = options.purge ? Purge(options) : options.retry ? Retry(options) : List(options);
   return code.ok() ? *code : Fail(code.status());
 }
 

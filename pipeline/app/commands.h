@@ -131,6 +131,8 @@ struct ExceptionsOptions {
   std::string format;    // "", csv, json
   uint64_t limit = 100;  // rows shown to people; csv and json give all
   bool retry = false;    // `exceptions retry`: read the held events again
+  bool purge = false;    // `exceptions purge`: what retention no longer keeps
+  std::string by, why;   // of it
   std::string catalog;   // for retry
   int threads = 0;
 };

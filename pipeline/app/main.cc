@@ -398,6 +398,12 @@ class CommandLine {
     AddCatalogDir(retry, &exceptions_.catalog, "Directory of the catalog")->required();
     AddThreads(retry, &exceptions_.threads);
     retry->callback([this] { exceptions_.retry = true; });
+    CLI::App* purge =
+        sub->add_subcommand("purge", "Take the payloads out that `retention` of book.yaml keeps no longer")
+            ->fallthrough()
+            ->group(kCommands);
+    AddByAndWhy(purge, &exceptions_.by, &exceptions_.why);
+    purge->callback([this] { exceptions_.purge = true; });
   }
 
   void AddExplain() {
