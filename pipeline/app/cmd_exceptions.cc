@@ -169,7 +169,9 @@ class Listing {
   static std::string Remedy(const std::string& reason) {
     if (reason == "unattributed")
       return "Add the subject's subscription to subscriptions.csv and seal; nothing is read again.";
-    if (reason == "out_of_range") return "Mend the events at the source; no total above 1.7e20 units can be priced.";
+    if (reason == "out_of_range")
+      return "Mend the events at the source, or the price: the seal names the charge. No total above 1.7e20 units, and "
+             "no worth above 1e30 minor units, can be booked.";
     if (reason == "unpriced") return "Add a charge for the meter to the plan and seal; nothing is read again.";
     if (reason == kUnmapped) return "Add a posting rule to posting.yaml and seal; nothing is read again.";
     if (reason == WaitingReason(PeriodState::kClosed)) {
