@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 
@@ -7,6 +8,7 @@
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/charges.h"
+#include "pipeline/posting_periods.h"
 #include "pipeline/verify.h"
 #include "pipeline/waiting.h"
 
@@ -26,14 +28,20 @@ std::string ToSeconds(int64_t nanos) {
   return ToString(Instant{nanos / 1'000'000'000 * 1'000'000'000});
 }
 
-// By the newest seal's catalog, which is read only when a period was ever changed: a status should be quick.
+// A rule that takes whatever there is.
+bool TakesAll(const PostingRule& rule) {
+  return ScopeText(rule).empty();
+}
+
+// By the newest seal's catalog. The totals are rated only where something may wait: a status should be quick.
 absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, int threads) {
-  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
-  if (!changes.ok()) return changes.status();
-  if (changes->empty()) return std::vector<WaitingAmount>();
   const absl::StatusOr<Catalog> catalog = SealedCatalog(book);
   if (absl::IsNotFound(catalog.status())) return std::vector<WaitingAmount>();
   if (!catalog.ok()) return catalog.status();
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, *catalog);
+  if (!periods.ok()) return periods.status();
+  const bool has_rule_for_all = std::ranges::any_of(catalog->posting_rules, TakesAll);
+  if (periods->all_open() && has_rule_for_all) return std::vector<WaitingAmount>();
   return WaitingDifferences(book, *catalog, {}, threads);
 }
 
