@@ -107,7 +107,8 @@ int CmdAudit(const AuditOptions& options);
 struct JournalsOptions : ReadOptions {
   enum class Action : uint8_t { kList, kHeld, kApprove, kReject };
   Action action = Action::kList;
-  std::string batch;  // of approve and reject
+  bool functional = false;  // of list: with what each amount is in the entity's functional currency
+  std::string batch;        // of approve and reject
   std::string by, why;
 };
 int CmdJournals(const JournalsOptions& options);

@@ -318,6 +318,7 @@ class CommandLine {
                         &journals_, CmdJournals);
     AddBooks(sub, &journals_.books);
     AddFormat(sub, &journals_.format, {"csv", "json", "ledger"});
+    sub->add_flag("--functional", journals_.functional, "With each amount in its entity's functional currency");
     AddThreads(sub, &journals_.threads);
     sub->require_subcommand(0, 1);
     sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
