@@ -14,10 +14,12 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TargetKind>, 7> kKinds = {{{"files", TargetKind::kFiles},
+constexpr std::array<std::pair<std::string_view, TargetKind>, 9> kKinds = {{{"files", TargetKind::kFiles},
                                                                             {"webhook", TargetKind::kWebhook},
                                                                             {"tryton", TargetKind::kTryton},
                                                                             {"netsuite", TargetKind::kNetsuite},
+                                                                            {"dynamics", TargetKind::kDynamics},
+                                                                            {"sap", TargetKind::kSap},
                                                                             {"stripe", TargetKind::kStripe},
                                                                             {"chargebee", TargetKind::kChargebee},
                                                                             {"maxio", TargetKind::kMaxio}}};
@@ -28,6 +30,9 @@ constexpr std::array<std::pair<std::string_view, FileFormat>, 3> kFormats = {
 bool IsBilling(TargetKind kind) {
   return kind == TargetKind::kStripe || kind == TargetKind::kChargebee || kind == TargetKind::kMaxio;
 }
+
+// Where SAP shows the items of documents, by the entry view.
+constexpr std::string_view kSapItems = "/sap/opu/odata/sap/API_OPLACCTGDOCITEMCUBE_SRV/A_OperationalAcctgDocItemCube";
 
 constexpr size_t kCodeBytesMax = 100;  // of a code or an id there
 
@@ -94,6 +99,8 @@ class TargetReader {
       return;
     }
     if (target->kind == TargetKind::kNetsuite) return ReadNetsuite(map, target);
+    if (target->kind == TargetKind::kDynamics) return ReadDynamics(map, target);
+    if (target->kind == TargetKind::kSap) return ReadSap(map, target);
     target->user = map.RequiredText("user").value_or("");
     target->secret = ReadSecretReference(map, "password", errors_);
     target->journal = map.RequiredText("journal").value_or("");
@@ -101,12 +108,17 @@ class TargetReader {
     ReadAccounts(map, target);
   }
 
-  void ReadNetsuite(YamlMap& map, Target* target) {
+  // `auth`, and a code there of every entity and account.
+  void ReadErp(YamlMap& map, Target* target, std::string_view companies) {
     map.Required("auth");
     target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
-    ReadCompanies(map, target, "subsidiaries");
+    ReadCompanies(map, target, companies);
     map.Required("accounts");
     ReadAccounts(map, target);
+  }
+
+  void ReadNetsuite(YamlMap& map, Target* target) {
+    ReadErp(map, target, "subsidiaries");
     map.Required("currencies");
     for (auto& [code, id] : map.TextsByName("currencies")) {
       if (!Currency::FromCode(code)) {
@@ -115,12 +127,45 @@ class TargetReader {
       }
       target->currencies.emplace(code, std::move(id));
     }
+    ReadDimensions(map, target, {"department", "class", "location"});
+  }
+
+  void ReadDynamics(YamlMap& map, Target* target) {
+    ReadErp(map, target, "companies");
+    target->journal = map.RequiredText("journal_name").value_or("");
+    target->segments = map.Texts("segments");
+    for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
+      const std::string name = ours.substr(0, ours.find('='));
+      const std::vector<std::string>& segments = target->segments;
+      if (name == ours || std::find(segments.begin(), segments.end(), name) == segments.end()) {
+        errors_.Add(map.LineOf("dimensions"), map.what() + " maps " + Quoted(ours) + ", of no segment",
+                    "write \"name=value\", and list the name under `segments`");
+      }
+      target->dimensions.emplace(ours, std::move(theirs));
+    }
+  }
+
+  void ReadSap(YamlMap& map, Target* target) {
+    ReadErp(map, target, "company_codes");
+    target->user = map.RequiredText("created_by").value_or("");
+    target->journal = map.RequiredText("document_type").value_or("");
+    target->items_path = map.Text("items_path").value_or(std::string(kSapItems));
+    if (!target->items_path.starts_with('/') || target->items_path.find_first_of("?# ") != std::string::npos) {
+      errors_.Add(map.LineOf("items_path"), map.what() + " has an items_path that is not taken",
+                  "write the path of the entity set, such as " + std::string(kSapItems));
+    }
+    ReadDimensions(map, target, {"CostCenter", "ProfitCenter", "WBSElement"});
+  }
+
+  // "name=value": "field=code" of one of three fields.
+  void ReadDimensions(YamlMap& map, Target* target, const std::array<std::string_view, 3>& fields) {
     for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
       const std::string_view field = std::string_view(theirs).substr(0, theirs.find('='));
-      const bool is_field = field == "department" || field == "class" || field == "location";
+      const bool is_field = std::find(fields.begin(), fields.end(), field) != fields.end();
       if (!is_field || theirs.size() < field.size() + 2 || ours.find('=') == std::string::npos) {
         errors_.Add(map.LineOf("dimensions"), map.what() + " maps " + Quoted(ours) + " to " + Quoted(theirs),
-                    "write \"name=value\": \"department=ID\", or class or location in its place");
+                    "write \"name=value\": \"" + std::string(fields[0]) + "=ID\", or " + std::string(fields[1]) +
+                        " or " + std::string(fields[2]) + " in its place");
       }
       target->dimensions.emplace(ours, std::move(theirs));
     }
@@ -226,6 +271,8 @@ class TargetReader {
     target->http.ca_file = map.Text("ca_file").value_or("");
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
+    if (target->kind == TargetKind::kDynamics) target->quiet_seconds = 120;
+    if (target->kind == TargetKind::kSap) target->quiet_seconds = 300;
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
   }
 
@@ -241,7 +288,7 @@ class TargetReader {
                                                                    entity.name) != target->entities.end();
       if (concerned && !target->companies.contains(entity.name)) {
         errors_.Add(map.LineOf(key),
-                    map.what() + " has no " + (key == "companies" ? "company" : "subsidiary") + " for entity " +
+                    map.what() + " has no " + (key == "subsidiaries" ? "subsidiary" : "company") + " for entity " +
                         Quoted(entity.name),
                     "add its name in the ERP, or list under `entities` those that the target is for");
       }

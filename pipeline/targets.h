@@ -19,7 +19,7 @@ namespace tollbook {
 inline constexpr std::string_view kTargetsFile = "targets.yaml";
 inline constexpr std::string_view kCustomersFile = "customers.csv";
 
-enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kNetsuite, kStripe, kChargebee, kMaxio };
+enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kNetsuite, kDynamics, kSap, kStripe, kChargebee, kMaxio };
 std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
@@ -48,8 +48,8 @@ struct Target {
 
   // all but files
   HttpPolicy http;
-  SecretReference secret;  // the webhook's signing key; Tryton's password; an API key; of netsuite none
-  TargetAuth auth;         // webhook: optional, beside it; netsuite
+  SecretReference secret;  // the webhook's signing key; Tryton's password; an API key; of the others none
+  TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap
 
   // webhook
   bool deduplicates = false;   // the receiver drops a key that it has seen
@@ -57,14 +57,20 @@ struct Target {
   bool usage_rated = false;
 
   // tryton
-  std::string user;
-  std::string journal;                           // its code there
+  std::string user;                              // sap: CreatedByUser
+  std::string journal;                           // its code there; dynamics: JournalName; sap: the document type
   std::map<std::string, std::string> companies;  // entity -> the company's name there
   std::map<std::string, std::string> accounts;   // our code -> the code there; what is not here has the same
 
   // netsuite: internal ids; `companies` and `accounts` are its subsidiaries and accounts, and all must be there
   std::map<std::string, std::string> currencies;  // code -> id
   std::map<std::string, std::string> dimensions;  // "cost_center=100" -> "department=7"
+
+  // dynamics: `companies` are its legal entities, all `accounts` must be there, `dimensions` have values alone
+  std::vector<std::string> segments;  // our dimensions that follow the main account in its account structure, in order
+
+  // sap: `companies` are its company codes, all `accounts` must be there, `dimensions` are "CostCenter=10101"
+  std::string items_path;  // of the OData entity set by which posted items are read
 
   // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others

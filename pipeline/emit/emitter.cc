@@ -4,9 +4,11 @@
 
 #include "pipeline/emit/authorization.h"
 #include "pipeline/emit/chargebee.h"
+#include "pipeline/emit/dynamics.h"
 #include "pipeline/emit/files.h"
 #include "pipeline/emit/maxio.h"
 #include "pipeline/emit/netsuite.h"
+#include "pipeline/emit/sap.h"
 #include "pipeline/emit/stripe.h"
 #include "pipeline/emit/tryton.h"
 #include "pipeline/emit/webhook.h"
@@ -18,10 +20,12 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
   std::string& ca_file = target.http.ca_file;
   if (!ca_file.empty()) ca_file = (std::filesystem::path(context.catalog_directory) / ca_file).string();
   if (target.kind == TargetKind::kFiles) return MakeFilesEmitter(target, context);
-  if (target.kind == TargetKind::kNetsuite) {
+  const bool is_netsuite = target.kind == TargetKind::kNetsuite, is_dynamics = target.kind == TargetKind::kDynamics;
+  if (is_netsuite || is_dynamics || target.kind == TargetKind::kSap) {
     absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
     if (!http.ok()) return http.status();
-    return MakeNetsuiteEmitter(target, *std::move(http));
+    if (is_netsuite) return MakeNetsuiteEmitter(target, *std::move(http));
+    return is_dynamics ? MakeDynamicsEmitter(target, *std::move(http)) : MakeSapEmitter(target, *std::move(http));
   }
   Secret secret;
   if (context.with_secrets) {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "pipeline/emit/authorization.h"
+#include "pipeline/emit/erp_call.h"
 #include "pipeline/json_text.h"
 #include "pipeline/json_tree.h"
 
@@ -15,33 +16,22 @@ namespace {
 using Event = DeliveryEvent;
 using Problem = DeliveryProblem;
 
+constexpr std::string_view kSystem = "NetSuite";
 constexpr std::string_view kRecord = "/record/v1/journalEntry";
 constexpr std::string_view kJob = "/async/v1/job/";
 
-std::string TextAt(const JsonTree& map, std::string_view key) {
-  const JsonTree* found = map.Find(key);
-  const bool is_scalar =
-      found != nullptr && (found->kind == JsonTree::Kind::kText || found->kind == JsonTree::Kind::kNumber ||
-                           found->kind == JsonTree::Kind::kBool);
-  return is_scalar ? found->text : "";
-}
 std::string IdAt(const JsonTree& map, std::string_view key) {
   const JsonTree* found = map.Find(key);
-  return found == nullptr ? "" : TextAt(*found, "id");
-}
-
-absl::Status Unmapped(std::string what, std::string_view key) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, what + " has no code in NetSuite", "targets.yaml",
-                   "add it under `" + std::string(key) + "` and `tollbook deliveries retry` the batch");
+  return found == nullptr ? "" : ScalarAt(*found, "id");
 }
 
 // {"id":"58"} of our code.
 absl::Status AddReference(std::string_view name, const std::string& ours, const std::map<std::string, std::string>& ids,
                           std::string_view what, std::string_view key, std::string* json) {
-  const auto found = ids.find(ours);
-  if (found == ids.end()) return Unmapped(std::string(what) + " \"" + ours + "\"", key);
+  const absl::StatusOr<std::string> id = ErpCode(ids, ours, what, kSystem, key);
+  if (!id.ok()) return id.status();
   *json += (json->ends_with('{') ? "\"" : ",\"") + std::string(name) + "\":{\"id\":";
-  AppendJsonString(found->second, json);
+  AppendJsonString(*id, json);
   *json += '}';
   return absl::OkStatus();
 }
@@ -49,16 +39,15 @@ absl::Status AddReference(std::string_view name, const std::string& ours, const 
 // A dimension that `dimensions` names must have its value there; of the others the memo tells.
 absl::Status AddDimensions(const ErpLine& line, const Target& target, std::string* json, std::string* memo) {
   for (const auto& [name, value] : line.dimensions) {
-    const auto known = target.dimensions.lower_bound(name + "=");
-    if (known == target.dimensions.end() || !known->first.starts_with(name + "=")) {
+    const absl::StatusOr<std::optional<std::string>> code = ErpDimension(target, name, value, kSystem);
+    if (!code.ok()) return code.status();
+    if (!*code) {
       *memo += ", " + name + "=" + value;
       continue;
     }
-    const auto found = target.dimensions.find(name + "=" + value);
-    if (found == target.dimensions.end()) return Unmapped("dimension \"" + name + "=" + value + "\"", "dimensions");
-    const size_t sign = found->second.find('=');
-    *json += ",\"" + found->second.substr(0, sign) + "\":{\"id\":";
-    AppendJsonString(found->second.substr(sign + 1), json);
+    const size_t sign = (*code)->find('=');
+    *json += ",\"" + (*code)->substr(0, sign) + "\":{\"id\":";
+    AppendJsonString((*code)->substr(sign + 1), json);
     *json += '}';
   }
   return absl::OkStatus();
@@ -84,32 +73,7 @@ std::optional<Fault> FaultOf(const HttpAnswer& answer) {
   const absl::StatusOr<JsonTree> tree = ReadJsonTree(answer.body, "an answer");
   const JsonTree* details = tree.ok() ? tree->Find("o:errorDetails") : nullptr;
   if (details == nullptr || details->items.empty()) return std::nullopt;
-  return Fault{TextAt(details->items[0], "o:errorCode"), TextAt(details->items[0], "detail")};
-}
-
-Attempt OfTarget(Event event, Problem problem, const HttpAnswer& answer, const std::string& more = "") {
-  Attempt outcome = Failed(event, problem, Summary(answer) + more);
-  outcome.wait_nanos = answer.retry_after_nanos;
-  outcome.pause_target = true;
-  return outcome;
-}
-
-// What is said without regard to what was asked; nothing: the answer is about that. `unsent`, `unclear`: the events of
-// a request of which nothing was done, and of one of which that is not known.
-std::optional<Attempt> Common(const HttpAnswer& answer, Event unsent, Event unclear) {
-  if (answer.came == HttpAnswer::Came::kNotSent) return OfTarget(unsent, ProblemOfUnsent(answer), answer);
-  const Problem lost = unclear == Event::kUnclear ? Problem::kAmbiguous : Problem::kAvailability;
-  if (answer.came == HttpAnswer::Came::kUnclear) return Failed(unclear, lost, answer.error);
-  const long status = answer.status;
-  if (status == 401 || status == 403) return OfTarget(unsent, Problem::kAuthentication, answer);
-  if (status == 429) return OfTarget(unsent, Problem::kRateLimit, answer);
-  // A 503 that does not say when to come again may be a proxy's that lost the answer.
-  if (status == 503 && answer.retry_after_nanos > 0) return OfTarget(unsent, Problem::kAvailability, answer);
-  if (status >= 300 && status < 400) {
-    return OfTarget(unclear, Problem::kConfiguration, answer, " (a redirect is not followed: correct the url)");
-  }
-  if (status >= 500 || status == 408 || status < 200) return Failed(unclear, lost, Summary(answer));
-  return std::nullopt;
+  return Fault{ScalarAt(details->items[0], "o:errorCode"), ScalarAt(details->items[0], "detail")};
 }
 
 Attempt Refused(const Fault& fault) {
@@ -171,13 +135,13 @@ Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours)
   }
   const JsonTree* sublist = record.Find("line");
   const JsonTree* items = sublist == nullptr ? nullptr : sublist->Find("items");
-  if (items == nullptr || TextAt(record, "externalId") != ours.key) {
+  if (items == nullptr || ScalarAt(record, "externalId") != ours.key) {
     return Failed(Event::kCannotAsk, Problem::kConfiguration,
                   "NetSuite does not show the lines or the externalId of the journal: the role must see them");
   }
   for (const JsonTree& item : items->items) {
     for (const bool is_debit : {true, false}) {
-      const std::string text = TextAt(item, is_debit ? "debit" : "credit");
+      const std::string text = ScalarAt(item, is_debit ? "debit" : "credit");
       const std::optional<std::string> amount = PlainAmount(text.empty() ? "0" : text);
       if (amount != "0") have.emplace_back(IdAt(item, "account"), is_debit, amount.value_or(text));
     }
@@ -186,9 +150,9 @@ Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours)
   std::sort(have.begin(), have.end());
   const bool same = want == have && IdAt(record, "subsidiary") == target_.companies.at(ours.entity) &&
                     IdAt(record, "currency") == target_.currencies.at(ours.currency) &&
-                    TextAt(record, "tranDate") == ours.date;
-  const std::string id = TextAt(record, "id");
-  if (same) return Succeeded(Event::kConfirmed, "", id.empty() ? TextAt(record, "tranId") : id);
+                    ScalarAt(record, "tranDate") == ours.date;
+  const std::string id = ScalarAt(record, "id");
+  if (same) return Succeeded(Event::kConfirmed, "", id.empty() ? ScalarAt(record, "tranId") : id);
   return Failed(Event::kDifferent, Problem::kValidation,
                 "journal " + id + " has our key in NetSuite and says something else: look who changed it");
 }
@@ -199,7 +163,7 @@ Attempt NetsuiteEmitter::Record(const Parcel& parcel) {
   const absl::StatusOr<std::string> body = NetsuiteJournal(*ours, target_);
   if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
   const HttpAnswer answer = Get(std::string(kRecord) + "/eid:" + parcel.key + "?expandSubResources=true");
-  if (auto outcome = Common(answer, Event::kCannotAsk, Event::kCannotAsk)) return *outcome;
+  if (auto outcome = OutcomeOfCall(answer, Event::kCannotAsk, Event::kCannotAsk)) return *outcome;
   if (answer.status == 404 && FaultOf(answer)) return Succeeded(Event::kNotThere, "", "");
   if (answer.status == 200) {
     const absl::StatusOr<JsonTree> record = ReadJsonTree(answer.body, "an answer");
@@ -224,7 +188,7 @@ Attempt NetsuiteEmitter::Send(const Parcel& parcel) {
   const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
   if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
   const HttpAnswer answer = http_->Do({"POST", base_ + std::string(kRecord), Headers(parcel), *body});
-  if (auto outcome = Common(answer, Event::kNotApplied, Event::kUnclear)) return *outcome;
+  if (auto outcome = OutcomeOfCall(answer, Event::kNotApplied, Event::kUnclear)) return *outcome;
   const std::optional<Fault> fault = FaultOf(answer);
   const std::string job = Named(answer.location, kJob);
   const bool is_repeat = answer.status == 400 && fault && fault->code == "IDEMPOTENCY_ERROR";
@@ -239,14 +203,14 @@ Attempt NetsuiteEmitter::Send(const Parcel& parcel) {
 
 std::optional<Attempt> NetsuiteEmitter::AskJob(const std::string& job, JobState* state, std::string* task) {
   const HttpAnswer answer = Get(std::string(kJob) + job);
-  if (auto outcome = Common(answer, Event::kCannotAsk, Event::kCannotAsk)) return outcome;
+  if (auto outcome = OutcomeOfCall(answer, Event::kCannotAsk, Event::kCannotAsk)) return outcome;
   if (answer.status == 404 && FaultOf(answer)) {
     *state = JobState::kForgotten;
     return std::nullopt;
   }
   const absl::StatusOr<JsonTree> said = ReadJsonTree(answer.body, "an answer");
-  const std::string completed = said.ok() ? TextAt(*said, "completed") : "";
-  const std::string progress = said.ok() ? TextAt(*said, "progress") : "";
+  const std::string completed = said.ok() ? ScalarAt(*said, "completed") : "";
+  const std::string progress = said.ok() ? ScalarAt(*said, "progress") : "";
   if (answer.status != 200 || (completed != "true" && completed != "false") ||
       (completed == "true" && progress != "succeeded" && progress != "failed")) {
     return Failed(Event::kCannotAsk, Problem::kAvailability, "the answer is no job of NetSuite's: " + Summary(answer));

@@ -96,13 +96,14 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   const size_t begin = page.find("```yaml\n", section) + 8;
   const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
   EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
-  EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind but netsuite";
-  const size_t netsuite = page.rfind("```yaml\n", page.find("kind: netsuite", section)) + 8;
-  const ParsedTargets other =
-      ParseTargets("targets:\n" + page.substr(netsuite, page.find("```", netsuite) - netsuite), nullptr);
-  EXPECT_THAT(other.errors, IsEmpty()) << ToString(other.errors[0]);
-  ASSERT_EQ(other.targets.size(), 1u);
-  EXPECT_EQ(other.targets[0].kind, TargetKind::kNetsuite);
+  EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind but the ERPs with an `auth`";
+  for (const TargetKind kind : {TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap}) {
+    const size_t erp = page.rfind("```yaml\n", page.find("kind: " + std::string(Word(kind)), section)) + 8;
+    const ParsedTargets other = ParseTargets("targets:\n" + page.substr(erp, page.find("```", erp) - erp), nullptr);
+    EXPECT_THAT(other.errors, IsEmpty()) << ToString(other.errors[0]);
+    ASSERT_EQ(other.targets.size(), 1u);
+    EXPECT_EQ(other.targets[0].kind, kind);
+  }
 }
 
 TEST(ParseTargets, NoTextIsNoTarget) {
@@ -140,9 +141,9 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
     const char* error;
   };
   const Case cases[] = {
-      {"unknown kind", "kind: files", "kind: ftp",
-       "targets.yaml:3: \"kind\" of target \"archive\" is \"ftp\": use one of files, webhook, tryton, netsuite, "
-       "stripe, chargebee, maxio"},
+      {"unknown kind", "kind: files", "kind: gopher",
+       "targets.yaml:3: \"kind\" of target \"archive\" is \"gopher\": use one of files, webhook, tryton, netsuite, "
+       "dynamics, sap, stripe, chargebee, maxio"},
       {"a key of another kind", "format: csv", "format: csv\n    url: https://x",
        "targets.yaml:6: target \"archive\" has an unknown key \"url\""},
       {"the same name twice", "name: hook", "name: archive",
@@ -200,6 +201,82 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
     for (const CatalogError& error : parsed.errors) all += ToString(error) + "\n";
     EXPECT_THAT(all, HasSubstr(c.error));
     EXPECT_THAT(all, testing::Not(HasSubstr("hunter2"))) << "it may be the secret itself";
+  }
+}
+
+constexpr char kErp[] = R"(targets:
+  - name: erp
+    entities: [us]
+    url: https://erp.example.com
+    auth: {kind: bearer, token: env:ERP}
+    accounts: {"1200": "0012100000"}
+)";
+constexpr char kDynamics[] = R"(    kind: dynamics
+    companies: {us: usmf}
+    journal_name: GenJrn
+    segments: [region]
+    dimensions: {"region=eu": "002"}
+)";
+constexpr char kSap[] = R"(    kind: sap
+    company_codes: {us: "1010"}
+    document_type: SA
+    created_by: TOLLBOOK
+    dimensions: {"region=eu": "CostCenter=10101"}
+)";
+
+TEST(ParseTargets, ReadsTheCodesOfErps) {
+  const Catalog catalog = SmallCatalog();
+  const ParsedTargets dynamics = ParseTargets(std::string(kErp) + kDynamics, &catalog);
+  ASSERT_THAT(dynamics.errors, IsEmpty()) << ToString(dynamics.errors[0]);
+  EXPECT_EQ(dynamics.targets[0].companies.at("us"), "usmf");
+  EXPECT_EQ(dynamics.targets[0].journal, "GenJrn");
+  EXPECT_EQ(dynamics.targets[0].segments, std::vector<std::string>{"region"});
+  EXPECT_EQ(dynamics.targets[0].dimensions.at("region=eu"), "002");
+  EXPECT_EQ(dynamics.targets[0].quiet_seconds, 120u);
+  const ParsedTargets sap = ParseTargets(std::string(kErp) + kSap, &catalog);
+  ASSERT_THAT(sap.errors, IsEmpty()) << ToString(sap.errors[0]);
+  EXPECT_EQ(sap.targets[0].companies.at("us"), "1010");
+  EXPECT_EQ(sap.targets[0].journal, "SA");
+  EXPECT_EQ(sap.targets[0].user, "TOLLBOOK");
+  EXPECT_THAT(sap.targets[0].items_path, HasSubstr("/sap/opu/odata/sap/"));
+  EXPECT_EQ(sap.targets[0].quiet_seconds, 300u);
+  for (const ParsedTargets* parsed : {&dynamics, &sap}) {
+    EXPECT_TRUE(TakesJournal(parsed->targets[0]));
+    EXPECT_FALSE(TakesUsage(parsed->targets[0]));
+  }
+}
+
+TEST(ParseTargets, EachMistakeOfAnErpIsToldWithItsLine) {
+  struct Case {
+    const char *kind, *from, *to, *error;
+  };
+  constexpr Case kCases[] = {
+      {kDynamics, "us: usmf", "eu: demf", "targets.yaml:8: target \"erp\" has no company for entity \"us\""},
+      {kDynamics, "    journal_name: GenJrn\n", "", "\"journal_name\""},
+      {kDynamics, "region=eu", "team=eu",
+       "targets.yaml:11: target \"erp\" maps \"team=eu\", of no segment: write \"name=value\", and list the name under "
+       "`segments`"},
+      {kDynamics, "region=eu", "region", "targets.yaml:11: target \"erp\" maps \"region\", of no segment"},
+      {kDynamics, "kind: dynamics", "kind: dynamics\n    created_by: T", "has an unknown key \"created_by\""},
+      {kSap, "us: \"1010\"", "eu: \"1010\"", "targets.yaml:8: target \"erp\" has no company for entity \"us\""},
+      {kSap, "    document_type: SA\n", "", "\"document_type\""},
+      {kSap, "    created_by: TOLLBOOK\n", "", "\"created_by\""},
+      {kSap, "CostCenter=10101", "Department=7",
+       "targets.yaml:11: target \"erp\" maps \"region=eu\" to \"Department=7\": write \"name=value\": "
+       "\"CostCenter=ID\", or ProfitCenter or WBSElement in its place"},
+      {kSap, "CostCenter=10101", "CostCenter=", "targets.yaml:11: target \"erp\" maps"},
+      {kSap, "kind: sap", "kind: sap\n    items_path: /a?b", "targets.yaml:8: target \"erp\" has an items_path"},
+  };
+  const Catalog catalog = SmallCatalog();
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.to);
+    std::string kind(c.kind);
+    kind.replace(kind.find(c.from), std::string_view(c.from).size(), c.to);
+    const ParsedTargets parsed = ParseTargets(kErp + kind, &catalog);
+    EXPECT_THAT(parsed.targets, IsEmpty());
+    std::string all;
+    for (const CatalogError& error : parsed.errors) all += ToString(error) + "\n";
+    EXPECT_THAT(all, HasSubstr(c.error));
   }
 }
 

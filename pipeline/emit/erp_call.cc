@@ -1,0 +1,98 @@
+#include "pipeline/emit/erp_call.h"
+
+#include <openssl/evp.h>
+
+#include "pipeline/emit/authorization.h"
+
+namespace tollbook {
+namespace {
+
+using Event = DeliveryEvent;
+using Problem = DeliveryProblem;
+
+Attempt OfTarget(Event event, Problem problem, const HttpAnswer& answer, const std::string& more = "") {
+  Attempt outcome = Failed(event, problem, Summary(answer) + more);
+  outcome.wait_nanos = answer.retry_after_nanos;
+  outcome.pause_target = true;
+  return outcome;
+}
+
+}  // namespace
+
+std::string ScalarAt(const JsonTree& map, std::string_view key) {
+  const JsonTree* found = map.Find(key);
+  const bool is_scalar =
+      found != nullptr && (found->kind == JsonTree::Kind::kText || found->kind == JsonTree::Kind::kNumber ||
+                           found->kind == JsonTree::Kind::kBool);
+  return is_scalar ? found->text : "";
+}
+
+absl::Status NoErpCode(std::string_view what, std::string_view system, std::string_view key) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, std::string(what) + " has no code in " + std::string(system),
+                   "targets.yaml", "add it under `" + std::string(key) + "` and `tollbook deliveries retry` the batch");
+}
+
+absl::StatusOr<std::string> ErpCode(const std::map<std::string, std::string>& codes, const std::string& ours,
+                                    std::string_view what, std::string_view system, std::string_view key) {
+  const auto found = codes.find(ours);
+  if (found == codes.end()) return NoErpCode(std::string(what) + " \"" + ours + "\"", system, key);
+  return found->second;
+}
+
+absl::StatusOr<std::optional<std::string>> ErpDimension(const Target& target, const std::string& name,
+                                                        const std::string& value, std::string_view system) {
+  const auto known = target.dimensions.lower_bound(name + "=");
+  if (known == target.dimensions.end() || !known->first.starts_with(name + "=")) return std::nullopt;
+  const auto found = target.dimensions.find(name + "=" + value);
+  if (found == target.dimensions.end()) {
+    return NoErpCode("dimension \"" + name + "=" + value + "\"", system, "dimensions");
+  }
+  return found->second;
+}
+
+std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, Event unsent, Event unclear) {
+  if (answer.came == HttpAnswer::Came::kNotSent) return OfTarget(unsent, ProblemOfUnsent(answer), answer);
+  const Problem lost = unclear == Event::kUnclear ? Problem::kAmbiguous : Problem::kAvailability;
+  if (answer.came == HttpAnswer::Came::kUnclear) return Failed(unclear, lost, answer.error);
+  const long status = answer.status;
+  if (status == 401 || status == 403) return OfTarget(unsent, Problem::kAuthentication, answer);
+  if (status == 429) return OfTarget(unsent, Problem::kRateLimit, answer);
+  // A 503 that does not say when to come again may be a proxy's that lost the answer.
+  if (status == 503 && answer.retry_after_nanos > 0) return OfTarget(unsent, Problem::kAvailability, answer);
+  if (status >= 300 && status < 400) {
+    return OfTarget(unclear, Problem::kConfiguration, answer, " (a redirect is not followed: correct the url)");
+  }
+  if (status >= 500 || status == 408 || status < 200) return Failed(unclear, lost, Summary(answer));
+  return std::nullopt;
+}
+
+std::optional<ErpJournal> StoredJournal(const Parcel& parcel, Attempt* outcome) {
+  std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
+  if (!journal) *outcome = Failed(Event::kRefused, Problem::kValidation, "the stored journal cannot be read");
+  return journal;
+}
+
+std::string ShortKey(std::string_view posting_key) {
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned bytes = 0;
+  TOLLBOOK_ASSERT(EVP_Digest(posting_key.data(), posting_key.size(), hash, &bytes, EVP_sha256(), nullptr) == 1);
+  std::string text;
+  uint32_t bits = 0;
+  int held = 0;
+  for (int i = 0; i < 10; ++i) {
+    bits = bits << 8 | hash[i];
+    for (held += 8; held >= 5; held -= 5) text += "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[bits >> (held - 5) & 31];
+  }
+  return text;
+}
+
+std::string FirstCharacters(std::string_view text, size_t characters) {
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const bool begins_one = (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80;
+    if (begins_one && characters-- == 0) break;
+  }
+  return std::string(text.substr(0, at));
+}
+
+}  // namespace tollbook

@@ -1,0 +1,46 @@
+// ErpCall: what the emitters of ERPs have in common: codes of targets.yaml, and answers that say the same everywhere.
+#ifndef TOLLBOOK_PIPELINE_EMIT_ERP_CALL_H_
+#define TOLLBOOK_PIPELINE_EMIT_ERP_CALL_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pipeline/emit/emitter.h"
+#include "pipeline/emit/erp_journal.h"
+#include "pipeline/emit/http.h"
+#include "pipeline/json_tree.h"
+
+namespace tollbook {
+
+// The text of a value that is text, number or bool; empty: there is none.
+[[nodiscard]] std::string ScalarAt(const JsonTree& map, std::string_view key);
+
+// FailedPrecondition: `what` has no code there, and `key` of targets.yaml is where it belongs.
+[[nodiscard]] absl::Status NoErpCode(std::string_view what, std::string_view system, std::string_view key);
+// The code there of ours; or NoErpCode, of `what` and ours.
+[[nodiscard]] absl::StatusOr<std::string> ErpCode(const std::map<std::string, std::string>& codes,
+                                                  const std::string& ours, std::string_view what,
+                                                  std::string_view system, std::string_view key);
+// The code of a dimension's value under `dimensions`; none: the target knows nothing of that dimension.
+[[nodiscard]] absl::StatusOr<std::optional<std::string>> ErpDimension(const Target& target, const std::string& name,
+                                                                      const std::string& value,
+                                                                      std::string_view system);
+
+// What is said without regard to what was asked; nothing: the answer is about that. `unsent`, `unclear`: the events of
+// a request of which nothing was done, and of one of which that is not known.
+[[nodiscard]] std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, DeliveryEvent unsent,
+                                                   DeliveryEvent unclear);
+
+// The journal that was stored; nothing: `outcome` says why not.
+[[nodiscard]] std::optional<ErpJournal> StoredJournal(const Parcel& parcel, Attempt* outcome);
+
+// 80 bits of the posting key's SHA-256 as 16 of A-Z and 2-7, for fields that are too short for the key itself.
+[[nodiscard]] std::string ShortKey(std::string_view posting_key);
+// The first so many characters of UTF-8.
+[[nodiscard]] std::string FirstCharacters(std::string_view text, size_t characters);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_PIPELINE_EMIT_ERP_CALL_H_

@@ -1,0 +1,133 @@
+// A batch in the words of Dynamics and SAP, to the byte, and what of it is too short or too long for them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "pipeline/emit/dynamics.h"
+#include "pipeline/emit/erp_call.h"
+#include "pipeline/emit/sap.h"
+
+namespace tollbook {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ErpJournal Journal() {
+  ErpJournal journal{"tb-key", "us-USD-2025-01-0001", "us", "USD", "2025-01-31", {}};
+  journal.lines.push_back({"1200", true, "118.50", "api, 2025-01-31", {{"cost_center", "100"}, {"region", "eu"}}});
+  journal.lines.push_back({"4000", false, "118.50", "api <b> & \"c\"", {}});
+  return journal;
+}
+
+Target DynamicsCodes() {
+  Target target;
+  target.journal = "GenJrn";
+  target.companies = {{"us", "usmf"}};
+  target.accounts = {{"1200", "130100"}, {"4000", "401000"}};
+  target.segments = {"department", "cost_center"};
+  target.dimensions = {{"cost_center=100", "007"}};
+  return target;
+}
+
+Target SapCodes() {
+  Target target;
+  target.journal = "SA";
+  target.user = "TOLLBOOK";
+  target.companies = {{"us", "1010"}};
+  target.accounts = {{"1200", "0012100000"}, {"4000", "0041000000"}};
+  target.dimensions = {{"cost_center=100", "CostCenter=10101"}};
+  return target;
+}
+
+TEST(DynamicsJournal, HasTheCodesOfTargetsYaml) {
+  const absl::StatusOr<DynamicsJournal> there = DynamicsJournalOf(Journal(), DynamicsCodes());
+  ASSERT_TRUE(there.ok()) << there.status();
+  EXPECT_EQ(there->company, "usmf");
+  EXPECT_EQ(there->header, R"({"dataAreaId":"usmf","JournalName":"GenJrn","Description":"us-USD-2025-01-0001",)"
+                           R"("IntegrationKey":"tb-key"})");
+  EXPECT_THAT(there->accounts, ElementsAre("130100--007", "401000--"));
+  EXPECT_THAT(
+      there->lines,
+      ElementsAre(R"("dataAreaId":"usmf","LineNumber":1,"AccountType":"Ledger","AccountDisplayValue":"130100--007",)"
+                  R"("DebitAmount":118.50,"CurrencyCode":"USD","TransDate":"2025-01-31T12:00:00Z",)"
+                  R"("Voucher":"TBMUTX3KQAJEHOIRKO","Document":"TBMUTX3KQAJEHOIRKO",)"
+                  R"("Text":"api, 2025-01-31, region=eu")",
+                  R"("dataAreaId":"usmf","LineNumber":2,"AccountType":"Ledger","AccountDisplayValue":"401000--",)"
+                  R"("CreditAmount":118.50,"CurrencyCode":"USD","TransDate":"2025-01-31T12:00:00Z",)"
+                  R"("Voucher":"TBMUTX3KQAJEHOIRKO","Document":"TBMUTX3KQAJEHOIRKO",)"
+                  R"("Text":"api <b> & \"c\"")"));
+}
+
+TEST(SapJournal, HasTheCodesOfTargetsYaml) {
+  const absl::StatusOr<std::string> xml = SapJournal(Journal(), SapCodes());
+  ASSERT_TRUE(xml.ok()) << xml.status();
+  EXPECT_EQ(*xml, R"(<sfin:JournalEntryBulkCreateRequest xmlns:sfin="http://sap.com/xi/SAPSCORE/SFIN"><MessageHeader>)"
+                  "<ID>MUTX3KQAJEHOIRKO</ID><CreationDateTime>2025-01-31T00:00:00Z</CreationDateTime></MessageHeader>"
+                  "<JournalEntryCreateRequest><MessageHeader><ID>MUTX3KQAJEHOIRKO-1</ID>"
+                  "<CreationDateTime>2025-01-31T00:00:00Z</CreationDateTime></MessageHeader><JournalEntry>"
+                  "<OriginalReferenceDocumentType>BKPFF</OriginalReferenceDocumentType>"
+                  "<OriginalReferenceDocument>MUTX3KQAJEHOIRKO</OriginalReferenceDocument>"
+                  "<BusinessTransactionType>RFBU</BusinessTransactionType>"
+                  "<AccountingDocumentType>SA</AccountingDocumentType>"
+                  "<DocumentReferenceID>MUTX3KQAJEHOIRKO</DocumentReferenceID>"
+                  "<DocumentHeaderText>us-USD-2025-01-0001</DocumentHeaderText><CreatedByUser>TOLLBOOK</CreatedByUser>"
+                  "<CompanyCode>1010</CompanyCode><DocumentDate>2025-01-31</DocumentDate>"
+                  "<PostingDate>2025-01-31</PostingDate>"
+                  "<Item><ReferenceDocumentItem>1</ReferenceDocumentItem><GLAccount>0012100000</GLAccount>"
+                  R"(<AmountInTransactionCurrency currencyCode="USD">118.50</AmountInTransactionCurrency>)"
+                  "<DebitCreditCode>S</DebitCreditCode><DocumentItemText>api, 2025-01-31, region=eu</DocumentItemText>"
+                  "<AccountAssignment><CostCenter>10101</CostCenter></AccountAssignment></Item>"
+                  "<Item><ReferenceDocumentItem>2</ReferenceDocumentItem><GLAccount>0041000000</GLAccount>"
+                  R"(<AmountInTransactionCurrency currencyCode="USD">-118.50</AmountInTransactionCurrency>)"
+                  "<DebitCreditCode>H</DebitCreditCode>"
+                  "<DocumentItemText>api &lt;b&gt; &amp; &quot;c&quot;</DocumentItemText></Item>"
+                  "</JournalEntry></JournalEntryCreateRequest></sfin:JournalEntryBulkCreateRequest>");
+}
+
+TEST(ErpCodes, NameTheOneThatIsMissing) {
+  struct Case {
+    void (*forget)(Target&);
+    const char* of_dynamics;
+    const char* of_sap;
+  };
+  const Case cases[] = {
+      {[](Target& t) { t.companies.clear(); },
+       "entity \"us\" has no code in Dynamics: targets.yaml: add it under `companies`",
+       "entity \"us\" has no code in SAP: targets.yaml: add it under `company_codes`"},
+      {[](Target& t) { t.accounts.erase("4000"); }, "account \"4000\" has no code in Dynamics",
+       "account \"4000\" has no code in SAP"},
+      {[](Target& t) {
+         t.dimensions = {{"cost_center=200", "CostCenter=1"}};
+       },
+       "dimension \"cost_center=100\" has no code in Dynamics", "dimension \"cost_center=100\" has no code in SAP"},
+  };
+  for (const Case& c : cases) {
+    Target dynamics = DynamicsCodes(), sap = SapCodes();
+    c.forget(dynamics);
+    c.forget(sap);
+    EXPECT_THAT(DynamicsJournalOf(Journal(), dynamics).status().ToString(), HasSubstr(c.of_dynamics));
+    EXPECT_THAT(SapJournal(Journal(), sap).status().ToString(), HasSubstr(c.of_sap));
+  }
+}
+
+// Python: base64.b32encode(hashlib.sha256(b"tb-key").digest()[:10])
+TEST(ErpTexts, AreMadeShort) {
+  EXPECT_EQ(ShortKey("tb-key"), "MUTX3KQAJEHOIRKO");
+  EXPECT_EQ(FirstCharacters("abc", 3), "abc");
+  EXPECT_EQ(FirstCharacters("abc", 2), "ab");
+  EXPECT_EQ(FirstCharacters("\u00e4\u20ac\u00f6", 2), "\u00e4\u20ac") << "no character is cut in two";
+  EXPECT_EQ(FirstCharacters("", 2), "");
+}
+
+TEST(XmlTexts, FindsAnElementWhateverItsPrefix) {
+  constexpr const char* kAnswer =
+      "<?xml version=\"1.0\"?><s:Envelope><a:Note lang=\"en\">one &amp; two</a:Note><Note/><Notes>x</Notes>"
+      "<Note>&lt;&gt;&quot;&apos;</Note></s:Envelope>";
+  EXPECT_THAT(XmlTexts(kAnswer, "Note"), ElementsAre("one & two", "<>\"'"));
+  EXPECT_THAT(XmlTexts(kAnswer, "Envelope"), ElementsAre(""));
+  EXPECT_THAT(XmlTexts("<Note", "Note"), ElementsAre());
+  EXPECT_THAT(XmlTexts("<Note>cut", "Note"), ElementsAre("cut"));
+}
+
+}  // namespace
+}  // namespace tollbook
