@@ -69,6 +69,7 @@ class DiscountedPeriod {
     };
     for (const Discount* discount : discounts_) {
       if (!discount->reaches_back) continue;
+      add(period.start);  // where it counts already, it reaches back no more when the subscription comes to it again
       add(discount->starts_on);
       for (const Day day : changes) add(day);
     }

@@ -116,6 +116,24 @@ TEST(RateDiscounts, ThatReachBackAreAtMostWhatIsDue) {
                                                             {{"discount platform", "2025-01-16"}, 1600}}));
 }
 
+// Of an account that the subscription leaves and comes back to. The discount began before January, so it reaches back
+// to nothing of the days between: not to the 10.00 that the other account owes.
+TEST(RateDiscounts, ThatReachBackDoSoOnce) {
+  const Catalog catalog = SmallCatalog(
+      "      - {name: calls, meter: calls, product: calls, model: per_unit, price: 0.10}\n",
+      {{"discounts.csv", "discount,account,percent,starts_on,reaches_back\nall,buyer,100,2024-12-01,true\n"},
+       {"subscriptions.csv",
+        "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+        "s1,buyer,p,acme,USD,2024-12-01,2025-01-06\n"
+        "s1,other,p,acme,USD,2025-01-06,2025-01-12\n"
+        "s1,buyer,p,acme,USD,2025-01-12,\n"}});
+  const std::vector<SubjectTotal> totals =
+      TotalsOfUses(catalog, {{"calls", "2025-01-08T00:00:00Z", "100"}, {"calls", "2025-01-20T00:00:00Z", "50"}});
+  EXPECT_EQ(DueOf(catalog, totals, On("2025-01-31")), (SmallDue{{{"calls", "2025-01-08"}, 1000},
+                                                                {{"calls", "2025-01-20"}, 500},
+                                                                {{"discount calls", "2025-01-20"}, -500}}));
+}
+
 TEST(RateDiscounts, SayWhatEachTakesOff) {
   const Catalog catalog = With("ten,s1,calls,10,,,2025-01-01,,,\nfive,s1,calls,,5.00,USD,2025-01-01,,,\n");
   const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "1000"}});
