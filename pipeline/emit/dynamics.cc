@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "pipeline/emit/authorization.h"
 #include "pipeline/emit/erp_call.h"
 #include "pipeline/emit/usage_report.h"
 #include "pipeline/json_text.h"
@@ -65,18 +64,11 @@ std::optional<std::string> ErrorOf(const HttpAnswer& answer) {
   return ScalarAt(*error, "message") + (why.empty() ? "" : ": " + why);
 }
 
-class DynamicsEmitter final : public Emitter {
+class DynamicsEmitter final : public ErpEmitter {
  public:
-  DynamicsEmitter(const Target& target, std::unique_ptr<HttpClient> http)
-      : target_(target),
-        base_(target.http.url.substr(0, target.http.url.find_last_not_of('/') + 1)),
-        http_(std::move(http)) {}
+  DynamicsEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
-  PlannedDelivery Make(const JournalBatch& batch) const override {
-    return {"", batch.id, batch.posting_key, Encode(ErpJournalOf(batch))};
-  }
   std::string Show(const Parcel& parcel) const override;
-  bool AsksFirst() const override { return true; }
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
   Attempt Finish(const Parcel& parcel) override;
@@ -111,10 +103,6 @@ class DynamicsEmitter final : public Emitter {
     return http_->Do({"POST", base_ + std::string(path), Headers(), body});
   }
   static std::vector<std::string> Headers() { return {"Content-Type: application/json", "Accept: application/json"}; }
-
-  const Target target_;
-  const std::string base_;  // without a slash at its end
-  const std::unique_ptr<HttpClient> http_;
 };
 
 std::string LineBody(const std::string& line, std::string_view number) {
@@ -133,16 +121,13 @@ std::optional<DynamicsEmitter::Ours> DynamicsEmitter::Read(const Parcel& parcel,
 }
 
 std::string DynamicsEmitter::Show(const Parcel& parcel) const {
-  std::string head;
-  for (const std::string& header : Headers()) head += header + "\n";
-  head += ShownHeader(target_.auth) + "\n\n";
-  std::string text = "POST " + base_ + std::string(kHeaders) + "\n" + head;
+  std::string text = ShowHead(kHeaders, Headers());
   Attempt outcome;
   const std::optional<Ours> ours = Read(parcel, &outcome);
   if (!ours) return text + "(not sent: " + outcome.step.error + ")\n";
   text += ours->there.header + "\n";
   for (const std::string& line : ours->there.lines) {
-    text += "\nPOST " + base_ + std::string(kLines) + "\n" + head + LineBody(line, "(of the journal)") + "\n";
+    text += "\n" + ShowHead(kLines, Headers()) + LineBody(line, "(of the journal)") + "\n";
   }
   return text;
 }

@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <utility>
+
 #include "pipeline/emit/authorization.h"
 
 namespace tollbook {
@@ -18,6 +20,21 @@ Attempt OfTarget(Event event, Problem problem, const HttpAnswer& answer, const s
 }
 
 }  // namespace
+
+ErpEmitter::ErpEmitter(const Target& target, std::unique_ptr<HttpClient> http)
+    : target_(target),
+      base_(target.http.url.substr(0, target.http.url.find_last_not_of('/') + 1)),
+      http_(std::move(http)) {}
+
+PlannedDelivery ErpEmitter::Make(const JournalBatch& batch) const {
+  return {"", batch.id, batch.posting_key, Encode(ErpJournalOf(batch))};
+}
+
+std::string ErpEmitter::ShowHead(std::string_view path, std::span<const std::string> headers) const {
+  std::string text = "POST " + base_ + std::string(path) + "\n";
+  for (const std::string& header : headers) text += header + "\n";
+  return text + ShownHeader(target_.auth) + "\n\n";
+}
 
 std::string ScalarAt(const JsonTree& map, std::string_view key) {
   const JsonTree* found = map.Find(key);

@@ -3,7 +3,9 @@
 #define TOLLBOOK_PIPELINE_EMIT_ERP_CALL_H_
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,6 +15,22 @@
 #include "pipeline/json_tree.h"
 
 namespace tollbook {
+
+// An ERP that takes each batch as an ErpJournal over HTTP, and can be asked what it has.
+class ErpEmitter : public Emitter {
+ public:
+  PlannedDelivery Make(const JournalBatch& batch) const final;
+  bool AsksFirst() const final { return true; }
+
+ protected:
+  ErpEmitter(const Target& target, std::unique_ptr<HttpClient> http);
+  // Of a POST, to the letter but for the secrets, up to its body.
+  std::string ShowHead(std::string_view path, std::span<const std::string> headers) const;
+
+  const Target target_;
+  const std::string base_;  // its URL, without a slash at the end
+  const std::unique_ptr<HttpClient> http_;
+};
 
 // The text of a value that is text, number or bool; empty: there is none.
 [[nodiscard]] std::string ScalarAt(const JsonTree& map, std::string_view key);

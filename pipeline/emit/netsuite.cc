@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "pipeline/emit/authorization.h"
 #include "pipeline/emit/erp_call.h"
 #include "pipeline/json_text.h"
 #include "pipeline/json_tree.h"
@@ -82,18 +81,11 @@ Attempt Refused(const Fault& fault) {
                 "NetSuite: " + fault.code + ": " + fault.detail);
 }
 
-class NetsuiteEmitter final : public Emitter {
+class NetsuiteEmitter final : public ErpEmitter {
  public:
-  NetsuiteEmitter(const Target& target, std::unique_ptr<HttpClient> http)
-      : target_(target),
-        base_(target.http.url.substr(0, target.http.url.find_last_not_of('/') + 1)),
-        http_(std::move(http)) {}
+  NetsuiteEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
-  PlannedDelivery Make(const JournalBatch& batch) const override {
-    return {"", batch.id, batch.posting_key, Encode(ErpJournalOf(batch))};
-  }
   std::string Show(const Parcel& parcel) const override;
-  bool AsksFirst() const override { return true; }
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
   Attempt Finish(const Parcel& parcel) override;
@@ -112,16 +104,10 @@ class NetsuiteEmitter final : public Emitter {
   // Nothing: `state` is known.
   std::optional<Attempt> AskJob(const std::string& job, JobState* state, std::string* task);
   Attempt WhyFailed(const std::string& job, const std::string& task);
-
-  const Target target_;
-  const std::string base_;  // of the REST services, without a slash at its end
-  const std::unique_ptr<HttpClient> http_;
 };
 
 std::string NetsuiteEmitter::Show(const Parcel& parcel) const {
-  std::string text = "POST " + base_ + std::string(kRecord) + "\n";
-  for (const std::string& header : Headers(parcel)) text += header + "\n";
-  text += ShownHeader(target_.auth) + "\n\n";
+  const std::string text = ShowHead(kRecord, Headers(parcel));
   const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
   if (!journal) return text + "(the stored journal cannot be read)\n";
   const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
@@ -158,8 +144,9 @@ Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours)
 }
 
 Attempt NetsuiteEmitter::Record(const Parcel& parcel) {
-  const std::optional<ErpJournal> ours = DecodeErpJournal(parcel.body);
-  if (!ours) return Failed(Event::kRefused, Problem::kValidation, "the stored journal cannot be read");
+  Attempt unread;
+  const std::optional<ErpJournal> ours = StoredJournal(parcel, &unread);
+  if (!ours) return unread;
   const absl::StatusOr<std::string> body = NetsuiteJournal(*ours, target_);
   if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
   const HttpAnswer answer = Get(std::string(kRecord) + "/eid:" + parcel.key + "?expandSubResources=true");
@@ -183,8 +170,9 @@ Attempt NetsuiteEmitter::Ask(const Parcel& parcel) {
 }
 
 Attempt NetsuiteEmitter::Send(const Parcel& parcel) {
-  const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
-  if (!journal) return Failed(Event::kRefused, Problem::kValidation, "the stored journal cannot be read");
+  Attempt unread;
+  const std::optional<ErpJournal> journal = StoredJournal(parcel, &unread);
+  if (!journal) return unread;
   const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
   if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
   const HttpAnswer answer = http_->Do({"POST", base_ + std::string(kRecord), Headers(parcel), *body});

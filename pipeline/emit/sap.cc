@@ -7,7 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "pipeline/emit/authorization.h"
 #include "pipeline/emit/erp_call.h"
 #include "pipeline/emit/usage_report.h"
 #include "pipeline/json_tree.h"
@@ -113,18 +112,11 @@ std::string DateOf(const std::string& text) {
   return ToString(Day{static_cast<int32_t>(millis / kMillisPerDay)});
 }
 
-class SapEmitter final : public Emitter {
+class SapEmitter final : public ErpEmitter {
  public:
-  SapEmitter(const Target& target, std::unique_ptr<HttpClient> http)
-      : target_(target),
-        base_(target.http.url.substr(0, target.http.url.find_last_not_of('/') + 1)),
-        http_(std::move(http)) {}
+  SapEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
-  PlannedDelivery Make(const JournalBatch& batch) const override {
-    return {"", batch.id, batch.posting_key, Encode(ErpJournalOf(batch))};
-  }
   std::string Show(const Parcel& parcel) const override;
-  bool AsksFirst() const override { return true; }
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
   Attempt Finish(const Parcel& parcel) override;
@@ -134,10 +126,6 @@ class SapEmitter final : public Emitter {
   // The request's body; nothing: `outcome` says why it is not sent.
   std::optional<std::string> Body(const Parcel& parcel, ErpJournal* journal, Attempt* outcome) const;
   Attempt Compare(const JsonTree& items, const ErpJournal& ours) const;
-
-  const Target target_;
-  const std::string base_;  // without a slash at its end
-  const std::unique_ptr<HttpClient> http_;
 };
 
 std::optional<std::string> SapEmitter::Body(const Parcel& parcel, ErpJournal* journal, Attempt* outcome) const {
@@ -158,9 +146,7 @@ std::optional<std::string> SapEmitter::Body(const Parcel& parcel, ErpJournal* jo
 }
 
 std::string SapEmitter::Show(const Parcel& parcel) const {
-  std::string text = "POST " + base_ + std::string(kService) + "\n";
-  for (const std::string& header : Headers()) text += header + "\n";
-  text += ShownHeader(target_.auth) + "\n\n";
+  const std::string text = ShowHead(kService, Headers());
   ErpJournal journal;
   Attempt outcome;
   const std::optional<std::string> body = Body(parcel, &journal, &outcome);
