@@ -103,7 +103,8 @@ def whole_words(path):
 
 def parts_words(path):
     report = json.loads(path.read_text(encoding="utf-8"))
-    rows = [[f"`{entry['name']}`", f"{1e9 / entry['items_per_second']:.0f}"] for entry in report["benchmarks"]
+    name = lambda entry: entry["name"].split("/")[0] + "/" + entry["label"] if entry.get("label") else entry["name"]
+    rows = [[f"`{name(entry)}`", f"{1e9 / entry['items_per_second']:.0f}"] for entry in report["benchmarks"]
             if "items_per_second" in entry and entry.get("run_type") != "aggregate"]
     return machine() + " One core each, one run.\n\n" + measure.table(["part", "ns an item"], rows)
 

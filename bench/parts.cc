@@ -497,6 +497,7 @@ std::vector<ModelOf> Models() {
             c.pricing.time.windows = {{{0x1f}, {}, a_minute}, {{0x60}, {}, a_minute}};
           }),
        "2067"},
+      {"prorated_graduated", of(ChargeModel::kProratedGraduated, tiers), "33600"},
   };
 }
 
@@ -508,18 +509,21 @@ void RateModel(benchmark::State& state) {
   meter.name = meter.event_type = "units";
   meter.dimensions = {"region"};
   meter.keep_events = IsOfEvents(model.charge);
+  const bool is_prorated = model.charge.pricing.model == ChargeModel::kProratedGraduated;
+  if (is_prorated) meter.dimensions.push_back(meter.prorated_property = "prorated");
   catalog.meters = {meter};
   catalog.plans = {{"plan", *Currency::FromCode("USD"), {model.charge}}};
   Subscription subscription;
   subscription.subject = subscription.id = "s";
   catalog.subscriptions = {subscription};
   catalog.BuildIndex();
-  const std::string_view regions[] = {"eu", "us"};
+  const std::string_view regions[][2] = {{"eu", "500"}, {"us", "500"}};  // and the prorated units of each event
   std::vector<SubjectTotal> totals;
-  for (const std::string_view& region : regions) {
+  for (const std::string_view(&values)[2] : regions) {
     for (int32_t day = 0; day < 31; ++day) {
       const Instant at = {meter.keep_events ? day * 86'400 * kSecondNanos : 0};
-      totals.push_back({catalog.meters.data(), {&region, 1}, {day}, {Quantity::Units(1'000), 2, at}});
+      totals.push_back(
+          {catalog.meters.data(), {values, is_prorated ? 2u : 1u}, {day}, {Quantity::Units(1'000), 2, at}});
     }
   }
   SubjectRater rater(catalog);

@@ -21,6 +21,7 @@
 #include "ledger/format_file.h"
 #include "ledger/high_water.h"
 #include "ledger/outbox.h"
+#include "ledger/purge.h"
 #include "ledger/seen_store.h"
 #include "ledger/store.h"
 
@@ -39,6 +40,7 @@ constexpr std::string_view kMeterPrefix = "meter/";
 constexpr std::string_view kCommitPrefix = "commit/";
 constexpr std::string_view kPeriodPrefix = "period/";
 constexpr std::string_view kDecisionPrefix = "decision/";
+constexpr std::string_view kPurgePrefix = "purge/";
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
@@ -188,6 +190,16 @@ size_t BytesIn(const SealCommit& seal) {
   return bytes;
 }
 
+// Of a DamagedError, which thing it names: for one that names more.
+std::string WhichIsDamaged(const absl::Status& status) {
+  const std::string whole = std::string(Std(status.message())), around = std::string(Std(DamagedError("\n").message()));
+  const size_t thing = around.find('\n');
+  const std::string_view before = std::string_view(around).substr(0, thing);
+  const std::string_view after = std::string_view(around).substr(thing + 1);
+  if (!whole.starts_with(before) || !whole.ends_with(after)) return whole;
+  return whole.substr(before.size(), whole.size() - before.size() - after.size());
+}
+
 // A link fits the one before it.
 absl::Status CheckLink(const CommitRecord& before, const CommitRecord& record) {
   const std::string which = "commit " + std::to_string(before.sequence + 1);
@@ -253,6 +265,10 @@ absl::Status PrepareDirectory(const BookOptions& options) {
   if (!version.ok()) return version.status();
   if (*version != 0) return absl::OkStatus();
   if (!options.create) {
+    // A book that is still being made has no commits.
+    const absl::StatusOr<HighWater> high_water = HighWater::Open(options.directory);
+    if (high_water.ok() && high_water->mark().sequence != 0)
+      return DamagedError(options.directory + ": FORMAT is missing");
     return MakeError(absl::StatusCode::kNotFound, "there is no book", options.directory,
                      "name the directory that `tollbook run --books` made, or make one with it");
   }
@@ -326,7 +342,7 @@ class StoredBook final : public Book {
 
   // After the constructor, once.
   absl::Status ReadIdentity(const BookOptions& options);
-  absl::Status ReadChain();
+  absl::Status ReadChain(const std::string& logs);
   absl::Status CountSeals();
   absl::Status OpenSeen() { return seen_.Open(); }
   Outbox& outbox() { return outbox_; }
@@ -377,6 +393,11 @@ class StoredBook final : public Book {
     return Decoded<DecisionCommit>(*store_, Family::kDefault, kDecisionPrefix, DecodeDecisionCommit);
   }
 
+  absl::StatusOr<PurgeReport> PurgePayloads(const PurgeTerms& terms);
+  absl::StatusOr<std::vector<PurgeRecord>> Purges() const {
+    return Decoded<PurgeRecord>(*store_, Family::kDefault, kPurgePrefix, DecodePurgeRecord);
+  }
+
   absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
   absl::Status MarkRestored(const RestoreMark& mark);
@@ -407,11 +428,24 @@ class StoredBook final : public Book {
   struct Contents {
     std::map<uint64_t, SealRecord> seals;
     std::map<uint64_t, std::vector<MeterRecord>> meters;
+    // Of epochs that were purged: their digest since, and which chunks of exceptions have no payloads any more.
+    std::map<uint64_t, std::array<uint64_t, 2>> purged_bodies;
+    std::map<uint64_t, std::set<uint32_t>> purged_chunks;
   };
   absl::StatusOr<Contents> ReadContents() const;
+  // Keys of exceptions and what stands under them instead of what does.
+  using Instead = std::map<std::string, std::string, std::less<>>;
+  // `also` and `instead` may be null.
   absl::StatusOr<std::array<uint64_t, 2>> DigestOf(const CommitRecord& record, const Contents& contents,
-                                                   Sha256Stream* also = nullptr) const;
-  absl::Status AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const;
+                                                   Sha256Stream* also = nullptr,
+                                                   const Instead* instead = nullptr) const;
+  absl::Status CheckBody(const CommitRecord& record, const Contents& contents, Sha256Stream* also = nullptr) const;
+  absl::Status AddEpoch(uint64_t sequence, const Contents& contents, const Instead* instead, Body* body) const;
+  // What is to be purged of one epoch, added to the record and to `instead`.
+  absl::Status AddPurged(const CommitRecord& record, const Contents& contents, uint64_t held_floor, Day today,
+                         PurgeReport* report, PurgeRecord* purge, Instead* instead) const;
+  absl::Status CommitPurge(const PurgeTerms& terms, const PurgeReport& report, PurgeRecord purge,
+                           const Instead& instead);
   absl::Status AddSeal(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddPeriodChange(uint64_t sequence, Body* body) const;
   absl::Status AddDecisions(uint64_t sequence, Body* body) const;
@@ -452,14 +486,18 @@ absl::Status StoredBook::ReadIdentity(const BookOptions& options) {
   return fixed("the zone", identity_.zone, options.identity.zone);
 }
 
-absl::Status StoredBook::ReadChain() {
+// `logs`: of the store, as it was before it was opened.
+absl::Status StoredBook::ReadChain(const std::string& logs) {
+  const std::string with_logs = logs.empty() ? "the store, which has no log," : "the store, with its log " + logs + ",";
   absl::StatusOr<CommitRecord> newest = NewestCommit(*store_);
+  if (absl::IsDataLoss(newest.status()))
+    return DamagedError(directory_ + ": " + WhichIsDamaged(newest.status()) + ", by " + with_logs);
   if (!newest.ok()) return newest.status();
   last_ = *std::move(newest);
   const HighWaterMark mark = high_water_.mark();
   if (!high_water_.Admits(last_)) {
-    return DamagedError(directory_ + ": commit " + std::to_string(mark.sequence) +
-                        " was acknowledged, and the store ends at commit " + std::to_string(last_.sequence) +
+    return DamagedError(directory_ + ": by HIGHWATER commit " + std::to_string(mark.sequence) +
+                        " was acknowledged, and " + with_logs + " ends at commit " + std::to_string(last_.sequence) +
                         (last_.sequence == mark.sequence ? ", which is another or not the newest" : ""));
   }
   return last_.sequence == mark.sequence ? absl::OkStatus() : high_water_.Raise({last_.sequence, last_.hash});
@@ -657,6 +695,96 @@ absl::Status StoredBook::CommitDecisions(std::span<const Decision> decisions) {
   return Commit(std::move(record), std::move(write));
 }
 
+absl::Status StoredBook::AddPurged(const CommitRecord& record, const Contents& contents, uint64_t held_floor, Day today,
+                                   PurgeReport* report, PurgeRecord* purge, Instead* instead) const {
+  const auto purged_before = contents.purged_chunks.find(record.sequence);
+  PurgedEpoch epoch{record.sequence, {}, {}};
+  Instead of_epoch;
+  TOLLBOOK_RETURN_IF_ERROR(store_->Scan(
+      Family::kExceptions, Numbered("", record.sequence), [&](std::string_view key, std::string_view value) {
+        ByteReader in(key);
+        (void)in.Fixed64();  // the commit
+        const uint32_t number = in.Fixed32();
+        const bool is_held = in.Flag() && record.sequence >= held_floor;
+        if (!in.done()) return DamagedError(directory_ + ": the key of exceptions");
+        const bool was_purged = purged_before != contents.purged_chunks.end() && purged_before->second.contains(number);
+        if (is_held || was_purged) return absl::OkStatus();
+        absl::StatusOr<PurgedChunk> chunk = WithoutPayloads(value, today);
+        if (!chunk.ok()) return chunk.status();
+        if (chunk->payloads == 0) return absl::OkStatus();
+        report->payloads += chunk->payloads;
+        report->bytes += chunk->payload_bytes;
+        epoch.chunks.push_back(number);
+        of_epoch.emplace(key, std::move(chunk->bytes));
+        return absl::OkStatus();
+      }));
+  if (epoch.chunks.empty()) return absl::OkStatus();
+  TOLLBOOK_RETURN_IF_ERROR(CheckBody(record, contents));
+  const absl::StatusOr<std::array<uint64_t, 2>> since = DigestOf(record, contents, nullptr, &of_epoch);
+  if (!since.ok()) return since.status();
+  epoch.body = *since;
+  ++report->epochs;
+  purge->epochs.push_back(std::move(epoch));
+  instead->merge(of_epoch);
+  return absl::OkStatus();
+}
+
+absl::Status StoredBook::CommitPurge(const PurgeTerms& terms, const PurgeReport& report, PurgeRecord purge,
+                                     const Instead& instead) {
+  const Committing committing(&committing_);
+  purge.sequence = last_.sequence + 1;
+  Decision decision{DecisionKind::kPurge, "payloads of exceptions", terms.by, terms.why, "", ""};
+  decision.before = std::to_string(report.payloads) + " payloads, " + std::to_string(report.bytes) + " bytes, of " +
+                    std::to_string(report.epochs) + " epochs";
+  decision.after = "purged";
+  CommitRecord record;
+  record.kind = CommitKind::kDecisions;
+  CommitWrite write(store_->NewWrite(4096));
+  for (const auto& [key, value] : instead) write.Put(Family::kExceptions, key, value);
+  write.PutForEver(Family::kDefault, Numbered(kDecisionPrefix, purge.sequence),
+                   Encode(DecisionCommit{purge.sequence, {decision}}));
+  write.PutForEver(Family::kDefault, Numbered(kPurgePrefix, purge.sequence), Encode(purge));
+  return Commit(std::move(record), std::move(write));
+}
+
+// In parts that fit in memory, each a commit of its own.
+absl::StatusOr<PurgeReport> StoredBook::PurgePayloads(const PurgeTerms& terms) {
+  constexpr size_t kPartBytes = 64 << 20;
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  TOLLBOOK_ASSERT(!terms.by.empty() && !terms.why.empty());
+  const absl::StatusOr<Contents> contents = ReadContents();
+  if (!contents.ok()) return contents.status();
+  const absl::StatusOr<uint64_t> held_floor = Floor(kHeldFloorKey);
+  if (!held_floor.ok()) return held_floor.status();
+  const absl::StatusOr<std::vector<CommitRecord>> commits = Commits();
+  if (!commits.ok()) return commits.status();
+  PurgeReport all, part;
+  PurgeRecord purge;
+  Instead instead;
+  size_t bytes = 0;
+  const auto commit_part = [&]() -> absl::Status {
+    if (purge.epochs.empty()) return absl::OkStatus();
+    TOLLBOOK_RETURN_IF_ERROR(CommitPurge(terms, part, std::exchange(purge, {}), std::exchange(instead, {})));
+    all.epochs += part.epochs;
+    all.payloads += part.payloads;
+    all.bytes += part.bytes;
+    part = {};
+    bytes = 0;
+    return absl::OkStatus();
+  };
+  for (const CommitRecord& record : *commits) {
+    if (record.kind != CommitKind::kEpoch || record.committed_at_nanos >= terms.before_nanos) continue;
+    const uint64_t before = part.bytes;
+    TOLLBOOK_RETURN_IF_ERROR(AddPurged(record, *contents, *held_floor, terms.today, &part, &purge, &instead));
+    bytes += part.bytes - before;
+    if (bytes >= kPartBytes) TOLLBOOK_RETURN_IF_ERROR(commit_part());
+  }
+  TOLLBOOK_RETURN_IF_ERROR(commit_part());
+  // Also when there was nothing to do: an earlier call may have been killed between the two.
+  TOLLBOOK_RETURN_IF_ERROR(store_->Rewrite(Family::kExceptions));
+  return all;
+}
+
 absl::StatusOr<std::vector<PeriodChange>> StoredBook::PeriodChanges(uint64_t through_sequence) const {
   absl::StatusOr<std::vector<PeriodChange>> changes =
       Decoded<PeriodChange>(*store_, Family::kDefault, kPeriodPrefix, DecodePeriodChange);
@@ -796,6 +924,14 @@ absl::StatusOr<StoredBook::Contents> StoredBook::ReadContents() const {
   Contents contents;
   for (SealRecord& seal : *seals) contents.seals.emplace(seal.sequence, std::move(seal));
   for (MeterRecord& meter : *meters) contents.meters[meter.sequence].push_back(std::move(meter));
+  const absl::StatusOr<std::vector<PurgeRecord>> purges = Purges();
+  if (!purges.ok()) return purges.status();
+  for (const PurgeRecord& purge : *purges) {
+    for (const PurgedEpoch& epoch : purge.epochs) {
+      contents.purged_bodies[epoch.sequence] = epoch.body;
+      contents.purged_chunks[epoch.sequence].insert(epoch.chunks.begin(), epoch.chunks.end());
+    }
+  }
   return contents;
 }
 
@@ -806,13 +942,16 @@ absl::Status StoredBook::AddStored(Family family, const std::string& key, Body* 
 }
 
 // In the order of CommitEpoch.
-absl::Status StoredBook::AddEpoch(uint64_t sequence, const Contents& contents, Body* body) const {
+absl::Status StoredBook::AddEpoch(uint64_t sequence, const Contents& contents, const Instead* instead,
+                                  Body* body) const {
   for (int shard = 0; shard < kTotalShards; ++shard) {
     TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kTotals, ShardKey("", shard, sequence), body));
   }
   TOLLBOOK_RETURN_IF_ERROR(
       store_->Scan(Family::kExceptions, Numbered("", sequence), [&](std::string_view key, std::string_view value) {
-        body->Add(Family::kExceptions, key, value);
+        const auto other = instead == nullptr ? Instead::const_iterator() : instead->find(key);
+        const bool is_other = instead != nullptr && other != instead->end();
+        body->Add(Family::kExceptions, key, is_other ? std::string_view(other->second) : value);
         return absl::OkStatus();
       }));
   if (const auto meters = contents.meters.find(sequence); meters != contents.meters.end()) {
@@ -848,15 +987,16 @@ absl::Status StoredBook::AddPeriodChange(uint64_t sequence, Body* body) const {
 }
 
 absl::Status StoredBook::AddDecisions(uint64_t sequence, Body* body) const {
-  return AddStored(Family::kDefault, Numbered(kDecisionPrefix, sequence), body);
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kDecisionPrefix, sequence), body));
+  return AddStored(Family::kDefault, Numbered(kPurgePrefix, sequence), body);
 }
 
 absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord& record, const Contents& contents,
-                                                             Sha256Stream* also) const {
+                                                             Sha256Stream* also, const Instead* instead) const {
   Body body(also);
   switch (record.kind) {
     case CommitKind::kEpoch:
-      TOLLBOOK_RETURN_IF_ERROR(AddEpoch(record.sequence, contents, &body));
+      TOLLBOOK_RETURN_IF_ERROR(AddEpoch(record.sequence, contents, instead, &body));
       break;
     case CommitKind::kSeal:
       TOLLBOOK_RETURN_IF_ERROR(AddSeal(record.sequence, contents, &body));
@@ -871,6 +1011,16 @@ absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord&
   return body.Digest();
 }
 
+// What the commit stored is what was written; or, of a purged epoch, what the purge left of it.
+absl::Status StoredBook::CheckBody(const CommitRecord& record, const Contents& contents, Sha256Stream* also) const {
+  const std::string which = "commit " + std::to_string(record.sequence);
+  const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, contents, also);
+  if (!digest.ok()) return DamagedError(which + ": " + WhichIsDamaged(digest.status()));
+  const auto purged = contents.purged_bodies.find(record.sequence);
+  const bool is_right = *digest == (purged == contents.purged_bodies.end() ? record.body : purged->second);
+  return is_right ? absl::OkStatus() : DamagedError(which + ": what it stored is not what was written");
+}
+
 // What each commit stored, its digest checked, then its record, which vouches for those before it.
 absl::StatusOr<Anchor> StoredBook::AnchorOf(uint64_t sequence) const {
   if (sequence > last_.sequence) {
@@ -883,10 +1033,7 @@ absl::StatusOr<Anchor> StoredBook::AnchorOf(uint64_t sequence) const {
   Sha256Stream stream;
   const absl::StatusOr<CommitRecord> newest = WalkChain(*store_, [&](const CommitRecord& record) -> absl::Status {
     if (record.sequence > sequence) return absl::OkStatus();
-    const std::string which = "commit " + std::to_string(record.sequence);
-    const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, *contents, &stream);
-    if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
-    if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
+    TOLLBOOK_RETURN_IF_ERROR(CheckBody(record, *contents, &stream));
     stream.Add(Encode(record));
     return absl::OkStatus();
   });
@@ -900,10 +1047,7 @@ absl::StatusOr<uint64_t> StoredBook::CheckCommits(SeenSum* seen) const {
   if (!contents.ok()) return contents.status();
   uint64_t retired_by = 0, corrections_retired_by = 0;
   const absl::StatusOr<CommitRecord> newest = WalkChain(*store_, [&](const CommitRecord& record) -> absl::Status {
-    const std::string which = "commit " + std::to_string(record.sequence);
-    const absl::StatusOr<std::array<uint64_t, 2>> digest = DigestOf(record, *contents);
-    if (!digest.ok()) return DamagedError(which + ": " + std::string(Std(digest.status().message())));
-    if (*digest != record.body) return DamagedError(which + ": what it stored is not what was written");
+    TOLLBOOK_RETURN_IF_ERROR(CheckBody(record, *contents));
     if (record.retires_held) retired_by = record.sequence;
     if (record.retires_corrections) corrections_retired_by = record.sequence;
     *seen += record.seen;
@@ -1026,6 +1170,14 @@ absl::StatusOr<std::vector<DecisionCommit>> Decisions(const Book& book) {
   return dynamic_cast<const StoredBook&>(book).Decisions();
 }
 
+absl::StatusOr<PurgeReport> PurgePayloads(Book& book, const PurgeTerms& terms) {
+  return dynamic_cast<StoredBook&>(book).PurgePayloads(terms);
+}
+
+absl::StatusOr<std::vector<PurgeRecord>> Purges(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).Purges();
+}
+
 absl::StatusOr<std::unique_ptr<BookCut>> TakeCut(Book& book) {
   return dynamic_cast<StoredBook&>(book).TakeCut();
 }
@@ -1066,12 +1218,13 @@ absl::StatusOr<std::unique_ptr<Book>> Book::Open(const BookOptions& options) {
   if (*version == 0) TOLLBOOK_RETURN_IF_ERROR(MakeBook(options));
   absl::StatusOr<HighWater> high_water = HighWater::Open(directory);
   if (!high_water.ok()) return high_water.status();
+  const std::string logs = Store::LogsOf(directory);
   absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(directory, *high_water);
   if (!store.ok()) return store.status();
   auto book = std::make_unique<StoredBook>(directory, *std::move(lock), *std::move(high_water), *std::move(store),
                                            options.now_nanos);
   TOLLBOOK_RETURN_IF_ERROR(book->ReadIdentity(options));
-  TOLLBOOK_RETURN_IF_ERROR(book->ReadChain());
+  TOLLBOOK_RETURN_IF_ERROR(book->ReadChain(logs));
   TOLLBOOK_RETURN_IF_ERROR(book->CountSeals());
   TOLLBOOK_RETURN_IF_ERROR(book->OpenSeen());
   return book;

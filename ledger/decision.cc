@@ -49,11 +49,11 @@ absl::StatusOr<DecisionCommit> DecodeDecisionCommit(std::string_view stored) {
   const uint64_t count = in.Count(6);
   for (uint64_t i = 0; i < count && in.ok(); ++i) {
     Decision decision;
-    decision.kind = in.OneOf(DecisionKind::kDelivery);
+    decision.kind = in.OneOf(DecisionKind::kPurge);
     for (std::string* text : {&decision.which, &decision.by, &decision.why, &decision.before, &decision.after}) {
       *text = in.Text();
     }
-    if (decision.kind != DecisionKind::kApproval && decision.kind != DecisionKind::kDelivery) in.Fail();
+    if (decision.kind < DecisionKind::kApproval) in.Fail();
     commit.decisions.push_back(std::move(decision));
   }
   if (!in.done() || commit.decisions.empty()) return DamagedError("decisions");

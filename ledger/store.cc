@@ -2,10 +2,14 @@
 
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include "ledger/records.h"
@@ -22,9 +26,16 @@ std::string_view View(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
+// A message is one line; some of RocksDB's are several.
+std::string OneLine(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
+
 absl::Status FromRocks(const rocksdb::Status& status, const std::string& directory) {
   if (status.ok()) return absl::OkStatus();
-  const std::string which = directory + ": " + status.ToString();
+  const std::string which = directory + ": " + OneLine(status.ToString());
   // A file of the store that is gone is damage, not a disk to be mended.
   if (status.IsCorruption() || status.IsPathNotFound()) return DamagedError(which);
   if (status.IsNoSpace()) {
@@ -59,6 +70,8 @@ rocksdb::DBOptions DatabaseOptions(StoreAccess access) {
   options.db_write_buffer_size =
       192 << 20;  // all families together: what a book may hold in memory before it is on disk
   options.info_log = std::make_shared<NoLog>();
+  // Of each table and blob file as a whole, kept in the MANIFEST: a damaged one is found by its name.
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   // After an error the book is opened again, by a person who made space; nothing goes on in the background.
   options.max_bgerror_resume_count = 0;
   return options;
@@ -185,7 +198,21 @@ class RocksStore final : public Store {
     return identity;
   }
 
-  absl::Status VerifyChecksums() const override { return FromRocks(db_->VerifyChecksum(), directory_); }
+  absl::Status Rewrite(Family family) override {
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
+    options.blob_garbage_collection_age_cutoff = 1;
+    // A log is let go when nothing of any family is in it alone.
+    TOLLBOOK_RETURN_IF_ERROR(FromRocks(db_->Flush(rocksdb::FlushOptions(), families_), directory_));
+    return FromRocks(db_->CompactRange(options, Handle(family), nullptr, nullptr), directory_);
+  }
+
+  absl::Status VerifyChecksums() const override {
+    // The first one names the file; files that an earlier program wrote have only the second.
+    TOLLBOOK_RETURN_IF_ERROR(FromRocks(db_->VerifyFileChecksums(rocksdb::ReadOptions()), directory_));
+    return FromRocks(db_->VerifyChecksum(), directory_);
+  }
 
  private:
   rocksdb::ColumnFamilyHandle* Handle(Family family) const { return families_[static_cast<size_t>(family)]; }
@@ -196,6 +223,56 @@ class RocksStore final : public Store {
   mutable std::unique_ptr<rocksdb::WriteBatch> spare_;  // commits are made one at a time
 };
 
+// Without one there is no store.
+absl::Status CheckCurrent(const std::string& directory) {
+  namespace fs = std::filesystem;
+  const std::string path = PathIn(directory);
+  std::error_code error;
+  if (!fs::exists(path, error)) return DamagedError(path + " is missing");
+  if (!Store::Exists(directory)) return DamagedError(path + "/CURRENT is missing");
+  std::ifstream file(path + "/CURRENT");
+  std::string manifest;
+  std::getline(file, manifest);
+  if (manifest.starts_with("MANIFEST-") && !fs::exists(fs::path(path) / manifest, error) && !error)
+    return DamagedError(path + "/CURRENT names " + manifest + ", which is missing");
+  return absl::OkStatus();
+}
+
+// By name, apart by commas.
+std::string NamesIn(const std::string& directory, const std::function<bool(const std::filesystem::path&)>& wanted) {
+  std::vector<std::string> names;
+  std::error_code ignored;  // then there is less to say
+  for (const auto& entry : std::filesystem::directory_iterator(PathIn(directory), ignored)) {
+    if (wanted(entry.path())) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+bool IsLog(const std::filesystem::path& path) {
+  return path.extension() == ".log";
+}
+bool IsBrokenTable(const std::filesystem::path& path) {
+  if (path.extension() != ".sst") return false;
+  rocksdb::SstFileReader reader{rocksdb::Options()};
+  return !reader.Open(path.string()).ok() || !reader.VerifyChecksum().ok();
+}
+
+// What RocksDB says of a store that it cannot open, and which files may be to blame where it names none.
+absl::Status CannotOpen(const rocksdb::Status& status, const std::string& directory) {
+  if (!status.IsCorruption()) return FromRocks(status, directory);
+  const std::string told = OneLine(status.ToString());
+  const auto is_named = [&](const std::filesystem::path& path) {
+    return path.extension() != "" && told.find(path.stem().string()) != std::string::npos;
+  };
+  if (!NamesIn(directory, is_named).empty()) return DamagedError(directory + ": " + told);
+  std::string suspects = NamesIn(directory, IsBrokenTable);
+  if (suspects.empty()) suspects = NamesIn(directory, IsLog);
+  return DamagedError(directory + ": " + told + (suspects.empty() ? "" : ", in " + suspects));
+}
+
 }  // namespace
 
 bool Store::Exists(const std::string& directory) {
@@ -203,8 +280,12 @@ bool Store::Exists(const std::string& directory) {
   return std::filesystem::exists(PathIn(directory) + "/CURRENT", ignored);
 }
 
+std::string Store::LogsOf(const std::string& directory) {
+  return NamesIn(directory, IsLog);
+}
+
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory, StoreAccess access) {
-  if (access != StoreAccess::kCreate && !Exists(directory)) return DamagedError(directory + "/store is missing");
+  if (access != StoreAccess::kCreate) TOLLBOOK_RETURN_IF_ERROR(CheckCurrent(directory));
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (size_t family = 0; family < kFamilies; ++family) {
     descriptors.emplace_back(kFamilyNames[family], FamilyOptions(static_cast<Family>(family)));
@@ -216,7 +297,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
       access == StoreAccess::kUpToDamageReadOnly
           ? rocksdb::DB::OpenForReadOnly(options, PathIn(directory), descriptors, &families, &db)
           : rocksdb::DB::Open(options, PathIn(directory), descriptors, &families, &db);
-  if (!status.ok()) return FromRocks(status, directory);
+  if (!status.ok()) return CannotOpen(status, directory);
   return std::make_unique<RocksStore>(directory, std::unique_ptr<rocksdb::DB>(db), std::move(families));
 }
 

@@ -53,6 +53,8 @@ class Store {
 
   static bool Exists(const std::string& directory);
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory, StoreAccess access);
+  // Where the newest writes are, until an Open turns them into tables: "000012.log", or several; empty: there is none.
+  static std::string LogsOf(const std::string& directory);
   virtual ~Store() = default;
 
   virtual absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) const = 0;
@@ -68,8 +70,13 @@ class Store {
   // Synced. When it fails, all of it or nothing of it will be there after the next Open.
   virtual absl::Status Write(std::unique_ptr<StoreWrite> write) = 0;
 
-  // Of every block of the tables. Values in blob files are not read; each is checked when it is (Get, Scan).
+  // Of each table and blob file as a whole, and of every block of the tables. Files of a program that kept no checksums
+  // of whole files are only read by block, and values in their blob files when they are read (Get, Scan).
   virtual absl::Status VerifyChecksums() const = 0;
+
+  // Writes the family's tables and blob files anew, without what was replaced or deleted, and removes the old ones and
+  // the logs. Not beside a Write.
+  virtual absl::Status Rewrite(Family family) = 0;
 
   // What a copy of the store as it is now consists of. From then on no file is removed, until ReleaseFiles. Not beside
   // a Write; the copying may be.

@@ -53,10 +53,23 @@ AuditRow RowOf(const CommitRecord& commit, const PeriodChange& change) {
           after};
 }
 
+std::string_view WordOf(DecisionKind kind) {
+  switch (kind) {
+    case DecisionKind::kApproval:
+      return "approval";
+    case DecisionKind::kDelivery:
+      return "delivery";
+    case DecisionKind::kPurge:
+      return "purge";
+  }
+  TOLLBOOK_ASSERT(!"a kind of the list");
+  return "";
+}
+
 AuditRow RowOf(const CommitRecord& commit, const Decision& decision) {
   return {commit.sequence,
           commit.committed_at_nanos,
-          decision.kind == DecisionKind::kApproval ? "approval" : "delivery",
+          std::string(WordOf(decision.kind)),
           decision.which,
           decision.by,
           decision.why,

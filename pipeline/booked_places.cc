@@ -3,6 +3,7 @@
 #include <map>
 
 #include "pipeline/recognition.h"
+#include "rating/dimension_text.h"
 
 namespace tollbook {
 namespace {
@@ -14,9 +15,7 @@ std::string DimensionsOf(const PostingRule& rule, const RatedCharge& rated) {
   std::map<std::string, std::string> dimensions = rule.dimensions;
   dimensions.emplace("subscription", rated.subscription->id);
   dimensions.emplace("charge", rated.charge->name);
-  std::string text;
-  for (const auto& [name, value] : dimensions) text += (text.empty() ? "" : ",") + name + "=" + value;
-  return text;
+  return DimensionText(dimensions);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "pipeline/charges.h"
 #include "pipeline/compared_days.h"
@@ -41,6 +42,29 @@ std::map<std::string, ChargeTerms> TermsIn(const Catalog& catalog, std::string_v
     if (charge != plan.charges.end()) terms[plan.name] = TermsOf(*charge, plan);
   }
   return terms;
+}
+
+// The plans that the subscription has in the catalog, by name.
+std::set<std::string> PlansOf(const Catalog& catalog, std::string_view subject, const BookedKey& key) {
+  std::set<std::string> names;
+  for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
+    if (version.id == key.subscription) names.insert(catalog.plans[version.plan].name);
+  }
+  return names;
+}
+
+// What is due of each line of the subject, in billing periods that touch the key's; by subscription and charge.
+using LineSums = std::map<std::pair<std::string_view, std::string_view>, Int128>;
+LineSums LinesBeside(const SubjectWorth& worth, const BookedKey& key) {
+  LineSums sums;
+  for (const BookedAmount& amount : worth.due) {
+    const BillingPeriod& period = amount.key.period;
+    const bool touches = period.start < key.period.end && key.period.start < period.end;
+    if (touches && amount.key.place->currency == key.place->currency) {
+      sums[{amount.key.subscription, amount.key.place->charge}] += amount.minor;
+    }
+  }
+  return sums;
 }
 
 // Usage of meters that came since, or were defined anew before anything was counted by them, is in the book by now.
@@ -98,7 +122,50 @@ std::vector<std::string> EarlierWorlds::WhatChanged(std::string_view subject, co
       changed.push_back(plan + "/" + std::string(key.place->charge) + ": " + term);
     }
   }
+  const auto came_or_went = [&](const Catalog& from, const Catalog& to, const char* what) {
+    const std::map<std::string, ChargeTerms> terms_from = TermsIn(from, subject, key);
+    const std::map<std::string, ChargeTerms> terms_to = TermsIn(to, subject, key);
+    for (const std::string& plan : PlansOf(from, subject, key)) {
+      // Of a plan that only one catalog has the subscription on, the versions tell.
+      if (!PlansOf(to, subject, key).contains(plan)) continue;
+      if (terms_from.contains(plan) && !terms_to.contains(plan)) {
+        changed.push_back(plan + "/" + std::string(key.place->charge) + ": " + what);
+      }
+    }
+  };
+  came_or_went(now_, *then_, "not in the plan then");
+  came_or_went(*then_, now_, "not in the plan now");
   if (then_->book.rounding != now_.book.rounding) changed.push_back("book.yaml: another rounding");
+  return changed;
+}
+
+// Of a line that is another one although neither its subscription nor its own terms are.
+std::vector<std::string> EarlierWorlds::WhatItIsOf(const SubjectWorth& now, const SubjectWorth& then,
+                                                   const BookedKey& key) const {
+  std::vector<std::string> changed;
+  const LineSums sums_then = LinesBeside(then, key), sums_now = LinesBeside(now, key);
+  LineSums all = sums_then;
+  all.insert(sums_now.begin(), sums_now.end());
+  for (const auto& [line, sum] : all) {
+    const auto& [subscription, charge] = line;
+    if (subscription == key.subscription && charge == key.place->charge) continue;
+    const auto sum_of = [&](const LineSums& sums) {
+      const auto found = sums.find(line);
+      return found == sums.end() ? Int128{0} : found->second;
+    };
+    if (sum_of(sums_then) == sum_of(sums_now)) continue;
+    changed.push_back(std::string(subscription) + " " + std::string(charge) + " in the period: then " +
+                      ToString(Money{key.place->currency, sum_of(sums_then)}) + "; now " +
+                      ToString(Money{key.place->currency, sum_of(sums_now)}));
+  }
+  for (const char* name : {"discounts.csv", "entities.yaml", "grants.csv", "posting.yaml", "unit_grants.csv"}) {
+    const auto text_of = [&](const Catalog& catalog) {
+      const auto file = catalog.files().find(name);
+      return file == catalog.files().end() ? std::string_view() : std::string_view(file->second);
+    };
+    if (text_of(*then_) != text_of(now_)) changed.push_back(std::string(name) + ": another text");
+  }
+  if (changed.empty()) changed.push_back("what it shares with other subscriptions of the account");
   return changed;
 }
 
@@ -107,12 +174,16 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
   if (!then_) return std::nullopt;
   EarlierWorld world;
   world.what_changed = WhatChanged(subject, key);
-  if (world.what_changed.empty()) return std::nullopt;
   world.seal = before_.number;
   world.catalog_digest = before_.catalog_digest;
   const WorthWindow window{seal_.through, seal_.sequence - 1, subject};
-  TOLLBOOK_RETURN_IF_ERROR(VisitSubjects(book_, *then_, window, 1, [&](int, const SubjectWorth& worth) {
+  const auto visit = [&](int, const SubjectWorth& now, const SubjectWorth& worth) {
     world.worth = {key.place->currency, AmountOfCharge(worth.due, key)};
+    world.worth_now = {key.place->currency, AmountOfCharge(now.due, key)};
+    if (world.what_changed.empty() && world.worth != world.worth_now) {
+      world.what_changed = WhatItIsOf(now, worth, key);
+    }
+    if (world.what_changed.empty()) return absl::OkStatus();
     world.booked = {key.place->currency, AmountOfCharge(worth.booked, key)};
     for (size_t i = 0; i < worth.keys.size(); ++i) {
       const RatedCharge& rated = worth.rated.charges[i];
@@ -136,8 +207,9 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
       world.charges.push_back(std::move(charge));
     }
     return absl::OkStatus();
-  }));
-  if (world.booked.minor == 0 && world.worth.minor == 0) return std::nullopt;
+  };
+  TOLLBOOK_RETURN_IF_ERROR(VisitSubjects(book_, now_, *then_, window, 1, visit));
+  if (world.what_changed.empty()) return std::nullopt;
   return world;
 }
 

@@ -1,5 +1,6 @@
 // EarlierWorld: what a charge would be worth by the catalog of the seal before: where a line's difference comes from
-// another plan, price or version of the subscription, and not from other usage.
+// another plan, price or version of the subscription, and not from other usage. So it is of a discount, a bound or what
+// a grant pays, where only the price of what they are of is another one.
 #ifndef TOLLBOOK_PIPELINE_EARLIER_WORLD_H_
 #define TOLLBOOK_PIPELINE_EARLIER_WORLD_H_
 
@@ -44,13 +45,14 @@ class EarlierWorlds {
   // All borrowed. `seal`: that of the lines, by its catalog `now`.
   EarlierWorlds(const Book& book, const SealRecord& seal, const Catalog& now) : book_(book), seal_(seal), now_(now) {}
 
-  // None: nothing that prices the charge changed since the seal before, or nothing was booked for it.
+  // None: nothing that prices the charge changed since the seal before, nor what it is of.
   // Errors: as VisitSubjects.
   [[nodiscard]] absl::StatusOr<std::optional<EarlierWorld>> Find(std::string_view subject, const BookedKey& key);
 
  private:
   absl::Status Open();
   std::vector<std::string> WhatChanged(std::string_view subject, const BookedKey& key) const;
+  std::vector<std::string> WhatItIsOf(const SubjectWorth& now, const SubjectWorth& then, const BookedKey& key) const;
 
   const Book& book_;
   const SealRecord& seal_;

@@ -281,7 +281,7 @@ class Sharing {
       shares_.at_period_end = Difference(worth_, before);
       shares_.sum = Sum(shares_.sum, shares_.at_period_end);
     }
-    const DayPrice& last = priced_.days.back();
+    const DayPrice& last = priced_.days.empty() ? priced_.before : priced_.days.back();
     TOLLBOOK_ASSERT(to_date_ == last.to_date && worth_ == last.worth);
     TOLLBOOK_ASSERT(shares_.sum == Difference(last.worth, priced_.before.worth));
     return absl::OkStatus();

@@ -35,7 +35,7 @@ struct DayPrice {
 // Of the days whose events are looked at.
 struct PricedDays {
   DayPrice before;             // the day with usage before them; nothing, where they begin the period
-  std::vector<DayPrice> days;  // those with a price of their own; at least one
+  std::vector<DayPrice> days;  // those with a price of their own; none, where all of their usage was taken back
   bool is_complete = false;    // the last of them ends the period: a minimum is due
   bool is_by_day = false;      // an event has no price of its own: grants of units pay in the order of time
 };

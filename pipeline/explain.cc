@@ -244,6 +244,74 @@ absl::Status FillArithmetic(const RatedCharge& rated, const ComparedDays& compar
   return PriceToDate(rated, *last, &explained->steps).status();
 }
 
+// Of a line whose usage was all taken back: the charge, as it would be rated. None: the catalog has it no more.
+std::optional<RatedCharge> WithoutUsage(const Catalog& catalog, std::string_view subject, const BookedKey& key) {
+  for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
+    const Plan& plan = catalog.plans[version.plan];
+    if (version.id != key.subscription || plan.name != key.place->plan) continue;
+    const auto charge = std::ranges::find(plan.charges, key.place->charge, &Charge::name);
+    if (charge == plan.charges.end() || charge->meter.empty()) continue;
+    RatedCharge rated;
+    rated.subscription = &version;
+    rated.charge = &*charge;
+    rated.meter = catalog.FindMeter(charge->meter);
+    rated.period = key.period;
+    return rated;
+  }
+  return std::nullopt;
+}
+
+bool HasUsage(const Catalog& catalog, const RatedCharge& rated, std::span<const SubjectTotal> totals, Day first,
+              Day last) {
+  return !UsageOf(catalog, rated, totals, first, last).totals.empty();
+}
+
+// "product: then api, now calls": where a posting rule puts the same charge, before and now.
+std::string MovedInWords(const BookedPlace& then, const BookedPlace& now) {
+  std::string words;
+  const auto compare = [&](std::string_view what, std::string_view a, std::string_view b) {
+    if (a == b) return;
+    const auto quoted = [](std::string_view name) { return name.empty() ? "none" : std::string(name); };
+    words += (words.empty() ? "" : "; ") + std::string(what) + ": then " + quoted(a) + ", now " + quoted(b);
+  };
+  compare("entity", then.entity, now.entity);
+  compare("currency", then.currency.code(), now.currency.code());
+  compare("product", then.product, now.product);
+  compare("debit", then.debit, now.debit);
+  compare("credit", then.credit, now.credit);
+  compare("dimensions", then.dimensions, now.dimensions);
+  return words;
+}
+
+// Where the charge and period of a line are booked by the seal's catalog, if anywhere; then not where the line is.
+const BookedPlace* MovedTo(const SubjectWorth& worth, const BookedKey& key) {
+  const auto moved = std::ranges::find_if(worth.keys, [&](const BookedKey& now) {
+    return now.subscription == key.subscription && now.period == key.period && now.place->plan == key.place->plan &&
+           now.place->charge == key.place->charge;
+  });
+  return moved == worth.keys.end() ? nullptr : moved->place;
+}
+
+// Why nothing is due at the place of a line, whose usage is not what was taken back.
+std::string WhyBookedBack(const Catalog& catalog, const SubjectWorth& worth, const BookedKey& key) {
+  if (const BookedPlace* const now = MovedTo(worth, key)) {
+    return "it is booked elsewhere now (" + MovedInWords(*key.place, *now) + ")";
+  }
+  const std::string id(key.subscription), plan(key.place->plan);
+  bool has_plan = false;
+  for (const Subscription& version : catalog.SubscriptionsOf(worth.subject)) {
+    const bool lies_in =
+        version.valid_from < key.period.end && (!version.valid_to || key.period.start < *version.valid_to);
+    has_plan = has_plan || (version.id == key.subscription && catalog.plans[version.plan].name == plan && lies_in);
+  }
+  if (!has_plan) return "by the catalog of this seal " + id + " is not on " + plan + " in that period";
+  const auto of_name = std::ranges::find(catalog.plans, plan, &Plan::name);
+  if (std::ranges::find(of_name->charges, key.place->charge, &Charge::name) != of_name->charges.end()) {
+    return "by the catalog of this seal nothing is due of it in that period";
+  }
+  return "the catalog of this seal charges it no more";
+}
+
 // The single events behind the charges of a line: what the book knows of each charge is gathered, then all sources are
 // read in one go.
 class EventExplainer {
@@ -251,7 +319,7 @@ class EventExplainer {
   EventExplainer(const Book& book, const Catalog& catalog, uint64_t sequence, size_t shown)
       : book_(book), catalog_(catalog), sequence_(sequence), shown_(shown) {}
 
-  // A charge that is due, with its arithmetic and origins; `number` is its own.
+  // A charge that has origins, with its arithmetic; `number` is its own.
   void Gather(size_t number, const RatedCharge& rated, std::span<const SubjectTotal> totals,
               const ComparedDays& compared, bool by_period, const ExplainedCharge& explained) {
     const Day first = by_period ? explained.period.start : explained.usage_date;
@@ -263,7 +331,8 @@ class EventExplainer {
       charge.priced.days.push_back({day.usage_date, day.to_date, WorthToDate(rated, day)});
     }
     charge.priced.is_by_day = !rated.granted.empty();
-    charge.priced.is_complete = compared.last->usage_date.number == rated.period.end.number - 1;
+    charge.priced.is_complete =
+        compared.last != nullptr && compared.last->usage_date.number == rated.period.end.number - 1;
     ChargeUsage usage = UsageOf(catalog_, rated, totals, first, explained.usage_date);
     for (const UsageOrigin& origin : explained.origins) usage.commits.insert(origin.commit);
     usages_.push_back(std::move(usage));
@@ -356,6 +425,8 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     return size_a != size_b ? size_a > size_b : a.key < b.key;
   });
   if (differences.size() > limit) differences.resize(limit);
+  explanation.more_sum = explanation.sum;
+  for (const LineDifference& shown : differences) explanation.more_sum.minor -= shown.minor;
 
   absl::StatusOr<OriginFinder> origins = OriginFinder::Make(book);
   if (!origins.ok()) return origins.status();
@@ -372,19 +443,24 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     explained.usage_date = key.usage_date;
     explained.difference = {key.place->currency, difference.minor};
     explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.place->currency, 0};
-    Int128 worth_now = 0;
     // The book just before the seal: the same totals, and what earlier seals had booked.
     const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject};
     const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
       explained.booked_before = BookedFor(worth, key);
-      worth_now = AmountOfCharge(worth.due, key);
       if (const RecognisedCharge* recognised = FindRecognised(worth, key)) {
         FillRecognition(worth, *recognised, key, &explained);
         return absl::OkStatus();
       }
       const RatedCharge* rated = FindRated(worth, key);
-      if (rated == nullptr) return absl::OkStatus();
-      explained.rated = true;
+      std::optional<RatedCharge> unused;
+      if (rated == nullptr && MovedTo(worth, key) == nullptr) unused = WithoutUsage(*catalog, worth.subject, key);
+      // Usage that other billing periods have now was not taken back.
+      const Day last_day{key.period.end.number - 1};
+      if (unused && !HasUsage(*catalog, *unused, worth.totals, key.period.start, last_day)) rated = &*unused;
+      if (rated == nullptr) {
+        explained.why_booked_back = WhyBookedBack(*catalog, worth, key);
+        return absl::OkStatus();
+      }
       explained.kind = KindOf(*rated->charge);
       explained.meter = rated->charge->meter;
       if (rated->meter != nullptr) explained.unit = rated->meter->unit;
@@ -393,10 +469,21 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       const bool by_period = SummaryOf(*catalog, *rated, rule) == SummaryPolicy::kPeriod;
       const ComparedDays compared = CompareDays(*rated, by_period, key.usage_date);
       TOLLBOOK_RETURN_IF_ERROR(FillArithmetic(*rated, compared, &explained));
-      if (rated->meter == nullptr || !DueOn(*rated, by_period, key.usage_date)) return absl::OkStatus();
-      TOLLBOOK_RETURN_IF_ERROR(origins->Find(*catalog, *rated, by_period ? key.period.start : key.usage_date,
-                                             key.usage_date, explanation.seal.sequence, &explained.origins));
-      if (!events) return absl::OkStatus();
+      explained.rated = true;
+      const bool is_due = DueOn(*rated, by_period, key.usage_date);
+      // Where nothing is due on a day that had usage, corrections have taken all of it back: they are the origin.
+      const Day first = by_period ? key.period.start : key.usage_date;
+      const bool is_by_period_now = by_period && !is_due;
+      if (rated->meter == nullptr || is_by_period_now) return absl::OkStatus();
+      if (!is_due && HasUsage(*catalog, *rated, worth.totals, first, key.usage_date)) return absl::OkStatus();
+      TOLLBOOK_RETURN_IF_ERROR(
+          origins->Find(*catalog, *rated, first, key.usage_date, explanation.seal.sequence, &explained.origins));
+      if (unused && explained.origins.empty()) {
+        explained.rated = false;
+        explained.why_booked_back = WhyBookedBack(*catalog, worth, key);
+        return absl::OkStatus();
+      }
+      if (!events || (!is_due && explained.origins.empty())) return absl::OkStatus();
       single_events.Gather(explanation.largest.size(), *rated, worth.totals, compared, by_period, explained);
       return absl::OkStatus();
     });
@@ -404,7 +491,6 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     absl::StatusOr<std::optional<EarlierWorld>> world = earlier.Find(difference.subject, key);
     if (!world.ok()) return world.status();
     explained.earlier = *std::move(world);
-    if (explained.earlier) explained.earlier->worth_now = {key.place->currency, worth_now};
     explanation.largest.push_back(std::move(explained));
   }
   TOLLBOOK_RETURN_IF_ERROR(single_events.Explain(&explanation.largest));

@@ -56,10 +56,11 @@ struct ExplainedCharge {
   std::string subject, subscription, plan, charge, meter, unit, filter;
   BillingPeriod period;
   Day usage_date;
-  Money difference;    // this charge's share in the line
-  bool rated = false;  // false: the seal's catalog has no such charge any more, and the line books it back
-  Quantity to_date;    // the period's quantity up to the usage date
-  Quantity before;     // up to the day with usage before it
+  Money difference;             // this charge's share in the line
+  bool rated = false;           // false: by the seal's catalog nothing is due of it, and the line books it back
+  std::string why_booked_back;  // in words, where it is not rated
+  Quantity to_date;             // the period's quantity up to the usage date
+  Quantity before;              // up to the day with usage before it
   Worth worth_to_date, worth_before;
   Money rounded_to_date, rounded_before;
   Money booked_before;           // what earlier seals had booked for this usage date
@@ -76,6 +77,7 @@ struct Explanation {
   Money sum;                             // of all differences behind the line: equals what the line posts
   uint64_t charges = 0;                  // behind the line
   std::vector<ExplainedCharge> largest;  // by amount; at most `limit`
+  Money more_sum;                        // of those that are not among them
 };
 
 // `line`: "<batch id>/<line number>". NotFound with what there is when it does not exist. `events`: read the sources

@@ -61,6 +61,29 @@ std::vector<std::vector<std::string>> RowsOf(const JournalBatch& batch) {
   return rows;
 }
 
+std::vector<std::vector<std::string>> FunctionalRowsOf(const JournalBatch& batch, const LineAmounts& amounts) {
+  std::vector<std::vector<std::string>> rows = RowsOf(batch);
+  constexpr size_t kAccount = 6;
+  static_assert(kJournalColumns[kAccount].name == "account");
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::vector<std::string>& row = rows[i];
+    const std::optional<FunctionalAmount>& functional = amounts[i / 2];  // two postings a line
+    if (!functional) {
+      row.resize(row.size() + kFunctionalColumns.size());
+      continue;
+    }
+    const std::string amount = ToString(functional->amount);
+    const std::string nothing = ToString(Money{functional->amount.currency, 0});
+    const bool is_debit = row[kAccount] == batch.lines[i / 2].debit_account();
+    row.push_back(is_debit ? amount : nothing);
+    row.push_back(is_debit ? nothing : amount);
+    row.emplace_back(functional->amount.currency.code());
+    row.push_back(ToString(functional->rate.rate));
+    row.push_back(ToString(functional->rate.date));
+  }
+  return rows;
+}
+
 void AppendCsvCell(std::string_view cell, std::string* out) {
   if (cell.find_first_of(",\"\r\n") == std::string_view::npos) {
     out->append(cell);
@@ -116,16 +139,23 @@ LedgerText::LedgerText(const Catalog& catalog) {
   for (const Account& account : catalog.accounts) accounts_[account.code] = account;
 }
 
-std::string LedgerText::Of(const JournalBatch& batch) const {
+std::string LedgerText::Of(const JournalBatch& batch, const LineAmounts& amounts) const {
   std::string text;
   for (const JournalLine& line : batch.lines) {
     text += ToString(line.key.posting_date) + " * (" + batch.id + "/" + std::to_string(line.number) + ") " +
             Plain(line.memo()) + "\n";
     text += "    ; posting_key: " + batch.posting_key + "\n";
     if (!line.key.dimensions.empty()) text += "    ; dimensions: " + Plain(line.key.dimensions) + "\n";
+    std::string cost;
+    if (!amounts.empty() && amounts[line.number - 1]) {
+      const Money& functional = amounts[line.number - 1]->amount;
+      if (functional.currency != batch.currency) {
+        cost = " @@ " + ToString(functional) + " " + std::string(functional.currency.code());
+      }
+    }
     for (const Posting& posting : PostingsOf(line)) {
       text += "    " + Name(batch.entity, posting.account) + "  " + (posting.is_debit ? "" : "-") +
-              ToString(posting.amount) + " " + std::string(batch.currency.code()) + "\n";
+              ToString(posting.amount) + " " + std::string(batch.currency.code()) + cost + "\n";
     }
     text += "\n";
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ledger/journal.h"
+#include "pipeline/functional_amounts.h"
 #include "rating/catalog.h"
 
 namespace tollbook {
@@ -34,6 +35,14 @@ inline constexpr std::array<JournalColumn, 13> kJournalColumns = {{{"batch_id"},
 // A row for each posting, under kJournalColumns: by line, then by account.
 [[nodiscard]] std::vector<std::vector<std::string>> RowsOf(const JournalBatch& batch);
 
+// Behind kJournalColumns, where each amount is told in its entity's functional currency too.
+inline constexpr std::array<JournalColumn, 5> kFunctionalColumns = {
+    {{"functional_debit", true}, {"functional_credit", true}, {"functional_currency"}, {"rate", true}, {"rate_date"}}};
+
+// RowsOf with kFunctionalColumns; `amounts` has one for each line. They are empty where it has none.
+[[nodiscard]] std::vector<std::vector<std::string>> FunctionalRowsOf(const JournalBatch& batch,
+                                                                     const LineAmounts& amounts);
+
 // RFC 4180, with a header; the rows of one batch.
 [[nodiscard]] std::string CsvOf(const JournalBatch& batch);
 
@@ -48,7 +57,8 @@ void AppendCsvCell(std::string_view cell, std::string* out);
 class LedgerText {
  public:
   explicit LedgerText(const Catalog& catalog);
-  [[nodiscard]] std::string Of(const JournalBatch& batch) const;
+  // `amounts`: empty, or one for each line: what its postings cost in the entity's functional currency.
+  [[nodiscard]] std::string Of(const JournalBatch& batch, const LineAmounts& amounts = {}) const;
 
  private:
   std::string Name(const std::string& entity, std::string_view code) const;

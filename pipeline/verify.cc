@@ -6,10 +6,12 @@
 #include <mutex>
 #include <set>
 #include <span>
+#include <tuple>
 
 #include "ledger/decision.h"
 #include "ledger/difference_run.h"
 #include "ledger/outbox.h"
+#include "ledger/purge.h"
 #include "ledger/totals_cells.h"
 #include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
@@ -153,62 +155,113 @@ LawCheck CountedOnce(const Book& book) {
   return check;
 }
 
+// What should be booked of each of a subject's charge periods where that is not what is booked: `differences`, which no
+// period and no posting rule makes wait, is what lies between.
+void AddWrongCharges(const SubjectWorth& worth, std::span<const BookedAmount> differences,
+                     std::vector<Unlike>* charges) {
+  using ChargePeriod =
+      std::tuple<std::string_view, std::string_view, std::string_view, BillingPeriod, std::string_view>;
+  const auto of = [](const BookedKey& key) {
+    return ChargePeriod{key.subscription, key.place->plan, key.place->charge, key.period, key.place->currency.code()};
+  };
+  struct Sums {
+    Int128 booked = 0, difference = 0;
+    const BookedKey* first = nullptr;
+  };
+  std::map<ChargePeriod, Sums> wrong;
+  for (const BookedAmount& difference : differences) {
+    Sums& sums = wrong[of(difference.key)];
+    sums.difference += difference.minor;
+    if (sums.first == nullptr || difference.key.usage_date < sums.first->usage_date) sums.first = &difference.key;
+  }
+  for (const BookedAmount& amount : worth.booked) {
+    if (const auto found = wrong.find(of(amount.key)); found != wrong.end()) found->second.booked += amount.minor;
+  }
+  for (const auto& [charge, sums] : wrong) {
+    const BookedKey& key = *sums.first;
+    const auto text = [&](Int128 minor) {
+      return ToString(Money{key.place->currency, minor}) + " " + std::string(key.place->currency.code());
+    };
+    // A sum that is right was booked on other days, or to other accounts.
+    const std::string where = sums.difference == 0 ? ", otherwise from " + ToString(key.usage_date) + " on" : "";
+    charges->push_back({std::string(key.subscription),
+                        std::string(key.place->plan) + " " + std::string(key.place->charge),
+                        ToString(key.period.start) + " to " + ToString(Day{key.period.end.number - 1}),
+                        text(sums.booked + sums.difference), text(sums.booked) + where});
+  }
+}
+
 // What is wrong with a subject's amounts; empty: nothing. That booked and due agree proves little alone, for the code
 // that found what is due has booked it: so each day's amount is priced and rounded once more, step by step.
-// What waited for its accounting period when the seal was made is taken into `waiting`.
+// What waited for its accounting period when the seal was made is taken into `waiting`; `charges`, which may be null,
+// gets every charge whose amounts differ.
 absl::StatusOr<std::string> WrongAmount(const SubjectWorth& worth, Rounding rounding, std::optional<Day> through,
-                                        WaitingSums* waiting) {
+                                        WaitingSums* waiting, std::vector<Unlike>* charges) {
+  std::string misrounded;
   for (const RatedCharge& rated : worth.rated.charges) {
     const DayWorth* const wrong = FirstMisroundedDay(rated, rounding);
     if (wrong == nullptr) continue;
-    return std::string(rated.subscription->id) + " " + rated.charge->name + " up to " + ToString(wrong->usage_date) +
-           " comes to " + ToString(wrong->booked_to_date) + ", which is not what its quantity of " +
-           ToString(wrong->to_date) + " rounds to";
+    misrounded = std::string(rated.subscription->id) + " " + rated.charge->name + " up to " +
+                 ToString(wrong->usage_date) + " comes to " + ToString(wrong->booked_to_date) +
+                 ", which is not what its quantity of " + ToString(wrong->to_date) + " rounds to";
+    break;
   }
   std::vector<BookedAmount> differences;
   LessBooked(worth.due, worth.booked, through, &differences);
   TOLLBOOK_RETURN_IF_ERROR(waiting->TakeWaiting(&differences));
-  if (differences.empty()) return "";
+  if (charges != nullptr) AddWrongCharges(worth, differences, charges);
+  if (!misrounded.empty() || differences.empty()) return misrounded;
   const BookedAmount& first = differences.front();
   return std::string(first.key.subscription) + " " + std::string(first.key.place->charge) + " on " +
          ToString(first.key.usage_date) + " differs by " + ToString(Money{first.key.place->currency, first.minor});
 }
 
-// Booked amounts less what the newest seal's totals are worth by the newest seal's catalog: nothing.
-LawCheck BookedIsWorth(const Book& book, int threads) {
+// Booked amounts less what the newest seal's totals are worth, by the newest seal's catalog unless another is named:
+// nothing.
+LawCheck BookedIsWorth(const Book& book, int threads, const VerifyDepth& depth) {
   LawCheck check{3, "booked = worth", true, ""};
   absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
   if (!seals.ok()) return Failed(3, check.name, seals.status());
   if (seals->empty()) return check.detail = "nothing is sealed yet", check;
-  absl::StatusOr<Catalog> catalog = SealedCatalog(book);
-  if (!catalog.ok()) return Failed(3, check.name, catalog.status());
+  std::optional<Catalog> sealed;
+  if (depth.catalog == nullptr) {
+    absl::StatusOr<Catalog> read = SealedCatalog(book);
+    if (!read.ok()) return Failed(3, check.name, read.status());
+    sealed = *std::move(read);
+  }
+  const Catalog& catalog = sealed ? *sealed : *depth.catalog;
   const SealRecord& seal = seals->back();
   const absl::StatusOr<PostingPeriods> periods =
-      PostingPeriods::Make(book, *catalog, seal.sequence, !seal.adjusted_by.empty());
+      PostingPeriods::Make(book, catalog, seal.sequence, !seal.adjusted_by.empty());
   if (!periods.ok()) return Failed(3, check.name, periods.status());
   std::mutex mutex;  // guards charges, waiting and check
   WaitingSums waiting(*periods);
   uint64_t charges = 0;
   uint64_t set_aside = 0;
   const absl::Status visited =
-      VisitSubjects(book, *catalog, {seal.through, seal.sequence}, threads, [&](int, const SubjectWorth& worth) {
+      VisitSubjects(book, catalog, {seal.through, seal.sequence}, threads, [&](int, const SubjectWorth& worth) {
         if (!worth.status.ok()) {
           const std::lock_guard lock(mutex);
           ++set_aside;
           return absl::OkStatus();
         }
         WaitingSums of_subject(*periods);
-        absl::StatusOr<std::string> wrong = WrongAmount(worth, catalog->book.rounding, seal.through, &of_subject);
+        std::vector<Unlike> unlike;
+        absl::StatusOr<std::string> wrong = WrongAmount(worth, catalog.book.rounding, seal.through, &of_subject,
+                                                        depth.every_charge ? &unlike : nullptr);
         if (!wrong.ok()) return wrong.status();
         const std::lock_guard lock(mutex);
         charges += worth.rated.charges.size();
         TOLLBOOK_RETURN_IF_ERROR(waiting.Add(of_subject));
+        std::ranges::move(unlike, std::back_inserter(check.unlike));
         if (wrong->empty() || !check.holds) return absl::OkStatus();
         check.holds = false;
         check.detail = *std::move(wrong);
         return absl::OkStatus();
       });
   if (!visited.ok()) return Failed(3, check.name, visited);
+  std::ranges::sort(check.unlike, {},
+                    [](const Unlike& unlike) { return std::tie(unlike.of, unlike.what, unlike.when); });
   if (check.holds) check.detail = std::to_string(charges) + " charges as of seal " + std::to_string(seal.number);
   for (const WaitingAmount& waits : waiting.All()) {
     check.detail += "; but for what waits, as " + waits.entity + " " + waits.period.name +
@@ -307,12 +360,12 @@ LawCheck ClosedTakesNothing(const Book& book, const std::vector<PeriodChange>& c
 
 }  // namespace
 
-std::vector<LawCheck> Verify(const Book& book, int threads) {
+std::vector<LawCheck> Verify(const Book& book, int threads, const VerifyDepth& depth) {
   std::vector<LawCheck> checks;
   for (const Book::Check& check : book.CheckStore()) checks.push_back({0, check.name, check.holds, check.detail});
   checks.push_back(EveryLineAccountedFor(book));
   checks.push_back(CountedOnce(book));
-  checks.push_back(BookedIsWorth(book, threads));
+  checks.push_back(BookedIsWorth(book, threads, depth));
   checks.push_back(Balanced(book));
   const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
   if (!changes.ok()) {
@@ -323,14 +376,37 @@ std::vector<LawCheck> Verify(const Book& book, int threads) {
   return checks;
 }
 
+namespace {
+
+// The first commit that took something out of what an anchor vouches for.
+std::optional<uint64_t> PurgedSince(const std::vector<PurgeRecord>& purges, uint64_t anchor) {
+  for (const PurgeRecord& purge : purges) {
+    const auto is_before = [&](const PurgedEpoch& epoch) { return epoch.sequence <= anchor; };
+    if (purge.sequence > anchor && std::ranges::any_of(purge.epochs, is_before)) return purge.sequence;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::vector<LawCheck> VerifyAudit(const Book& book, const std::vector<Anchor>& anchors) {
   const absl::StatusOr<Anchor> newest = AnchorOf(book);
   if (!newest.ok()) return {Failed(0, "audit log", newest.status())};
   std::vector<LawCheck> checks = {
       {0, "audit log", true,
        std::to_string(newest->sequence) + " commits, each with what it stored; its anchor is " + ToString(*newest)}};
+  const absl::StatusOr<std::vector<PurgeRecord>> purges = Purges(book);
+  if (!purges.ok()) return {Failed(0, "audit log", purges.status())};
   for (const Anchor& anchor : anchors) {
     const std::string name = "anchor of commit " + std::to_string(anchor.sequence);
+    if (const std::optional<uint64_t> purge = PurgedSince(*purges, anchor.sequence)) {
+      checks.push_back(
+          {0, name, false,
+           "commit " + std::to_string(*purge) +
+               " purged payloads that it vouches for: it cannot be checked any more; see `tollbook audit`, "
+               "and keep an anchor of after each purge"});
+      continue;
+    }
     const absl::StatusOr<Anchor> now = AnchorOf(book, anchor.sequence);
     if (!now.ok()) {
       checks.push_back(Failed(0, name, now.status()));

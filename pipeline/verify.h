@@ -8,23 +8,38 @@
 
 #include "ledger/anchor.h"
 #include "ledger/book.h"
+#include "rating/catalog.h"
 
 namespace tollbook {
 
 // How many corrections have been applied: each changed usage that had been accepted before.
 [[nodiscard]] absl::StatusOr<uint64_t> AppliedCorrections(const Book& book);
 
+// What the book says otherwise than it is found anew.
+struct Unlike {
+  std::string of;            // the subscription of a charge, the subject of a total
+  std::string what;          // "starter calls": plan and charge; "api.calls region=eu": meter and dimension values
+  std::string when;          // the billing period; the total's day, or where it begins
+  std::string anew, stored;  // "0.70 USD", "7 in 1 event"
+};
+
 struct LawCheck {
   int law = 0;       // of docs/laws.md; 0: the store itself
   std::string name;  // "booked = worth"
   bool holds = false;
-  std::string detail;  // what was compared, or the first thing that differs
+  std::string detail;               // what was compared, or the first thing that differs
+  std::vector<Unlike> unlike = {};  // all that differ, where they were asked for
+};
+
+struct VerifyDepth {
+  bool every_charge = false;         // all that is booked otherwise than it is worth, not only the first
+  const Catalog* catalog = nullptr;  // by which it is worth that; null: the newest seal's
 };
 
 // Checks every law that the store can show: 0 the store's checksums and its chain of commits; 1 every line accounted
 // for; 2 counted once; 3 booked = worth as of the newest seal, but for what waited for its accounting period; 4
 // balanced, and lines equal to the differences behind them; 8, once a period was changed, closed ones take nothing.
-[[nodiscard]] std::vector<LawCheck> Verify(const Book& book, int threads);
+[[nodiscard]] std::vector<LawCheck> Verify(const Book& book, int threads, const VerifyDepth& depth = {});
 
 // The audit log alone: every commit with what it stored, by SHA-256, against each of the anchors (ledger/anchor.h); the
 // first row names the anchor of the newest commit.

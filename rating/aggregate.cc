@@ -247,6 +247,8 @@ bool CarriedUsage::Quotient(Quantity* quantity) const {
   const bool prorated = meter_->reading.proration == Proration::kDay;
   const Int128 period_days = period_.end.number - period_.start.number;
   if (meter_->aggregation == Aggregation::kWeightedSum) {
+    // A day that the zone skipped (the International Date Line) is a period without time: no level has any.
+    if (!prorated && period_nanos_ == 0) return *quantity = {}, true;
     return RoundUnits(*meter_, accrued_, prorated ? period_days : period_nanos_, quantity);
   }
   const auto count = static_cast<Int128>(prorated ? touched_days_ : active_);

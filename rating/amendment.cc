@@ -6,6 +6,7 @@
 
 #include "rating/arithmetic.h"
 #include "rating/charge_models.h"
+#include "rating/charge_words.h"
 #include "rating/conversion.h"
 
 namespace tollbook {
@@ -198,7 +199,7 @@ absl::StatusOr<Worth> PriceSlices(std::span<const UsageSlice> slices, const Char
     rest = rest.subspan(count);
   }
   if (fits) return worth;
-  return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit", "charge " + charge.name,
+  return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit", ChargeInWords(charge),
                    "check the charge's prices and the meter's unit");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "rating/dimension_text.h"
 #include "rating/price.h"
 
 namespace tollbook {
@@ -163,13 +164,7 @@ std::string DiscountLineName(std::string_view charge, std::string_view product) 
 }
 
 void Catalog::BuildIndex() {
-  for (PostingRule& rule : posting_rules) {
-    rule.dimensions_text.clear();
-    for (const auto& [name, value] : rule.dimensions) {
-      if (!rule.dimensions_text.empty()) rule.dimensions_text += ',';
-      rule.dimensions_text += name + "=" + value;
-    }
-  }
+  for (PostingRule& rule : posting_rules) rule.dimensions_text = DimensionText(rule.dimensions);
   for (Plan& plan : plans) BuildDiscountLines(&plan);
   meters_of_type_.clear();
   for (uint32_t i = 0; i < meters.size(); ++i) meters_of_type_[meters[i].event_type].push_back(i);

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "rating/catalog_draft.h"
+#include "rating/catalog_retention.h"
 
 namespace tollbook {
 namespace {
@@ -186,6 +187,7 @@ void ReadBook(CatalogDraft& draft) {
     book.zone = zone.value_or(Zone());
   }
   book.rounding = map.Choice<Rounding>("rounding", kRoundings, Rounding::kHalfUp);
+  (void)ReadRetention(map, errors);  // RetentionOf reads it again, when it is asked for
   map.RefuseOtherKeys();
 }
 

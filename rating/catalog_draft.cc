@@ -12,8 +12,13 @@ bool IsKeyChar(char c) {
 }
 
 // The scale of prices and quantities is the same, and so are the words about their text.
-std::optional<Int128> ReadDecimal(YamlMap& map, std::string_view key, std::string_view too_precise_advice,
-                                  FileErrors& errors) {
+// What to do about a number that does not do.
+struct NumberAdvice {
+  const char* too_precise;
+  const char* negative;
+};
+
+std::optional<Int128> ReadDecimal(YamlMap& map, std::string_view key, const NumberAdvice& advice, FileErrors& errors) {
   static_assert(kPriceScale == kQuantityScale);
   const std::optional<std::string> text = map.Text(key);
   if (!text) {
@@ -32,11 +37,11 @@ std::optional<Int128> ReadDecimal(YamlMap& map, std::string_view key, std::strin
       errors.Add(line, which + ", too large", "write a number below 10^20");
       return std::nullopt;
     case DecimalError::kTooPrecise:
-      errors.Add(line, which + ", with more than 18 decimals", std::string(too_precise_advice));
+      errors.Add(line, which + ", with more than 18 decimals", advice.too_precise);
       return std::nullopt;
   }
   if (parsed.value < 0) {
-    errors.Add(line, which + ", negative", "write it without a sign: a charge never gives money back");
+    errors.Add(line, which + ", negative", advice.negative);
     return std::nullopt;
   }
   return parsed.value;
@@ -111,7 +116,8 @@ std::optional<std::string> RequiredKeyName(YamlMap& map, std::string_view key, F
 }
 
 std::optional<Quantity> ReadQuantity(YamlMap& map, std::string_view key, Sign sign, FileErrors& errors) {
-  const std::optional<Int128> attos = ReadDecimal(map, key, "write at most 18 decimals", errors);
+  constexpr NumberAdvice kAdvice = {"write at most 18 decimals", "write it without a sign"};
+  const std::optional<Int128> attos = ReadDecimal(map, key, kAdvice, errors);
   if (attos && *attos == 0 && sign == Sign::kPositive) {
     errors.Add(map.LineOf(key), Join({Quoted(key), " of ", map.what(), " is 0"}), "write a number above 0");
     return std::nullopt;
@@ -131,8 +137,9 @@ int ReadPlaces(YamlMap& map, std::string_view key, FileErrors& errors) {
 }
 
 std::optional<Price> ReadPrice(YamlMap& map, std::string_view key, FileErrors& errors) {
-  const std::optional<Int128> attos =
-      ReadDecimal(map, key, "write at most 18 decimals: `per: 1000` makes it the price of 1000 units", errors);
+  constexpr NumberAdvice kAdvice = {"write at most 18 decimals: `per: 1000` makes it the price of 1000 units",
+                                    "write it without a sign: a charge never gives money back"};
+  const std::optional<Int128> attos = ReadDecimal(map, key, kAdvice, errors);
   return attos ? std::optional(Price{*attos}) : std::nullopt;
 }
 

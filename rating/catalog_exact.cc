@@ -28,10 +28,11 @@ void AddPrices(const Pricing& pricing, Prices* prices) {
   }
 }
 
-// None: not exact.
-std::optional<Price> Times(Price price, Price factor) {
+// None: not exact, or `too_large`.
+std::optional<Price> Times(Price price, Price factor, bool* too_large = nullptr) {
   Wide whole, rest;
   Wide::Product(price.attos, factor.attos).DivideByPowerOfTen(kPriceScale, &whole, &rest);
+  if (too_large != nullptr) *too_large = rest.zero() && !whole.FitsInt128();
   if (!rest.zero() || !whole.FitsInt128()) return std::nullopt;
   return Price{whole.ToInt128()};
 }
@@ -75,7 +76,14 @@ void CheckExactFactor(YamlMap& map, std::string_view key, Price factor, const Ch
     return;
   }
   for (const Price price : prices.all) {
-    if (Times(price, factor)) continue;
+    bool too_large = false;
+    if (Times(price, factor, &too_large)) continue;
+    if (too_large) {
+      errors.Add(map.LineOf(key),
+                 Join({"the price ", ToString(price), " of ", map.what(), " times its ", Quoted(key), " is too large"}),
+                 "write a smaller price or factor: the product may be 1.7 x 10^20");
+      return;
+    }
     const std::string_view applied = key == "discount_percent" ? " less its " : " times its ";
     errors.Add(
         map.LineOf(key),

@@ -81,6 +81,10 @@ void ReadValueText(YamlMap& map, const std::string& text, Meter& meter, FileErro
   const std::optional<Expression> expression = Expression::Parse(text, &error);
   if (!expression) {
     errors.Add(map.LineOf("value"), Join({"\"value\" of ", map.what(), " ", error.what}), error.what_to_do);
+  } else if (expression->properties().empty()) {
+    errors.Add(map.LineOf("value"),
+               Join({"\"value\" of ", map.what(), " names no property: it is the same for all events"}),
+               "name the property it is reckoned from; to count events, use aggregation count");
   } else if (expression->is_property_alone()) {
     meter.value_property = expression->properties().front();
   } else {

@@ -13,6 +13,8 @@ Int128 MostOf(Currency currency) {
   return 1'000'000'000'000'000 * (kOneUnit / MinorUnitAttos(currency));
 }
 
+constexpr Quantity kUnitsMax = {10'000'000'000 * static_cast<Int128>(1'000'000'000) * kOneUnit};  // 10^19
+
 }  // namespace
 
 bool CatalogRows::Read(const CatalogDraft& draft, std::string_view file) {
@@ -64,7 +66,9 @@ Money CatalogRows::Amount(size_t column, Currency currency) {
   if (parsed.error == DecimalError::kTooPrecise) {
     Wrong(column, Join({"with more decimals than ", currency.code(), " has"}),
           "write at most " + std::to_string(currency.minor_digits()));
-  } else if (parsed.error != DecimalError::kNone || parsed.value < 0 || parsed.value > MostOf(currency)) {
+  } else if (parsed.error == DecimalError::kTooLarge || parsed.value > MostOf(currency)) {
+    Wrong(column, "too large an amount", "write at most 10^15");
+  } else if (parsed.error != DecimalError::kNone || parsed.value < 0) {
     Wrong(column, "not an amount", "write plain digits without a sign, such as 1250 or 99.50");
   } else {
     return {currency, parsed.value};
@@ -75,9 +79,16 @@ Money CatalogRows::Amount(size_t column, Currency currency) {
 Quantity CatalogRows::UnitsIn(size_t column) {
   if (!Has(column)) return {};
   const ParsedDecimal parsed = ParseDecimal(Field(column), kQuantityScale);
-  const bool good = parsed.error == DecimalError::kNone && parsed.value >= 0;
-  if (!good) Wrong(column, "not a number of units", "write plain digits without a sign, such as 1000000 or 0.5");
-  return good ? Quantity{parsed.value} : Quantity();
+  if (parsed.error == DecimalError::kTooPrecise) {
+    Wrong(column, "with more than 18 decimals", "write at most 18 decimals");
+  } else if (parsed.error == DecimalError::kTooLarge || parsed.value > kUnitsMax.attos) {
+    Wrong(column, "too large a number of units", "write at most 10^19: more than anyone uses");
+  } else if (parsed.error != DecimalError::kNone || parsed.value < 0) {
+    Wrong(column, "not a number of units", "write plain digits without a sign, such as 1000000 or 0.5");
+  } else {
+    return {parsed.value};
+  }
+  return {};
 }
 
 Day CatalogRows::DayIn(size_t column) {

@@ -135,7 +135,9 @@ class SubscriptionRows {
       return false;
     }
     subscription->plan = plan->index;
-    const std::string_view wanted = draft_.catalog.plans[plan->index].currency.code();
+    const Currency currency = draft_.catalog.plans[plan->index].currency;
+    if (currency == Currency()) return false;  // its plan has none that is known, and is told so
+    const std::string_view wanted = currency.code();
     if (Field(kCurrency) != wanted) {
       errors_.Add(
           row_->line,

@@ -7,14 +7,15 @@
 #include <tuple>
 
 #include "rating/catalog_draft.h"
+#include "rating/exchange_rates.h"
 
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 13> kFileNames = {
-    "book.yaml",         "chart.yaml",   "customers.csv",  "discounts.csv", "entities.yaml",
-    "grants.csv",        "meters.yaml",  "plans.yaml",     "posting.yaml",  "sources.yaml",
-    "subscriptions.csv", "targets.yaml", "unit_grants.csv"};
+constexpr std::array<std::string_view, 14> kFileNames = {
+    "book.yaml",    "chart.yaml",        "customers.csv", "discounts.csv",  "entities.yaml",
+    "fx.csv",       "grants.csv",        "meters.yaml",   "plans.yaml",     "posting.yaml",
+    "sources.yaml", "subscriptions.csv", "targets.yaml",  "unit_grants.csv"};
 
 // Not part of the catalog: no error, and not in its digest.
 bool IsIgnored(std::string_view name) {
@@ -84,6 +85,7 @@ ParsedCatalog ParseCatalog(std::map<std::string, std::string> files) {
   ReadUnitGrants(draft);
   CheckDiscounts(draft);
   CheckPostingReached(draft);
+  CheckExchangeRates(draft);
 
   ParsedCatalog parsed;
   if (draft.errors.empty()) {

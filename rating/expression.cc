@@ -133,9 +133,21 @@ class ExpressionReader {
   bool Operand(Kind kind, bool (ExpressionReader::*read)()) {
     before_ = word_;
     Next();
+    const size_t first = expression_.steps_.size();
     if (!(this->*read)()) return false;
+    if (kind == Kind::kDivide && IsZero(std::span(expression_.steps_).subspan(first))) {
+      return Fail("divides by zero, whatever an event says", "write another divisor");
+    }
     expression_.steps_.push_back({kind});
     return true;
+  }
+
+  // Is it numbers only, and do they come to nothing?
+  bool IsZero(std::span<const Expression::Step> steps) const {
+    const auto of_property = [](const Expression::Step& step) { return step.kind == Kind::kProperty; };
+    if (std::any_of(steps.begin(), steps.end(), of_property)) return false;
+    std::vector<Fraction> stack;
+    return expression_.Reckon(steps, {}, &stack) == Expression::Outcome::kFits && stack.front().numerator == 0;
   }
 
   bool Factor() {
@@ -200,10 +212,10 @@ std::optional<Expression> Expression::Parse(std::string_view text, ExpressionErr
   return ExpressionReader(text, error).Read();
 }
 
-Expression::Outcome Expression::Evaluate(std::span<const Quantity> values, std::vector<Fraction>* stack,
-                                         Quantity* result) const {
+Expression::Outcome Expression::Reckon(std::span<const Step> steps, std::span<const Quantity> values,
+                                       std::vector<Fraction>* stack) const {
   stack->clear();
-  for (const Step& step : steps_) {
+  for (const Step& step : steps) {
     if (step.kind == Step::Kind::kProperty || step.kind == Step::Kind::kNumber) {
       stack->push_back(FromQuantity(step.kind == Step::Kind::kProperty ? values[step.index] : numbers_[step.index]));
       continue;
@@ -228,6 +240,13 @@ Expression::Outcome Expression::Evaluate(std::span<const Quantity> values, std::
     }
     if (!fits) return Outcome::kTooLarge;
   }
+  return Outcome::kFits;
+}
+
+Expression::Outcome Expression::Evaluate(std::span<const Quantity> values, std::vector<Fraction>* stack,
+                                         Quantity* result) const {
+  const Outcome outcome = Reckon(steps_, values, stack);
+  if (outcome != Outcome::kFits) return outcome;
   const Fraction& value = stack->front();
   if (!divides_ && kOneUnit % value.denominator != 0) return Outcome::kTooPrecise;
   const Wide attos = Wide::Product(value.numerator, kOneUnit);

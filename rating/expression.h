@@ -58,6 +58,8 @@ class Expression {
     Kind kind;
     uint32_t index = 0;  // of properties_ or numbers_
   };
+  // What the steps come to is left at the front of `stack`.
+  Outcome Reckon(std::span<const Step> steps, std::span<const Quantity> values, std::vector<Fraction>* stack) const;
   std::vector<Step> steps_;  // operators behind what they work on
   std::vector<std::string> properties_;
   std::vector<Quantity> numbers_;

@@ -56,6 +56,13 @@ void GrantBalancesBy<Time>::AdvanceTo(Time day) {
 }
 
 template <typename Time>
+bool GrantBalancesBy<Time>::AddTo(Int128* sum, Int128 amount) {
+  if (!__builtin_add_overflow(*sum, amount, sum)) return true;
+  *sum = static_cast<Int128>(~Uint128{0} >> 1);
+  return false;
+}
+
+template <typename Time>
 void GrantBalancesBy<Time>::Happen(const Moment& moment) {
   const size_t grant = order_[moment.rank];
   const GrantTerms& terms = terms_[grant];
@@ -63,12 +70,12 @@ void GrantBalancesBy<Time>::Happen(const Moment& moment) {
   Int128 kept = 0;
   if (moment.what == What::kRefill) kept = std::min(state.balance, terms.rollover);
   if (moment.what == What::kReset) kept = std::max(terms.rollover_min, std::min(terms.rollover, state.balance));
-  if (kept < state.balance) AddTo(&state.lost, state.balance - kept);
+  if (kept < state.balance) lost_fits_ = AddTo(&state.lost, state.balance - kept) && lost_fits_;
   state.balance = kept;
   for (Share& share : SharesOf(grant)) share.returnable = 0;
   state.open = moment.what != What::kEnd;  // a reset is within the grant's time, behind its start
   if (!state.open) return;
-  if (moment.what != What::kReset) AddTo(&state.balance, terms.amount);
+  if (moment.what != What::kReset) AddOf(grant, &state.balance, terms.amount);
   if (moment.what == What::kReset && !terms.keeps_overage) std::ranges::fill(overages_, 0);
   for (size_t debtor = 0; debtor < overages_.size() && terms.pays_earlier; ++debtor) {
     overages_[debtor] -= BurnFrom(grant, overages_[debtor], debtor);
@@ -81,7 +88,7 @@ Int128 GrantBalancesBy<Time>::BurnFrom(size_t grant, Int128 amount, size_t debto
   Share& share = SharesOf(grant)[debtor];
   const Int128 taken = state.open ? std::min(state.balance, amount) : 0;
   state.balance -= taken;
-  AddTo(&share.burned, taken);
+  AddOf(grant, &share.burned, taken);
   share.returnable += taken;
   return taken;
 }

@@ -1,7 +1,7 @@
 // GrantBalances: what is left of grants, prepaid units or money, as usage burns them day by day.
 //
-// Pure. Amounts are in whatever unit the grants have; they are never rounded and never wrap: usage beyond what 128 bits
-// hold is an answer.
+// Pure. Amounts are in whatever unit the grants have; they are never rounded and never wrap: what 128 bits do not hold
+// is an answer (Burn, overflowed).
 //
 // Burn order  the lower priority number first; of those the grant that ends first; then by id.
 // Start       a grant has its whole amount from `starts_on` on.
@@ -73,7 +73,11 @@ class GrantBalancesBy {
   // Over all time, each grant's: paid by it for one debtor, and lost at its end or to a refill.
   Int128 burned(size_t grant, size_t debtor = 0) const { return shares_[grant * overages_.size() + debtor].burned; }
   Int128 lost(size_t grant) const { return states_[grant].lost; }
-  bool fits() const { return fits_; }  // false: one of these two left its range at some time, and is not to be used
+  // False: one of all these left its range at some time, and is not to be used.
+  bool fits() const { return !overflowed_ && lost_fits_; }
+  // The first grant whose balance, or what it burned, did so. Who does not ask for what was lost need not care for the
+  // rest: a large allowance that nobody uses is lost again and again.
+  std::optional<size_t> overflowed() const { return overflowed_; }
 
  private:
   enum class What : uint8_t { kEnd, kReset, kStart, kRefill };  // in this order at one instant
@@ -95,7 +99,11 @@ class GrantBalancesBy {
   };
 
   void Happen(const Moment& moment);
-  void AddTo(Int128* sum, Int128 amount) { fits_ = !__builtin_add_overflow(*sum, amount, sum) && fits_; }
+  // What does not fit stays at the end of the range: never below zero.
+  [[nodiscard]] static bool AddTo(Int128* sum, Int128 amount);
+  void AddOf(size_t grant, Int128* sum, Int128 amount) {
+    if (!AddTo(sum, amount) && !overflowed_) overflowed_ = grant;
+  }
   Int128 BurnFrom(size_t grant, Int128 amount, size_t debtor);
   std::span<Share> SharesOf(size_t grant) {
     return std::span(shares_).subspan(grant * overages_.size(), overages_.size());
@@ -108,7 +116,8 @@ class GrantBalancesBy {
   std::vector<size_t> order_;     // in which they burn
   std::vector<Moment> moments_;
   size_t next_moment_ = 0;
-  bool fits_ = true;
+  std::optional<size_t> overflowed_;
+  bool lost_fits_ = true;
 };
 using GrantBalances = GrantBalancesBy<Day>;
 

@@ -5,6 +5,7 @@
 
 #include "rating/arithmetic.h"
 #include "rating/charge_models.h"
+#include "rating/charge_words.h"
 #include "rating/conversion.h"
 #include "rating/event_tally.h"
 #include "rating/rounded_quotient.h"
@@ -265,7 +266,7 @@ absl::StatusOr<Worth> PriceUsage(const Charge& charge, std::span<const UsagePart
   AddAround(charge, !parts.empty(), complete, minimum_share, &sum);
   if (!sum.fits()) {
     return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit",
-                     "charge " + charge.name + ", quantity " + QuantityInWords(parts),
+                     ChargeInWords(charge) + ", quantity " + QuantityInWords(parts),
                      "check the charge's prices and the meter's unit");
   }
   return sum.total();

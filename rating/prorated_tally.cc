@@ -48,7 +48,7 @@ bool ProratedTally::Split(const PricedElement& element) {
         !RoundedQuotient(Wide::Product(element.prorated.attos, here), units, Rounding::kHalfEven, &prorated))
       return false;
     if (!AddTo(room.tier, prorated, 1) || !Move(up ? here : -here)) return false;
-    prorated_left -= prorated;  // of one sign, and no larger
+    prorated_left -= prorated;  // the last tier has the rest: of a few attos, maybe one of the other sign
     units_left -= here;
   }
   return true;

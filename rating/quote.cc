@@ -1,6 +1,7 @@
 #include "rating/quote.h"
 
 #include <algorithm>
+#include <set>
 
 #include "rating/conversion.h"
 #include "rating/rounded_quotient.h"
@@ -81,6 +82,12 @@ absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view s
   return catalog;
 }
 
+BillingPeriod PeriodAround(const Plan& plan, Day day) {
+  BillingCycle cycle = plan.billing.cycle;
+  if (plan.billing.by_subscription) cycle.anchor = day;
+  return PeriodOf(cycle, day);
+}
+
 absl::Status SaidUsage::Add(const Plan& plan, std::string_view name, Quantity quantity, Instant at,
                             const Dimensions& dimensions) {
   const auto charge = std::ranges::find(plan.charges, name, &Charge::name);
@@ -110,6 +117,18 @@ absl::Status SaidUsage::Add(const Plan& plan, std::string_view name, Quantity qu
                  "say the dimensions that its filter or cells ask for, with --dimension");
   }
   return AddTotal(*meter, std::move(values), quantity, at);
+}
+
+absl::Status SaidUsage::CheckDimensions(const Dimensions& dimensions) const {
+  std::set<std::string, std::less<>> known;
+  for (const SubjectTotal& total : totals_)
+    known.insert(total.meter->dimensions.begin(), total.meter->dimensions.end());
+  for (const auto& [name, value] : dimensions) {
+    if (known.contains(name)) continue;
+    const std::string names = NamesOf(known, [](const std::string& one) { return one; });
+    return Wrong("the quantities have no such dimension", name, names.empty() ? "leave it out" : "they have " + names);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SaidUsage::AddTotal(const Meter& meter, std::vector<std::string> values, Quantity quantity, Instant at) {
@@ -161,6 +180,7 @@ class Quoter {
       if (is_before) continue;  // only there for what it carries into the period
       if (!IsAskedFor(charge)) {
         quote_.events_left_out += charge.days.back().events_to_date;
+        LeaveOutLine(charge);
         continue;
       }
       absl::StatusOr<QuotedCharge> quoted = Worked(charge);
@@ -168,26 +188,65 @@ class Quoter {
       TOLLBOOK_RETURN_IF_ERROR(LessBilled(charge, &*quoted));
       quote_.charges.push_back(*std::move(quoted));
     }
+    LeaveOutOfPlans();
     quote_.unrated = std::move(rated->unrated);
     quote_.unit_balances = std::move(rated->unit_balances);
     return std::move(quote_);
   }
 
  private:
-  bool IsAskedFor(const RatedCharge& rated) const {
-    const Charge& charge = rated.charge->is_discount ? DiscountedBy(rated) : *rated.charge;
-    if (!request_.charge.empty() && charge.name != request_.charge) return false;
-    // What was billed before is of the charge alone; and a discount comes with what it is of.
-    if (rated.charge->is_discount && is_slice()) return false;
-    if (rated.charge->is_discount && !request_.period) return !charge.meter.empty();
-    const bool is_in = request_.period && request_.period->start <= rated.days.back().usage_date &&
-                       rated.days.front().usage_date < request_.period->end;
-    if (IsWithoutUsage(rated)) return is_in;
-    // Other usage is left out already.
-    return is_in || !request_.period || !(CarriesOver(*rated.meter) || rated.charge->rollover);
+  bool IsOfAsked(const RatedCharge& rated) const {
+    return IsOfAsked(rated.charge->is_discount ? DiscountedBy(rated) : *rated.charge);
   }
+  bool IsOfAsked(const Charge& charge) const { return request_.charge.empty() || charge.name == request_.charge; }
+  bool IsAskedFor(const RatedCharge& rated) const {
+    if (!IsOfAsked(rated)) return false;
+    // What was used or billed before is of one charge with usage: another that is named is refused (TakePrevious).
+    const bool is_named = !request_.charge.empty() && rated.meter == nullptr && !rated.charge->is_discount;
+    if (is_slice() && IsWithoutUsage(rated) && !is_named) return false;
+    // Other usage is left out already.
+    return IsIn(rated) || !(IsWithoutUsage(rated) || CarriesOver(*rated.meter) || rated.charge->rollover);
+  }
+  bool IsIn(const RatedCharge& rated) const {
+    return !request_.period || (request_.period->start <= rated.days.back().usage_date &&
+                                rated.days.front().usage_date < request_.period->end);
+  }
+
+  // That of a grant, or of a discount on the charge that was asked for.
+  void LeaveOutLine(const RatedCharge& rated) {
+    const bool is_grant = rated.charge->is_of_grant && (is_slice() || !IsOfAsked(rated));
+    const bool is_discount = rated.charge->is_discount && IsOfAsked(rated);
+    if (IsIn(rated) && (is_grant || is_discount)) LeaveOut(PlanOf(rated), *rated.charge);
+  }
+
+  void LeaveOut(const Plan& plan, const Charge& charge) {
+    using Why = NotQuoted::Why;
+    const Why why = is_slice()                                                   ? Why::kSlice
+                    : !request_.charge.empty() && charge.name != request_.charge ? Why::kCharge
+                                                                                 : Why::kCalendar;
+    const bool is_known = std::ranges::any_of(
+        quote_.not_quoted, [&](const NotQuoted& one) { return one.plan == &plan && one.charge == &charge; });
+    if (!is_known) quote_.not_quoted.push_back({why, &plan, &charge});
+  }
+
+  // What the calendar or a bound owed has a line, if it was asked for. So has usage, with its charge's minimum.
+  void LeaveOutOfPlans() {
+    for (const Subscription& subscription : catalog_.SubscriptionsOf(request_.subject)) {
+      const Plan& plan = catalog_.plans[subscription.plan];
+      for (const Charge& charge : plan.charges) {
+        const bool is_quoted =
+            std::ranges::any_of(quote_.charges, [&](const QuotedCharge& quoted) { return quoted.charge == &charge; });
+        const bool is_maximum = charge.bound && charge.bound->is_maximum;
+        const bool was_rated = !is_slice() && IsOfAsked(charge) && (is_maximum || request_.period || request_.through);
+        const bool is_other_usage = !charge.meter.empty() && !IsOfAsked(charge);
+        if (IsDueWithoutUsage(charge) && !is_quoted && !was_rated && !is_other_usage) LeaveOut(plan, charge);
+      }
+    }
+  }
+
+  const Plan& PlanOf(const RatedCharge& rated) const { return catalog_.plans[rated.subscription->plan]; }
   const Charge& DiscountedBy(const RatedCharge& rated) const {
-    const Plan& plan = catalog_.plans[rated.subscription->plan];
+    const Plan& plan = PlanOf(rated);
     return plan.charges[static_cast<size_t>(rated.charge - plan.discount_lines.data()) % plan.charges.size()];
   }
   RateWindow Window() const {
@@ -375,7 +434,7 @@ class Quoter {
     return absl::OkStatus();
   }
 
-  Currency CurrencyOf(const RatedCharge& rated) const { return catalog_.plans[rated.subscription->plan].currency; }
+  Currency CurrencyOf(const RatedCharge& rated) const { return PlanOf(rated).currency; }
 
   const Catalog& catalog_;
   const QuoteRequest& request_;

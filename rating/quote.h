@@ -3,6 +3,10 @@
 // The arithmetic is the one of a seal: RateSubject rates the totals, RoundToMinor rounds. A quote keeps the steps.
 // Pure, and not for millions: it allocates as it likes.
 //
+// Its lines are those that a seal of the same usage books, a plan's cap, discounts and grants among them: with
+// `through` a seal through that day, else one that names no day and so books nothing by the calendar alone. A period, a
+// charge, or what was used before picks from these lines; NotQuoted says what else the plans have.
+//
 // A later slice: where some of a billing period was metered or billed before, what is due is the worth to date less
 // what was billed, each rounded, as a seal books the difference. The worth to date is
 //   of previous + this quantity    when the previous quantity is given; what it was billed defaults to its worth
@@ -34,6 +38,9 @@ inline constexpr std::string_view kQuotedSubject = "quote";
 [[nodiscard]] absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day from = {});
 [[nodiscard]] absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view subscription);
 
+// The plan's billing period around the day: of who comes then, where it bills from each subscription's first day.
+[[nodiscard]] BillingPeriod PeriodAround(const Plan& plan, Day day);
+
 // Usage that is said and not measured: so many units at one instant. Keeps the dimension values of its totals, and
 // borrows the catalog.
 class SaidUsage {
@@ -47,6 +54,8 @@ class SaidUsage {
   // `dimensions` does not. It is one event, or `quantity` of them where the meter counts. Errors: InvalidArgument.
   [[nodiscard]] absl::Status Add(const Plan& plan, std::string_view name, Quantity quantity, Instant at,
                                  const Dimensions& dimensions);
+  // Whether what was added has such dimensions. Errors: InvalidArgument with those it has.
+  [[nodiscard]] absl::Status CheckDimensions(const Dimensions& dimensions) const;
   std::span<const SubjectTotal> totals() const { return totals_; }
 
  private:
@@ -61,11 +70,12 @@ class SaidUsage {
 struct QuoteRequest {
   std::string_view subject;
   std::span<const SubjectTotal> usage;
-  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end, and for what earlier
-  // billing periods leave it of included units; and so is what is due by the calendar alone. None: all usage is in, and nothing else.
+  // Usage dated outside of it is left out, but for what a meter carries into it, and on to its end, and for what
+  // earlier billing periods leave it of included units; and so is what is due by the calendar alone, here to the
+  // period's end. None: all lines are in.
   std::optional<BillingPeriod> period = std::nullopt;
   std::optional<Day> through = std::nullopt;                 // rated up to this day, as by a seal
-  std::string_view charge;                                   // only this one; empty: all that have usage
+  std::string_view charge;                                   // only this one; empty: all
   std::optional<Quantity> previous_quantity = std::nullopt;  // these two ask for one charge with usage
   std::optional<Worth> previous_billed = std::nullopt;
 };
@@ -88,10 +98,23 @@ struct QuotedCharge {
   Money due;        // rounded - billed_rounded
 };
 
+// A fee, a minimum or a bound that the subject's plans have, or a line of a grant or discount, that is left out.
+struct NotQuoted {
+  enum class Why : uint8_t {
+    kCharge,    // another charge was asked for
+    kSlice,     // what was used or billed before is of one charge alone
+    kCalendar,  // due by the calendar alone, and neither a period nor a last day was given
+  };
+  Why why = Why::kCharge;
+  const Plan* plan = nullptr;
+  const Charge* charge = nullptr;
+};
+
 struct Quote {
   std::vector<QuotedCharge> charges;       // by (subscription id, plan, charge name, period)
   std::vector<UnitBalance> unit_balances;  // at the end of what was asked for
   std::vector<UnratedUsage> unrated;
+  std::vector<NotQuoted> not_quoted;  // each charge once: of the lines, then of the plans
   uint64_t events_left_out = 0;  // dated outside the period or after `through`, or of charges that were not asked for
 };
 

@@ -255,8 +255,7 @@ absl::Status SubjectRater::RateVersions(const Subscriptions& subscriptions, cons
   if (of.has_minimum && timed) last = std::max(last, timed);
   if (!last) return absl::OkStatus();
   Day from = of.versions.front().start;
-  const bool is_for_ever = from == Day{};  // a quoted plan's: it has no first period, and begins with its usage
-  if ((!walks_all || is_for_ever) && !rest.empty()) from = rest.front().day;
+  if (!walks_all && !rest.empty()) from = rest.front().day;
   RolledOver rolled_over;
   const Version* before = nullptr;
   for (BillingPeriod period; from <= *last; from = period.end) {

@@ -2,11 +2,13 @@
 
 #include <string>
 
+#include "rating/charge_words.h"
+
 namespace tollbook {
 namespace {
 
 std::string Which(const RatedCharge& rated) {
-  return "subscription " + std::string(rated.subscription->id) + ", charge " + rated.charge->name +
+  return "subscription " + std::string(rated.subscription->id) + ", " + ChargeInWords(*rated.charge) +
          ", billing period " + ToString(rated.period.start) + " to " + ToString(rated.period.end);
 }
 

@@ -115,13 +115,14 @@ class UnitPayer {
     }
   }
 
-  // What starts, ends and is refilled by then.
-  void AdvanceTo(Instant at) {
+  // What starts, ends and is refilled by then. False: overflowed() says of which grant the units do not fit.
+  [[nodiscard]] bool AdvanceTo(Instant at) {
     for (PaidLine& line : lines_) {
       const bool is_billed = line.period.end <= line.zone.DayOf(at);
       if (is_billed) balances_.ForgetOverage(std::exchange(line.unpaid, 0));
     }
     balances_.AdvanceTo(at);
+    if (balances_.overflowed()) return false;
     std::vector<Int128> more = TakeBurned();
     for (PaidLine& line : lines_) {
       bool has_changed = false;
@@ -138,6 +139,7 @@ class UnitPayer {
     if (balances_.overage() == 0) {  // a reset forgot the rest
       for (PaidLine& line : lines_) line.unpaid = 0;
     }
+    return true;
   }
 
   [[nodiscard]] bool Use(Day day, Quantity to_date, Quantity units, uint64_t events, PaidLine* line) {
@@ -158,10 +160,11 @@ class UnitPayer {
       GiveBack(-more, line);
     }
     Note(day, line);
-    return balances_.fits();
+    return !balances_.overflowed();
   }
 
   Int128 left(size_t grant) const { return balances_.balance(grant); }
+  std::optional<size_t> overflowed() const { return balances_.overflowed(); }
 
  private:
   // Of its own overage first, then to the grants that paid the line, the last one first.
@@ -211,6 +214,13 @@ struct UnitMoment {
   }
 };
 
+absl::Status UnitsOutOfRange(const UnitGrant& grant) {
+  return MakeError(absl::StatusCode::kOutOfRange, "the units of a grant do not fit a quantity",
+                   "grant " + grant.id + " of subscription " + grant.subscription +
+                       ", unit_grants.csv:" + std::to_string(grant.line),
+                   "grant fewer units, or less often");
+}
+
 void AppendMoments(std::span<const Terms> terms, Instant horizon, std::vector<UnitMoment>* moments) {
   std::set<Instant> times;
   for (const Terms& one : terms) {
@@ -245,13 +255,14 @@ absl::Status SubjectRater::PayUnitsOf(const Zone& zone, std::span<const UnitGran
   std::ranges::sort(moments, std::less<>());
   UnitPayer payer(grants, terms, paid);
   for (const UnitMoment& moment : moments) {
-    payer.AdvanceTo(moment.at);
+    if (!payer.AdvanceTo(moment.at)) return UnitsOutOfRange(grants[*payer.overflowed()]);
     if (moment.line == UnitMoment::kGrants) continue;
     const UnitUse& use = lines[moment.line]->uses[moment.use];
-    if (!payer.Use(use.day, use.to_date, use.units, use.events, &paid[moment.line]))
-      return WorthOutOfRange(lines[moment.line]->rated, use.to_date);
+    if (payer.Use(use.day, use.to_date, use.units, use.events, &paid[moment.line])) continue;
+    if (payer.overflowed()) return UnitsOutOfRange(grants[*payer.overflowed()]);
+    return WorthOutOfRange(lines[moment.line]->rated, use.to_date);
   }
-  payer.AdvanceTo({horizon.nanos - 1});
+  if (!payer.AdvanceTo({horizon.nanos - 1})) return UnitsOutOfRange(grants[*payer.overflowed()]);
   for (size_t grant = 0; grant < grants.size(); ++grant)
     rated->unit_balances.push_back({&grants[grant], {payer.left(grant)}});
 

@@ -82,7 +82,9 @@ class TreeBuilder : public YAML::EventHandler {
   void Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlNode::Kind kind) {
     CheckTagAndAnchor(mark, tag, anchor);
     if (!levels_.empty() && levels_.back().node.kind == YamlNode::Kind::kMap && levels_.back().key_next) {
-      throw Refused{mark.line + 1, "a key is a list or a map", "use a plain word as the key"};
+      throw Refused{mark.line + 1, "a key is a list or a map",
+                    "use a plain word as the key; if it is meant as one, see whether a bracket or a quote before it is "
+                    "not closed"};
     }
     Level level;
     level.node.kind = kind;

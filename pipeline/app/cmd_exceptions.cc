@@ -3,6 +3,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "ledger/purge.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/run_flow.h"
@@ -10,7 +11,9 @@
 #include "pipeline/app/table.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
+#include "pipeline/due_now.h"
 #include "pipeline/waiting.h"
+#include "rating/retention.h"
 
 namespace tollbook {
 namespace {
@@ -166,7 +169,9 @@ class Listing {
   static std::string Remedy(const std::string& reason) {
     if (reason == "unattributed")
       return "Add the subject's subscription to subscriptions.csv and seal; nothing is read again.";
-    if (reason == "out_of_range") return "Mend the events at the source; no total above 1.7e20 units can be priced.";
+    if (reason == "out_of_range")
+      return "Mend the events at the source, or the price: the seal names the charge. No total above 1.7e20 units, and "
+             "no worth above 1e30 minor units, can be booked.";
     if (reason == "unpriced") return "Add a charge for the meter to the plan and seal; nothing is read again.";
     if (reason == kUnmapped) return "Add a posting rule to posting.yaml and seal; nothing is read again.";
     if (reason == WaitingReason(PeriodState::kClosed)) {
@@ -215,6 +220,26 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
   return kDone;
 }
 
+std::string TextOf(const DueNow& now) {
+  std::string text;
+  for (const WaitingAmount& waits : now.waiting)
+    text += ToString(waits) + (waits.sum.differences == 1 ? " waits\n" : " wait\n");
+  for (const DueNow::Due& due : now.due)
+    text += "`tollbook seal` books " + ToString(due.sum, due.currency) + ", of " + due.entity + "\n";
+  return text;
+}
+
+Json DueJson(const DueNow& now) {
+  Json json = Json::array();
+  for (const DueNow::Due& due : now.due) {
+    json.push_back({{"entity", due.entity},
+                    {"currency", std::string(due.currency.code())},
+                    {"differences", due.sum.differences},
+                    {"amount", ToString(Money{due.currency, due.sum.minor})}});
+  }
+  return json;
+}
+
 absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options.catalog);
   if (!loaded.ok()) return loaded.status();
@@ -225,19 +250,55 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   absorb.threads = options.threads;
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
   if (!report.ok()) return report.status();
-  if (options.format == "json") return Print(ToText(ToJson({&*report, nullptr, 0, options.books})));
+  // What was held for want of a meter is in the book now; what is held for want of a posting rule never left it.
+  const absl::StatusOr<DueNow> now = DueBy(**book, loaded->catalog, options.threads);
+  if (!now.ok()) return now.status();
+  if (options.format == "json") {
+    Json json = ToJson({&*report, nullptr, 0, options.books});
+    json["to_seal"] = DueJson(*now);
+    json["waiting"] = ToJson(now->waiting);
+    return Print(ToText(json));
+  }
   const LineCounts& counts = report->counts;
   PrintNeeded(report->needed);
   return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
                Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
-               Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" +
-               (counts.accepted > 0 ? "`tollbook seal` books what was accepted.\n" : ""));
+               Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" + TextOf(*now));
+}
+
+absl::StatusOr<int> Purge(const ExceptionsOptions& options) {
+  if (options.by.empty() || options.why.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "a purge needs somebody who decides it", "exceptions purge",
+                     "name them with --by, and the reason with --why");
+  }
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions purge");
+  if (!book.ok()) return book.status();
+  const absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
+  if (!catalog.ok()) return catalog.status();
+  const std::optional<int> months = RetentionOf(*catalog).exception_payloads_months;
+  if (!months) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the catalog keeps payloads for ever", options.books,
+                     "write `retention: {exception_payloads_months: 24}`, say, in book.yaml");
+  }
+  const Zone& zone = catalog->book.zone;
+  const Day today = zone.DayOf(Now()), before = MonthsBefore(today, *months);
+  const absl::StatusOr<PurgeReport> report =
+      PurgePayloads(**book, {zone.StartOf(before).nanos, today, options.by, options.why});
+  if (!report.ok()) return report.status();
+  if (options.format == "json") {
+    return Print(ToText(Json{{"before", ToString(before)},
+                             {"payloads", report->payloads},
+                             {"bytes", report->bytes},
+                             {"epochs", report->epochs}}));
+  }
+  return Print(Counted(report->payloads, "payload", "payloads") + " of before " + ToString(before) + " purged, " +
+               Thousands(report->bytes) + " bytes, of " + Counted(report->epochs, "epoch", "epochs") + "\n");
 }
 
 }  // namespace
 
 int CmdExceptions(const ExceptionsOptions& options) {
-  const absl::StatusOr<int> code = options.retry ? Retry(options) : List(options);
+  const absl::StatusOr<int> code = options.purge ? Purge(options) : options.retry ? Retry(options) : List(options);
   return code.ok() ? *code : Fail(code.status());
 }
 

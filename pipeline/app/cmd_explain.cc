@@ -94,6 +94,7 @@ std::string EventsText(const ExplainedCharge& charge) {
 }
 
 std::string StepsText(const std::vector<PriceStep>& price_steps) {
+  if (price_steps.empty()) return "";
   Table steps({{"step"}, {"quantity", true}, {"price", true}, {"worth", true}});
   for (const PriceStep& step : price_steps) {
     const bool only_worth = IsOnlyWorth(step);
@@ -111,16 +112,33 @@ std::string UnitText(const ExplainedCharge& charge) {
   return charge.unit.empty() ? "" : " " + charge.unit;
 }
 
+bool HasQuantity(const ExplainedCharge& charge) {
+  return charge.kind == LineKind::kUsage || charge.kind == LineKind::kFee;
+}
+
+// "1600 calls, ", where the line has a quantity.
+std::string QuantityText(const ExplainedCharge& charge, const Quantity& quantity) {
+  return HasQuantity(charge) ? ToString(quantity) + UnitText(charge) + ", " : "";
+}
+
 // What the seal before made of the same usage, and what changed since.
 std::string EarlierText(const EarlierWorld& world, const ExplainedCharge& charge) {
-  const std::string unit = UnitText(charge);
-  std::string text = "    by the catalog of seal " + std::to_string(world.seal) + " the same usage was worth " +
-                     ToString(world.worth) + " that day, and is worth " + ToString(world.worth_now) + " now\n";
+  const std::string seal = "    by the catalog of seal " + std::to_string(world.seal);
+  const std::string now = " that day, and " + ToString(world.worth_now) + " now\n";
+  std::string text;
+  if (world.charges.empty() && world.worth.minor == 0) {
+    text = seal + " nothing was due of it" + now;
+  } else if (charge.kind == LineKind::kUsage) {
+    text = seal + " the same usage was worth " + ToString(world.worth) + " that day, and is worth " +
+           ToString(world.worth_now) + " now\n";
+  } else {
+    text = seal + " it came to " + ToString(world.worth) + now;
+  }
   for (const EarlierCharge& then : world.charges) {
-    text += "      " + then.plan + "/" + charge.charge + " of " + ToString(then.to_date) + unit + ", worth " +
-            ToString(then.worth_to_date) + ", rounded " + ToString(then.rounded_to_date) + "; before that day " +
-            ToString(then.before) + unit + ", worth " + ToString(then.worth_before) + ", rounded " +
-            ToString(then.rounded_before) + "\n";
+    text += "      " + then.plan + "/" + charge.charge + (HasQuantity(charge) ? " of " : " ") +
+            QuantityText(charge, then.to_date) + "worth " + ToString(then.worth_to_date) + ", rounded " +
+            ToString(then.rounded_to_date) + "; before that day " + QuantityText(charge, then.before) + "worth " +
+            ToString(then.worth_before) + ", rounded " + ToString(then.rounded_before) + "\n";
     text += StepsText(then.steps);
   }
   for (const std::string& change : world.what_changed) text += "      changed: " + change + "\n";
@@ -149,27 +167,21 @@ std::string WhatText(const ExplainedCharge& charge) {
   return "";
 }
 
-// The quantity before that day, where the line has one.
-std::string BeforeText(const ExplainedCharge& charge) {
-  const bool has_quantity = charge.kind == LineKind::kUsage || charge.kind == LineKind::kFee;
-  return has_quantity ? ToString(charge.before) + UnitText(charge) + ", " : "";
-}
-
 std::string ChargeText(const ExplainedCharge& charge) {
   std::string text = "\n  " + charge.subscription + "  " + charge.plan + "/" + charge.charge +
                      (charge.filter.empty() ? "" : " (" + charge.filter + ")") + "  " + ToString(charge.period.start) +
                      " to " + ToString(charge.period.end) + "  " + Signed(charge.difference) + "\n";
   if (!charge.rated) {
-    text += "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) +
-            "; the catalog of this seal charges it no more, so it is booked back\n";
+    text += "    booked " + ToString(charge.booked_before) + " before for " + ToString(charge.usage_date) + "; " +
+            charge.why_booked_back + ", so it is booked back\n";
     return charge.earlier ? text + EarlierText(*charge.earlier, charge) : text;
   }
   text += "    " + WhatText(charge) + "\n";
   text += StepsText(charge.steps);
   text +=
       "    worth to date " + ToString(charge.worth_to_date) + ", rounded " + ToString(charge.rounded_to_date) + "\n";
-  text += "    before that day " + BeforeText(charge) + "worth " + ToString(charge.worth_before) + ", rounded " +
-          ToString(charge.rounded_before) + "\n";
+  text += "    before that day " + QuantityText(charge, charge.before) + "worth " + ToString(charge.worth_before) +
+          ", rounded " + ToString(charge.rounded_before) + "\n";
   text += "    booked for the day by earlier seals " + ToString(charge.booked_before) + "\n";
   text += "    so: " + ToString(charge.rounded_to_date) + " - " + ToString(charge.rounded_before) + " - " +
           ToString(charge.booked_before) + " = " + ToString(charge.difference) + "\n";
@@ -194,8 +206,8 @@ std::string TextOf(const Explanation& explanation) {
           "\n";
   for (const ExplainedCharge& charge : explanation.largest) text += ChargeText(charge);
   if (explanation.charges > explanation.largest.size()) {
-    text += "\n  and " + Thousands(explanation.charges - explanation.largest.size()) +
-            " smaller ones; --limit shows more\n";
+    text += "\n  and " + Thousands(explanation.charges - explanation.largest.size()) + " smaller, together " +
+            Signed(explanation.more_sum) + "; --limit shows more\n";
   }
   return text;
 }
@@ -277,7 +289,11 @@ Json ToJson(const ExplainedCharge& charge) {
                {"usage_date", ToString(charge.usage_date)},
                {"difference", ToString(charge.difference)},
                {"rated", charge.rated}};
-  if (charge.rated) json["kind"] = ToString(charge.kind);
+  if (charge.rated) {
+    json["kind"] = ToString(charge.kind);
+  } else {
+    json["why_booked_back"] = charge.why_booked_back;
+  }
   AddWorths(charge, &json);
   json["booked_before"] = ToString(charge.booked_before);
   json["steps"] = StepsJson(charge.steps);
@@ -318,6 +334,8 @@ Json ToJson(const Explanation& explanation) {
                {"sum", ToString(explanation.sum)}};
   json["charges"] = Json::array();
   for (const ExplainedCharge& charge : explanation.largest) json["charges"].push_back(ToJson(charge));
+  json["more"] = explanation.charges - explanation.largest.size();
+  json["more_sum"] = ToString(explanation.more_sum);
   return json;
 }
 

@@ -7,17 +7,40 @@
 #include "pipeline/app/table.h"
 #include "pipeline/approval.h"
 #include "pipeline/charges.h"
+#include "pipeline/functional_amounts.h"
 #include "pipeline/journal_text.h"
 
 namespace tollbook {
 namespace {
 
-Table TableOf(const std::vector<JournalBatch>& batches) {
+// By batch; each empty where functional amounts were not asked for.
+using BatchAmounts = std::vector<LineAmounts>;
+
+absl::StatusOr<BatchAmounts> AmountsOf(const Book& book, const std::vector<JournalBatch>& batches, bool functional) {
+  BatchAmounts amounts(batches.size());
+  if (!functional) return amounts;
+  FunctionalAmounts reckoned(book);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    absl::StatusOr<LineAmounts> of_batch = reckoned.Of(batches[i]);
+    if (!of_batch.ok()) return of_batch.status();
+    amounts[i] = *std::move(of_batch);
+  }
+  return amounts;
+}
+
+Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amounts, bool functional) {
   std::vector<Column> columns;
   for (const JournalColumn& column : kJournalColumns) columns.push_back({std::string(column.name), column.is_number});
+  if (functional) {
+    for (const JournalColumn& column : kFunctionalColumns) {
+      columns.push_back({std::string(column.name), column.is_number});
+    }
+  }
   Table table(std::move(columns));
-  for (const JournalBatch& batch : batches) {
-    for (std::vector<std::string>& row : RowsOf(batch)) table.Add(std::move(row));
+  for (size_t i = 0; i < batches.size(); ++i) {
+    std::vector<std::vector<std::string>> rows =
+        functional ? FunctionalRowsOf(batches[i], amounts[i]) : RowsOf(batches[i]);
+    for (std::vector<std::string>& row : rows) table.Add(std::move(row));
   }
   return table;
 }
@@ -88,23 +111,31 @@ absl::StatusOr<int> Decide(const JournalsOptions& options) {
 }
 
 absl::StatusOr<int> Show(const JournalsOptions& options) {
+  if (options.functional && options.format.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "--functional is for other programs", "no --format",
+                     "add --format csv, json or ledger");
+  }
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "journals");
   if (!book.ok()) return book.status();
   absl::StatusOr<std::vector<JournalBatch>> batches = (*book)->Batches();
   if (!batches.ok()) return batches.status();
+  const absl::StatusOr<BatchAmounts> amounts = AmountsOf(**book, *batches, options.functional);
+  if (!amounts.ok()) return amounts.status();
   if (options.format == "ledger") {
     if (batches->empty()) return kDone;
     absl::StatusOr<Catalog> catalog = SealedCatalog(**book);
     if (!catalog.ok()) return catalog.status();
     const LedgerText ledger(*catalog);
     std::string text;
-    for (const JournalBatch& batch : *batches) text += ledger.Of(batch);
+    for (size_t i = 0; i < batches->size(); ++i) text += ledger.Of((*batches)[i], (*amounts)[i]);
     return Print(text);
   }
   if (batches->empty() && options.format.empty()) {
     return Print("The journal is empty: `tollbook seal` books what was absorbed.\n");
   }
-  if (!options.format.empty()) return PrintTable(TableOf(*batches), options.format);
+  if (!options.format.empty()) {
+    return PrintTable(TableOf(*batches, *amounts, options.functional), options.format);
+  }
   const absl::StatusOr<Approved> approvals = Approvals(**book);
   if (!approvals.ok()) return approvals.status();
   const Table held = TableOf(*approvals, false);

@@ -129,6 +129,9 @@ class QuoteCommand {
                                     {"usage_date", ToString(usage.usage_date)},
                                     {"events", usage.events}});
     }
+    json["not_quoted"] = Json::array();
+    for (const NotQuoted& one : quote_.not_quoted)
+      json["not_quoted"].push_back({{"plan", one.plan->name}, {"charge", one.charge->name}, {"why", WhyWord(one.why)}});
     json["events_left_out"] = quote_.events_left_out;
     json["grants_as_unused"] = HasGrants();
     if (reader_.has_value()) json["usage"] = UsageJson();
@@ -179,40 +182,59 @@ class QuoteCommand {
     if (options_.catalog.empty()) return Wrong("no catalog", "quote", "give --catalog DIR");
     if (options_.plan.empty() == options_.subscription.empty())
       return Wrong("nobody to price for, or two", "quote", "give either --plan or --subscription");
-    if (options_.quantities.empty() && options_.usage.empty() && options_.period.empty())
-      return Wrong("no usage", "quote", "give --quantity or --usage; or --period, for what is due without usage");
+    const bool has_usage = !options_.quantities.empty() || !options_.usage.empty();
+    if (!has_usage && options_.period.empty() && options_.through.empty())
+      return Wrong("no usage", "quote",
+                   "give --quantity or --usage; or --period or --through, for what is due without usage");
     if (!options_.quantities.empty() && !options_.usage.empty())
       return Wrong("two sorts of usage", "quote", "give either --quantity or --usage");
     if (!options_.usage.empty() && !options_.dimensions.empty())
       return Wrong("dimensions that the usage has itself", "--dimension", "give it with --quantity");
+    if (!has_usage && !options_.dimensions.empty())
+      return Wrong("dimensions of no quantity", "--dimension", "give it with --quantity");
     if (!options_.subject.empty() && (options_.plan.empty() || options_.usage.empty()))
       return Wrong("a subject where there is no choice", "--subject", "give it with --plan and --usage");
     return absl::OkStatus();
   }
 
-  // What a plan owes without usage is quoted for the billing period that the quantities are of.
-  absl::Status TakePeriodOfPlan(const Catalog& catalog) {
+  // A plan is quoted for who comes on the period's first day. Without a period, where something of the plan is due
+  // without usage, it is the billing period that the usage begins in; and where no last day is given either, what is
+  // due in that one is quoted with the quantities. Usage from files is not known yet (BeginWithUsage).
+  absl::StatusOr<Day> FirstDayOfPlan(const Catalog& catalog) {
+    if (request_.period) return request_.period->start;
     const auto plan = std::ranges::find(catalog.plans, options_.plan, &Plan::name);
-    const bool is_asked = !request_.period && !options_.quantities.empty();
-    if (!is_asked || plan == catalog.plans.end() || !OwesWithoutUsage(*plan)) return absl::OkStatus();
+    if (plan == catalog.plans.end() || !OwesWithoutUsage(*plan) || !options_.usage.empty()) return Day();
+    if (options_.quantities.empty()) return PeriodAround(*plan, *request_.through).start;
     absl::StatusOr<Instant> at = InstantFor(options_, catalog, std::nullopt);
     if (!at.ok()) return at.status();
     const Day day = catalog.book.zone.DayOf(*at);
-    BillingCycle cycle = plan->billing.cycle;
-    if (plan->billing.by_subscription) cycle.anchor = day;
-    request_.period = PeriodOf(cycle, day);
-    return absl::OkStatus();
+    if (request_.through) return PeriodAround(*plan, std::min(day, *request_.through)).start;
+    request_.period = PeriodAround(*plan, day);
+    return request_.period->start;
+  }
+
+  // The same for usage from files. The totals point to the catalog's meters, which stay where they are.
+  void BeginWithUsage() {
+    Subscription& subscription = catalog_->subscriptions.front();
+    const Plan& plan = catalog_->plans[subscription.plan];
+    const bool is_begun = options_.plan.empty() || request_.period || !request_.through || !OwesWithoutUsage(plan);
+    if (is_begun) return;
+    Day day = *request_.through;
+    for (const SubjectTotal& total : totals_of_usage_)
+      day = std::min(day, DayOfBucket(total.meter->granularity, total.bucket, subscription.zone));
+    subscription.valid_from = PeriodAround(plan, day).start;
+    catalog_->BuildIndex();
   }
 
   absl::Status Load() {
     absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options_.catalog);
     if (!loaded.ok()) return loaded.status();
     mappings_ = std::move(loaded->mappings);
-    TOLLBOOK_RETURN_IF_ERROR(TakePeriodOfPlan(loaded->catalog));
-    const Day first_day = request_.period.value_or(BillingPeriod()).start;
+    absl::StatusOr<Day> first_day = FirstDayOfPlan(loaded->catalog);
+    if (!first_day.ok()) return first_day.status();
     absl::StatusOr<Catalog> catalog = options_.plan.empty()
                                           ? WithSubscriptionOnly(std::move(loaded->catalog), options_.subscription)
-                                          : WithPlanOnly(std::move(loaded->catalog), options_.plan, first_day);
+                                          : WithPlanOnly(std::move(loaded->catalog), options_.plan, *first_day);
     if (!catalog.ok()) return catalog.status();
     catalog_ = *std::move(catalog);
     request_.subject = catalog_->subscriptions.front().subject;
@@ -274,15 +296,26 @@ class QuoteCommand {
       if (!attos.ok()) return attos.status();
       TOLLBOOK_RETURN_IF_ERROR(said_->Add(**plan, *name, {*attos}, *at, *dimensions));
     }
+    TOLLBOOK_RETURN_IF_ERROR(said_->CheckDimensions(*dimensions));
     request_.usage = said_->totals();
     return absl::OkStatus();
   }
 
+  // Fees and bounds have no usage that a quantity could be of.
   absl::StatusOr<std::string> OnlyCharge(const Plan& plan) const {
     if (!options_.charge.empty()) return options_.charge;
-    if (plan.charges.size() == 1) return plan.charges.front().name;
-    return Wrong("a quantity of which charge", "plan " + plan.name + " has " + std::to_string(plan.charges.size()),
-                 "give --charge, or write --quantity CHARGE=N");
+    std::string names, only;
+    size_t count = 0;
+    for (const Charge& charge : plan.charges) {
+      if (charge.meter.empty()) continue;
+      names += (count++ == 0 ? "" : ", ") + charge.name;
+      only = charge.name;
+    }
+    if (count == 1) return only;
+    if (count == 0)
+      return Wrong("a quantity where no charge has usage", "plan " + plan.name, "give --period, for what is due");
+    return Wrong("a quantity of which charge", "plan " + plan.name + " has " + names,
+                 "write --quantity CHARGE=N, or give --charge");
   }
 
   absl::Status ReadUsage() {
@@ -302,6 +335,7 @@ class QuoteCommand {
     totals_of_usage_ = reader_->TotalsOf(*subject);
     subject_of_usage_ = *std::move(subject);
     request_.usage = totals_of_usage_;
+    BeginWithUsage();
     return absl::OkStatus();
   }
 
@@ -392,6 +426,26 @@ class QuoteCommand {
     return std::ranges::any_of(quote_.charges, [](const QuotedCharge& charge) { return charge.charge->is_of_grant; });
   }
 
+  std::string NamesLeftOut(NotQuoted::Why why) const {
+    std::string names;
+    for (const NotQuoted& one : quote_.not_quoted) {
+      if (one.why == why) names += (names.empty() ? "" : ", ") + one.plan->name + "/" + one.charge->name;
+    }
+    return names;
+  }
+
+  static std::string WhyWord(NotQuoted::Why why) {
+    switch (why) {
+      case NotQuoted::Why::kCharge:
+        return "charge";
+      case NotQuoted::Why::kSlice:
+        return "slice";
+      case NotQuoted::Why::kCalendar:
+        return "calendar";
+    }
+    return "";
+  }
+
   std::string LeftOutText() const {
     std::string text;
     for (const UnratedUsage& usage : quote_.unrated) {
@@ -399,6 +453,14 @@ class QuoteCommand {
               ToString(usage.usage_date) + WhyText(usage) + "\n";
     }
     if (HasGrants()) text += "grants: as if nothing had been used of them before; a book knows what is left\n";
+    for (const auto& [why, what] :
+         {std::pair(NotQuoted::Why::kCharge, "not of the charge that was asked for: quote it without --charge"),
+          std::pair(NotQuoted::Why::kSlice,
+                    "what was used or billed before is of one charge alone: give all usage instead"),
+          std::pair(NotQuoted::Why::kCalendar, "due by the calendar: give --through or --period")}) {
+      const std::string names = NamesLeftOut(why);
+      if (!names.empty()) text += "left out: " + names + ": " + what + "\n";
+    }
     if (quote_.events_left_out > 0)
       text += "left out: " + Counted(quote_.events_left_out, "event", "events") + " that were not asked for\n";
     return text.empty() ? "" : "\n" + text;

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <span>
 
 #include "ledger/book_cut.h"
 #include "pipeline/app/commands.h"
@@ -7,6 +9,7 @@
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/charges.h"
+#include "pipeline/posting_periods.h"
 #include "pipeline/verify.h"
 #include "pipeline/waiting.h"
 
@@ -26,15 +29,22 @@ std::string ToSeconds(int64_t nanos) {
   return ToString(Instant{nanos / 1'000'000'000 * 1'000'000'000});
 }
 
-// By the newest seal's catalog, which is read only when a period was ever changed: a status should be quick.
-absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, int threads) {
-  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
-  if (!changes.ok()) return changes.status();
-  if (changes->empty()) return std::vector<WaitingAmount>();
+// A rule that takes whatever there is.
+bool TakesAll(const PostingRule& rule) {
+  return ScopeText(rule).empty();
+}
+
+// Of the book as the newest seal left it, by its catalog: one that came later may have meters that this one does not
+// know. The totals are rated only where something may wait: a status should be quick.
+absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, std::span<const SealRecord> seals, int threads) {
   const absl::StatusOr<Catalog> catalog = SealedCatalog(book);
   if (absl::IsNotFound(catalog.status())) return std::vector<WaitingAmount>();
   if (!catalog.ok()) return catalog.status();
-  return WaitingDifferences(book, *catalog, {}, threads);
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, *catalog);
+  if (!periods.ok()) return periods.status();
+  const bool has_rule_for_all = std::ranges::any_of(catalog->posting_rules, TakesAll);
+  if (periods->all_open() && has_rule_for_all) return std::vector<WaitingAmount>();
+  return WaitingDifferences(book, *catalog, {.through_sequence = seals.back().sequence}, threads);
 }
 
 absl::StatusOr<int> Show(const ReadOptions& options) {
@@ -52,7 +62,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
 
   const absl::StatusOr<std::vector<RestoreMark>> restored = RestoreMarks(**book);
   if (!restored.ok()) return restored.status();
-  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingIn(**book, options.threads);
+  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingIn(**book, *seals, options.threads);
   if (!waiting.ok()) return waiting.status();
 
   const BookIdentity& identity = (*book)->identity();

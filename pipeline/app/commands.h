@@ -93,6 +93,8 @@ int CmdCharges(const ReadOptions& options);
 int CmdStatus(const ReadOptions& options);
 int CmdReconcile(const ReadOptions& options);
 struct VerifyOptions : ReadOptions {
+  bool deep = false;                 // every charge that is not as it is worth; with inputs, the sources once more
+  std::vector<std::string> inputs;   // with `deep`: all that was absorbed
   bool audit = false;                // only the audit log
   std::vector<std::string> anchors;  // of it, kept elsewhere
 };
@@ -105,7 +107,8 @@ int CmdAudit(const AuditOptions& options);
 struct JournalsOptions : ReadOptions {
   enum class Action : uint8_t { kList, kHeld, kApprove, kReject };
   Action action = Action::kList;
-  std::string batch;  // of approve and reject
+  bool functional = false;  // of list: with what each amount is in the entity's functional currency
+  std::string batch;        // of approve and reject
   std::string by, why;
 };
 int CmdJournals(const JournalsOptions& options);
@@ -129,6 +132,8 @@ struct ExceptionsOptions {
   std::string format;    // "", csv, json
   uint64_t limit = 100;  // rows shown to people; csv and json give all
   bool retry = false;    // `exceptions retry`: read the held events again
+  bool purge = false;    // `exceptions purge`: what retention no longer keeps
+  std::string by, why;   // of it
   std::string catalog;   // for retry
   int threads = 0;
 };

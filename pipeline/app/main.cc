@@ -318,6 +318,7 @@ class CommandLine {
                         &journals_, CmdJournals);
     AddBooks(sub, &journals_.books);
     AddFormat(sub, &journals_.format, {"csv", "json", "ledger"});
+    sub->add_flag("--functional", journals_.functional, "With each amount in its entity's functional currency");
     AddThreads(sub, &journals_.threads);
     sub->require_subcommand(0, 1);
     sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
@@ -347,13 +348,22 @@ class CommandLine {
             "tollbook reconcile --books book", &reconcile_, CmdReconcile, {"csv", "json"});
     CLI::App* verify = Add("verify", "Check the laws against the stored book",
                            "tollbook verify --books book\n"
+                           "  tollbook verify --books book --deep usage/\n"
                            "  tollbook verify --books book --audit --anchor 12:9b1c…",
                            &verify_, CmdVerify);
     AddBooks(verify, &verify_.books);
     verify->add_flag_callback(
         "--json", [this] { verify_.format = "json"; }, "Print JSON");
     AddThreads(verify, &verify_.threads);
-    verify->add_flag("--audit", verify_.audit, "Only the audit log: every commit with what it stored, by SHA-256");
+    CLI::Option* const audit_only =
+        verify->add_flag("--audit", verify_.audit, "Only the audit log: every commit with what it stored, by SHA-256");
+    CLI::Option* const deep =
+        verify->add_flag("--deep", verify_.deep, "Name every charge that is booked otherwise than it is worth");
+    deep->excludes(audit_only);
+    AddCatalogDir(verify, &verify_.catalog, "With --deep: directory of the catalog (default: the last seal's)")
+        ->needs(deep);
+    AddInputs(verify, &verify_.inputs, "With --deep: all that was absorbed, to absorb it again and compare the totals")
+        ->needs(deep);
     verify
         ->add_option("--anchor", verify_.anchors, "An anchor of it that was kept elsewhere; may be given several times")
         ->type_name("COMMIT:HASH")
@@ -389,6 +399,12 @@ class CommandLine {
     AddCatalogDir(retry, &exceptions_.catalog, "Directory of the catalog")->required();
     AddThreads(retry, &exceptions_.threads);
     retry->callback([this] { exceptions_.retry = true; });
+    CLI::App* purge =
+        sub->add_subcommand("purge", "Take the payloads out that `retention` of book.yaml keeps no longer")
+            ->fallthrough()
+            ->group(kCommands);
+    AddByAndWhy(purge, &exceptions_.by, &exceptions_.why);
+    purge->callback([this] { exceptions_.purge = true; });
   }
 
   void AddExplain() {

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "ledger/durable_file.h"
+
 namespace tollbook {
 namespace {
 
@@ -71,7 +73,10 @@ absl::Status OutputFile::Close() {
   if (unfinished_.empty()) return absl::OkStatus();
   if (rename(unfinished_.c_str(), path_.c_str()) != 0) return CannotWrite(path_);
   unfinished_.clear();
-  return absl::OkStatus();
+  // One that may be written to and not read cannot be synced.
+  const std::string directory = std::filesystem::path(path_).parent_path().string();
+  const std::string synced = directory.empty() ? "." : directory;
+  return access(synced.c_str(), R_OK) == 0 ? SyncDirectory(synced) : absl::OkStatus();
 }
 
 }  // namespace tollbook

@@ -1,7 +1,8 @@
 // OutputFile: where generate and convert write: a file, or standard output for "-".
 //
 // A file is written beside its place and put there whole by Close, so that what was there before stays until then: an
-// input may be its own output, and a failure leaves the old file. Devices and pipes are written directly.
+// input may be its own output, and a failure leaves the old file. When Close returns, it survives power loss. Devices
+// and pipes are written directly.
 #ifndef TOLLBOOK_PIPELINE_APP_OUTPUT_FILE_H_
 #define TOLLBOOK_PIPELINE_APP_OUTPUT_FILE_H_
 

@@ -37,10 +37,12 @@ std::string AmountOrNothing(Currency currency, Int128 minor) {
 // The journal by batch and account: what fits a screen. The lines themselves are `tollbook journals`.
 void PrintJournal(const SealReport& sealed) {
   if (sealed.seal == 0) {
-    std::printf("\nJournal: nothing to book; %s\n%s",
-                sealed.waiting.empty() ? "the book already says what the usage is worth"
-                                       : "what the usage is worth more or less than is booked waits",
-                ToText(sealed.waiting).c_str());
+    const std::string why = !sealed.waiting.empty() ? "what the usage is worth more or less than is booked waits"
+                            : sealed.not_rated.empty()
+                                ? "the book already says what the usage is worth"
+                                : Counted(sealed.not_rated.size(), "subject is", "subjects are") +
+                                      " set aside, and the book already says what all others are worth";
+    std::printf("\nJournal: nothing to book; %s\n%s", why.c_str(), ToText(sealed.waiting).c_str());
     return;
   }
   Table table(

@@ -1,9 +1,8 @@
 #include "pipeline/emit/erp_journal.h"
 
-#include <algorithm>
-
 #include "pipeline/json_text.h"
 #include "pipeline/json_tree.h"
+#include "rating/dimension_text.h"
 
 namespace tollbook {
 namespace {
@@ -20,18 +19,6 @@ std::string TextAt(const JsonTree& map, std::string_view key) {
   return found != nullptr && found->kind == JsonTree::Kind::kText ? found->text : "";
 }
 
-// "cost_center=100,region=eu"; a name or value holds neither sign.
-std::vector<std::pair<std::string, std::string>> Split(std::string_view dimensions) {
-  std::vector<std::pair<std::string, std::string>> pairs;
-  while (!dimensions.empty()) {
-    const std::string_view one = dimensions.substr(0, dimensions.find(','));
-    const size_t sign = one.find('=');
-    if (sign != std::string_view::npos) pairs.emplace_back(one.substr(0, sign), one.substr(sign + 1));
-    dimensions.remove_prefix(std::min(dimensions.size(), one.size() + 1));
-  }
-  return pairs;
-}
-
 }  // namespace
 
 ErpJournal ErpJournalOf(const JournalBatch& batch) {
@@ -41,7 +28,7 @@ ErpJournal ErpJournalOf(const JournalBatch& batch) {
     date = std::max(date, line.key.posting_date);
     for (const Posting& posting : PostingsOf(line)) {
       journal.lines.push_back({std::string(posting.account), posting.is_debit, ToString(posting.amount), line.memo(),
-                               Split(line.key.dimensions)});
+                               ParseDimensions(line.key.dimensions)});
     }
   }
   journal.date = ToString(date);

@@ -123,6 +123,71 @@ class WhatIsPaidAndTakenOff(unittest.TestCase):
             self.assertIn("0.50, which is not booked: 5.50 USD", text)
 
 
+class PlanWithMore(unittest.TestCase):
+    """A plan with one metered charge, a fee, and bounds: what a quote has of it, and what it says is left out."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = pathlib.Path(scratch.name)
+        for file in pathlib.Path(CATALOG).iterdir():
+            (self.directory / file.name).write_bytes(file.read_bytes())
+        (self.directory / "plans.yaml").write_text("""plans:
+  - name: starter
+    currency: USD
+    maximum: {amount: 13, product: api}
+    minimum: {amount: 12, product: api}
+    charges:
+      - {name: calls, meter: api.calls, product: api, model: per_unit, price: 1}
+      - {name: platform, product: api, model: fee, price: 10}
+""")
+        self.usage = self.directory / "usage.ndjson"
+        self.usage.write_text(event(1, "s1", 4))
+
+    def answer(self, *arguments):
+        done = quote("--catalog", self.directory, *arguments, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        answer = json.loads(done.stdout)
+        total = answer["totals"][0]["due"] if answer["totals"] else None
+        return total, [(one["charge"], one["why"]) for one in answer["not_quoted"]]
+
+    def test_a_plan_with_one_metered_charge_needs_no_name_for_a_quantity(self):
+        for name in ("4", "calls=4", "api.calls=4"):
+            self.assertEqual(self.answer("--plan", "starter", "--quantity", name, "--at", "2025-01-05"), ("13.00", []))
+
+    def test_through_a_day_the_calendar_is_in_it(self):
+        plan, subscription = ("--plan", "starter"), ("--subscription", "s1")
+        of_file, of_quantity = ("--usage", self.usage), ("--quantity", "4", "--at", "2025-01-05")
+        # January is 4 and the fee of 10, at most 13; February is the fee, at least 12.
+        for arguments, through, due in (((*plan, *of_file), "2025-01-20", "13.00"),
+                                        ((*plan, *of_file), "2025-02-28", "25.00"),
+                                        ((*plan, *of_quantity), "2025-02-28", "25.00"),
+                                        ((*subscription, *of_file), "2025-02-28", "25.00"),
+                                        ((*subscription, *of_quantity), "2025-02-27", "23.00"),
+                                        (subscription, "2025-02-28", "24.00"),
+                                        (plan, "2025-02-28", "12.00")):
+            with self.subTest(arguments):
+                self.assertEqual(self.answer(*arguments, "--through", through), (due, []))
+
+    def test_what_is_left_out_is_said(self):
+        calendar = [("platform", "calendar"), ("minimum", "calendar")]
+        self.assertEqual(self.answer("--plan", "starter", "--usage", self.usage), ("4.00", calendar))
+        done = quote("--catalog", self.directory, "--plan", "starter", "--usage", self.usage).stdout.decode()
+        self.assertIn("left out: starter/platform, starter/minimum: due by the calendar: give --through or --period\n",
+                      done)
+        done = quote("--catalog", self.directory, "--plan", "starter", "--charge", "calls", "--quantity", "20").stdout
+        self.assertIn("total 20.00 USD", done.decode())
+        self.assertIn("left out: starter/platform, starter/minimum, starter/maximum: not of the charge that was asked "
+                      "for: quote it without --charge\n", done.decode())
+
+    def test_a_dimension_that_no_quantity_has_is_refused(self):
+        for arguments, words in ((("--quantity", "4", "--dimension", "q=1"), b"no such dimension: q: leave it out"),
+                                 (("--through", "2025-01-31", "--dimension", "q=1"), b"give it with --quantity")):
+            done = quote("--catalog", self.directory, "--plan", "starter", *arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, b""))
+            self.assertIn(words, done.stderr)
+
+
 class Quoted(unittest.TestCase):
     def test_json_is_one_object_with_decimals_as_text(self):
         done = of_plan("--quantity", "1600.5", "--at", "2025-01-31", "--json")

@@ -56,18 +56,18 @@ class AccountingTools(book.Case):
         self.assertEqual(done.stderr, b"")
         return done.stdout.decode("utf-8")
 
-    def ledger(self, journal):
+    def ledger(self, journal, *options):
         self.run_tool(LEDGER, "-f", journal, "bal")
-        text = self.run_tool(LEDGER, "-f", journal, "bal", "--flat", "--no-total", "--format",
+        text = self.run_tool(LEDGER, "-f", journal, *options, "bal", "--flat", "--no-total", "--format",
                              "%(account)\t%(quantity(scrub(display_total)))\t%(commodity(scrub(display_total)))\n")
         if not re.search(r"\t-?[\d.]+\t[A-Z]{3}\n", text):
             self.fail("ledger shows " + text[:300])
         return {self.place(account, currency): decimal.Decimal(amount)
                 for account, amount, currency in (line.split("\t") for line in text.splitlines())}
 
-    def hledger(self, journal):
+    def hledger(self, journal, *options):
         self.run_tool(HLEDGER, "-f", journal, "check")
-        text = self.run_tool(HLEDGER, "-f", journal, "bal", "--flat", "-N", "-O", "csv", "--layout", "bare")
+        text = self.run_tool(HLEDGER, "-f", journal, *options, "bal", "--flat", "-N", "-O", "csv", "--layout", "bare")
         return {self.place(row["account"], row["commodity"]): decimal.Decimal(row["balance"])
                 for row in csv.DictReader(io.StringIO(text)) if decimal.Decimal(row["balance"])}
 
@@ -116,6 +116,34 @@ class AccountingTools(book.Case):
         self.assertEqual({row["accounting_period"] for row in bill.postings()}, {"2025-01", "2025-02"})
         self.assertEqual(bill.status()["batches"], 12)
         self.check(bill)
+
+    def test_functional_amounts_are_what_the_postings_cost(self):
+        catalog = small.write_catalog(self.scratch / "catalog")
+        entities = (catalog / "entities.yaml").read_text()
+        (catalog / "entities.yaml").write_text(entities.replace("USD", "EUR"))
+        (catalog / "fx.csv").write_text("date,from,to,rate\n" + "".join(
+            f"2025-01-{day:02},USD,EUR,0.96{day:02}7\n" for day in range(1, 29, 3)))
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(*(small.event(n, 1000 + n, time=f"2025-01-{n:02}T00:00:00Z")
+                                        for n in range(1, 29))))
+        bill.run(usage)
+        rows = list(csv.DictReader(io.StringIO(bill.read("journals", "--format", "csv", "--functional").decode())))
+        self.assertEqual(len({row["rate_date"] for row in rows}), 10)
+        ours = collections.Counter()
+        for row in rows:
+            ours[row["entity"], row["account"], row["functional_currency"]] += (
+                decimal.Decimal(row["functional_debit"]) - decimal.Decimal(row["functional_credit"]))
+        self.assertEqual(sum(ours.values()), 0)
+        self.assertEqual({currency for _, _, currency in ours}, {"EUR"})
+        journal = self.scratch / "journal.ledger"
+        journal.write_bytes(bill.read("journals", "--format", "ledger", "--functional"))
+        for name, program, costs in (("ledger", LEDGER, lambda: self.ledger(journal, "-B", "--unround")),
+                                     ("hledger", HLEDGER, lambda: self.hledger(journal, "-B"))):
+            with self.subTest(name):
+                if program is None:
+                    self.skipTest(name + " is not installed")
+                self.assertEqual(costs(), ours)
 
     def test_an_empty_book_is_an_empty_journal(self):
         catalog = small.write_catalog(self.scratch / "catalog")

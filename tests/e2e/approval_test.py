@@ -85,9 +85,31 @@ class Approval(book.Case):
         refused = self.tell("periods", "close", "--catalog", self.catalog, "--entity", "acme-us", "--period", "2025-01",
                             "--by", "Ann", "--why", "done", expect=1).stderr
         self.assertIn(b"unmapped: 1 difference, 0.50 USD", refused)
+        unmapped = {"entity": "acme-us", "period": "2025-01", "reason": "unmapped", "state": "open", "currency": "USD",
+                    "differences": 1, "amount": "0.50"}
+        tried = self.bill.retry()
+        self.assertEqual((tried["to_seal"], tried["waiting"]), ([], [unmapped]))
         self.write("posting.yaml", rules)
+        tried = self.bill.retry()
+        self.assertEqual((tried["to_seal"], tried["waiting"]),
+                         ([{"entity": "acme-us", "currency": "USD", "differences": 1, "amount": "0.50"}], []))
+        self.assertIn(b"`tollbook seal` books 1 difference, 0.50 USD, of acme-us",
+                      self.tell("exceptions", "retry", "--catalog", self.catalog).stdout)
         self.assertEqual(self.bill.seal()["totals"][0]["debit"], "0.50")
+        self.assertEqual(self.bill.status()["waiting"], [])
         self.bill.verify()
+
+    def test_a_status_tells_what_has_no_posting_rule(self):
+        small.write_catalog(self.catalog, subscriptions=("s1", "s2"))
+        with open(self.catalog / "subscriptions.csv", "a", encoding="utf-8") as rows:
+            rows.write("s3,s3,other,acme-us,USD,2025-01-01,\n")
+        with open(self.catalog / "plans.yaml", "a", encoding="utf-8") as plans:
+            plans.write("  - name: other\n    currency: USD\n    charges:\n"
+                        "      - {name: calls, meter: api.calls, product: other, " + small.PRICE + "}\n")
+        self.write("posting.yaml", 'posting: [{product: api, debit: "1200", credit: "4000"}]\n')
+        self.use(small.event(1, 70), small.event(2, 50, subject="s3"))
+        self.assertEqual([(row["reason"], row["amount"]) for row in self.bill.status()["waiting"]],
+                         [("unmapped", "0.50")])
 
     def test_an_anchor_shows_what_was_cut(self):
         self.use(small.event(1, 200))

@@ -168,5 +168,110 @@ class Told(Explained):
         self.assertEqual((events["shown"], events["more"], events["more_share"]), ([], 30, "4.65"))
 
 
+class TakenBack(Explained):
+    """A day whose events were all voided says which, and by whom."""
+
+    def void(self, *numbers):
+        bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog"))
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(small.event(1, 300, time="2025-01-05T12:00:00Z"),
+                                      small.event(2, 400, time="2025-01-06T12:00:00Z")))
+        bill.run(usage)
+        voids = self.scratch / "voids.ndjson"
+        originals = {1: (300, "2025-01-05T12:00:00Z"), 2: (400, "2025-01-06T12:00:00Z")}
+        voids.write_bytes(small.lines(*(json.dumps({
+            **json.loads(small.event(f"v{n}", originals[n][0], time=originals[n][1])), "voids": str(n)}).encode()
+            for n in numbers)))
+        bill.run(voids)
+        return bill
+
+    def assert_shown(self, bill, line, event, quantity, amount):
+        found = self.explain(bill, line)
+        charge, = found["charges"]
+        self.assertEqual((charge["difference"], charge["kind"], charge["steps"] != []),
+                         (amount, "usage", charge["quantity_to_date"] != "0"))
+        shown, = charge["events"]["shown"]
+        self.assertEqual((shown["id"], shown["value"], shown["voided_by"], shown["path"]),
+                         (event, quantity, "v" + event, str(self.scratch / "usage.ndjson")))
+        text = bill.read("explain", line, "--events").decode()
+        self.assertIn(f"({quantity})", text)
+        self.assertNotIn("charges it no more", text)
+        return text
+
+    def test_beside_a_day_that_is_still_used(self):
+        self.assert_shown(self.void(2), "acme-us-USD-2025-01-0002/1", "2", "400", "-4.00")
+
+    def test_where_nothing_is_left_of_the_period(self):
+        bill = self.void(1, 2)
+        for line, event, quantity, amount in (("1", "1", "300", "-3.00"), ("2", "2", "400", "-4.00")):
+            text = self.assert_shown(bill, "acme-us-USD-2025-01-0002/" + line, event, quantity, amount)
+            self.assertNotIn("  step", text)
+
+
+class BothWorlds(Explained):
+    DISCOUNT = ("discount,subscription,account,plan,charge,percent,amount,currency,product,starts_on,ends_on,order,"
+                "reaches_back\nspring,s1,,,calls,10,,,coupons,2025-01-01,,,\n")
+
+    def booked_twice(self, first, second, discounts=None):
+        """The same usage, sealed by one catalog and by another."""
+        catalog = small.write_catalog(self.scratch / "catalog", **first)
+        if discounts:
+            (catalog / "discounts.csv").write_text(discounts)
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(small.event(1, 300), small.event(2, 500, subject="s2")))
+        bill.run(usage)
+        small.write_catalog(catalog, **second)
+        bill.seal()
+        return bill
+
+    def earlier_of_second_seal(self, bill):
+        found = {}
+        for line, _ in self.lines_of(bill):
+            explained = bill.explain(line)
+            if explained["seal"] == 2:
+                found.update({(charge["subscription"], charge["charge"]): charge["earlier"]
+                              for charge in explained["charges"]})
+        return found
+
+    def test_a_discount_of_which_only_the_price_changed(self):
+        bill = self.booked_twice({}, {"charge": "model: per_unit, price: 0.02"}, self.DISCOUNT)
+        world = self.earlier_of_second_seal(bill)["s1", "discount calls (coupons)"]
+        self.assertEqual((world["worth"], world["worth_now"]), ("-0.30", "-0.60"))
+        self.assertEqual(world["changed"], ["s1 calls in the period: then 3.00; now 6.00"])
+
+    def test_usage_that_had_no_subscription_then(self):
+        bill = self.booked_twice({}, {"subscriptions": ("s1", "s2")})
+        world = self.earlier_of_second_seal(bill)["s2", "calls"]
+        self.assertEqual((world["worth"], world["worth_now"], world["charges"]), ("0.00", "5.00", []))
+        self.assertEqual(world["changed"], ["subscription s2: then none; now basic from 2025-01-01"])
+        line, = [line for line, _ in self.lines_of(bill) if "-0002/" in line]
+        self.assertIn("by the catalog of seal 1 nothing was due of it that day, and 5.00 now",
+                      bill.read("explain", line).decode())
+
+    def test_a_charge_that_the_plan_did_not_have_then(self):
+        more = "      - {name: again, meter: mails, product: mail, model: per_unit, price: 1}\n"
+        meters = small.CALLS + "  - {name: mails, aggregation: count, event_type: api.calls}\n"
+        bill = self.booked_twice({"meters": meters}, {"meters": meters, "charges": more})
+        world = self.earlier_of_second_seal(bill)["s1", "again"]
+        self.assertEqual((world["worth"], world["worth_now"]), ("0.00", "1.00"))
+        self.assertEqual(world["changed"], ["basic/again: not in the plan then"])
+
+
+class Limited(Explained):
+    def test_what_is_left_out_is_summed(self):
+        names = tuple(f"s{n}" for n in range(1, 9))
+        bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog", subscriptions=names))
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(*(small.event(n, 100 * n, subject=f"s{n}") for n in range(1, 9))))
+        bill.run(usage)
+        (line, amount), = self.lines_of(bill)
+        found = bill.explain(line, "--limit", "2")
+        self.assertEqual((found["more"], found["more_sum"]), (6, "21.00"))
+        self.assertEqual(sum(D(charge["difference"]) for charge in found["charges"]) + D(found["more_sum"]), amount)
+        self.assertIn("and 6 smaller, together +21.00; --limit shows more",
+                      bill.read("explain", line, "--limit", "2").decode())
+
+
 if __name__ == "__main__":
     book.main()

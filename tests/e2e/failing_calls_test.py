@@ -95,6 +95,21 @@ class FailingCalls(book.Case):
         bill.verify()
         return "message"
 
+    def test_an_output_is_there_for_good_or_the_failure_is_told(self):
+        area, calls = self.scratch / "area", self.scratch / "calls"
+        area.mkdir()
+        output = area / "out.ndjson"
+        convert = ("convert", "--quiet", "--out", output, self.scratch / "usage.ndjson")
+        self.assertEqual(disk.run(convert, area, fail=f"s:{errno.EIO}:{1 << 40}:once", calls=calls).returncode, 0)
+        whole = output.read_bytes()
+        self.assertEqual(calls.stat().st_size, 2, "the file and its directory are synced")
+        for at in range(2):
+            output.write_bytes(b"before\n")
+            failed = disk.run(convert, area, fail=f"s:{errno.EIO}:{at}:once")
+            self.assertEqual(failed.returncode, 1)
+            self.assert_message(failed.stderr, "cannot", str(area))
+            self.assertEqual(output.read_bytes(), whole if at == 1 else b"before\n")
+
 
 if __name__ == "__main__":
     book.main()

@@ -1,5 +1,7 @@
 """A quote and a book agree: the same usage by `run` and `charges`, and by `quote --usage`."""
 
+import collections
+import decimal
 import json
 import random
 
@@ -118,14 +120,55 @@ def usage(seed):
     return ("\n".join(lines) + "\n").encode()
 
 
+# What a plan has beside the price of usage, and a customer beside the plan.
+TERMS = {
+    "plans.yaml": """\
+plans:
+  - name: all
+    currency: USD
+    minimum: {amount: 1500, product: p}
+    maximum: {amount: 2000, product: p}
+    charges:
+      - {name: tokens, meter: tokens, product: p, model: per_unit, price: 0.1, minimum: 31, on_amendment: continue}
+      - {name: calls, meter: calls, product: p, model: per_unit, price: 3.333}
+      - {name: platform, product: p, model: fee, price: 99}
+      - {name: support, product: p, model: fee, price: 365, billing_period: 1 year, due: arrears}
+  - name: calls
+    extends: all
+    charges:
+      - {name: platform, product: p, model: fee, price: 49}
+""",
+    "subscriptions.csv": """\
+subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone
+s1,a1,all,acme,USD,2025-01-01,2025-02-11,,
+s1,a1,calls,acme,USD,2025-02-11,,,
+s2,a2,all,acme,USD,2025-01-10,2025-02-20,,
+s3,a3,calls,acme,USD,2024-12-01,,tenant-3,Europe/Berlin
+""",
+    "discounts.csv": """\
+discount,starts_on,subscription,plan,percent
+rebate,2025-01-15,s1,,12.5
+launch,2025-01-01,,calls,5
+""",
+    "grants.csv": """\
+grant,subscription,amount,currency,product,starts_on
+ahead,s1,150.00,USD,p,2025-01-01
+welcome,s3,20.00,USD,p,2025-02-01
+""",
+}
+
+
 class Quote(book.Case):
     def setUp(self):
         super().setUp()
         self.catalog = self.scratch / "catalog"
         self.catalog.mkdir()
-        for name, text in FILES.items():
-            (self.catalog / name).write_text(text)
+        self.write(FILES)
         self.usage = self.scratch / "usage.ndjson"
+
+    def write(self, files):
+        for name, text in files.items():
+            (self.catalog / name).write_text(text)
 
     def quote(self, *arguments, expect=0, **how):
         return book.tollbook("quote", "--catalog", self.catalog, *arguments, expect=expect, **how)
@@ -159,6 +202,33 @@ class Quote(book.Case):
         self.assertNotIn("up to the minimum", str(done))  # the period is not complete
         for charge in done["charges"]:
             self.assertEqual(charge["due"], booked[charge["charge"], charge["period_start"]])
+
+    def test_fees_bounds_discounts_and_grants_are_those_of_the_seal(self):
+        self.write(TERMS)
+        self.usage.write_bytes(usage(SEED + 3))
+        for number, through in enumerate(([], ["--through", "2025-01-20"], ["--through", "2025-04-30"])):
+            bill = book.Book(self.scratch / f"book-{number}", self.catalog)
+            bill.run(self.usage, *through)
+            booked, quoted, due = collections.Counter(), collections.Counter(), 0
+            for row in book.rows_of(bill.charges()):
+                booked[row["subscription"], row["charge"], row["period_start"]] += decimal.Decimal(row["amount_booked"])
+            for subscription in ("s1", "s2", "s3"):
+                done = json.loads(self.quote("--subscription", subscription, "--usage", self.usage, *through,
+                                             "--json").stdout)
+                for row in done["charges"]:
+                    quoted[row["subscription"], row["charge"], row["period_start"]] += decimal.Decimal(row["due"])
+                due += sum(decimal.Decimal(one["due"]) for one in done["totals"])
+                self.assertEqual(bool(done["not_quoted"]), not through)
+            # The book also lists usage that a later seal is to book.
+            self.assertEqual({line: amount for line, amount in booked.items() if amount},
+                             {line: amount for line, amount in quoted.items() if amount})
+            names = {charge.split()[0] for _, charge, _ in quoted}
+            self.assertLessEqual({"maximum", "discount", "credit"}, names)
+            for due_by_calendar in ("platform", "minimum"):
+                self.assertEqual(due_by_calendar in names, bool(through))
+            net = sum(decimal.Decimal(row["debit"]) - decimal.Decimal(row["credit"])
+                      for row in book.rows_of(bill.journals()) if row["account"] == "1200")
+            self.assertEqual(due, net)
 
     def test_usage_may_come_from_a_pipe(self):
         lines = usage(SEED + 2)

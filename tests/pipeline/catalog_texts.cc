@@ -144,6 +144,7 @@ constexpr std::string_view kUnitGrantColumns =
     "rollover_max,pays_earlier,keeps_overage";
 constexpr std::string_view kDiscountColumns =
     "discount,subscription,account,plan,charge,percent,amount,currency,product,starts_on,ends_on,order,reaches_back";
+constexpr std::string_view kExchangeRateColumns = "date,from,to,rate";
 
 void AddCsv(const std::string& name, std::string_view columns, const std::vector<std::string>& rows,
             std::map<std::string, std::string>* files) {
@@ -169,6 +170,7 @@ std::map<std::string, std::string> CatalogTexts::Files() const {
   AddCsv("grants.csv", kGrantColumns, grants, &files);
   AddCsv("unit_grants.csv", kUnitGrantColumns, unit_grants, &files);
   AddCsv("discounts.csv", kDiscountColumns, discounts, &files);
+  AddCsv("fx.csv", kExchangeRateColumns, exchange_rates, &files);
   return files;
 }
 

@@ -58,10 +58,11 @@ struct CatalogTexts {
   std::vector<Charge> charges;
   std::vector<Posting> postings;
   std::vector<Subscription> subscriptions;
-  // Rows; columns left out at the end are empty. Of grants.csv, unit_grants.csv, discounts.csv.
+  // Rows; columns left out at the end are empty. Of grants.csv, unit_grants.csv, discounts.csv, fx.csv.
   std::vector<std::string> grants;
   std::vector<std::string> unit_grants;
   std::vector<std::string> discounts;
+  std::vector<std::string> exchange_rates;
 
   std::map<std::string, std::string> Files() const;
 };

@@ -11,6 +11,7 @@
 #include "pipeline/approval.h"
 #include "pipeline/change_period.h"
 #include "pipeline/charges.h"
+#include "pipeline/functional_amounts.h"
 #include "pipeline/seal.h"
 #include "pipeline/verify.h"
 #include "tests/pipeline/catalog_texts.h"
@@ -183,7 +184,7 @@ class Runner {
         {"book", &Runner::SetBook},        {"entity", &Runner::SetEntity}, {"meter", &Runner::SetMeter},
         {"plan", &Runner::SetPlan},        {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
         {"sub", &Runner::SetSubscription}, {"grant", &Runner::AddRow},     {"unit_grant", &Runner::AddRow},
-        {"discount", &Runner::AddRow},     {"drop", &Runner::Drop}};
+        {"discount", &Runner::AddRow},     {"fx", &Runner::AddRow},        {"drop", &Runner::Drop}};
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
     static const std::map<std::string, Handler> other_words = {{"any", &Runner::SetAnyOrder},
                                                                {"seal", &Runner::DoSeal},
@@ -195,6 +196,7 @@ class Runner {
                                                                {"trial", &Runner::CheckUnrated},
                                                                {"lines", &Runner::CheckLines},
                                                                {"balance", &Runner::CheckBalance},
+                                                               {"functional", &Runner::CheckFunctional},
                                                                {"open", &Runner::DoChangePeriod},
                                                                {"soft_close", &Runner::DoChangePeriod},
                                                                {"close", &Runner::DoChangePeriod},
@@ -379,6 +381,7 @@ class Runner {
 
   std::vector<std::string>& RowsOf(const std::string& what) {
     if (what == "unit_grant") return texts_.unit_grants;
+    if (what == "fx") return texts_.exchange_rates;
     return what == "grant" ? texts_.grants : texts_.discounts;
   }
 
@@ -394,7 +397,7 @@ class Runner {
     const std::string what = Word(s, 1), name = Word(s, 2);
     size_t dropped = 0;
     if (what == "sub") dropped = std::erase_if(texts_.subscriptions, [&](const auto& sub) { return sub.id == name; });
-    if (what == "grant" || what == "unit_grant" || what == "discount") {
+    if (what == "grant" || what == "unit_grant" || what == "discount" || what == "fx") {
       dropped = std::erase_if(RowsOf(what), [&](const std::string& row) { return row.starts_with(name + ","); });
     }
     if (what == "charge") {
@@ -722,6 +725,28 @@ class Runner {
       }
     }
     Expect(Word(s, 4), ToString(sum));
+  }
+
+  // `functional BATCH/LINE 46.50 USD at 1.0333 of 2025-01-08`, or `none`: no rate is known of it.
+  void CheckFunctional(const Statement& s) {
+    const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
+    if (!batches.ok()) return Problem(std::string(Std(batches.status().message())));
+    FunctionalAmounts reckoned(*book_);
+    for (const JournalBatch& batch : *batches) {
+      const absl::StatusOr<LineAmounts> amounts = reckoned.Of(batch);
+      if (!amounts.ok()) return Problem(std::string(Std(amounts.status().message())));
+      for (const JournalLine& line : batch.lines) {
+        if (batch.id + "/" + std::to_string(line.number) != Word(s, 1)) continue;
+        const std::optional<FunctionalAmount>& amount = (*amounts)[line.number - 1];
+        return Expect(Joined({s.words.begin() + 2, s.words.end()}), amount ? InWords(*amount) : "none");
+      }
+    }
+    Problem("there is no such line");
+  }
+
+  static std::string InWords(const FunctionalAmount& of) {
+    return ToString(of.amount) + " " + std::string(of.amount.currency.code()) + " at " + ToString(of.rate.rate) +
+           " of " + ToString(of.rate.date);
   }
 
   void CheckLaws(const Statement&) {

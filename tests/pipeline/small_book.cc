@@ -138,6 +138,12 @@ void SmallBook::Reopen() {
   book_ = *std::move(opened);
 }
 
+void SmallBook::Change(const std::function<void(const std::string& directory)>& change) {
+  book_.reset();
+  change(files_.path() + "/book");
+  Reopen();
+}
+
 InputList Inputs(const std::vector<std::string>& paths, const std::vector<SourceMapping>& mappings) {
   absl::StatusOr<InputList> found = FindInputs(paths, mappings);
   EXPECT_TRUE(found.ok()) << found.status();

@@ -3,6 +3,7 @@
 #define TOLLBOOK_TESTS_PIPELINE_SMALL_BOOK_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ class SmallBook {
   Book& operator*() const { return *book_; }
   Book* operator->() const { return book_.get(); }
   void Reopen();
+  // Closes the book, lets `change` at its directory, and opens it again.
+  void Change(const std::function<void(const std::string& directory)>& change);
 
   // A file beside the book; the path of it.
   std::string Write(const std::string& name, std::string_view content) const { return files_.Write(name, content); }

@@ -5,6 +5,9 @@
 
 #include <optional>
 
+#include "ledger/anchor.h"
+#include "ledger/purge.h"
+#include "pipeline/audit.h"
 #include "pipeline/seal.h"
 #include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/small_book.h"
@@ -76,6 +79,31 @@ TEST_F(VerifyTest, AnAmountRoundedAnotherWayIsFound) {
   SealIt();
   EXPECT_EQ(BrokenLaws(*book_),
             (std::vector<std::string>{"law 3, booked = worth: s1 calls on 2025-01-02 differs by -0.01"}));
+}
+
+TEST_F(VerifyTest, APurgeIsToldAndAnAnchorOfBeforeItIsNotVouchedFor) {
+  ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({book_.Write("more.ndjson", "a line of somebody's\n")}), {}).ok());
+  SealIt();
+  const absl::StatusOr<Anchor> before = AnchorOf(*book_);
+  ASSERT_TRUE(before.ok());
+  const absl::StatusOr<PurgeReport> purged = PurgePayloads(*book_, {1, {20'421}, "Ann", "policy"});
+  ASSERT_TRUE(purged.ok()) << purged.status();
+  EXPECT_EQ(purged->payloads, 1u);
+  EXPECT_TRUE(BrokenLaws(*book_).empty());
+  EXPECT_EQ(KeptExceptions(*book_).at(0).payload.substr(0, 20), "purged on 2025-11-29");
+
+  const absl::StatusOr<AuditLog> log = Audit(*book_);
+  ASSERT_TRUE(log.ok());
+  EXPECT_EQ(log->rows.back().what, "purge");
+  EXPECT_EQ(log->rows.back().by, "Ann");
+
+  const absl::StatusOr<Anchor> after = AnchorOf(*book_);
+  ASSERT_TRUE(after.ok());
+  const std::vector<LawCheck> checks = VerifyAudit(*book_, {*before, *after});
+  ASSERT_EQ(checks.size(), 3u);
+  EXPECT_FALSE(checks[1].holds);
+  EXPECT_EQ(checks[1].detail.substr(0, 56), "commit 4 purged payloads that it vouches for: it cannot ");
+  EXPECT_TRUE(checks[2].holds);
 }
 
 }  // namespace

@@ -40,6 +40,34 @@ TEST(GrantBalances, BurnByPriorityThenEndThenId) {
   EXPECT_EQ(Small(balances.overage()), 0);
 }
 
+// What does not fit is an answer, and never a balance below zero, which usage would be paid with.
+TEST(GrantBalances, ABalanceThatDoesNotFitIsOneThatIsToldOf) {
+  const Int128 most = static_cast<Int128>(~Uint128{0} >> 1);
+  std::vector<GrantTerms> terms = {Grant("small", 10, 0, "2024-01-01", ""), Grant("g", 0, 1, "2024-01-01", "")};
+  terms[1].amount = terms[1].rollover = most / 2 + 1;
+  terms[1].refills = {On("2024-01-02")};
+  GrantBalances balances(terms);
+  balances.AdvanceTo(On("2024-01-01"));
+  EXPECT_TRUE(balances.fits());
+  balances.AdvanceTo(On("2024-01-02"));
+  EXPECT_EQ(balances.overflowed(), std::optional<size_t>(1));
+  EXPECT_FALSE(balances.fits());
+  EXPECT_TRUE(balances.balance(1) == most);
+}
+
+// A large allowance that nobody uses is lost each day: who does not ask for what was lost can go on.
+TEST(GrantBalances, WhatWasLostMayNotFitAlone) {
+  std::vector<GrantTerms> terms = {Grant("g", 0, 0, "2024-01-01", "")};
+  terms[0].amount = static_cast<Int128>(~Uint128{0} >> 1);
+  terms[0].refills = {On("2024-01-02"), On("2024-01-03")};
+  GrantBalances balances(terms);
+  balances.AdvanceTo(On("2024-01-03"));
+  EXPECT_FALSE(balances.fits());
+  EXPECT_EQ(balances.overflowed(), std::nullopt);
+  ASSERT_TRUE(balances.Burn(5));
+  EXPECT_EQ(Small(balances.burned(0)), 5);
+}
+
 TEST(GrantBalances, StartAndEndToTheDay) {
   const std::vector<GrantTerms> terms = {Grant("g", 10, 0, "2024-01-02", "2024-01-03")};
   GrantBalances balances(terms);

@@ -234,6 +234,17 @@ TEST_F(QuoteOfPlan, AChargeTakesWhatItsFilterSays) {
             "--dimension");
 }
 
+TEST_F(QuoteOfPlan, ADimensionIsOneOfTheQuantitiesMeters) {
+  ASSERT_TRUE(Use("calls", "1").ok());
+  EXPECT_EQ(usage_.CheckDimensions({{"q", "1"}}).message(), "the quantities have no such dimension: q: leave it out");
+  ASSERT_TRUE(Use("tokens", "1").ok());
+  ASSERT_TRUE(Use("areas", "1", "2025-01-15T12:00:00Z", {{"region", "eu"}}).ok());
+  EXPECT_TRUE(usage_.CheckDimensions({}).ok());
+  EXPECT_TRUE(usage_.CheckDimensions({{"region", "eu"}}).ok());  // of one of them
+  EXPECT_EQ(usage_.CheckDimensions({{"region", "eu"}, {"size", "big"}}).message(),
+            "the quantities have no such dimension: size: they have model, region");
+}
+
 TEST_F(QuoteOfPlan, WhatCannotBeUsedIsSaid) {
   EXPECT_EQ(Use("mails", "1").message(),
             "neither a charge of the plan nor a meter: mails: plan basic has the charges tokens, tokens-large, calls, "

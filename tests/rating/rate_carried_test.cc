@@ -142,6 +142,19 @@ TEST_F(RateCarriedTest, AChangeOfZoneCountsNoTimeTwice) {
   EXPECT_THAT(Lines("2025-01-31"), ElementsAre("disk 2025-01: 2, 2025-01-03, 42.00, 0"));  // 24 + 18 hours
 }
 
+// Samoa had no 30 December 2011: a billing period of that day alone has no time, and no level. The first day has 14 of
+// its 24 hours.
+TEST_F(RateCarriedTest, ADayThatTheZoneSkippedHasNoLevel) {
+  catalog_.plans[0].billing.cycle = *ParseBillingCycle("1 day");
+  catalog_.book.zone = ZoneOf("Pacific/Apia");
+  Subscribe("s", 0, "2011-12-01", "", "Pacific/Apia");
+  Change("2011-12-28T20:00:00Z", "5");
+  EXPECT_THAT(Lines("2012-01-02"),
+              ElementsAre("disk 2011-12: 1, 2011-12-28, 90.42, 1", "disk 2011-12: 1, 2011-12-29, 155.00, 0",
+                          "disk 2011-12: 1, 2011-12-31, 155.00, 0", "disk 2012-01: 1, 2012-01-01, 155.00, 0",
+                          "disk 2012-01: 1, 2012-01-02, 155.00, 0"));
+}
+
 TEST_F(RateCarriedTest, AgreesWithTheTwin) {
   std::mt19937_64 random(TestSeed());
   for (int round = 0; round < 300; ++round) {

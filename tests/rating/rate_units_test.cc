@@ -46,6 +46,28 @@ TEST(UnitGrants, PayBehindTheIncludedUnitsAndBeforeThePrice) {
   EXPECT_EQ(LeftOf(catalog, totals, "2025-02-28"), "g 0");
 }
 
+// 10^18 units each day, of which next to none are used, for two thirds of a year.
+TEST(UnitGrants, MayBeFarMoreThanIsUsed) {
+  const Catalog catalog = With("g,s1,calls,1000000000000000000,2025-01-01,,,,1 day,,,,,,\n");
+  const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-08-10T00:00:00Z", "30"}});
+  EXPECT_EQ(DueOf(catalog, totals, On("2025-08-31")), SmallDue{});
+}
+
+TEST(UnitGrants, ThatDoNotFitAreNamed) {
+  Catalog catalog = With("g,s1,calls,100,2025-01-15,,,,1 month,,,,100,true,\n");
+  const Quantity more = {static_cast<Int128>(~Uint128{0} >> 1) / 2 + 1};  // than a catalog may say
+  catalog.unit_grants[0].units = catalog.unit_grants[0].rollover_max = more;
+  catalog.BuildIndex();
+  const std::vector<SubjectTotal> totals =
+      TotalsOfUses(catalog, {{"calls", "2025-01-20T00:00:00Z", "13"}, {"calls", "2025-02-14T00:00:00Z", "15"}});
+  const absl::StatusOr<RatedSubject> rated =
+      RateSubject(catalog, kSmallSubject, totals, std::optional(On("2025-03-31")));
+  ASSERT_FALSE(rated.ok());
+  EXPECT_EQ(rated.status().message(),
+            "the units of a grant do not fit a quantity: grant g of subscription s1, unit_grants.csv:2: grant fewer "
+            "units, or less often");
+}
+
 TEST(UnitGrants, LeaveTiersToWhatTheyDoNotPay) {
   const std::string tiers =
       "      - {name: calls, meter: calls, product: calls, model: graduated, tiers: [{up_to: 10, price: 1}, {price: "

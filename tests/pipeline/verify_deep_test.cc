@@ -1,0 +1,217 @@
+// Verify in depth: one amount or one total that is off by the least there is, is named, with what it should be.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ledger/bytes.h"
+#include "ledger/difference_run.h"
+#include "ledger/store.h"
+#include "pipeline/absorb_again.h"
+#include "pipeline/seal.h"
+#include "pipeline/verify.h"
+#include "tests/pipeline/catalog_texts.h"
+#include "tests/pipeline/small_book.h"
+
+namespace tollbook {
+
+static bool operator==(const Unlike& a, const Unlike& b) {
+  return std::tie(a.of, a.what, a.when, a.anew, a.stored) == std::tie(b.of, b.what, b.when, b.anew, b.stored);
+}
+static void PrintTo(const Unlike& unlike, std::ostream* out) {
+  *out << unlike.of << " | " << unlike.what << " | " << unlike.when << " | " << unlike.anew << " | " << unlike.stored;
+}
+
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+CatalogTexts TwoMeters() {
+  CatalogTexts texts;
+  texts.entities = {{"acme-us", "USD", ""}};
+  CatalogTexts::Meter calls;
+  calls.name = calls.event_type = "calls";
+  calls.aggregation = "sum";
+  calls.value = "value";
+  calls.dimensions = {"region"};
+  CatalogTexts::Meter users = calls;
+  users.name = "users";
+  users.aggregation = "unique_count";
+  texts.meters = {calls, users};
+  texts.plans = {{"starter", "USD"}};
+  for (const char* name : {"calls", "users"}) {
+    CatalogTexts::Charge charge;
+    charge.plan = "starter";
+    charge.name = charge.meter = charge.product = name;
+    charge.model = "per_unit";
+    charge.price = "0.10";
+    texts.charges.push_back(charge);
+    texts.postings.push_back({name, "acme-us", "1200", "4000"});
+  }
+  texts.subscriptions = {{"s1", "starter", "acme-us", "USD", "2025-01-01", "", "", ""},
+                         {"s2", "starter", "acme-us", "USD", "2025-01-01", "", "", ""}};
+  return texts;
+}
+
+EventText Event(const std::string& id, const std::string& subject, const std::string& value) {
+  EventText event;
+  event.id = id;
+  event.type = "calls";
+  event.subject = subject;
+  event.time = "2025-01-02T12:00:00Z";
+  event.value = value;
+  event.labels = {{"region", "eu"}};
+  return event;
+}
+
+class VerifyDeepTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<Catalog> parsed = Parse(TwoMeters());
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    catalog_ = *std::move(parsed);
+    const std::string first = ToJson(Event("e1", "s1", "7")), second = ToJson(Event("e2", "s2", "30"));
+    paths_ = {files_.Write("b.ndjson", first + "\n" + first + "\nnothing\n"), files_.Write("a.ndjson", second + "\n")};
+    ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({paths_[0]}), {}).ok());
+    ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({paths_[1]}), {}).ok());
+    const absl::StatusOr<SealReport> sealed = Seal(*book_, catalog_, {});
+    ASSERT_TRUE(sealed.ok()) << sealed.status();
+  }
+
+  // All that differs, law by law.
+  std::vector<Unlike> Unalike() const {
+    std::vector<Unlike> all;
+    for (const LawCheck& check : Verify(*book_, 2, {.every_charge = true})) {
+      EXPECT_TRUE(check.unlike.empty() || !check.holds) << check.name;
+      all.insert(all.end(), check.unlike.begin(), check.unlike.end());
+    }
+    return all;
+  }
+
+  absl::StatusOr<std::vector<LawCheck>> Again(const std::vector<std::string>& paths) {
+    const TemporaryDirectory scratch(WhereSyncsAreQuick());
+    return AbsorbAgain(*book_, catalog_, Inputs(paths), {}, scratch.path());
+  }
+  std::string WhyNotAgain(const std::vector<std::string>& paths) {
+    return std::string(Std(Again(paths).status().message()));
+  }
+
+  // The value that the family has under a shard's key, changed.
+  void Alter(Family family, std::string_view prefix, int shard, uint64_t sequence, const std::string& value) {
+    ByteWriter key;
+    key.Raw(prefix);
+    key.Fixed8(static_cast<uint8_t>(shard));
+    key.Fixed64(sequence);
+    book_.Change([&](const std::string& directory) {
+      absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory, StoreAccess::kWhole);
+      ASSERT_TRUE(store.ok());
+      std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+      write->Put(family, key.bytes(), value);
+      ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+    });
+  }
+
+  Catalog catalog_;
+  TemporaryDirectory files_{WhereSyncsAreQuick()};
+  std::vector<std::string> paths_;
+  SmallBook book_;
+};
+
+TEST_F(VerifyDeepTest, ARightBookIsRight) {
+  EXPECT_THAT(Unalike(), IsEmpty());
+  const absl::StatusOr<std::vector<LawCheck>> again = Again({paths_[1], paths_[0]});
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_EQ(again->size(), 2u);
+  EXPECT_TRUE(again->at(0).holds && again->at(1).holds);
+  EXPECT_EQ(again->at(0).detail, "2 events are accepted, as in the book");
+  EXPECT_EQ(again->at(1).detail, "4 totals, as their sources say");
+}
+
+TEST_F(VerifyDeepTest, ABookedAmountOneCentOffIsNamed) {
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    const absl::StatusOr<std::vector<StoredRun>> runs = book_->Differences(shard);
+    ASSERT_TRUE(runs.ok());
+    if (runs->empty()) continue;
+    DifferenceRunReader reader(runs->front().bytes);
+    DifferenceRunWriter writer;
+    std::vector<LineRef> lines;
+    std::string_view subject;
+    uint32_t count = 0;
+    bool is_s1 = false;
+    while (reader.NextSubject(&subject, &count)) {
+      writer.BeginSubject(subject, count);
+      Difference difference;
+      for (uint32_t i = 0; i < count && reader.Next(&difference); ++i) {
+        const bool is_it = subject == "s1" && difference.key.place->charge == "calls";
+        is_s1 = is_s1 || is_it;
+        writer.Add(difference.key, difference.minor + (is_it ? 1 : 0), static_cast<uint32_t>(lines.size()));
+        lines.push_back(difference.line);
+      }
+    }
+    if (is_s1) Alter(Family::kJournal, "difference/", shard, runs->front().sequence, writer.Finish(lines));
+  }
+  EXPECT_THAT(Unalike(),
+              ElementsAre(Unlike{"s1", "starter calls", "2025-01-01 to 2025-01-31", "0.70 USD", "0.71 USD"}));
+}
+
+TEST_F(VerifyDeepTest, ATotalOneUnitOffIsNamedByItsWorthAndByItsSource) {
+  const std::string seven("\x09\x0e", 2), eight("\x09\x10", 2);  // one event, whole units
+  int altered = 0;
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    const absl::StatusOr<std::vector<StoredRun>> runs = book_->Totals(shard);
+    ASSERT_TRUE(runs.ok());
+    if (runs->empty()) continue;
+    std::string bytes = runs->front().bytes;
+    const size_t at = bytes.find(seven);
+    if (at == std::string::npos) continue;
+    bytes.replace(at, seven.size(), eight);
+    Alter(Family::kTotals, "", shard, runs->front().sequence, bytes);
+    ++altered;
+  }
+  ASSERT_EQ(altered, 1);
+  EXPECT_THAT(Unalike(),
+              ElementsAre(Unlike{"s1", "starter calls", "2025-01-01 to 2025-01-31", "0.80 USD", "0.70 USD"}));
+  const absl::StatusOr<std::vector<LawCheck>> again = Again(paths_);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->at(0).holds);
+  EXPECT_FALSE(again->at(1).holds);
+  EXPECT_THAT(again->at(1).unlike,
+              ElementsAre(Unlike{"s1", "calls region=eu", "2025-01-02", "7 in 1 event", "8 in 1 event"}));
+}
+
+TEST_F(VerifyDeepTest, APriceOfAnotherCatalogIsNamed) {
+  CatalogTexts texts = TwoMeters();
+  texts.charges[1].price = "0.25";
+  const absl::StatusOr<Catalog> dearer = Parse(texts);
+  ASSERT_TRUE(dearer.ok()) << dearer.status();
+  std::vector<Unlike> all;
+  for (const LawCheck& check : Verify(*book_, 2, {true, &*dearer})) {
+    EXPECT_EQ(check.holds, check.law != 3) << check.name;
+    all.insert(all.end(), check.unlike.begin(), check.unlike.end());
+  }
+  EXPECT_THAT(all, ElementsAre(Unlike{"s1", "starter users", "2025-01-01 to 2025-01-31", "0.25 USD", "0.10 USD"},
+                               Unlike{"s2", "starter users", "2025-01-01 to 2025-01-31", "0.25 USD", "0.10 USD"}));
+}
+
+TEST_F(VerifyDeepTest, WhatWasBookedToOtherAccountsIsNamed) {
+  CatalogTexts texts = TwoMeters();
+  texts.postings[0].credit = "1200";
+  texts.postings[0].debit = "4000";
+  const absl::StatusOr<Catalog> moved = Parse(texts);
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  const std::vector<LawCheck> checks = Verify(*book_, 2, {true, &*moved});
+  const auto worth = std::ranges::find(checks, 3, &LawCheck::law);
+  EXPECT_THAT(worth->unlike, testing::Contains(Unlike{"s1", "starter calls", "2025-01-01 to 2025-01-31", "0.70 USD",
+                                                      "0.70 USD, otherwise from 2025-01-02 on"}));
+}
+
+TEST_F(VerifyDeepTest, InputsThatAreNotTheSourcesAreRefused) {
+  EXPECT_THAT(WhyNotAgain({paths_[0]}), HasSubstr("a source of the book is not among the inputs: " + paths_[1]));
+  const std::string other = files_.Write("other.ndjson", ToJson(Event("e3", "s1", "1")) + "\n");
+  EXPECT_THAT(WhyNotAgain({paths_[0], paths_[1], other}), HasSubstr("an input was never absorbed: " + other));
+  files_.Write("a.ndjson", ToJson(Event("e2", "s2", "31")) + "\n");
+  EXPECT_THAT(WhyNotAgain(paths_), HasSubstr("a source is not what the book has absorbed: " + paths_[1]));
+}
+
+}  // namespace
+}  // namespace tollbook
