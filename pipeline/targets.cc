@@ -14,15 +14,16 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TargetKind>, 9> kKinds = {{{"files", TargetKind::kFiles},
-                                                                            {"webhook", TargetKind::kWebhook},
-                                                                            {"tryton", TargetKind::kTryton},
-                                                                            {"netsuite", TargetKind::kNetsuite},
-                                                                            {"dynamics", TargetKind::kDynamics},
-                                                                            {"sap", TargetKind::kSap},
-                                                                            {"stripe", TargetKind::kStripe},
-                                                                            {"chargebee", TargetKind::kChargebee},
-                                                                            {"maxio", TargetKind::kMaxio}}};
+constexpr std::array<std::pair<std::string_view, TargetKind>, 10> kKinds = {{{"files", TargetKind::kFiles},
+                                                                             {"webhook", TargetKind::kWebhook},
+                                                                             {"tryton", TargetKind::kTryton},
+                                                                             {"netsuite", TargetKind::kNetsuite},
+                                                                             {"dynamics", TargetKind::kDynamics},
+                                                                             {"sap", TargetKind::kSap},
+                                                                             {"oracle", TargetKind::kOracle},
+                                                                             {"stripe", TargetKind::kStripe},
+                                                                             {"chargebee", TargetKind::kChargebee},
+                                                                             {"maxio", TargetKind::kMaxio}}};
 constexpr std::array<std::pair<std::string_view, FileFormat>, 3> kFormats = {
     {{"csv", FileFormat::kCsv}, {"json", FileFormat::kJson}, {"ledger", FileFormat::kLedger}}};
 
@@ -101,6 +102,7 @@ class TargetReader {
     if (target->kind == TargetKind::kNetsuite) return ReadNetsuite(map, target);
     if (target->kind == TargetKind::kDynamics) return ReadDynamics(map, target);
     if (target->kind == TargetKind::kSap) return ReadSap(map, target);
+    if (target->kind == TargetKind::kOracle) return ReadOracle(map, target);
     target->user = map.RequiredText("user").value_or("");
     target->secret = ReadSecretReference(map, "password", errors_);
     target->journal = map.RequiredText("journal").value_or("");
@@ -155,6 +157,41 @@ class TargetReader {
                   "write the path of the entity set, such as " + std::string(kSapItems));
     }
     ReadDimensions(map, target, {"CostCenter", "ProfitCenter", "WBSElement"});
+  }
+
+  void ReadOracle(YamlMap& map, Target* target) {
+    ReadErp(map, target, "ledgers");
+    target->data_access_set = ReadOracleName(map, "data_access_set");
+    target->journal = ReadOracleName(map, "journal_source");
+    target->category = ReadOracleName(map, "journal_category");
+    for (auto& [entity, ledger] : target->companies) {
+      if (ledger.find_first_not_of("0123456789") == std::string::npos && !ledger.empty()) continue;
+      errors_.Add(map.LineOf("ledgers"), map.what() + " has " + Quoted(ledger) + " as the ledger of " + Quoted(entity),
+                  "write the ledger's id there, a whole number");
+    }
+    for (const auto& [ours, theirs] : target->accounts) {
+      constexpr ptrdiff_t kSegmentsMax = 30;
+      if (std::count(theirs.begin(), theirs.end(), '.') < kSegmentsMax && !theirs.empty()) continue;
+      errors_.Add(map.LineOf("accounts"), map.what() + " has no account of 1 to 30 segments for " + Quoted(ours),
+                  "write the segments in their order, with a dot between two: \"12.{region}.4000\"");
+    }
+    for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
+      if (ours.find('=') == std::string::npos) {
+        errors_.Add(map.LineOf("dimensions"), map.what() + " maps " + Quoted(ours) + ", no dimension's value",
+                    "write \"name=value\", or \"name=\" for lines that have none");
+      }
+      target->dimensions.emplace(ours, std::move(theirs));
+    }
+  }
+
+  // A place of the import's list of parameters, whose places a comma ends.
+  std::string ReadOracleName(YamlMap& map, std::string_view key) {
+    std::string text = map.RequiredText(key).value_or("");
+    if (text.find(',') != std::string::npos) {
+      errors_.Add(map.LineOf(key), Quoted(text) + " as " + std::string(key) + " of " + map.what() + " has a comma",
+                  "write the name or id that it has there");
+    }
+    return text;
   }
 
   // "name=value": "field=code" of one of three fields.
@@ -273,6 +310,7 @@ class TargetReader {
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
     if (target->kind == TargetKind::kDynamics) target->quiet_seconds = 120;
     if (target->kind == TargetKind::kSap) target->quiet_seconds = 300;
+    if (target->kind == TargetKind::kOracle) target->quiet_seconds = 600;  // an import waits in a queue
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
   }
 

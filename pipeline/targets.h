@@ -19,7 +19,18 @@ namespace tollbook {
 inline constexpr std::string_view kTargetsFile = "targets.yaml";
 inline constexpr std::string_view kCustomersFile = "customers.csv";
 
-enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kNetsuite, kDynamics, kSap, kStripe, kChargebee, kMaxio };
+enum class TargetKind : uint8_t {
+  kFiles,
+  kWebhook,
+  kTryton,
+  kNetsuite,
+  kDynamics,
+  kSap,
+  kOracle,
+  kStripe,
+  kChargebee,
+  kMaxio
+};
 std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
@@ -49,7 +60,7 @@ struct Target {
   // all but files
   HttpPolicy http;
   SecretReference secret;  // the webhook's signing key; Tryton's password; an API key; of the others none
-  TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap
+  TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap, oracle
 
   // webhook
   bool deduplicates = false;   // the receiver drops a key that it has seen
@@ -57,8 +68,8 @@ struct Target {
   bool usage_rated = false;
 
   // tryton
-  std::string user;                              // sap: CreatedByUser
-  std::string journal;                           // its code there; dynamics: JournalName; sap: the document type
+  std::string user;     // sap: CreatedByUser
+  std::string journal;  // its code there; dynamics: JournalName; sap: the document type; oracle: the source
   std::map<std::string, std::string> companies;  // entity -> the company's name there
   std::map<std::string, std::string> accounts;   // our code -> the code there; what is not here has the same
 
@@ -71,6 +82,10 @@ struct Target {
 
   // sap: `companies` are its company codes, all `accounts` must be there, `dimensions` are "CostCenter=10101"
   std::string items_path;  // of the OData entity set by which posted items are read
+
+  // oracle: `companies` are its ledgers' ids; an account is "12.{region}.4000", `dimensions` have values alone
+  std::string data_access_set;
+  std::string category;  // of its journals
 
   // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others

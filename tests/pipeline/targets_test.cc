@@ -97,7 +97,7 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
   EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
   EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind but the ERPs with an `auth`";
-  for (const TargetKind kind : {TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap}) {
+  for (const TargetKind kind : {TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap, TargetKind::kOracle}) {
     const size_t erp = page.rfind("```yaml\n", page.find("kind: " + std::string(Word(kind)), section)) + 8;
     const ParsedTargets other = ParseTargets("targets:\n" + page.substr(erp, page.find("```", erp) - erp), nullptr);
     EXPECT_THAT(other.errors, IsEmpty()) << ToString(other.errors[0]);
@@ -143,7 +143,7 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
   const Case cases[] = {
       {"unknown kind", "kind: files", "kind: gopher",
        "targets.yaml:3: \"kind\" of target \"archive\" is \"gopher\": use one of files, webhook, tryton, netsuite, "
-       "dynamics, sap, stripe, chargebee, maxio"},
+       "dynamics, sap, oracle, stripe, chargebee, maxio"},
       {"a key of another kind", "format: csv", "format: csv\n    url: https://x",
        "targets.yaml:6: target \"archive\" has an unknown key \"url\""},
       {"the same name twice", "name: hook", "name: archive",
@@ -224,6 +224,14 @@ constexpr char kSap[] = R"(    kind: sap
     dimensions: {"region=eu": "CostCenter=10101"}
 )";
 
+constexpr char kOracle[] = R"(    kind: oracle
+    ledgers: {us: "300000046975971"}
+    data_access_set: "300000046975980"
+    journal_source: Tollbook
+    journal_category: Usage
+    dimensions: {"region=eu": "002", "region=": "000"}
+)";
+
 TEST(ParseTargets, ReadsTheCodesOfErps) {
   const Catalog catalog = SmallCatalog();
   const ParsedTargets dynamics = ParseTargets(std::string(kErp) + kDynamics, &catalog);
@@ -240,7 +248,15 @@ TEST(ParseTargets, ReadsTheCodesOfErps) {
   EXPECT_EQ(sap.targets[0].user, "TOLLBOOK");
   EXPECT_THAT(sap.targets[0].items_path, HasSubstr("/sap/opu/odata/sap/"));
   EXPECT_EQ(sap.targets[0].quiet_seconds, 300u);
-  for (const ParsedTargets* parsed : {&dynamics, &sap}) {
+  const ParsedTargets oracle = ParseTargets(std::string(kErp) + kOracle, &catalog);
+  ASSERT_THAT(oracle.errors, IsEmpty()) << ToString(oracle.errors[0]);
+  EXPECT_EQ(oracle.targets[0].companies.at("us"), "300000046975971");
+  EXPECT_EQ(oracle.targets[0].data_access_set, "300000046975980");
+  EXPECT_EQ(oracle.targets[0].journal, "Tollbook");
+  EXPECT_EQ(oracle.targets[0].category, "Usage");
+  EXPECT_EQ(oracle.targets[0].dimensions.at("region="), "000");
+  EXPECT_EQ(oracle.targets[0].quiet_seconds, 600u);
+  for (const ParsedTargets* parsed : {&dynamics, &sap, &oracle}) {
     EXPECT_TRUE(TakesJournal(parsed->targets[0]));
     EXPECT_FALSE(TakesUsage(parsed->targets[0]));
   }
@@ -265,6 +281,14 @@ TEST(ParseTargets, EachMistakeOfAnErpIsToldWithItsLine) {
        "targets.yaml:11: target \"erp\" maps \"region=eu\" to \"Department=7\": write \"name=value\": "
        "\"CostCenter=ID\", or ProfitCenter or WBSElement in its place"},
       {kSap, "CostCenter=10101", "CostCenter=", "targets.yaml:11: target \"erp\" maps"},
+      {kOracle, "us: \"300", "us: \"x300",
+       "targets.yaml:8: target \"erp\" has \"x300000046975971\" as the ledger of \"us\": write the ledger's id there"},
+      {kOracle, "us: \"300000046975971\"", "eu: \"1\"",
+       "targets.yaml:8: target \"erp\" has no company for entity \"us\""},
+      {kOracle, "source: Tollbook", "source: 'Toll,book'",
+       "targets.yaml:10: \"Toll,book\" as journal_source of target \"erp\" has a comma"},
+      {kOracle, "    journal_category: Usage\n", "", "\"journal_category\""},
+      {kOracle, "region=eu", "eu", "targets.yaml:12: target \"erp\" maps \"eu\", no dimension's value"},
       {kSap, "kind: sap", "kind: sap\n    items_path: /a?b", "targets.yaml:8: target \"erp\" has an items_path"},
   };
   const Catalog catalog = SmallCatalog();
