@@ -70,6 +70,7 @@ class TargetReader {
     ReadScope(map, &target);
     if (!IsBilling(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
+    ReadWindows(map, &target);
     if (map.Find("kind") != nullptr) ReadKind(map, &target);
     map.RefuseOtherKeys();
     return target;
@@ -265,6 +266,15 @@ class TargetReader {
     }
   }
 
+  void ReadWindows(YamlMap& map, Target* target) {
+    target->windows = ReadPostingWindows(map, errors_);
+    for (const PostingWindow& window : target->windows) {
+      for (const std::string& entity : window.entities) CheckEntity(entity, map, "windows");
+    }
+    if (target->windows.empty() || catalog_ == nullptr) return;
+    for (const Entity& entity : catalog_->entities) target->calendars.emplace(entity.name, entity.fiscal_calendar);
+  }
+
   void ReadHttp(YamlMap& map, Target* target) {
     const bool plain = map.Bool("plain_http", false);
     target->http.url = ReadUrl(map, "url", plain, errors_);
@@ -446,6 +456,12 @@ bool Concerns(const Target& target, const JournalBatch& batch) {
   const std::vector<std::string>& entities = target.entities;
   if (!entities.empty() && std::find(entities.begin(), entities.end(), batch.entity) == entities.end()) return false;
   return batch.accounting_period >= target.from;
+}
+
+Instant OpensAt(const Target& target, std::string_view entity, Instant from) {
+  const auto calendar = target.calendars.find(entity);
+  return OpensAt(target.windows, entity, calendar == target.calendars.end() ? FiscalCalendar{} : calendar->second,
+                 from);
 }
 
 std::string BeyondLimits(const Target& target, const JournalBatch& batch) {

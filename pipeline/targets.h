@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ledger/journal.h"
+#include "pipeline/posting_window.h"
 #include "pipeline/target_auth.h"
 #include "rating/catalog.h"
 #include "rating/catalog_text.h"
@@ -40,7 +41,9 @@ struct Target {
   std::map<std::string, Int128> amount_max;  // currency -> minor units of a batch's debits
   uint32_t retry_first_seconds = 2;          // the back-off's first step, doubled each time
   uint32_t retry_cap_seconds = 900;
-  uint32_t quiet_seconds = 60;  // after an unclear end, before "not found" counts as "not there"
+  uint32_t quiet_seconds = 60;         // after an unclear end, before "not found" counts as "not there"
+  std::vector<PostingWindow> windows;  // outside of them it hears nothing; empty: at all times
+  std::map<std::string, FiscalCalendar, std::less<>> calendars;  // by entity, for the windows
 
   // files
   std::string directory;
@@ -102,6 +105,8 @@ struct ParsedTargets {
 
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);
+// When it may next be told of what belongs to that entity (empty: to none), from then on.
+[[nodiscard]] Instant OpensAt(const Target& target, std::string_view entity, Instant from);
 // What of the batch is beyond the target's limits, in words; empty: nothing.
 [[nodiscard]] std::string BeyondLimits(const Target& target, const JournalBatch& batch);
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ledger/decision.h"
 #include "ledger/outbox.h"
 #include "pipeline/app/commands.h"
@@ -5,6 +7,7 @@
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/emit/deliver.h"
+#include "pipeline/targets.h"
 
 namespace tollbook {
 namespace {
@@ -113,10 +116,50 @@ DeliveryEvent EventOf(Action action, const Delivery& delivery) {
   return never_sent ? DeliveryEvent::kSayNotPosted : DeliveryEvent::kRetry;
 }
 
+absl::Status NobodyVouches(std::string_view command) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "nobody vouches for it", "deliveries " + std::string(command),
+                   "say who, and why: --by NAME --why TEXT");
+}
+
+// A target that the book has deliveries to, or that the catalog of its newest seal names.
+absl::StatusOr<bool> IsTarget(const Book& book, const Outbox& outbox, const std::string& name) {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  const bool is_told = std::any_of(deliveries->begin(), deliveries->end(),
+                                   [&](const Delivery& delivery) { return delivery.target == name; });
+  if (is_told) return true;
+  const absl::StatusOr<Catalog> catalog = CatalogFor(book, "");
+  if (!catalog.ok()) return catalog.status();
+  const std::vector<Target> targets = TargetsOf(*catalog);
+  return std::any_of(targets.begin(), targets.end(), [&](const Target& target) { return target.name == name; });
+}
+
+absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, Book& book) {
+  const bool pauses = options.action == Action::kPause;
+  if (options.by.empty() || options.why.empty()) return NobodyVouches(pauses ? "pause" : "resume");
+  const absl::StatusOr<bool> is_target = IsTarget(book, OutboxOf(book), options.target);
+  if (!is_target.ok()) return is_target.status();
+  if (!*is_target) {
+    return MakeError(absl::StatusCode::kNotFound, "there is no such target", options.target,
+                     "name one that `tollbook deliveries` lists, or of the targets.yaml of the newest seal");
+  }
+  const auto paused = PausedTargets(book);
+  if (!paused.ok()) return paused.status();
+  if (paused->contains(options.target) == pauses) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, pauses ? "it is paused already" : "it is not paused",
+                     options.target, "`tollbook audit` says who decided what");
+  }
+  const std::string before(pauses ? kDelivering : kPaused), after(pauses ? kPaused : kDelivering);
+  const Decision decision{DecisionKind::kTarget, options.target, options.by, options.why, before, after};
+  TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(book, {&decision, 1}));
+  return Print(options.target + " is " + (pauses ? "paused.\n" : "delivered to again.\n"));
+}
+
 absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "deliveries");
   if (!book.ok()) return book.status();
   Outbox& outbox = OutboxOf(**book);
+  if (options.action == Action::kPause || options.action == Action::kResume) return PauseOrResume(options, **book);
   if (options.action == Action::kList) return List(options, outbox);
   absl::StatusOr<std::optional<Delivery>> found = outbox.Find(options.target, options.batch);
   if (!found.ok()) return found.status();
@@ -128,8 +171,7 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   if (options.action == Action::kShow) return ShowOne(options, outbox, delivery);
   const bool is_said = options.action != Action::kRetry && options.action != Action::kPark;
   if (is_said && (options.by.empty() || options.why.empty())) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "nobody vouches for it", "deliveries resolve",
-                     "say who saw it, and how: --by NAME --why TEXT");
+    return NobodyVouches("resolve");
   }
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);

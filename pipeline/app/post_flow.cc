@@ -66,6 +66,7 @@ Json ToJson(const DeliverReport& report) {
   for (const TargetReport& target : report.targets) {
     Json one = {{"target", target.target}, {"planned_now", target.planned}, {"confirmed_now", target.confirmed}};
     if (!target.not_planned.empty()) one["not_planned"] = target.not_planned;
+    if (target.paused) one["paused"] = {{"by", target.paused->by}, {"why", target.paused->why}};
     for (size_t state = 0; state < kDeliveryStates; ++state) {
       one[std::string(Word(static_cast<DeliveryState>(state)))] = target.by_state[state];
     }
@@ -93,6 +94,10 @@ std::string ToText(const DeliverReport& report) {
   }
   std::string text = table.ToText();
   for (const TargetReport& target : report.targets) {
+    if (target.paused) {
+      text += "Paused by " + target.paused->by + ": " + target.target + ", " + target.paused->why +
+              "; `tollbook deliveries resume` goes on with it.\n";
+    }
     if (!target.not_planned.empty()) text += "Not told to " + target.target + ": " + target.not_planned + "\n";
   }
   if (report.waiting > 0) {

@@ -5,8 +5,6 @@
 #include <set>
 #include <tuple>
 
-#include "ledger/decision.h"
-
 namespace tollbook {
 namespace {
 
@@ -16,6 +14,7 @@ constexpr int64_t kLoginWaitNanos = 60 * kNanosPerSecond;  // a refused login is
 using State = DeliveryState;
 using Event = DeliveryEvent;
 using BatchesById = std::map<std::string, JournalBatch, std::less<>>;
+using Pauses = std::map<std::string, Pause, std::less<>>;
 
 bool IsOfTarget(DeliveryProblem problem) {
   return problem == DeliveryProblem::kAuthentication || problem == DeliveryProblem::kRateLimit ||
@@ -105,9 +104,14 @@ std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const std::strin
 
 class Pass {
  public:
-  Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held,
+  Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Pauses& pauses,
        const DeliverOptions& options)
-      : outbox_(OutboxOf(book)), usages_(book, options.threads), batches_(batches), held_(held), options_(options) {}
+      : outbox_(OutboxOf(book)),
+        usages_(book, options.threads),
+        batches_(batches),
+        held_(held),
+        pauses_(pauses),
+        options_(options) {}
 
   absl::StatusOr<TargetReport> Run(const EmitterOf& of, DeliverReport* report);
 
@@ -119,6 +123,8 @@ class Pass {
   absl::StatusOr<Attempt> NextOf(const EmitterOf& of, const Parcel& parcel, Delivery* delivery);
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
   int64_t DueAt(const Target& target, const Delivery& delivery) const;
+  // The first instant from then on at which the target may be told of it.
+  int64_t OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const;
   bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
   absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
 
@@ -126,6 +132,7 @@ class Pass {
   SealedUsages usages_;
   const BatchesById& batches_;
   const std::set<std::string, std::less<>>& held_;  // for approval
+  const Pauses& pauses_;
   const DeliverOptions& options_;
 };
 
@@ -172,9 +179,15 @@ int64_t Pass::DueAt(const Target& target, const Delivery& delivery) const {
   return std::max(delivery.not_before_nanos, delivery.changed_at_nanos + target.quiet_seconds * kNanosPerSecond);
 }
 
+int64_t Pass::OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const {
+  const auto batch = batches_.find(delivery.batch);
+  return OpensAt(target, batch == batches_.end() ? "" : batch->second.entity, Instant{from_nanos}).nanos;
+}
+
 absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* report) {
   TargetReport target;
   target.target = of.target.name;
+  if (const auto pause = pauses_.find(target.target); pause != pauses_.end()) target.paused = pause->second;
   if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, &target));
   if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, &target));
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
@@ -183,11 +196,12 @@ absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* repor
   const auto confirmed_before = std::count_if(deliveries->begin(), deliveries->end(), [](const Delivery& delivery) {
     return delivery.state == State::kConfirmed;
   });
-  bool paused = HeldUntil(*deliveries) > options_.now_nanos();
+  bool paused = target.paused || HeldUntil(*deliveries) > options_.now_nanos();
   const std::vector<Delivery> due = InOrder(*std::move(deliveries), target.target, batches_);
   for (const Delivery& delivery : due) {
     if (paused || Stopped()) break;
-    if (DueAt(of.target, delivery) > options_.now_nanos()) continue;
+    const int64_t now = options_.now_nanos();
+    if (DueAt(of.target, delivery) > now || OpenFrom(of.target, delivery, now) > now) continue;
     const absl::StatusOr<bool> pause = RunOne(of, delivery);
     if (!pause.ok()) return pause.status();
     paused = *pause;
@@ -204,8 +218,9 @@ absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, Deliver
   const int64_t held_until = HeldUntil(*deliveries);
   for (const Delivery& delivery : *deliveries) {
     ++target->by_state[static_cast<size_t>(delivery.state)];
-    if (!IsOpen(delivery)) continue;
-    const int64_t due = std::max({DueAt(of.target, delivery), held_until, int64_t{1}});
+    if (!IsOpen(delivery) || target->paused) continue;
+    const int64_t ready = std::max({DueAt(of.target, delivery), held_until, options_.now_nanos(), int64_t{1}});
+    const int64_t due = OpenFrom(of.target, delivery, ready);
     report->next_due_nanos = ++report->waiting == 1 ? due : std::min(report->next_due_nanos, due);
   }
   return absl::OkStatus();
@@ -290,9 +305,11 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
+  const absl::StatusOr<Pauses> pauses = PausedTargets(book);
+  if (!pauses.ok()) return pauses.status();
   DeliverReport report;
   report.held = held->size();
-  Pass pass(book, *batches, *held, options);
+  Pass pass(book, *batches, *held, *pauses, options);
   for (const EmitterOf& target : targets) {
     absl::StatusOr<TargetReport> of = pass.Run(target, &report);
     if (!of.ok()) return of.status();

@@ -10,10 +10,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ledger/book.h"
+#include "ledger/decision.h"
 #include "pipeline/emit/emitter.h"
 
 namespace tollbook {
@@ -35,12 +37,13 @@ struct TargetReport {
   uint64_t planned = 0;                              // by this pass
   std::string not_planned;                           // why usage is not: it has no name there, or is not taken
   uint64_t confirmed = 0;                            // by this pass
+  std::optional<Pause> paused;                       // by somebody: nothing was sent to it
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
 
 struct DeliverReport {
   std::vector<TargetReport> targets;
-  uint64_t waiting = 0;        // deliveries that will be tried again by themselves
+  uint64_t waiting = 0;        // deliveries that will be tried again by themselves, so none of a target that is paused
   int64_t next_due_nanos = 0;  // the first of them; 0: none waits
   uint64_t held = 0;           // batches that nobody has approved yet: they are passed over
 };

@@ -5,6 +5,7 @@ plays more of them; TOLLBOOK_SEED repeats the order of another time.
 """
 
 import collections
+import datetime
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 import unittest
 
 import book
@@ -60,6 +62,11 @@ class Case(book.Case):
             for number in range(batches))))
         book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
         self.assertEqual(len(self.journal()), batches)
+
+    def seal_more(self, batches):
+        events = self.scratch / "more.ndjson"
+        events.write_bytes(small.lines(*(small.event(f"more-{number}", calls=7) for number in range(batches))))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
 
     def targets(self, *targets):
         (self.catalog / "targets.yaml").write_text("targets:\n" + "".join(targets))
@@ -175,6 +182,46 @@ class Files(Case):
         self.assertEqual(self.states(), {"confirmed": 3})
         book.tollbook(*resolve, "--superseded", expect=1)  # it is final
         book.tollbook("deliveries", "park", "--books", self.books, "archive", "no such batch", expect=1)
+
+    def test_a_target_that_is_paused_gets_nothing_until_it_is_resumed(self):
+        self.seal(2)
+        self.targets(files(), files("other"))
+        say = ("--books", self.books, "--by", "Ann", "--why", "their maintenance")
+        book.tollbook("deliveries", "pause", "archve", *say, expect=1)  # no such target
+        self.post("--target", "other")
+        self.post("--dry-run")
+        book.tollbook("deliveries", "pause", "other", *say[:2], expect=2)  # nobody vouches for it
+        self.assertFalse((self.catalog / "out-archive").exists())
+        book.tollbook("deliveries", "resume", "other", *say, expect=1)  # it is not paused
+        book.tollbook("deliveries", "pause", "other", *say)
+        book.tollbook("deliveries", "pause", "other", *say, expect=1)  # already
+        self.seal_more(1)
+        report = json.loads(self.post("--json", "--wait", "60", "--strict", expect=3).stdout)  # waits for nothing
+        archive, other = report["targets"]
+        self.assertEqual(archive["confirmed_now"], 3, "the other target goes on")
+        self.assertEqual([other["planned_now"], other["confirmed_now"], other["pending"]], [1, 0, 1])
+        self.assertEqual(other["paused"], {"by": "Ann", "why": "their maintenance"})
+        self.assertIn(b"Paused by Ann: other, their maintenance", self.post().stdout)
+        book.tollbook("deliveries", "resume", "other", *say)
+        self.post("--strict")
+        self.assertEqual(self.states(), {"confirmed": 6})
+        audit = book.rows_of(book.tollbook("audit", "--books", self.books, "--format", "csv").stdout)
+        told = [(row["which"], row["by"], row["before"], row["after"]) for row in audit if row["what"] == "target"]
+        self.assertEqual(told, [("other", "Ann", "delivering", "paused"), ("other", "Ann", "paused", "delivering")])
+        self.verify()
+
+    def test_a_window_that_is_shut_keeps_what_is_due_until_it_opens(self):
+        self.seal(1)
+        now = time.gmtime()
+        shut = "    windows: [{zone: UTC, days: %s}]\n" % time.strftime("%a", time.gmtime(time.time() + 2 * 86400)).lower()
+        self.targets(files("today"), files("shut") + shut,
+                     files("others") + "    windows: [{entities: [acme-us], zone: UTC}]\n")
+        report = json.loads(self.post("--json").stdout)
+        self.assertEqual([target["confirmed_now"] for target in report["targets"]], [1, 0, 1])
+        self.assertEqual(report["waiting"], 1)
+        opens = datetime.datetime.fromisoformat(report["next_due"].replace("Z", "+00:00"))
+        self.assertEqual([opens.hour, opens.minute, opens.second], [0, 0, 0])
+        self.assertIn((opens.date() - datetime.date(*now[:3])).days, (1, 2, 3))  # midnight may pass meanwhile
 
     def test_a_run_can_deliver(self):
         self.seal(1)
