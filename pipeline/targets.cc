@@ -283,6 +283,12 @@ class TargetReader {
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
     if (target->kind == TargetKind::kDynamics) target->quiet_seconds = 120;
     if (target->kind == TargetKind::kSap) target->quiet_seconds = 300;
+    if (const YamlNode* node = map.Find("requests")) {
+      YamlMap requests(*node, "the request limits of " + map.what(), errors_);
+      target->requests.per_second = ReadWhole(requests, "per_second", 0, 1, 10'000);
+      target->requests.per_day = ReadWhole(requests, "per_day", 0, 1, 1'000'000'000);
+      requests.RefuseOtherKeys();
+    }
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
   }
 

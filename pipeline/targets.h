@@ -25,6 +25,12 @@ std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
 
+// How often it may be asked or sent to; 0: as often as there is something.
+struct RequestLimits {
+  uint32_t per_second = 0;
+  uint32_t per_day = 0;  // of UTC
+};
+
 struct HttpPolicy {
   std::string url;
   std::string ca_file;             // empty: the system's
@@ -51,6 +57,7 @@ struct Target {
 
   // all but files
   HttpPolicy http;
+  RequestLimits requests;
   SecretReference secret;  // the webhook's signing key; Tryton's password; an API key; of the others none
   TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap
 

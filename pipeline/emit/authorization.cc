@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "pipeline/emit/jwt.h"
+#include "pipeline/emit/request_pace.h"
 
 namespace tollbook {
 namespace {
@@ -263,7 +264,7 @@ absl::StatusOr<std::unique_ptr<HttpClient>> Authorize(std::unique_ptr<HttpClient
 }
 
 absl::StatusOr<std::unique_ptr<HttpClient>> MakeTargetClient(const Target& target, const EmitterContext& context) {
-  std::unique_ptr<HttpClient> client = MakeHttpClient(target.http);
+  std::unique_ptr<HttpClient> client = Paced(MakeHttpClient(target.http), context.pace);
   if (target.auth.kind == AuthKind::kNone || !context.with_secrets) return client;
   absl::StatusOr<Secret> secret = ReadSecret(target.auth.secret, context.catalog_directory);
   if (!secret.ok()) return secret.status();

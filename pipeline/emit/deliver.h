@@ -1,7 +1,8 @@
 // Deliver: one pass over a book's outbox. Plans what is new, asks where something is unclear, sends what is due.
 //
 // One delivery at a time. Those of a target that failed less often go first, so that one bad batch never holds up the
-// rest; when what failed is the target itself, its others wait until that one may be tried again.
+// rest; when what failed is the target itself (it is down, or five in a row failed), its others wait until that one may
+// be tried again, and then one of them tries.
 #ifndef TOLLBOOK_PIPELINE_EMIT_DELIVER_H_
 #define TOLLBOOK_PIPELINE_EMIT_DELIVER_H_
 
@@ -17,12 +18,14 @@
 #include "ledger/book.h"
 #include "ledger/decision.h"
 #include "pipeline/emit/emitter.h"
+#include "pipeline/emit/request_pace.h"
 
 namespace tollbook {
 
 struct EmitterOf {
   Target target;
   std::unique_ptr<Emitter> emitter;
+  std::shared_ptr<RequestPace> pace = nullptr;  // what its requests pass; null: it has no limits
 };
 
 struct DeliverOptions {

@@ -32,6 +32,7 @@ struct HttpAnswer {
   std::string body;
   std::string error;           // for people, when it is no whole answer
   bool login_refused = false;  // kNotSent: because no login could be had, and not for want of a connection
+  bool over_pace = false;      // kNotSent: by us, who sent as many requests as the target's limits let us
 };
 
 struct HttpRequest {

@@ -213,7 +213,8 @@ class Files(Case):
     def test_a_window_that_is_shut_keeps_what_is_due_until_it_opens(self):
         self.seal(1)
         now = time.gmtime()
-        shut = "    windows: [{zone: UTC, days: %s}]\n" % time.strftime("%a", time.gmtime(time.time() + 2 * 86400)).lower()
+        weekday = time.strftime("%a", time.gmtime(time.time() + 2 * 86400)).lower()
+        shut = "    windows: [{zone: UTC, days: %s}]\n" % weekday
         self.targets(files("today"), files("shut") + shut,
                      files("others") + "    windows: [{entities: [acme-us], zone: UTC}]\n")
         report = json.loads(self.post("--json").stdout)
@@ -295,6 +296,23 @@ class Webhook(Case):
                           "--by", "Ann", "--why", "their log has none")
             self.post()
             self.assertEqual(server.came[("event", first["key"])], 2)
+
+    def test_requests_keep_to_their_pace(self):
+        """Also of a process that is started again and again, and of many batches."""
+        self.seal(9)
+        with fault_server.Server(SECRET) as server:
+            self.targets(webhook(server.url) + "    requests: {per_second: 4, per_day: 6}\n")
+            today = time.gmtime().tm_yday
+            for _ in range(4):
+                report = json.loads(self.post("--json").stdout)
+            times = sorted(at for at, *_ in server.requests)
+            for earlier, later in zip(times, times[1:]):
+                self.assertGreaterEqual(later - earlier, 0.25 - 0.05, "but for what the network adds to one")
+            if time.gmtime().tm_yday != today:
+                self.skipTest("midnight passed")
+            self.assertEqual(len(server.taken), 6)
+            self.assertEqual([report["waiting"], report["next_due"][11:]], [3, "00:00:00Z"])
+            self.assertEqual(self.states(), {"confirmed": 6, "pending": 3})
 
     def test_a_poison_batch_holds_up_nobody(self):
         self.seal(4)

@@ -188,6 +188,14 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "    format: csv\n    windows:\n      - {from: \"22:00\", zone: New York}\n",
        "targets.yaml:7: a window of target \"archive\" names the zone \"New York\", which is not known: write its IANA "
        "name, such as America/New_York"},
+      {"a pace of no requests", "deduplicates: true", "deduplicates: true\n    requests: {per_day: 0}",
+       "targets.yaml:12: \"0\" as per_day of the request limits of target \"hook\" is not taken: write a whole number "
+       "from 1 to "
+       "1000000000"},
+      {"a pace of what is no unit", "deduplicates: true", "deduplicates: true\n    requests: {per_minute: 3}",
+       "targets.yaml:12: the request limits of target \"hook\" has an unknown key \"per_minute\""},
+      {"a pace of files", "    format: csv\n", "    format: csv\n    requests: {per_day: 5}\n",
+       "targets.yaml:6: target \"archive\" has an unknown key \"requests\""},
       {"no zone", "    format: csv\n", "    format: csv\n    windows: [{from: \"22:00\"}]\n", "\"zone\""},
       {"past midnight", "    format: csv\n",
        "    format: csv\n    windows: [{from: \"22:00\", to: \"05:00\", zone: UTC}]\n",
