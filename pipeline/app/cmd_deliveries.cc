@@ -25,21 +25,40 @@ std::optional<DeliveryState> StateOf(const std::string& word) {
   return std::nullopt;
 }
 
+// For how long it has been due to the target; none: it is done.
+std::optional<int64_t> AgeSeconds(const Delivery& delivery) {
+  if (IsFinal(delivery.state)) return std::nullopt;
+  return std::max<int64_t>(0, (Now().nanos - delivery.planned_at_nanos) / 1'000'000'000);
+}
+
+// "12 s", "5 min", "7 h", "3 d": as much as one acts by.
+std::string AgeText(const Delivery& delivery) {
+  const std::optional<int64_t> age = AgeSeconds(delivery);
+  if (!age) return "";
+  constexpr std::pair<int64_t, std::string_view> kUnits[] = {{86'400, " d"}, {3'600, " h"}, {60, " min"}};
+  for (const auto& [seconds, unit] : kUnits) {
+    if (*age >= 2 * seconds) return std::to_string(*age / seconds) + std::string(unit);
+  }
+  return std::to_string(*age) + " s";
+}
+
 // For people: what to act on.
 Table ShortTableOf(const std::vector<Delivery>& deliveries) {
   Table table({{"target", false, Narrow::kKeep},
                {"batch", false, Narrow::kKeep},
                {"state"},
-               {"since"},
+               {"age", true},
                {"document"},
                {"problem"},
                {"who acts"},
                {"error", false, Narrow::kWrap}});
   for (const Delivery& delivery : deliveries) {
-    const bool is_open = !IsFinal(delivery.state);
-    table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), TimeText(delivery.changed_at_nanos),
-               delivery.document, std::string(Word(delivery.problem)), std::string(Owner(delivery.problem)),
-               is_open && delivery.problem != DeliveryProblem::kNone ? delivery.last_error : ""});
+    const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
+    const bool is_wrong = !remedy.owner.empty();
+    std::string error = is_wrong ? delivery.last_error : "";
+    if (is_wrong && delivery.state == DeliveryState::kParked) error.append(": ").append(remedy.next_step);
+    table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), AgeText(delivery), delivery.document,
+               is_wrong ? std::string(Word(delivery.problem)) : "", std::string(remedy.owner), std::move(error)});
   }
   return table;
 }
@@ -55,16 +74,20 @@ Table TableOf(const std::vector<Delivery>& deliveries) {
                {"attempts", true},
                {"problem"},
                {"owner"},
+               {"next_step"},
+               {"age_seconds", true},
                {"last_error"},
                {"planned_at"},
                {"changed_at"},
                {"not_before"}});
   for (const Delivery& delivery : deliveries) {
+    const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
+    const std::optional<int64_t> age = AgeSeconds(delivery);
     table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), delivery.key,
                ToHex(delivery.body_hash), delivery.job, delivery.document, std::to_string(delivery.attempts),
-               std::string(Word(delivery.problem)), std::string(Owner(delivery.problem)), delivery.last_error,
-               TimeText(delivery.planned_at_nanos), TimeText(delivery.changed_at_nanos),
-               TimeText(delivery.not_before_nanos)});
+               std::string(Word(delivery.problem)), std::string(remedy.owner), std::string(remedy.next_step),
+               age ? std::to_string(*age) : "", delivery.last_error, TimeText(delivery.planned_at_nanos),
+               TimeText(delivery.changed_at_nanos), TimeText(delivery.not_before_nanos)});
   }
   return table;
 }
@@ -98,7 +121,10 @@ absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outb
   table.Add({"attempts", std::to_string(delivery.attempts)});
   table.Add({"there as", delivery.document.empty() ? delivery.job : delivery.document});
   table.Add({"problem", std::string(Word(delivery.problem))});
-  table.Add({"who acts", std::string(Owner(delivery.problem))});
+  const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
+  table.Add({"who acts", std::string(remedy.owner)});
+  table.Add({"next step", std::string(remedy.next_step)});
+  table.Add({"age", AgeText(delivery)});
   table.Add({"last error", delivery.last_error});
   table.Add({"planned", TimeText(delivery.planned_at_nanos)});
   table.Add({"changed", TimeText(delivery.changed_at_nanos)});
