@@ -47,6 +47,7 @@ class TargetReader {
   std::vector<Target> ReadAll(const YamlNode& root) {
     std::vector<Target> targets;
     YamlMap map(root, std::string(kTargetsFile), errors_);
+    ReadRegions(map);
     for (const YamlNode& node : map.RequiredList("targets")) targets.push_back(ReadTarget(node));
     map.RefuseOtherKeys();
     return targets;
@@ -226,10 +227,31 @@ class TargetReader {
   void ReadScope(YamlMap& map, Target* target) {
     target->entities = map.Texts("entities");
     for (const std::string& entity : target->entities) CheckEntity(entity, map, "entities");
+    target->region = map.Text("region").value_or("");
+    CheckRegion(map, *target);
     target->from = map.Text("from").value_or("");
     if (!target->from.empty() && !IsAccountingPeriod(target->from)) {
       errors_.Add(map.LineOf("from"), map.what() + " begins with " + Quoted(target->from) + ", no accounting period",
                   "write the first period that it gets, such as \"2025-01\"");
+    }
+  }
+
+  // Whose data stays where.
+  void ReadRegions(YamlMap& map) {
+    for (auto& [entity, region] : map.TextsByName("regions")) {
+      CheckEntity(entity, map, "regions");
+      regions_.emplace(entity, std::move(region));
+    }
+  }
+
+  void CheckRegion(YamlMap& map, const Target& target) {
+    for (const auto& [entity, region] : regions_) {
+      const std::vector<std::string>& entities = target.entities;
+      const bool gets = entities.empty() || std::find(entities.begin(), entities.end(), entity) != entities.end();
+      if (!gets || target.region == region) continue;
+      errors_.Add(map.line(),
+                  map.what() + " would get the data of " + Quoted(entity) + ", which stays in region " + Quoted(region),
+                  "list its `entities` without that one; or, where it is there, write so as its `region`");
     }
   }
 
@@ -279,6 +301,7 @@ class TargetReader {
     const bool plain = map.Bool("plain_http", false);
     target->http.url = ReadUrl(map, "url", plain, errors_);
     target->http.ca_file = map.Text("ca_file").value_or("");
+    target->http.private_network = map.Bool("private_network", false) || plain;
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
     if (target->kind == TargetKind::kDynamics) target->quiet_seconds = 120;
@@ -346,6 +369,7 @@ class TargetReader {
   const Catalog* catalog_;
   FileErrors& errors_;
   std::set<std::string> names_;
+  std::map<std::string, std::string> regions_;  // entity -> where its data stays
 };
 
 // customers.csv: who is called what there.

@@ -35,12 +35,14 @@ struct HttpPolicy {
   std::string url;
   std::string ca_file;             // empty: the system's
   uint32_t timeout_seconds = 120;  // of a whole request
+  bool private_network = false;    // it may be at a private address
 };
 
 struct Target {
   std::string name;
   TargetKind kind = TargetKind::kFiles;
   std::vector<std::string> entities;  // empty: all
+  std::string region;                 // where it keeps what it gets; empty: not said
   std::string from;                   // accounting period, "2025-01": earlier batches are none of its; empty: all
   // Posting limits: what is beyond them waits for a person.
   uint64_t lines_max = 0;                    // 0: any

@@ -225,6 +225,7 @@ class AuthorizedClient final : public HttpClient {
     if (whole && answer.status < 500 && answer.status != 429 && answer.status != 408) return Refused(Summary(answer));
     HttpAnswer none;
     none.error = "token: " + Summary(answer);
+    none.address_refused = answer.address_refused;
     none.retry_after_nanos = answer.retry_after_nanos;
     return none;
   }

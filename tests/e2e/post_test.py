@@ -354,7 +354,12 @@ class Webhook(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         made.write_bytes(made.read_bytes() + (self.scratch / "cert").read_bytes())
         with fault_server.Server(SECRET, certificate=made) as server:
-            trusted = "    ca_file: ca.pem\n"
+            self.targets(webhook(f"https://localhost:{server.port}/", "near").replace("    plain_http: true\n", ""))
+            self.post("--target", "near")
+            row, = self.deliveries("--target", "near")
+            self.assertEqual([row["state"], row["problem"]], ["retry-wait", "configuration"])
+            self.assertIn("private address", row["last_error"])
+            trusted = "    ca_file: ca.pem\n    private_network: true\n"
             for name, host, more in (("unknown", "localhost", ""), ("othername", "127.0.0.1", trusted)):
                 self.targets(webhook(f"https://{host}:{server.port}/", name) + more)
                 self.post("--target", name)

@@ -106,6 +106,19 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   }
 }
 
+TEST(ParseTargets, WhatStaysInARegionGoesToTargetsThere) {
+  const std::string archive = "  - {name: archive, kind: files, directory: out, format: csv";
+  const Catalog catalog = SmallCatalog();
+  const auto errors = [&](const std::string& more) {
+    return ParseTargets("regions: {eu: frankfurt}\ntargets:\n" + archive + more + "}\n", &catalog).errors.size();
+  };
+  EXPECT_EQ(errors(", region: frankfurt"), 0u);
+  EXPECT_EQ(errors(", entities: [us]"), 0u) << "the other entity may go anywhere";
+  EXPECT_EQ(errors(", region: dublin"), 1u);
+  EXPECT_EQ(errors(", region: dublin, entities: [us, eu]"), 1u);
+  EXPECT_EQ(errors(""), 1u) << "a target that does not say where it is";
+}
+
 TEST(ParseTargets, NoTextIsNoTarget) {
   EXPECT_THAT(ParseTargets("", nullptr).errors, IsEmpty());
   EXPECT_THAT(ParseTargets("", nullptr).targets, IsEmpty());
@@ -188,6 +201,11 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "    format: csv\n    windows:\n      - {from: \"22:00\", zone: New York}\n",
        "targets.yaml:7: a window of target \"archive\" names the zone \"New York\", which is not known: write its IANA "
        "name, such as America/New_York"},
+      {"data that stays elsewhere", "targets:\n", "regions: {us: us-east}\ntargets:\n",
+       "targets.yaml:3: target \"archive\" would get the data of \"us\", which stays in region \"us-east\": list its "
+       "`entities` without that one; or, where it is there, write so as its `region`"},
+      {"data of no entity", "targets:\n", "regions: {uk: london}\ntargets:\n",
+       "targets.yaml:1: targets.yaml names entity \"uk\", which entities.yaml does not have"},
       {"a pace of no requests", "deduplicates: true", "deduplicates: true\n    requests: {per_day: 0}",
        "targets.yaml:12: \"0\" as per_day of the request limits of target \"hook\" is not taken: write a whole number "
        "from 1 to "
