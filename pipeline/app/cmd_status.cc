@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <span>
 
 #include "ledger/book_cut.h"
 #include "pipeline/app/commands.h"
@@ -33,8 +34,9 @@ bool TakesAll(const PostingRule& rule) {
   return ScopeText(rule).empty();
 }
 
-// By the newest seal's catalog. The totals are rated only where something may wait: a status should be quick.
-absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, int threads) {
+// Of the book as the newest seal left it, by its catalog: one that came later may have meters that this one does not
+// know. The totals are rated only where something may wait: a status should be quick.
+absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, std::span<const SealRecord> seals, int threads) {
   const absl::StatusOr<Catalog> catalog = SealedCatalog(book);
   if (absl::IsNotFound(catalog.status())) return std::vector<WaitingAmount>();
   if (!catalog.ok()) return catalog.status();
@@ -42,7 +44,7 @@ absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, int threa
   if (!periods.ok()) return periods.status();
   const bool has_rule_for_all = std::ranges::any_of(catalog->posting_rules, TakesAll);
   if (periods->all_open() && has_rule_for_all) return std::vector<WaitingAmount>();
-  return WaitingDifferences(book, *catalog, {}, threads);
+  return WaitingDifferences(book, *catalog, {.through_sequence = seals.back().sequence}, threads);
 }
 
 absl::StatusOr<int> Show(const ReadOptions& options) {
@@ -60,7 +62,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
 
   const absl::StatusOr<std::vector<RestoreMark>> restored = RestoreMarks(**book);
   if (!restored.ok()) return restored.status();
-  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingIn(**book, options.threads);
+  const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingIn(**book, *seals, options.threads);
   if (!waiting.ok()) return waiting.status();
 
   const BookIdentity& identity = (*book)->identity();
