@@ -90,14 +90,27 @@ constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
     "retry",      "say posted", "say not posted", "say superseded"};
 constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
     "", "validation", "mapping", "authentication", "rate limit", "availability", "ambiguous", "configuration"};
-constexpr std::array<std::string_view, kDeliveryProblems> kOwners = {"",
-                                                                     "finance",
-                                                                     "finance",
-                                                                     "the keeper of the secrets",
-                                                                     "nobody, it waits",
-                                                                     "the target's operator",
-                                                                     "nobody, the target is asked",
-                                                                     "the keeper of targets.yaml"};
+// Of what waits, and of what is parked. The order is that of DeliveryProblem.
+constexpr std::array<Remedy, kDeliveryProblems> kWhileItWaits = {{
+    {"", ""},
+    {"finance", "correct what the target refuses"},
+    {"finance", "add the code that is missing"},
+    {"the keeper of the secrets", "renew the login or its rights; it is tried again by itself"},
+    {"nobody, it waits", "nothing: it goes on when the target's limit lets it"},
+    {"the target's operator", "nothing, unless it lasts: then see to the target, or its url"},
+    {"nobody, the target is asked", "nothing: the next `tollbook post` asks the target"},
+    {"the keeper of targets.yaml", "correct targets.yaml; it is tried again by itself"},
+}};
+constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
+    {"whoever parked it", "`tollbook deliveries retry` when it may go"},
+    {"finance", "correct what the target refuses, then `tollbook deliveries retry`"},
+    {"finance", "add the code in the target or in targets.yaml, then `tollbook deliveries retry`"},
+    {"the keeper of the secrets", "renew the login or its rights, then `tollbook deliveries retry`"},
+    {"the target's operator", "raise the limit there, then `tollbook deliveries retry`"},
+    {"the target's operator", "see to the target, then `tollbook deliveries retry`"},
+    {"finance", "look whether it is in the target, then `tollbook deliveries resolve`"},
+    {"the keeper of targets.yaml", "correct targets.yaml, then `tollbook deliveries retry`"},
+}};
 
 }  // namespace
 
@@ -110,8 +123,9 @@ std::string_view Word(DeliveryEvent event) {
 std::string_view Word(DeliveryProblem problem) {
   return kProblemWords[static_cast<size_t>(problem)];
 }
-std::string_view Owner(DeliveryProblem problem) {
-  return kOwners[static_cast<size_t>(problem)];
+Remedy RemedyOf(DeliveryState state, DeliveryProblem problem) {
+  if (IsFinal(state)) return {};
+  return (state == State::kParked ? kOfParked : kWhileItWaits)[static_cast<size_t>(problem)];
 }
 
 std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event) {

@@ -77,8 +77,15 @@ enum class DeliveryProblem : uint8_t {
   kConfiguration,   // targets.yaml: whoever wrote it
 };
 inline constexpr size_t kDeliveryProblems = 8;
-std::string_view Word(DeliveryProblem problem);   // "rate limit"
-std::string_view Owner(DeliveryProblem problem);  // who acts: "finance"
+std::string_view Word(DeliveryProblem problem);  // "rate limit"
+
+// Who acts on what is wrong ("finance"; "nobody, it waits"), and what there is to do. Empty: nothing is wrong, or it is
+// over.
+struct Remedy {
+  std::string_view owner;
+  std::string_view next_step;
+};
+Remedy RemedyOf(DeliveryState state, DeliveryProblem problem);
 
 // Beside batches, what each seal changed of usage is delivered, in parts: the usage reports of the seal. Their names
 // have a colon, which no batch's id has.

@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kRowPrefix = "delivery/";
 constexpr std::string_view kBodyPrefix = "delivery_body/";
 constexpr std::string_view kUsagePrefix = "usage_planned/";
+constexpr std::string_view kRequestsPrefix = "requests_of_day/";
 
 std::string KeyOf(std::string_view prefix, std::string_view target, std::string_view batch) {
   std::string key(prefix);
@@ -98,6 +99,32 @@ absl::StatusOr<uint64_t> Outbox::UsagePlannedThrough(std::string_view target) co
   const uint64_t seal = in.Varint64();
   if (in.done()) return seal;
   return DamagedError(directory_ + ": how far usage is planned for " + std::string(target));
+}
+
+absl::StatusOr<RequestsOfDay> Outbox::RequestsTo(std::string_view target) const {
+  const absl::StatusOr<std::optional<std::string>> stored =
+      store_.Get(Family::kDefault, std::string(kRequestsPrefix).append(target));
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value()) return RequestsOfDay{};
+  ByteReader in(**stored);
+  RequestsOfDay requests;
+  requests.day.number = static_cast<int32_t>(in.Varint32());
+  requests.count = in.Varint64();
+  if (in.done()) return requests;
+  return DamagedError(directory_ + ": how many requests were sent to " + std::string(target));
+}
+
+absl::Status Outbox::CountRequests(std::string_view target, const RequestsOfDay& requests) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  ByteWriter row;
+  row.Varint(static_cast<uint32_t>(requests.day.number));
+  row.Varint(requests.count);
+  std::unique_ptr<StoreWrite> write = store_.NewWrite(512);
+  write->Put(Family::kDefault, std::string(kRequestsPrefix).append(target), row.Take());
+  failed_ = true;
+  TOLLBOOK_RETURN_IF_ERROR(store_.Write(std::move(write)));
+  failed_ = false;
+  return absl::OkStatus();
 }
 
 absl::Status Outbox::PlanAll(std::span<const PlannedDelivery> planned, const UsagePlanned* usage) {

@@ -41,6 +41,13 @@ struct UsagePlanned {
   uint64_t seal = 0;
 };
 
+// How many requests a target was sent on a day of UTC, or is to be sent next: never less than were.
+struct RequestsOfDay {
+  Day day;
+  uint64_t count = 0;
+  friend bool operator==(const RequestsOfDay&, const RequestsOfDay&) = default;
+};
+
 // What is new with a step. A text that is empty leaves the delivery's own.
 struct DeliveryStep {
   DeliveryEvent event = DeliveryEvent::kSend;
@@ -72,6 +79,10 @@ class Outbox {
   }
   // The seal up to which PlanUsage has planned for the target; 0: none.
   absl::StatusOr<uint64_t> UsagePlannedThrough(std::string_view target) const;
+  // Of the newest day that was counted; none: of 1970-01-01.
+  absl::StatusOr<RequestsOfDay> RequestsTo(std::string_view target) const;
+  // One synced write.
+  absl::Status CountRequests(std::string_view target, const RequestsOfDay& requests);
   // One synced write; then `delivery` is as it is stored. The state that follows is Next()'s.
   absl::Status Step(const DeliveryStep& step, Delivery* delivery);
 

@@ -48,6 +48,7 @@ class TargetReader {
   std::vector<Target> ReadAll(const YamlNode& root) {
     std::vector<Target> targets;
     YamlMap map(root, std::string(kTargetsFile), errors_);
+    ReadRegions(map);
     for (const YamlNode& node : map.RequiredList("targets")) targets.push_back(ReadTarget(node));
     map.RefuseOtherKeys();
     return targets;
@@ -71,6 +72,7 @@ class TargetReader {
     ReadScope(map, &target);
     if (!IsBilling(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
+    ReadWindows(map, &target);
     if (map.Find("kind") != nullptr) ReadKind(map, &target);
     map.RefuseOtherKeys();
     return target;
@@ -262,10 +264,31 @@ class TargetReader {
   void ReadScope(YamlMap& map, Target* target) {
     target->entities = map.Texts("entities");
     for (const std::string& entity : target->entities) CheckEntity(entity, map, "entities");
+    target->region = map.Text("region").value_or("");
+    CheckRegion(map, *target);
     target->from = map.Text("from").value_or("");
     if (!target->from.empty() && !IsAccountingPeriod(target->from)) {
       errors_.Add(map.LineOf("from"), map.what() + " begins with " + Quoted(target->from) + ", no accounting period",
                   "write the first period that it gets, such as \"2025-01\"");
+    }
+  }
+
+  // Whose data stays where.
+  void ReadRegions(YamlMap& map) {
+    for (auto& [entity, region] : map.TextsByName("regions")) {
+      CheckEntity(entity, map, "regions");
+      regions_.emplace(entity, std::move(region));
+    }
+  }
+
+  void CheckRegion(YamlMap& map, const Target& target) {
+    for (const auto& [entity, region] : regions_) {
+      const std::vector<std::string>& entities = target.entities;
+      const bool gets = entities.empty() || std::find(entities.begin(), entities.end(), entity) != entities.end();
+      if (!gets || target.region == region) continue;
+      errors_.Add(map.line(),
+                  map.what() + " would get the data of " + Quoted(entity) + ", which stays in region " + Quoted(region),
+                  "list its `entities` without that one; or, where it is there, write so as its `region`");
     }
   }
 
@@ -302,15 +325,31 @@ class TargetReader {
     }
   }
 
+  void ReadWindows(YamlMap& map, Target* target) {
+    target->windows = ReadPostingWindows(map, errors_);
+    for (const PostingWindow& window : target->windows) {
+      for (const std::string& entity : window.entities) CheckEntity(entity, map, "windows");
+    }
+    if (target->windows.empty() || catalog_ == nullptr) return;
+    for (const Entity& entity : catalog_->entities) target->calendars.emplace(entity.name, entity.fiscal_calendar);
+  }
+
   void ReadHttp(YamlMap& map, Target* target) {
     const bool plain = map.Bool("plain_http", false);
     target->http.url = ReadUrl(map, "url", plain, errors_);
     target->http.ca_file = map.Text("ca_file").value_or("");
+    target->http.private_network = map.Bool("private_network", false) || plain;
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
     if (target->kind == TargetKind::kDynamics) target->quiet_seconds = 120;
     if (target->kind == TargetKind::kSap) target->quiet_seconds = 300;
     if (target->kind == TargetKind::kOracle) target->quiet_seconds = 600;  // an import waits in a queue
+    if (const YamlNode* node = map.Find("requests")) {
+      YamlMap requests(*node, "the request limits of " + map.what(), errors_);
+      target->requests.per_second = ReadWhole(requests, "per_second", 0, 1, 10'000);
+      target->requests.per_day = ReadWhole(requests, "per_day", 0, 1, 1'000'000'000);
+      requests.RefuseOtherKeys();
+    }
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
   }
 
@@ -368,6 +407,7 @@ class TargetReader {
   const Catalog* catalog_;
   FileErrors& errors_;
   std::set<std::string> names_;
+  std::map<std::string, std::string> regions_;  // entity -> where its data stays
 };
 
 // customers.csv: who is called what there.
@@ -484,6 +524,12 @@ bool Concerns(const Target& target, const JournalBatch& batch) {
   const std::vector<std::string>& entities = target.entities;
   if (!entities.empty() && std::find(entities.begin(), entities.end(), batch.entity) == entities.end()) return false;
   return batch.accounting_period >= target.from;
+}
+
+Instant OpensAt(const Target& target, std::string_view entity, Instant from) {
+  const auto calendar = target.calendars.find(entity);
+  return OpensAt(target.windows, entity, calendar == target.calendars.end() ? FiscalCalendar{} : calendar->second,
+                 from);
 }
 
 std::string BeyondLimits(const Target& target, const JournalBatch& batch) {

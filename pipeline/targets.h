@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ledger/journal.h"
+#include "pipeline/posting_window.h"
 #include "pipeline/target_auth.h"
 #include "rating/catalog.h"
 #include "rating/catalog_text.h"
@@ -35,23 +36,33 @@ std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
 
+// How often it may be asked or sent to; 0: as often as there is something.
+struct RequestLimits {
+  uint32_t per_second = 0;
+  uint32_t per_day = 0;  // of UTC
+};
+
 struct HttpPolicy {
   std::string url;
   std::string ca_file;             // empty: the system's
   uint32_t timeout_seconds = 120;  // of a whole request
+  bool private_network = false;    // it may be at a private address
 };
 
 struct Target {
   std::string name;
   TargetKind kind = TargetKind::kFiles;
   std::vector<std::string> entities;  // empty: all
+  std::string region;                 // where it keeps what it gets; empty: not said
   std::string from;                   // accounting period, "2025-01": earlier batches are none of its; empty: all
   // Posting limits: what is beyond them waits for a person.
   uint64_t lines_max = 0;                    // 0: any
   std::map<std::string, Int128> amount_max;  // currency -> minor units of a batch's debits
   uint32_t retry_first_seconds = 2;          // the back-off's first step, doubled each time
   uint32_t retry_cap_seconds = 900;
-  uint32_t quiet_seconds = 60;  // after an unclear end, before "not found" counts as "not there"
+  uint32_t quiet_seconds = 60;         // after an unclear end, before "not found" counts as "not there"
+  std::vector<PostingWindow> windows;  // outside of them it hears nothing; empty: at all times
+  std::map<std::string, FiscalCalendar, std::less<>> calendars;  // by entity, for the windows
 
   // files
   std::string directory;
@@ -59,6 +70,7 @@ struct Target {
 
   // all but files
   HttpPolicy http;
+  RequestLimits requests;
   SecretReference secret;  // the webhook's signing key; Tryton's password; an API key; of the others none
   TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap, oracle
 
@@ -117,6 +129,8 @@ struct ParsedTargets {
 
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);
+// When it may next be told of what belongs to that entity (empty: to none), from then on.
+[[nodiscard]] Instant OpensAt(const Target& target, std::string_view entity, Instant from);
 // What of the batch is beyond the target's limits, in words; empty: nothing.
 [[nodiscard]] std::string BeyondLimits(const Target& target, const JournalBatch& batch);
 

@@ -1,7 +1,9 @@
 #include "pipeline/app/post_flow.h"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
+#include <thread>
 
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
@@ -11,6 +13,10 @@ namespace {
 
 int64_t NowNanos() {
   return Now().nanos;
+}
+
+void SleepFor(int64_t nanos) {
+  std::this_thread::sleep_for(std::chrono::nanoseconds(nanos));
 }
 
 uint64_t Chance() {
@@ -38,9 +44,12 @@ PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_direct
   for (Target& target : TargetsOf(catalog)) {
     if (!only.empty() && target.name != only) continue;
     found = true;
+    const RequestLimits& limits = target.requests;
+    const bool has_limits = limits.per_second > 0 || limits.per_day > 0;
+    context.pace = has_limits ? std::make_shared<RequestPace>(limits, NowNanos, SleepFor) : nullptr;
     absl::StatusOr<std::unique_ptr<Emitter>> emitter = MakeEmitter(target, context);
     if (emitter.ok()) {
-      targets.emitters.push_back({std::move(target), *std::move(emitter)});
+      targets.emitters.push_back({std::move(target), *std::move(emitter), context.pace});
     } else {
       wrong += "target " + target.name + ": " + std::string(Std(emitter.status().message())) + "\n";
     }
@@ -66,6 +75,7 @@ Json ToJson(const DeliverReport& report) {
   for (const TargetReport& target : report.targets) {
     Json one = {{"target", target.target}, {"planned_now", target.planned}, {"confirmed_now", target.confirmed}};
     if (!target.not_planned.empty()) one["not_planned"] = target.not_planned;
+    if (target.paused) one["paused"] = {{"by", target.paused->by}, {"why", target.paused->why}};
     for (size_t state = 0; state < kDeliveryStates; ++state) {
       one[std::string(Word(static_cast<DeliveryState>(state)))] = target.by_state[state];
     }
@@ -93,6 +103,10 @@ std::string ToText(const DeliverReport& report) {
   }
   std::string text = table.ToText();
   for (const TargetReport& target : report.targets) {
+    if (target.paused) {
+      text += "Paused by " + target.paused->by + ": " + target.target + ", " + target.paused->why +
+              "; `tollbook deliveries resume` goes on with it.\n";
+    }
     if (!target.not_planned.empty()) text += "Not told to " + target.target + ": " + target.not_planned + "\n";
   }
   if (report.waiting > 0) {

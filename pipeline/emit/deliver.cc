@@ -5,8 +5,6 @@
 #include <set>
 #include <tuple>
 
-#include "ledger/decision.h"
-
 namespace tollbook {
 namespace {
 
@@ -16,6 +14,7 @@ constexpr int64_t kLoginWaitNanos = 60 * kNanosPerSecond;  // a refused login is
 using State = DeliveryState;
 using Event = DeliveryEvent;
 using BatchesById = std::map<std::string, JournalBatch, std::less<>>;
+using Pauses = std::map<std::string, Pause, std::less<>>;
 
 bool IsOfTarget(DeliveryProblem problem) {
   return problem == DeliveryProblem::kAuthentication || problem == DeliveryProblem::kRateLimit ||
@@ -26,13 +25,44 @@ bool IsOpen(const Delivery& delivery) {
   return !IsFinal(delivery.state) && delivery.state != State::kParked;
 }
 
-// When what the target did last was to fail as a whole: until when its deliveries wait.
-int64_t HeldUntil(const std::vector<Delivery>& deliveries) {
-  const auto newest = std::max_element(deliveries.begin(), deliveries.end(), [](const Delivery& a, const Delivery& b) {
-    return a.changed_at_nanos < b.changed_at_nanos;
+// An attempt that ended so: with what was not taken for what it says, the target itself is well.
+bool HasFailed(const Delivery& delivery) {
+  const bool is_unclear = delivery.state == State::kParked && delivery.problem == DeliveryProblem::kAmbiguous;
+  return is_unclear || (IsOpen(delivery) && delivery.problem != DeliveryProblem::kNone);
+}
+
+// So many deliveries in a row failed, whatever they are: that is the target, and not they. A batch that nobody can take
+// does not do it, for others are tried before it is again.
+constexpr uint32_t kFailuresThatBreak = 5;
+
+// How a target stands by the attempts that the book keeps.
+struct Standing {
+  uint32_t failures_in_row = 0;  // of the deliveries that were tried last
+  int64_t held_until_nanos = 0;  // until then its deliveries wait; then one of them tries
+};
+
+Standing StandingOf(const Target& target, std::vector<Delivery> deliveries) {
+  // What was never tried says nothing.
+  std::erase_if(deliveries, [](const Delivery& delivery) {
+    return delivery.state == State::kPending && delivery.attempts == 0 && delivery.failures == 0;
   });
-  if (newest == deliveries.end() || !IsOpen(*newest) || !IsOfTarget(newest->problem)) return 0;
-  return newest->not_before_nanos;
+  std::stable_sort(deliveries.begin(), deliveries.end(),
+                   [](const Delivery& a, const Delivery& b) { return a.changed_at_nanos > b.changed_at_nanos; });
+  Standing standing;
+  for (const Delivery& delivery : deliveries) {
+    if (!HasFailed(delivery)) break;
+    ++standing.failures_in_row;
+  }
+  if (standing.failures_in_row == 0) return standing;
+  const Delivery& newest = deliveries.front();
+  if (!IsOpen(newest)) {
+    // Each unclear one that cannot be asked about is a person's work: not one more of them at each turn.
+    if (standing.failures_in_row < kFailuresThatBreak) return standing;
+    standing.held_until_nanos = newest.changed_at_nanos + target.retry_cap_seconds * kNanosPerSecond;
+  } else if (IsOfTarget(newest.problem) || standing.failures_in_row >= kFailuresThatBreak) {
+    standing.held_until_nanos = newest.not_before_nanos;
+  }
+  return standing;
 }
 
 absl::StatusOr<BatchesById> BatchesOf(const Book& book) {
@@ -105,9 +135,14 @@ std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const std::strin
 
 class Pass {
  public:
-  Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held,
+  Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Pauses& pauses,
        const DeliverOptions& options)
-      : outbox_(OutboxOf(book)), usages_(book, options.threads), batches_(batches), held_(held), options_(options) {}
+      : outbox_(OutboxOf(book)),
+        usages_(book, options.threads),
+        batches_(batches),
+        held_(held),
+        pauses_(pauses),
+        options_(options) {}
 
   absl::StatusOr<TargetReport> Run(const EmitterOf& of, DeliverReport* report);
 
@@ -115,10 +150,14 @@ class Pass {
   absl::Status Plan(const EmitterOf& of, TargetReport* report);
   absl::Status PlanUsage(const EmitterOf& of, TargetReport* report);
   // Until it is final, waits or is parked. True: leave the target's others alone.
-  absl::StatusOr<bool> RunOne(const EmitterOf& of, Delivery delivery);
+  absl::StatusOr<bool> RunOne(const EmitterOf& of, Delivery* delivery);
+  absl::Status BeginPace(const EmitterOf& of);
+  absl::Status RunAll(const EmitterOf& of, std::vector<Delivery> due, uint32_t failures_in_row);
   absl::StatusOr<Attempt> NextOf(const EmitterOf& of, const Parcel& parcel, Delivery* delivery);
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
-  int64_t DueAt(const Target& target, const Delivery& delivery) const;
+  int64_t DueAt(const EmitterOf& of, const Delivery& delivery) const;
+  // The first instant from then on at which the target may be told of it.
+  int64_t OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const;
   bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
   absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
 
@@ -126,6 +165,7 @@ class Pass {
   SealedUsages usages_;
   const BatchesById& batches_;
   const std::set<std::string, std::less<>>& held_;  // for approval
+  const Pauses& pauses_;
   const DeliverOptions& options_;
 };
 
@@ -167,14 +207,21 @@ absl::Status Pass::PlanUsage(const EmitterOf& of, TargetReport* report) {
 }
 
 // An unclear end is asked about once nothing can be under way any more.
-int64_t Pass::DueAt(const Target& target, const Delivery& delivery) const {
+int64_t Pass::DueAt(const EmitterOf& of, const Delivery& delivery) const {
   if (delivery.state != State::kUncertain) return delivery.not_before_nanos;
-  return std::max(delivery.not_before_nanos, delivery.changed_at_nanos + target.quiet_seconds * kNanosPerSecond);
+  if (!of.emitter->CanBeAsked()) return 0;
+  return std::max(delivery.not_before_nanos, delivery.changed_at_nanos + of.target.quiet_seconds * kNanosPerSecond);
+}
+
+int64_t Pass::OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const {
+  const auto batch = batches_.find(delivery.batch);
+  return OpensAt(target, batch == batches_.end() ? "" : batch->second.entity, Instant{from_nanos}).nanos;
 }
 
 absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* report) {
   TargetReport target;
   target.target = of.target.name;
+  if (const auto pause = pauses_.find(target.target); pause != pauses_.end()) target.paused = pause->second;
   if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, &target));
   if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, &target));
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
@@ -183,14 +230,13 @@ absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* repor
   const auto confirmed_before = std::count_if(deliveries->begin(), deliveries->end(), [](const Delivery& delivery) {
     return delivery.state == State::kConfirmed;
   });
-  bool paused = HeldUntil(*deliveries) > options_.now_nanos();
-  const std::vector<Delivery> due = InOrder(*std::move(deliveries), target.target, batches_);
-  for (const Delivery& delivery : due) {
-    if (paused || Stopped()) break;
-    if (DueAt(of.target, delivery) > options_.now_nanos()) continue;
-    const absl::StatusOr<bool> pause = RunOne(of, delivery);
-    if (!pause.ok()) return pause.status();
-    paused = *pause;
+  const Standing standing = StandingOf(of.target, *deliveries);
+  if (!target.paused && standing.held_until_nanos <= options_.now_nanos()) {
+    if (of.pace != nullptr) TOLLBOOK_RETURN_IF_ERROR(BeginPace(of));
+    const absl::Status ran =
+        RunAll(of, InOrder(*std::move(deliveries), target.target, batches_), standing.failures_in_row);
+    if (of.pace != nullptr) of.pace->End();
+    if (!ran.ok()) return ran;
   }
   TOLLBOOK_RETURN_IF_ERROR(CountAfter(of, &target, report));
   target.confirmed = target.by_state[static_cast<size_t>(State::kConfirmed)] - static_cast<uint64_t>(confirmed_before);
@@ -201,17 +247,41 @@ absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, Deliver
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
   if (!deliveries.ok()) return deliveries.status();
   std::erase_if(*deliveries, [&](const Delivery& delivery) { return delivery.target != target->target; });
-  const int64_t held_until = HeldUntil(*deliveries);
+  const int64_t used_up_until = of.pace == nullptr ? 0 : of.pace->UsedUpUntil();
+  const int64_t held_until = std::max(StandingOf(of.target, *deliveries).held_until_nanos, used_up_until);
   for (const Delivery& delivery : *deliveries) {
     ++target->by_state[static_cast<size_t>(delivery.state)];
-    if (!IsOpen(delivery)) continue;
-    const int64_t due = std::max({DueAt(of.target, delivery), held_until, int64_t{1}});
+    if (!IsOpen(delivery) || target->paused) continue;
+    const int64_t ready = std::max({DueAt(of, delivery), held_until, options_.now_nanos(), int64_t{1}});
+    const int64_t due = OpenFrom(of.target, delivery, ready);
     report->next_due_nanos = ++report->waiting == 1 ? due : std::min(report->next_due_nanos, due);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery delivery) {
+absl::Status Pass::BeginPace(const EmitterOf& of) {
+  const absl::StatusOr<RequestsOfDay> counted = outbox_.RequestsTo(of.target.name);
+  if (!counted.ok()) return counted.status();
+  of.pace->Begin(
+      *counted, [this, &of](const RequestsOfDay& requests) { return outbox_.CountRequests(of.target.name, requests); });
+  return absl::OkStatus();
+}
+
+absl::Status Pass::RunAll(const EmitterOf& of, std::vector<Delivery> due, uint32_t failures_in_row) {
+  for (Delivery& delivery : due) {
+    if (Stopped() || (of.pace != nullptr && of.pace->UsedUpUntil() > 0)) break;
+    const int64_t now = options_.now_nanos();
+    if (DueAt(of, delivery) > now || OpenFrom(of.target, delivery, now) > now) continue;
+    const absl::StatusOr<bool> pause = RunOne(of, &delivery);
+    if (!pause.ok()) return pause.status();
+    failures_in_row = HasFailed(delivery) ? failures_in_row + 1 : 0;
+    if (*pause || failures_in_row >= kFailuresThatBreak) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery* one) {
+  Delivery& delivery = *one;
   absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
   if (!body.ok()) return body.status();
   Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job, delivery.changed_at_nanos};
@@ -223,7 +293,7 @@ absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery delivery) {
     if (!outcome.ok()) return outcome.status();
     TOLLBOOK_RETURN_IF_ERROR(Apply(of, *outcome, &delivery));
     if (outcome->pause_target) return true;
-    if (!IsOpen(delivery) || DueAt(of.target, delivery) > options_.now_nanos()) return false;
+    if (!IsOpen(delivery) || DueAt(of, delivery) > options_.now_nanos()) return false;
   }
   return false;
 }
@@ -290,9 +360,11 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
+  const absl::StatusOr<Pauses> pauses = PausedTargets(book);
+  if (!pauses.ok()) return pauses.status();
   DeliverReport report;
   report.held = held->size();
-  Pass pass(book, *batches, *held, options);
+  Pass pass(book, *batches, *held, *pauses, options);
   for (const EmitterOf& target : targets) {
     absl::StatusOr<TargetReport> of = pass.Run(target, &report);
     if (!of.ok()) return of.status();

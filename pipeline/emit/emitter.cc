@@ -55,7 +55,7 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
   if (target.kind == TargetKind::kStripe) return MakeStripeEmitter(target, context, std::move(secret));
   if (target.kind == TargetKind::kChargebee) return MakeChargebeeEmitter(target, context, std::move(secret));
   if (target.kind == TargetKind::kMaxio) return MakeMaxioEmitter(target, context, std::move(secret));
-  if (target.kind == TargetKind::kTryton) return MakeTrytonEmitter(target, std::move(secret));
+  if (target.kind == TargetKind::kTryton) return MakeTrytonEmitter(target, context, std::move(secret));
   absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
   if (!http.ok()) return http.status();
   return MakeWebhookEmitter(target, context, std::move(secret), *std::move(http));

@@ -9,6 +9,8 @@
 #include <tuple>
 
 #include "ledger/bytes.h"
+#include "pipeline/emit/authorization.h"
+#include "pipeline/emit/request_pace.h"
 
 namespace tollbook {
 namespace {
@@ -221,7 +223,11 @@ std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer) {
   using Event = DeliveryEvent;
   using Problem = DeliveryProblem;
   const std::string said = Summary(answer);
-  if (answer.came == HttpAnswer::Came::kNotSent) return Pausing(Event::kNotApplied, Problem::kAvailability, said);
+  if (answer.came == HttpAnswer::Came::kNotSent) {
+    Attempt wait = Pausing(Event::kNotApplied, ProblemOfUnsent(answer), said);
+    wait.wait_nanos = answer.retry_after_nanos;
+    return wait;
+  }
   if (answer.came == HttpAnswer::Came::kUnclear) return Failed(Event::kUnclear, Problem::kAmbiguous, said);
   const long status = answer.status;
   // A 503 that does not say when to come again may be a proxy's that lost the answer.
@@ -264,7 +270,7 @@ UsageReportEmitter::UsageReportEmitter(const Target& target, const EmitterContex
       now_nanos_(context.now_nanos),
       secret_(std::move(secret)),
       traits_(std::move(traits)),
-      http_(MakeHttpClient(target.http)) {}
+      http_(Paced(MakeHttpClient(target.http), context.pace)) {}
 
 int64_t UsageReportEmitter::NowSeconds() const {
   return now_nanos_() / kNanosPerSecond;

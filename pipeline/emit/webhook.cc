@@ -125,6 +125,7 @@ class WebhookEmitter final : public Emitter {
   }
 
   bool AsksFirst() const override { return false; }
+  bool CanBeAsked() const override { return deduplicates_; }
 
   // There is nothing to ask; but a receiver that drops a key that it has seen may get it again.
   Attempt Ask(const Parcel& parcel) override {

@@ -5,6 +5,7 @@ plays more of them; TOLLBOOK_SEED repeats the order of another time.
 """
 
 import collections
+import datetime
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 import unittest
 
 import book
@@ -60,6 +62,11 @@ class Case(book.Case):
             for number in range(batches))))
         book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
         self.assertEqual(len(self.journal()), batches)
+
+    def seal_more(self, batches):
+        events = self.scratch / "more.ndjson"
+        events.write_bytes(small.lines(*(small.event(f"more-{number}", calls=7) for number in range(batches))))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
 
     def targets(self, *targets):
         (self.catalog / "targets.yaml").write_text("targets:\n" + "".join(targets))
@@ -153,7 +160,13 @@ class Files(Case):
         self.assertEqual((out / "acme-us-USD-2025-01-0001.csv").read_text(), "somebody else's\n")
         parked, = self.deliveries("--state", "parked")
         self.assertIn("says something else", parked["last_error"])
-        self.assertEqual(parked["owner"], "finance")
+        self.assertEqual([parked["owner"], parked["next_step"]],
+                         ["finance", "correct what the target refuses, then `tollbook deliveries retry`"])
+        self.assertLess(int(parked["age_seconds"]), 600)
+        shown = book.tollbook("deliveries", "show", "--books", self.books, "archive", parked["batch"]).stdout.decode()
+        self.assertRegex(shown, r"(?s)next step +correct what .*\nage +\d+ s\n")
+        done = next(row for row in self.deliveries() if row["state"] == "confirmed")
+        self.assertEqual([done["owner"], done["next_step"], done["age_seconds"]], ["", "", ""])
         self.assertEqual(self.states(), {"parked": 1, "confirmed": 1}, "the other batch is not held up")
         (out / "acme-us-USD-2025-01-0001.csv").unlink()
         book.tollbook("deliveries", "retry", "--books", self.books, "archive", parked["batch"])
@@ -175,6 +188,47 @@ class Files(Case):
         self.assertEqual(self.states(), {"confirmed": 3})
         book.tollbook(*resolve, "--superseded", expect=1)  # it is final
         book.tollbook("deliveries", "park", "--books", self.books, "archive", "no such batch", expect=1)
+
+    def test_a_target_that_is_paused_gets_nothing_until_it_is_resumed(self):
+        self.seal(2)
+        self.targets(files(), files("other"))
+        say = ("--books", self.books, "--by", "Ann", "--why", "their maintenance")
+        book.tollbook("deliveries", "pause", "archve", *say, expect=1)  # no such target
+        self.post("--target", "other")
+        self.post("--dry-run")
+        book.tollbook("deliveries", "pause", "other", *say[:2], expect=2)  # nobody vouches for it
+        self.assertFalse((self.catalog / "out-archive").exists())
+        book.tollbook("deliveries", "resume", "other", *say, expect=1)  # it is not paused
+        book.tollbook("deliveries", "pause", "other", *say)
+        book.tollbook("deliveries", "pause", "other", *say, expect=1)  # already
+        self.seal_more(1)
+        report = json.loads(self.post("--json", "--wait", "60", "--strict", expect=3).stdout)  # waits for nothing
+        archive, other = report["targets"]
+        self.assertEqual(archive["confirmed_now"], 3, "the other target goes on")
+        self.assertEqual([other["planned_now"], other["confirmed_now"], other["pending"]], [1, 0, 1])
+        self.assertEqual(other["paused"], {"by": "Ann", "why": "their maintenance"})
+        self.assertIn(b"Paused by Ann: other, their maintenance", self.post().stdout)
+        book.tollbook("deliveries", "resume", "other", *say)
+        self.post("--strict")
+        self.assertEqual(self.states(), {"confirmed": 6})
+        audit = book.rows_of(book.tollbook("audit", "--books", self.books, "--format", "csv").stdout)
+        told = [(row["which"], row["by"], row["before"], row["after"]) for row in audit if row["what"] == "target"]
+        self.assertEqual(told, [("other", "Ann", "delivering", "paused"), ("other", "Ann", "paused", "delivering")])
+        self.verify()
+
+    def test_a_window_that_is_shut_keeps_what_is_due_until_it_opens(self):
+        self.seal(1)
+        now = time.gmtime()
+        weekday = time.strftime("%a", time.gmtime(time.time() + 2 * 86400)).lower()
+        shut = "    windows: [{zone: UTC, days: %s}]\n" % weekday
+        self.targets(files("today"), files("shut") + shut,
+                     files("others") + "    windows: [{entities: [acme-us], zone: UTC}]\n")
+        report = json.loads(self.post("--json").stdout)
+        self.assertEqual([target["confirmed_now"] for target in report["targets"]], [1, 0, 1])
+        self.assertEqual(report["waiting"], 1)
+        opens = datetime.datetime.fromisoformat(report["next_due"].replace("Z", "+00:00"))
+        self.assertEqual([opens.hour, opens.minute, opens.second], [0, 0, 0])
+        self.assertIn((opens.date() - datetime.date(*now[:3])).days, (1, 2, 3))  # midnight may pass meanwhile
 
     def test_a_run_can_deliver(self):
         self.seal(1)
@@ -249,6 +303,23 @@ class Webhook(Case):
             self.post()
             self.assertEqual(server.came[("event", first["key"])], 2)
 
+    def test_requests_keep_to_their_pace(self):
+        """Also of a process that is started again and again, and of many batches."""
+        self.seal(9)
+        with fault_server.Server(SECRET) as server:
+            self.targets(webhook(server.url) + "    requests: {per_second: 4, per_day: 6}\n")
+            today = time.gmtime().tm_yday
+            for _ in range(4):
+                report = json.loads(self.post("--json").stdout)
+            times = sorted(at for at, *_ in server.requests)
+            for earlier, later in zip(times, times[1:]):
+                self.assertGreaterEqual(later - earlier, 0.25 - 0.05, "but for what the network adds to one")
+            if time.gmtime().tm_yday != today:
+                self.skipTest("midnight passed")
+            self.assertEqual(len(server.taken), 6)
+            self.assertEqual([report["waiting"], report["next_due"][11:]], [3, "00:00:00Z"])
+            self.assertEqual(self.states(), {"confirmed": 6, "pending": 3})
+
     def test_a_poison_batch_holds_up_nobody(self):
         self.seal(4)
         poison = sorted(self.journal())[0]
@@ -283,7 +354,12 @@ class Webhook(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         made.write_bytes(made.read_bytes() + (self.scratch / "cert").read_bytes())
         with fault_server.Server(SECRET, certificate=made) as server:
-            trusted = "    ca_file: ca.pem\n"
+            self.targets(webhook(f"https://localhost:{server.port}/", "near").replace("    plain_http: true\n", ""))
+            self.post("--target", "near")
+            row, = self.deliveries("--target", "near")
+            self.assertEqual([row["state"], row["problem"]], ["retry-wait", "configuration"])
+            self.assertIn("private address", row["last_error"])
+            trusted = "    ca_file: ca.pem\n    private_network: true\n"
             for name, host, more in (("unknown", "localhost", ""), ("othername", "127.0.0.1", trusted)):
                 self.targets(webhook(f"https://{host}:{server.port}/", name) + more)
                 self.post("--target", name)

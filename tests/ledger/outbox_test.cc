@@ -58,6 +58,25 @@ TEST(Delivery, UncertainIsLeftOnlyByAnAnswerOrAPerson) {
   EXPECT_EQ(Next(State::kConfirmed, Event::kSend), std::nullopt);
 }
 
+// Whatever is wrong has somebody who acts, and something to do; what is over, or goes well, has neither.
+TEST(Delivery, EachProblemSaysWhoActsAndHow) {
+  for (size_t state = 0; state < kDeliveryStates; ++state) {
+    for (size_t problem = 0; problem < kDeliveryProblems; ++problem) {
+      const State in = static_cast<State>(state);
+      SCOPED_TRACE(std::string(Word(in)) + ", " + std::string(Word(static_cast<DeliveryProblem>(problem))));
+      const Remedy remedy = RemedyOf(in, static_cast<DeliveryProblem>(problem));
+      const bool is_wrong = !IsFinal(in) && (in == State::kParked || problem != 0);
+      EXPECT_EQ(!remedy.owner.empty(), is_wrong);
+      EXPECT_EQ(!remedy.next_step.empty(), is_wrong);
+      if (in == State::kParked) {
+        EXPECT_NE(remedy.next_step.find("`tollbook deliveries re"), remedy.next_step.npos)
+            << "it does not go on by itself";
+        EXPECT_EQ(remedy.owner.find("nobody"), remedy.owner.npos);
+      }
+    }
+  }
+}
+
 TEST(Delivery, IsStoredInTheseBytes) {
   Delivery delivery;
   delivery.target = "erp";

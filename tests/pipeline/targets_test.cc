@@ -106,6 +106,19 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   }
 }
 
+TEST(ParseTargets, WhatStaysInARegionGoesToTargetsThere) {
+  const std::string archive = "  - {name: archive, kind: files, directory: out, format: csv";
+  const Catalog catalog = SmallCatalog();
+  const auto errors = [&](const std::string& more) {
+    return ParseTargets("regions: {eu: frankfurt}\ntargets:\n" + archive + more + "}\n", &catalog).errors.size();
+  };
+  EXPECT_EQ(errors(", region: frankfurt"), 0u);
+  EXPECT_EQ(errors(", entities: [us]"), 0u) << "the other entity may go anywhere";
+  EXPECT_EQ(errors(", region: dublin"), 1u);
+  EXPECT_EQ(errors(", region: dublin, entities: [us, eu]"), 1u);
+  EXPECT_EQ(errors(""), 1u) << "a target that does not say where it is";
+}
+
 TEST(ParseTargets, NoTextIsNoTarget) {
   EXPECT_THAT(ParseTargets("", nullptr).errors, IsEmpty());
   EXPECT_THAT(ParseTargets("", nullptr).targets, IsEmpty());
@@ -184,6 +197,36 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "targets.yaml:28: target \"billing\" names \"seats\", no charge of usage in plans.yaml"},
       {"an unknown event", "deduplicates: true", "deduplicates: true\n    events: [usage.rate]",
        "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated"},
+      {"an unknown zone", "    format: csv\n",
+       "    format: csv\n    windows:\n      - {from: \"22:00\", zone: New York}\n",
+       "targets.yaml:7: a window of target \"archive\" names the zone \"New York\", which is not known: write its IANA "
+       "name, such as America/New_York"},
+      {"data that stays elsewhere", "targets:\n", "regions: {us: us-east}\ntargets:\n",
+       "targets.yaml:3: target \"archive\" would get the data of \"us\", which stays in region \"us-east\": list its "
+       "`entities` without that one; or, where it is there, write so as its `region`"},
+      {"data of no entity", "targets:\n", "regions: {uk: london}\ntargets:\n",
+       "targets.yaml:1: targets.yaml names entity \"uk\", which entities.yaml does not have"},
+      {"a pace of no requests", "deduplicates: true", "deduplicates: true\n    requests: {per_day: 0}",
+       "targets.yaml:12: \"0\" as per_day of the request limits of target \"hook\" is not taken: write a whole number "
+       "from 1 to "
+       "1000000000"},
+      {"a pace of what is no unit", "deduplicates: true", "deduplicates: true\n    requests: {per_minute: 3}",
+       "targets.yaml:12: the request limits of target \"hook\" has an unknown key \"per_minute\""},
+      {"a pace of files", "    format: csv\n", "    format: csv\n    requests: {per_day: 5}\n",
+       "targets.yaml:6: target \"archive\" has an unknown key \"requests\""},
+      {"no zone", "    format: csv\n", "    format: csv\n    windows: [{from: \"22:00\"}]\n", "\"zone\""},
+      {"past midnight", "    format: csv\n",
+       "    format: csv\n    windows: [{from: \"22:00\", to: \"05:00\", zone: UTC}]\n",
+       "targets.yaml:6: a window of target \"archive\" ends where it begins, or before: write two windows"},
+      {"an unknown entity of a window", "    format: csv\n",
+       "    format: csv\n    windows: [{entities: [uk], zone: UTC}]\n",
+       "targets.yaml:6: target \"archive\" names entity \"uk\", which entities.yaml does not have"},
+      {"too many close days", "    format: csv\n",
+       "    format: csv\n    windows: [{zone: UTC, close_days: {last: 11, first: 10}}]\n",
+       "targets.yaml:6: the close days of a window of target \"archive\" are 21: leave them at 20 together"},
+      {"no number of close days", "    format: csv\n",
+       "    format: csv\n    windows: [{zone: UTC, close_days: {last: one}}]\n",
+       "targets.yaml:6: \"last\" of the close days of a window of target \"archive\" is \"one\": write how many days"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
        "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
