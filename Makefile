@@ -49,11 +49,12 @@ test-tsan: deps ## the parallel parts under ThreadSanitizer, with an instrumente
 
 bench: deps ## measure the parts, the whole job, and its ratio to simdjson alone (minutes)
 	cmake --preset release
-	cmake --build --preset release -j $(JOBS) --target bench_parts bench_whole bench_seal
+	cmake --build --preset release -j $(JOBS) --target bench_parts bench_whole bench_seal bench_outbox
 	@mkdir -p build/bench
 	build/release/bench/bench_parts --benchmark_out=build/bench/parts.json --benchmark_out_format=json
 	build/release/bench/bench_whole --csv build/bench/whole.csv $(BENCH)
 	build/release/bench/bench_seal
+	build/release/bench/bench_outbox
 
 # npm is Node.js's; package-lock.json says which packages, to the byte, and not where they come from.
 build/peers/node_modules: bench/peers/package.json bench/peers/package-lock.json
