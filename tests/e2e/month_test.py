@@ -82,7 +82,7 @@ class Month:
         self.durations[step] = time.monotonic() - begin
 
     def check(self):
-        if (self.bill.directory / "BOOKLOCK").exists() and list(self.bill.directory.glob("FORMAT*")):
+        if (self.bill.directory / "FORMAT").exists():  # the last thing that is written when a book is made
             self.bill.verify()
 
     def live(self, kills=0, durations=None):
