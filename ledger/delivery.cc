@@ -112,6 +112,26 @@ constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
     {"the keeper of targets.yaml", "correct targets.yaml, then `tollbook deliveries retry`"},
 }};
 
+// Names of what is delivered in parts: "usage:0003-001".
+constexpr std::string_view kUsagePrefix = "usage:";
+constexpr std::string_view kEventPrefix = "event:";
+
+std::string PartName(std::string_view prefix, int digits, uint64_t number, uint32_t part) {
+  char name[64];
+  std::snprintf(name, sizeof name, "%s%0*llu-%03u", prefix.data(), digits, static_cast<unsigned long long>(number),
+                part);
+  return name;
+}
+
+std::optional<uint64_t> NumberOfPart(std::string_view prefix, std::string_view name) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  uint64_t number = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + prefix.size(), end, number);
+  if (error != std::errc() || rest == end || *rest != '-') return std::nullopt;
+  return number;
+}
+
 }  // namespace
 
 std::string_view Word(DeliveryState state) {
@@ -136,19 +156,19 @@ std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event) {
 }
 
 std::string UsageReportName(uint64_t seal, uint32_t part) {
-  char name[48];
-  std::snprintf(name, sizeof name, "usage:%04llu-%03u", static_cast<unsigned long long>(seal), part);
-  return name;
+  return PartName(kUsagePrefix, 4, seal, part);
 }
 
 std::optional<uint64_t> SealOfUsageReport(std::string_view delivered) {
-  constexpr std::string_view kPrefix = "usage:";
-  if (!delivered.starts_with(kPrefix)) return std::nullopt;
-  uint64_t seal = 0;
-  const char* const end = delivered.data() + delivered.size();
-  const auto [rest, error] = std::from_chars(delivered.data() + kPrefix.size(), end, seal);
-  if (error != std::errc() || rest == end || *rest != '-') return std::nullopt;
-  return seal;
+  return NumberOfPart(kUsagePrefix, delivered);
+}
+
+std::string EventName(uint64_t commit, uint32_t part) {
+  return PartName(kEventPrefix, 6, commit, part);
+}
+
+std::optional<uint64_t> CommitOfEvent(std::string_view delivered) {
+  return NumberOfPart(kEventPrefix, delivered);
 }
 
 std::string Encode(const Delivery& delivery) {

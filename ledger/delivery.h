@@ -91,6 +91,9 @@ Remedy RemedyOf(DeliveryState state, DeliveryProblem problem);
 // have a colon, which no batch's id has.
 std::string UsageReportName(uint64_t seal, uint32_t part);              // "usage:0003-001"
 std::optional<uint64_t> SealOfUsageReport(std::string_view delivered);  // none: it is no usage report's name
+// Likewise what happened to the book, told by its commits.
+std::string EventName(uint64_t commit, uint32_t part);              // "event:000007-001"
+std::optional<uint64_t> CommitOfEvent(std::string_view delivered);  // none: it is no event's name
 
 struct Delivery {
   std::string target;

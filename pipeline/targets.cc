@@ -219,16 +219,24 @@ class TargetReader {
 
   void ReadEvents(YamlMap& map, Target* target) {
     if (map.Find("events") == nullptr) return;
+    const std::array<std::pair<std::string_view, bool*>, 6> events = {{
+        {"journal.sealed", &target->journal_sealed},
+        {"usage.rated", &target->usage_rated},
+        {"journal.posted", &target->journal_posted},
+        {"journal.failed", &target->journal_failed},
+        {"exception.raised", &target->exception_raised},
+        {"period.closed", &target->period_closed},
+    }};
     target->journal_sealed = false;
     for (const std::string& event : map.Texts("events")) {
-      if (event == "journal.sealed") {
-        target->journal_sealed = true;
-      } else if (event == "usage.rated") {
-        target->usage_rated = true;
-      } else {
-        errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
-                    "use journal.sealed, usage.rated");
+      const auto named =
+          std::find_if(events.begin(), events.end(), [&](const auto& one) { return one.first == event; });
+      if (named != events.end()) {
+        *named->second = true;
+        continue;
       }
+      errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
+                  "use journal.sealed, usage.rated, journal.posted, journal.failed, exception.raised, period.closed");
     }
   }
 
@@ -348,6 +356,7 @@ class TargetReader {
       YamlMap requests(*node, "the request limits of " + map.what(), errors_);
       target->requests.per_second = ReadWhole(requests, "per_second", 0, 1, 10'000);
       target->requests.per_day = ReadWhole(requests, "per_day", 0, 1, 1'000'000'000);
+      target->requests.concurrency = ReadWhole(requests, "concurrency", 1, 1, 16);
       requests.RefuseOtherKeys();
     }
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
@@ -479,6 +488,10 @@ std::string_view Word(TargetKind kind) {
 
 bool TakesUsage(const Target& target) {
   return IsBilling(target.kind) || (target.kind == TargetKind::kWebhook && target.usage_rated);
+}
+
+bool TakesEvents(const Target& target) {
+  return target.journal_posted || target.journal_failed || target.exception_raised || target.period_closed;
 }
 
 bool TakesJournal(const Target& target) {

@@ -14,6 +14,7 @@
 
 #include "ledger/journal.h"
 #include "ledger/outbox.h"
+#include "pipeline/emit/book_event.h"
 #include "pipeline/targets.h"
 #include "pipeline/usage_days.h"
 
@@ -54,6 +55,10 @@ class Emitter {
   // TakesUsage. FailedPrecondition: something has no name there, or is not taken there; then none is planned.
   virtual absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage&) const {
     AssertionFailed("the target takes usage", __FILE__, __LINE__);
+  }
+  // The delivery of an event, as pure. Of a target that TakesEvents.
+  virtual PlannedDelivery MakeEvent(const BookEvent&, const std::string& /*name*/) const {
+    AssertionFailed("the target takes events", __FILE__, __LINE__);
   }
   // What Send would send, to the letter but for the secrets.
   virtual std::string Show(const Parcel& parcel) const = 0;
