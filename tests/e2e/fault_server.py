@@ -168,6 +168,7 @@ class Server:
         self.came = {}        # (kind, key) -> how often
         self.requests = []    # (monotonic time, kind, key, fault)
         self.problems = []    # what a client must never do
+        self.wire = []        # (method, path and query, headers, body) as they came
         self.kill = lambda: None
         self.lock = threading.Lock()
         outer = self
@@ -178,6 +179,7 @@ class Server:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.wire.append((self.command, self.path, dict(self.headers), body))
                 outer.serve(self, body)
 
             do_GET = do_PUT = do_PATCH = do_POST
