@@ -178,7 +178,11 @@ class Server:
             disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its head
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:  # the client was killed while it sent it: no request came
+                    self.close_connection = True
+                    return
                 outer.wire.append((self.command, self.path, dict(self.headers), body))
                 outer.serve(self, body)
 
