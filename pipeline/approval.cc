@@ -8,20 +8,25 @@
 namespace tollbook {
 namespace {
 
-// The parts of a batch that was cut share it.
-using WholeBatch = std::tuple<std::string, std::string, std::string>;  // entity, currency, accounting period
+using PeriodAndCurrency = std::tuple<std::string, std::string, std::string>;  // entity, currency, accounting period
+// The parts of a batch that was cut share it; a reversal is a batch of its own.
+using WholeBatch = std::pair<PeriodAndCurrency, std::string>;
 
-WholeBatch WholeOf(const JournalBatch& batch) {
+PeriodAndCurrency PeriodOf(const JournalBatch& batch) {
   return {batch.entity, std::string(batch.currency.code()), batch.accounting_period};
 }
 
-absl::StatusOr<std::set<WholeBatch>> BookedBefore(const Book& book, const Catalog& catalog) {
-  std::set<WholeBatch> booked;
+WholeBatch WholeOf(const JournalBatch& batch) {
+  return {PeriodOf(batch), batch.reverses};
+}
+
+absl::StatusOr<std::set<PeriodAndCurrency>> BookedBefore(const Book& book, const Catalog& catalog) {
+  std::set<PeriodAndCurrency> booked;
   const bool asks = std::ranges::any_of(catalog.entities, [](const Entity& e) { return e.approval.first_of_period; });
   if (!asks) return booked;
   const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return batches.status();
-  for (const JournalBatch& batch : *batches) booked.insert(WholeOf(batch));
+  for (const JournalBatch& batch : *batches) booked.insert(PeriodOf(batch));
   return booked;
 }
 
@@ -42,7 +47,7 @@ absl::Status Wrong(absl::StatusCode code, std::string_view what, std::string_vie
 
 absl::StatusOr<std::vector<HeldBatch>> HeldForApproval(const Book& book, const Catalog& catalog,
                                                        std::span<const JournalBatch> batches) {
-  const absl::StatusOr<std::set<WholeBatch>> booked = BookedBefore(book, catalog);
+  const absl::StatusOr<std::set<PeriodAndCurrency>> booked = BookedBefore(book, catalog);
   if (!booked.ok()) return booked.status();
   std::map<WholeBatch, Int128> debits;
   for (const JournalBatch& batch : batches) {
@@ -57,8 +62,8 @@ absl::StatusOr<std::vector<HeldBatch>> HeldForApproval(const Book& book, const C
     const JournalBatch& batch = batches[number];
     const auto entity = std::ranges::find(catalog.entities, batch.entity, &Entity::name);
     if (entity == catalog.entities.end()) continue;  // booked back of one that is no more
-    const WholeBatch whole = WholeOf(batch);
-    const std::string why = WhyHeld(entity->approval, batch, debits[whole], !booked->contains(whole));
+    const std::string why =
+        WhyHeld(entity->approval, batch, debits[WholeOf(batch)], !booked->contains(PeriodOf(batch)));
     if (!why.empty()) held.push_back({number, why});
   }
   return held;

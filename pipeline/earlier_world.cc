@@ -7,6 +7,7 @@
 #include "pipeline/charges.h"
 #include "pipeline/compared_days.h"
 #include "pipeline/recognition.h"
+#include "pipeline/reversal.h"
 #include "rating/charge_terms.h"
 
 namespace tollbook {
@@ -176,7 +177,9 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
   world.what_changed = WhatChanged(subject, key);
   world.seal = before_.number;
   world.catalog_digest = before_.catalog_digest;
-  const WorthWindow window{seal_.through, seal_.sequence - 1, subject};
+  const absl::StatusOr<std::optional<SealedBatch>> reversed = ReversedBatch(book_, seal_);
+  if (!reversed.ok()) return reversed.status();
+  const WorthWindow window{seal_.through, seal_.sequence - 1, subject, *reversed};
   const auto visit = [&](int, const SubjectWorth& now, const SubjectWorth& worth) {
     world.worth = {key.place->currency, AmountOfCharge(worth.due, key)};
     world.worth_now = {key.place->currency, AmountOfCharge(now.due, key)};

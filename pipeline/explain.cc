@@ -14,6 +14,7 @@
 #include "pipeline/earlier_world.h"
 #include "pipeline/event_shares.h"
 #include "pipeline/recognition.h"
+#include "pipeline/reversal.h"
 #include "pipeline/subject_worth.h"
 #include "rating/price.h"
 
@@ -46,7 +47,13 @@ absl::Status FindLine(const Book& book, std::string_view name, Explanation* expl
   if (!seals.ok()) return seals.status();
   for (const SealRecord& seal : *seals) {
     if (seal.number == batch->seal) explanation->seal = seal;
+    if (seal.reverses == batch->id) explanation->reversed = seal;
   }
+  if (batch->reverses.empty()) return absl::OkStatus();
+  const auto original = std::ranges::find(*batches, batch->reverses, &JournalBatch::id);
+  const JournalLine* const of = original == batches->end() ? nullptr : ReversedLine(*original, explanation->line.key);
+  if (of == nullptr) return DamagedError("journal batch " + batch->id);
+  explanation->reverses = original->id + "/" + std::to_string(of->number);
   return absl::OkStatus();
 }
 
@@ -432,6 +439,8 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
   if (!origins.ok()) return origins.status();
   EarlierWorlds earlier(book, explanation.seal, *catalog);
   EventExplainer single_events(book, *catalog, explanation.seal.sequence, events.value_or(0));
+  const absl::StatusOr<std::optional<SealedBatch>> reversed = ReversedBatch(book, explanation.seal);
+  if (!reversed.ok()) return reversed.status();
   for (const LineDifference& difference : differences) {
     const BookedKey& key = difference.key;
     ExplainedCharge explained;
@@ -443,8 +452,14 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     explained.usage_date = key.usage_date;
     explained.difference = {key.place->currency, difference.minor};
     explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.place->currency, 0};
-    // The book just before the seal: the same totals, and what earlier seals had booked.
-    const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject};
+    if (!explanation.reverses.empty()) {
+      explained.why_booked_back = explanation.reverses + " is reversed";
+      explained.booked_before.minor = -difference.minor;
+      explanation.largest.push_back(std::move(explained));
+      continue;
+    }
+    // The book just before the seal: the same totals, and what earlier seals had booked, less what it takes back.
+    const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject, *reversed};
     const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
       explained.booked_before = BookedFor(worth, key);
       if (const RecognisedCharge* recognised = FindRecognised(worth, key)) {

@@ -51,6 +51,8 @@ class ShardSeal {
  public:
   explicit ShardSeal(const PostingPeriods& periods) : waiting(periods), periods_(periods) {}
   absl::Status Add(const SubjectWorth& worth, std::optional<Day> through);
+  // What is taken back of a batch. The amounts' names live until the run is packed.
+  absl::Status AddReversed(std::string_view batch, const Reversal::OfSubject& of);
   // `refs`: where each of `lines` ended up.
   std::string Pack(std::span<const LineRef> refs) const { return writer_.empty() ? "" : writer_.Finish(refs); }
 
@@ -63,7 +65,9 @@ class ShardSeal {
  private:
   uint32_t AccountsOf(const BookedPlace* place);
   uint32_t LineOf(const BookedKey& key);
+  absl::Status Write(std::string_view subject, std::span<const BookedAmount> differences);
 
+  std::string reverses_;  // of what is added at the moment; empty: no batch
   const PostingPeriods& periods_;
   std::vector<BookedAmount> differences_;  // of the subject at hand
   DifferenceRunWriter writer_;
@@ -93,8 +97,15 @@ LineKey WithoutDate(const BookedPlace& place) {
   return accounts;
 }
 
-LineKey LineKeyOn(LineKey accounts, Day usage_date, const PostingPeriods& periods) {
-  const PostingPlace place = periods.PlaceOf(accounts.entity, usage_date);
+// Where the lines of a seal are posted.
+struct LinePlaces {
+  const PostingPeriods& periods;
+  const Reversal* reversal = nullptr;  // null: nothing is taken back
+};
+
+LineKey LineKeyOn(LineKey accounts, Day usage_date, const LinePlaces& places) {
+  const PostingPlace place = accounts.reverses.empty() ? places.periods.PlaceOf(accounts.entity, usage_date)
+                                                       : places.reversal->PlaceOf(usage_date);
   TOLLBOOK_ASSERT(!place.waits);  // ShardSeal took it out
   accounts.accounting_period = place.period.name;
   accounts.posting_date = place.posting_date;
@@ -130,7 +141,11 @@ void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) 
 uint32_t ShardSeal::AccountsOf(const BookedPlace* place) {
   if (place == last_place_) return last_accounts_;
   const auto [known, added] = accounts_of_.try_emplace(place, 0);
-  if (added) known->second = NumberOf(WithoutDate(*place), &accounts);
+  if (added) {
+    LineKey of_place = WithoutDate(*place);
+    of_place.reverses = reverses_;
+    known->second = NumberOf(of_place, &accounts);
+  }
   last_place_ = place;
   return last_accounts_ = known->second;
 }
@@ -166,9 +181,18 @@ absl::Status ShardSeal::Add(const SubjectWorth& worth, std::optional<Day> throug
     TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences_));
     differences = differences_;
   }
-  if (differences.empty()) return absl::OkStatus();
+  return differences.empty() ? absl::OkStatus() : Write(worth.subject, differences);
+}
 
-  writer_.BeginSubject(worth.subject, static_cast<uint32_t>(differences.size()));
+absl::Status ShardSeal::AddReversed(std::string_view batch, const Reversal::OfSubject& of) {
+  reverses_ = batch;
+  const absl::Status written = Write(of.subject, of.amounts);
+  reverses_.clear();
+  return written;
+}
+
+absl::Status ShardSeal::Write(std::string_view subject, std::span<const BookedAmount> differences) {
+  writer_.BeginSubject(subject, static_cast<uint32_t>(differences.size()));
   for (const BookedAmount& difference : differences) {
     const uint32_t line = LineOf(difference.key);
     LineSum& sum = lines[line].sum;
@@ -196,7 +220,7 @@ void AddCounts(const ShardSeal& shard, SealReport* report) {
 // The lines of all shards, put together. Shard by shard, so that whether a sum fits does not depend on threads.
 class SealLines {
  public:
-  explicit SealLines(const PostingPeriods& periods) : periods_(periods) {}
+  explicit SealLines(const LinePlaces& places) : places_(places) {}
 
   absl::Status Add(const ShardSeal& shard) {
     std::vector<uint32_t> accounts(shard.accounts.size());
@@ -238,7 +262,7 @@ class SealLines {
     for (const auto& [key, number] : accounts_) accounts[number] = &key;
     std::vector<LineKey> keys(numbers_.size());
     for (const auto& [place, number] : numbers_) {
-      keys[number] = LineKeyOn(*accounts[place.accounts], place.usage_date, periods_);
+      keys[number] = LineKeyOn(*accounts[place.accounts], place.usage_date, places_);
     }
     return keys;
   }
@@ -247,7 +271,7 @@ class SealLines {
     return LineOutOfRange(key.entity, key.product, key.posting_date);
   }
 
-  const PostingPeriods& periods_;
+  const LinePlaces places_;
   AccountNumbers accounts_;
   LineNumbers numbers_;
   std::vector<LineSum> sums_;                     // by number
@@ -279,6 +303,18 @@ std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const std::v
   return runs;
 }
 
+// Before anything else of the shards: the places of the amounts must have their addresses while others get theirs.
+absl::Status AddReversed(const Book& book, Reversal* reversal, std::vector<ShardSeal>* shards) {
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    const absl::StatusOr<std::vector<Reversal::OfSubject>> subjects = reversal->AmountsIn(book, shard);
+    if (!subjects.ok()) return subjects.status();
+    for (const Reversal::OfSubject& of : *subjects) {
+      TOLLBOOK_RETURN_IF_ERROR((*shards)[shard].AddReversed(reversal->order().batch, of));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options) {
@@ -289,13 +325,22 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
   std::vector<ShardSeal> shards;
   shards.reserve(kTotalShards);
   for (int shard = 0; shard < kTotalShards; ++shard) shards.emplace_back(*periods);
+  WorthWindow window{.through = options.through};
+  std::optional<Reversal> reversal;
+  if (options.reversal) {
+    absl::StatusOr<Reversal> made = Reversal::Make(book, *periods, *options.reversal);
+    if (!made.ok()) return made.status();
+    reversal.emplace(*std::move(made));
+    window.without = reversal->batch();
+    TOLLBOOK_RETURN_IF_ERROR(AddReversed(book, &*reversal, &shards));
+  }
   const absl::Status visited =
-      VisitSubjects(book, catalog, {.through = options.through}, options.threads,
+      VisitSubjects(book, catalog, window, options.threads,
                     [&](int shard, const SubjectWorth& worth) { return shards[shard].Add(worth, options.through); });
   if (!visited.ok()) return visited;
 
   SealReport report;
-  SealLines lines(*periods);
+  SealLines lines({*periods, reversal ? &*reversal : nullptr});
   WaitingSums waiting(*periods);
   for (const ShardSeal& shard : shards) {
     AddCounts(shard, &report);
@@ -318,6 +363,11 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
   seal.record.differences = report.differences;
   seal.record.adjusted_by = options.adjusted_by;
   seal.record.adjusted_why = options.adjusted_why;
+  if (options.reversal) {
+    seal.record.reverses = options.reversal->batch;
+    seal.record.reversed_by = options.reversal->by;
+    seal.record.reversed_why = options.reversal->why;
+  }
   for (const JournalBatch& batch : journal.batches) seal.record.batches.push_back(batch.id);
   seal.differences = PackAll(shards, lines.RefsIn(journal), options.threads);
   seal.batches = std::move(journal.batches);

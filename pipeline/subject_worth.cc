@@ -184,7 +184,7 @@ class ShardVisit {
         rate_window_(rate_window),
         totals_(catalog, book_seed, window.only_subject),
         worth_(catalog, rate_window_, settled),
-        booked_(worth_.places(), window.only_subject) {}
+        booked_(worth_.places(), window.only_subject, window.without) {}
 
   absl::Status Read(const Book& book, int shard) {
     absl::StatusOr<std::vector<StoredRun>> totals = book.Totals(shard, window_.through_sequence);

@@ -46,12 +46,24 @@ struct SubjectWorth {
   bool has_unmapped = false;  // some of `due` is at a place without accounts
 };
 
+// A batch, by the seal that made it.
+struct SealedBatch {
+  uint64_t sequence = 0;  // the seal's commit
+  uint32_t index = 0;     // into its batches
+};
+
+// Of the differences of the same seal. Those whose line came to zero are in no batch.
+inline bool IsOf(const SealedBatch& batch, LineRef line) {
+  return line.line != 0 && line.batch == batch.index;
+}
+
 struct WorthWindow {
   // Usage dates after it are not due. None: all usage is; what carries over goes on up to the furthest day that a seal
   // of the book named, and to its last usage; what is due by the calendar alone (fees) up to that day.
   std::optional<Day> through = std::nullopt;
   uint64_t through_sequence = UINT64_MAX;                       // the book as it was after this commit
   std::optional<std::string_view> only_subject = std::nullopt;  // one subject instead of all
+  std::optional<SealedBatch> without = std::nullopt;            // what is booked, less this batch
 };
 
 // Calls `visit` for each subject that has totals or booked amounts, or a subscription that may owe something without

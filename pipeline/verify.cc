@@ -305,12 +305,36 @@ absl::StatusOr<std::map<std::pair<std::string, uint32_t>, Int128>> SumsByLine(co
   return sums;
 }
 
+// The first line of a reversal that is not what it takes back, the other way round, or a line that none takes back;
+// empty: none.
+std::string WrongReversal(const std::vector<SealRecord>& seals, const std::vector<JournalBatch>& batches) {
+  for (const SealRecord& seal : seals) {
+    if (seal.reverses.empty()) continue;
+    const auto original = std::ranges::find(batches, seal.reverses, &JournalBatch::id);
+    if (original == batches.end()) return seal.reverses + ", which is reversed, is not there";
+    size_t taken_back = 0;
+    for (const JournalBatch& batch : batches) {
+      if (batch.seal != seal.number || batch.reverses.empty()) continue;
+      for (const JournalLine& line : batch.lines) {
+        const JournalLine* const of = batch.reverses == seal.reverses ? ReversedLine(*original, line.key) : nullptr;
+        const std::string which = batch.id + "/" + std::to_string(line.number);
+        if (of == nullptr || line.minor != -of->minor) return which + " is not a line of " + seal.reverses;
+        ++taken_back;
+      }
+    }
+    if (taken_back != original->lines.size()) return seal.reverses + " is reversed in part";
+  }
+  return "";
+}
+
 LawCheck Balanced(const Book& book) {
   LawCheck check{4, "balanced", false, ""};
   absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return Failed(4, check.name, batches.status());
   auto sums = SumsByLine(book);
   if (!sums.ok()) return Failed(4, check.name, sums.status());
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return Failed(4, check.name, seals.status());
   uint64_t lines = 0;
   for (const JournalBatch& batch : *batches) {
     for (const JournalLine& line : batch.lines) {
@@ -325,8 +349,12 @@ LawCheck Balanced(const Book& book) {
     if (BalanceOf(batch) != 0) return check.detail = batch.id + " does not balance", check;
   }
   if (!sums->empty()) return check.detail = "differences without a line: " + sums->begin()->first.first, check;
+  check.detail = WrongReversal(*seals, *batches);
+  if (!check.detail.empty()) return check;
   check.holds = true;
   check.detail = std::to_string(batches->size()) + " batches, " + std::to_string(lines) + " lines";
+  const auto reversals = std::ranges::count_if(*seals, [](const SealRecord& seal) { return !seal.reverses.empty(); });
+  if (reversals > 0) check.detail += ", " + std::to_string(reversals) + (reversals == 1 ? " reversal" : " reversals");
   return check;
 }
 
