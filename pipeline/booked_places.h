@@ -19,9 +19,14 @@ inline bool IsMapped(const BookedPlace& place) {
   return !place.debit.empty();
 }
 
-// The charge of what a deferred charge turns into day by day: "recognised platform"; and back.
+// The charges that stand beside a rated one: what a deferred charge turns into day by day, "recognised platform"; the
+// same amounts in the books of who delivers, where another entity sells, "delivered calls".
 std::string RecognisedName(std::string_view charge);
-std::string_view DeferredName(std::string_view charge);
+std::string DeliveredName(std::string_view charge);
+// The rated one: "calls".
+std::string_view RatedName(std::string_view charge);
+// The one that is sold: "calls" of "delivered calls".
+std::string_view SoldName(std::string_view charge);
 
 // Not thread-safe. Borrows the catalog, and the names of places that are taken in.
 class BookedPlaces {
@@ -36,6 +41,7 @@ class BookedPlaces {
   struct Posting {
     const BookedPlace* place = nullptr;       // without accounts where no rule takes it: IsMapped
     const BookedPlace* recognised = nullptr;  // where the rule defers it: from there to revenue
+    const BookedPlace* delivered = nullptr;   // where another entity delivers: from what is due from the seller
     const PostingRule* rule = nullptr;
     SummaryPolicy summary = SummaryPolicy::kDaily;  // of `place`
   };

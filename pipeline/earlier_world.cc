@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/compared_days.h"
 #include "pipeline/recognition.h"
@@ -13,6 +14,7 @@
 namespace tollbook {
 namespace {
 
+// Of one side, where one entity delivers what another sells.
 bool IsOfCharge(const BookedKey& key, const BookedKey& other) {
   return key.subscription == other.subscription && key.period == other.period &&
          key.place->charge == other.place->charge && key.place->currency == other.place->currency;
@@ -39,7 +41,7 @@ std::map<std::string, ChargeTerms> TermsIn(const Catalog& catalog, std::string_v
   for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
     if (version.id != key.subscription) continue;
     const Plan& plan = catalog.plans[version.plan];
-    const auto charge = std::ranges::find(plan.charges, key.place->charge, &Charge::name);
+    const auto charge = std::ranges::find(plan.charges, SoldName(key.place->charge), &Charge::name);
     if (charge != plan.charges.end()) terms[plan.name] = TermsOf(*charge, plan);
   }
   return terms;
@@ -190,7 +192,9 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
     world.booked = {key.place->currency, AmountOfCharge(worth.booked, key)};
     for (size_t i = 0; i < worth.keys.size(); ++i) {
       const RatedCharge& rated = worth.rated.charges[i];
-      if (!IsOfCharge(key, worth.keys[i])) continue;
+      BookedPlace sold = *key.place;
+      sold.charge = SoldName(sold.charge);
+      if (!IsOfCharge({key.subscription, &sold, key.period, {}}, worth.keys[i])) continue;
       const PostingRule* rule = then_->PostingOf(*rated.subscription, *rated.charge);
       const bool by_period = SummaryOf(*then_, rated, rule) == SummaryPolicy::kPeriod;
       const ComparedDays compared = CompareDays(rated, by_period, key.usage_date);

@@ -8,6 +8,7 @@
 #include "ledger/difference_run.h"
 #include "ledger/totals_cells.h"
 #include "ledger/totals_run.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/charge_events.h"
 #include "pipeline/charges.h"
 #include "pipeline/compared_days.h"
@@ -196,6 +197,11 @@ const RatedCharge* FindRated(const SubjectWorth& worth, const BookedKey& key) {
     now.usage_date = key.usage_date;
     if (now == key) return &worth.rated.charges[i];
   }
+  for (const DeliveredCharge& delivered : worth.delivered) {
+    BookedKey now = delivered.key;
+    now.usage_date = key.usage_date;
+    if (now == key) return delivered.of;
+  }
   return nullptr;
 }
 
@@ -256,7 +262,7 @@ std::optional<RatedCharge> WithoutUsage(const Catalog& catalog, std::string_view
   for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
     const Plan& plan = catalog.plans[version.plan];
     if (version.id != key.subscription || plan.name != key.place->plan) continue;
-    const auto charge = std::ranges::find(plan.charges, key.place->charge, &Charge::name);
+    const auto charge = std::ranges::find(plan.charges, SoldName(key.place->charge), &Charge::name);
     if (charge == plan.charges.end() || charge->meter.empty()) continue;
     RatedCharge rated;
     rated.subscription = &version;
@@ -292,11 +298,23 @@ std::string MovedInWords(const BookedPlace& then, const BookedPlace& now) {
 
 // Where the charge and period of a line are booked by the seal's catalog, if anywhere; then not where the line is.
 const BookedPlace* MovedTo(const SubjectWorth& worth, const BookedKey& key) {
-  const auto moved = std::ranges::find_if(worth.keys, [&](const BookedKey& now) {
+  const auto is_of_it = [&](const BookedKey& now) {
     return now.subscription == key.subscription && now.period == key.period && now.place->plan == key.place->plan &&
            now.place->charge == key.place->charge;
-  });
+  };
+  const auto delivered = std::ranges::find_if(worth.delivered, is_of_it, &DeliveredCharge::key);
+  if (delivered != worth.delivered.end()) return delivered->key.place;
+  const auto moved = std::ranges::find_if(worth.keys, is_of_it);
   return moved == worth.keys.end() ? nullptr : moved->place;
+}
+
+// Whether the charge is rated, and the line's side of it is in nobody's books any more: one entity sells and delivers.
+bool HasOneSide(const SubjectWorth& worth, const BookedKey& key) {
+  const std::string_view sold = SoldName(key.place->charge);
+  if (sold == key.place->charge) return false;
+  return std::ranges::any_of(worth.keys, [&](const BookedKey& now) {
+    return now.subscription == key.subscription && now.period == key.period && now.place->charge == sold;
+  });
 }
 
 // Why nothing is due at the place of a line, whose usage is not what was taken back.
@@ -304,6 +322,7 @@ std::string WhyBookedBack(const Catalog& catalog, const SubjectWorth& worth, con
   if (const BookedPlace* const now = MovedTo(worth, key)) {
     return "it is booked elsewhere now (" + MovedInWords(*key.place, *now) + ")";
   }
+  if (HasOneSide(worth, key)) return "by the catalog of this seal no other entity delivers it";
   const std::string id(key.subscription), plan(key.place->plan);
   bool has_plan = false;
   for (const Subscription& version : catalog.SubscriptionsOf(worth.subject)) {
@@ -313,7 +332,7 @@ std::string WhyBookedBack(const Catalog& catalog, const SubjectWorth& worth, con
   }
   if (!has_plan) return "by the catalog of this seal " + id + " is not on " + plan + " in that period";
   const auto of_name = std::ranges::find(catalog.plans, plan, &Plan::name);
-  if (std::ranges::find(of_name->charges, key.place->charge, &Charge::name) != of_name->charges.end()) {
+  if (std::ranges::find(of_name->charges, SoldName(key.place->charge), &Charge::name) != of_name->charges.end()) {
     return "by the catalog of this seal nothing is due of it in that period";
   }
   return "the catalog of this seal charges it no more";
@@ -468,7 +487,8 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       }
       const RatedCharge* rated = FindRated(worth, key);
       std::optional<RatedCharge> unused;
-      if (rated == nullptr && MovedTo(worth, key) == nullptr) unused = WithoutUsage(*catalog, worth.subject, key);
+      if (rated == nullptr && MovedTo(worth, key) == nullptr && !HasOneSide(worth, key))
+        unused = WithoutUsage(*catalog, worth.subject, key);
       // Usage that other billing periods have now was not taken back.
       const Day last_day{key.period.end.number - 1};
       if (unused && !HasUsage(*catalog, *unused, worth.totals, key.period.start, last_day)) rated = &*unused;

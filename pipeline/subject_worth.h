@@ -29,6 +29,12 @@ struct RecognisedCharge {
   const RatedCharge* of = nullptr;
 };
 
+// The same amounts as those of a rated charge, in the books of who delivers what another entity sells; in `due` too.
+struct DeliveredCharge {
+  BookedKey key;  // without a usage date
+  const RatedCharge* of = nullptr;
+};
+
 // Views live until the visitor returns; places until its shard is done.
 struct SubjectWorth {
   std::string_view subject;
@@ -44,6 +50,7 @@ struct SubjectWorth {
   absl::Status status;
   std::span<const RecognisedCharge> recognised;
   bool has_unmapped = false;  // some of `due` is at a place without accounts
+  std::span<const DeliveredCharge> delivered = {};
 };
 
 // A batch, by the seal that made it.

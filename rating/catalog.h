@@ -136,6 +136,11 @@ struct PostingRule {
   Recognition recognition = Recognition::kPoint;
   std::string deferred;                              // where it is ratable: the account of what is not recognised yet
   std::optional<BillingCycle> recognised_over = {};  // from the day on which it is due; none: to its period's end
+  // Who delivers what the subscription's entity sells, where that is another entity: `credit` (and `deferred`) is then
+  // in its books. Empty: who sells.
+  std::string delivered_by = {};
+  std::string due_to = {};    // the seller's account of what it owes to who delivers
+  std::string due_from = {};  // that of who delivers, of what the seller owes
   int line = 0;
 };
 

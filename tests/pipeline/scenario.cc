@@ -677,7 +677,9 @@ class Runner {
     absl::StatusOr<std::vector<ChargeRow>> rows = Charges(*book_, *catalog, {}, run_.absorb.threads);
     if (!rows.ok()) return Problem(std::string(Std(rows.status().message())));
     std::erase_if(*rows, [&](const ChargeRow& row) {
-      return row.subscription != Word(s, 1) || row.charge != Word(s, 2) ||
+      std::string charge = row.charge;
+      std::ranges::replace(charge, ' ', '_');
+      return row.subscription != Word(s, 1) || charge != Word(s, 2) ||
              !ToString(row.period.start).starts_with(Word(s, 3)) || (!plan.empty() && row.plan != plan) ||
              (!entity.empty() && row.entity != entity);
     });
