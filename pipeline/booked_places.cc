@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kRecognised = "recognised ";
 constexpr std::string_view kDelivered = "delivered ";
+constexpr std::string_view kAccrued = "accrued ";
 
 // The rule's dimensions; which subscription and charge the line is of, where each has its own; and which entity is on
 // the other side, where one delivers what another sells.
@@ -38,8 +39,20 @@ std::string DeliveredName(std::string_view charge) {
   return std::string(kDelivered).append(charge);
 }
 
+std::string AccruedName(std::string_view charge) {
+  return std::string(kAccrued).append(charge);
+}
+
+bool IsRecognised(std::string_view charge) {
+  return charge.starts_with(kRecognised);
+}
+
+bool IsAccrued(std::string_view charge) {
+  return charge.starts_with(kAccrued);
+}
+
 std::string_view RatedName(std::string_view charge) {
-  for (const std::string_view prefix : {kRecognised, kDelivered}) charge = Behind(prefix, charge);
+  for (const std::string_view prefix : {kRecognised, kDelivered, kAccrued}) charge = Behind(prefix, charge);
   return charge;
 }
 
@@ -80,6 +93,13 @@ BookedPlaces::Posting BookedPlaces::PlacedBy(const PostingRule* rule, const Rate
   place.credit = is_delivered ? std::string_view(rule->due_to) : earned;
   place.dimensions = sold;
   Posting posting{.place = Keep(place), .rule = rule, .summary = SummaryOf(catalog_, rated, rule)};
+  if (!rule->accrued.empty()) {
+    const std::string accrued = AccruedName(rated.charge->name);
+    BookedPlace accrual = place;
+    accrual.charge = accrued;
+    accrual.debit = rule->accrued;
+    accruals_[posting.place] = Keep(accrual);
+  }
   const std::string other_side = is_delivered ? DimensionsOf(*rule, rated, seller) : sold;
   const std::string delivered = DeliveredName(rated.charge->name), recognised = RecognisedName(rated.charge->name);
   if (is_delivered) {

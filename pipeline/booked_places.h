@@ -20,9 +20,13 @@ inline bool IsMapped(const BookedPlace& place) {
 }
 
 // The charges that stand beside a rated one: what a deferred charge turns into day by day, "recognised platform"; the
-// same amounts in the books of who delivers, where another entity sells, "delivered calls".
+// same amounts in the books of who delivers, where another entity sells, "delivered calls"; what of it is accrued, as
+// late usage, until it is booked, "accrued calls".
 std::string RecognisedName(std::string_view charge);
 std::string DeliveredName(std::string_view charge);
+std::string AccruedName(std::string_view charge);
+bool IsRecognised(std::string_view charge);
+bool IsAccrued(std::string_view charge);
 // The rated one: "calls".
 std::string_view RatedName(std::string_view charge);
 // The one that is sold: "calls" of "delivered calls".
@@ -47,6 +51,12 @@ class BookedPlaces {
   };
   Posting PostingOf(const RatedCharge& rated);
 
+  // Where late usage of the place is accrued, by the rule of a charge that was looked up; null: nowhere.
+  const BookedPlace* AccrualOf(const BookedPlace* place) const {
+    const auto accrual = accruals_.find(place);
+    return accrual == accruals_.end() ? nullptr : accrual->second;
+  }
+
  private:
   struct ChargeOfEntity {
     const Charge* charge = nullptr;
@@ -68,6 +78,7 @@ class BookedPlaces {
   const Catalog& catalog_;
   std::set<BookedPlace> places_;
   std::unordered_map<ChargeOfEntity, Posting, Hash> postings_;
+  std::unordered_map<const BookedPlace*, const BookedPlace*> accruals_;
   std::deque<std::string> texts_;  // names that were made here
 };
 

@@ -14,6 +14,7 @@
 #include "pipeline/compared_days.h"
 #include "pipeline/earlier_world.h"
 #include "pipeline/event_shares.h"
+#include "pipeline/posting_periods.h"
 #include "pipeline/recognition.h"
 #include "pipeline/reversal.h"
 #include "pipeline/subject_worth.h"
@@ -338,6 +339,23 @@ std::string WhyBookedBack(const Catalog& catalog, const SubjectWorth& worth, con
   return "the catalog of this seal charges it no more";
 }
 
+// The place of the charge whose late usage is accrued at the line's.
+const BookedPlace* AccruedPlace(const SubjectWorth& worth, const BookedKey& key) {
+  for (const BookedKey& now : worth.keys) {
+    const BookedPlace* const accrual = worth.places->AccrualOf(now.place);
+    if (accrual != nullptr && *accrual == *key.place) return now.place;
+  }
+  return nullptr;
+}
+
+// Of a line that takes back a line of an earlier batch, or an accrual of its own seal; empty: it does neither.
+std::string WhyTakenBack(const Explanation& explanation, const BookedKey& key, const PostingPeriods& periods) {
+  if (!explanation.reverses.empty()) return explanation.reverses + " is reversed";
+  if (!IsAccrued(key.place->charge)) return "";
+  const std::string accrued_in = periods.PlaceOf(key.place->entity, key.usage_date).period.name;
+  return accrued_in == explanation.line.key.accounting_period ? "" : "this seal accrued it in " + accrued_in;
+}
+
 // The single events behind the charges of a line: what the book knows of each charge is gathered, then all sources are
 // read in one go.
 class EventExplainer {
@@ -460,8 +478,11 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
   EventExplainer single_events(book, *catalog, explanation.seal.sequence, events.value_or(0));
   const absl::StatusOr<std::optional<SealedBatch>> reversed = ReversedBatch(book, explanation.seal);
   if (!reversed.ok()) return reversed.status();
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, *catalog, explanation.seal.sequence);
+  if (!periods.ok()) return periods.status();
   for (const LineDifference& difference : differences) {
-    const BookedKey& key = difference.key;
+    BookedKey key = difference.key;
+    const bool is_accrual = IsAccrued(key.place->charge);
     ExplainedCharge explained;
     explained.subject = difference.subject;
     explained.subscription = key.subscription;
@@ -471,8 +492,8 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     explained.usage_date = key.usage_date;
     explained.difference = {key.place->currency, difference.minor};
     explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.place->currency, 0};
-    if (!explanation.reverses.empty()) {
-      explained.why_booked_back = explanation.reverses + " is reversed";
+    explained.why_booked_back = WhyTakenBack(explanation, key, *periods);
+    if (!explained.why_booked_back.empty()) {
       explained.booked_before.minor = -difference.minor;
       explanation.largest.push_back(std::move(explained));
       continue;
@@ -480,6 +501,13 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     // The book just before the seal: the same totals, and what earlier seals had booked, less what it takes back.
     const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject, *reversed};
     const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
+      if (is_accrual) {
+        explained.booked_before = BookedFor(worth, key);
+        explained.why_booked_back = "an accrual and its reversal come to nothing";
+        if (explained.booked_before.minor != 0) return absl::OkStatus();
+        // What is accrued of a charge is explained by it.
+        if (const BookedPlace* const place = AccruedPlace(worth, key)) key.place = place;
+      }
       explained.booked_before = BookedFor(worth, key);
       if (const RecognisedCharge* recognised = FindRecognised(worth, key)) {
         FillRecognition(worth, *recognised, key, &explained);
@@ -523,6 +551,10 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       return absl::OkStatus();
     });
     if (!visited.ok()) return visited;
+    if (is_accrual) {  // the line that books it tells what changed
+      explanation.largest.push_back(std::move(explained));
+      continue;
+    }
     absl::StatusOr<std::optional<EarlierWorld>> world = earlier.Find(difference.subject, key);
     if (!world.ok()) return world.status();
     explained.earlier = *std::move(world);

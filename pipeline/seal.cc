@@ -11,6 +11,7 @@
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
 #include "pipeline/approval.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/fixed_meters.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
@@ -33,7 +34,13 @@ struct LinePlaceHash {
 
 // Gives lines their numbers, in the order in which they are first named.
 using LineNumbers = std::unordered_map<LinePlace, uint32_t, LinePlaceHash>;
-using AccountNumbers = std::map<LineKey, uint32_t>;
+// The accounts of a line, and whether it is posted in the period in which accruals of late usage are reversed.
+struct LineAccounts {
+  LineKey key;
+  bool is_behind_accrual = false;
+  friend auto operator<=>(const LineAccounts&, const LineAccounts&) = default;
+};
+using AccountNumbers = std::map<LineAccounts, uint32_t>;
 
 template <typename Numbers, typename Place>
 uint32_t NumberOf(const Place& place, Numbers* numbers) {
@@ -65,15 +72,20 @@ class ShardSeal {
  private:
   uint32_t AccountsOf(const BookedPlace* place);
   uint32_t LineOf(const BookedKey& key);
-  absl::Status Write(std::string_view subject, std::span<const BookedAmount> differences);
+  // `is_behind_accrual`: of each difference; empty: none is.
+  absl::Status Write(std::string_view subject, std::span<const BookedAmount> differences,
+                     std::span<const uint8_t> is_behind_accrual = {});
+  absl::Status WriteAccrued(const SubjectWorth& worth, std::span<const BookedAmount> differences);
 
   std::string reverses_;  // of what is added at the moment; empty: no batch
+  bool is_behind_accrual_ = false;
   const PostingPeriods& periods_;
   std::vector<BookedAmount> differences_;  // of the subject at hand
   DifferenceRunWriter writer_;
   // Places end with the visit of the shard; until then each has one address.
-  std::unordered_map<const BookedPlace*, uint32_t> accounts_of_;
+  std::unordered_map<const BookedPlace*, uint32_t> accounts_of_[2];  // by is_behind_accrual_
   const BookedPlace* last_place_ = nullptr;
+  bool last_is_behind_accrual_ = false;
   uint32_t last_accounts_ = 0;
   LineNumbers line_numbers_;
   // Lines that were looked up, each at a slot of its own place; a month of thirty accounts has them all. Another line
@@ -103,10 +115,15 @@ struct LinePlaces {
   const Reversal* reversal = nullptr;  // null: nothing is taken back
 };
 
-LineKey LineKeyOn(LineKey accounts, Day usage_date, const LinePlaces& places) {
-  const PostingPlace place = accounts.reverses.empty() ? places.periods.PlaceOf(accounts.entity, usage_date)
-                                                       : places.reversal->PlaceOf(usage_date);
+LineKey LineKeyOn(const LineAccounts& of, Day usage_date, const LinePlaces& places) {
+  LineKey accounts = of.key;
+  PostingPlace place = accounts.reverses.empty() ? places.periods.PlaceOf(accounts.entity, usage_date)
+                                                 : places.reversal->PlaceOf(usage_date);
   TOLLBOOK_ASSERT(!place.waits);  // ShardSeal took it out
+  if (of.is_behind_accrual) {
+    place.period = *place.booked_in;
+    place.posting_date = place.period.first;
+  }
   accounts.accounting_period = place.period.name;
   accounts.posting_date = place.posting_date;
   accounts.usage_date = place.usage_date;
@@ -139,14 +156,15 @@ void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) 
 }
 
 uint32_t ShardSeal::AccountsOf(const BookedPlace* place) {
-  if (place == last_place_) return last_accounts_;
-  const auto [known, added] = accounts_of_.try_emplace(place, 0);
+  if (place == last_place_ && is_behind_accrual_ == last_is_behind_accrual_) return last_accounts_;
+  const auto [known, added] = accounts_of_[is_behind_accrual_ ? 1 : 0].try_emplace(place, 0);
   if (added) {
-    LineKey of_place = WithoutDate(*place);
-    of_place.reverses = reverses_;
+    LineAccounts of_place{WithoutDate(*place), is_behind_accrual_};
+    of_place.key.reverses = reverses_;
     known->second = NumberOf(of_place, &accounts);
   }
   last_place_ = place;
+  last_is_behind_accrual_ = is_behind_accrual_;
   return last_accounts_ = known->second;
 }
 
@@ -181,7 +199,36 @@ absl::Status ShardSeal::Add(const SubjectWorth& worth, std::optional<Day> throug
     TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences_));
     differences = differences_;
   }
-  return differences.empty() ? absl::OkStatus() : Write(worth.subject, differences);
+  if (differences.empty()) return absl::OkStatus();
+  return periods_.has_accruals() ? WriteAccrued(worth, differences) : Write(worth.subject, differences);
+}
+
+// Late usage that is accrued: debited to the account of accruals in the open period, credited from there in the one
+// behind it, and booked there. The accrual comes to nothing.
+absl::Status ShardSeal::WriteAccrued(const SubjectWorth& worth, std::span<const BookedAmount> differences) {
+  std::vector<BookedAmount> written;
+  std::vector<uint8_t> is_behind_accrual;
+  const auto add = [&](const BookedAmount& amount, bool is_behind) {
+    written.push_back(amount);
+    is_behind_accrual.push_back(is_behind ? 1 : 0);
+  };
+  for (const BookedAmount& difference : differences) {
+    const BookedPlace* const accrual = worth.places->AccrualOf(difference.key.place);
+    const bool is_accrued =
+        accrual != nullptr &&
+        periods_.PlaceOf(difference.key.place->entity, difference.key.usage_date).booked_in.has_value();
+    if (is_accrued) {
+      BookedAmount accrued = difference;
+      accrued.key.place = accrual;
+      add(accrued, false);
+      if (__builtin_sub_overflow(Int128{0}, accrued.minor, &accrued.minor)) {
+        return LineOutOfRange(accrual->entity, accrual->product, accrued.key.usage_date);
+      }
+      add(accrued, true);
+    }
+    add(difference, is_accrued);
+  }
+  return Write(worth.subject, written, is_behind_accrual);
 }
 
 absl::Status ShardSeal::AddReversed(std::string_view batch, const Reversal::OfSubject& of) {
@@ -191,9 +238,12 @@ absl::Status ShardSeal::AddReversed(std::string_view batch, const Reversal::OfSu
   return written;
 }
 
-absl::Status ShardSeal::Write(std::string_view subject, std::span<const BookedAmount> differences) {
+absl::Status ShardSeal::Write(std::string_view subject, std::span<const BookedAmount> differences,
+                              std::span<const uint8_t> is_behind_accrual) {
   writer_.BeginSubject(subject, static_cast<uint32_t>(differences.size()));
-  for (const BookedAmount& difference : differences) {
+  for (size_t i = 0; i < differences.size(); ++i) {
+    const BookedAmount& difference = differences[i];
+    is_behind_accrual_ = !is_behind_accrual.empty() && is_behind_accrual[i] != 0;
     const uint32_t line = LineOf(difference.key);
     LineSum& sum = lines[line].sum;
     if (!sum.Add(difference.minor)) {
@@ -258,7 +308,7 @@ class SealLines {
 
  private:
   std::vector<LineKey> Keys() const {
-    std::vector<const LineKey*> accounts(accounts_.size());
+    std::vector<const LineAccounts*> accounts(accounts_.size());
     for (const auto& [key, number] : accounts_) accounts[number] = &key;
     std::vector<LineKey> keys(numbers_.size());
     for (const auto& [place, number] : numbers_) {

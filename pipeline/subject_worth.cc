@@ -118,7 +118,7 @@ class CatalogWorth {
   // Until the next Find.
   SubjectWorth Of(std::string_view subject, std::span<const SubjectTotal> totals,
                   std::span<const BookedAmount> booked) const {
-    return {subject, totals, rated_, keys_, due_, booked, status_, recognised_, has_unmapped_, delivered_};
+    return {subject, totals, rated_, keys_, due_, booked, status_, recognised_, has_unmapped_, delivered_, &places_};
   }
 
  private:

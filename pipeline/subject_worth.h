@@ -17,6 +17,8 @@
 
 namespace tollbook {
 
+class BookedPlaces;
+
 // What a seal booked, or the sum of what all seals booked, for one key.
 struct BookedAmount {
   BookedKey key;
@@ -51,6 +53,7 @@ struct SubjectWorth {
   std::span<const RecognisedCharge> recognised;
   bool has_unmapped = false;  // some of `due` is at a place without accounts
   std::span<const DeliveredCharge> delivered = {};
+  const BookedPlaces* places = nullptr;  // all that `due` and `booked` are at
 };
 
 // A batch, by the seal that made it.

@@ -185,6 +185,7 @@ void ReadRule(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   rule.by_subscription = map.Choice<bool>("lines", kLines, false);
   ReadRecognition(map, rule, draft, errors);
   ReadDelivery(map, rule, draft, errors);
+  rule.accrued = ReadOwnAccount(map, "accrued", rule, draft, errors);
   map.RefuseOtherKeys();
   std::vector<PostingRule>& rules = draft.catalog.posting_rules;
   const auto names = [](const PostingRule& of) {
@@ -208,6 +209,19 @@ bool HasRule(const Catalog& catalog, std::string_view product, std::string_view 
   });
 }
 
+// A policy that no rule of the entity's can follow would quietly book late usage at once.
+void CheckAccruals(const Catalog& catalog, FileErrors& errors) {
+  for (const Entity& entity : catalog.entities) {
+    if (entity.late_usage != LateUsage::kAccrue) continue;
+    const bool has_account = std::ranges::any_of(catalog.posting_rules, [&](const PostingRule& rule) {
+      return !rule.accrued.empty() && (rule.entity.empty() || rule.entity == entity.name);
+    });
+    if (has_account) continue;
+    errors.Add(0, Join({"no posting rule says where late usage of entity ", Quoted(entity.name), " is accrued"}),
+               "add `accrued: ...` to a rule, the account of what is accrued");
+  }
+}
+
 }  // namespace
 
 void ReadPosting(CatalogDraft& draft) {
@@ -223,6 +237,7 @@ void ReadPosting(CatalogDraft& draft) {
   for (const YamlNode& node : map.RequiredList("posting")) {
     ReadRule(node, draft, errors);
   }
+  if (draft.posting_complete) CheckAccruals(draft.catalog, errors);
   draft.refuses_unmapped = map.Choice<bool>("unmapped", kUnmapped, false);
   map.RefuseOtherKeys();
 }

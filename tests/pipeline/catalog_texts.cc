@@ -55,7 +55,7 @@ std::string ChartYaml(const CatalogTexts& texts) {
     assets.insert(p.debit);
     revenues.insert(p.credit);
     if (!p.deferred.empty()) liabilities.insert(p.deferred);
-    InsertAccountIn(p.more, "due_from", &assets);
+    for (const char* key : {"accrued", "due_from"}) InsertAccountIn(p.more, key, &assets);
     InsertAccountIn(p.more, "due_to", &liabilities);
   }
   std::string yaml = "accounts:\n";
