@@ -13,6 +13,7 @@
 #include "ledger/outbox.h"
 #include "ledger/purge.h"
 #include "ledger/totals_cells.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
@@ -588,6 +589,7 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
 
   struct Sums {
     Int128 due = 0, booked = 0, waiting = 0, journal = 0;
+    Int128 recognised = 0;  // of the journal: what moves from deferred to revenue, and is worth nothing more
   };
   std::map<EntityCurrency, Sums> sums;
   std::mutex sums_mutex;  // guards sums and the events
@@ -606,13 +608,20 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
         }
         events_rated += rated_events;
         for (const UnratedUsage& unrated : worth.rated.unrated) events_unrated += unrated.events;
-        for (const BookedAmount& amount : due)
-          sums[{std::string(amount.key.place->entity), amount.key.place->currency}].due += amount.minor;
-        for (const BookedAmount& amount : worth.booked)
-          sums[{std::string(amount.key.place->entity), amount.key.place->currency}].booked += amount.minor;
+        const auto sums_of = [&](const BookedAmount& amount) -> Sums& {
+          return sums[{std::string(amount.key.place->entity), amount.key.place->currency}];
+        };
+        for (const BookedAmount& amount : due) {
+          if (!IsRecognised(amount.key.place->charge)) sums_of(amount).due += amount.minor;
+        }
+        for (const BookedAmount& amount : worth.booked) {
+          const bool is_recognised = IsRecognised(amount.key.place->charge);
+          (is_recognised ? sums_of(amount).recognised : sums_of(amount).booked) += amount.minor;
+        }
         if ((periods->all_open() && !worth.has_unmapped) || !worth.status.ok()) return absl::OkStatus();
         std::vector<BookedAmount> differences;
         LessBooked(worth.due, worth.booked, seals->back().through, &differences);
+        std::erase_if(differences, [](const BookedAmount& d) { return IsRecognised(d.key.place->charge); });
         WaitingSums waiting(*periods);
         TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences));
         for (const WaitingAmount& waits : waiting.All())
@@ -632,8 +641,8 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
   for (const auto& [of, sum] : sums) {
     add("worth, rounded", sum.waiting == 0 ? "worth = booked" : "worth = booked + waiting",
         ToString(Money{of.second, sum.due}), ToString(Money{of.second, sum.booked + sum.waiting}), &of);
-    add("booked", "booked = journal", ToString(Money{of.second, sum.booked}), ToString(Money{of.second, sum.journal}),
-        &of);
+    add("booked", "booked = journal", ToString(Money{of.second, sum.booked}),
+        ToString(Money{of.second, sum.journal - sum.recognised}), &of);
   }
   TOLLBOOK_RETURN_IF_ERROR(AddJournalRows(book, *batches, &rows));
   TOLLBOOK_RETURN_IF_ERROR(AddDeliveredRows(book, *catalog, *batches, &rows));
