@@ -10,8 +10,8 @@
 //           not beside a commit, which moves what they read; LoadSeen for several shards at once. The other reads from
 //           any thread, also beside a commit: they see the commits that had returned, and perhaps the one under way.
 // Errors    Unavailable: the disk (full, unreadable): make space, run the same command again. DataLoss: bytes are not
-//           what was written; the book is refused as it is. FailedPrecondition: another process has the book, a newer
-//           tollbook made it, or its name, zone or a meter would change.
+//           what was written; the book is refused as it is. Aborted: another process has the book open.
+//           FailedPrecondition: a newer tollbook made it, or its name, zone or a meter would change.
 #ifndef TOLLBOOK_LEDGER_BOOK_H_
 #define TOLLBOOK_LEDGER_BOOK_H_
 
@@ -130,7 +130,7 @@ class Book {
   virtual absl::StatusOr<std::vector<PeriodChange>> PeriodChanges(uint64_t through_sequence = UINT64_MAX) const = 0;
 
   // For people.
-  // By (entity, currency, accounting period, seal, part).
+  // By (entity, currency, accounting period, seal, what they reverse, part).
   virtual absl::StatusOr<std::vector<JournalBatch>> Batches() const = 0;
   virtual absl::StatusOr<std::vector<CommitRecord>> Commits() const = 0;
   using VisitExceptions = std::function<absl::Status(const StoredExceptions&)>;

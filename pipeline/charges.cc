@@ -61,6 +61,12 @@ std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth)
   std::vector<ChargeRow> rows;
   std::vector<BookedKey> keys(worth.keys.begin(), worth.keys.end());
   for (const RatedCharge& rated : worth.rated.charges) rows.push_back(RowOf(catalog, rated));
+  for (const DeliveredCharge& delivered : worth.delivered) {
+    ChargeRow& row = rows.emplace_back(RowOf(catalog, *delivered.of));
+    row.charge = delivered.key.place->charge;
+    row.entity = delivered.key.place->entity;
+    keys.push_back(delivered.key);
+  }
   for (const RecognisedCharge& recognised : worth.recognised) {
     rows.push_back(RowOf(worth, recognised));
     keys.push_back(recognised.key);

@@ -69,15 +69,25 @@ struct PostOptions {
 int CmdPost(const PostOptions& options);
 
 struct DeliveriesOptions {
-  enum class Action : uint8_t { kList, kShow, kRetry, kPark, kSayPosted, kSayNotPosted, kSaySuperseded };
+  enum class Action : uint8_t {
+    kList,
+    kShow,
+    kRetry,
+    kPark,
+    kSayPosted,
+    kSayNotPosted,
+    kSaySuperseded,
+    kPause,
+    kResume
+  };
   std::string books;
   Action action = Action::kList;
   std::string target;    // of list: empty: all
-  std::string batch;     // not of list
+  std::string batch;     // not of list, pause and resume
   std::string state;     // of list: empty: all
   std::string document;  // of kSayPosted
   bool body = false;     // of show: the bytes alone
-  std::string by, why;   // of what a person decides; resolve wants both
+  std::string by, why;   // of what a person decides; resolve, pause and resume want both
   std::string format;    // "", csv, json
 };
 int CmdDeliveries(const DeliveriesOptions& options);
@@ -105,11 +115,13 @@ struct AuditOptions : ReadOptions {
 int CmdAudit(const AuditOptions& options);
 
 struct JournalsOptions : ReadOptions {
-  enum class Action : uint8_t { kList, kHeld, kApprove, kReject };
+  enum class Action : uint8_t { kList, kHeld, kApprove, kReject, kReverse };
   Action action = Action::kList;
   bool functional = false;  // of list: with what each amount is in the entity's functional currency
-  std::string batch;        // of approve and reject
+  std::string batch;        // of approve, reject and reverse
   std::string by, why;
+  std::string catalog, through;  // of reverse: what books anew
+  bool adjust = false;           // of reverse: in soft-closed periods too
 };
 int CmdJournals(const JournalsOptions& options);
 

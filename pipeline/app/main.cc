@@ -291,6 +291,14 @@ class CommandLine {
     say->add_option("--posted", deliveries_.document, "It is there, as this document")->type_name("DOCUMENT");
     say->add_flag("--not-posted", not_posted_, "It is not there: send it");
     say->add_flag("--superseded", superseded_, "It must not be sent");
+    const auto add_of_target = [&](const std::string& name, const std::string& what, Action action) {
+      CLI::App* one = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
+      one->add_option("TARGET", deliveries_.target, "Its name")->type_name("")->required();
+      AddByAndWhy(one, &deliveries_.by, &deliveries_.why);
+      one->callback([this, action] { deliveries_.action = action; });
+    };
+    add_of_target("pause", "Send a target nothing until it is resumed", Action::kPause);
+    add_of_target("resume", "Go on with a target that was paused", Action::kResume);
     resolve->callback([this] {
       deliveries_.action = not_posted_   ? Action::kSayNotPosted
                            : superseded_ ? Action::kSaySuperseded
@@ -312,7 +320,7 @@ class CommandLine {
   }
 
   void AddJournals() {
-    CLI::App* sub = Add("journals", "The journal batches; those held for approval, and the decisions",
+    CLI::App* sub = Add("journals", "The journal batches; those held for approval, and the decisions; reversals",
                         "tollbook journals --books book --format ledger | ledger -f - bal\n"
                         "  tollbook journals approve --books book BATCH --by Ann --why \"ties to the usage report\"",
                         &journals_, CmdJournals);
@@ -326,14 +334,20 @@ class CommandLine {
         ->fallthrough()
         ->group(kCommands)
         ->callback([this] { journals_.action = JournalsOptions::Action::kHeld; });
-    const auto add = [&](const char* name, const char* what, JournalsOptions::Action action) {
+    const auto add = [&](const char* name, const char* what, JournalsOptions::Action action) -> CLI::App* {
       CLI::App* decide = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
       decide->add_option("batch", journals_.batch, "The batch")->type_name("BATCH")->required();
       AddByAndWhy(decide, &journals_.by, &journals_.why);
       decide->callback([this, action] { journals_.action = action; });
+      return decide;
     };
     add("approve", "`post` delivers it from now on", JournalsOptions::Action::kApprove);
     add("reject", "It stays held, and says why", JournalsOptions::Action::kReject);
+    CLI::App* reverse = add("reverse", "Seal, taking it back line by line, and book anew what is due",
+                            JournalsOptions::Action::kReverse);
+    AddCatalogDir(reverse, &journals_.catalog, "Directory of the catalog")->required();
+    AddThrough(reverse, &journals_.through);
+    reverse->add_flag("--adjust", journals_.adjust, "Book into soft-closed accounting periods too");
   }
 
   void AddReaders() {

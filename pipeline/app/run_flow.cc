@@ -73,7 +73,7 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   std::optional<SealReport> sealed;
   if (flow.seal) {
     absl::StatusOr<SealReport> result =
-        Seal(**book, loaded->catalog, {flow.threads, *through, flow.adjusted_by, flow.adjusted_why});
+        Seal(**book, loaded->catalog, {flow.threads, *through, flow.adjusted_by, flow.adjusted_why, flow.reversal});
     if (!result.ok()) return result.status();
     sealed = *std::move(result);
     report.sealed = &*sealed;
@@ -85,10 +85,12 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
     PostTargets targets = TargetsFor(loaded->catalog, flow.catalog, "");
     not_delivered = targets.status;
     absl::StatusOr<DeliverReport> result = DeliverNow(**book, targets);
-    if (result.ok())
+    if (result.ok()) {
+      if (not_delivered.ok()) not_delivered = NotPlanned(*result);
       delivered = *std::move(result);
-    else
+    } else {
       not_delivered = result.status();
+    }
   }
   // What was booked is told, whatever became of the delivery.
   Json json = flow.json ? ToJson(report) : Json();
