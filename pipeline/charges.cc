@@ -126,7 +126,7 @@ absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number) {
   while (!seals->empty() && seals->back().number > seal_number) seals->pop_back();
   if (seals->empty()) {
     return MakeError(absl::StatusCode::kNotFound, "nothing is sealed yet", book.identity().name,
-                     "name the catalog with --catalog, or seal first");
+                     "name the catalog with --catalog, or seal first; a seal that has nothing to book keeps none");
   }
   absl::StatusOr<std::map<std::string, std::string>> files = book.CatalogFiles(seals->back().catalog_digest);
   if (!files.ok()) return files.status();

@@ -485,7 +485,7 @@ class CommandLine {
         ->check(NotEmpty);
     AddThrough(sub, &simulate_.through);
     sub->get_option("--through")->description("Usage dated up to this day, inclusive (default: as the last seal)");
-    const std::vector<std::string> tables = {"plan", "account", "subscription", "charge"};
+    const std::vector<std::string> tables = {"plan", "customer", "account", "subscription", "charge"};
     sub->add_option("--by", simulate_.by, "What the amounts are added up by (default: plan)")
         ->type_name(Joined(tables))
         ->check(OneOf(tables));
