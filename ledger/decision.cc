@@ -29,6 +29,23 @@ absl::StatusOr<std::map<std::string, Approval, std::less<>>> Approvals(const Boo
   return approvals;
 }
 
+absl::StatusOr<std::map<std::string, Pause, std::less<>>> PausedTargets(const Book& book) {
+  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
+  if (!commits.ok()) return commits.status();
+  std::map<std::string, Pause, std::less<>> paused;
+  for (const DecisionCommit& commit : *commits) {
+    for (const Decision& decision : commit.decisions) {
+      if (decision.kind != DecisionKind::kTarget) continue;
+      if (decision.after == kPaused) {
+        paused.insert_or_assign(decision.which, Pause{decision.by, decision.why});
+      } else {
+        paused.erase(decision.which);
+      }
+    }
+  }
+  return paused;
+}
+
 std::string Encode(const DecisionCommit& commit) {
   ByteWriter out;
   out.Varint(commit.sequence);
@@ -49,7 +66,7 @@ absl::StatusOr<DecisionCommit> DecodeDecisionCommit(std::string_view stored) {
   const uint64_t count = in.Count(6);
   for (uint64_t i = 0; i < count && in.ok(); ++i) {
     Decision decision;
-    decision.kind = in.OneOf(DecisionKind::kPurge);
+    decision.kind = in.OneOf(DecisionKind::kTarget);
     for (std::string* text : {&decision.which, &decision.by, &decision.why, &decision.before, &decision.after}) {
       *text = in.Text();
     }

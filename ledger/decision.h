@@ -21,6 +21,7 @@ enum class DecisionKind : uint8_t {
   kApproval = 1,  // of a batch that its seal held: which is its id
   kDelivery = 2,  // where a delivery of a batch stands: which is target and batch id, "erp acme-us-USD-2025-01-0001"
   kPurge = 3,     // payloads of exceptions taken out (purge.h): which is "payloads of exceptions before 2025-01-01"
+  kTarget = 4,    // whether a target is delivered to: which is its name
 };
 
 struct Decision {
@@ -58,6 +59,18 @@ struct Approval {
 };
 // By batch id. Batches that no seal held are not there.
 [[nodiscard]] absl::StatusOr<std::map<std::string, Approval, std::less<>>> Approvals(const Book& book);
+
+// The words of a target's states.
+inline constexpr std::string_view kDelivering = "delivering";
+inline constexpr std::string_view kPaused = "paused";
+
+// Who paused a target, and why.
+struct Pause {
+  std::string by, why;
+  friend bool operator==(const Pause&, const Pause&) = default;
+};
+// Those that are paused, by name.
+[[nodiscard]] absl::StatusOr<std::map<std::string, Pause, std::less<>>> PausedTargets(const Book& book);
 
 std::string Encode(const DecisionCommit& commit);
 absl::StatusOr<DecisionCommit> DecodeDecisionCommit(std::string_view stored);

@@ -90,14 +90,47 @@ constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
     "retry",      "say posted", "say not posted", "say superseded"};
 constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
     "", "validation", "mapping", "authentication", "rate limit", "availability", "ambiguous", "configuration"};
-constexpr std::array<std::string_view, kDeliveryProblems> kOwners = {"",
-                                                                     "finance",
-                                                                     "finance",
-                                                                     "the keeper of the secrets",
-                                                                     "nobody, it waits",
-                                                                     "the target's operator",
-                                                                     "nobody, the target is asked",
-                                                                     "the keeper of targets.yaml"};
+// Of what waits, and of what is parked. The order is that of DeliveryProblem.
+constexpr std::array<Remedy, kDeliveryProblems> kWhileItWaits = {{
+    {"", ""},
+    {"finance", "correct what the target refuses"},
+    {"finance", "add the code that is missing"},
+    {"the keeper of the secrets", "renew the login or its rights; it is tried again by itself"},
+    {"nobody, it waits", "nothing: it goes on when the target's limit lets it"},
+    {"the target's operator", "nothing, unless it lasts: then see to the target, or its url"},
+    {"nobody, the target is asked", "nothing: the next `tollbook post` asks the target"},
+    {"the keeper of targets.yaml", "correct targets.yaml; it is tried again by itself"},
+}};
+constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
+    {"whoever parked it", "`tollbook deliveries retry` when it may go"},
+    {"finance", "correct what the target refuses, then `tollbook deliveries retry`"},
+    {"finance", "add the code in the target or in targets.yaml, then `tollbook deliveries retry`"},
+    {"the keeper of the secrets", "renew the login or its rights, then `tollbook deliveries retry`"},
+    {"the target's operator", "raise the limit there, then `tollbook deliveries retry`"},
+    {"the target's operator", "see to the target, then `tollbook deliveries retry`"},
+    {"finance", "look whether it is in the target, then `tollbook deliveries resolve`"},
+    {"the keeper of targets.yaml", "correct targets.yaml, then `tollbook deliveries retry`"},
+}};
+
+// Names of what is delivered in parts: "usage:0003-001".
+constexpr std::string_view kUsagePrefix = "usage:";
+constexpr std::string_view kEventPrefix = "event:";
+
+std::string PartName(std::string_view prefix, int digits, uint64_t number, uint32_t part) {
+  char name[64];
+  std::snprintf(name, sizeof name, "%s%0*llu-%03u", prefix.data(), digits, static_cast<unsigned long long>(number),
+                part);
+  return name;
+}
+
+std::optional<uint64_t> NumberOfPart(std::string_view prefix, std::string_view name) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  uint64_t number = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + prefix.size(), end, number);
+  if (error != std::errc() || rest == end || *rest != '-') return std::nullopt;
+  return number;
+}
 
 }  // namespace
 
@@ -110,8 +143,9 @@ std::string_view Word(DeliveryEvent event) {
 std::string_view Word(DeliveryProblem problem) {
   return kProblemWords[static_cast<size_t>(problem)];
 }
-std::string_view Owner(DeliveryProblem problem) {
-  return kOwners[static_cast<size_t>(problem)];
+Remedy RemedyOf(DeliveryState state, DeliveryProblem problem) {
+  if (IsFinal(state)) return {};
+  return (state == State::kParked ? kOfParked : kWhileItWaits)[static_cast<size_t>(problem)];
 }
 
 std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event) {
@@ -122,19 +156,19 @@ std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event) {
 }
 
 std::string UsageReportName(uint64_t seal, uint32_t part) {
-  char name[48];
-  std::snprintf(name, sizeof name, "usage:%04llu-%03u", static_cast<unsigned long long>(seal), part);
-  return name;
+  return PartName(kUsagePrefix, 4, seal, part);
 }
 
 std::optional<uint64_t> SealOfUsageReport(std::string_view delivered) {
-  constexpr std::string_view kPrefix = "usage:";
-  if (!delivered.starts_with(kPrefix)) return std::nullopt;
-  uint64_t seal = 0;
-  const char* const end = delivered.data() + delivered.size();
-  const auto [rest, error] = std::from_chars(delivered.data() + kPrefix.size(), end, seal);
-  if (error != std::errc() || rest == end || *rest != '-') return std::nullopt;
-  return seal;
+  return NumberOfPart(kUsagePrefix, delivered);
+}
+
+std::string EventName(uint64_t commit, uint32_t part) {
+  return PartName(kEventPrefix, 6, commit, part);
+}
+
+std::optional<uint64_t> CommitOfEvent(std::string_view delivered) {
+  return NumberOfPart(kEventPrefix, delivered);
 }
 
 std::string Encode(const Delivery& delivery) {

@@ -77,13 +77,23 @@ enum class DeliveryProblem : uint8_t {
   kConfiguration,   // targets.yaml: whoever wrote it
 };
 inline constexpr size_t kDeliveryProblems = 8;
-std::string_view Word(DeliveryProblem problem);   // "rate limit"
-std::string_view Owner(DeliveryProblem problem);  // who acts: "finance"
+std::string_view Word(DeliveryProblem problem);  // "rate limit"
+
+// Who acts on what is wrong ("finance"; "nobody, it waits"), and what there is to do. Empty: nothing is wrong, or it is
+// over.
+struct Remedy {
+  std::string_view owner;
+  std::string_view next_step;
+};
+Remedy RemedyOf(DeliveryState state, DeliveryProblem problem);
 
 // Beside batches, what each seal changed of usage is delivered, in parts: the usage reports of the seal. Their names
 // have a colon, which no batch's id has.
 std::string UsageReportName(uint64_t seal, uint32_t part);              // "usage:0003-001"
 std::optional<uint64_t> SealOfUsageReport(std::string_view delivered);  // none: it is no usage report's name
+// Likewise what happened to the book, told by its commits.
+std::string EventName(uint64_t commit, uint32_t part);              // "event:000007-001"
+std::optional<uint64_t> CommitOfEvent(std::string_view delivered);  // none: it is no event's name
 
 struct Delivery {
   std::string target;

@@ -65,6 +65,8 @@ std::string_view WordOf(DecisionKind kind) {
       return "delivery";
     case DecisionKind::kPurge:
       return "purge";
+    case DecisionKind::kTarget:
+      return "target";
   }
   TOLLBOOK_ASSERT(!"a kind of the list");
   return "";

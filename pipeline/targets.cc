@@ -14,15 +14,16 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TargetKind>, 9> kKinds = {{{"files", TargetKind::kFiles},
-                                                                            {"webhook", TargetKind::kWebhook},
-                                                                            {"tryton", TargetKind::kTryton},
-                                                                            {"netsuite", TargetKind::kNetsuite},
-                                                                            {"dynamics", TargetKind::kDynamics},
-                                                                            {"sap", TargetKind::kSap},
-                                                                            {"stripe", TargetKind::kStripe},
-                                                                            {"chargebee", TargetKind::kChargebee},
-                                                                            {"maxio", TargetKind::kMaxio}}};
+constexpr std::array<std::pair<std::string_view, TargetKind>, 10> kKinds = {{{"files", TargetKind::kFiles},
+                                                                             {"webhook", TargetKind::kWebhook},
+                                                                             {"tryton", TargetKind::kTryton},
+                                                                             {"netsuite", TargetKind::kNetsuite},
+                                                                             {"dynamics", TargetKind::kDynamics},
+                                                                             {"sap", TargetKind::kSap},
+                                                                             {"oracle", TargetKind::kOracle},
+                                                                             {"stripe", TargetKind::kStripe},
+                                                                             {"chargebee", TargetKind::kChargebee},
+                                                                             {"maxio", TargetKind::kMaxio}}};
 constexpr std::array<std::pair<std::string_view, FileFormat>, 3> kFormats = {
     {{"csv", FileFormat::kCsv}, {"json", FileFormat::kJson}, {"ledger", FileFormat::kLedger}}};
 
@@ -47,6 +48,7 @@ class TargetReader {
   std::vector<Target> ReadAll(const YamlNode& root) {
     std::vector<Target> targets;
     YamlMap map(root, std::string(kTargetsFile), errors_);
+    ReadRegions(map);
     for (const YamlNode& node : map.RequiredList("targets")) targets.push_back(ReadTarget(node));
     map.RefuseOtherKeys();
     return targets;
@@ -70,6 +72,7 @@ class TargetReader {
     ReadScope(map, &target);
     if (!IsBilling(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
+    ReadWindows(map, &target);
     if (map.Find("kind") != nullptr) ReadKind(map, &target);
     map.RefuseOtherKeys();
     return target;
@@ -101,6 +104,7 @@ class TargetReader {
     if (target->kind == TargetKind::kNetsuite) return ReadNetsuite(map, target);
     if (target->kind == TargetKind::kDynamics) return ReadDynamics(map, target);
     if (target->kind == TargetKind::kSap) return ReadSap(map, target);
+    if (target->kind == TargetKind::kOracle) return ReadOracle(map, target);
     target->user = map.RequiredText("user").value_or("");
     target->secret = ReadSecretReference(map, "password", errors_);
     target->journal = map.RequiredText("journal").value_or("");
@@ -157,6 +161,41 @@ class TargetReader {
     ReadDimensions(map, target, {"CostCenter", "ProfitCenter", "WBSElement"});
   }
 
+  void ReadOracle(YamlMap& map, Target* target) {
+    ReadErp(map, target, "ledgers");
+    target->data_access_set = ReadOracleName(map, "data_access_set");
+    target->journal = ReadOracleName(map, "journal_source");
+    target->category = ReadOracleName(map, "journal_category");
+    for (auto& [entity, ledger] : target->companies) {
+      if (ledger.find_first_not_of("0123456789") == std::string::npos && !ledger.empty()) continue;
+      errors_.Add(map.LineOf("ledgers"), map.what() + " has " + Quoted(ledger) + " as the ledger of " + Quoted(entity),
+                  "write the ledger's id there, a whole number");
+    }
+    for (const auto& [ours, theirs] : target->accounts) {
+      constexpr ptrdiff_t kSegmentsMax = 30;
+      if (std::count(theirs.begin(), theirs.end(), '.') < kSegmentsMax && !theirs.empty()) continue;
+      errors_.Add(map.LineOf("accounts"), map.what() + " has no account of 1 to 30 segments for " + Quoted(ours),
+                  "write the segments in their order, with a dot between two: \"12.{region}.4000\"");
+    }
+    for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
+      if (ours.find('=') == std::string::npos) {
+        errors_.Add(map.LineOf("dimensions"), map.what() + " maps " + Quoted(ours) + ", no dimension's value",
+                    "write \"name=value\", or \"name=\" for lines that have none");
+      }
+      target->dimensions.emplace(ours, std::move(theirs));
+    }
+  }
+
+  // A place of the import's list of parameters, whose places a comma ends.
+  std::string ReadOracleName(YamlMap& map, std::string_view key) {
+    std::string text = map.RequiredText(key).value_or("");
+    if (text.find(',') != std::string::npos) {
+      errors_.Add(map.LineOf(key), Quoted(text) + " as " + std::string(key) + " of " + map.what() + " has a comma",
+                  "write the name or id that it has there");
+    }
+    return text;
+  }
+
   // "name=value": "field=code" of one of three fields.
   void ReadDimensions(YamlMap& map, Target* target, const std::array<std::string_view, 3>& fields) {
     for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
@@ -180,16 +219,24 @@ class TargetReader {
 
   void ReadEvents(YamlMap& map, Target* target) {
     if (map.Find("events") == nullptr) return;
+    const std::array<std::pair<std::string_view, bool*>, 6> events = {{
+        {"journal.sealed", &target->journal_sealed},
+        {"usage.rated", &target->usage_rated},
+        {"journal.posted", &target->journal_posted},
+        {"journal.failed", &target->journal_failed},
+        {"exception.raised", &target->exception_raised},
+        {"period.closed", &target->period_closed},
+    }};
     target->journal_sealed = false;
     for (const std::string& event : map.Texts("events")) {
-      if (event == "journal.sealed") {
-        target->journal_sealed = true;
-      } else if (event == "usage.rated") {
-        target->usage_rated = true;
-      } else {
-        errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
-                    "use journal.sealed, usage.rated");
+      const auto named =
+          std::find_if(events.begin(), events.end(), [&](const auto& one) { return one.first == event; });
+      if (named != events.end()) {
+        *named->second = true;
+        continue;
       }
+      errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
+                  "use journal.sealed, usage.rated, journal.posted, journal.failed, exception.raised, period.closed");
     }
   }
 
@@ -225,10 +272,31 @@ class TargetReader {
   void ReadScope(YamlMap& map, Target* target) {
     target->entities = map.Texts("entities");
     for (const std::string& entity : target->entities) CheckEntity(entity, map, "entities");
+    target->region = map.Text("region").value_or("");
+    CheckRegion(map, *target);
     target->from = map.Text("from").value_or("");
     if (!target->from.empty() && !IsAccountingPeriod(target->from)) {
       errors_.Add(map.LineOf("from"), map.what() + " begins with " + Quoted(target->from) + ", no accounting period",
                   "write the first period that it gets, such as \"2025-01\"");
+    }
+  }
+
+  // Whose data stays where.
+  void ReadRegions(YamlMap& map) {
+    for (auto& [entity, region] : map.TextsByName("regions")) {
+      CheckEntity(entity, map, "regions");
+      regions_.emplace(entity, std::move(region));
+    }
+  }
+
+  void CheckRegion(YamlMap& map, const Target& target) {
+    for (const auto& [entity, region] : regions_) {
+      const std::vector<std::string>& entities = target.entities;
+      const bool gets = entities.empty() || std::find(entities.begin(), entities.end(), entity) != entities.end();
+      if (!gets || target.region == region) continue;
+      errors_.Add(map.line(),
+                  map.what() + " would get the data of " + Quoted(entity) + ", which stays in region " + Quoted(region),
+                  "list its `entities` without that one; or, where it is there, write so as its `region`");
     }
   }
 
@@ -265,14 +333,32 @@ class TargetReader {
     }
   }
 
+  void ReadWindows(YamlMap& map, Target* target) {
+    target->windows = ReadPostingWindows(map, errors_);
+    for (const PostingWindow& window : target->windows) {
+      for (const std::string& entity : window.entities) CheckEntity(entity, map, "windows");
+    }
+    if (target->windows.empty() || catalog_ == nullptr) return;
+    for (const Entity& entity : catalog_->entities) target->calendars.emplace(entity.name, entity.fiscal_calendar);
+  }
+
   void ReadHttp(YamlMap& map, Target* target) {
     const bool plain = map.Bool("plain_http", false);
     target->http.url = ReadUrl(map, "url", plain, errors_);
     target->http.ca_file = map.Text("ca_file").value_or("");
+    target->http.private_network = map.Bool("private_network", false) || plain;
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
     if (target->kind == TargetKind::kDynamics) target->quiet_seconds = 120;
     if (target->kind == TargetKind::kSap) target->quiet_seconds = 300;
+    if (target->kind == TargetKind::kOracle) target->quiet_seconds = 600;  // an import waits in a queue
+    if (const YamlNode* node = map.Find("requests")) {
+      YamlMap requests(*node, "the request limits of " + map.what(), errors_);
+      target->requests.per_second = ReadWhole(requests, "per_second", 0, 1, 10'000);
+      target->requests.per_day = ReadWhole(requests, "per_day", 0, 1, 1'000'000'000);
+      target->requests.concurrency = ReadWhole(requests, "concurrency", 1, 1, 16);
+      requests.RefuseOtherKeys();
+    }
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
   }
 
@@ -330,6 +416,7 @@ class TargetReader {
   const Catalog* catalog_;
   FileErrors& errors_;
   std::set<std::string> names_;
+  std::map<std::string, std::string> regions_;  // entity -> where its data stays
 };
 
 // customers.csv: who is called what there.
@@ -403,6 +490,10 @@ bool TakesUsage(const Target& target) {
   return IsBilling(target.kind) || (target.kind == TargetKind::kWebhook && target.usage_rated);
 }
 
+bool TakesEvents(const Target& target) {
+  return target.journal_posted || target.journal_failed || target.exception_raised || target.period_closed;
+}
+
 bool TakesJournal(const Target& target) {
   return !IsBilling(target.kind) && (target.kind != TargetKind::kWebhook || target.journal_sealed);
 }
@@ -446,6 +537,12 @@ bool Concerns(const Target& target, const JournalBatch& batch) {
   const std::vector<std::string>& entities = target.entities;
   if (!entities.empty() && std::find(entities.begin(), entities.end(), batch.entity) == entities.end()) return false;
   return batch.accounting_period >= target.from;
+}
+
+Instant OpensAt(const Target& target, std::string_view entity, Instant from) {
+  const auto calendar = target.calendars.find(entity);
+  return OpensAt(target.windows, entity, calendar == target.calendars.end() ? FiscalCalendar{} : calendar->second,
+                 from);
 }
 
 std::string BeyondLimits(const Target& target, const JournalBatch& batch) {

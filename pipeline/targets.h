@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ledger/journal.h"
+#include "pipeline/posting_window.h"
 #include "pipeline/target_auth.h"
 #include "rating/catalog.h"
 #include "rating/catalog_text.h"
@@ -19,28 +20,50 @@ namespace tollbook {
 inline constexpr std::string_view kTargetsFile = "targets.yaml";
 inline constexpr std::string_view kCustomersFile = "customers.csv";
 
-enum class TargetKind : uint8_t { kFiles, kWebhook, kTryton, kNetsuite, kDynamics, kSap, kStripe, kChargebee, kMaxio };
+enum class TargetKind : uint8_t {
+  kFiles,
+  kWebhook,
+  kTryton,
+  kNetsuite,
+  kDynamics,
+  kSap,
+  kOracle,
+  kStripe,
+  kChargebee,
+  kMaxio
+};
 std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
+
+// How often it may be asked or sent to; 0: as often as there is something.
+struct RequestLimits {
+  uint32_t per_second = 0;
+  uint32_t per_day = 0;      // of UTC
+  uint32_t concurrency = 1;  // requests at a time, of different entities or accounting periods
+};
 
 struct HttpPolicy {
   std::string url;
   std::string ca_file;             // empty: the system's
   uint32_t timeout_seconds = 120;  // of a whole request
+  bool private_network = false;    // it may be at a private address
 };
 
 struct Target {
   std::string name;
   TargetKind kind = TargetKind::kFiles;
   std::vector<std::string> entities;  // empty: all
+  std::string region;                 // where it keeps what it gets; empty: not said
   std::string from;                   // accounting period, "2025-01": earlier batches are none of its; empty: all
   // Posting limits: what is beyond them waits for a person.
   uint64_t lines_max = 0;                    // 0: any
   std::map<std::string, Int128> amount_max;  // currency -> minor units of a batch's debits
   uint32_t retry_first_seconds = 2;          // the back-off's first step, doubled each time
   uint32_t retry_cap_seconds = 900;
-  uint32_t quiet_seconds = 60;  // after an unclear end, before "not found" counts as "not there"
+  uint32_t quiet_seconds = 60;         // after an unclear end, before "not found" counts as "not there"
+  std::vector<PostingWindow> windows;  // outside of them it hears nothing; empty: at all times
+  std::map<std::string, FiscalCalendar, std::less<>> calendars;  // by entity, for the windows
 
   // files
   std::string directory;
@@ -48,17 +71,21 @@ struct Target {
 
   // all but files
   HttpPolicy http;
+  RequestLimits requests;
   SecretReference secret;  // the webhook's signing key; Tryton's password; an API key; of the others none
-  TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap
+  TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap, oracle
 
   // webhook
   bool deduplicates = false;   // the receiver drops a key that it has seen
   bool journal_sealed = true;  // the events that it gets
   bool usage_rated = false;
+  bool journal_posted = false, journal_failed = false;  // by other targets
+  bool exception_raised = false;
+  bool period_closed = false;
 
   // tryton
-  std::string user;                              // sap: CreatedByUser
-  std::string journal;                           // its code there; dynamics: JournalName; sap: the document type
+  std::string user;     // sap: CreatedByUser
+  std::string journal;  // its code there; dynamics: JournalName; sap: the document type; oracle: the source
   std::map<std::string, std::string> companies;  // entity -> the company's name there
   std::map<std::string, std::string> accounts;   // our code -> the code there; what is not here has the same
 
@@ -72,6 +99,10 @@ struct Target {
   // sap: `companies` are its company codes, all `accounts` must be there, `dimensions` are "CostCenter=10101"
   std::string items_path;  // of the OData entity set by which posted items are read
 
+  // oracle: `companies` are its ledgers' ids; an account is "12.{region}.4000", `dimensions` have values alone
+  std::string data_access_set;
+  std::string category;  // of its journals
+
   // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others
   bool same_ids = false;                       // who has no row in customers.csv has the same id there
@@ -81,6 +112,8 @@ struct Target {
 // Whether it gets journal batches, or the usage that they are of.
 [[nodiscard]] bool TakesJournal(const Target& target);
 [[nodiscard]] bool TakesUsage(const Target& target);
+// Whether it gets what happens to the book, beside them.
+[[nodiscard]] bool TakesEvents(const Target& target);
 
 struct ParsedTargets {
   std::vector<Target> targets;  // in the order of the file
@@ -102,6 +135,8 @@ struct ParsedTargets {
 
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);
+// When it may next be told of what belongs to that entity (empty: to none), from then on.
+[[nodiscard]] Instant OpensAt(const Target& target, std::string_view entity, Instant from);
 // What of the batch is beyond the target's limits, in words; empty: nothing.
 [[nodiscard]] std::string BeyondLimits(const Target& target, const JournalBatch& batch);
 

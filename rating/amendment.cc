@@ -8,6 +8,8 @@
 #include "rating/charge_models.h"
 #include "rating/charge_words.h"
 #include "rating/conversion.h"
+#include "rating/event_tally.h"
+#include "rating/price_parts.h"
 
 namespace tollbook {
 namespace {
@@ -16,95 +18,209 @@ Quantity TakenOf(Quantity units, Quantity bound) {
   return std::clamp(units, Quantity(), bound);
 }
 
-// How the units up to some point are priced: those of earlier periods first, then the included ones, then the rest.
+// How the units of a part up to some point are priced: those of earlier periods first, then the included ones, then the
+// rest.
 struct Billable {
-  Quantity rolled_over, included, priced;
+  Quantity metered, rolled_over, included, priced;
+  uint64_t events = 0;
 };
+using Billables = std::vector<Billable>;
 
-// By what the slice's plan says. False: it does not fit.
-bool BillableUpTo(const UsageSlice& slice, Quantity metered, Billable* billable) {
-  Quantity units = metered;
+// By what the slice's charge says, of one part after the other. False: it does not fit.
+bool BillableOf(const UsageSlice& slice, std::span<const UsagePart> parts, Billables* billables) {
   const Charge& charge = *slice.charge;
-  if (charge.conversion && !Convert(*charge.conversion, metered, &units)) return false;
-  billable->rolled_over = TakenOf(units, slice.rolled_over);
-  units.attos -= billable->rolled_over.attos;
-  billable->included = TakenOf(units, charge.included);
-  billable->priced = {units.attos - billable->included.attos};
+  Quantity rolled_over = slice.rolled_over, included = charge.included;
+  const auto take = [](Quantity* units, Quantity* left) {
+    const Quantity taken = TakenOf(*units, *left);
+    units->attos -= taken.attos;
+    left->attos -= taken.attos;
+    return taken;
+  };
+  for (const UsagePart& part : parts) {
+    Billable& billable = billables->emplace_back();
+    billable.metered = billable.priced = part.quantity;
+    billable.events = part.events;
+    if (charge.conversion && !Convert(*charge.conversion, part.quantity, &billable.priced)) return false;
+    billable.rolled_over = take(&billable.priced, &rolled_over);
+    billable.included = take(&billable.priced, &included);
+  }
   return true;
-}
-
-bool IsVolume(const Charge& charge) {
-  return charge.pricing.model == ChargeModel::kVolume;
 }
 
 // The steps of `to` less those of `from`; a step that is the same in both is none.
 bool LessSteps(std::vector<PriceStep> to, const std::vector<PriceStep>& from, std::vector<PriceStep>* steps) {
   for (const PriceStep& before : from) {
-    const auto same = std::ranges::find_if(
-        to, [&](const PriceStep& step) { return step.what == before.what && step.unit_price == before.unit_price; });
+    const auto same = std::ranges::find_if(to, [&](const PriceStep& step) {
+      return step.what == before.what && step.unit_price == before.unit_price &&
+             IsOnlyWorth(step) == IsOnlyWorth(before);
+    });
     if (same == to.end()) {
-      to.push_back({"used before: " + before.what, {-before.quantity.attos}, before.unit_price, {}});
-    } else if (__builtin_sub_overflow(same->quantity.attos, before.quantity.attos, &same->quantity.attos)) {
+      to.push_back({"used before: " + before.what,
+                    {-before.quantity.attos},
+                    before.unit_price,
+                    {before.worth.amount.Negated()}});
+    } else if (__builtin_sub_overflow(same->quantity.attos, before.quantity.attos, &same->quantity.attos) ||
+               !Wide::Subtract(same->worth.amount, before.worth.amount, &same->worth.amount)) {
       return false;
     }
   }
-  std::erase_if(to, [](const PriceStep& step) { return step.quantity == Quantity(); });
+  std::erase_if(to, [](const PriceStep& step) { return step.quantity == Quantity() && step.worth.amount.zero(); });
   *steps = std::move(to);
   return true;
 }
 
-// What the units behind `from` cost: all models but volume.
-void PriceBehind(const Charge& charge, Quantity from, Quantity to, uint64_t events, Arithmetic* sum) {
+// What `price_to` adds to the arithmetic less what `price_from` does.
+template <typename PriceTo, typename PriceFrom>
+void PriceBehind(const PriceTo& price_to, const PriceFrom& price_from, Arithmetic* sum) {
   std::vector<PriceStep> steps_to, steps_from, steps;
-  Arithmetic of_to(&steps_to), of_from(&steps_from);
-  PriceByModel(charge.pricing, to, events, &of_to);
-  PriceByModel(charge.pricing, from, 0, &of_from);
-  if (!of_to.fits() || !of_from.fits() || !LessSteps(std::move(steps_to), steps_from, &steps)) {
+  Arithmetic to(sum->has_words() ? &steps_to : nullptr), from(sum->has_words() ? &steps_from : nullptr);
+  price_to(&to);
+  price_from(&from);
+  Worth more;
+  if (!to.fits() || !from.fits() || !Wide::Subtract(to.total().amount, from.total().amount, &more.amount) ||
+      !LessSteps(std::move(steps_to), steps_from, &steps)) {
     return sum->DoesNotFit();
   }
-  for (const PriceStep& step : steps) sum->Step(step.quantity, step.unit_price, [&] { return step.what; });
+  if (!sum->has_words()) return sum->Amount(more, [] { return std::string(); });
+  for (const PriceStep& step : steps) {
+    const auto what = [&] { return step.what; };
+    IsOnlyWorth(step) ? sum->Amount(step.worth, what) : sum->Step(step.quantity, step.unit_price, what);
+  }
+}
+
+const UsagePart* Find(std::span<const UsagePart> parts, uint32_t part) {
+  const auto at = std::ranges::find(parts, part, &UsagePart::part);
+  return at == parts.end() ? nullptr : &*at;
+}
+
+std::string ShareInWords(const SharedDays& shared) {
+  return "for " + std::to_string(shared.to - shared.from) + " of " + std::to_string(shared.of) +
+         " days, of what all of the period's usage costs";
 }
 
 // The slices of a billing period that go on from one another, priced one after the other.
 class SlicesInOne {
  public:
-  SlicesInOne(std::span<const UsageSlice> slices, bool complete) : slices_(slices), complete_(complete) {
-    for (size_t i = 0; i < slices.size(); ++i) {
-      if (slices[i].events > 0) last_used_ = i;
-    }
+  SlicesInOne(std::span<const UsageSlice> slices, std::span<const SliceParts> parts, bool complete)
+      : slices_(slices), parts_(parts), complete_(complete) {
+    for (const UsageSlice& slice : slices) events_ += slice.events;  // they fit, or their totals had not merged
   }
 
-  // The next one.
-  void Add(size_t at, Arithmetic* sum) {
+  // The next one. `name`: of the steps.
+  void Add(size_t at, const std::string& name, Arithmetic* sum) {
     const UsageSlice& slice = slices_[at];
-    if (slice.events > 0) PriceUnits(at, sum);
-    AddDiscount(*slice.charge, sum);
+    if (slice.shared.of > 0) {
+      PriceShare(at, name, sum);
+    } else {
+      if (slice.events > 0) PriceUsage(at, name, sum);
+      sum->Of([&] { return name; });
+      PriceCommitment(at, sum);
+      PriceDiscount(*slice.charge, sum);
+    }
     AddMaximum(*slice.charge, sum);
     if (!sum->fits() || !Wide::Add(total_.amount, sum->total().amount, &total_.amount)) return sum->DoesNotFit();
     if (complete_ && at + 1 == slices_.size()) AddMinimum(sum);
-    has_usage_ = has_usage_ || slice.events > 0;
+    events_before_ += slice.events;
   }
 
  private:
-  void PriceUnits(size_t at, Arithmetic* sum) {
+  // One quantity is one part.
+  struct Parts {
+    Parts(UsagePart before, UsagePart to_date, UsagePart whole)
+        : one{std::move(before), std::move(to_date), std::move(whole)},
+          of{{&one[0], one[0].events > 0 ? 1U : 0U}, {&one[1], 1}, {&one[2], 1}} {}
+    explicit Parts(const SliceParts& parts) : of(parts) {}
+    Parts(const Parts&) = delete;
+    UsagePart one[3];
+    SliceParts of;
+  };
+  Parts PartsOf(size_t at) const {
+    if (IsOfParts(*slices_[at].charge)) return Parts(parts_[at]);
+    const auto part = [](Quantity quantity, uint64_t events) {
+      return UsagePart{{}, 0, quantity, events, {}, nullptr};
+    };
+    return Parts(part(at == 0 ? Quantity() : slices_[at - 1].to_date, events_before_),
+                 part(slices_[at].to_date, events_before_ + slices_[at].events), part(slices_.back().to_date, events_));
+  }
+
+  void PriceUsage(size_t at, const std::string& name, Arithmetic* sum) {
     const UsageSlice& slice = slices_[at];
-    const Quantity used_before = at == 0 ? Quantity() : slices_[at - 1].to_date;
-    Billable from, to, whole;
-    if (!BillableUpTo(slice, used_before, &from) || !BillableUpTo(slice, slice.to_date, &to) ||
-        !BillableUpTo(slice, slices_.back().to_date, &whole)) {
+    const Charge& charge = *slice.charge;
+    const Parts held = PartsOf(at);
+    const SliceParts& parts = held.of;
+    if (charge.per_bucket != PerBucket::kNone) {
+      return PriceEachBucket(charge, parts.to_date, *slice.zone, {}, sum);
+    }
+    Billables before, to_date, whole;
+    if (!BillableOf(slice, parts.before, &before) || !BillableOf(slice, parts.to_date, &to_date) ||
+        !BillableOf(slice, parts.whole, &whole)) {
       return sum->DoesNotFit();
     }
-    if (has_usage_) sum->Step(used_before, {}, [] { return std::string("used before, by the plan of its days"); });
-    AddConversion(*slice.charge, slice.to_date, sum);
-    AddFree({to.rolled_over.attos - from.rolled_over.attos}, "rolled over from earlier periods", sum);
-    AddFree({to.included.attos - from.included.attos}, "included", sum);
-    if (IsVolume(*slice.charge)) {
-      PriceVolumeSlice(slice.charge->pricing, from.priced, to.priced, whole.priced, at == last_used_, sum);
-    } else if (has_usage_) {
-      PriceBehind(*slice.charge, from.priced, to.priced, slice.events, sum);
-    } else {
-      PriceByModel(slice.charge->pricing, to.priced, slice.events, sum);
+    for (size_t i = 0; i < parts.to_date.size(); ++i) {
+      const UsagePart& part = parts.to_date[i];
+      const UsagePart* const used_before = Find(parts.before, part.part);
+      const Billable* from =
+          used_before == nullptr ? nullptr : &before[static_cast<size_t>(used_before - parts.before.data())];
+      const auto of_whole = static_cast<size_t>(Find(parts.whole, part.part) - parts.whole.data());
+      const bool is_same = from != nullptr && from->events == to_date[i].events && from->priced == to_date[i].priced;
+      if (is_same) continue;
+      Name(charge, part.part, name, sum);
+      if (IsOfEvents(PricingOf(charge, part.part))) {
+        PriceEvents(used_before, part, sum);
+        continue;
+      }
+      AddFreeUnits(charge, from, to_date[i], sum);
+      if (!HasLimits(charge)) PriceUnits(PricingOf(charge, part.part), from, to_date[i], whole[of_whole], sum);
     }
+    if (HasLimits(charge)) {
+      sum->Of([&] { return name; });
+      PriceBehind([&](Arithmetic* to) { PriceByLimits(charge.pricing, parts.to_date, to_date, to); },
+                  [&](Arithmetic* from) { PriceByLimits(charge.pricing, parts.before, before, from); }, sum);
+    }
+  }
+
+  static void Name(const Charge& charge, uint32_t part, const std::string& name, Arithmetic* sum) {
+    sum->Of([&] {
+      const std::string of_part = NameOfPart(charge, part);
+      return name.empty() || of_part.empty() ? name + of_part : name + ", " + of_part;
+    });
+  }
+
+  static void PriceEvents(const UsagePart* before, const UsagePart& to_date, Arithmetic* sum) {
+    if (before == nullptr) return to_date.tally->Price(sum);
+    PriceBehind([&](Arithmetic* to) { to_date.tally->Price(to); },
+                [&](Arithmetic* from) { before->tally->Price(from); }, sum);
+  }
+
+  static void PriceUnits(const Pricing& pricing, const Billable* before, const Billable& to_date, const Billable& whole,
+                         Arithmetic* sum) {
+    if (pricing.model == ChargeModel::kVolume) {
+      const bool is_last_used =
+          whole.events == to_date.events && (before == nullptr || before->events < to_date.events);
+      const Quantity from = before == nullptr ? Quantity() : before->priced;
+      return PriceVolumeSlice(pricing, from, to_date.priced, whole.priced, is_last_used, sum);
+    }
+    if (before == nullptr) return PriceByModel(pricing, to_date.priced, to_date.events, sum);
+    PriceBehind([&](Arithmetic* to) { PriceByModel(pricing, to_date.priced, to_date.events, to); },
+                [&](Arithmetic* from) { PriceByModel(pricing, before->priced, before->events, from); }, sum);
+  }
+
+  // Not without any: what was not used has no step.
+  static void PriceByLimits(const Pricing& pricing, std::span<const UsagePart> parts, const Billables& billables,
+                            Arithmetic* sum) {
+    std::vector<LimitedQuantity> quantities;
+    for (size_t i = 0; i < parts.size(); ++i) quantities.push_back({parts[i].part, billables[i].priced});
+    if (!quantities.empty()) PriceLimits(pricing, quantities, sum);
+  }
+
+  static void AddFreeUnits(const Charge& charge, const Billable* before, const Billable& to_date, Arithmetic* sum) {
+    if (before != nullptr) {
+      sum->Step(before->metered, {}, [] { return std::string("used before, by the plan of its days"); });
+    }
+    AddConversion(charge, to_date.metered, sum);
+    const Billable from = before == nullptr ? Billable() : *before;
+    AddFree({to_date.rolled_over.attos - from.rolled_over.attos}, "rolled over from earlier periods", sum);
+    AddFree({to_date.included.attos - from.included.attos}, "included", sum);
   }
 
   static void AddConversion(const Charge& charge, Quantity metered, Arithmetic* sum) {
@@ -117,12 +233,56 @@ class SlicesInOne {
     if (units != Quantity()) sum->Step(units, {}, [&] { return std::string(what); });
   }
 
-  static void AddDiscount(const Charge& charge, Arithmetic* sum) {
-    Worth discount;
-    if (charge.discount == Price{} || sum->total().amount.zero()) return;
-    if (!TakeShare(sum->total(), charge.discount, &discount)) return sum->DoesNotFit();
-    sum->Amount({discount.amount.Negated()},
-                [&] { return "discount of " + FormatDecimal(charge.discount.attos, kPriceScale - 2) + " %"; });
+  // What the slice's plan alone would ask for all that was used, but for bounds, and of it the share of its days.
+  void PriceShare(size_t at, const std::string& name, Arithmetic* sum) {
+    const UsageSlice& slice = slices_[at];
+    const Charge& charge = *slice.charge;
+    const SharedDays days = slice.shared;
+    if (events_ == 0 || days.from == days.to) return;
+    const Parts held = PartsOf(at);
+    const std::span<const UsagePart> parts = held.of.whole;
+    Billables whole;
+    if (!BillableOf(slice, parts, &whole)) return sum->DoesNotFit();
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const Pricing& pricing = PricingOf(charge, parts[i].part);
+      Name(charge, parts[i].part, name, sum);
+      if (IsOfEvents(pricing)) {
+        PriceEvents(nullptr, parts[i], sum);
+        continue;
+      }
+      AddFreeUnits(charge, nullptr, whole[i], sum);
+      if (!HasLimits(charge)) PriceByModel(pricing, whole[i].priced, whole[i].events, sum);
+    }
+    sum->Of([&] { return name; });
+    if (HasLimits(charge)) PriceByLimits(charge.pricing, parts, whole, sum);
+    if (charge.commitment)
+      AddCommitment(*charge.commitment, charge.pricing, std::nullopt, sum->total(), complete_, sum);
+    PriceDiscount(charge, sum);
+    if (days.from == 0 && days.to == days.of) return;
+    // From one slice to the next, so that the shares of one price sum to it.
+    Worth from, to, others;
+    if (!ShareOfWorth(sum->total(), {days.from, days.of}, &from) ||
+        !ShareOfWorth(sum->total(), {days.to, days.of}, &to) || !Wide::Subtract(to.amount, from.amount, &to.amount) ||
+        !Wide::Subtract(to.amount, sum->total().amount, &others.amount)) {
+      return sum->DoesNotFit();
+    }
+    sum->Amount(others, [&] { return ShareInWords(days); });
+  }
+
+  // Before what the factor adds, slices before count as they are worth; after it, of the last one, what is missing.
+  void PriceCommitment(size_t at, Arithmetic* sum) {
+    const Charge& charge = *slices_[at].charge;
+    const Worth cost = sum->total();
+    const std::optional<Worth> before = events_before_ > 0 ? std::optional(cost_) : std::nullopt;
+    if (!Wide::Add(cost_.amount, cost.amount, &cost_.amount)) return sum->DoesNotFit();
+    const bool is_due = complete_ && at + 1 == slices_.size() && events_ > 0;
+    if (charge.commitment && charge.per_bucket == PerBucket::kNone && (is_due || slices_[at].events > 0)) {
+      AddCommitment(*charge.commitment, charge.pricing, before, cost, is_due, sum);
+    }
+  }
+
+  static void PriceDiscount(const Charge& charge, Arithmetic* sum) {
+    if (!sum->total().amount.zero()) AddDiscount(charge, sum);
   }
 
   void AddMaximum(const Charge& charge, Arithmetic* sum) const {
@@ -161,10 +321,12 @@ class SlicesInOne {
   }
 
   std::span<const UsageSlice> slices_;
+  std::span<const SliceParts> parts_;
   bool complete_ = false;
-  size_t last_used_ = 0;
-  bool has_usage_ = false;  // some slice before the one at hand has
-  Worth total_;             // of the slices before it
+  uint64_t events_ = 0;
+  uint64_t events_before_ = 0;  // of the slices before the one at hand
+  Worth cost_;                  // of those, before what stands around their prices
+  Worth total_;                 // of those
 };
 
 // The first that does not go on from the one before it.
@@ -180,27 +342,88 @@ bool HasSlicedCharge(const Plan& plan) {
   return std::ranges::any_of(plan.charges, MayBeSliced);
 }
 
+bool IsOfParts(const Charge& charge) {
+  return !charge.cells.empty() || HasLimits(charge) || charge.per_bucket != PerBucket::kNone || IsOfEvents(charge);
+}
+
+bool Grows(const Meter& meter) {
+  return meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount ||
+         meter.aggregation == Aggregation::kMax || meter.aggregation == Aggregation::kUniqueCount;
+}
+
+bool SharesQuantity(const Charge& charge, const Meter& meter) {
+  if (Grows(meter) || charge.per_bucket != PerBucket::kNone) return false;
+  if (charge.cells.empty()) return !IsOfEvents(charge.pricing);
+  return !std::ranges::all_of(charge.cells, [](const Cell& cell) { return IsOfEvents(cell.pricing); });
+}
+
 absl::StatusOr<Worth> PriceSlices(std::span<const UsageSlice> slices, const Charge& charge, bool complete,
-                                  std::vector<PriceStep>* steps) {
+                                  std::vector<PriceStep>* steps, std::span<const SliceParts> parts) {
   const bool several = slices.size() > 1;
   Worth worth;
   bool fits = true;
-  for (std::span<const UsageSlice> rest = slices; !rest.empty();) {
+  for (size_t first = 0; first < slices.size();) {
+    const std::span<const UsageSlice> rest = slices.subspan(first);
     const size_t count = CountInOne(rest);
-    SlicesInOne in_one(rest.first(count), complete);
+    SlicesInOne in_one(rest.first(count), parts.empty() ? parts : parts.subspan(first, count), complete);
     for (size_t i = 0; i < count; ++i) {
       const bool is_asked = rest[i].charge == &charge;
       Arithmetic sum(is_asked ? steps : nullptr);
-      if (several) sum.Of([&] { return "from " + ToString(rest[i].start); });
-      in_one.Add(i, &sum);
+      in_one.Add(i, several && sum.has_words() ? "from " + ToString(rest[i].start) : "", &sum);
       fits = fits && sum.fits();
       if (is_asked) fits = fits && Wide::Add(worth.amount, sum.total().amount, &worth.amount);
     }
-    rest = rest.subspan(count);
+    first += count;
   }
   if (fits) return worth;
   return MakeError(absl::StatusCode::kOutOfRange, "the worth of the usage does not fit", ChargeInWords(charge),
                    "check the charge's prices and the meter's unit");
+}
+
+namespace {
+
+bool HasVolume(const Charge& charge) {
+  const auto is_volume = [](const Pricing& pricing) { return pricing.model == ChargeModel::kVolume; };
+  return is_volume(charge.pricing) ||
+         std::ranges::any_of(charge.cells, [&](const Cell& cell) { return is_volume(cell.pricing); });
+}
+
+}  // namespace
+
+SliceTallies::SliceTallies(std::span<const UsageSlice> slices, const Meter& meter)
+    : tallies_(slices.size()), parts_(slices.size()) {
+  for (size_t i = 0; i < slices.size(); ++i) {
+    const Charge& charge = *slices[i].charge;
+    Tally& tally = tallies_[i];
+    tally.start = slices[i].start;
+    tally.end = i + 1 < slices.size() ? slices[i + 1].start : Day{INT32_MAX};
+    tally.is_of_parts = IsOfParts(charge);
+    if (!tally.is_of_parts) continue;
+    tally.has_buckets = charge.per_bucket != PerBucket::kNone;
+    tally.has_whole = !tally.has_buckets && (SharesQuantity(charge, meter) || HasVolume(charge));
+    for (RunningParts* parts : {&tally.before, &tally.to_date, &tally.whole}) {
+      parts->Begin(charge, meter, *slices[i].zone);
+    }
+  }
+}
+
+bool SliceTallies::Add(size_t as, const PartTotal& added) {
+  Tally& tally = tallies_[as];
+  const bool is_before = added.time.day < tally.start, is_behind = tally.end <= added.time.day;
+  if (!tally.is_of_parts || (tally.has_buckets && (is_before || is_behind))) return true;
+  if (is_before && !tally.before.Add(added)) return false;
+  if (!is_behind && !tally.to_date.Add(added)) return false;
+  return !tally.has_whole || tally.whole.Add(added);
+}
+
+bool SliceTallies::EndDay() {
+  for (size_t i = 0; i < tallies_.size(); ++i) {
+    Tally& tally = tallies_[i];
+    if (!tally.before.EndDay() || !tally.to_date.EndDay() || !tally.whole.EndDay()) return false;
+    parts_[i] = {tally.before.parts(), tally.to_date.parts(),
+                 tally.has_whole ? tally.whole.parts() : tally.to_date.parts()};
+  }
+  return true;
 }
 
 bool RolledOver::Sum(Quantity* sum) const {

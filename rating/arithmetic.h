@@ -30,6 +30,7 @@ class Arithmetic {
     if (steps_ != nullptr) of_ = name();
   }
 
+  bool has_words() const { return steps_ != nullptr; }
   void DoesNotFit() { fits_ = false; }
   bool fits() const { return fits_; }
   const Worth& total() const { return total_; }

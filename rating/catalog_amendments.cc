@@ -8,21 +8,13 @@
 namespace tollbook {
 namespace {
 
-// Why the usage of a charge is no one quantity that a slice can go on from, or leave units of; empty: it is.
-std::string_view ReasonNotOneQuantity(const Charge& charge, const Meter* meter) {
+// Why the usage of a charge is no one quantity that leaves units to the next period; empty: it is.
+std::string_view ReasonNotOneQuantity(const Charge& charge) {
   if (!charge.cells.empty() || charge.pricing.model == ChargeModel::kMatrix) return "prices cells";
   if (!charge.pricing.limits_by.empty()) return "has limits by a dimension";
   if (IsOfEvents(charge)) return "prices each event";
   if (charge.per_bucket != PerBucket::kNone) return "prices buckets alone";
-  if (charge.commitment) return "has a commitment";
-  if (meter != nullptr && CarriesOver(*meter)) return "is of a meter that carries over";
   return "";
-}
-
-// A larger aggregate is more usage, whatever comes.
-bool Grows(const Meter& meter) {
-  return meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount ||
-         meter.aggregation == Aggregation::kMax || meter.aggregation == Aggregation::kUniqueCount;
 }
 
 void ReadRollover(YamlMap& charge_map, Charge& charge, FileErrors& errors) {
@@ -127,17 +119,18 @@ void ReadAmendment(YamlMap& map, const Meter* meter, Charge& charge, FileErrors&
       {{"continue", OnAmendment::kContinue}, {"restart", OnAmendment::kRestart}}};
   charge.on_amendment = map.Choice<OnAmendment>("on_amendment", kWords, OnAmendment::kByPlan);
   ReadRollover(map, charge, errors);
-  const std::string_view reason = ReasonNotOneQuantity(charge, meter);
   for (const std::string_view key : {"on_amendment", "included_rollover"}) {
-    if (map.Find(key) == nullptr || reason.empty()) continue;
-    errors.Add(map.LineOf(key), Join({map.what(), " has an ", Quoted(key), ", and ", reason}),
-               Join({"leave ", Quoted(key), " out, or price one quantity of the period"}));
-  }
-  if (charge.on_amendment == OnAmendment::kContinue && reason.empty() && meter != nullptr && !Grows(*meter)) {
-    errors.Add(map.LineOf("on_amendment"),
-               Join({map.what(), " continues, and meter ", Quoted(meter->name),
-                     " is no running count: what was used before cannot be told from what comes"}),
-               "use a meter of sum, count, max or unique_count, or say `on_amendment: restart`");
+    if (map.Find(key) == nullptr) continue;
+    const std::string_view reason = ReasonNotOneQuantity(charge);
+    if (meter != nullptr && CarriesOver(*meter)) {
+      errors.Add(
+          map.LineOf(key),
+          Join({map.what(), " has an ", Quoted(key), ", and meter ", Quoted(meter->name), " carries over"}),
+          Join({"leave ", Quoted(key), " out: what is there goes on by itself, and each plan has its days of it"}));
+    } else if (key == "included_rollover" && !reason.empty()) {
+      errors.Add(map.LineOf(key), Join({map.what(), " has an ", Quoted(key), ", and ", reason}),
+                 Join({"leave ", Quoted(key), " out, or price one quantity of the period"}));
+    }
   }
 }
 

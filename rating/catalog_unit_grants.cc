@@ -165,6 +165,7 @@ class UnitGrantRows : public CatalogRows {
         from = to + 1;
       }
       std::ranges::sort(grant->resets);
+      grant->resets.erase(std::unique(grant->resets.begin(), grant->resets.end()), grant->resets.end());
     } else {
       grant->reset = CycleIn(kReset);
     }

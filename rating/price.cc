@@ -8,6 +8,7 @@
 #include "rating/charge_words.h"
 #include "rating/conversion.h"
 #include "rating/event_tally.h"
+#include "rating/price_parts.h"
 #include "rating/rounded_quotient.h"
 
 namespace tollbook {
@@ -41,17 +42,19 @@ bool HasWhatItNeeds(const Charge& charge) {
   return std::ranges::all_of(charge.cells, [](const Cell& cell) { return HasWhatItsModelNeeds(cell.pricing); });
 }
 
-bool HasLimits(const Charge& charge) {
-  return !charge.pricing.limits_by.empty();
-}
-
 std::string NameOf(const Charge& charge, PricedTime time) {
   if (charge.per_bucket == PerBucket::kNone) return "";
   if (charge.per_bucket == PerBucket::kDay) return ToString(time.day);
   return ToString(time.day) + " hour " + std::to_string(time.hour);
 }
 
-std::string NameOf(const Charge& charge, uint32_t part) {
+}  // namespace
+
+bool HasLimits(const Charge& charge) {
+  return !charge.pricing.limits_by.empty();
+}
+
+std::string NameOfPart(const Charge& charge, uint32_t part) {
   if (!charge.cells.empty()) {
     const Filter& when = charge.cells[part].when;
     return when.empty() ? "default" : ToString(when);
@@ -60,6 +63,8 @@ std::string NameOf(const Charge& charge, uint32_t part) {
   return part < charge.pricing.limited.size() ? charge.pricing.limits_by + "=" + charge.pricing.limited[part]
                                               : "no limit";
 }
+
+namespace {
 
 // The price and commitment of the buckets that begin as this one does; null: those of the charge.
 const BucketWindow* WindowOf(const Charge& charge, PricedTime time, const Zone& zone) {
@@ -76,7 +81,7 @@ std::string NameOf(const Charge& charge, PricedTime time, const BucketWindow* wi
 }
 
 std::string NameOf(const Charge& charge, const UsagePart& usage, const BucketWindow* window) {
-  const std::string time = NameOf(charge, usage.time, window), part = NameOf(charge, usage.part);
+  const std::string time = NameOf(charge, usage.time, window), part = NameOfPart(charge, usage.part);
   return time.empty() || part.empty() ? time + part : time + ", " + part;
 }
 
@@ -167,23 +172,11 @@ bool CommittedWorth(const Commitment& commitment, const Pricing& pricing, Worth*
   return priced.fits();
 }
 
-// What stands against the commitment is worth `cost`.
-void AddCommitment(const Commitment& commitment, const Pricing& pricing, const Worth& cost, bool complete,
-                   Arithmetic* sum) {
-  Worth committed, above, more;
-  if (!CommittedWorth(commitment, pricing, &committed) ||
-      !Wide::Subtract(cost.amount, committed.amount, &above.amount)) {
-    return sum->DoesNotFit();
-  }
-  if (above.amount.negative()) {
-    if (!commitment.true_up || !complete) return;
-    return sum->Amount({above.amount.Negated()}, [&] { return "up to the commitment of " + ToString(committed); });
-  }
-  if (!TakeTimes(above, {commitment.overage_factor.attos - kOneUnit}, &more)) return sum->DoesNotFit();
-  if (more.amount.zero()) return;
-  sum->Amount(more, [&] {
-    return "above the commitment of " + ToString(committed) + ", " + ToString(commitment.overage_factor) + " times";
-  });
+// How much of `cost` lies above; none that is negative. False: it does not fit.
+bool Above(const Worth& bound, const Worth& cost, Wide* above) {
+  if (!Wide::Subtract(cost.amount, bound.amount, above)) return false;
+  if (above->negative()) *above = {};
+  return true;
 }
 
 // A bucket that is priced is over, so its true-up is due.
@@ -194,7 +187,34 @@ void AddCommitmentOfBucket(const Charge& charge, const BucketWindow* window, Pri
   Worth cost;
   if (!Wide::Subtract(sum->total().amount, before.amount, &cost.amount)) return sum->DoesNotFit();
   sum->Of([&] { return NameOf(charge, time, window); });
-  AddCommitment(*commitment, window == nullptr ? charge.pricing : window->pricing, cost, true, sum);
+  AddCommitment(*commitment, window == nullptr ? charge.pricing : window->pricing, std::nullopt, cost, true, sum);
+}
+
+}  // namespace
+
+void AddCommitment(const Commitment& commitment, const Pricing& pricing, const std::optional<Worth>& before,
+                   const Worth& cost, bool is_due, Arithmetic* sum) {
+  const Worth was = before.value_or(Worth());
+  Worth committed, all, missing, more;
+  Wide above_before, above;
+  if (!CommittedWorth(commitment, pricing, &committed) || !Wide::Add(was.amount, cost.amount, &all.amount) ||
+      (before && !Above(committed, was, &above_before)) || !Above(committed, all, &above) ||
+      !Wide::Subtract(above, above_before, &above) ||
+      !TakeTimes({above}, {commitment.overage_factor.attos - kOneUnit}, &more) ||
+      !Wide::Subtract(committed.amount, all.amount, &missing.amount)) {
+    return sum->DoesNotFit();
+  }
+  const auto with_before = [&] { return was.amount.zero() ? "" : ", with " + ToString(was) + " before"; };
+  if (!more.amount.zero()) {
+    sum->Amount(more, [&] {
+      return "above the commitment of " + ToString(committed) + ", " + ToString(commitment.overage_factor) + " times" +
+             with_before();
+    });
+  }
+  const bool is_missing = !missing.amount.negative() && !missing.amount.zero();
+  if (commitment.true_up && is_due && is_missing) {
+    sum->Amount(missing, [&] { return "up to the commitment of " + ToString(committed) + with_before(); });
+  }
 }
 
 void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone,
@@ -210,6 +230,8 @@ void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, con
   }
   sum->Of([] { return std::string(); });
 }
+
+namespace {
 
 void AddDifference(const Worth& to, const Worth& from, std::string_view what, Price bound, Arithmetic* sum) {
   Worth difference;
@@ -233,20 +255,27 @@ void AddMinimum(Price minimum, DayShare share, Arithmetic* sum) {
 
 void AddAround(const Charge& charge, bool is_used, bool complete, DayShare minimum_share, Arithmetic* sum) {
   if (charge.commitment && charge.per_bucket == PerBucket::kNone && is_used) {
-    AddCommitment(*charge.commitment, charge.pricing, sum->total(), complete, sum);
+    AddCommitment(*charge.commitment, charge.pricing, std::nullopt, sum->total(), complete, sum);
   }
-  if (charge.discount != Price{}) {
-    Worth discount;
-    TOLLBOOK_ASSERT(charge.discount.attos > 0 && charge.discount.attos <= kOneUnit);
-    if (!TakeShare(sum->total(), charge.discount, &discount)) return sum->DoesNotFit();
-    sum->Amount({discount.amount.Negated()},
-                [&] { return "discount of " + FormatDecimal(charge.discount.attos, kPriceScale - 2) + " %"; });
-  }
+  AddDiscount(charge, sum);
   if (charge.maximum && sum->total().amount > WorthOf(*charge.maximum).amount) {
     AddDifference(WorthOf(*charge.maximum), sum->total(), "above the maximum of ", *charge.maximum, sum);
   }
   if (charge.minimum && complete) AddMinimum(*charge.minimum, minimum_share, sum);
 }
+
+}  // namespace
+
+void AddDiscount(const Charge& charge, Arithmetic* sum) {
+  Worth discount;
+  if (charge.discount == Price{}) return;
+  TOLLBOOK_ASSERT(charge.discount.attos > 0 && charge.discount.attos <= kOneUnit);
+  if (!TakeShare(sum->total(), charge.discount, &discount)) return sum->DoesNotFit();
+  sum->Amount({discount.amount.Negated()},
+              [&] { return "discount of " + FormatDecimal(charge.discount.attos, kPriceScale - 2) + " %"; });
+}
+
+namespace {
 
 std::string QuantityInWords(std::span<const UsagePart> parts) {
   Quantity total;
@@ -329,12 +358,16 @@ bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const 
   return sum.fits();
 }
 
-bool ShareByDays(Price amount, DayShare share, Worth* worth) {
+bool ShareOfWorth(const Worth& worth, DayShare share, Worth* taken) {
   TOLLBOOK_ASSERT(share.days >= 0 && share.of > 0);
-  if (share.days == share.of) return *worth = WorthOf(amount), true;
+  if (share.days == share.of) return *taken = worth, true;
   Wide days;
-  return Wide::Multiply(WorthOf(amount).amount, static_cast<uint64_t>(share.days), &days) &&
-         RoundedQuotient(days, static_cast<uint64_t>(share.of), Rounding::kHalfEven, &worth->amount);
+  return Wide::Multiply(worth.amount, static_cast<uint64_t>(share.days), &days) &&
+         RoundedQuotient(days, static_cast<uint64_t>(share.of), Rounding::kHalfEven, &taken->amount);
+}
+
+bool ShareByDays(Price amount, DayShare share, Worth* worth) {
+  return ShareOfWorth(WorthOf(amount), share, worth);
 }
 
 bool PriceAround(const Charge& charge, const Worth& before, bool complete, Worth* worth, DayShare minimum_share) {

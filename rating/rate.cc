@@ -87,7 +87,19 @@ Worth GrantToDate(const Grant* grant_of_account, const DayWorth& day, std::vecto
 }
 
 absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
-  return PriceSlices(OfDay(rated, rated.amended, day), *rated.charge, IsLastDay(rated, day.usage_date), steps);
+  const std::span<const UsageSlice> slices = OfDay(rated, rated.amended, day);
+  const bool is_complete = IsLastDay(rated, day.usage_date);
+  if (rated.sliced.empty()) return PriceSlices(slices, *rated.charge, is_complete, steps);
+  SliceTallies tallies(slices, *rated.meter);
+  for (const SlicedTotal& used : rated.sliced) {
+    const Day of_used = used.total.time.day;
+    if (day.usage_date < of_used) break;
+    const bool is_new_day = &used != rated.sliced.data() && (&used)[-1].total.time.day != of_used;
+    TOLLBOOK_ASSERT(!is_new_day || tallies.EndDay());  // it did when it was rated
+    TOLLBOOK_ASSERT(tallies.Add(used.as, used.total));
+  }
+  TOLLBOOK_ASSERT(tallies.EndDay());
+  return PriceSlices(slices, *rated.charge, is_complete, steps, tallies.parts());
 }
 
 absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {

@@ -14,7 +14,8 @@
 // up to the window's `through`, or without it up to `carried_through`; without either nothing of them is.
 //
 // A charge that goes on or starts again at an amendment by its own word, or whose included units roll over, is rated by
-// slices (amendment.h): each plan keeps a line of its own, which knows what the slices before it used.
+// slices (amendment.h): each plan keeps a line of its own, which knows what the slices before it used. Where they share
+// a quantity by days, a slice has its share from its first day on, if anything was used in the period before.
 //
 // Grants of units (unit_grant.h) pay units of a charge before they are priced, in the order of time. Discounts
 // (discount.h) take off what the lines of a subscription come to, each by a line of its own. Grants (grant.h) pay what
@@ -48,6 +49,12 @@ struct SubjectTotal {
   UsageTotal total;
 };
 
+// What was used in slices of a period as the charge of one of them takes it (SliceTallies).
+struct SlicedTotal {
+  uint32_t as = 0;  // that slice
+  PartTotal total;
+};
+
 // The running state of one charge and billing period at the end of one day.
 struct DayWorth {
   Day usage_date;        // civil, in the subscription's zone
@@ -61,6 +68,8 @@ struct DayWorth {
 //   cells, limits by a dimension, buckets                 the sum of the aggregates that are priced apart: of each
 //   cell,
 //                                                         each limited value (all others are one), each bucket
+//   slices                                                what its own add to those before them; where they share the
+//                                                         quantity, all of it
 // Of a fee the units that are due to date: quantity * periods. Of a plan's bound there are none. Of a grant's lines
 // what is left of the grant, in major units.
 struct RatedCharge {
@@ -74,6 +83,7 @@ struct RatedCharge {
   std::span<const FeeSlice> slices;     // of a fee
   std::span<const UsageSlice> amended;  // where it is rated by slices (amendment.h): those of all plans that go on from
                                         // one another, as many at each of the days
+  std::span<const SlicedTotal> sliced;  // of those slices that price parts: all of the period, by day
   std::span<const Int128> bounded;      // of a bound: minor units of all it bounds, for each of the days
   std::span<const UnitsPaid> granted;   // where grants of units pay: of each of them, for each of the days
   std::span<const TakenOff> taken;      // of a discount's line: of each discount, for each of the days
@@ -148,6 +158,7 @@ struct RatedSubject {
     slices.clear();
     bounded.clear();
     amended.clear();
+    sliced.clear();
     granted.clear();
     taken.clear();
     unit_balances.clear();
@@ -160,6 +171,7 @@ struct RatedSubject {
   std::vector<FeeSlice> slices;
   std::vector<Int128> bounded;
   std::vector<UsageSlice> amended;
+  std::vector<SlicedTotal> sliced;
   std::vector<UnitsPaid> granted;
   std::vector<TakenOff> taken;
   std::vector<UnitBalance> unit_balances;  // by (subscription, charge, id); none where nothing of them is rated

@@ -1,6 +1,7 @@
 // Charges that are rated by slices (amendment.h): of a billing period in which several versions of the subscription
 // lie, where the charge says what becomes of it; and of every period where included units roll over.
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "rating/error.h"
@@ -44,12 +45,23 @@ bool HasMinimum(const Charge& charge) {
   return charge.minimum.has_value() && *charge.minimum != Price{};
 }
 
+bool HasTrueUp(const Charge& charge) {
+  return charge.per_bucket == PerBucket::kNone && charge.commitment && charge.commitment->true_up;
+}
+
+// Of all parts. False: it does not fit.
+bool SumOf(std::span<const UsagePart> parts, Quantity* sum) {
+  return std::ranges::all_of(parts, [&](const UsagePart& part) { return Add(*sum, part.quantity, sum); });
+}
+
 // The slices of one billing period, day by day.
 class SlicedPeriod {
  public:
   SlicedPeriod(const Catalog& catalog, std::span<const Version> versions, const BillingPeriod& period)
       : catalog_(catalog), versions_(versions), period_(period) {
     for (size_t i = 0; i < versions.size(); ++i) AddSlice(i);
+    const auto is_of_parts = [](const UsageSlice& slice) { return IsOfParts(*slice.charge); };
+    if (std::ranges::any_of(slices_, is_of_parts)) tallies_.emplace(slices_, MeterOf(0));
   }
 
   bool has_slices() const { return !slices_.empty(); }
@@ -58,15 +70,30 @@ class SlicedPeriod {
   bool has_minimum() const {
     return std::ranges::any_of(slices_, [](const UsageSlice& slice) { return HasMinimum(*slice.charge); });
   }
+  // Of a period with usage: the rest of a commitment.
+  bool has_true_up() const {
+    return std::ranges::any_of(slices_, [](const UsageSlice& slice) { return HasTrueUp(*slice.charge); });
+  }
+  // The days behind `day`, up to `last`, on which a slice begins to share what was used before.
+  absl::Status AddNewShares(Day day, Day last) {
+    for (size_t i = 1; i < slices_.size(); ++i) {
+      const bool is_shared = slices_[i].goes_on && (Shares(i) || Shares(i - 1));
+      const Day start = slices_[i].start;
+      if (is_shared && day < start && start <= last) TOLLBOOK_RETURN_IF_ERROR(AddDay(start, {}));
+    }
+    return absl::OkStatus();
+  }
   // Of those slices that go on from the first one.
   void RollOver(Quantity units) {
     for (size_t i = 0; i < slices_.size() && (i == 0 || slices_[i].goes_on); ++i) slices_[i].rolled_over = units;
   }
   bool is_in_one() const { return std::all_of(slices_.begin() + 1, slices_.end(), &SlicedPeriod::IsGoingOn); }
   Quantity used() const { return slices_.back().to_date; }
+  std::optional<Day> last_day() const { return last_day_; }  // that was added
 
   // Days ascend. `usage` is all of that day's.
   absl::Status AddDay(Day day, std::span<const VersionUsage> usage) {
+    last_day_ = day;
     used_today_.assign(slices_.size(), false);
     for (const VersionUsage& used : usage) {
       if (!Add(used)) return TotalOutOfRange(LineOf(SliceOf(used.version)));
@@ -74,6 +101,8 @@ class SlicedPeriod {
     for (size_t i = 0; i < slices_.size(); ++i) {
       if (!to_date_[i].ToDate(&slices_[i].to_date)) return TotalOutOfRange(LineOf(i));
     }
+    if (tallies_ && !tallies_->EndDay()) return TotalOutOfRange(LineOf(0));
+    ShareDays(day);
     for (size_t i = 0; i < slices_.size(); ++i) {
       const bool is_first_of_plan = FirstOfCharge(i) == i;
       if (is_first_of_plan) TOLLBOOK_RETURN_IF_ERROR(RateLine(i, day));
@@ -87,8 +116,10 @@ class SlicedPeriod {
       if (line.first_used < slices_.size()) charge.subscription = versions_[of_slice_[line.first_used]].subscription;
       rated->days.insert(rated->days.end(), line.days.begin(), line.days.end());
       rated->amended.insert(rated->amended.end(), line.slices.begin(), line.slices.end());
+      rated->sliced.insert(rated->sliced.end(), sliced_.begin(), sliced_.end());
       charge.days = line.days;  // PointToDays goes by their number
       charge.amended = line.slices;
+      charge.sliced = sliced_;
       rated->charges.push_back(charge);
       PointToDays(rated);
     }
@@ -114,9 +145,42 @@ class SlicedPeriod {
     const Day paid_from = std::max(version.paid_from, period_.start), end = std::min(version.end, period_.end);
     const int32_t days = std::max(0, end.number - paid_from.number), of = DaysIn(period_);
     slice.minimum_share = {days == 0 || version.charge->prorates_bound ? days : of, of};
+    slice.zone = &version.subscription->zone;
     slices_.push_back(slice);
     of_slice_.push_back(number);
-    to_date_.emplace_back().Begin(*catalog_.FindMeter(version.charge->meter));
+    const bool is_trial_free = catalog_.plans[version.subscription->plan].is_trial_free;
+    days_.push_back(is_trial_free ? days : end.number - slice.start.number);
+    to_date_.emplace_back().Begin(MeterOf(slices_.size() - 1));
+  }
+
+  const Meter& MeterOf(size_t slice) const { return *catalog_.FindMeter(slices_[slice].charge->meter); }
+  bool Shares(size_t slice) const { return SharesQuantity(*slices_[slice].charge, MeterOf(slice)); }
+
+  // Behind the last one that goes on from the same one as this.
+  size_t EndOfOne(size_t slice) const {
+    size_t end = slice + 1;
+    while (end < slices_.size() && slices_[end].goes_on) ++end;
+    return end;
+  }
+  size_t FirstOfOne(size_t slice) const {
+    while (slices_[slice].goes_on) --slice;
+    return slice;
+  }
+
+  // At the end of `day` the last slice that has begun has all days that are left.
+  void ShareDays(Day day) {
+    for (size_t first = 0, end = 0; first < slices_.size(); first = end) {
+      end = EndOfOne(first);
+      const int32_t of = std::accumulate(days_.begin() + static_cast<std::ptrdiff_t>(first),
+                                         days_.begin() + static_cast<std::ptrdiff_t>(end), 0);
+      int32_t from = 0;
+      for (size_t i = first; i < end; ++i) {
+        const bool has_next = i + 1 < end && slices_[i + 1].start <= day;
+        const int32_t to = has_next ? from + days_[i] : of;
+        if (Shares(i)) slices_[i].shared = {from, to, of};
+        from = to;
+      }
+    }
   }
 
   size_t SliceOf(size_t version) const {
@@ -132,8 +196,26 @@ class SlicedPeriod {
     TOLLBOOK_ASSERT(slice < slices_.size());  // the version is valid on the day
     used_today_[slice] = true;
     if (__builtin_add_overflow(slices_[slice].events, used.total->total.events, &slices_[slice].events)) return false;
-    for (size_t i = slice; i < slices_.size() && (i == slice || slices_[i].goes_on); ++i) {
+    for (size_t i = slice; i < EndOfOne(slice); ++i) {
       if (!to_date_[i].Add(used.total->total)) return false;
+    }
+    return !tallies_ || AddParts(slice, used);
+  }
+
+  // As the charge of each slice that goes on into or from this one takes it; one without a cell for it does not.
+  bool AddParts(size_t slice, const VersionUsage& used) {
+    const SubjectTotal& total = *used.total;
+    const std::optional<Quantity> prorated = ProratedOf(*total.meter, total.dimension_values);
+    TOLLBOOK_ASSERT(prorated.has_value() != total.meter->prorated_property.empty());  // or absorb had not taken it
+    for (size_t i = FirstOfOne(slice); i < EndOfOne(slice); ++i) {
+      const Charge& charge = *slices_[i].charge;
+      const std::optional<uint32_t> part = PartOf(charge, *total.meter, total.dimension_values);
+      TOLLBOOK_ASSERT(part.has_value() || i != slice);  // or no charge had taken it
+      if (!part || !IsOfParts(charge)) continue;
+      const PricedTime time =
+          PricedTimeOf(charge, *slices_[slice].zone, total.meter->granularity, total.bucket, used.day);
+      sliced_.push_back({static_cast<uint32_t>(i), {time, *part, total.total, prorated.value_or(Quantity())}});
+      if (!tallies_->Add(i, sliced_.back().total)) return false;
     }
     return true;
   }
@@ -148,14 +230,34 @@ class SlicedPeriod {
     return line;
   }
 
+  // What slice `i` adds to those that it goes on from; where it shares a quantity, all of it, with its first such
+  // slice.
+  bool OwnUnits(size_t i, Quantity* units) const {
+    const size_t first = FirstOfOne(i), end = EndOfOne(i);
+    const bool is_of_parts = IsOfParts(*slices_[i].charge);
+    if (Shares(i)) {
+      const auto is_same = [&](const UsageSlice& slice) { return slice.charge == slices_[i].charge; };
+      if (std::any_of(slices_.begin() + static_cast<std::ptrdiff_t>(first),
+                      slices_.begin() + static_cast<std::ptrdiff_t>(i), is_same)) {
+        return true;
+      }
+      if (is_of_parts) return SumOf(tallies_->parts()[i].whole, units);
+      return *units = slices_[end - 1].to_date, true;
+    }
+    Quantity before = i == first ? Quantity() : slices_[i - 1].to_date, to_date = slices_[i].to_date;
+    if (is_of_parts) {
+      before = to_date = {};
+      if (!SumOf(tallies_->parts()[i].before, &before) || !SumOf(tallies_->parts()[i].to_date, &to_date)) return false;
+    }
+    return !__builtin_sub_overflow(to_date.attos, before.attos, &units->attos);
+  }
+
   // Its own units and events; whether any of its slices has usage on the day at hand.
   bool OwnToDate(const Charge* charge, DayWorth* day, bool* is_used_today) const {
     for (size_t i = 0; i < slices_.size(); ++i) {
       if (slices_[i].charge != charge) continue;
-      const Quantity before = slices_[i].goes_on ? slices_[i - 1].to_date : Quantity();
       Quantity own;
-      if (__builtin_sub_overflow(slices_[i].to_date.attos, before.attos, &own.attos)) return false;
-      if (!tollbook::Add(day->to_date, own, &day->to_date)) return false;
+      if (!OwnUnits(i, &own) || !tollbook::Add(day->to_date, own, &day->to_date)) return false;
       if (__builtin_add_overflow(day->events_to_date, slices_[i].events, &day->events_to_date)) return false;
       *is_used_today = *is_used_today || used_today_[i];
     }
@@ -163,14 +265,16 @@ class SlicedPeriod {
   }
 
   // A day on which nothing of it was used is one of the line's only where it changes what the line is worth: another
-  // tier for all units, or a minimum.
+  // tier for all units, another share, a minimum or commitment.
   absl::Status RateLine(size_t slice, Day day) {
     const Charge& charge = *slices_[slice].charge;
     const Currency currency = catalog_.plans[versions_[of_slice_[slice]].subscription->plan].currency;
     DayWorth worth{day, {}, {}, 0};
     bool is_used_today = false;
     if (!OwnToDate(&charge, &worth, &is_used_today)) return TotalOutOfRange(LineOf(slice));
-    const absl::StatusOr<Worth> exact = PriceSlices(slices_, charge, day.number == period_.end.number - 1, nullptr);
+    const std::span<const SliceParts> parts = tallies_ ? tallies_->parts() : std::span<const SliceParts>();
+    const bool is_complete = day.number == period_.end.number - 1;
+    const absl::StatusOr<Worth> exact = PriceSlices(slices_, charge, is_complete, nullptr, parts);
     Rounded rounded;
     if (!exact.ok() || !RoundToMinor(*exact, currency, catalog_.book.rounding, &rounded)) {
       return WorthOutOfRange(LineOf(slice), worth.to_date);
@@ -195,6 +299,10 @@ class SlicedPeriod {
   std::vector<UsageSlice> slices_;
   std::vector<size_t> of_slice_;           // their versions
   std::vector<RunningAggregate> to_date_;  // of each slice
+  std::vector<int32_t> days_;              // of each slice that it may share a quantity by
+  std::optional<SliceTallies> tallies_;    // where any of them prices parts
+  std::vector<SlicedTotal> sliced_;        // what is in them
+  std::optional<Day> last_day_;
   std::vector<bool> used_today_;
   std::vector<Line> lines_;
 };
@@ -282,13 +390,17 @@ absl::Status SubjectRater::RateVersions(const Subscriptions& subscriptions, cons
       size_t of_day = 1;
       while (i + of_day < usage.size() && usage[i + of_day].day == usage[i].day) ++of_day;
       TOLLBOOK_RETURN_IF_ERROR(slices.AddDay(usage[i].day, usage.subspan(i, of_day)));
+      const std::optional<Day> next =
+          i + of_day < usage.size() ? std::optional(Day{usage[i + of_day].day.number - 1}) : window.through;
+      TOLLBOOK_RETURN_IF_ERROR(slices.AddNewShares(usage[i].day, next.value_or(kNever)));
       i += of_day;
     }
     const Day last_of_period = {period.end.number - 1};
     const bool is_complete =
         usage.empty() ? timed && last_of_period <= *timed : !window.through || last_of_period <= *window.through;
-    const bool has_last_day = !usage.empty() && usage.back().day == last_of_period;
-    const bool is_due = slices.has_minimum() && is_complete && !has_last_day;
+    const bool has_last_day = slices.last_day() == last_of_period;
+    const bool has_due = slices.has_minimum() || (slices.has_true_up() && !usage.empty());
+    const bool is_due = has_due && is_complete && !has_last_day;
     if (is_due) TOLLBOOK_RETURN_IF_ERROR(slices.AddDay(last_of_period, {}));
     slices.MoveTo(rated);
     if (!slices.is_in_one()) rolled_over.Clear();

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "rating/aggregate.h"
@@ -31,8 +32,8 @@ inline PricedTime BucketOf(const Charge& charge, PricedTime time) {
   return charge.per_bucket == PerBucket::kNone ? PricedTime{} : time;
 }
 
-// Keeps its memory from one period to the next. Not thread-safe.
-class RunningUsage {
+// The parts themselves. Keeps its memory from one period to the next. Not thread-safe.
+class RunningParts {
  public:
   // All borrowed; the zone is the subscription's.
   void Begin(const Charge& charge, const Meter& meter, const Zone& zone);
@@ -40,14 +41,14 @@ class RunningUsage {
   // In the order of their days. False: the part's total does not fit.
   [[nodiscard]] bool Add(const PartTotal& added);
 
-  // The day is over: its buckets are closed. False: their quantity or worth does not fit.
+  // The day is over. False: a quantity does not fit.
   [[nodiscard]] bool EndDay();
 
-  // Up to the last day that is over: the sum of all parts' quantities and events, and what they are worth without what
-  // stands around the charge.
-  Quantity quantity() const { return quantity_; }
-  uint64_t events() const { return events_; }
-  const Worth& worth() const { return worth_; }
+  // Up to the last day that is over, by (bucket, part). They borrow what the next call changes.
+  std::span<const UsagePart> parts() const { return parts_; }
+
+  // Nothing is added any more to the buckets that there are, and they are forgotten.
+  void CloseBuckets() { open_.clear(), parts_.clear(); }
 
  private:
   // Of a part whose pricing is of events.
@@ -68,6 +69,28 @@ class RunningUsage {
   const Zone* zone_ = nullptr;
   std::vector<OpenPart> open_;    // by (bucket, part)
   std::vector<UsagePart> parts_;  // the same, to be priced
+  bool has_grown_ = false;        // since the last day that is over
+};
+
+// What they are worth. Likewise.
+class RunningUsage {
+ public:
+  void Begin(const Charge& charge, const Meter& meter, const Zone& zone);
+  [[nodiscard]] bool Add(const PartTotal& added) { return parts_.Add(added); }
+
+  // The day is over: its buckets are closed. False: their quantity or worth does not fit.
+  [[nodiscard]] bool EndDay();
+
+  // Up to the last day that is over: the sum of all parts' quantities and events, and what they are worth without what
+  // stands around the charge.
+  Quantity quantity() const { return quantity_; }
+  uint64_t events() const { return events_; }
+  const Worth& worth() const { return worth_; }
+
+ private:
+  const Charge* charge_ = nullptr;
+  const Zone* zone_ = nullptr;
+  RunningParts parts_;
   Quantity quantity_;
   uint64_t events_ = 0;
   Worth worth_;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ledger/decision.h"
 #include "ledger/outbox.h"
 #include "pipeline/app/commands.h"
@@ -5,6 +7,7 @@
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/emit/deliver.h"
+#include "pipeline/targets.h"
 
 namespace tollbook {
 namespace {
@@ -22,21 +25,40 @@ std::optional<DeliveryState> StateOf(const std::string& word) {
   return std::nullopt;
 }
 
+// For how long it has been due to the target; none: it is done.
+std::optional<int64_t> AgeSeconds(const Delivery& delivery) {
+  if (IsFinal(delivery.state)) return std::nullopt;
+  return std::max<int64_t>(0, (Now().nanos - delivery.planned_at_nanos) / 1'000'000'000);
+}
+
+// "12 s", "5 min", "7 h", "3 d": as much as one acts by.
+std::string AgeText(const Delivery& delivery) {
+  const std::optional<int64_t> age = AgeSeconds(delivery);
+  if (!age) return "";
+  constexpr std::pair<int64_t, std::string_view> kUnits[] = {{86'400, " d"}, {3'600, " h"}, {60, " min"}};
+  for (const auto& [seconds, unit] : kUnits) {
+    if (*age >= 2 * seconds) return std::to_string(*age / seconds) + std::string(unit);
+  }
+  return std::to_string(*age) + " s";
+}
+
 // For people: what to act on.
 Table ShortTableOf(const std::vector<Delivery>& deliveries) {
   Table table({{"target", false, Narrow::kKeep},
                {"batch", false, Narrow::kKeep},
                {"state"},
-               {"since"},
+               {"age", true},
                {"document"},
                {"problem"},
                {"who acts"},
                {"error", false, Narrow::kWrap}});
   for (const Delivery& delivery : deliveries) {
-    const bool is_open = !IsFinal(delivery.state);
-    table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), TimeText(delivery.changed_at_nanos),
-               delivery.document, std::string(Word(delivery.problem)), std::string(Owner(delivery.problem)),
-               is_open && delivery.problem != DeliveryProblem::kNone ? delivery.last_error : ""});
+    const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
+    const bool is_wrong = !remedy.owner.empty();
+    std::string error = is_wrong ? delivery.last_error : "";
+    if (is_wrong && delivery.state == DeliveryState::kParked) error.append(": ").append(remedy.next_step);
+    table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), AgeText(delivery), delivery.document,
+               is_wrong ? std::string(Word(delivery.problem)) : "", std::string(remedy.owner), std::move(error)});
   }
   return table;
 }
@@ -52,16 +74,20 @@ Table TableOf(const std::vector<Delivery>& deliveries) {
                {"attempts", true},
                {"problem"},
                {"owner"},
+               {"next_step"},
+               {"age_seconds", true},
                {"last_error"},
                {"planned_at"},
                {"changed_at"},
                {"not_before"}});
   for (const Delivery& delivery : deliveries) {
+    const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
+    const std::optional<int64_t> age = AgeSeconds(delivery);
     table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), delivery.key,
                ToHex(delivery.body_hash), delivery.job, delivery.document, std::to_string(delivery.attempts),
-               std::string(Word(delivery.problem)), std::string(Owner(delivery.problem)), delivery.last_error,
-               TimeText(delivery.planned_at_nanos), TimeText(delivery.changed_at_nanos),
-               TimeText(delivery.not_before_nanos)});
+               std::string(Word(delivery.problem)), std::string(remedy.owner), std::string(remedy.next_step),
+               age ? std::to_string(*age) : "", delivery.last_error, TimeText(delivery.planned_at_nanos),
+               TimeText(delivery.changed_at_nanos), TimeText(delivery.not_before_nanos)});
   }
   return table;
 }
@@ -95,7 +121,10 @@ absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outb
   table.Add({"attempts", std::to_string(delivery.attempts)});
   table.Add({"there as", delivery.document.empty() ? delivery.job : delivery.document});
   table.Add({"problem", std::string(Word(delivery.problem))});
-  table.Add({"who acts", std::string(Owner(delivery.problem))});
+  const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
+  table.Add({"who acts", std::string(remedy.owner)});
+  table.Add({"next step", std::string(remedy.next_step)});
+  table.Add({"age", AgeText(delivery)});
   table.Add({"last error", delivery.last_error});
   table.Add({"planned", TimeText(delivery.planned_at_nanos)});
   table.Add({"changed", TimeText(delivery.changed_at_nanos)});
@@ -113,10 +142,50 @@ DeliveryEvent EventOf(Action action, const Delivery& delivery) {
   return never_sent ? DeliveryEvent::kSayNotPosted : DeliveryEvent::kRetry;
 }
 
+absl::Status NobodyVouches(std::string_view command) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "nobody vouches for it", "deliveries " + std::string(command),
+                   "say who, and why: --by NAME --why TEXT");
+}
+
+// A target that the book has deliveries to, or that the catalog of its newest seal names.
+absl::StatusOr<bool> IsTarget(const Book& book, const Outbox& outbox, const std::string& name) {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  const bool is_told = std::any_of(deliveries->begin(), deliveries->end(),
+                                   [&](const Delivery& delivery) { return delivery.target == name; });
+  if (is_told) return true;
+  const absl::StatusOr<Catalog> catalog = CatalogFor(book, "");
+  if (!catalog.ok()) return catalog.status();
+  const std::vector<Target> targets = TargetsOf(*catalog);
+  return std::any_of(targets.begin(), targets.end(), [&](const Target& target) { return target.name == name; });
+}
+
+absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, Book& book) {
+  const bool pauses = options.action == Action::kPause;
+  if (options.by.empty() || options.why.empty()) return NobodyVouches(pauses ? "pause" : "resume");
+  const absl::StatusOr<bool> is_target = IsTarget(book, OutboxOf(book), options.target);
+  if (!is_target.ok()) return is_target.status();
+  if (!*is_target) {
+    return MakeError(absl::StatusCode::kNotFound, "there is no such target", options.target,
+                     "name one that `tollbook deliveries` lists, or of the targets.yaml of the newest seal");
+  }
+  const auto paused = PausedTargets(book);
+  if (!paused.ok()) return paused.status();
+  if (paused->contains(options.target) == pauses) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, pauses ? "it is paused already" : "it is not paused",
+                     options.target, "`tollbook audit` says who decided what");
+  }
+  const std::string before(pauses ? kDelivering : kPaused), after(pauses ? kPaused : kDelivering);
+  const Decision decision{DecisionKind::kTarget, options.target, options.by, options.why, before, after};
+  TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(book, {&decision, 1}));
+  return Print(options.target + " is " + (pauses ? "paused.\n" : "delivered to again.\n"));
+}
+
 absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "deliveries");
   if (!book.ok()) return book.status();
   Outbox& outbox = OutboxOf(**book);
+  if (options.action == Action::kPause || options.action == Action::kResume) return PauseOrResume(options, **book);
   if (options.action == Action::kList) return List(options, outbox);
   absl::StatusOr<std::optional<Delivery>> found = outbox.Find(options.target, options.batch);
   if (!found.ok()) return found.status();
@@ -128,8 +197,7 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   if (options.action == Action::kShow) return ShowOne(options, outbox, delivery);
   const bool is_said = options.action != Action::kRetry && options.action != Action::kPark;
   if (is_said && (options.by.empty() || options.why.empty())) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "nobody vouches for it", "deliveries resolve",
-                     "say who saw it, and how: --by NAME --why TEXT");
+    return NobodyVouches("resolve");
   }
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);

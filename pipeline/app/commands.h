@@ -69,15 +69,25 @@ struct PostOptions {
 int CmdPost(const PostOptions& options);
 
 struct DeliveriesOptions {
-  enum class Action : uint8_t { kList, kShow, kRetry, kPark, kSayPosted, kSayNotPosted, kSaySuperseded };
+  enum class Action : uint8_t {
+    kList,
+    kShow,
+    kRetry,
+    kPark,
+    kSayPosted,
+    kSayNotPosted,
+    kSaySuperseded,
+    kPause,
+    kResume
+  };
   std::string books;
   Action action = Action::kList;
   std::string target;    // of list: empty: all
-  std::string batch;     // not of list
+  std::string batch;     // not of list, pause and resume
   std::string state;     // of list: empty: all
   std::string document;  // of kSayPosted
   bool body = false;     // of show: the bytes alone
-  std::string by, why;   // of what a person decides; resolve wants both
+  std::string by, why;   // of what a person decides; resolve, pause and resume want both
   std::string format;    // "", csv, json
 };
 int CmdDeliveries(const DeliveriesOptions& options);

@@ -291,6 +291,14 @@ class CommandLine {
     say->add_option("--posted", deliveries_.document, "It is there, as this document")->type_name("DOCUMENT");
     say->add_flag("--not-posted", not_posted_, "It is not there: send it");
     say->add_flag("--superseded", superseded_, "It must not be sent");
+    const auto add_of_target = [&](const std::string& name, const std::string& what, Action action) {
+      CLI::App* one = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
+      one->add_option("TARGET", deliveries_.target, "Its name")->type_name("")->required();
+      AddByAndWhy(one, &deliveries_.by, &deliveries_.why);
+      one->callback([this, action] { deliveries_.action = action; });
+    };
+    add_of_target("pause", "Send a target nothing until it is resumed", Action::kPause);
+    add_of_target("resume", "Go on with a target that was paused", Action::kResume);
     resolve->callback([this] {
       deliveries_.action = not_posted_   ? Action::kSayNotPosted
                            : superseded_ ? Action::kSaySuperseded

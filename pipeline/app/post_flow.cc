@@ -1,7 +1,9 @@
 #include "pipeline/app/post_flow.h"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
+#include <thread>
 
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
@@ -13,9 +15,27 @@ int64_t NowNanos() {
   return Now().nanos;
 }
 
+void SleepFor(int64_t nanos) {
+  std::this_thread::sleep_for(std::chrono::nanoseconds(nanos));
+}
+
 uint64_t Chance() {
   static std::random_device device;
   return uint64_t{device()} << 32 | device();
+}
+
+// An emitter of each connection.
+absl::Status Connect(const EmitterContext& context, EmitterOf* of) {
+  for (uint32_t i = 0; i < of->target.requests.concurrency; ++i) {
+    absl::StatusOr<std::unique_ptr<Emitter>> emitter = MakeEmitter(of->target, context);
+    if (!emitter.ok()) return emitter.status();
+    if (i > 0) {
+      of->more.push_back(*std::move(emitter));
+    } else {
+      of->emitter = *std::move(emitter);
+    }
+  }
+  return absl::OkStatus();
 }
 
 uint64_t In(const TargetReport& target, DeliveryState state) {
@@ -38,11 +58,15 @@ PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_direct
   for (Target& target : TargetsOf(catalog)) {
     if (!only.empty() && target.name != only) continue;
     found = true;
-    absl::StatusOr<std::unique_ptr<Emitter>> emitter = MakeEmitter(target, context);
-    if (emitter.ok()) {
-      targets.emitters.push_back({std::move(target), *std::move(emitter)});
+    const RequestLimits& limits = target.requests;
+    const bool has_limits = limits.per_second > 0 || limits.per_day > 0;
+    context.pace = has_limits ? std::make_shared<RequestPace>(limits, NowNanos, SleepFor) : nullptr;
+    EmitterOf of{std::move(target), nullptr, context.pace};
+    const absl::Status made = Connect(context, &of);
+    if (made.ok()) {
+      targets.emitters.push_back(std::move(of));
     } else {
-      wrong += "target " + target.name + ": " + std::string(Std(emitter.status().message())) + "\n";
+      wrong += "target " + of.target.name + ": " + std::string(Std(made.message())) + "\n";
     }
   }
   if (!wrong.empty()) targets.status = absl::FailedPreconditionError(Abs(wrong));
@@ -53,11 +77,12 @@ PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_direct
   return targets;
 }
 
-absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets) {
+absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets, int64_t until_nanos) {
   DeliverOptions options;
   options.now_nanos = NowNanos;
   options.chance = Chance;
   options.stop = &StopRequested();
+  options.until_nanos = until_nanos;
   return Deliver(book, targets.emitters, options);
 }
 
@@ -66,6 +91,7 @@ Json ToJson(const DeliverReport& report) {
   for (const TargetReport& target : report.targets) {
     Json one = {{"target", target.target}, {"planned_now", target.planned}, {"confirmed_now", target.confirmed}};
     if (!target.not_planned.empty()) one["not_planned"] = target.not_planned;
+    if (target.paused) one["paused"] = {{"by", target.paused->by}, {"why", target.paused->why}};
     for (size_t state = 0; state < kDeliveryStates; ++state) {
       one[std::string(Word(static_cast<DeliveryState>(state)))] = target.by_state[state];
     }
@@ -93,7 +119,10 @@ std::string ToText(const DeliverReport& report) {
   }
   std::string text = table.ToText();
   for (const TargetReport& target : report.targets) {
-    if (!target.not_planned.empty()) text += "Not told to " + target.target + ": " + target.not_planned + "\n";
+    if (target.paused) {
+      text += "Paused by " + target.paused->by + ": " + target.target + ", " + target.paused->why +
+              "; `tollbook deliveries resume` goes on with it.\n";
+    }
   }
   if (report.waiting > 0) {
     text +=
@@ -107,6 +136,14 @@ std::string ToText(const DeliverReport& report) {
             " a person: `tollbook deliveries --state parked` says why.\n";
   }
   return text;
+}
+
+absl::Status NotPlanned(const DeliverReport& report) {
+  std::string text;
+  for (const TargetReport& target : report.targets) {
+    if (!target.not_planned.empty()) text += "not told to target " + target.target + ": " + target.not_planned + "\n";
+  }
+  return text.empty() ? absl::OkStatus() : absl::FailedPreconditionError(Abs(text));
 }
 
 bool AllDelivered(const DeliverReport& report) {

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "pipeline/emit/jwt.h"
+#include "pipeline/emit/request_pace.h"
 
 namespace tollbook {
 namespace {
@@ -224,6 +225,7 @@ class AuthorizedClient final : public HttpClient {
     if (whole && answer.status < 500 && answer.status != 429 && answer.status != 408) return Refused(Summary(answer));
     HttpAnswer none;
     none.error = "token: " + Summary(answer);
+    none.address_refused = answer.address_refused;
     none.retry_after_nanos = answer.retry_after_nanos;
     return none;
   }
@@ -263,7 +265,7 @@ absl::StatusOr<std::unique_ptr<HttpClient>> Authorize(std::unique_ptr<HttpClient
 }
 
 absl::StatusOr<std::unique_ptr<HttpClient>> MakeTargetClient(const Target& target, const EmitterContext& context) {
-  std::unique_ptr<HttpClient> client = MakeHttpClient(target.http);
+  std::unique_ptr<HttpClient> client = Paced(MakeHttpClient(target.http), context.pace);
   if (target.auth.kind == AuthKind::kNone || !context.with_secrets) return client;
   absl::StatusOr<Secret> secret = ReadSecret(target.auth.secret, context.catalog_directory);
   if (!secret.ok()) return secret.status();

@@ -1,7 +1,9 @@
 // Deliver: one pass over a book's outbox. Plans what is new, asks where something is unclear, sends what is due.
 //
-// One delivery at a time. Those of a target that failed less often go first, so that one bad batch never holds up the
-// rest; when what failed is the target itself, its others wait until that one may be tried again.
+// Targets at the same time; of a target as many deliveries as it has connections, and of one entity and accounting
+// period one (dispatch.h). Those of a target that failed less often go first, so that one bad batch never holds up the
+// rest; when what failed is the target itself (it is down, or five in a row failed), its others wait until that one may
+// be tried again, and then one of them tries.
 #ifndef TOLLBOOK_PIPELINE_EMIT_DELIVER_H_
 #define TOLLBOOK_PIPELINE_EMIT_DELIVER_H_
 
@@ -10,23 +12,29 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ledger/book.h"
+#include "ledger/decision.h"
 #include "pipeline/emit/emitter.h"
+#include "pipeline/emit/request_pace.h"
 
 namespace tollbook {
 
 struct EmitterOf {
   Target target;
   std::unique_ptr<Emitter> emitter;
+  std::shared_ptr<RequestPace> pace = nullptr;      // what its requests pass; null: it has no limits
+  std::vector<std::unique_ptr<Emitter>> more = {};  // of further connections: with each, one more delivery at a time
 };
 
 struct DeliverOptions {
-  std::function<int64_t()> now_nanos;
+  std::function<int64_t()> now_nanos;       // called from several threads
   std::function<uint64_t()> chance;         // any 64 bits, for the jitter
-  const std::atomic<bool>* stop = nullptr;  // ends the pass after the delivery under way
+  const std::atomic<bool>* stop = nullptr;  // ends the pass after the deliveries under way
+  int64_t until_nanos = 0;                  // so does this moment; 0: none
   int threads = 0;                          // that rate usage; 0: as many as there are cores
 };
 
@@ -35,12 +43,13 @@ struct TargetReport {
   uint64_t planned = 0;                              // by this pass
   std::string not_planned;                           // why usage is not: it has no name there, or is not taken
   uint64_t confirmed = 0;                            // by this pass
+  std::optional<Pause> paused;                       // by somebody: nothing was sent to it
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
 
 struct DeliverReport {
   std::vector<TargetReport> targets;
-  uint64_t waiting = 0;        // deliveries that will be tried again by themselves
+  uint64_t waiting = 0;        // deliveries that will be tried again by themselves, so none of a target that is paused
   int64_t next_due_nanos = 0;  // the first of them; 0: none waits
   uint64_t held = 0;           // batches that nobody has approved yet: they are passed over
 };

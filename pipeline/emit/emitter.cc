@@ -8,24 +8,43 @@
 #include "pipeline/emit/files.h"
 #include "pipeline/emit/maxio.h"
 #include "pipeline/emit/netsuite.h"
+#include "pipeline/emit/oracle.h"
 #include "pipeline/emit/sap.h"
 #include "pipeline/emit/stripe.h"
 #include "pipeline/emit/tryton.h"
 #include "pipeline/emit/webhook.h"
 
 namespace tollbook {
+namespace {
+
+// Of an ERP that is shown who asks by `auth`; null: it is none.
+using MakeErpEmitter = std::unique_ptr<Emitter> (*)(const Target&, std::unique_ptr<HttpClient>);
+MakeErpEmitter ErpEmitter(TargetKind kind) {
+  switch (kind) {
+    case TargetKind::kNetsuite:
+      return MakeNetsuiteEmitter;
+    case TargetKind::kDynamics:
+      return MakeDynamicsEmitter;
+    case TargetKind::kSap:
+      return MakeSapEmitter;
+    case TargetKind::kOracle:
+      return MakeOracleEmitter;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const EmitterContext& context) {
   Target target = of;
   std::string& ca_file = target.http.ca_file;
   if (!ca_file.empty()) ca_file = (std::filesystem::path(context.catalog_directory) / ca_file).string();
   if (target.kind == TargetKind::kFiles) return MakeFilesEmitter(target, context);
-  const bool is_netsuite = target.kind == TargetKind::kNetsuite, is_dynamics = target.kind == TargetKind::kDynamics;
-  if (is_netsuite || is_dynamics || target.kind == TargetKind::kSap) {
+  if (const auto make = ErpEmitter(target.kind)) {
     absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
     if (!http.ok()) return http.status();
-    if (is_netsuite) return MakeNetsuiteEmitter(target, *std::move(http));
-    return is_dynamics ? MakeDynamicsEmitter(target, *std::move(http)) : MakeSapEmitter(target, *std::move(http));
+    return make(target, *std::move(http));
   }
   Secret secret;
   if (context.with_secrets) {
@@ -36,7 +55,7 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
   if (target.kind == TargetKind::kStripe) return MakeStripeEmitter(target, context, std::move(secret));
   if (target.kind == TargetKind::kChargebee) return MakeChargebeeEmitter(target, context, std::move(secret));
   if (target.kind == TargetKind::kMaxio) return MakeMaxioEmitter(target, context, std::move(secret));
-  if (target.kind == TargetKind::kTryton) return MakeTrytonEmitter(target, std::move(secret));
+  if (target.kind == TargetKind::kTryton) return MakeTrytonEmitter(target, context, std::move(secret));
   absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
   if (!http.ok()) return http.status();
   return MakeWebhookEmitter(target, context, std::move(secret), *std::move(http));

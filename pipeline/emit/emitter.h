@@ -14,6 +14,7 @@
 
 #include "ledger/journal.h"
 #include "ledger/outbox.h"
+#include "pipeline/emit/book_event.h"
 #include "pipeline/targets.h"
 #include "pipeline/usage_days.h"
 
@@ -55,11 +56,18 @@ class Emitter {
   virtual absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage&) const {
     AssertionFailed("the target takes usage", __FILE__, __LINE__);
   }
+  // The delivery of an event, as pure. Of a target that TakesEvents.
+  virtual PlannedDelivery MakeEvent(const BookEvent&, const std::string& /*name*/) const {
+    AssertionFailed("the target takes events", __FILE__, __LINE__);
+  }
   // What Send would send, to the letter but for the secrets.
   virtual std::string Show(const Parcel& parcel) const = 0;
 
   // The target can be asked what it has, and is asked before anything is sent.
   virtual bool AsksFirst() const = 0;
+  // After an unclear end the target is asked, or may be sent the same again. False: that is for a person to find out,
+  // and Ask only says so.
+  virtual bool CanBeAsked() const { return true; }
   // What the target has of it: accepted, confirmed, not there, different; refused when it cannot be asked, or will not
   // take it; may repeat when that does no harm; cannot ask when no answer came. Changes nothing there.
   virtual Attempt Ask(const Parcel& parcel) = 0;
@@ -84,12 +92,15 @@ inline Attempt Succeeded(DeliveryEvent event, std::string job, std::string docum
   return outcome;
 }
 
+class RequestPace;
+
 struct EmitterContext {
   std::string book_name;
   std::string catalog_directory;  // where relative paths of targets.yaml begin
   const Catalog* catalog = nullptr;
   std::function<int64_t()> now_nanos;
-  bool with_secrets = true;  // false: only to make and show
+  bool with_secrets = true;           // false: only to make and show
+  std::shared_ptr<RequestPace> pace;  // null: as fast as it goes
 };
 
 // The emitter of a target; an error when its secret cannot be read.

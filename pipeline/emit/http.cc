@@ -1,6 +1,7 @@
 #include "pipeline/emit/http.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cctype>
@@ -39,6 +40,34 @@ size_t GiveBody(char* into, size_t size, size_t count, void* from) {
 // cannot be wound back keeps it from that: whether to send again is not for it to say.
 int NoWayBack(void*, curl_off_t, int) {
   return CURL_SEEKFUNC_FAIL;
+}
+
+bool IsLinkLocal(uint32_t v4) {
+  return v4 >> 16 == 0xa9fe;  // 169.254.0.0/16
+}
+// Of one network, or of none that is routed: 0/8, 10/8, 100.64/10, 127/8, 172.16/12, 192.168/16, multicast, broadcast.
+bool IsPrivate(uint32_t v4) {
+  return v4 >> 24 == 0 || v4 >> 24 == 10 || v4 >> 22 == 0x191 || v4 >> 24 == 127 || v4 >> 20 == 0xac1 ||
+         v4 >> 16 == 0xc0a8 || v4 >> 28 >= 14;
+}
+
+uint32_t BigEndian(const uint8_t* bytes) {
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
+// The address and the policy of a socket that is about to be made.
+struct Door {
+  bool private_network = false;
+  bool refused = false;
+};
+
+curl_socket_t OpenSocket(void* door, curlsocktype purpose, curl_sockaddr* address) {
+  Door& at = *static_cast<Door*>(door);
+  if (purpose != CURLSOCKTYPE_IPCXN || !MayConnect(&address->addr, at.private_network)) {
+    at.refused = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 // Nothing can have reached the target: the connection was never made, or no byte of the request was written.
@@ -81,6 +110,7 @@ class CurlClient final : public HttpClient {
   HttpAnswer Do(const HttpRequest& request) override {
     std::string_view body = request.body;
     curl_easy_reset(curl_);  // keeps the connection
+    door_ = {policy_.private_network, false};
     HttpAnswer answer;
     curl_slist* lines = nullptr;
     for (const std::string& header : request.headers) lines = curl_slist_append(lines, header.c_str());
@@ -96,6 +126,12 @@ class CurlClient final : public HttpClient {
     }
     answer.came = NothingLeft(curl_, code) ? HttpAnswer::Came::kNotSent : HttpAnswer::Came::kUnclear;
     answer.error = why[0] != '\0' ? why : curl_easy_strerror(code);
+    if (answer.came == HttpAnswer::Came::kNotSent && door_.refused) {
+      answer.address_refused = true;
+      answer.error = policy_.private_network
+                         ? "the host has a link-local address, to which nothing is sent"
+                         : "the host has a private address: write `private_network: true` where that is meant to be";
+    }
     if (code == CURLE_WRITE_ERROR) answer.error = "the answer has more than 4 MiB";
     return answer;
   }
@@ -109,6 +145,8 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_URL, request.url.c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");  // plain http was refused by the catalog, or said to be right
     set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_OPENSOCKETFUNCTION, OpenSocket);
+    set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(&door_));
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -151,9 +189,31 @@ class CurlClient final : public HttpClient {
 
   const HttpPolicy policy_;
   CURL* curl_ = nullptr;
+  Door door_;
 };
 
 }  // namespace
+
+bool MayConnect(const sockaddr* address, bool private_network) {
+  if (address->sa_family == AF_INET) {
+    const uint32_t v4 = ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr);
+    return !IsLinkLocal(v4) && (private_network || !IsPrivate(v4));
+  }
+  if (address->sa_family != AF_INET6) return false;
+  const uint8_t* const v6 = reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr.s6_addr;
+  const bool no_prefix = std::all_of(v6, v6 + 10, [](uint8_t byte) { return byte == 0; });
+  constexpr uint8_t kNat64[12] = {0, 0x64, 0xff, 0x9b};
+  const bool is_mapped = no_prefix && v6[10] == 0xff && v6[11] == 0xff;
+  if (is_mapped || std::equal(v6, v6 + 12, kNat64)) {
+    const uint32_t v4 = BigEndian(v6 + 12);
+    return !IsLinkLocal(v4) && (private_network || !IsPrivate(v4));
+  }
+  if (v6[0] == 0xfe && (v6[1] & 0xc0) == 0x80) return false;  // fe80::/10
+  // ::/80 with ::1, fc00::/7, fec0::/10, multicast.
+  const bool is_private =
+      no_prefix || (v6[0] & 0xfe) == 0xfc || (v6[0] == 0xfe && (v6[1] & 0xc0) == 0xc0) || v6[0] == 0xff;
+  return private_network || !is_private;
+}
 
 std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy) {
   return std::make_unique<CurlClient>(policy);

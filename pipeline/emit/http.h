@@ -1,10 +1,14 @@
 // Http: requests to a target, by libcurl. One connection, used again.
 //
-// TLS is verified, 1.2 at least; redirects are not followed, for they would carry the request elsewhere; no proxy but
-// what the environment says; an answer is read up to kAnswerBytesMax. What came of a request is told in three ways, for
-// that is all that decides what may be done next.
+// Connections to private addresses are made only where the policy says so, whatever the name of the host resolves to;
+// to link-local ones, where clouds keep the keys of their machines, never. TLS is verified, 1.2 at least; redirects are
+// not followed, for they would carry the request elsewhere; no proxy but what the environment says; an answer is read
+// up to kAnswerBytesMax. What came of a request is told in three ways, for that is all that decides what may be done
+// next.
 #ifndef TOLLBOOK_PIPELINE_EMIT_HTTP_H_
 #define TOLLBOOK_PIPELINE_EMIT_HTTP_H_
+
+#include <sys/socket.h>
 
 #include <cstdint>
 #include <memory>
@@ -30,8 +34,10 @@ struct HttpAnswer {
   int64_t retry_after_nanos = 0;  // 0: not said
   std::string location;           // as the header says it, whatever the status; nobody follows it
   std::string body;
-  std::string error;           // for people, when it is no whole answer
-  bool login_refused = false;  // kNotSent: because no login could be had, and not for want of a connection
+  std::string error;             // for people, when it is no whole answer
+  bool login_refused = false;    // kNotSent: because no login could be had, and not for want of a connection
+  bool address_refused = false;  // kNotSent: by us, for the address of the host is private
+  bool over_pace = false;        // kNotSent: by us, who sent as many requests as the target's limits let us
 };
 
 struct HttpRequest {
@@ -48,6 +54,9 @@ class HttpClient {
   // POSTs the body to the policy's url.
   virtual HttpAnswer Post(const std::vector<std::string>& headers, std::string_view body) = 0;
 };
+
+// Whether a connection to the address may be made; of IPv4 addresses in IPv6, too.
+[[nodiscard]] bool MayConnect(const sockaddr* address, bool private_network);
 
 // `ca_file` of the policy is as it is to be opened.
 [[nodiscard]] std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy);

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "pipeline/emit/request_pace.h"
 #include "pipeline/emit/tryton_rpc.h"
 
 namespace tollbook {
@@ -120,8 +121,8 @@ Attempt Mapping(std::string error) {
 
 class TrytonEmitter final : public Emitter {
  public:
-  TrytonEmitter(const Target& target, Secret password)
-      : target_(target), rpc_(target.http, target.user, std::move(password)) {}
+  TrytonEmitter(const Target& target, const EmitterContext& context, Secret password)
+      : target_(target), rpc_(Paced(MakeHttpClient(target.http), context.pace), target.user, std::move(password)) {}
 
   PlannedDelivery Make(const JournalBatch& batch) const override;
   std::string Show(const Parcel& parcel) const override;
@@ -456,8 +457,8 @@ Attempt TrytonEmitter::Post(const Json& body, int64_t company, const Move& move)
 
 }  // namespace
 
-std::unique_ptr<Emitter> MakeTrytonEmitter(const Target& target, Secret password) {
-  return std::make_unique<TrytonEmitter>(target, std::move(password));
+std::unique_ptr<Emitter> MakeTrytonEmitter(const Target& target, const EmitterContext& context, Secret password) {
+  return std::make_unique<TrytonEmitter>(target, context, std::move(password));
 }
 
 }  // namespace tollbook

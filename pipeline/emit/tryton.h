@@ -16,7 +16,8 @@
 
 namespace tollbook {
 
-[[nodiscard]] std::unique_ptr<Emitter> MakeTrytonEmitter(const Target& target, Secret password);
+[[nodiscard]] std::unique_ptr<Emitter> MakeTrytonEmitter(const Target& target, const EmitterContext& context,
+                                                         Secret password);
 
 }  // namespace tollbook
 

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "pipeline/emit/authorization.h"
 #include "pipeline/emit/jwt.h"
 
 namespace tollbook {
@@ -77,8 +78,8 @@ RpcAnswer OfStatus(const HttpAnswer& http) {
 
 }  // namespace
 
-TrytonRpc::TrytonRpc(const HttpPolicy& policy, std::string user, Secret password)
-    : user_(std::move(user)), password_(std::move(password)), http_(MakeHttpClient(policy)) {}
+TrytonRpc::TrytonRpc(std::unique_ptr<HttpClient> http, std::string user, Secret password)
+    : user_(std::move(user)), password_(std::move(password)), http_(std::move(http)) {}
 
 std::string TrytonRpc::Request(std::string_view method, Json params, int64_t company) {
   params.push_back(company == 0 ? Json::object() : Json{{"company", company}});
@@ -89,7 +90,8 @@ std::string TrytonRpc::Request(std::string_view method, Json params, int64_t com
 RpcAnswer TrytonRpc::OfAnswer(const HttpAnswer& http) const {
   RpcAnswer answer;
   if (http.came == HttpAnswer::Came::kNotSent) {
-    answer = Answer(RpcAnswer::Came::kNotApplied, DeliveryProblem::kAvailability, http.error, true);
+    answer = Answer(RpcAnswer::Came::kNotApplied, ProblemOfUnsent(http), http.error, true);
+    answer.wait_nanos = http.retry_after_nanos;
   } else if (http.came == HttpAnswer::Came::kUnclear) {
     answer = Answer(RpcAnswer::Came::kUnclear, DeliveryProblem::kAmbiguous, http.error);
   } else {

@@ -34,7 +34,7 @@ struct RpcAnswer {
 
 class TrytonRpc {
  public:
-  TrytonRpc(const HttpPolicy& policy, std::string user, Secret password);
+  TrytonRpc(std::unique_ptr<HttpClient> http, std::string user, Secret password);
   // `params` without the context, which it appends: {"company": company} (0: none).
   RpcAnswer Call(std::string_view method, Json params, int64_t company);
 

@@ -9,6 +9,8 @@
 #include <tuple>
 
 #include "ledger/bytes.h"
+#include "pipeline/emit/authorization.h"
+#include "pipeline/emit/request_pace.h"
 
 namespace tollbook {
 namespace {
@@ -145,6 +147,17 @@ std::string UsageReportKey(std::string_view book_name, std::string_view report) 
   return HashedKey(text.bytes());
 }
 
+std::string EventKey(std::string_view book_name, const BookEvent& event) {
+  ByteWriter text;
+  text.Text("event");
+  text.Text(book_name);
+  text.Fixed64(event.commit);
+  text.Text(event.type);
+  text.Text(event.subject);
+  text.Text(event.data);
+  return HashedKey(text.bytes());
+}
+
 std::string Encode(const std::vector<StoredItem>& items) {
   std::string text;
   for (const StoredItem& item : items) {
@@ -221,7 +234,11 @@ std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer) {
   using Event = DeliveryEvent;
   using Problem = DeliveryProblem;
   const std::string said = Summary(answer);
-  if (answer.came == HttpAnswer::Came::kNotSent) return Pausing(Event::kNotApplied, Problem::kAvailability, said);
+  if (answer.came == HttpAnswer::Came::kNotSent) {
+    Attempt wait = Pausing(Event::kNotApplied, ProblemOfUnsent(answer), said);
+    wait.wait_nanos = answer.retry_after_nanos;
+    return wait;
+  }
   if (answer.came == HttpAnswer::Came::kUnclear) return Failed(Event::kUnclear, Problem::kAmbiguous, said);
   const long status = answer.status;
   // A 503 that does not say when to come again may be a proxy's that lost the answer.
@@ -264,7 +281,7 @@ UsageReportEmitter::UsageReportEmitter(const Target& target, const EmitterContex
       now_nanos_(context.now_nanos),
       secret_(std::move(secret)),
       traits_(std::move(traits)),
-      http_(MakeHttpClient(target.http)) {}
+      http_(Paced(MakeHttpClient(target.http), context.pace)) {}
 
 int64_t UsageReportEmitter::NowSeconds() const {
   return now_nanos_() / kNanosPerSecond;
@@ -275,11 +292,9 @@ absl::StatusOr<std::vector<PlannedDelivery>> UsageReportEmitter::MakeUsage(const
   if (!items.ok()) return items.status();
   std::vector<StoredItem> stored;
   for (const UsageItem& item : *items) {
-    absl::StatusOr<StoredItem> made = MakeItem(item, usage.seal);
-    if (!made.ok()) return made.status();
-    made->key = item.key;
-    made->start_seconds = item.start.nanos / kNanosPerSecond;
-    stored.push_back(*std::move(made));
+    StoredItem& made = stored.emplace_back(MakeItem(item, usage.seal));
+    made.key = item.key;
+    made.start_seconds = item.start.nanos / kNanosPerSecond;
   }
   // What goes by one request stands together.
   if (traits_.items_per_request > 1) {
@@ -318,17 +333,24 @@ Attempt UsageReportEmitter::Ask(const Parcel& parcel) {
                     " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
 }
 
-bool UsageReportEmitter::IsTooOld(const StoredItem& item) const {
-  return traits_.reaches_back_seconds > 0 && NowSeconds() - item.start_seconds > traits_.reaches_back_seconds;
+std::string UsageReportEmitter::WhyRefused(const StoredItem& item) const {
+  std::string why = WhyNotTaken(item);
+  const bool is_too_old =
+      traits_.reaches_back_seconds > 0 && NowSeconds() - item.start_seconds > traits_.reaches_back_seconds;
+  if (why.empty() && is_too_old) {
+    why = traits_.system + " takes no usage of more than " + std::to_string(traits_.reaches_back_seconds / 86'400) +
+          " days ago: bill it there by hand, then `tollbook deliveries resolve`";
+  }
+  return why;
 }
 
 size_t UsageReportEmitter::EndOfRequest(const Sending& sending, size_t first) const {
   const std::vector<StoredItem>& items = sending.items;
   const auto joins = [&](size_t item) {
-    return !sending.progress.told[item] && !IsTooOld(items[item]) && items[item].path == items[first].path;
+    return !sending.progress.told[item] && WhyRefused(items[item]).empty() && items[item].path == items[first].path;
   };
   size_t end = first + 1;
-  if (sending.progress.told[first] || IsTooOld(items[first])) return end;
+  if (sending.progress.told[first] || !WhyRefused(items[first]).empty()) return end;
   while (end < items.size() && end - first < traits_.items_per_request && joins(end)) ++end;
   return end;
 }
@@ -365,12 +387,8 @@ Attempt UsageReportEmitter::Send(const Parcel& parcel) {
       first = end;
       continue;
     }
-    if (IsTooOld(items[first])) {
-      Refuse(Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation,
-                    items[first].key + ": " + traits_.system + " takes no usage of more than " +
-                        std::to_string(traits_.reaches_back_seconds / 86'400) +
-                        " days ago: bill it there by hand, then `tollbook deliveries resolve`"),
-             &sending);
+    if (const std::string why = WhyRefused(items[first]); !why.empty()) {
+      Refuse(Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, items[first].key + ": " + why), &sending);
     } else if (std::optional<Attempt> stopped = TellRange(first, end, &sending)) {
       return End(*std::move(stopped), progress);
     }

@@ -1,4 +1,4 @@
-"""As much of Dynamics 365 Finance and SAP S/4HANA Cloud as is asked of them, on the loopback, with the faults of
+"""As much of Dynamics 365 Finance, SAP S/4HANA Cloud and Oracle Fusion as is asked of them, on the loopback, with the faults of
 fault_server.py. What the tests read is what the server holds: `journals()`, by reference, with their sides.
 
 What comes must be as the contracts beside the repository say, where those (and what reads them) are at hand.
@@ -6,8 +6,10 @@ What comes must be as the contracts beside the repository say, where those (and 
 
 import base64
 import collections
+import csv
 import datetime
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -15,6 +17,7 @@ import subprocess
 import time
 import urllib.parse
 import xml.etree.ElementTree
+import zipfile
 
 import book
 import fault_server
@@ -28,7 +31,7 @@ def short_key(key):
 
 
 class Server(fault_server.Server):
-    """Common to both: who asks, faults, and closed months."""
+    """Common to them: who asks, faults, and closed months."""
 
     ACCOUNTS = {"130100", "401000"}
     AUTHORIZATION = ""
@@ -230,3 +233,97 @@ class Sap(Server):
     def change(self, key):
         document, = (document for document in self.documents if document["reference"] == short_key(key))
         document["items"][0]["AmountInTransactionCurrency"] = "999.00"
+
+
+class Oracle(Server):
+    """Carries out each request a moment later, as often as one comes; its batches are shown some time after that."""
+
+    ACCOUNTS = {"130100", "401000"}
+    AUTHORIZATION = "Basic " + base64.b64encode(b"tollbook:a-password").decode()
+    RESOURCES = "/fscmRestApi/resources/11.13.18.05"
+    JOB_SECONDS = 0.2
+    LAG_SECONDS = 0.0
+
+    def __init__(self, faults=None):
+        super().__init__(faults=faults)
+        self.requests_made = []  # {id, group, rows, at, status}
+        self.batches = []        # {id, name, at, rows}
+        self.left = {}           # group -> rows that a failed import left in the interface table
+        try:
+            import yaml
+            paths = yaml.safe_load((CONTRACTS / "oracle-fusion" / "openapi.yaml").read_text())["paths"]
+            content = paths["/erpintegrations"]["post"]["requestBody"]["content"]
+            self.schema = content["application/vnd.oracle.adf.resourceitem+json"]["schema"]
+        except (ImportError, OSError):
+            self.schema = None
+
+    def check(self, row):
+        for name in self.schema["required"] if self.schema else ():
+            if name not in row:
+                self.problems.append(f"{name} is missing")
+        for name, value in row.items() if self.schema else ():
+            known = self.schema["properties"].get(name)
+            if (known is None or not re.search(known.get("pattern", ""), value) or
+                    value not in known.get("enum", [value])):
+                self.problems.append(f"{name} is not as in the contract: {value[:50]}")
+
+    def run_jobs(self):
+        for job in self.requests_made:
+            if job["status"] != "WAIT" or time.monotonic() < job["at"] + self.JOB_SECONDS:
+                continue
+            rows = self.left.pop(job["group"], []) + job["rows"]
+            if any(self.refusal(row[8], row[2][:7].replace("/", "-")) for row in rows):
+                self.left[job["group"]] = rows
+                job["status"] = "ERROR"
+            else:
+                job["status"] = "SUCCEEDED"
+                self.batches.append({"id": str(500 + len(self.batches)), "name": rows[0][42] + " A 9 N",
+                                     "at": time.monotonic(), "rows": rows})
+
+    def route(self, handler, path, query, body):
+        with self.lock:
+            self.run_jobs()
+        resource = path.removeprefix(self.RESOURCES)
+        if handler.command == "POST" and resource == "/erpintegrations":
+            request = json.loads(body)
+            self.check(request)
+            with zipfile.ZipFile(io.BytesIO(base64.b64decode(request["DocumentContent"]))) as packed:
+                rows = list(csv.reader(io.TextIOWrapper(packed.open("GlInterface.csv"), encoding="utf-8", newline="")))
+                is_damaged = packed.testzip() is not None
+            group = request["ParameterList"].split(",")[3]
+            if is_damaged or {len(row) for row in rows} != {149} or {row[66] for row in rows} != {group}:
+                self.problems.append("a file that Oracle would not load")
+            return "create", rows[0][42], lambda: self.make(group, rows)
+        if handler.command == "GET" and resource == "/erpintegrations":
+            job = re.fullmatch(r"ESSJobStatusRF;requestId=(\d+)", query["finder"]).group(1)
+            return "job", job, lambda: self.items([{"ReqstId": job, "RequestStatus": next(
+                one["status"] for one in self.requests_made if one["id"] == job)}])
+        if handler.command == "GET" and resource == "/journalBatches":
+            name = re.fullmatch(r"Name LIKE '(.*)%'", query["q"]).group(1)
+            return "look", name, lambda: self.items([
+                {"JeBatchId": batch["id"], "Name": batch["name"],
+                 "RunningTotalDr": sum(float(row[38] or 0) for row in batch["rows"]),
+                 "RunningTotalCr": sum(float(row[39] or 0) for row in batch["rows"])}
+                for batch in self.batches
+                if batch["name"].startswith(name) and time.monotonic() >= batch["at"] + self.LAG_SECONDS])
+        return None
+
+    @staticmethod
+    def items(rows):
+        return 200, json.dumps({"items": rows, "count": len(rows), "hasMore": False}).encode()
+
+    def make(self, group, rows):
+        self.requests_made.append({"id": str(9000 + len(self.requests_made)), "group": group, "rows": rows,
+                                   "at": time.monotonic(), "status": "WAIT"})
+        return 201, json.dumps({"OperationName": "importBulkData", "ReqstId": self.requests_made[-1]["id"]}).encode()
+
+    def journals(self):
+        found = collections.defaultdict(list)
+        for batch in self.batches:
+            found[batch["name"].split()[0]].append(
+                sorted((row[8], "%.2f" % float(row[38] or 0), "%.2f" % float(row[39] or 0)) for row in batch["rows"]))
+        return found
+
+    def change(self, key):
+        batch, = (batch for batch in self.batches if batch["name"].startswith(key))
+        batch["rows"][0][38] = "999.00"

@@ -1,9 +1,10 @@
-// A batch in the words of Dynamics and SAP, to the byte, and what of it is too short or too long for them.
+// A batch in the words of Dynamics, SAP and Oracle, to the byte, and what of it is too short or too long for them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "pipeline/emit/dynamics.h"
 #include "pipeline/emit/erp_call.h"
+#include "pipeline/emit/oracle.h"
 #include "pipeline/emit/sap.h"
 
 namespace tollbook {
@@ -82,6 +83,53 @@ TEST(SapJournal, HasTheCodesOfTargetsYaml) {
                   "<DebitCreditCode>H</DebitCreditCode>"
                   "<DocumentItemText>api &lt;b&gt; &amp; &quot;c&quot;</DocumentItemText></Item>"
                   "</JournalEntry></JournalEntryCreateRequest></sfin:JournalEntryBulkCreateRequest>");
+}
+
+Target OracleCodes() {
+  Target target;
+  target.journal = "Tollbook";
+  target.category = "Usage";
+  target.companies = {{"us", "300000046975971"}};
+  target.accounts = {{"1200", "01.{cost_center}.12100"}, {"4000", "01.{cost_center}.41000"}};
+  target.dimensions = {{"cost_center=100", "007"}, {"cost_center=", "000"}};
+  return target;
+}
+
+TEST(OracleJournal, HasTheCodesOfTargetsYaml) {
+  const absl::StatusOr<std::string> csv = OracleJournal(Journal(), OracleCodes(), "90001");
+  ASSERT_TRUE(csv.ok()) << csv.status();
+  const std::string head = "NEW,300000046975971,2025/01/31,Tollbook,Usage,USD,2025/01/31,A,01,";
+  const auto commas = [](size_t count) { return std::string(count, ','); };
+  // Segments from 8, amounts in 38 and 39, names in 42, 43 and 45, text in 51, group in 66, 149 in all.
+  EXPECT_EQ(*csv, head + "007,12100" + commas(28) + "118.50" + commas(4) + "tb-key,us-USD-2025-01-0001,,tb-key" +
+                      commas(6) + "\"api, 2025-01-31, region=eu\"" + commas(15) + "90001" + commas(82) + "\n" + head +
+                      "000,41000" + commas(29) + "118.50" + commas(3) + "tb-key,us-USD-2025-01-0001,,tb-key" +
+                      commas(6) + "\"api <b> & \"\"c\"\"\"" + commas(15) + "90001" + commas(82) + "\n");
+}
+
+TEST(OracleJournal, NamesTheCodeThatIsMissing) {
+  for (const char* code : {"cost_center=100", "cost_center="}) {
+    Target target = OracleCodes();
+    target.dimensions.erase(code);
+    EXPECT_THAT(OracleJournal(Journal(), target, "1").status().ToString(),
+                HasSubstr("dimension \"" + std::string(code) + "\" has no code in Oracle"));
+  }
+}
+
+// Python: int.from_bytes(hashlib.sha256(b"tb-key").digest()[:8], "big") >> 5, and of b"tb-key/9000".
+TEST(OracleGroupId, IsOfTheKeyAndTheFailedRequest) {
+  EXPECT_EQ(OracleGroupId("tb-key", ""), "227779146594535543");
+  EXPECT_EQ(OracleGroupId("tb-key", "9000"), "404259865182961562");
+}
+
+// Python: zipfile.ZipInfo("a.csv"), whose date is the same, stored; its bytes but for the version, system and mode.
+TEST(ZipOf, IsTheSameEachTime) {
+  const std::string zip = ZipOf("a.csv", "1,2\n");
+  EXPECT_EQ(zip, ZipOf("a.csv", "1,2\n"));
+  const std::string_view entry("\x14\0\0\0\0\0\0\0\x21\0\063\102\041\125\x04\0\0\0\x04\0\0\0\x05\0\0\0", 26);
+  EXPECT_EQ(zip.substr(0, 39), "PK\x03\x04" + std::string(entry) + "a.csv1,2\n");
+  EXPECT_EQ(zip.substr(39, 6), std::string("PK\x01\x02\x14\0", 6));
+  EXPECT_EQ(zip.size(), 39u + 51 + 22);
 }
 
 TEST(ErpCodes, NameTheOneThatIsMissing) {

@@ -56,6 +56,21 @@ TEST_F(DecisionTest, ComesBackAsItWas) {
   TryDamage(Encode(commit), [](std::string_view stored) { return DecodeDecisionCommit(stored).ok(); });
 }
 
+TEST_F(DecisionTest, ATargetIsPausedUntilItIsResumed) {
+  const std::unique_ptr<Book> book = Open();
+  const auto decide = [&](const char* target, const char* by, std::string_view after) {
+    const Decision decision{DecisionKind::kTarget, target, by, "their maintenance", "", std::string(after)};
+    ASSERT_TRUE(CommitDecisions(*book, {&decision, 1}).ok());
+  };
+  EXPECT_TRUE(PausedTargets(*book)->empty());
+  decide("erp", "Ann", kPaused);
+  decide("hook", "Ben", kPaused);
+  decide("erp", "Ann", kDelivering);
+  const auto paused = *PausedTargets(*book);
+  ASSERT_EQ(paused.size(), 1u);
+  EXPECT_EQ(paused.at("hook"), (Pause{"Ben", "their maintenance"}));
+}
+
 TEST_F(DecisionTest, IsACommitOfTheChain) {
   {
     const std::unique_ptr<Book> book = Open();

@@ -58,6 +58,25 @@ TEST(Delivery, UncertainIsLeftOnlyByAnAnswerOrAPerson) {
   EXPECT_EQ(Next(State::kConfirmed, Event::kSend), std::nullopt);
 }
 
+// Whatever is wrong has somebody who acts, and something to do; what is over, or goes well, has neither.
+TEST(Delivery, EachProblemSaysWhoActsAndHow) {
+  for (size_t state = 0; state < kDeliveryStates; ++state) {
+    for (size_t problem = 0; problem < kDeliveryProblems; ++problem) {
+      const State in = static_cast<State>(state);
+      SCOPED_TRACE(std::string(Word(in)) + ", " + std::string(Word(static_cast<DeliveryProblem>(problem))));
+      const Remedy remedy = RemedyOf(in, static_cast<DeliveryProblem>(problem));
+      const bool is_wrong = !IsFinal(in) && (in == State::kParked || problem != 0);
+      EXPECT_EQ(!remedy.owner.empty(), is_wrong);
+      EXPECT_EQ(!remedy.next_step.empty(), is_wrong);
+      if (in == State::kParked) {
+        EXPECT_NE(remedy.next_step.find("`tollbook deliveries re"), remedy.next_step.npos)
+            << "it does not go on by itself";
+        EXPECT_EQ(remedy.owner.find("nobody"), remedy.owner.npos);
+      }
+    }
+  }
+}
+
 TEST(Delivery, IsStoredInTheseBytes) {
   Delivery delivery;
   delivery.target = "erp";
@@ -212,8 +231,8 @@ TEST_F(OutboxTest, AStepThatReturnedSurvivesTheProcess) {
 
 TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {
   ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
-  EXPECT_EQ(*outbox().Check({"b1"}, 0), 1u);
-  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b2"}, 0).status())) << "of no batch of the book";
+  EXPECT_EQ(*outbox().Check({"b1"}, 0, 0), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b2"}, 0, 0).status())) << "of no batch of the book";
   book_.reset();
   {
     absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path(), StoreAccess::kWhole);
@@ -226,7 +245,7 @@ TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {
   const absl::Status damaged = outbox().BodyOf(Only()).status();
   EXPECT_TRUE(absl::IsDataLoss(damaged));
   EXPECT_THAT(std::string(Std(damaged.message())), HasSubstr("b1 to erp"));
-  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b1"}, 0).status()));
+  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b1"}, 0, 0).status()));
 }
 
 TEST_F(OutboxTest, CutsALongErrorAtACharacter) {

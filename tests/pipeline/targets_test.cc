@@ -97,13 +97,26 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
   EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
   EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind but the ERPs with an `auth`";
-  for (const TargetKind kind : {TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap}) {
+  for (const TargetKind kind : {TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap, TargetKind::kOracle}) {
     const size_t erp = page.rfind("```yaml\n", page.find("kind: " + std::string(Word(kind)), section)) + 8;
     const ParsedTargets other = ParseTargets("targets:\n" + page.substr(erp, page.find("```", erp) - erp), nullptr);
     EXPECT_THAT(other.errors, IsEmpty()) << ToString(other.errors[0]);
     ASSERT_EQ(other.targets.size(), 1u);
     EXPECT_EQ(other.targets[0].kind, kind);
   }
+}
+
+TEST(ParseTargets, WhatStaysInARegionGoesToTargetsThere) {
+  const std::string archive = "  - {name: archive, kind: files, directory: out, format: csv";
+  const Catalog catalog = SmallCatalog();
+  const auto errors = [&](const std::string& more) {
+    return ParseTargets("regions: {eu: frankfurt}\ntargets:\n" + archive + more + "}\n", &catalog).errors.size();
+  };
+  EXPECT_EQ(errors(", region: frankfurt"), 0u);
+  EXPECT_EQ(errors(", entities: [us]"), 0u) << "the other entity may go anywhere";
+  EXPECT_EQ(errors(", region: dublin"), 1u);
+  EXPECT_EQ(errors(", region: dublin, entities: [us, eu]"), 1u);
+  EXPECT_EQ(errors(""), 1u) << "a target that does not say where it is";
 }
 
 TEST(ParseTargets, NoTextIsNoTarget) {
@@ -143,7 +156,7 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
   const Case cases[] = {
       {"unknown kind", "kind: files", "kind: gopher",
        "targets.yaml:3: \"kind\" of target \"archive\" is \"gopher\": use one of files, webhook, tryton, netsuite, "
-       "dynamics, sap, stripe, chargebee, maxio"},
+       "dynamics, sap, oracle, stripe, chargebee, maxio"},
       {"a key of another kind", "format: csv", "format: csv\n    url: https://x",
        "targets.yaml:6: target \"archive\" has an unknown key \"url\""},
       {"the same name twice", "name: hook", "name: archive",
@@ -183,7 +196,41 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
       {"a fee", "starter/calls", "seats",
        "targets.yaml:28: target \"billing\" names \"seats\", no charge of usage in plans.yaml"},
       {"an unknown event", "deduplicates: true", "deduplicates: true\n    events: [usage.rate]",
-       "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated"},
+       "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated, "
+       "journal.posted, journal.failed, exception.raised, period.closed"},
+      {"an unknown zone", "    format: csv\n",
+       "    format: csv\n    windows:\n      - {from: \"22:00\", zone: New York}\n",
+       "targets.yaml:7: a window of target \"archive\" names the zone \"New York\", which is not known: write its IANA "
+       "name, such as America/New_York"},
+      {"data that stays elsewhere", "targets:\n", "regions: {us: us-east}\ntargets:\n",
+       "targets.yaml:3: target \"archive\" would get the data of \"us\", which stays in region \"us-east\": list its "
+       "`entities` without that one; or, where it is there, write so as its `region`"},
+      {"data of no entity", "targets:\n", "regions: {uk: london}\ntargets:\n",
+       "targets.yaml:1: targets.yaml names entity \"uk\", which entities.yaml does not have"},
+      {"a pace of no requests", "deduplicates: true", "deduplicates: true\n    requests: {per_day: 0}",
+       "targets.yaml:12: \"0\" as per_day of the request limits of target \"hook\" is not taken: write a whole number "
+       "from 1 to "
+       "1000000000"},
+      {"a pace of what is no unit", "deduplicates: true", "deduplicates: true\n    requests: {per_minute: 3}",
+       "targets.yaml:12: the request limits of target \"hook\" has an unknown key \"per_minute\""},
+      {"more at a time than are taken", "deduplicates: true", "deduplicates: true\n    requests: {concurrency: 17}",
+       "targets.yaml:12: \"17\" as concurrency of the request limits of target \"hook\" is not taken: write a whole "
+       "number from 1 to 16"},
+      {"a pace of files", "    format: csv\n", "    format: csv\n    requests: {per_day: 5}\n",
+       "targets.yaml:6: target \"archive\" has an unknown key \"requests\""},
+      {"no zone", "    format: csv\n", "    format: csv\n    windows: [{from: \"22:00\"}]\n", "\"zone\""},
+      {"past midnight", "    format: csv\n",
+       "    format: csv\n    windows: [{from: \"22:00\", to: \"05:00\", zone: UTC}]\n",
+       "targets.yaml:6: a window of target \"archive\" ends where it begins, or before: write two windows"},
+      {"an unknown entity of a window", "    format: csv\n",
+       "    format: csv\n    windows: [{entities: [uk], zone: UTC}]\n",
+       "targets.yaml:6: target \"archive\" names entity \"uk\", which entities.yaml does not have"},
+      {"too many close days", "    format: csv\n",
+       "    format: csv\n    windows: [{zone: UTC, close_days: {last: 11, first: 10}}]\n",
+       "targets.yaml:6: the close days of a window of target \"archive\" are 21: leave them at 20 together"},
+      {"no number of close days", "    format: csv\n",
+       "    format: csv\n    windows: [{zone: UTC, close_days: {last: one}}]\n",
+       "targets.yaml:6: \"last\" of the close days of a window of target \"archive\" is \"one\": write how many days"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
        "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
@@ -224,6 +271,14 @@ constexpr char kSap[] = R"(    kind: sap
     dimensions: {"region=eu": "CostCenter=10101"}
 )";
 
+constexpr char kOracle[] = R"(    kind: oracle
+    ledgers: {us: "300000046975971"}
+    data_access_set: "300000046975980"
+    journal_source: Tollbook
+    journal_category: Usage
+    dimensions: {"region=eu": "002", "region=": "000"}
+)";
+
 TEST(ParseTargets, ReadsTheCodesOfErps) {
   const Catalog catalog = SmallCatalog();
   const ParsedTargets dynamics = ParseTargets(std::string(kErp) + kDynamics, &catalog);
@@ -240,7 +295,15 @@ TEST(ParseTargets, ReadsTheCodesOfErps) {
   EXPECT_EQ(sap.targets[0].user, "TOLLBOOK");
   EXPECT_THAT(sap.targets[0].items_path, HasSubstr("/sap/opu/odata/sap/"));
   EXPECT_EQ(sap.targets[0].quiet_seconds, 300u);
-  for (const ParsedTargets* parsed : {&dynamics, &sap}) {
+  const ParsedTargets oracle = ParseTargets(std::string(kErp) + kOracle, &catalog);
+  ASSERT_THAT(oracle.errors, IsEmpty()) << ToString(oracle.errors[0]);
+  EXPECT_EQ(oracle.targets[0].companies.at("us"), "300000046975971");
+  EXPECT_EQ(oracle.targets[0].data_access_set, "300000046975980");
+  EXPECT_EQ(oracle.targets[0].journal, "Tollbook");
+  EXPECT_EQ(oracle.targets[0].category, "Usage");
+  EXPECT_EQ(oracle.targets[0].dimensions.at("region="), "000");
+  EXPECT_EQ(oracle.targets[0].quiet_seconds, 600u);
+  for (const ParsedTargets* parsed : {&dynamics, &sap, &oracle}) {
     EXPECT_TRUE(TakesJournal(parsed->targets[0]));
     EXPECT_FALSE(TakesUsage(parsed->targets[0]));
   }
@@ -265,6 +328,14 @@ TEST(ParseTargets, EachMistakeOfAnErpIsToldWithItsLine) {
        "targets.yaml:11: target \"erp\" maps \"region=eu\" to \"Department=7\": write \"name=value\": "
        "\"CostCenter=ID\", or ProfitCenter or WBSElement in its place"},
       {kSap, "CostCenter=10101", "CostCenter=", "targets.yaml:11: target \"erp\" maps"},
+      {kOracle, "us: \"300", "us: \"x300",
+       "targets.yaml:8: target \"erp\" has \"x300000046975971\" as the ledger of \"us\": write the ledger's id there"},
+      {kOracle, "us: \"300000046975971\"", "eu: \"1\"",
+       "targets.yaml:8: target \"erp\" has no company for entity \"us\""},
+      {kOracle, "source: Tollbook", "source: 'Toll,book'",
+       "targets.yaml:10: \"Toll,book\" as journal_source of target \"erp\" has a comma"},
+      {kOracle, "    journal_category: Usage\n", "", "\"journal_category\""},
+      {kOracle, "region=eu", "eu", "targets.yaml:12: target \"erp\" maps \"eu\", no dimension's value"},
       {kSap, "kind: sap", "kind: sap\n    items_path: /a?b", "targets.yaml:8: target \"erp\" has an items_path"},
   };
   const Catalog catalog = SmallCatalog();

@@ -51,6 +51,78 @@ TEST(Amendment, AQuoteSaysWhatWasUsedBeforeAndPricesWhatComesBehindIt) {
                                                       "from 2025-01-16: flat amount of tier 2: 1 = 3"}));
 }
 
+// The first hundred large ones at `first`, those behind at `rest`; small ones at `small`.
+Charge ByModel(const char* first, const char* rest, const char* small) {
+  Charge charge;
+  charge.pricing.model = ChargeModel::kMatrix;
+  Cell large, others;
+  large.when["model"] = AcceptedValues("large");
+  large.pricing.model = ChargeModel::kGraduated;
+  large.pricing.tiers = {{Units("100"), Each(first), {}}, {std::nullopt, Each(rest), {}}};
+  others.pricing.unit_price = Each(small);
+  charge.cells = {large, others};
+  return charge;
+}
+
+TEST(Amendment, EachCellGoesOnByItself) {
+  const Charge starter = ByModel("1", "0.5", "0.10"), pro = ByModel("0.8", "0.4", "0.05");
+  const Zone zone;
+  const std::vector<UsageSlice> slices = {
+      {&starter, On("2025-01-01"), false, Units("80"), 1, {15, 31}, {}, {}, &zone},
+      {&pro, On("2025-01-16"), true, Units("160"), 2, {16, 31}, {}, {}, &zone},
+  };
+  const Meter meter;
+  SliceTallies tallies(slices, meter);
+  for (const size_t as : {0, 1}) {
+    ASSERT_TRUE(tallies.Add(as, {{On("2025-01-10")}, 0, {Units("80"), 1, {}}}));
+    ASSERT_TRUE(tallies.Add(as, {{On("2025-01-20")}, 0, {Units("70"), 1, {}}}));
+    ASSERT_TRUE(tallies.Add(as, {{On("2025-01-20")}, 1, {Units("10"), 1, {}}}));
+  }
+  ASSERT_TRUE(tallies.EndDay());
+  std::vector<PriceStep> steps;
+  EXPECT_EQ(ToString(*PriceSlices(slices, starter, true, &steps, tallies.parts())), "80");
+  EXPECT_EQ(InWords(steps), (std::vector<std::string>{"from 2025-01-01, model=large: tier 1 (up to 100): 80 = 80"}));
+  steps.clear();
+  EXPECT_EQ(ToString(*PriceSlices(slices, pro, true, &steps, tallies.parts())), "36.5");
+  EXPECT_EQ(InWords(steps),
+            (std::vector<std::string>{"from 2025-01-16, model=large: used before, by the plan of its days: 80 = 0",
+                                      "from 2025-01-16, model=large: tier 1 (up to 100): 20 = 16",
+                                      "from 2025-01-16, model=large: tier 2 (above 100): 50 = 20",
+                                      "from 2025-01-16, default: per unit: 10 = 0.5"}));
+}
+
+// 200 is the period's quantity, and each plan has its days of what it costs there: in thirds, and to the last digit.
+TEST(Amendment, AQuantityThatDoesNotGrowIsSharedByDays) {
+  Charge charge;
+  charge.pricing.unit_price = Each("0.0001");
+  const std::vector<UsageSlice> slices = {
+      {&charge, On("2025-02-01"), false, Units("100"), 1, {28, 28}, {}, {0, 9, 28}},
+      {&charge, On("2025-02-10"), true, Units("200"), 1, {28, 28}, {}, {9, 18, 28}},
+      {&charge, On("2025-02-19"), true, Units("200"), 0, {28, 28}, {}, {18, 28, 28}},
+  };
+  std::vector<PriceStep> steps;
+  EXPECT_EQ(ToString(*PriceSlices(slices, charge, true, &steps)), "0.02");
+  ASSERT_EQ(steps.size(), 6U);
+  EXPECT_EQ(steps[4].what, "from 2025-02-19: per unit");
+  EXPECT_EQ(steps[5].what, "from 2025-02-19: for 10 of 28 days, of what all of the period's usage costs");
+}
+
+TEST(Amendment, SliceTakesWhatThoseBeforeItCameToOffItsCommitment) {
+  Charge starter, pro;
+  starter.pricing.unit_price = Each("1");
+  pro.pricing.unit_price = Each("0.5");
+  starter.commitment = Commitment{Each("100"), std::nullopt, Each("1.5"), true};
+  pro.commitment = Commitment{Each("120"), std::nullopt, Each("2"), true};
+  const std::vector<UsageSlice> slices = {
+      {&starter, On("2025-01-01"), false, Units("110"), 1, {15, 31}, {}},
+      {&pro, On("2025-01-16"), true, Units("150"), 1, {16, 31}, {}},
+  };
+  std::vector<PriceStep> steps;
+  EXPECT_EQ(ToString(*PriceSlices(slices, starter, true, nullptr)), "115");
+  EXPECT_EQ(ToString(*PriceSlices(slices, pro, true, &steps)), "30");
+  EXPECT_EQ(steps.back().what, "from 2025-01-16: above the commitment of 120, 2 times, with 110 before");
+}
+
 // What one plan alone costs, however its usage is cut into slices that go on from one another.
 TEST(Amendment, OfOnePlanSlicesThatGoOnCostWhatTheyCostInOne) {
   for (const ChargeModel model : {ChargeModel::kPerUnit, ChargeModel::kGraduated, ChargeModel::kVolume,

@@ -3,7 +3,6 @@
 #define TOLLBOOK_TESTS_RATING_CARRIED_TWIN_H_
 
 #include <algorithm>
-#include <boost/multiprecision/cpp_int.hpp>
 #include <map>
 #include <set>
 #include <tuple>
@@ -11,11 +10,9 @@
 #include <vector>
 
 #include "rating/aggregate.h"
+#include "tests/rating/reference_rater.h"
 
 namespace tollbook::reference {
-
-using Integer = boost::multiprecision::cpp_int;
-using Rational = boost::multiprecision::cpp_rational;
 
 inline Integer ToInteger(Int128 value) {
   Integer whole(static_cast<int64_t>(value >> 64));

@@ -323,7 +323,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 112);
+  EXPECT_EQ(priced, 121);
 }
 
 }  // namespace

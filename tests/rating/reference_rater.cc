@@ -10,14 +10,11 @@
 
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
+#include "tests/rating/carried_twin.h"
 #include "tests/rating/reference_paid.h"
 
 namespace tollbook::reference {
 namespace {
-
-Integer TenTo(int exponent) {
-  return boost::multiprecision::pow(Integer(10), static_cast<unsigned>(exponent));
-}
 
 Rational Attos(Int128 value) {
   Integer whole(static_cast<int64_t>(value >> 64));
@@ -132,25 +129,72 @@ struct Dated {
   const Subscription* subscription;  // that takes it
 };
 
+// The nearest whole number on the side that the rounding says, of the magnitude.
+Integer Rounded(const Rational& value, Rounding rounding) {
+  const Rational magnitude = Magnitude(value);
+  const Integer below = Floor(magnitude);
+  const Rational rest = magnitude - below;
+  const Rational half(1, 2);
+  bool up = false;
+  if (rounding == Rounding::kHalfUp) up = rest >= half;
+  if (rounding == Rounding::kHalfEven) up = rest > half || (rest == half && below % 2 == 1);
+  if (rounding == Rounding::kUp) up = rest > 0;
+  const Integer rounded = below + (up ? 1 : 0);
+  return value < 0 ? Integer(-rounded) : rounded;
+}
+
+// All events, each by itself, from the smallest value to the largest.
+std::vector<Rational> ValuesOf(const std::vector<const SubjectTotal*>& totals) {
+  std::vector<Rational> values;
+  for (const SubjectTotal* total : totals) values.insert(values.end(), total->total.events, Exact(total->total.value));
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+Rational PercentileOf(const Meter& meter, const std::vector<Rational>& values) {
+  const Rational part = Exact(meter.reading.percentile) / 100;
+  if (meter.reading.method == PercentileMethod::kNearestRank) {
+    const Integer rank = Rounded(part * values.size(), Rounding::kUp);
+    return values[static_cast<size_t>(rank) - 1];
+  }
+  const Rational place = part * (values.size() - 1);
+  const auto below = static_cast<size_t>(Floor(place));
+  const Rational beyond = place - Floor(place);
+  return beyond == 0 ? values[below] : Rational(values[below] * (1 - beyond) + values[below + 1] * beyond);
+}
+
 // Of a meter that keeps events a total is so many events of one value.
-Rational Aggregate(const Meter& meter, const std::vector<const SubjectTotal*>& totals) {
-  const Aggregation aggregation = meter.aggregation;
-  Rational sum = 0, largest, latest;
+Rational ExactAggregate(const Meter& meter, const std::vector<const SubjectTotal*>& totals) {
+  if (meter.aggregation == Aggregation::kPercentile) return PercentileOf(meter, ValuesOf(totals));
+  Rational sum = 0, largest, smallest, latest, events = 0;
   std::optional<int64_t> latest_at;
+  std::set<Rational> different;
   for (size_t i = 0; i < totals.size(); ++i) {
-    Rational value = Exact(totals[i]->total.value);
-    if (meter.keep_events && aggregation == Aggregation::kSum) value *= totals[i]->total.events;
+    const Rational value = Exact(totals[i]->total.value);
     const int64_t at = totals[i]->total.latest_at.nanos;
-    sum += value;
+    sum += meter.keep_events ? Rational(value * totals[i]->total.events) : value;
+    events += totals[i]->total.events;
+    different.insert(value);
     if (i == 0 || value > largest) largest = value;
+    if (i == 0 || value < smallest) smallest = value;
     if (!latest_at.has_value() || at > *latest_at || (at == *latest_at && value > latest)) {
       latest_at = at;
       latest = value;
     }
   }
-  if (aggregation == Aggregation::kMax) return largest;
-  if (aggregation == Aggregation::kLatest) return latest;
-  return sum;
+  if (meter.aggregation == Aggregation::kMax) return largest;
+  if (meter.aggregation == Aggregation::kMin) return smallest;
+  if (meter.aggregation == Aggregation::kMean) return sum / events;
+  if (meter.aggregation == Aggregation::kUniqueCount) return different.size();
+  if (meter.aggregation != Aggregation::kLatest) return sum;
+  return meter.reading.floor_at_zero && latest < 0 ? Rational(0) : latest;
+}
+
+// As a quantity has room for.
+Rational Aggregate(const Meter& meter, const std::vector<const SubjectTotal*>& totals) {
+  const UnitRounding rounding = meter.reading.rounding.value_or(UnitRounding{Rounding::kHalfEven, 18});
+  const Rational scale = rounding.places < 0 ? Rational(1, TenTo(-rounding.places)) : Rational(TenTo(rounding.places));
+  return Rational(Rounded(ExactAggregate(meter, totals) * scale, rounding.rounding)) / scale;
 }
 
 constexpr absl::CivilDay kDayZero(1970, 1, 1);
@@ -175,7 +219,9 @@ std::pair<absl::CivilDay, absl::CivilDay> PeriodAround(const BillingCycle& cycle
   return {Boundary(cycle, number), Boundary(cycle, number + 1)};
 }
 
-Line LineOf(const Catalog& catalog, const Subscription& subscription, const Charge& charge, int64_t day) {
+namespace {
+
+BillingCycle CycleOf(const Catalog& catalog, const Subscription& subscription, const Charge& charge) {
   const Plan& plan = catalog.plans[subscription.plan];
   const BillingTerms terms = charge.billing ? *charge.billing : plan.billing;
   BillingCycle cycle = terms.cycle;
@@ -187,8 +233,15 @@ Line LineOf(const Catalog& catalog, const Subscription& subscription, const Char
   }
   const SubscriptionTerms& own = catalog.subscription_terms[subscription.terms];
   if (own.billing_anchor) cycle.anchor = *own.billing_anchor;
-  const auto [from, to] = PeriodAround(cycle, day);
-  return {std::string(subscription.id), plan.name, charge.name, absl::FormatCivilTime(from), to - kDayZero - 1};
+  return cycle;
+}
+
+}  // namespace
+
+Line LineOf(const Catalog& catalog, const Subscription& subscription, const Charge& charge, int64_t day) {
+  const auto [from, to] = PeriodAround(CycleOf(catalog, subscription, charge), day);
+  return {std::string(subscription.id), catalog.plans[subscription.plan].name, charge.name, absl::FormatCivilTime(from),
+          to - kDayZero - 1};
 }
 
 namespace {
@@ -238,49 +291,52 @@ int64_t FirstOf(const Line& line) {
 
 namespace {
 
-WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& dated, const Charge& charge,
-                 const Zone& zone, const Rational& minimum_share, const Rational& paid, Currency currency,
-                 Rounding rounding) {
-  WorthToDate to_date;
+// By the charge's buckets and parts, but for what no cell of it takes.
+Buckets UsageOf(const std::vector<Dated>& dated, const Charge& charge) {
   Buckets usage;
   std::map<std::pair<int64_t, int64_t>, std::map<std::string, std::vector<const SubjectTotal*>>> totals;
   for (const Dated& d : dated) {
-    if (d.day > day) continue;
+    const std::optional<std::string> name = PartOf(charge, *d.total);
+    if (!name) continue;
     std::pair<int64_t, int64_t> bucket = {0, 0};
     if (charge.per_bucket != PerBucket::kNone) bucket.first = d.day;
     if (charge.per_bucket == PerBucket::kHour) bucket.second = HourOf(*d.total, d.subscription->zone);
-    const std::string part = *PartOf(charge, *d.total);
-    totals[bucket][part].push_back(d.total);
-    if (d.total->meter->keep_events) AddEach(*d.total, d.day, &usage[bucket][part].each);
+    totals[bucket][*name].push_back(d.total);
+    if (d.total->meter->keep_events) AddEach(*d.total, d.day, &usage[bucket][*name].each);
   }
   for (const auto& [bucket, parts] : totals) {
     for (const auto& [name, of_part] : parts) {
       Part& part = usage[bucket][name];
       part.quantity = Aggregate(*of_part.front()->meter, of_part);
-      for (const SubjectTotal* total : of_part) {
-        part.events += total->total.events;
-        to_date.events += total->total.events;
-      }
-      to_date.quantity += part.quantity;
+      for (const SubjectTotal* total : of_part) part.events += total->total.events;
     }
   }
+  return usage;
+}
+
+Rational QuantityOf(const Buckets& usage) {
+  Rational quantity = 0;
+  for (const auto& [bucket, parts] : usage) {
+    for (const auto& [name, part] : parts) quantity += part.quantity;
+  }
+  return quantity;
+}
+
+WorthToDate UpTo(int64_t day, int64_t last_of_period, const std::vector<Dated>& dated, const Charge& charge,
+                 const Zone& zone, const Rational& minimum_share, const Rational& paid, Currency currency,
+                 Rounding rounding) {
+  WorthToDate to_date;
+  std::vector<Dated> up_to;
+  for (const Dated& d : dated) {
+    if (d.day > day) continue;
+    up_to.push_back(d);
+    to_date.events += d.total->total.events;
+  }
+  const Buckets usage = UsageOf(up_to, charge);
+  to_date.quantity = QuantityOf(usage);
   to_date.worth = WorthOf(charge, usage, day == last_of_period, zone, minimum_share, paid);
   to_date.booked = InMinorUnits(to_date.worth, currency.minor_digits(), rounding);
   return to_date;
-}
-
-// The nearest whole number on the side that the rounding says, of the magnitude.
-Integer Rounded(const Rational& value, Rounding rounding) {
-  const Rational magnitude = Magnitude(value);
-  const Integer below = Floor(magnitude);
-  const Rational rest = magnitude - below;
-  const Rational half(1, 2);
-  bool up = false;
-  if (rounding == Rounding::kHalfUp) up = rest >= half;
-  if (rounding == Rounding::kHalfEven) up = rest > half || (rest == half && below % 2 == 1);
-  if (rounding == Rounding::kUp) up = rest > 0;
-  const Integer rounded = below + (up ? 1 : 0);
-  return value < 0 ? Integer(-rounded) : rounded;
 }
 
 // What a worth has room for.
@@ -524,11 +580,10 @@ Rational PriceOfLimits(const Pricing& pricing, const std::map<std::string, Ratio
   return Exact(pricing.steps.back().price);
 }
 
-// `paid`: of the units to price those that grants paid.
-Rational WorthOfBucket(const Charge& charge, const Parts& parts, const BucketWindow* window, const Zone& zone,
-                       const Rational& paid) {
-  Rational worth = 0, included = Exact(charge.included);
-  std::map<std::string, Rational> limited;
+// Units of each part that are left to price.
+std::map<std::string, Rational> UnitsToPrice(const Charge& charge, const Parts& parts) {
+  Rational included = Exact(charge.included);
+  std::map<std::string, Rational> units;
   for (const auto& [name, part] : parts) {
     Rational billable = Converted(charge, part.quantity);
     if (billable > 0 && included > 0) {
@@ -536,13 +591,26 @@ Rational WorthOfBucket(const Charge& charge, const Parts& parts, const BucketWin
       billable -= taken;
       included -= taken;
     }
+    units[name] = billable;
+  }
+  return units;
+}
+
+const Pricing& PricingOfPart(const Charge& charge, const std::string& name) {
+  return charge.cells.empty() ? charge.pricing : charge.cells.at(static_cast<size_t>(std::stoi(name) - 100)).pricing;
+}
+
+// `paid`: of the units to price those that grants paid.
+Rational WorthOfBucket(const Charge& charge, const Parts& parts, const BucketWindow* window, const Zone& zone,
+                       const Rational& paid) {
+  Rational worth = 0;
+  std::map<std::string, Rational> limited = UnitsToPrice(charge, parts);
+  for (const auto& [name, part] : parts) {
+    Rational& billable = limited[name];
     // They never make it negative: usage that was taken back when the grant had ended is no credit.
     if (billable > 0) billable -= std::min(billable, paid);
-    limited[name] = billable;
     if (!charge.pricing.limits_by.empty()) continue;
-    const Pricing& of_part =
-        charge.cells.empty() ? charge.pricing : charge.cells.at(static_cast<size_t>(std::stoi(name) - 100)).pricing;
-    const Pricing& pricing = window == nullptr ? of_part : window->pricing;
+    const Pricing& pricing = window == nullptr ? PricingOfPart(charge, name) : window->pricing;
     if (PricesEachEvent(pricing)) {
       std::vector<Event> each = part.each;
       std::sort(each.begin(), each.end());
@@ -614,25 +682,64 @@ std::vector<Run> RunsIn(const Days& days, int64_t first, int64_t last) {
   return runs;
 }
 
+// From one day to another, by months of 30 days: 30/360 US.
+int64_t DaysBy30(absl::CivilDay from, absl::CivilDay to) {
+  const auto ends_february = [](absl::CivilDay day) { return day.month() == 2 && (day + 1).month() == 3; };
+  int64_t from_day = from.day(), to_day = to.day();
+  if (ends_february(from)) {
+    if (ends_february(to)) to_day = 30;
+    from_day = 30;
+  }
+  if (to_day == 31 && from_day >= 30) to_day = 30;
+  from_day = std::min<int64_t>(from_day, 30);
+  return 12 * 30 * (to.year() - from.year()) + 30 * (to.month() - from.month()) + to_day - from_day;
+}
+
+// What the days from `from` on and before `to` are of a period that lasts `months`, or for 0 so many days.
+Rational ShareOfPeriod(const FeeProration& proration, int months, int64_t first, int64_t last, int64_t from,
+                       int64_t to) {
+  if (from == first && to == last + 1) return 1;
+  int64_t days = last + 1 - first;
+  if (proration.count_back && months > 0 && from != first) {
+    const absl::CivilDay end = kDayZero + last + 1;
+    const absl::CivilMonth month = absl::CivilMonth(end) - months;
+    const absl::CivilDay begin = std::min(absl::CivilDay(month) + (end.day() - 1), absl::CivilDay(month + 1) - 1);
+    days = end - begin;
+  }
+  Rational share(to - from, days);
+  if (proration.days == DayCount::kThirty360) share = Rational(DaysBy30(kDayZero + from, kDayZero + to), 30 * months);
+  if (proration.days == DayCount::kActual365) share = Rational(to - from) / (Rational(365 * months) / 12);
+  if (proration.days == DayCount::kActual360) share = Rational(to - from) / (Rational(360 * months) / 12);
+  if (!proration.rounding) return share;
+  return Rational(Rounded(share * TenTo(proration.places), *proration.rounding), TenTo(proration.places));
+}
+
 // Quantity times periods that are due at the end of a day; none: nothing is due or credited on it.
-std::optional<Rational> UnitsAt(int64_t day, const Fee& fee, const std::vector<Run>& runs, int64_t first,
+std::optional<Rational> UnitsAt(int64_t day, const Fee& fee, int months, const std::vector<Run>& runs, int64_t first,
                                 int64_t last) {
-  const Rational days = last + 1 - first;
   if (fee.once) return day == runs.front().from ? std::optional(runs.front().quantity) : std::nullopt;
   if (!fee.proration.by_day) {
     const int64_t due = fee.in_advance ? runs.front().from : runs.back().to - 1;
     return day == due ? std::optional(runs.front().quantity) : std::nullopt;
   }
+  const auto share = [&](int64_t from, int64_t to) {
+    return ShareOfPeriod(fee.proration, months, first, last, from, to);
+  };
   bool is_due = false;
-  Rational units = 0;
+  Rational units = 0, most = 0;
   for (const Run& run : runs) {
-    if (fee.in_advance) {
+    if (fee.in_advance && !fee.credits_rest) {
+      // Only more than there ever was, and that to the period's end.
+      if (run.from > day || run.quantity <= most) continue;
+      is_due = is_due || day == run.from;
+      units += (run.quantity - most) * share(run.from, last + 1);
+      most = run.quantity;
+    } else if (fee.in_advance) {
       is_due = is_due || day == run.from || (day == run.to && run.to <= last);
-      const int64_t known_to = day < run.to ? last + 1 : run.to;
-      if (run.from <= day) units += run.quantity * (known_to - run.from) / days;
+      if (run.from <= day) units += run.quantity * share(run.from, day < run.to ? last + 1 : run.to);
     } else {
       is_due = is_due || day == run.to - 1;
-      if (run.to - 1 <= day) units += run.quantity * (run.to - run.from) / days;
+      if (run.to - 1 <= day) units += run.quantity * share(run.from, run.to);
     }
   }
   return is_due ? std::optional(units) : std::nullopt;
@@ -642,11 +749,13 @@ void AddFee(const Catalog& catalog, const Subscription& s, const Charge& charge,
             Subject* result) {
   const Plan& plan = catalog.plans[s.plan];
   const Fee& fee = *charge.fee;
+  const BillingCycle cycle = CycleOf(catalog, s, charge);
+  const int months = cycle.unit == BillingCycle::Unit::kMonth ? cycle.count : 0;
   for (auto at = days.begin(); at != days.end();) {
     const Line line = LineOf(catalog, s, charge, at->first);
     const std::vector<Run> runs = RunsIn(days, FirstOf(line), line.last);
     for (int64_t day = FirstOf(line); day <= line.last && day <= through; ++day) {
-      const std::optional<Rational> units = UnitsAt(day, fee, runs, FirstOf(line), line.last);
+      const std::optional<Rational> units = UnitsAt(day, fee, months, runs, FirstOf(line), line.last);
       if (!units) continue;
       WorthToDate& to_date = result->lines[line][day];
       to_date.quantity = Rational(Rounded(*units * TenTo(18), Rounding::kHalfEven), TenTo(18));
@@ -732,6 +841,7 @@ struct Slice {
   const Charge* charge = nullptr;
   bool starts = true;  // nothing before it counts
   Rational minimum_share;
+  int64_t days = 0;  // by which it may share a quantity
 };
 
 bool Continues(const Slice& from, const Slice& to) {
@@ -756,6 +866,10 @@ std::vector<Slice> SlicesOf(const Catalog& catalog, const Line& line) {
         if (day >= s.valid_from.number && (!s.valid_to || day < s.valid_to->number)) days[day] = quantity;
       }
       slice.minimum_share = ShareOf(days, line, FirstOf(line));
+      const int64_t from = std::max<int64_t>(s.valid_from.number, FirstOf(line));
+      const int64_t to = std::min<int64_t>(s.valid_to ? s.valid_to->number - 1 : line.last, line.last);
+      slice.days = to + 1 - from;
+      if (catalog.plans[s.plan].is_trial_free) slice.days = std::distance(days.lower_bound(from), days.end());
       if (!charge.prorates_bound && slice.minimum_share > 0) slice.minimum_share = 1;
       slices.push_back(slice);
     }
@@ -773,18 +887,6 @@ Rational BillableOf(const Charge& charge, const Rational& used, const Rational& 
   return units - Clamped(units, Exact(charge.included) + rolled_over);
 }
 
-// Of the units `from` to `to`, in the tier that `whole` falls in.
-Rational VolumeOf(const Pricing& pricing, const Rational& from, const Rational& to, const Rational& whole,
-                  bool with_flat) {
-  for (size_t i = 0; i < pricing.tiers.size(); ++i) {
-    const Tier& tier = pricing.tiers[i];
-    if (tier.up_to && whole > Exact(*tier.up_to)) continue;
-    const bool flat_due = with_flat && (whole > 0 || pricing.flat_at_zero);
-    return (UnitsOf(tier, to) - UnitsOf(tier, from)) * Exact(tier.unit_price) + (flat_due ? Exact(tier.flat) : 0);
-  }
-  throw std::invalid_argument("no open tier");
-}
-
 struct SlicedUsage {
   Dated dated;
   const Charge* charge;
@@ -796,51 +898,132 @@ struct SliceToDate {
   bool is_used_today = false;
 };
 
+// What the charge's plan would make of usage, before what stands around the period.
+Rational CostOf(const Charge& charge, const std::vector<Dated>& dated, const Zone& zone) {
+  Charge bare = charge;
+  bare.discount = {};
+  bare.maximum.reset();
+  bare.minimum.reset();
+  if (charge.per_bucket == PerBucket::kNone) bare.commitment.reset();
+  return dated.empty() ? Rational(0) : WorthOf(bare, UsageOf(dated, charge), false, zone);
+}
+
+// A charge whose volume prices are those that hold for all that was used: each of one tier, and without its flat
+// amount. What that comes to, where the part has no usage behind `to_date`, is added to `flat`.
+Charge WithVolumeOf(const Charge& charge, const std::vector<Dated>& before, const std::vector<Dated>& to_date,
+                    const std::vector<Dated>& whole, Rational* flat) {
+  Charge held = charge;
+  if (charge.per_bucket != PerBucket::kNone || whole.empty()) return held;
+  Buckets usage_before = UsageOf(before, charge), usage = UsageOf(to_date, charge),
+          usage_of_all = UsageOf(whole, charge);
+  Parts of_all = usage_of_all[{0, 0}];
+  for (const auto& [name, units] : UnitsToPrice(charge, of_all)) {
+    if (PricingOfPart(charge, name).model != ChargeModel::kVolume) continue;
+    Pricing& pricing =
+        charge.cells.empty() ? held.pricing : held.cells.at(static_cast<size_t>(std::stoi(name) - 100)).pricing;
+    Tier tier;
+    for (const Tier& one : PricingOfPart(charge, name).tiers) {
+      tier = one;
+      if (!one.up_to || units <= Exact(*one.up_to)) break;
+    }
+    const Rational events = usage[{0, 0}][name].events;
+    const bool is_last = events > usage_before[{0, 0}][name].events && events == of_all[name].events;
+    if (is_last && (units > 0 || pricing.flat_at_zero)) *flat += Exact(tier.flat);
+    tier.up_to.reset();
+    tier.flat = {};
+    pricing.tiers = {tier};
+  }
+  return held;
+}
+
+bool IsOneQuantityAPeriod(const Meter& meter, const Charge& charge) {
+  if (charge.per_bucket != PerBucket::kNone) return false;
+  bool has_other = charge.cells.empty() && !PricesEachEvent(charge.pricing);
+  for (const Cell& cell : charge.cells) has_other = has_other || !PricesEachEvent(cell.pricing);
+  const std::set<Aggregation> grow = {Aggregation::kSum, Aggregation::kCount, Aggregation::kMax,
+                                      Aggregation::kUniqueCount};
+  return has_other && !grow.contains(meter.aggregation);
+}
+
 // Every slice of a period at the end of a day.
-std::vector<SliceToDate> SlicesUpTo(int64_t day, const Line& line, const std::vector<Slice>& slices,
-                                    const std::vector<SlicedUsage>& usage, const Rational& rolled_over) {
+std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const Line& line,
+                                    const std::vector<Slice>& slices, const std::vector<SlicedUsage>& usage,
+                                    const Rational& rolled_over) {
   std::vector<SliceToDate> result(slices.size());
   for (size_t first = 0; first < slices.size();) {
     size_t end = first + 1;
     while (end < slices.size() && !slices[end].starts) ++end;
-    std::vector<const SubjectTotal*> totals;
-    std::vector<Rational> up_to;
-    size_t last_used = first;
+    const Meter& meter = *std::ranges::find(catalog.meters, slices[first].charge->meter, &Meter::name);
+    std::vector<Dated> all;
+    std::vector<size_t> count;  // of `all`, up to each slice's end
+    int64_t days = 0;
     for (size_t k = first; k < end; ++k) {
       for (const SlicedUsage& used : usage) {
         if (used.dated.subscription != slices[k].subscription || used.dated.day > day) continue;
-        totals.push_back(used.dated.total);
+        all.push_back(used.dated);
         result[k].events += used.dated.total->total.events;
         result[k].is_used_today = result[k].is_used_today || used.dated.day == day;
       }
-      if (result[k].events > 0) last_used = k;
-      up_to.push_back(totals.empty() ? Rational(0) : Aggregate(*totals.front()->meter, totals));
+      count.push_back(all.size());
+      days += slices[k].days;
     }
-    const Rational rolled = first == 0 ? rolled_over : Rational(0);
-    Rational sum = 0, minimum = 0;
-    bool used_before = false;
+    Rational sum = 0, minimum = 0, cost_before = 0;
+    int64_t days_before = 0;
+    std::set<const Charge*> told;  // of those that share a quantity
     for (size_t k = first; k < end; ++k) {
-      const Charge& charge = *slices[k].charge;
-      const Rational before = k == first ? Rational(0) : up_to[k - first - 1], now = up_to[k - first];
-      const Rational from = BillableOf(charge, before, rolled), to = BillableOf(charge, now, rolled);
+      Charge charge = *slices[k].charge;
+      const Zone& zone = slices[k].subscription->zone;
+      const auto from = all.begin(), to = from + static_cast<std::ptrdiff_t>(count[k - first]);
+      const std::vector<Dated> to_date(from, to);
+      const std::vector<Dated> before(from,
+                                      k == first ? from : from + static_cast<std::ptrdiff_t>(count[k - first - 1]));
+      if (first == 0)
+        charge.included.attos += ParseDecimal(numerator(Rational(rolled_over * TenTo(18))).str(), 0).value;
+      const bool is_due = day == line.last && k + 1 == end && !all.empty();
+      // Of those that have not begun the one before has the days.
+      const bool has_next = k + 1 < end && slices[k + 1].subscription->valid_from.number <= day;
+      const bool has_begun = k == first || slices[k].subscription->valid_from.number <= day;
+      const int64_t days_to = !has_begun ? days_before : has_next ? days_before + slices[k].days : days;
       Rational worth = 0;
-      if (result[k].events > 0 && charge.pricing.model == ChargeModel::kVolume) {
-        worth = VolumeOf(charge.pricing, from, to, BillableOf(charge, up_to.back(), rolled), k == last_used);
-      } else if (result[k].events > 0) {
-        worth = PriceOf(charge.pricing, to, result[k].events);
-        if (used_before) worth -= PriceOf(charge.pricing, from, 0);
+      if (IsOneQuantityAPeriod(meter, charge)) {
+        Charge alone = charge;
+        alone.maximum.reset();
+        alone.minimum.reset();
+        if (!all.empty()) {
+          const Rational price = WorthOf(alone, UsageOf(all, charge), day == line.last, zone);
+          worth = At36(price * days_to / days) - At36(price * days_before / days);
+        }
+        if (told.insert(slices[k].charge).second) result[k].own = QuantityOf(UsageOf(all, charge));
+      } else {
+        Rational flat = 0;
+        const Charge held = WithVolumeOf(charge, before, to_date, all, &flat);
+        const Rational cost = CostOf(held, to_date, zone) - CostOf(held, before, zone) + flat;
+        worth = cost;
+        if (charge.commitment && charge.per_bucket == PerBucket::kNone) {
+          const auto with = [&](const Rational& of) {
+            return WithCommitment(*charge.commitment, charge.pricing, of, false);
+          };
+          if (result[k].events > 0) {
+            worth = with(cost_before + cost) - (before.empty() ? Rational(0) : with(cost_before));
+          }
+          const Rational committed =
+              WithCommitment(Commitment{charge.commitment->amount, charge.commitment->quantity, Price{kOneUnit}, true},
+                             charge.pricing, cost_before + cost, true);
+          if (is_due && charge.commitment->true_up) worth += committed - cost_before - cost;
+        }
+        cost_before += cost;
+        worth *= 1 - Exact(charge.discount);
+        result[k].own = QuantityOf(UsageOf(to_date, charge)) - QuantityOf(UsageOf(before, charge));
       }
-      worth *= 1 - Exact(charge.discount);
+      days_before = days_to;
       if (charge.maximum) {
         const Rational bound = sum > Exact(*charge.maximum) ? sum : Exact(*charge.maximum);
         if (sum + worth > bound) worth = bound - sum;
       }
       sum += worth;
-      used_before = used_before || result[k].events > 0;
       const bool counts = slices[end - 1].charge->prorates_bound || k + 1 == end;
       if (charge.minimum && counts) minimum += At36(Exact(*charge.minimum) * slices[k].minimum_share);
       if (k + 1 == end && day == line.last && sum < minimum) worth += minimum - sum;
-      result[k].own = now - before;
       result[k].worth = worth;
     }
     first = end;
@@ -855,14 +1038,22 @@ bool HasMinimum(const std::vector<Slice>& slices) {
 
 void AddSlicedPeriod(const Catalog& catalog, const Line& period, const std::vector<Slice>& slices,
                      const std::vector<SlicedUsage>& usage, const Rational& rolled_over, bool is_complete,
-                     Subject* result) {
+                     std::optional<Day> through, Subject* result) {
   std::set<int64_t> days;
   for (const SlicedUsage& used : usage) days.insert(used.dated.day);
-  if (HasMinimum(slices) && is_complete) days.insert(period.last);
+  const bool has_true_up = std::any_of(slices.begin(), slices.end(), [](const Slice& s) {
+    return s.charge->commitment && s.charge->commitment->true_up && s.charge->per_bucket == PerBucket::kNone;
+  });
+  if ((HasMinimum(slices) || (has_true_up && !days.empty())) && is_complete) days.insert(period.last);
+  // Shares change where a version begins.
+  for (const Slice& slice : slices) {
+    const int64_t from = slice.subscription->valid_from.number;
+    if (!days.empty() && *days.begin() < from && (!through || from <= through->number)) days.insert(from);
+  }
   for (const int64_t day : days) {
     std::map<Line, WorthToDate> of_lines;
     std::set<Line> used_today;
-    const std::vector<SliceToDate> to_date = SlicesUpTo(day, period, slices, usage, rolled_over);
+    const std::vector<SliceToDate> to_date = SlicesUpTo(catalog, day, period, slices, usage, rolled_over);
     for (size_t k = 0; k < slices.size(); ++k) {
       Line line = period;
       line.plan = catalog.plans[slices[k].subscription->plan].name;
@@ -935,7 +1126,8 @@ void AddSlicedCharge(const Catalog& catalog, const Subscription& first, const Ch
     const bool is_complete =
         usage.empty() ? timed && line.last <= timed->number : !through || line.last <= through->number;
     line.plan.clear();
-    if (done->insert(line).second) AddSlicedPeriod(catalog, line, slices, usage, rolled_over, is_complete, result);
+    if (done->insert(line).second)
+      AddSlicedPeriod(catalog, line, slices, usage, rolled_over, is_complete, through, result);
     bool in_one = true;
     for (size_t k = 1; k < slices.size(); ++k) in_one = in_one && !slices[k].starts;
     if (!in_one) left.clear();
@@ -970,6 +1162,121 @@ void AddSliced(const Catalog& catalog, const std::string& subject, const std::ve
   }
 }
 
+int64_t DayAt(Instant at, const Zone& zone) {
+  return absl::ToCivilDay(absl::FromUnixNanos(at.nanos), LibraryZone(zone)) - kDayZero;
+}
+
+// ----- meters that carry over: levels, and sets with removals
+
+bool IsCarried(const Meter& meter) {
+  return meter.aggregation == Aggregation::kWeightedSum || meter.operation_property != "";
+}
+
+// The elements of one part of a charge.
+using Elements = std::map<std::string, std::vector<TwinElement>>;
+
+Elements ElementsOf(const Plan& plan, const Charge& charge, const std::vector<SubjectTotal>& totals) {
+  Elements elements;
+  std::map<std::vector<std::string_view>, uint32_t> series;
+  for (const SubjectTotal& total : totals) {
+    if (total.meter->name != charge.meter) continue;
+    const std::vector<std::string_view> values(total.dimension_values.begin(), total.dimension_values.end());
+    const uint32_t number = series.try_emplace(values, static_cast<uint32_t>(series.size())).first->second;
+    const std::optional<std::string> part = PartOf(charge, total);
+    if (Taker(plan, total) == &charge && part) elements[*part].push_back({number, total.total});
+  }
+  return elements;
+}
+
+// Day after day on which the subscription is on the plan, to that of the last element at least.
+void AddCarriedCharge(const Catalog& catalog, const Subscription& s, const Charge& charge,
+                      const std::vector<SubjectTotal>& totals, std::optional<Day> through,
+                      std::optional<Day> carried_through, Subject* result) {
+  const Plan& plan = catalog.plans[s.plan];
+  const Meter& meter = *std::ranges::find(catalog.meters, charge.meter, &Meter::name);
+  const Elements elements = ElementsOf(plan, charge, totals);
+  if (elements.empty()) return;
+  int64_t last = carried_through ? carried_through->number : INT64_MIN;
+  for (const auto& [name, of_part] : elements) {
+    for (const TwinElement& e : of_part) last = std::max(last, DayAt(e.total.latest_at, s.zone));
+  }
+  if (through) last = through->number;
+  std::set<int64_t> days;
+  for (const auto& [day, quantity] : DaysOn(catalog, std::string(s.id), plan, last + 1)) days.insert(day);
+  for (const Subscription& version : catalog.subscriptions) {
+    if (version.id != s.id || version.plan != s.plan || plan.is_trial_free) continue;
+    const int64_t end = version.valid_to ? std::min<int64_t>(version.valid_to->number, last + 1) : last + 1;
+    for (int64_t day = version.valid_from.number; day < end; ++day) days.insert(day);
+  }
+  const auto alone = [&] {
+    return charge.cells.empty() && charge.pricing.limits_by.empty() && charge.pricing.price_per_event == Price{} &&
+           !charge.minimum && !(charge.commitment && charge.commitment->true_up);
+  };
+  std::map<std::string, Rational> exact;  // attos, of the line's days
+  Parts parts;
+  const auto price = [&](const Line& line, int64_t day, uint64_t events) {
+    WorthToDate to_date;
+    to_date.events = events;
+    for (const auto& [name, part] : parts) to_date.quantity += part.quantity;
+    Rational share = 1;
+    if (charge.minimum) {
+      const Rational of_days = ShareOf(DaysOn(catalog, line.subscription, plan, line.last + 1), line, FirstOf(line));
+      if (charge.prorates_bound || of_days == 0) share = of_days;
+    }
+    to_date.worth = WorthOf(charge, {{{0, 0}, parts}}, day == line.last, s.zone, share);
+    to_date.booked = InMinorUnits(to_date.worth, plan.currency.minor_digits(), catalog.book.rounding);
+    return to_date;
+  };
+  for (auto at = days.begin(); at != days.end();) {
+    const Line line = LineOf(catalog, s, charge, *at);
+    const BillingPeriod period = {{static_cast<int32_t>(FirstOf(line))}, {static_cast<int32_t>(line.last + 1)}};
+    exact.clear();
+    uint64_t events = 0;
+    std::optional<WorthToDate> before;
+    for (; at != days.end() && *at <= line.last; ++at) {
+      const Day day{static_cast<int32_t>(*at)};
+      bool is_nothing = true;
+      parts.clear();
+      for (const auto& [name, of_part] : elements) {
+        const Rational more = CarriedQuantity(meter, s.zone, of_part, period, {day});
+        const bool adds = meter.aggregation == Aggregation::kWeightedSum || meter.reading.proration == Proration::kDay;
+        exact[name] = adds ? Rational(exact[name] + more) : more;
+        Part& part = parts[name];
+        part.quantity = Rational(RoundedTo(meter, exact[name]), TenTo(18));
+        for (const TwinElement& e : of_part) {
+          const int64_t of_day = DayAt(e.total.latest_at, s.zone);
+          const bool counts = period.start.number <= of_day && of_day <= *at && days.contains(of_day);
+          if (counts) part.events += e.total.events;
+          if (of_day == *at) events += e.total.events;
+        }
+        is_nothing = is_nothing && part.quantity == 0;
+      }
+      if (!before && is_nothing && events == 0) continue;
+      const WorthToDate to_date = price(line, *at, events);
+      const bool is_same = before && before->quantity == to_date.quantity && before->events == events;
+      if (alone() && is_same) continue;
+      before = result->lines[line][*at] = to_date;
+    }
+    const bool is_due = charge.minimum || (charge.commitment && charge.commitment->true_up);
+    if (before && is_due && (!through || line.last <= through->number)) {
+      if (!result->lines[line].contains(line.last)) result->lines[line][line.last] = price(line, line.last, events);
+    }
+  }
+}
+
+void AddCarried(const Catalog& catalog, const std::string& subject, const std::vector<SubjectTotal>& totals,
+                std::optional<Day> through, std::optional<Day> carried_through, Subject* result) {
+  std::set<std::pair<std::string, uint32_t>> done;
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.subject != subject || !done.insert({std::string(s.id), s.plan}).second) continue;
+    for (const Charge& charge : catalog.plans[s.plan].charges) {
+      const auto meter = std::ranges::find(catalog.meters, charge.meter, &Meter::name);
+      if (meter == catalog.meters.end() || !IsCarried(*meter)) continue;
+      AddCarriedCharge(catalog, s, charge, totals, through, carried_through, result);
+    }
+  }
+}
+
 // ----- units that grants pay, of meters whose totals are of days
 
 bool TakesGrants(const Catalog& catalog, const Line& line, const Charge& charge) {
@@ -995,10 +1302,6 @@ struct UnitLine {
   std::vector<Rational> paid;             // by each grant
   std::map<int64_t, Rational> told = {};  // by all of them, on the days that the line has
 };
-
-int64_t DayAt(Instant at, const Zone& zone) {
-  return absl::ToCivilDay(absl::FromUnixNanos(at.nanos), LibraryZone(zone)) - kDayZero;
-}
 
 bool BeginsOn(const std::optional<BillingCycle>& cycle, int64_t day) {
   return cycle && PeriodAround(*cycle, day).first == kDayZero + day;
@@ -1187,6 +1490,7 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
       result.unrated[{UnratedUsage::Why::kUnpriced, meter, std::string(subscription->id), day}] += total.total.events;
       continue;
     }
+    if (IsCarried(*total.meter)) continue;
     const Line line = LineOf(catalog, *subscription, *charge, day);
     if (IsSliced(catalog, *charge, line)) {
       sliced.push_back({{day, &total, subscription}, charge});
@@ -1239,6 +1543,7 @@ Subject Rate(const Catalog& catalog, const std::string& subject, const std::vect
         charge->commitment && charge->commitment->true_up && charge->per_bucket == PerBucket::kNone;
     if ((charge->minimum || is_committed) && (!through || last <= through->number)) up_to(last);
   }
+  AddCarried(catalog, subject, totals, through, carried_through, &result);
   AddSliced(catalog, subject, sliced, through, timed, &result);
   AddTimed(catalog, subject, timed, through.has_value(), &result);
   TakeOffDiscounts(catalog, subject, timed, through.has_value(), &result);

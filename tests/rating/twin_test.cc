@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <random>
 #include <set>
@@ -212,6 +213,11 @@ void AddAround(Dice& dice, bool whole, Charge* charge) {
   if (dice.OneIn(4)) charge->per_bucket = PerBucket::kDay;
 }
 
+bool CarriesOn(const Catalog& catalog, const Charge& charge) {
+  const auto meter = std::ranges::find(catalog.meters, charge.meter, &Meter::name);
+  return meter != catalog.meters.end() && CarriesOver(*meter);
+}
+
 // Of a quantity alone: what stands around it one time in two.
 Charge RandomCharge(Dice& dice) {
   Charge charge;
@@ -274,17 +280,38 @@ constexpr const char* kRegions[] = {"", "eu", "us"};
 constexpr const char* kModels[] = {"small", "large"};
 const char kSubject[] = "subject-1";
 
+// A level, or a set with removals.
+void MakeCarried(Dice& dice, Meter* meter) {
+  meter->keep_events = false;
+  if (!meter->prorated_property.empty()) meter->dimensions.pop_back();
+  meter->prorated_property.clear();
+  meter->aggregation = dice.OneIn(2) ? Aggregation::kWeightedSum : Aggregation::kUniqueCount;
+  if (meter->aggregation == Aggregation::kUniqueCount) meter->operation_property = "operation";
+  meter->reading.value_is = static_cast<ValueIs>(dice.UpTo(1));
+  meter->reading.proration = static_cast<Proration>(dice.UpTo(1));
+}
+
 Meter RandomMeter(Dice& dice, std::string name, bool whole_days) {
   Meter meter;
   meter.name = std::move(name);
   meter.event_type = meter.name;
-  meter.aggregation = static_cast<Aggregation>(dice.UpTo(3));
-  if (meter.aggregation == Aggregation::kSum) meter.keep_events = dice.OneIn(2);
+  constexpr std::array kAggregations = {Aggregation::kSum,         Aggregation::kCount,     Aggregation::kMax,
+                                        Aggregation::kLatest,      Aggregation::kMin,       Aggregation::kMean,
+                                        Aggregation::kUniqueCount, Aggregation::kPercentile};
+  meter.aggregation = dice.OneIn(3) ? Aggregation::kSum : dice.Of(kAggregations);
+  meter.keep_events = dice.OneIn(meter.aggregation == Aggregation::kSum ? 2 : 4);
+  meter.reading.percentile = {(1 + dice.UpTo(999)) * kOneUnit / 10};
+  meter.reading.method = static_cast<PercentileMethod>(dice.UpTo(1));
+  meter.reading.floor_at_zero = meter.aggregation == Aggregation::kLatest && dice.OneIn(3);
+  if (dice.OneIn(4)) {
+    meter.reading.rounding = UnitRounding{static_cast<Rounding>(dice.UpTo(3)), static_cast<int>(dice.UpTo(8)) - 4};
+  }
   if (dice.OneIn(2)) meter.dimensions = {"region", "model"};
   if (meter.keep_events && !meter.dimensions.empty() && dice.OneIn(2)) {
     meter.prorated_property = "prorated";
     meter.dimensions.push_back(meter.prorated_property);
   }
+  if (whole_days && dice.OneIn(5)) MakeCarried(dice, &meter);
   meter.granularity = whole_days ? Granularity::kDay : dice.OneIn(2) ? Granularity::kHour : Granularity::kQuarterHour;
   return meter;
 }
@@ -359,6 +386,7 @@ Charge RandomChargeOf(Dice& dice, const Meter& meter) {
   if (dice.OneIn(2)) AddAround(dice, true, &charge);
   if (meter.granularity != Granularity::kDay && dice.OneIn(6)) charge.per_bucket = PerBucket::kHour;
   if (IsOfEvents(charge)) charge.included = {}, charge.conversion.reset();
+  if (CarriesOver(meter)) charge.per_bucket = PerBucket::kNone;
   if (charge.per_bucket != PerBucket::kNone && TakesQuantity(charge) && dice.OneIn(2)) AddBucketWindows(dice, &charge);
   charge.filter = RandomFilter(dice, meter);
   return charge;
@@ -383,7 +411,17 @@ void AddTimed(Dice& dice, Plan* plan) {
     Charge charge;
     charge.fee = Fee{Price{dice.Decimal(4)}, dice.OneIn(5), dice.OneIn(2), {}};
     charge.fee->proration.by_day = !dice.OneIn(4);
-    add(charge);
+    charge.fee->credits_rest = !dice.OneIn(4);
+    FeeProration& proration = charge.fee->proration;
+    proration.count_back = dice.OneIn(3);
+    if (dice.OneIn(3)) proration.rounding = static_cast<Rounding>(dice.UpTo(3));
+    proration.places = static_cast<int>(dice.UpTo(11));
+    if (dice.OneIn(4)) charge.billing = RandomBilling(dice);
+    // Other days than those of the true period are of periods of months.
+    const bool in_months = charge.billing.value_or(plan->billing).cycle.unit == BillingCycle::Unit::kMonth;
+    if (in_months && dice.OneIn(2)) proration.days = static_cast<DayCount>(dice.UpTo(3));
+    charge.name = "charge-" + std::to_string(plan->charges.size());
+    plan->charges.push_back(std::move(charge));
   }
   for (const bool is_maximum : {false, true}) {
     if (!dice.OneIn(5)) continue;
@@ -448,7 +486,7 @@ void AddSubscriptions(Dice& dice, bool one_zone, Catalog* catalog) {
 
 bool IsOneQuantity(const Charge& charge) {
   return charge.cells.empty() && charge.pricing.limits_by.empty() && !IsOfEvents(charge) && !charge.fee &&
-         !charge.bound && charge.per_bucket == PerBucket::kNone && !charge.commitment;
+         !charge.bound && charge.per_bucket == PerBucket::kNone;
 }
 
 // Makes the second plan one that the first may change to and back: the same charges at other prices, which go on or
@@ -460,19 +498,17 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
   to.name = name;
   for (size_t i = 0; i < from.charges.size(); ++i) {
     Charge &before = from.charges[i], &charge = to.charges[i];
-    if (!IsOneQuantity(before)) continue;
+    if (before.fee || before.bound || CarriesOn(*catalog, before)) continue;
     const Meter& meter = *std::ranges::find(catalog->meters, before.meter, &Meter::name);
     Charge priced = RandomChargeOf(dice, meter);
-    if (!IsOneQuantity(priced)) continue;
     priced.name = before.name, priced.meter = before.meter, priced.filter = before.filter;
     priced.billing = before.billing, priced.prorates_bound = dice.OneIn(2);
     charge = std::move(priced);
-    const bool grows = meter.aggregation != Aggregation::kLatest;
     for (Charge* one : {&before, &charge}) {
       if (!dice.OneIn(8)) {
-        one->on_amendment = grows && !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
+        one->on_amendment = !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
       }
-      const bool rolls_over = one->included.attos > 0 && dice.OneIn(3);
+      const bool rolls_over = one->included.attos > 0 && IsOneQuantity(*one) && dice.OneIn(3);
       if (rolls_over) one->rollover = Rollover{std::nullopt, static_cast<int32_t>(1 + dice.UpTo(2))};
       if (rolls_over && dice.OneIn(2)) one->rollover->most = Quantity{1 + dice.Decimal(3)};
     }
@@ -554,7 +590,8 @@ void AddUnitGrants(Dice& dice, Catalog* catalog) {
     const std::string name = "charge-" + std::to_string(dice.UpTo(3));
     const auto takes = [&](const Plan& plan) {
       const auto charge = std::ranges::find(plan.charges, name, &Charge::name);
-      return charge == plan.charges.end() || (TakesUnitGrants(*charge) && !MayBeSliced(*charge));
+      return charge == plan.charges.end() ||
+             (TakesUnitGrants(*charge) && !MayBeSliced(*charge) && !CarriesOn(*catalog, *charge));
     };
     if (!std::ranges::all_of(catalog->plans, takes)) continue;
     UnitGrant& grant = catalog->unit_grants.emplace_back();
@@ -576,10 +613,14 @@ void AddUnitGrants(Dice& dice, Catalog* catalog) {
       *cycle = *ParseBillingCycle(dice.Of(cycles));
       (*cycle)->anchor = start;
     }
-    if (grant.reset && dice.OneIn(2)) grant.rollover_min = {dice.Decimal(3)};
+    if (dice.OneIn(2)) grant.rollover_min = {dice.Decimal(3)};
     grant.rollover_max = {grant.rollover_min.attos + (dice.OneIn(2) ? dice.Decimal(4) : 0)};
     grant.pays_earlier = dice.OneIn(2);
-    grant.keeps_overage = grant.reset && dice.OneIn(2);
+    // Every so often, or at times that are listed.
+    for (int64_t more = grant.reset ? 0 : dice.UpTo(3); more > 0; --more) grant.resets.push_back(later());
+    std::ranges::sort(grant.resets);
+    grant.resets.erase(std::unique(grant.resets.begin(), grant.resets.end()), grant.resets.end());
+    grant.keeps_overage = (grant.reset || !grant.resets.empty()) && dice.OneIn(2);
   }
   std::ranges::sort(catalog->unit_grants, {},
                     [](const UnitGrant& grant) { return std::tie(grant.subscription, grant.charge, grant.id); });
@@ -642,9 +683,20 @@ std::vector<SubjectTotal> RandomTotals(Dice& dice, const Catalog& catalog) {
     at.nanos += dice.UpTo(49 * 96) * 900'000'000'000;
     total.bucket = BucketOf(total.meter->granularity, at, catalog.book.zone);
     total.total = {{dice.OneIn(8) ? -dice.Decimal(3) : dice.Decimal(6)}, static_cast<uint64_t>(1 + dice.UpTo(9)), {}};
-    const bool has_time = total.meter->aggregation == Aggregation::kLatest || total.meter->keep_events;
-    if (has_time) total.total.latest_at = {at.nanos + dice.UpTo(3)};
+    // Of few identifiers, so that some come again.
+    if (total.meter->aggregation == Aggregation::kUniqueCount) {
+      total.total.value = IdentifierValue(static_cast<Uint128>(dice.UpTo(3)) << 70,
+                                          static_cast<SetOperation>(dice.UpTo(CarriesOver(*total.meter) ? 1 : 0)));
+    }
+    if (HasTime(FormOf(*total.meter))) total.total.latest_at = {at.nanos + dice.UpTo(3)};
     totals.push_back(std::move(total));
+  }
+  // As the book has them; where nothing is carried over, any order will do.
+  if (std::ranges::any_of(catalog.meters, CarriesOver)) {
+    std::ranges::stable_sort(totals, [](const SubjectTotal& a, const SubjectTotal& b) {
+      if (a.meter != b.meter) return a.meter < b.meter;
+      return std::ranges::lexicographical_compare(a.dimension_values, b.dimension_values);
+    });
   }
   return totals;
 }
@@ -662,7 +714,9 @@ void ExpectSameLines(const RatedSubject& rated, const reference::Subject& expect
   auto line = expected.lines.begin();
   for (const RatedCharge& charge : rated.charges) {
     const auto& [key, days] = *line++;
-    SCOPED_TRACE(key.subscription + " " + key.plan + " " + key.charge + " " + key.from);
+    const std::string_view aggregation = charge.meter == nullptr ? "" : ToString(charge.meter->aggregation);
+    SCOPED_TRACE(key.subscription + " " + key.plan + " " + key.charge + " " + key.from + ", " +
+                 std::string(ToString(charge.charge->pricing.model)) + " of " + std::string(aggregation));
     ASSERT_EQ(charge.subscription->id, key.subscription);
     ASSERT_EQ(charge.charge->name, key.charge);
     ASSERT_EQ(ToString(charge.period.start), key.from);
@@ -778,7 +832,7 @@ TEST(Twin, AnyCutIntoSealsSumsToTheSame) {
     const Catalog catalog = RandomCatalog(dice);
     const std::vector<SubjectTotal> totals = RandomTotals(dice, catalog);
     std::map<std::pair<Day, std::string>, Int128> whole =
-        DueOf(catalog, totals, RateWindow(std::nullopt, On("2026-06-30")));
+        DueOf(catalog, totals, RateWindow(std::nullopt, On("2025-06-30")));
     const Day cut = {On("2025-02-20").number + static_cast<int32_t>(dice.UpTo(50))};
     std::erase_if(whole, [&](const auto& due) { return due.first.first > cut; });
     ASSERT_TRUE(DueOf(catalog, totals, RateWindow(cut)) == whole);
