@@ -17,8 +17,12 @@ absl::Status CannotReadAgain(const FaultySource& faulty, const std::string& path
   return MakeError(absl::StatusCode::kFailedPrecondition, WhatIsWrong(faulty), path, RemedyOf(faulty) + without);
 }
 
+std::vector<std::string> Copied(DimensionValues values) {
+  return {values.begin(), values.end()};
+}
+
 ChargeUsage::Place PlaceAt(DimensionValues values, Bucket bucket, const UsageTotal& total, TotalForm form) {
-  ChargeUsage::Place place{{values.begin(), values.end()}, bucket, {}, {}};
+  ChargeUsage::Place place{Copied(values), bucket, {}, {}};
   if (IsOfElements(form)) place.at = total.latest_at, place.value = total.value;
   return place;
 }
@@ -28,6 +32,16 @@ PartTotal PartTotalOf(const SubscribedCharge& of, const UsagePlace& place, Bucke
   const PricedTime time = PricedTimeOf(*of.charge, place.subscription->zone, of.meter->granularity, bucket, place.day);
   return {time, PartOf(*of.charge, *of.meter, values).value_or(0), total,
           ProratedOf(*of.meter, values).value_or(Quantity())};
+}
+
+// Is the charge that takes the total one of the same subscription and name, of whichever plan?
+bool HasItsName(const Catalog& catalog, const SubscribedCharge& of, const SubjectTotal& total) {
+  const Catalog::SubscriptionRange subscriptions = catalog.SubscriptionsOf(of.subscription->subject);
+  const Subscription* const taker =
+      PlaceOf(catalog, subscriptions, total.meter->granularity, total.bucket).subscription;
+  if (taker == nullptr || taker->id != of.subscription->id) return false;
+  const Charge* const charge = catalog.ChargeFor(catalog.plans[taker->plan], *total.meter, total.dimension_values);
+  return charge != nullptr && charge->name == of.charge->name;
 }
 
 // Reads the sources of the charges' usage, one after the other.
@@ -72,12 +86,14 @@ class EventReader {
   using LinePart = std::tuple<uint32_t, uint64_t, uint32_t>;  // source, line, event of the line
 
   absl::Status ReadSources(uint64_t through_sequence) {
+    SubjectLines subjects;
+    for (const auto& [subject, charges] : of_subject_) subjects.Add(subject);
     std::set<uint64_t> wanted;
     for (const ChargeUsage& charge : charges_) wanted.insert(charge.commits.begin(), charge.commits.end());
     for (const auto& [source, ranges] : sources_.StretchesOf(wanted, through_sequence)) {
       const FaultySource& faulty = sources_.Check(source);
       if (faulty.fault != SourceFault::kNone) return CannotReadAgain(faulty, sources_.source(source).path);
-      TOLLBOOK_RETURN_IF_ERROR(sources_.Read(source, ranges, [&](const MeasuredAgain& again) {
+      TOLLBOOK_RETURN_IF_ERROR(sources_.Read(source, ranges, subjects, [&](const MeasuredAgain& again) {
         const LinePart at{again.source.id, again.line, again.part};
         Take(at, KeyOf(again.identity), again.measured, again.series,
              [&]() -> const UsageEvent& { return sources_.Whole(); });
@@ -124,8 +140,9 @@ class EventReader {
     event.time = measured.time;
     event.usage = PartTotalOf(charge.of, *place, measured.bucket, series.dimension_values, delta);
     Name(*charge.of.meter, measured, whole(), &event);
-    taken_[at].push_back(
-        {number, identity, std::move(event), PlaceAt(series.dimension_values, measured.bucket, delta, form)});
+    ChargeUsage::Place stored = PlaceAt(series.dimension_values, measured.bucket, delta, form);
+    if (charge.is_rated_again) event.place = stored;
+    taken_[at].push_back({number, identity, std::move(event), std::move(stored)});
   }
 
   // What totals have no need of.
@@ -151,11 +168,7 @@ class EventReader {
           continue;
         }
         const Meter& meter = *charges_[taken.charge].of.meter;
-        const UsageTotal& delta = taken.event.usage.total;
-        const auto [total, is_first] = totals_[taken.charge].try_emplace(std::move(taken.place), delta);
-        const bool fits = is_first || (IsOfElements(FormOf(meter)) ? MergeElement(delta, &total->second)
-                                                                   : Merge(meter.aggregation, delta, &total->second));
-        if (!fits) {
+        if (!AddTo(meter, taken.place, taken.event.usage.total, &totals_[taken.charge])) {
           return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range",
                            charges_[taken.charge].of.subscription->subject, "see `tollbook charges`");
         }
@@ -222,19 +235,32 @@ std::optional<UsagePlace> PlaceIn(const Catalog& catalog, const SubscribedCharge
   return place;
 }
 
+bool AddTo(const Meter& meter, const ChargeUsage::Place& place, const UsageTotal& event,
+           std::map<ChargeUsage::Place, UsageTotal>* totals) {
+  const auto [total, is_first] = totals->try_emplace(place, event);
+  if (is_first) return true;
+  return IsOfElements(FormOf(meter)) ? MergeElement(event, &total->second)
+                                     : Merge(meter.aggregation, event, &total->second);
+}
+
 ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<const SubjectTotal> totals, Day first,
                     Day last) {
   ChargeUsage usage;
   usage.of = {rated.subscription, rated.charge, rated.meter};
   usage.period = rated.period;
-  usage.is_by_day = CarriesOver(*rated.meter) || !rated.amended.empty();
+  usage.is_by_day = CarriesOver(*rated.meter);
+  usage.is_rated_again = !usage.is_by_day && (!rated.amended.empty() || !rated.granted.empty());
   if (rated.charge->minimum) usage.minimum_share = rated.bound_share();
   usage.first = first;
   usage.last = last;
   const TotalForm form = FormOf(*rated.meter);
   for (const SubjectTotal& total : totals) {
-    if (total.meter != rated.meter) continue;
-    const std::optional<UsagePlace> place = PlaceIn(catalog, usage.of, total.bucket, total.dimension_values);
+    const std::optional<UsagePlace> place =
+        total.meter == rated.meter ? PlaceIn(catalog, usage.of, total.bucket, total.dimension_values) : std::nullopt;
+    const bool is_asked = place && first <= place->day && place->day <= last;
+    if (usage.is_rated_again && !is_asked && HasItsName(catalog, usage.of, total)) {
+      usage.beside.push_back({total.meter, Copied(total.dimension_values), total.bucket, total.total});
+    }
     if (!place || place->day < rated.period.start || last < place->day) continue;
     if (place->day < first) {
       usage.before.push_back(PartTotalOf(usage.of, *place, total.bucket, total.dimension_values, total.total));

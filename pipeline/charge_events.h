@@ -49,11 +49,24 @@ struct ChargeUsage {
   BillingPeriod period;
   Day first, last;                     // whose events are asked for, both inclusive
   DayShare minimum_share;              // of the charge, in this period
-  bool is_by_day = false;              // its price needs more than these events: what it carries over, other slices
+  bool is_by_day = false;              // its meter carries over: it goes on without events, and so does its price
+  bool is_rated_again = false;         // its price needs more than its usage in the period: slices, grants of units
   std::vector<PartTotal> before;       // of the period's earlier days, in their order
   std::map<Place, UsageTotal> totals;  // of these days
   std::set<uint64_t> commits;          // that brought them
+  // Where it is rated again: what else the subject's subscription used of charges of its name, through the last day.
+  struct StoredTotal {
+    const Meter* meter = nullptr;
+    std::vector<std::string> values;
+    Bucket bucket;
+    UsageTotal total;
+  };
+  std::vector<StoredTotal> beside;
 };
+
+// Adds the total of one event to those of its meter. False: it does not fit.
+[[nodiscard]] bool AddTo(const Meter& meter, const ChargeUsage::Place& place, const UsageTotal& event,
+                         std::map<ChargeUsage::Place, UsageTotal>* totals);
 
 // Without `commits`. `totals` are the subject's.
 [[nodiscard]] ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated,
@@ -65,8 +78,9 @@ struct ChargeEvent {
   uint32_t part = 0;         // which event of the line
   std::string source, id;    // the event's own
   Instant time;
-  PartTotal usage;    // its own: the total of one event
-  std::string value;  // as it was written, where the meter keeps no more than a hash of it; else empty
+  PartTotal usage;           // its own: the total of one event
+  ChargeUsage::Place place;  // where that is stored, of a charge that is rated again
+  std::string value;         // as it was written, where the meter keeps no more than a hash of it; else empty
   // The id of the correction that took it back: it counts nothing, and is here to be seen. Empty: it counts.
   std::string taken_back_by;
   bool is_voided = false;  // by a void; else something counts instead

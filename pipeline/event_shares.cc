@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "rating/before_end.h"
 #include "rating/price.h"
 #include "rating/running_usage.h"
 
@@ -158,22 +159,68 @@ std::unique_ptr<GrowingWorth> MakeGrowingWorth(const ChargeUsage& usage) {
   return std::make_unique<OfBuckets>(*of.charge, *of.meter, zone, share);
 }
 
-// The steps of the price of the usage so far, for the few events that are shown.
-class Steps {
+// The charge once more, rated by all that it depends on, while its usage grows event by event.
+class RatedAgain {
  public:
-  Steps(const ChargeUsage& usage, Quantity before) : usage_(usage), parts_(usage.before) {
-    if (!parts_.empty()) last_ = StepsOf(before);
+  RatedAgain(const Catalog& catalog, const ChargeUsage& usage) : usage_(usage), rater_(catalog) {}
+
+  // False: a total does not fit.
+  [[nodiscard]] bool Add(const ChargeEvent& event) {
+    return AddTo(*usage_.of.meter, event.place, event.usage.total, &totals_);
+  }
+  // Through the day, without what is due when the period ends. False: a number cannot be held.
+  [[nodiscard]] bool Price(Day through, Quantity* quantity, Worth* worth, std::vector<PriceStep>* steps) {
+    *quantity = {};
+    *worth = {};
+    if (steps != nullptr) steps->clear();
+    if (!Rate(through)) return false;
+    const auto line = std::ranges::find_if(rated_.charges, [&](const RatedCharge& rated) {
+      return rated.charge == usage_.of.charge && rated.subscription->id == usage_.of.subscription->id &&
+             rated.period == usage_.period;
+    });
+    if (line == rated_.charges.end()) return true;  // nothing was used by then
+    const DayWorth& day = line->days.back();
+    *quantity = day.to_date;
+    const absl::StatusOr<Worth> price = PriceBeforeEnd(*line, day, steps);
+    if (price.ok()) *worth = *price;
+    return price.ok();
   }
 
-  // What the event changes in them.
-  std::vector<std::string> After(const PartTotal& event, Quantity to_date) {
-    parts_.push_back(event);
-    std::vector<PriceStep> now = StepsOf(to_date);
+ private:
+  bool Rate(Day through) {
+    std::vector<std::vector<std::string_view>> values;  // what the totals point to
+    values.reserve(usage_.beside.size() + totals_.size());
+    std::vector<SubjectTotal> totals;
+    const auto append = [&](const Meter* meter, const std::vector<std::string>& of, Bucket bucket,
+                            const UsageTotal& total) {
+      values.emplace_back(of.begin(), of.end());
+      totals.push_back({meter, values.back(), bucket, total});
+    };
+    for (const ChargeUsage::StoredTotal& total : usage_.beside)
+      append(total.meter, total.values, total.bucket, total.total);
+    for (const auto& [place, total] : totals_) append(usage_.of.meter, place.values, place.bucket, total);
+    return rater_.Rate(usage_.of.subscription->subject, totals, RateWindow(through), &rated_).ok();
+  }
+
+  const ChargeUsage& usage_;
+  SubjectRater rater_;
+  RatedSubject rated_;
+  std::map<ChargeUsage::Place, UsageTotal> totals_;  // of the events so far
+};
+
+// What events change in the steps of a price.
+class StepChanges {
+ public:
+  void Begin(std::vector<PriceStep> steps) { last_ = std::move(steps); }
+
+  std::vector<std::string> Next(std::vector<PriceStep> now) {
     std::vector<std::string> changed;
     bool another_step = false;  // one is left for another: a tier of a volume price
     for (const PriceStep& step : last_) another_step = another_step || Find(now, step.what) == nullptr;
     for (const PriceStep& step : now) {
       const PriceStep* const was = Find(last_, step.what);
+      const bool is_nothing = step.quantity == Quantity() && step.worth.amount.zero();
+      if (was == nullptr && is_nothing) continue;
       if (was != nullptr && was->quantity == step.quantity && was->worth == step.worth) continue;
       if (was == nullptr && another_step) {
         changed.push_back("now " + step.what);
@@ -193,6 +240,23 @@ class Steps {
     return found == steps.end() ? nullptr : &*found;
   }
 
+  std::vector<PriceStep> last_;
+};
+
+// The steps of the price of the usage so far, for the few events that are shown.
+class Steps {
+ public:
+  Steps(const ChargeUsage& usage, Quantity before) : usage_(usage), parts_(usage.before) {
+    if (!parts_.empty()) changes_.Begin(StepsOf(before));
+  }
+
+  // What the event changes in them.
+  std::vector<std::string> After(const PartTotal& event, Quantity to_date) {
+    parts_.push_back(event);
+    return changes_.Next(StepsOf(to_date));
+  }
+
+ private:
   // None where they cannot be held: the worth then says so.
   std::vector<PriceStep> StepsOf(Quantity to_date) const {
     RatedCharge rated;
@@ -210,7 +274,7 @@ class Steps {
 
   const ChargeUsage& usage_;
   std::vector<PartTotal> parts_;
-  std::vector<PriceStep> last_;
+  StepChanges changes_;
 };
 
 absl::Status CannotBeHeld(const ChargeUsage& usage) {
@@ -224,15 +288,17 @@ bool IsTakenBack(const ChargeEvent& event) {
 
 class Sharing {
  public:
-  Sharing(const ChargeUsage& usage, const PricedDays& priced, size_t shown)
-      : usage_(usage), priced_(priced), shown_(shown) {}
+  Sharing(const Catalog& catalog, const ChargeUsage& usage, const PricedDays& priced, size_t shown)
+      : catalog_(catalog), usage_(usage), priced_(priced), shown_(shown) {}
 
   absl::StatusOr<EventShares> Share(std::vector<ChargeEvent> events) {
     for (const ChargeEvent& event : events) ++(IsTakenBack(event) ? shares_.taken_back : shares_.events);
     shares_.before = priced_.before.to_date;
-    shares_.by_day = usage_.is_by_day || priced_.is_by_day;
-    if (shares_.by_day) {
+    shares_.by_day = usage_.is_by_day;
+    if (usage_.is_by_day) {
       ByDay(std::move(events));
+    } else if (usage_.is_rated_again) {
+      TOLLBOOK_RETURN_IF_ERROR(ByRater(std::move(events)));
     } else {
       TOLLBOOK_RETURN_IF_ERROR(ByEvent(std::move(events)));
     }
@@ -287,6 +353,68 @@ class Sharing {
     return absl::OkStatus();
   }
 
+  // Day by day: first what the day changes beside the events, then each of those that are shown, then the others.
+  absl::Status ByRater(std::vector<ChargeEvent> events) {
+    RatedAgain rated(catalog_, usage_);
+    StepChanges steps;
+    to_date_ = priced_.before.to_date;
+    worth_ = priced_.before.worth;
+    const std::span<ChargeEvent> all = events;
+    size_t next = 0;
+    for (const DayPrice& day : priced_.days) {
+      while (next < all.size() && all[next].usage.time.day < day.day) ShowTakenBack(&all[next++]);
+      std::vector<PriceStep> now;
+      Worth share;
+      if (!Grow(rated, day.day, &share, &now)) return CannotBeHeld(usage_);
+      steps.Begin(std::move(now));
+      if (!share.amount.zero()) shares_.days.push_back({day.day, to_date_, share});
+      for (; next < all.size() && all[next].usage.time.day == day.day; ++next) {
+        ChargeEvent& event = all[next];
+        if (IsTakenBack(event)) {
+          ShowTakenBack(&event);
+          continue;
+        }
+        if (!rated.Add(event)) return CannotBeHeld(usage_);
+        if (shares_.shown.size() == shown_) {
+          ++shares_.more;
+          continue;
+        }
+        if (!Grow(rated, day.day, &share, &now)) return CannotBeHeld(usage_);
+        shares_.shown.push_back({std::move(event), to_date_, share, steps.Next(std::move(now))});
+      }
+      if (shares_.more == 0) continue;
+      if (!Grow(rated, day.day, &share, nullptr)) return CannotBeHeld(usage_);
+      shares_.more_share = Sum(shares_.more_share, share);
+    }
+    while (next < all.size()) ShowTakenBack(&all[next++]);
+    // What the end of the period adds is what the rater said of it beyond that.
+    if (priced_.days.empty()) return absl::OkStatus();
+    const DayPrice& last = priced_.days.back();
+    TOLLBOOK_ASSERT(to_date_ == last.to_date);
+    if (priced_.is_complete) shares_.at_period_end = Difference(last.worth, worth_);
+    TOLLBOOK_ASSERT(priced_.is_complete || worth_ == last.worth);
+    shares_.sum = Difference(last.worth, priced_.before.worth);
+    return absl::OkStatus();
+  }
+
+  // Where no day is priced, all events were taken back.
+  void ShowTakenBack(ChargeEvent* event) {
+    TOLLBOOK_ASSERT(IsTakenBack(*event));
+    if (shares_.shown.size() < shown_) {
+      shares_.shown.push_back({std::move(*event), to_date_, {}, {}});
+    } else {
+      ++shares_.more;
+    }
+  }
+
+  // `share`: what the worth grew by since it was asked for last.
+  bool Grow(RatedAgain& rated, Day through, Worth* share, std::vector<PriceStep>* steps) {
+    const Worth before = worth_;
+    if (!rated.Price(through, &to_date_, &worth_, steps) || !IsWithinBounds(worth_)) return false;
+    *share = Difference(worth_, before);
+    return true;
+  }
+
   bool Price(GrowingWorth& growing, bool complete) {
     return growing.Price(complete, &to_date_, &worth_) && IsWithinBounds(worth_);
   }
@@ -315,6 +443,7 @@ class Sharing {
     return absl::OkStatus();
   }
 
+  const Catalog& catalog_;
   const ChargeUsage& usage_;
   const PricedDays& priced_;
   const size_t shown_;
@@ -326,9 +455,9 @@ class Sharing {
 
 }  // namespace
 
-absl::StatusOr<EventShares> ShareOut(const ChargeUsage& usage, const PricedDays& priced,
+absl::StatusOr<EventShares> ShareOut(const Catalog& catalog, const ChargeUsage& usage, const PricedDays& priced,
                                      std::vector<ChargeEvent> events, size_t shown) {
-  return Sharing(usage, priced, shown).Share(std::move(events));
+  return Sharing(catalog, usage, priced, shown).Share(std::move(events));
 }
 
 }  // namespace tollbook

@@ -113,6 +113,18 @@ absl::StatusOr<LineDifferences> DifferencesOf(const Book& book, const Explanatio
   return found;
 }
 
+absl::Status Pick(const OnlyCharges& only, std::vector<LineDifference>* differences) {
+  std::erase_if(*differences, [&](const LineDifference& difference) {
+    return (!only.subscription.empty() && difference.key.subscription != only.subscription) ||
+           (!only.charge.empty() && difference.key.place->charge != only.charge);
+  });
+  if (!differences->empty()) return absl::OkStatus();
+  const std::string of =
+      only.subscription + (only.subscription.empty() || only.charge.empty() ? "" : " ") + only.charge;
+  return MakeError(absl::StatusCode::kNotFound, "nothing in this journal line is of it", of,
+                   "without --subscription and --charge the line's largest charges are shown");
+}
+
 // Which commits brought the usage of a charge, on one day or in the whole period.
 class OriginFinder {
  public:
@@ -374,7 +386,6 @@ class EventExplainer {
       if (day.usage_date < first || explained.usage_date < day.usage_date) continue;
       charge.priced.days.push_back({day.usage_date, day.to_date, WorthToDate(rated, day)});
     }
-    charge.priced.is_by_day = !rated.granted.empty();
     charge.priced.is_complete =
         compared.last != nullptr && compared.last->usage_date.number == rated.period.end.number - 1;
     ChargeUsage usage = UsageOf(catalog_, rated, totals, first, explained.usage_date);
@@ -392,7 +403,8 @@ class EventExplainer {
     if (!sources.ok()) return sources.status();
     for (size_t i = 0; i < usages_.size(); ++i) {
       ExplainedCharge& charge = (*charges)[gathered_[i].number];
-      absl::StatusOr<EventShares> shares = ShareOut(usages_[i], gathered_[i].priced, std::move((*events)[i]), shown_);
+      absl::StatusOr<EventShares> shares =
+          ShareOut(catalog_, usages_[i], gathered_[i].priced, std::move((*events)[i]), shown_);
       if (!shares.ok()) return shares.status();
       charge.events.emplace();
       charge.events->shares = *std::move(shares);
@@ -450,8 +462,8 @@ std::string_view ToString(LineKind kind) {
   return "";
 }
 
-absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit,
-                                    std::optional<size_t> events) {
+absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit, std::optional<size_t> events,
+                                    const OnlyCharges& only) {
   Explanation explanation;
   TOLLBOOK_RETURN_IF_ERROR(FindLine(book, line, &explanation));
   absl::StatusOr<Catalog> catalog = SealedCatalog(book, explanation.seal.number);
@@ -468,6 +480,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     const Int128 size_b = b.minor < 0 ? -b.minor : b.minor;
     return size_a != size_b ? size_a > size_b : a.key < b.key;
   });
+  TOLLBOOK_RETURN_IF_ERROR(Pick(only, &differences));
   if (differences.size() > limit) differences.resize(limit);
   explanation.more_sum = explanation.sum;
   for (const LineDifference& shown : differences) explanation.more_sum.minor -= shown.minor;

@@ -78,14 +78,21 @@ struct Explanation {
   std::optional<SealRecord> reversed;    // the seal that takes back its batch
   Money sum;                             // of all differences behind the line: equals what the line posts
   uint64_t charges = 0;                  // behind the line
-  std::vector<ExplainedCharge> largest;  // by amount; at most `limit`
-  Money more_sum;                        // of those that are not among them
+  std::vector<ExplainedCharge> largest;  // of those asked for, by amount; at most `limit`
+  Money more_sum;                        // of all that are not among them
 };
 
-// `line`: "<batch id>/<line number>". NotFound with what there is when it does not exist. `events`: read the sources
-// again, and show at most so many single events of each charge; see ReadChargeEvents for its errors.
+// Which of a line's charges are shown; an empty name is any.
+struct OnlyCharges {
+  std::string subscription = {}, charge = {};
+};
+
+// `line`: "<batch id>/<line number>". NotFound with what there is when it does not exist, or has none of `only`.
+// `events`: read the sources again, and show at most so many single events of each charge; see ReadChargeEvents for its
+// errors.
 [[nodiscard]] absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, size_t limit,
-                                                  std::optional<size_t> events = std::nullopt);
+                                                  std::optional<size_t> events = std::nullopt,
+                                                  const OnlyCharges& only = {});
 
 }  // namespace tollbook
 

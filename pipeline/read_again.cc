@@ -12,9 +12,18 @@ namespace {
 // Series known at a time: dimensions that never repeat must not fill the memory.
 constexpr size_t kSeriesMax = 64 << 10;
 
+// `ranges` as Unite leaves them.
 bool Overlap(const std::vector<LineRange>& ranges, uint64_t first, uint64_t end) {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const LineRange& range) { return range.first < end && first < range.end; });
+  const auto range = std::ranges::upper_bound(ranges, first, {}, &LineRange::end);  // the first that ends behind it
+  return range != ranges.end() && range->first < end;
+}
+
+// As a block finds it before it is decoded, with the memory that it has.
+void Clear(BlockWork* work) {
+  work->places.clear();
+  work->verdicts.clear();
+  work->measurements.clear();
+  work->held.clear();
 }
 
 // Line ends, as BlockWork::line_ends has them, without decoding.
@@ -180,7 +189,8 @@ FaultySource ReadAgain::CheckContent(const InputFile& file, const SourceRecord& 
   return {*same ? SourceFault::kNone : SourceFault::kChanged, ""};
 }
 
-absl::Status ReadAgain::Read(uint32_t source, const std::vector<LineRange>& ranges, const Visit& visit) {
+absl::Status ReadAgain::Read(uint32_t source, const std::vector<LineRange>& ranges, const SubjectLines& subjects,
+                             const Visit& visit) {
   TOLLBOOK_ASSERT(Check(source).fault == SourceFault::kNone);
   const InputFile& file = checked_[source].file;
   const absl::StatusOr<std::unique_ptr<BlockReader>> reader = OpenFile(file);
@@ -193,29 +203,29 @@ absl::Status ReadAgain::Read(uint32_t source, const std::vector<LineRange>& rang
     decoder_ = *std::move(csv);
   }
   uint64_t first_line = is_csv ? 2 : 1;
-  for (Block block; first_line < ranges.back().end;) {
-    work_ = {};
-    work_.block = std::move(block);
+  while (first_line < ranges.back().end) {
     const absl::StatusOr<bool> more = (*reader)->Next(&work_.block);
     if (!more.ok()) return more.status();
     if (!*more) break;
     const uint64_t lines = LinesOf(work_.block);
-    if (Overlap(ranges, first_line, first_line + lines)) VisitBlock(sources_[source], ranges, first_line, visit);
+    if (Overlap(ranges, first_line, first_line + lines))
+      VisitBlock(sources_[source], ranges, first_line, subjects, visit);
     first_line += lines;
-    block = std::move(work_.block);
     if (series_.size() > kSeriesMax) series_.Clear();
   }
   return absl::OkStatus();
 }
 
 void ReadAgain::VisitBlock(const SourceRecord& source, const std::vector<LineRange>& ranges, uint64_t first_line,
-                           const Visit& visit) {
+                           const SubjectLines& subjects, const Visit& visit) {
+  Clear(&work_);
+  if (decoder_->ReadsJson()) kept_ = subjects.Keep(&work_.block);
   blocks_.Decode(*decoder_, &work_);
   std::vector<SeenEntry> identities(work_.verdicts.size());
   for (const Identity& identity : work_.identities.all()) identities[identity.event] = identity.entry;
   for (const Measurement& measured : work_.measurements) {
     place_ = &work_.places[measured.event];
-    const uint64_t line = first_line + place_->line;
+    const uint64_t line = first_line + (decoder_->ReadsJson() ? kept_[place_->line] : place_->line);
     if (!Overlap(ranges, line, line + 1)) continue;
     visit({source, line, place_->part, identities[measured.event], measured, series_.at(measured.series)});
   }

@@ -8,7 +8,8 @@
 // Proof     A source must have the content that was absorbed, by its digest. Whether the events come to the totals is
 //           for whoever asked to see.
 // Cost      Two passes over what was absorbed of a source: one for the digest, one up to the last stretch, of which
-//           only the stretches are decoded.
+//           only lines of the stretches are decoded, and of JSON only those that may be of the subjects that are asked
+//           for (subject_lines.h).
 #ifndef TOLLBOOK_PIPELINE_READ_AGAIN_H_
 #define TOLLBOOK_PIPELINE_READ_AGAIN_H_
 
@@ -25,6 +26,7 @@
 #include "pipeline/input.h"
 #include "pipeline/mapping.h"
 #include "pipeline/series.h"
+#include "pipeline/subject_lines.h"
 #include "rating/catalog.h"
 
 namespace tollbook {
@@ -79,8 +81,10 @@ class ReadAgain {
   const FaultySource& Check(uint32_t source);
 
   using Visit = std::function<void(const MeasuredAgain&)>;
-  // All events on these lines of a source without fault, whether they were accepted or not, in the order of lines.
-  [[nodiscard]] absl::Status Read(uint32_t source, const std::vector<LineRange>& ranges, const Visit& visit);
+  // All events of the subjects on these lines of a source without fault, and perhaps others, whether they were accepted
+  // or not, in the order of lines.
+  [[nodiscard]] absl::Status Read(uint32_t source, const std::vector<LineRange>& ranges, const SubjectLines& subjects,
+                                  const Visit& visit);
   // Of what is visited: the event whole, decoded once more; totals have no need of all of it. Until the next call.
   const UsageEvent& Whole();
 
@@ -96,7 +100,7 @@ class ReadAgain {
   static absl::StatusOr<std::unique_ptr<BlockReader>> OpenFile(const InputFile& file);
   FaultySource CheckContent(const InputFile& file, const SourceRecord& source) const;
   void VisitBlock(const SourceRecord& source, const std::vector<LineRange>& ranges, uint64_t first_line,
-                  const Visit& visit);
+                  const SubjectLines& subjects, const Visit& visit);
 
   const Book& book_;
   const Catalog& catalog_;
@@ -114,6 +118,7 @@ class ReadAgain {
   // What is visited.
   std::unique_ptr<Decoder> decoder_;
   BlockWork work_;
+  std::vector<uint32_t> kept_;  // numbers of the lines that the block at hand still has; of CSV all of them
   const EventPlace* place_ = nullptr;
   Arena line_arena_;
   std::vector<DecodedEvent> decoded_;

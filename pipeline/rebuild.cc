@@ -138,9 +138,11 @@ absl::Status Rebuild::ReadSources() {
       all[source].insert(all[source].end(), ranges.begin(), ranges.end());
     }
   }
+  SubjectLines subjects;
+  for (const std::string& subject : subjects_) subjects.Add(subject);
   for (auto& [source, ranges] : all) {
     Unite(&ranges);
-    TOLLBOOK_RETURN_IF_ERROR(sources_.Read(source, ranges, [&](const MeasuredAgain& again) {
+    TOLLBOOK_RETURN_IF_ERROR(sources_.Read(source, ranges, subjects, [&](const MeasuredAgain& again) {
       if (!subjects_.contains(again.measured.subject_name())) return;
       const uint32_t id = series_.Intern(again.series.meter, again.series.dimension_values)->id;
       const auto place = places_.find({std::string(again.measured.subject_name()), id, again.measured.bucket});

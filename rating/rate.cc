@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "rating/account_grants.h"
+#include "rating/before_end.h"
 #include "rating/minor_unit.h"
 #include "rating/price.h"
 #include "rating/rate_steps.h"
@@ -86,10 +87,10 @@ Worth GrantToDate(const Grant* grant_of_account, const DayWorth& day, std::vecto
   return worth;
 }
 
-absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
+absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth& day, bool complete,
+                                        std::vector<PriceStep>* steps) {
   const std::span<const UsageSlice> slices = OfDay(rated, rated.amended, day);
-  const bool is_complete = IsLastDay(rated, day.usage_date);
-  if (rated.sliced.empty()) return PriceSlices(slices, *rated.charge, is_complete, steps);
+  if (rated.sliced.empty()) return PriceSlices(slices, *rated.charge, complete, steps);
   SliceTallies tallies(slices, *rated.meter);
   for (const SlicedTotal& used : rated.sliced) {
     const Day of_used = used.total.time.day;
@@ -99,7 +100,7 @@ absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth
     TOLLBOOK_ASSERT(tallies.Add(used.as, used.total));
   }
   TOLLBOOK_ASSERT(tallies.EndDay());
-  return PriceSlices(slices, *rated.charge, is_complete, steps, tallies.parts());
+  return PriceSlices(slices, *rated.charge, complete, steps, tallies.parts());
 }
 
 absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
@@ -118,7 +119,7 @@ absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& d
 
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
   if (rated.charge->is_of_grant) return GrantToDate(rated.account_grant, day, nullptr);
-  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, nullptr);
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, IsLastDay(rated, day.usage_date), nullptr);
   if (rated.charge->is_discount) return TakenOffToDate(rated, day, nullptr);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, nullptr);
   if (rated.charge->fee) {
@@ -489,8 +490,16 @@ absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day,
   if (rated.charge->is_discount) return TakenOffToDate(rated, day, steps);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, steps);
   if (rated.charge->fee) return PriceFeeToDate(rated, day.usage_date, steps);
-  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, steps);
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, IsLastDay(rated, day.usage_date), steps);
   return PricePeriod(*rated.charge, UsageToDate(rated, day), steps);
+}
+
+absl::StatusOr<Worth> PriceBeforeEnd(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
+  if (steps != nullptr) steps->clear();
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, false, steps);
+  PeriodUsage usage = UsageToDate(rated, day);
+  usage.complete = false;
+  return PricePeriod(*rated.charge, usage, steps);
 }
 
 Worth WorthToDate(const RatedCharge& rated, const DayWorth& day) {

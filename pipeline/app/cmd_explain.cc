@@ -75,7 +75,8 @@ std::string EventsText(const ExplainedCharge& charge) {
                "", shares.by_day ? "" : Signed(shares.more_share)});
   }
   for (const ShareOfDay& day : shares.days) {
-    table.Add({"the day", "", "", ToString(day.day), "", ToString(day.to_date), "", Signed(day.share)});
+    table.Add({shares.by_day ? "the day" : "beside them", "", "", ToString(day.day), "", ToString(day.to_date), "",
+               Signed(day.share)});
   }
   if (!shares.at_period_end.amount.zero()) {
     table.Add({"the period's end", "", "", "", "", "", "", Signed(shares.at_period_end)});
@@ -89,7 +90,7 @@ std::string EventsText(const ExplainedCharge& charge) {
   std::string text = "    " + Counted(shares.events, "event", "events") +
                      (shares.taken_back == 0 ? "" : ", and " + Thousands(shares.taken_back) + " taken back") +
                      ", in the order of time\n" + table.ToText(6);
-  if (shares.by_day) text += "      the price is not of these events alone, so the shares are those of days\n";
+  if (shares.by_day) text += "      the price goes on without events, so the shares are those of days\n";
   return text;
 }
 
@@ -191,7 +192,8 @@ std::string ChargeText(const ExplainedCharge& charge) {
   return charge.events ? text + EventsText(charge) : text;
 }
 
-std::string TextOf(const Explanation& explanation) {
+// `picked`: only some of the line's charges were asked for.
+std::string TextOf(const Explanation& explanation, bool picked) {
   const JournalLine& line = explanation.line;
   std::string text = explanation.batch.id + "/" + std::to_string(line.number) + "  " + line.memo() + "\n";
   text += "  entity " + explanation.batch.entity + ", accounting period " + explanation.batch.accounting_period +
@@ -214,8 +216,9 @@ std::string TextOf(const Explanation& explanation) {
           "\n";
   for (const ExplainedCharge& charge : explanation.largest) text += ChargeText(charge);
   if (explanation.charges > explanation.largest.size()) {
-    text += "\n  and " + Thousands(explanation.charges - explanation.largest.size()) + " smaller, together " +
-            Signed(explanation.more_sum) + "; --limit shows more\n";
+    text += "\n  and " + Thousands(explanation.charges - explanation.largest.size()) +
+            (picked ? " others" : " smaller") + ", together " + Signed(explanation.more_sum) +
+            (picked ? "\n" : "; --limit shows more\n");
   }
   return text;
 }
@@ -356,9 +359,11 @@ int CmdExplain(const ExplainOptions& options) {
   if (!book.ok()) return Fail(book.status());
   std::optional<size_t> events;
   if (options.events) events = options.event_limit;
-  const absl::StatusOr<Explanation> explanation = Explain(**book, options.line, options.limit, events);
+  const OnlyCharges only = {options.subscription, options.charge};
+  const absl::StatusOr<Explanation> explanation = Explain(**book, options.line, options.limit, events, only);
   if (!explanation.ok()) return Fail(explanation.status());
-  return Print(options.json ? ToText(ToJson(*explanation)) : TextOf(*explanation));
+  const bool picked = !only.subscription.empty() || !only.charge.empty();
+  return Print(options.json ? ToText(ToJson(*explanation)) : TextOf(*explanation, picked));
 }
 
 }  // namespace tollbook

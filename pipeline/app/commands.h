@@ -154,6 +154,8 @@ int CmdExceptions(const ExceptionsOptions& options);
 struct ExplainOptions {
   std::string books;
   std::string line;           // "<batch>/<line>"
+  std::string subscription;   // only its charges; empty: any
+  std::string charge;         // only those of this name; empty: any
   uint64_t limit = 5;         // charges shown
   bool events = false;        // down to single events
   uint64_t event_limit = 20;  // of each charge

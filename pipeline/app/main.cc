@@ -428,6 +428,8 @@ class CommandLine {
                         &explain_, CmdExplain);
     AddBooks(sub, &explain_.books);
     sub->add_option("LINE", explain_.line, "Batch id and line number")->type_name("")->required();
+    sub->add_option("--subscription", explain_.subscription, "Only charges of this subscription")->type_name("ID");
+    sub->add_option("--charge", explain_.charge, "Only charges of this name")->type_name("NAME");
     sub->add_option("--limit", explain_.limit, "Charges shown (default: 5)")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber);

@@ -20,7 +20,7 @@ CatalogTexts Texts() {
   CatalogTexts texts;
   texts.entities = {{"acme-us", "USD", ""}};
   texts.postings = {{"", "", "1200", "4000", false}};
-  texts.meters = {{"api.calls", "", "sum", "value", "", {}, false}};
+  texts.meters = {{"api.calls", "", "sum", "value", "", {}, false, {}}};
   texts.plans = {{"starter", "USD"}};
   CatalogTexts::Charge calls;
   calls.plan = "starter";
@@ -221,7 +221,7 @@ TEST(Explain, ShowsBothWorldsWhereTheCatalogChanged) {
 
   // A meter that the earlier catalog did not have has usage by now.
   CatalogTexts texts = ChangedOn("2025-01-12", "0.03");
-  texts.meters.push_back({"seats", "", "max", "value", "", {}, false});
+  texts.meters.push_back({"seats", "", "max", "value", "", {}, false, {}});
   const absl::StatusOr<Catalog> with_seats = Parse(texts);
   ASSERT_TRUE(with_seats.ok()) << with_seats.status();
   const std::string seats =
@@ -401,7 +401,7 @@ TEST_F(ExplainEvents, WhatCorrectionsTookBackIsShownAndHasNoShare) {
 // It stands where it was read, in the stretch of an earlier commit.
 TEST_F(ExplainEvents, WhatWasHeldAndTakenInIsFoundAgain) {
   CatalogTexts late = Texts();
-  late.meters.push_back({"mails", "", "sum", "value", "", {}, false});
+  late.meters.push_back({"mails", "", "sum", "value", "", {}, false, {}});
   late.charges.push_back(late.charges[0]);
   late.charges[1].name = late.charges[1].meter = "mails";
   EventText mail = {"m", "gateway", "mails", "s1", std::string(kDay) + "T09:00:00Z", "3", {}};

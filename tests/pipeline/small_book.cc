@@ -67,8 +67,11 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
                     ToString(e.booked_before) + " booked is not " + ToString(e.difference));
   }
   if (!e.rated) return wrong;
+  const Meter* meter = sealed.FindMeter(e.meter);
   if (e.events) {
     for (std::string& w : WrongEvents(e)) wrong.push_back(std::move(w));
+    const bool carries_over = meter != nullptr && CarriesOver(*meter);
+    if (e.events->shares.by_day && !carries_over) wrong.push_back("its events have no shares of their own");
   } else if (!e.origins.empty()) {
     wrong.push_back("there are no single events");
   }
@@ -77,7 +80,6 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
     if (!Wide::Add(steps.amount, step.worth.amount, &steps.amount)) wrong.push_back("the steps overflow");
   }
   if (steps != e.worth_to_date) wrong.push_back("the steps sum to " + ToString(steps) + ", not to the worth to date");
-  const Meter* meter = sealed.FindMeter(e.meter);
   if (meter == nullptr || !AddsUp(meter->aggregation)) return wrong;
   Quantity of_origins;
   for (const UsageOrigin& origin : e.origins) of_origins.attos += origin.quantity.attos;
