@@ -31,6 +31,7 @@ constexpr Transition kTransitions[] = {
     {State::kPending, Event::kPark, State::kParked},
     {State::kPending, Event::kSayPosted, State::kConfirmed},
     {State::kPending, Event::kSaySuperseded, State::kSuperseded},
+    {State::kPending, Event::kOutdated, State::kSuperseded},
 
     {State::kSending, Event::kRestarted, State::kUncertain},
     {State::kSending, Event::kAccepted, State::kAccepted},
@@ -74,20 +75,22 @@ constexpr Transition kTransitions[] = {
     {State::kRetryWait, Event::kRetry, State::kPending},
     {State::kRetryWait, Event::kSayPosted, State::kConfirmed},
     {State::kRetryWait, Event::kSaySuperseded, State::kSuperseded},
+    {State::kRetryWait, Event::kOutdated, State::kSuperseded},
 
     // `retry` goes by way of asking, so that what is there after all is not sent twice.
     {State::kParked, Event::kRetry, State::kUncertain},
     {State::kParked, Event::kSayPosted, State::kConfirmed},
     {State::kParked, Event::kSayNotPosted, State::kPending},
     {State::kParked, Event::kSaySuperseded, State::kSuperseded},
+    {State::kParked, Event::kOutdated, State::kSuperseded},
 };
 
 constexpr std::array<std::string_view, kDeliveryStates> kStateWords = {
     "pending", "sending", "accepted", "confirmed", "uncertain", "retry-wait", "parked", "superseded"};
 constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
-    "send",       "restarted",  "accepted",       "confirmed",     "not applied", "unclear",
-    "cannot ask", "not there",  "may repeat",     "refused",       "different",   "park",
-    "retry",      "say posted", "say not posted", "say superseded"};
+    "send",       "restarted",  "accepted",       "confirmed",      "not applied", "unclear",
+    "cannot ask", "not there",  "may repeat",     "refused",        "different",   "park",
+    "retry",      "say posted", "say not posted", "say superseded", "outdated"};
 constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
     "", "validation", "mapping", "authentication", "rate limit", "availability", "ambiguous", "configuration"};
 // Of what waits, and of what is parked. The order is that of DeliveryProblem.
@@ -111,6 +114,26 @@ constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
     {"finance", "look whether it is in the target, then `tollbook deliveries resolve`"},
     {"the keeper of targets.yaml", "correct targets.yaml, then `tollbook deliveries retry`"},
 }};
+
+// Names of what is delivered in parts: "usage:0003-001".
+constexpr std::string_view kUsagePrefix = "usage:";
+constexpr std::string_view kAccountsPrefix = "accounts:";
+
+std::string PartName(std::string_view prefix, int digits, uint64_t number, uint32_t part) {
+  char name[64];
+  std::snprintf(name, sizeof name, "%s%0*llu-%03u", prefix.data(), digits, static_cast<unsigned long long>(number),
+                part);
+  return name;
+}
+
+std::optional<uint64_t> NumberOfPart(std::string_view prefix, std::string_view name) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  uint64_t number = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + prefix.size(), end, number);
+  if (error != std::errc() || rest == end || *rest != '-') return std::nullopt;
+  return number;
+}
 
 }  // namespace
 
@@ -136,19 +159,19 @@ std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event) {
 }
 
 std::string UsageReportName(uint64_t seal, uint32_t part) {
-  char name[48];
-  std::snprintf(name, sizeof name, "usage:%04llu-%03u", static_cast<unsigned long long>(seal), part);
-  return name;
+  return PartName(kUsagePrefix, 4, seal, part);
 }
 
 std::optional<uint64_t> SealOfUsageReport(std::string_view delivered) {
-  constexpr std::string_view kPrefix = "usage:";
-  if (!delivered.starts_with(kPrefix)) return std::nullopt;
-  uint64_t seal = 0;
-  const char* const end = delivered.data() + delivered.size();
-  const auto [rest, error] = std::from_chars(delivered.data() + kPrefix.size(), end, seal);
-  if (error != std::errc() || rest == end || *rest != '-') return std::nullopt;
-  return seal;
+  return NumberOfPart(kUsagePrefix, delivered);
+}
+
+std::string AccountReportName(uint64_t number, uint32_t part) {
+  return PartName(kAccountsPrefix, 4, number, part);
+}
+
+std::optional<uint64_t> NumberOfAccountReport(std::string_view delivered) {
+  return NumberOfPart(kAccountsPrefix, delivered);
 }
 
 std::string Encode(const Delivery& delivery) {

@@ -215,10 +215,11 @@ absl::StatusOr<uint64_t> Outbox::Check(const std::set<std::string, std::less<>>&
   if (!deliveries.ok()) return deliveries.status();
   for (const Delivery& delivery : *deliveries) {
     const std::optional<uint64_t> seal = SealOfUsageReport(delivery.batch);
-    const bool is_of_book = seal ? *seal >= 1 && *seal <= seals : batches.contains(delivery.batch);
+    const bool is_of_book =
+        seal ? *seal >= 1 && *seal <= seals : NumberOfAccountReport(delivery.batch) || batches.contains(delivery.batch);
     if (!is_of_book) {
       return DamagedError(directory_ + ": a delivery to " + delivery.target + " of " + delivery.batch +
-                          ", which is no batch of the book, and no usage of a seal of it");
+                          ", which is no batch of the book, no usage of a seal of it, and no report of accounts");
     }
     const absl::StatusOr<std::string> body = BodyOf(delivery);
     if (!body.ok()) return body.status();

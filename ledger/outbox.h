@@ -30,7 +30,7 @@ class Store;
 
 struct PlannedDelivery {
   std::string target;
-  std::string batch;  // or the name of a usage report
+  std::string batch;  // or the name of a report
   std::string key;
   std::string body;
 };
@@ -86,8 +86,8 @@ class Outbox {
   // One synced write; then `delivery` is as it is stored. The state that follows is Next()'s.
   absl::Status Step(const DeliveryStep& step, Delivery* delivery);
 
-  // Every row can be read, is of one of `batches` or of usage of one of the first `seals` seals, and has the bytes that
-  // were planned. How many there are.
+  // Every row can be read, is of one of `batches`, of usage of one of the first `seals` seals or of accounts, and has
+  // the bytes that were planned. How many there are.
   absl::StatusOr<uint64_t> Check(const std::set<std::string, std::less<>>& batches, uint64_t seals) const;
 
  private:

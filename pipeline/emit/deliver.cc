@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "pipeline/emit/account_report.h"
+
 namespace tollbook {
 namespace {
 
@@ -137,7 +139,8 @@ class Pass {
  public:
   Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Pauses& pauses,
        const DeliverOptions& options)
-      : outbox_(OutboxOf(book)),
+      : book_(book),
+        outbox_(OutboxOf(book)),
         usages_(book, options.threads),
         batches_(batches),
         held_(held),
@@ -149,6 +152,7 @@ class Pass {
  private:
   absl::Status Plan(const EmitterOf& of, TargetReport* report);
   absl::Status PlanUsage(const EmitterOf& of, TargetReport* report);
+  absl::Status PlanAccounts(const EmitterOf& of, TargetReport* report);
   // Until it is final, waits or is parked. True: leave the target's others alone.
   absl::StatusOr<bool> RunOne(const EmitterOf& of, Delivery* delivery);
   absl::Status BeginPace(const EmitterOf& of);
@@ -161,6 +165,7 @@ class Pass {
   bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
   absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
 
+  const Book& book_;
   Outbox& outbox_;
   SealedUsages usages_;
   const BatchesById& batches_;
@@ -206,6 +211,26 @@ absl::Status Pass::PlanUsage(const EmitterOf& of, TargetReport* report) {
   return absl::OkStatus();
 }
 
+absl::Status Pass::PlanAccounts(const EmitterOf& of, TargetReport* report) {
+  if (of.accounts_planned_at == book_.last_sequence()) return absl::OkStatus();
+  absl::StatusOr<AccountPlan> plan = tollbook::PlanAccounts(book_, outbox_, of.target, *of.emitter, options_.threads);
+  if (!plan.ok()) {
+    if (!absl::IsFailedPrecondition(plan.status()) && !absl::IsOutOfRange(plan.status())) return plan.status();
+    report->not_planned = "accounts: " + std::string(Std(plan.status().message()));
+    return absl::OkStatus();
+  }
+  for (PlannedDelivery& one : plan->planned) one.target = of.target.name;
+  TOLLBOOK_RETURN_IF_ERROR(outbox_.Plan(plan->planned));
+  for (Delivery& outdated : plan->outdated) {
+    DeliveryStep step;
+    step.event = Event::kOutdated;
+    TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(step, &outdated));
+  }
+  report->planned += plan->planned.size();
+  if (!plan->waits) of.accounts_planned_at = book_.last_sequence();
+  return absl::OkStatus();
+}
+
 // An unclear end is asked about once nothing can be under way any more.
 int64_t Pass::DueAt(const EmitterOf& of, const Delivery& delivery) const {
   if (delivery.state != State::kUncertain) return delivery.not_before_nanos;
@@ -224,6 +249,7 @@ absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* repor
   if (const auto pause = pauses_.find(target.target); pause != pauses_.end()) target.paused = pause->second;
   if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, &target));
   if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, &target));
+  if (TakesAccounts(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanAccounts(of, &target));
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
   if (!deliveries.ok()) return deliveries.status();
   std::erase_if(*deliveries, [&](const Delivery& delivery) { return delivery.target != target.target; });
@@ -237,6 +263,8 @@ absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* repor
         RunAll(of, InOrder(*std::move(deliveries), target.target, batches_), standing.failures_in_row);
     if (of.pace != nullptr) of.pace->End();
     if (!ran.ok()) return ran;
+    // What waited for an unclear end, which may be clear now: the next pass sends it.
+    if (TakesAccounts(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanAccounts(of, &target));
   }
   TOLLBOOK_RETURN_IF_ERROR(CountAfter(of, &target, report));
   target.confirmed = target.by_state[static_cast<size_t>(State::kConfirmed)] - static_cast<uint64_t>(confirmed_before);
@@ -365,10 +393,15 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   DeliverReport report;
   report.held = held->size();
   Pass pass(book, *batches, *held, *pauses, options);
-  for (const EmitterOf& target : targets) {
-    absl::StatusOr<TargetReport> of = pass.Run(target, &report);
-    if (!of.ok()) return of.status();
-    report.targets.push_back(*std::move(of));
+  report.targets.resize(targets.size());
+  // Those that are told what became of the others' deliveries come behind them.
+  for (const bool takes_accounts : {false, true}) {
+    for (size_t i = 0; i < targets.size(); ++i) {
+      if (TakesAccounts(targets[i].target) != takes_accounts) continue;
+      absl::StatusOr<TargetReport> of = pass.Run(targets[i], &report);
+      if (!of.ok()) return of.status();
+      report.targets[i] = *std::move(of);
+    }
   }
   TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
   return report;
@@ -434,8 +467,18 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       const absl::Status added = AddUsage(of, outbox, &usages, &parcels);
       if (!added.ok()) return added;
     }
+    if (TakesAccounts(of.target)) {
+      absl::StatusOr<AccountPlan> plan = PlanAccounts(book, outbox, of.target, *of.emitter, threads);
+      if (!plan.ok()) return plan.status();
+      std::erase_if(parcels, [&](const Parcel& parcel) {
+        return std::any_of(plan->outdated.begin(), plan->outdated.end(),
+                           [&](const Delivery& outdated) { return outdated.batch == parcel.batch; });
+      });
+      for (PlannedDelivery& one : plan->planned) parcels.push_back({one.batch, one.key, std::move(one.body), ""});
+    }
     for (const Parcel& parcel : parcels) {
-      const char* const what = SealOfUsageReport(parcel.batch) ? "" : "batch ";
+      const bool is_report = SealOfUsageReport(parcel.batch) || NumberOfAccountReport(parcel.batch);
+      const char* const what = is_report ? "" : "batch ";
       text += "# target " + of.target.name + ", " + what + parcel.batch + "\n" + of.emitter->Show(parcel);
       text += text.ends_with('\n') ? "\n" : "\n\n";
     }

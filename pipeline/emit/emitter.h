@@ -14,6 +14,7 @@
 
 #include "ledger/journal.h"
 #include "ledger/outbox.h"
+#include "pipeline/account_facts.h"
 #include "pipeline/targets.h"
 #include "pipeline/usage_days.h"
 
@@ -54,6 +55,11 @@ class Emitter {
   // TakesUsage. FailedPrecondition: something has no name there, or is not taken there; then none is planned.
   virtual absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage&) const {
     AssertionFailed("the target takes usage", __FILE__, __LINE__);
+  }
+  // How a record of an account is stored in a report: a line of account_report.h, as pure. Of a target that
+  // TakesAccounts.
+  virtual std::string MakeAccount(const AccountRecord&) const {
+    AssertionFailed("the target takes accounts", __FILE__, __LINE__);
   }
   // What Send would send, to the letter but for the secrets.
   virtual std::string Show(const Parcel& parcel) const = 0;
