@@ -6,7 +6,7 @@ DIR ?= tests/conformance/rating
 TOLLBOOK := build/release/tollbook
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-tryton build demo conformance test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
+.PHONY: help deps deps-tryton build demo conformance contracts test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,17 @@ demo: build ## generate telemetry (EVENTS=1M), run the main job on it, print the
 
 conformance: build ## quote the vectors of other billing systems (DIR=tests/conformance/rating), and compare
 	$(TOLLBOOK) quote --vectors $(DIR)
+
+# npm is Node.js's; package-lock.json says which packages, to the byte, and not where they come from.
+build/contracts/node_modules: tests/contracts/package.json tests/contracts/package-lock.json
+	@command -v npm >/dev/null || { echo "make contracts: npm is missing: install Node.js 20 or later (nodejs, npm)" >&2; exit 1; }
+	@mkdir -p build/contracts
+	cp $^ build/contracts/
+	cd build/contracts && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+contracts: build build/contracts/node_modules ## hold each request of the emitters against mocks of the APIs' descriptions
+	python3 -B tests/e2e/contract_test.py $(TOLLBOOK)
 
 test: deps ## build all and run every test
 	cmake --preset release
@@ -55,7 +66,6 @@ bench: deps ## measure the parts, the whole job, and its ratio to simdjson alone
 	build/release/bench/bench_whole --csv build/bench/whole.csv $(BENCH)
 	build/release/bench/bench_seal
 
-# npm is Node.js's; package-lock.json says which packages, to the byte, and not where they come from.
 build/peers/node_modules: bench/peers/package.json bench/peers/package-lock.json
 	@command -v npm >/dev/null || { echo "make bench-peers: npm is missing: install Node.js 20 or later (nodejs, npm)" >&2; exit 1; }
 	@mkdir -p build/peers

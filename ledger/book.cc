@@ -1091,7 +1091,7 @@ absl::StatusOr<uint64_t> StoredBook::CheckOutbox() const {
   if (!batches.ok()) return batches.status();
   std::set<std::string, std::less<>> ids;
   for (const JournalBatch& batch : *batches) ids.insert(batch.id);
-  return outbox_.Check(ids, next_seal() - 1);
+  return outbox_.Check(ids, next_seal() - 1, last_sequence());
 }
 
 class StoredBook::HeldCut final : public BookCut {

@@ -10,8 +10,8 @@
 //           not beside a commit, which moves what they read; LoadSeen for several shards at once. The other reads from
 //           any thread, also beside a commit: they see the commits that had returned, and perhaps the one under way.
 // Errors    Unavailable: the disk (full, unreadable): make space, run the same command again. DataLoss: bytes are not
-//           what was written; the book is refused as it is. FailedPrecondition: another process has the book, a newer
-//           tollbook made it, or its name, zone or a meter would change.
+//           what was written; the book is refused as it is. Aborted: another process has the book open.
+//           FailedPrecondition: a newer tollbook made it, or its name, zone or a meter would change.
 #ifndef TOLLBOOK_LEDGER_BOOK_H_
 #define TOLLBOOK_LEDGER_BOOK_H_
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,7 +21,7 @@ absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::strin
     char first[256] = {};
     const ssize_t size = pread(fd, first, sizeof first - 1, 0);
     return MakeError(
-        absl::StatusCode::kFailedPrecondition, "the book is in use", directory,
+        absl::StatusCode::kAborted, "the book is in use", directory,
         "wait for " + (size > 0 ? std::string(first, size) : std::string("the other process")) + " to end, or end it");
   }
   if (ftruncate(fd, 0) != 0) return FileError("cannot write", path);
@@ -29,6 +30,35 @@ absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::strin
 }
 
 BookLock::~BookLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+int64_t LastTaken(const std::string& directory) {
+  struct stat status = {};
+  if (stat((directory + "/BOOKLOCK").c_str(), &status) != 0) return 0;
+  return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+absl::StatusOr<WatchLock> WatchLock::Take(const std::string& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return FileError("cannot open", directory);
+  WatchLock lock(fd);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return FileError("cannot lock", directory);
+  return MakeError(absl::StatusCode::kAborted, "the book is watched already", directory,
+                   "let the other `tollbook post --watch` deliver, or end it");
+}
+
+bool WatchLock::IsTaken(const std::string& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return false;
+  // Shared, so that two who look at the same time see no lock of each other's.
+  const bool is_taken = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  close(fd);
+  return is_taken;
+}
+
+WatchLock::~WatchLock() {
   if (fd_ >= 0) close(fd_);
 }
 

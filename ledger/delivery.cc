@@ -118,6 +118,7 @@ constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
 // Names of what is delivered in parts: "usage:0003-001".
 constexpr std::string_view kUsagePrefix = "usage:";
 constexpr std::string_view kAccountsPrefix = "accounts:";
+constexpr std::string_view kEventPrefix = "event:";
 
 std::string PartName(std::string_view prefix, int digits, uint64_t number, uint32_t part) {
   char name[64];
@@ -172,6 +173,14 @@ std::string AccountReportName(uint64_t number, uint32_t part) {
 
 std::optional<uint64_t> NumberOfAccountReport(std::string_view delivered) {
   return NumberOfPart(kAccountsPrefix, delivered);
+}
+
+std::string EventName(uint64_t commit, uint32_t part) {
+  return PartName(kEventPrefix, 6, commit, part);
+}
+
+std::optional<uint64_t> CommitOfEvent(std::string_view delivered) {
+  return NumberOfPart(kEventPrefix, delivered);
 }
 
 std::string Encode(const Delivery& delivery) {

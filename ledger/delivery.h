@@ -95,6 +95,9 @@ std::optional<uint64_t> SealOfUsageReport(std::string_view delivered);  // none:
 // Likewise how accounts stand, in the numbered reports of a target.
 std::string AccountReportName(uint64_t number, uint32_t part);              // "accounts:0003-001"
 std::optional<uint64_t> NumberOfAccountReport(std::string_view delivered);  // none: it is no account report's name
+// Likewise what happened to the book, told by its commits.
+std::string EventName(uint64_t commit, uint32_t part);              // "event:000007-001"
+std::optional<uint64_t> CommitOfEvent(std::string_view delivered);  // none: it is no event's name
 
 struct Delivery {
   std::string target;

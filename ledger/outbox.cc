@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kRowPrefix = "delivery/";
 constexpr std::string_view kBodyPrefix = "delivery_body/";
 constexpr std::string_view kUsagePrefix = "usage_planned/";
+constexpr std::string_view kEventsPrefix = "events_planned/";
 constexpr std::string_view kRequestsPrefix = "requests_of_day/";
 
 std::string KeyOf(std::string_view prefix, std::string_view target, std::string_view batch) {
@@ -48,20 +49,43 @@ bool IsFailure(DeliveryEvent event) {
 }  // namespace
 
 absl::Status Outbox::CheckUsable() const {
+  const std::lock_guard lock(mutex_);
   if (!failed_) return absl::OkStatus();
   return MakeError(absl::StatusCode::kFailedPrecondition, "an earlier step failed", directory_, "open the book again");
 }
 
+// Not under the mutex: the store makes one sync of writes that come at the same time.
+absl::Status Outbox::Write(std::unique_ptr<StoreWrite> write) {
+  absl::Status written = store_.Write(std::move(write));
+  if (written.ok()) return written;
+  const std::lock_guard lock(mutex_);
+  failed_ = true;
+  return written;
+}
+
+bool Outbox::WasSentHere(const Delivery& delivery) const {
+  const std::lock_guard lock(mutex_);
+  return sent_here_.contains({delivery.target, delivery.batch});
+}
+
 absl::StatusOr<std::vector<Delivery>> Outbox::Deliveries() const {
+  return Rows(kRowPrefix);
+}
+
+absl::StatusOr<std::vector<Delivery>> Outbox::DeliveriesTo(std::string_view target) const {
+  return Rows(KeyOf(kRowPrefix, target, ""));
+}
+
+absl::StatusOr<std::vector<Delivery>> Outbox::Rows(std::string_view prefix) const {
   std::vector<Delivery> deliveries;
   const absl::Status scanned =
-      store_.Scan(Family::kDefault, kRowPrefix, [&](std::string_view key, std::string_view value) -> absl::Status {
+      store_.Scan(Family::kDefault, prefix, [&](std::string_view key, std::string_view value) -> absl::Status {
         key.remove_prefix(kRowPrefix.size());
         const size_t slash = key.find('/');
         if (slash == std::string_view::npos) return DamagedError(directory_ + ": the key of a delivery");
         absl::StatusOr<Delivery> delivery = DecodeDelivery(key.substr(0, slash), key.substr(slash + 1), value);
         if (!delivery.ok()) return delivery.status();
-        if (delivery->state == DeliveryState::kSending && !sent_here_.contains({delivery->target, delivery->batch})) {
+        if (delivery->state == DeliveryState::kSending && !WasSentHere(*delivery)) {
           delivery->state = *Next(delivery->state, DeliveryEvent::kRestarted);
           delivery->problem = DeliveryProblem::kAmbiguous;
           delivery->last_error = "the process that was sending it ended before the answer came";
@@ -74,10 +98,10 @@ absl::StatusOr<std::vector<Delivery>> Outbox::Deliveries() const {
 }
 
 absl::StatusOr<std::optional<Delivery>> Outbox::Find(std::string_view target, std::string_view batch) const {
-  absl::StatusOr<std::vector<Delivery>> deliveries = Deliveries();
+  absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesTo(target);
   if (!deliveries.ok()) return deliveries.status();
   for (Delivery& delivery : *deliveries) {
-    if (delivery.target == target && delivery.batch == batch) return std::optional<Delivery>(std::move(delivery));
+    if (delivery.batch == batch) return std::optional<Delivery>(std::move(delivery));
   }
   return std::optional<Delivery>();
 }
@@ -91,14 +115,35 @@ absl::StatusOr<std::string> Outbox::BodyOf(const Delivery& delivery) const {
 }
 
 absl::StatusOr<uint64_t> Outbox::UsagePlannedThrough(std::string_view target) const {
-  const absl::StatusOr<std::optional<std::string>> stored =
-      store_.Get(Family::kDefault, std::string(kUsagePrefix).append(target));
+  return MarkAt(std::string(kUsagePrefix).append(target));
+}
+
+absl::StatusOr<uint64_t> Outbox::EventsPlannedThrough(std::string_view target) const {
+  return MarkAt(std::string(kEventsPrefix).append(target));
+}
+
+absl::Status Outbox::PlanUsage(std::span<const PlannedDelivery> planned, const UsagePlanned& usage) {
+  const absl::StatusOr<uint64_t> through = UsagePlannedThrough(usage.target);
+  if (!through.ok()) return through.status();
+  TOLLBOOK_ASSERT(usage.seal == *through + 1);
+  return PlanAll(planned, Mark{std::string(kUsagePrefix).append(usage.target), usage.seal});
+}
+
+absl::Status Outbox::PlanEvents(std::span<const PlannedDelivery> planned, const EventsPlanned& events) {
+  const absl::StatusOr<uint64_t> through = EventsPlannedThrough(events.target);
+  if (!through.ok()) return through.status();
+  TOLLBOOK_ASSERT(events.commit > *through);
+  return PlanAll(planned, Mark{std::string(kEventsPrefix).append(events.target), events.commit});
+}
+
+absl::StatusOr<uint64_t> Outbox::MarkAt(const std::string& key) const {
+  const absl::StatusOr<std::optional<std::string>> stored = store_.Get(Family::kDefault, key);
   if (!stored.ok()) return stored.status();
   if (!stored->has_value()) return 0;
   ByteReader in(**stored);
-  const uint64_t seal = in.Varint64();
-  if (in.done()) return seal;
-  return DamagedError(directory_ + ": how far usage is planned for " + std::string(target));
+  const uint64_t number = in.Varint64();
+  if (in.done()) return number;
+  return DamagedError(directory_ + ": how far deliveries are planned, " + key);
 }
 
 absl::StatusOr<RequestsOfDay> Outbox::RequestsTo(std::string_view target) const {
@@ -121,25 +166,21 @@ absl::Status Outbox::CountRequests(std::string_view target, const RequestsOfDay&
   row.Varint(requests.count);
   std::unique_ptr<StoreWrite> write = store_.NewWrite(512);
   write->Put(Family::kDefault, std::string(kRequestsPrefix).append(target), row.Take());
-  failed_ = true;
-  TOLLBOOK_RETURN_IF_ERROR(store_.Write(std::move(write)));
-  failed_ = false;
-  return absl::OkStatus();
+  return Write(std::move(write));
 }
 
-absl::Status Outbox::PlanAll(std::span<const PlannedDelivery> planned, const UsagePlanned* usage) {
+absl::Status Outbox::PlanAll(std::span<const PlannedDelivery> planned, const std::optional<Mark>& mark) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
-  if (usage != nullptr) {
-    const absl::StatusOr<uint64_t> through = UsagePlannedThrough(usage->target);
-    if (!through.ok()) return through.status();
-    TOLLBOOK_ASSERT(usage->seal == *through + 1);
-  }
-  absl::StatusOr<std::vector<Delivery>> before = Deliveries();
-  if (!before.ok()) return before.status();
+  std::set<std::string_view> targets;
+  for (const PlannedDelivery& plan : planned) targets.insert(plan.target);
   std::map<std::pair<std::string, std::string>, Delivery> by_batch, by_key;
-  for (const Delivery& delivery : *before) {
-    by_batch.emplace(std::pair(delivery.target, delivery.batch), delivery);
-    by_key.emplace(std::pair(delivery.target, delivery.key), delivery);
+  for (const std::string_view target : targets) {
+    const absl::StatusOr<std::vector<Delivery>> before = DeliveriesTo(target);
+    if (!before.ok()) return before.status();
+    for (const Delivery& delivery : *before) {
+      by_batch.emplace(std::pair(delivery.target, delivery.batch), delivery);
+      by_key.emplace(std::pair(delivery.target, delivery.key), delivery);
+    }
   }
   size_t bytes = 512;
   for (const PlannedDelivery& plan : planned) bytes += plan.body.size() + 512;
@@ -169,17 +210,14 @@ absl::Status Outbox::PlanAll(std::span<const PlannedDelivery> planned, const Usa
     by_key.emplace(std::pair(plan.target, plan.key), std::move(delivery));
     anything = true;
   }
-  if (usage != nullptr) {
-    ByteWriter seal;
-    seal.Varint(usage->seal);
-    write->Put(Family::kDefault, std::string(kUsagePrefix).append(usage->target), seal.Take());
+  if (mark) {
+    ByteWriter number;
+    number.Varint(mark->second);
+    write->Put(Family::kDefault, mark->first, number.Take());
     anything = true;
   }
   if (!anything) return absl::OkStatus();
-  failed_ = true;
-  TOLLBOOK_RETURN_IF_ERROR(store_.Write(std::move(write)));
-  failed_ = false;
-  return absl::OkStatus();
+  return Write(std::move(write));
 }
 
 absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
@@ -202,24 +240,30 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
   after.not_before_nanos = step.not_before_nanos;
   std::unique_ptr<StoreWrite> write = store_.NewWrite(1024);
   write->Put(Family::kDefault, KeyOf(kRowPrefix, after.target, after.batch), Encode(after));
-  failed_ = true;
-  TOLLBOOK_RETURN_IF_ERROR(store_.Write(std::move(write)));
-  failed_ = false;
-  if (after.state == DeliveryState::kSending) sent_here_.emplace(after.target, after.batch);
+  TOLLBOOK_RETURN_IF_ERROR(Write(std::move(write)));
+  if (after.state == DeliveryState::kSending) {
+    const std::lock_guard lock(mutex_);
+    sent_here_.emplace(after.target, after.batch);
+  }
   *delivery = std::move(after);
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> Outbox::Check(const std::set<std::string, std::less<>>& batches, uint64_t seals) const {
+absl::StatusOr<uint64_t> Outbox::Check(const std::set<std::string, std::less<>>& batches, uint64_t seals,
+                                       uint64_t commits) const {
   const absl::StatusOr<std::vector<Delivery>> deliveries = Deliveries();
   if (!deliveries.ok()) return deliveries.status();
   for (const Delivery& delivery : *deliveries) {
     const std::optional<uint64_t> seal = SealOfUsageReport(delivery.batch);
-    const bool is_of_book =
-        seal ? *seal >= 1 && *seal <= seals : NumberOfAccountReport(delivery.batch) || batches.contains(delivery.batch);
+    const std::optional<uint64_t> commit = CommitOfEvent(delivery.batch);
+    const bool is_of_book = seal     ? *seal >= 1 && *seal <= seals
+                            : commit ? *commit >= 1 && *commit <= commits
+                                     : NumberOfAccountReport(delivery.batch) || batches.contains(delivery.batch);
     if (!is_of_book) {
-      return DamagedError(directory_ + ": a delivery to " + delivery.target + " of " + delivery.batch +
-                          ", which is no batch of the book, no usage of a seal of it, and no report of accounts");
+      return DamagedError(
+          directory_ + ": a delivery to " + delivery.target + " of " + delivery.batch +
+          ", which is no batch of the book, no usage of a seal or event of a commit of it, and no report of "
+          "accounts");
     }
     const absl::StatusOr<std::string> body = BodyOf(delivery);
     if (!body.ok()) return body.status();

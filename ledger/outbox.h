@@ -6,13 +6,17 @@
 // walk over them. What that leaves open: steps behind the newest commit that a damaged log lost are not missed. The
 // delivery then looks as it did before, and the target is asked before it is sent anything (where it can be).
 //
-// Threads   One at a time, and not beside a commit of the book.
+// Threads   Step, BodyOf and CountRequests from several at once, for different deliveries and targets; all else from
+// one
+//           at a time. Nothing beside a commit of the book.
 // Errors    As the book's. After a write failed the book must be opened again. FailedPrecondition: a step that cannot
 //           follow, the same key with another body, a body that another plan stored otherwise.
 #ifndef TOLLBOOK_LEDGER_OUTBOX_H_
 #define TOLLBOOK_LEDGER_OUTBOX_H_
 
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -27,6 +31,7 @@ namespace tollbook {
 
 class Book;
 class Store;
+class StoreWrite;
 
 struct PlannedDelivery {
   std::string target;
@@ -39,6 +44,11 @@ struct PlannedDelivery {
 struct UsagePlanned {
   std::string target;
   uint64_t seal = 0;
+};
+// Up to which commit all events of a target are.
+struct EventsPlanned {
+  std::string target;
+  uint64_t commit = 0;
 };
 
 // How many requests a target was sent on a day of UTC, or is to be sent next: never less than were.
@@ -66,19 +76,22 @@ class Outbox {
 
   // By target and batch. One that another process was sending is uncertain.
   absl::StatusOr<std::vector<Delivery>> Deliveries() const;
+  absl::StatusOr<std::vector<Delivery>> DeliveriesTo(std::string_view target) const;
   absl::StatusOr<std::optional<Delivery>> Find(std::string_view target, std::string_view batch) const;
   // The bytes that were planned; DataLoss when they are no longer those.
   absl::StatusOr<std::string> BodyOf(const Delivery& delivery) const;
 
   // One synced write. What is planned already stays as it is, in whatever state; with another key or body it is
   // refused, and so is a key that another delivery of the target has: then nothing is written.
-  absl::Status Plan(std::span<const PlannedDelivery> planned) { return PlanAll(planned, nullptr); }
+  absl::Status Plan(std::span<const PlannedDelivery> planned) { return PlanAll(planned, std::nullopt); }
   // The same of all usage reports of one seal for one target: a seal's are planned once, and in the order of seals.
-  absl::Status PlanUsage(std::span<const PlannedDelivery> planned, const UsagePlanned& usage) {
-    return PlanAll(planned, &usage);
-  }
+  absl::Status PlanUsage(std::span<const PlannedDelivery> planned, const UsagePlanned& usage);
+  // The same of events, up to a later commit than before.
+  absl::Status PlanEvents(std::span<const PlannedDelivery> planned, const EventsPlanned& events);
   // The seal up to which PlanUsage has planned for the target; 0: none.
   absl::StatusOr<uint64_t> UsagePlannedThrough(std::string_view target) const;
+  // The commit up to which PlanEvents has; 0: none.
+  absl::StatusOr<uint64_t> EventsPlannedThrough(std::string_view target) const;
   // Of the newest day that was counted; none: of 1970-01-01.
   absl::StatusOr<RequestsOfDay> RequestsTo(std::string_view target) const;
   // One synced write.
@@ -86,18 +99,26 @@ class Outbox {
   // One synced write; then `delivery` is as it is stored. The state that follows is Next()'s.
   absl::Status Step(const DeliveryStep& step, Delivery* delivery);
 
-  // Every row can be read, is of one of `batches`, of usage of one of the first `seals` seals or of accounts, and has
-  // the bytes that were planned. How many there are.
-  absl::StatusOr<uint64_t> Check(const std::set<std::string, std::less<>>& batches, uint64_t seals) const;
+  // Every row can be read, is of one of `batches`, of usage of one of the first `seals` seals, of an event of one of
+  // the first `commits` commits or of accounts, and has the bytes that were planned. How many there are.
+  absl::StatusOr<uint64_t> Check(const std::set<std::string, std::less<>>& batches, uint64_t seals,
+                                 uint64_t commits) const;
 
  private:
-  absl::Status PlanAll(std::span<const PlannedDelivery> planned, const UsagePlanned* usage);
+  // How far something is planned for a target: the row's key, and what it says.
+  using Mark = std::pair<std::string, uint64_t>;
+  absl::Status PlanAll(std::span<const PlannedDelivery> planned, const std::optional<Mark>& mark);
+  absl::StatusOr<uint64_t> MarkAt(const std::string& key) const;
+  absl::StatusOr<std::vector<Delivery>> Rows(std::string_view prefix) const;
+  absl::Status Write(std::unique_ptr<StoreWrite> write);
+  bool WasSentHere(const Delivery& delivery) const;
   absl::Status CheckUsable() const;
   int64_t Now() const { return now_nanos_ ? now_nanos_() : 0; }
 
   Store& store_;
   const std::string directory_;
   const std::function<int64_t()> now_nanos_;
+  mutable std::mutex mutex_;                                 // of all below
   std::set<std::pair<std::string, std::string>> sent_here_;  // target, batch: sent by this process
   bool failed_ = false;
 };

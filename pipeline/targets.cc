@@ -366,16 +366,24 @@ class TargetReader {
 
   void ReadEvents(YamlMap& map, Target* target) {
     if (map.Find("events") == nullptr) return;
+    const std::array<std::pair<std::string_view, bool*>, 6> events = {{
+        {"journal.sealed", &target->journal_sealed},
+        {"usage.rated", &target->usage_rated},
+        {"journal.posted", &target->journal_posted},
+        {"journal.failed", &target->journal_failed},
+        {"exception.raised", &target->exception_raised},
+        {"period.closed", &target->period_closed},
+    }};
     target->journal_sealed = false;
     for (const std::string& event : map.Texts("events")) {
-      if (event == "journal.sealed") {
-        target->journal_sealed = true;
-      } else if (event == "usage.rated") {
-        target->usage_rated = true;
-      } else {
-        errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
-                    "use journal.sealed, usage.rated");
+      const auto named =
+          std::find_if(events.begin(), events.end(), [&](const auto& one) { return one.first == event; });
+      if (named != events.end()) {
+        *named->second = true;
+        continue;
       }
+      errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
+                  "use journal.sealed, usage.rated, journal.posted, journal.failed, exception.raised, period.closed");
     }
   }
 
@@ -497,6 +505,7 @@ class TargetReader {
       YamlMap requests(*node, "the request limits of " + map.what(), errors_);
       target->requests.per_second = ReadWhole(requests, "per_second", target->requests.per_second, 1, 10'000);
       target->requests.per_day = ReadWhole(requests, "per_day", 0, 1, 1'000'000'000);
+      target->requests.concurrency = ReadWhole(requests, "concurrency", 1, 1, 16);
       requests.RefuseOtherKeys();
     }
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
@@ -655,6 +664,10 @@ bool TakesUsage(const Target& target) {
 
 bool TakesAccounts(const Target& target) {
   return IsOfAccounts(target.kind);
+}
+
+bool TakesEvents(const Target& target) {
+  return target.journal_posted || target.journal_failed || target.exception_raised || target.period_closed;
 }
 
 bool TakesJournal(const Target& target) {

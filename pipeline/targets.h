@@ -45,7 +45,8 @@ enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
 // How often it may be asked or sent to; 0: as often as there is something.
 struct RequestLimits {
   uint32_t per_second = 0;
-  uint32_t per_day = 0;  // of UTC
+  uint32_t per_day = 0;      // of UTC
+  uint32_t concurrency = 1;  // requests at a time, of different entities or accounting periods
 };
 
 struct HttpPolicy {
@@ -84,6 +85,9 @@ struct Target {
   bool deduplicates = false;   // the receiver drops a key that it has seen
   bool journal_sealed = true;  // the events that it gets
   bool usage_rated = false;
+  bool journal_posted = false, journal_failed = false;  // by other targets
+  bool exception_raised = false;
+  bool period_closed = false;
 
   // tryton
   std::string user;     // sap: CreatedByUser
@@ -126,6 +130,8 @@ struct Target {
 [[nodiscard]] bool TakesJournal(const Target& target);
 [[nodiscard]] bool TakesUsage(const Target& target);
 [[nodiscard]] bool TakesAccounts(const Target& target);
+// Whether it gets what happens to the book, beside them.
+[[nodiscard]] bool TakesEvents(const Target& target);
 
 struct ParsedTargets {
   std::vector<Target> targets;  // in the order of the file

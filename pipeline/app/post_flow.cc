@@ -24,6 +24,20 @@ uint64_t Chance() {
   return uint64_t{device()} << 32 | device();
 }
 
+// An emitter of each connection.
+absl::Status Connect(const EmitterContext& context, EmitterOf* of) {
+  for (uint32_t i = 0; i < of->target.requests.concurrency; ++i) {
+    absl::StatusOr<std::unique_ptr<Emitter>> emitter = MakeEmitter(of->target, context);
+    if (!emitter.ok()) return emitter.status();
+    if (i > 0) {
+      of->more.push_back(*std::move(emitter));
+    } else {
+      of->emitter = *std::move(emitter);
+    }
+  }
+  return absl::OkStatus();
+}
+
 uint64_t In(const TargetReport& target, DeliveryState state) {
   return target.by_state[static_cast<size_t>(state)];
 }
@@ -47,11 +61,12 @@ PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_direct
     const RequestLimits& limits = target.requests;
     const bool has_limits = limits.per_second > 0 || limits.per_day > 0;
     context.pace = has_limits ? std::make_shared<RequestPace>(limits, NowNanos, SleepFor) : nullptr;
-    absl::StatusOr<std::unique_ptr<Emitter>> emitter = MakeEmitter(target, context);
-    if (emitter.ok()) {
-      targets.emitters.push_back({std::move(target), *std::move(emitter), context.pace});
+    EmitterOf of{std::move(target), nullptr, context.pace};
+    const absl::Status made = Connect(context, &of);
+    if (made.ok()) {
+      targets.emitters.push_back(std::move(of));
     } else {
-      wrong += "target " + target.name + ": " + std::string(Std(emitter.status().message())) + "\n";
+      wrong += "target " + of.target.name + ": " + std::string(Std(made.message())) + "\n";
     }
   }
   if (!wrong.empty()) targets.status = absl::FailedPreconditionError(Abs(wrong));
@@ -62,11 +77,12 @@ PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_direct
   return targets;
 }
 
-absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets) {
+absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets, int64_t until_nanos) {
   DeliverOptions options;
   options.now_nanos = NowNanos;
   options.chance = Chance;
   options.stop = &StopRequested();
+  options.until_nanos = until_nanos;
   return Deliver(book, targets.emitters, options);
 }
 
@@ -107,7 +123,6 @@ std::string ToText(const DeliverReport& report) {
       text += "Paused by " + target.paused->by + ": " + target.target + ", " + target.paused->why +
               "; `tollbook deliveries resume` goes on with it.\n";
     }
-    if (!target.not_planned.empty()) text += "Not told to " + target.target + ": " + target.not_planned + "\n";
   }
   if (report.waiting > 0) {
     text +=
@@ -121,6 +136,14 @@ std::string ToText(const DeliverReport& report) {
             " a person: `tollbook deliveries --state parked` says why.\n";
   }
   return text;
+}
+
+absl::Status NotPlanned(const DeliverReport& report) {
+  std::string text;
+  for (const TargetReport& target : report.targets) {
+    if (!target.not_planned.empty()) text += "not told to target " + target.target + ": " + target.not_planned + "\n";
+  }
+  return text.empty() ? absl::OkStatus() : absl::FailedPreconditionError(Abs(text));
 }
 
 bool AllDelivered(const DeliverReport& report) {

@@ -20,12 +20,16 @@ struct PostTargets {
 PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_directory, const std::string& only,
                        bool with_secrets = true);
 
-// One pass with the clock and chance of this machine; a signal ends it after the delivery under way.
-absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets);
+// One pass with the clock and chance of this machine; a signal, or the moment `until_nanos` (0: none), ends it after the
+// deliveries under way.
+absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets, int64_t until_nanos = 0);
 
 Json ToJson(const DeliverReport& report);
 std::string ToText(const DeliverReport& report);
 bool AllDelivered(const DeliverReport& report);
+// Ok, or whose usage could not be planned and why, a target a line: the book keeps nothing of it, and no later pass
+// mends it by itself.
+absl::Status NotPlanned(const DeliverReport& report);
 
 }  // namespace tollbook
 

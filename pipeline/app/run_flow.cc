@@ -85,10 +85,12 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
     PostTargets targets = TargetsFor(loaded->catalog, flow.catalog, "");
     not_delivered = targets.status;
     absl::StatusOr<DeliverReport> result = DeliverNow(**book, targets);
-    if (result.ok())
+    if (result.ok()) {
+      if (not_delivered.ok()) not_delivered = NotPlanned(*result);
       delivered = *std::move(result);
-    else
+    } else {
       not_delivered = result.status();
+    }
   }
   // What was booked is told, whatever became of the delivery.
   Json json = flow.json ? ToJson(report) : Json();

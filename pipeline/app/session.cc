@@ -11,13 +11,19 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <thread>
 
+#include "ledger/book_lock.h"
 #include "pipeline/catalog_dir.h"
 #include "pipeline/charges.h"
 #include "pipeline/fixed_meters.h"
 
 namespace tollbook {
 namespace {
+
+// For a book that is watched: a minute, in steps shorter than a watch leaves it alone.
+constexpr std::chrono::milliseconds kWatchWait{100};
+constexpr int kWatchWaits = 600;
 
 std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free);  // it is written in a signal handler
@@ -66,7 +72,14 @@ absl::StatusOr<std::unique_ptr<Book>> OpenBook(const std::string& directory, std
     if (!seed.ok()) return seed.status();
     options.identity.seed = *seed;
   }
-  return Book::Open(options);
+  absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
+  // Who watches a book lets go of it every few seconds.
+  for (int waited = 0; absl::IsAborted(book.status()) && WatchLock::IsTaken(directory); ++waited) {
+    if (waited == kWatchWaits || StopRequested().load()) break;
+    std::this_thread::sleep_for(kWatchWait);
+    book = Book::Open(options);
+  }
+  return book;
 }
 
 absl::StatusOr<Catalog> CatalogFor(const Book& book, const std::string& directory) {

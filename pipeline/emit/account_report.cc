@@ -75,11 +75,11 @@ AccountPlan PlanRecords(std::string_view book_name, std::span<const std::string>
 
 absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox, const Target& target,
                                          const Emitter& emitter, int threads) {
-  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.Deliveries();
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.DeliveriesTo(target.name);
   if (!deliveries.ok()) return deliveries.status();
   std::vector<StoredReport> stored;
   for (const Delivery& delivery : *deliveries) {
-    if (delivery.target != target.name || !NumberOfAccountReport(delivery.batch)) continue;
+    if (!NumberOfAccountReport(delivery.batch)) continue;
     const bool is_unclear = IsOpen(delivery.state) && delivery.state != DeliveryState::kPending &&
                             delivery.state != DeliveryState::kRetryWait && delivery.state != DeliveryState::kParked;
     if (is_unclear) return AccountPlan{true, {}, {}};

@@ -40,12 +40,7 @@ class ChargebeeEmitter final : public UsageReportEmitter {
       : UsageReportEmitter(target, context, std::move(api_key), {.system = "Chargebee"}) {}
 
  private:
-  absl::StatusOr<StoredItem> MakeItem(const UsageItem& item, uint64_t seal) const override {
-    if (item.after.attos < 0) {
-      return MakeError(absl::StatusCode::kFailedPrecondition, "Chargebee takes no negative usage",
-                       item.customer + ", " + item.code + ", " + ToString(item.day) + ": " + ToString(item.after),
-                       "leave the charge out of target " + target().name);
-    }
+  StoredItem MakeItem(const UsageItem& item, uint64_t seal) const override {
     StoredItem stored;
     stored.path = "/subscriptions/" + PercentEncoded(item.customer) + "/usages";
     stored.body = "id=" + item.key + "&item_price_id=" + PercentEncoded(item.code) +
@@ -53,6 +48,12 @@ class ChargebeeEmitter final : public UsageReportEmitter {
                   "&usage_date=" + std::to_string(item.start.nanos / 1'000'000'000) +
                   "&note=" + PercentEncoded(std::string(kNote) + std::to_string(seal));
     return stored;
+  }
+
+  std::string WhyNotTaken(const StoredItem& item) const override {
+    const std::string quantity = FieldBetween(item.body, "quantity=", "&");
+    if (!quantity.starts_with('-')) return "";
+    return "Chargebee takes no negative usage, and the day's is " + quantity + ": give the credit there by hand";
   }
 
   std::vector<std::string> Headers(std::string_view secret) const override {

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <set>
 #include <tuple>
 
 #include "pipeline/emit/account_report.h"
+#include "pipeline/emit/dispatch.h"
 
 namespace tollbook {
 namespace {
@@ -122,17 +124,37 @@ class SealedUsages {
   std::vector<UsageDay> before_, after_;
 };
 
-// The open ones of a target, in the order in which they are tried.
-std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const std::string& target, const BatchesById& batches) {
-  std::erase_if(deliveries, [&](const Delivery& d) { return d.target != target || !IsOpen(d); });
+// The open ones of a target's, in the order in which they are tried.
+std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const BatchesById& batches) {
+  std::erase_if(deliveries, [](const Delivery& delivery) { return !IsOpen(delivery); });
   const auto place = [&](const Delivery& delivery) {
     const auto batch = batches.find(delivery.batch);
-    const uint64_t seal = batch == batches.end() ? SealOfUsageReport(delivery.batch).value_or(0) : batch->second.seal;
+    // What happened is told behind what was sealed.
+    const uint64_t seal = batch != batches.end()          ? batch->second.seal
+                          : CommitOfEvent(delivery.batch) ? UINT64_MAX
+                                                          : SealOfUsageReport(delivery.batch).value_or(0);
     return std::tuple(delivery.failures, seal, delivery.batch);
   };
   std::sort(deliveries.begin(), deliveries.end(),
             [&](const Delivery& a, const Delivery& b) { return place(a) < place(b); });
   return deliveries;
+}
+
+// What happened to the book after a commit, for the target.
+absl::StatusOr<std::vector<PlannedDelivery>> EventDeliveries(const EmitterOf& of, const Book& book,
+                                                             const BatchesById& batches, uint64_t after) {
+  const absl::StatusOr<std::vector<BookEvent>> events = EventsOf(book, of.target, batches, after);
+  if (!events.ok()) return events.status();
+  std::vector<PlannedDelivery> planned;
+  uint64_t commit = 0;
+  uint32_t part = 0;
+  for (const BookEvent& event : *events) {
+    part = event.commit == commit ? part + 1 : 1;
+    commit = event.commit;
+    planned.push_back(of.emitter->MakeEvent(event, EventName(commit, part)));
+    planned.back().target = of.target.name;
+  }
+  return planned;
 }
 
 class Pass {
@@ -147,40 +169,61 @@ class Pass {
         pauses_(pauses),
         options_(options) {}
 
-  absl::StatusOr<TargetReport> Run(const EmitterOf& of, DeliverReport* report);
+  // Plans batches and usage; how many deliveries were confirmed before.
+  absl::StatusOr<uint64_t> Begin(const EmitterOf& of, TargetReport* report);
+  absl::Status PlanEvents(const EmitterOf& of, TargetReport* report);
+  // Nothing while the book has no newer commit than when this process last did.
+  absl::Status PlanAccounts(const EmitterOf& of, TargetReport* report);
+  // What is due of them.
+  absl::Status RunDue(const std::vector<const EmitterOf*>& targets);
+  absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
 
  private:
-  absl::Status Plan(const EmitterOf& of, TargetReport* report);
+  absl::Status Plan(const EmitterOf& of, const std::set<std::string, std::less<>>& there, TargetReport* report);
   absl::Status PlanUsage(const EmitterOf& of, TargetReport* report);
-  absl::Status PlanAccounts(const EmitterOf& of, TargetReport* report);
-  // Until it is final, waits or is parked. True: leave the target's others alone.
-  absl::StatusOr<bool> RunOne(const EmitterOf& of, Delivery* delivery);
   absl::Status BeginPace(const EmitterOf& of);
-  absl::Status RunAll(const EmitterOf& of, std::vector<Delivery> due, uint32_t failures_in_row);
-  absl::StatusOr<Attempt> NextOf(const EmitterOf& of, const Parcel& parcel, Delivery* delivery);
+  // The deliveries of a target whose turn it may be now; none when it is to be left alone.
+  absl::StatusOr<std::vector<Delivery>> DueOf(const EmitterOf& of, DispatchTarget* target);
+  DispatchWord MayGo(const EmitterOf& of, const Delivery& delivery) const;
+  // Until it is final, waits or is parked. True: leave the target's others alone.
+  absl::StatusOr<bool> RunOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
+  absl::StatusOr<Attempt> NextOf(const EmitterOf& of, Emitter& emitter, const Parcel& parcel, Delivery* delivery);
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
   int64_t DueAt(const EmitterOf& of, const Delivery& delivery) const;
-  // The first instant from then on at which the target may be told of it.
+  // When its target may next be told of it, from then on.
   int64_t OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const;
-  bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
-  absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
+  bool Stopped() const {
+    return (options_.stop != nullptr && options_.stop->load()) ||
+           (options_.until_nanos != 0 && options_.now_nanos() >= options_.until_nanos);
+  }
 
   const Book& book_;
   Outbox& outbox_;
   SealedUsages usages_;
   const BatchesById& batches_;
-  const std::set<std::string, std::less<>>& held_;  // for approval
+  const std::set<std::string, std::less<>>& held_;
   const Pauses& pauses_;
   const DeliverOptions& options_;
+  std::mutex chance_mutex_;  // of options_.chance
 };
 
-absl::Status Pass::Plan(const EmitterOf& of, TargetReport* report) {
-  const absl::StatusOr<std::vector<Delivery>> before = outbox_.Deliveries();
+absl::StatusOr<uint64_t> Pass::Begin(const EmitterOf& of, TargetReport* report) {
+  report->target = of.target.name;
+  if (const auto pause = pauses_.find(report->target); pause != pauses_.end()) report->paused = pause->second;
+  const absl::StatusOr<std::vector<Delivery>> before = outbox_.DeliveriesTo(of.target.name);
   if (!before.ok()) return before.status();
   std::set<std::string, std::less<>> there;
+  uint64_t confirmed = 0;
   for (const Delivery& delivery : *before) {
-    if (delivery.target == of.target.name) there.insert(delivery.batch);
+    there.insert(delivery.batch);
+    confirmed += delivery.state == State::kConfirmed ? 1 : 0;
   }
+  if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, there, report));
+  if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, report));
+  return confirmed;
+}
+
+absl::Status Pass::Plan(const EmitterOf& of, const std::set<std::string, std::less<>>& there, TargetReport* report) {
   std::vector<PlannedDelivery> planned;
   for (const auto& [id, batch] : batches_) {
     if (there.contains(id) || held_.contains(id) || !Concerns(of.target, batch)) continue;
@@ -211,12 +254,24 @@ absl::Status Pass::PlanUsage(const EmitterOf& of, TargetReport* report) {
   return absl::OkStatus();
 }
 
+absl::Status Pass::PlanEvents(const EmitterOf& of, TargetReport* report) {
+  const uint64_t newest = book_.last_sequence();
+  const absl::StatusOr<uint64_t> through = outbox_.EventsPlannedThrough(of.target.name);
+  if (!through.ok()) return through.status();
+  if (*through >= newest) return absl::OkStatus();
+  const absl::StatusOr<std::vector<PlannedDelivery>> planned = EventDeliveries(of, book_, batches_, *through);
+  if (!planned.ok()) return planned.status();
+  TOLLBOOK_RETURN_IF_ERROR(outbox_.PlanEvents(*planned, {of.target.name, newest}));
+  report->planned += planned->size();
+  return absl::OkStatus();
+}
+
 absl::Status Pass::PlanAccounts(const EmitterOf& of, TargetReport* report) {
   if (of.accounts_planned_at == book_.last_sequence()) return absl::OkStatus();
   absl::StatusOr<AccountPlan> plan = tollbook::PlanAccounts(book_, outbox_, of.target, *of.emitter, options_.threads);
   if (!plan.ok()) {
     if (!absl::IsFailedPrecondition(plan.status()) && !absl::IsOutOfRange(plan.status())) return plan.status();
-    report->not_planned = "accounts: " + std::string(Std(plan.status().message()));
+    report->not_planned = std::string(Std(plan.status().message()));
     return absl::OkStatus();
   }
   for (PlannedDelivery& one : plan->planned) one.target = of.target.name;
@@ -243,38 +298,64 @@ int64_t Pass::OpenFrom(const Target& target, const Delivery& delivery, int64_t f
   return OpensAt(target, batch == batches_.end() ? "" : batch->second.entity, Instant{from_nanos}).nanos;
 }
 
-absl::StatusOr<TargetReport> Pass::Run(const EmitterOf& of, DeliverReport* report) {
-  TargetReport target;
-  target.target = of.target.name;
-  if (const auto pause = pauses_.find(target.target); pause != pauses_.end()) target.paused = pause->second;
-  if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, &target));
-  if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, &target));
-  if (TakesAccounts(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanAccounts(of, &target));
-  absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
+absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchTarget* target) {
+  std::vector<Delivery> due;
+  absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(of.target.name);
   if (!deliveries.ok()) return deliveries.status();
-  std::erase_if(*deliveries, [&](const Delivery& delivery) { return delivery.target != target.target; });
-  const auto confirmed_before = std::count_if(deliveries->begin(), deliveries->end(), [](const Delivery& delivery) {
-    return delivery.state == State::kConfirmed;
-  });
   const Standing standing = StandingOf(of.target, *deliveries);
-  if (!target.paused && standing.held_until_nanos <= options_.now_nanos()) {
-    if (of.pace != nullptr) TOLLBOOK_RETURN_IF_ERROR(BeginPace(of));
-    const absl::Status ran =
-        RunAll(of, InOrder(*std::move(deliveries), target.target, batches_), standing.failures_in_row);
-    if (of.pace != nullptr) of.pace->End();
-    if (!ran.ok()) return ran;
-    // What waited for an unclear end, which may be clear now: the next pass sends it.
-    if (TakesAccounts(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanAccounts(of, &target));
+  if (pauses_.contains(of.target.name) || standing.held_until_nanos > options_.now_nanos()) return due;
+  due = InOrder(*std::move(deliveries), batches_);
+  std::map<std::pair<std::string, std::string>, size_t> places;
+  for (const Delivery& delivery : due) {
+    // Reports of usage correct each other, and events tell of what follows: each of them is one place.
+    std::pair<std::string, std::string> place(CommitOfEvent(delivery.batch) ? "event" : "", "");
+    const auto batch = batches_.find(delivery.batch);
+    if (batch != batches_.end()) place = {batch->second.entity, batch->second.accounting_period};
+    target->places.push_back(places.emplace(std::move(place), places.size()).first->second);
   }
-  TOLLBOOK_RETURN_IF_ERROR(CountAfter(of, &target, report));
-  target.confirmed = target.by_state[static_cast<size_t>(State::kConfirmed)] - static_cast<uint64_t>(confirmed_before);
-  return target;
+  target->connections = 1 + of.more.size();
+  target->failures_in_row = standing.failures_in_row;
+  return due;
+}
+
+DispatchWord Pass::MayGo(const EmitterOf& of, const Delivery& delivery) const {
+  if (Stopped() || (of.pace != nullptr && of.pace->UsedUpUntil() > 0)) return DispatchWord::kEnd;
+  const int64_t now = options_.now_nanos();
+  const bool is_due = DueAt(of, delivery) <= now && OpenFrom(of.target, delivery, now) <= now;
+  return is_due ? DispatchWord::kGo : DispatchWord::kSkip;
+}
+
+absl::Status Pass::RunDue(const std::vector<const EmitterOf*>& targets) {
+  std::vector<DispatchTarget> queues(targets.size());
+  std::vector<std::vector<Delivery>> due;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    absl::StatusOr<std::vector<Delivery>> of_target = DueOf(*targets[i], &queues[i]);
+    if (!of_target.ok()) return of_target.status();
+    due.push_back(*std::move(of_target));
+    if (targets[i]->pace != nullptr) TOLLBOOK_RETURN_IF_ERROR(BeginPace(*targets[i]));
+  }
+  DispatchOptions dispatch;
+  dispatch.failures_max = kFailuresThatBreak;
+  dispatch.may_go = [&](size_t target, size_t delivery) { return MayGo(*targets[target], due[target][delivery]); };
+  dispatch.run = [&](const DispatchTurn& turn) -> absl::StatusOr<DispatchOutcome> {
+    const EmitterOf& of = *targets[turn.target];
+    Emitter& emitter = turn.connection == 0 ? *of.emitter : *of.more[turn.connection - 1];
+    Delivery& delivery = due[turn.target][turn.delivery];
+    const absl::StatusOr<bool> leave = RunOne(of, emitter, &delivery);
+    if (!leave.ok()) return leave.status();
+    if (*leave) return DispatchOutcome::kEnds;
+    return HasFailed(delivery) ? DispatchOutcome::kFailed : DispatchOutcome::kWell;
+  };
+  const absl::Status ran = Dispatch(queues, dispatch);
+  for (const EmitterOf* const of : targets) {
+    if (of->pace != nullptr) of->pace->End();
+  }
+  return ran;
 }
 
 absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const {
-  absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(of.target.name);
   if (!deliveries.ok()) return deliveries.status();
-  std::erase_if(*deliveries, [&](const Delivery& delivery) { return delivery.target != target->target; });
   const int64_t used_up_until = of.pace == nullptr ? 0 : of.pace->UsedUpUntil();
   const int64_t held_until = std::max(StandingOf(of.target, *deliveries).held_until_nanos, used_up_until);
   for (const Delivery& delivery : *deliveries) {
@@ -295,20 +376,7 @@ absl::Status Pass::BeginPace(const EmitterOf& of) {
   return absl::OkStatus();
 }
 
-absl::Status Pass::RunAll(const EmitterOf& of, std::vector<Delivery> due, uint32_t failures_in_row) {
-  for (Delivery& delivery : due) {
-    if (Stopped() || (of.pace != nullptr && of.pace->UsedUpUntil() > 0)) break;
-    const int64_t now = options_.now_nanos();
-    if (DueAt(of, delivery) > now || OpenFrom(of.target, delivery, now) > now) continue;
-    const absl::StatusOr<bool> pause = RunOne(of, &delivery);
-    if (!pause.ok()) return pause.status();
-    failures_in_row = HasFailed(delivery) ? failures_in_row + 1 : 0;
-    if (*pause || failures_in_row >= kFailuresThatBreak) break;
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery* one) {
+absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Emitter& emitter, Delivery* one) {
   Delivery& delivery = *one;
   absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
   if (!body.ok()) return body.status();
@@ -317,7 +385,7 @@ absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery* one) {
   for (int step = 0; step < 4; ++step) {
     parcel.job = delivery.job;
     parcel.changed_at_nanos = delivery.changed_at_nanos;
-    const absl::StatusOr<Attempt> outcome = NextOf(of, parcel, &delivery);
+    const absl::StatusOr<Attempt> outcome = NextOf(of, emitter, parcel, &delivery);
     if (!outcome.ok()) return outcome.status();
     TOLLBOOK_RETURN_IF_ERROR(Apply(of, *outcome, &delivery));
     if (outcome->pause_target) return true;
@@ -326,9 +394,9 @@ absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Delivery* one) {
   return false;
 }
 
-absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, const Parcel& parcel, Delivery* delivery) {
-  if (delivery->state == State::kAccepted) return of.emitter->Finish(parcel);
-  if (delivery->state == State::kUncertain) return of.emitter->Ask(parcel);
+absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, Emitter& emitter, const Parcel& parcel, Delivery* delivery) {
+  if (delivery->state == State::kAccepted) return emitter.Finish(parcel);
+  if (delivery->state == State::kUncertain) return emitter.Ask(parcel);
   const auto batch = batches_.find(delivery->batch);
   if (batch != batches_.end()) {
     const std::string beyond = BeyondLimits(of.target, batch->second);
@@ -337,14 +405,14 @@ absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, const Parcel& parcel, 
                     "beyond the posting limits: " + beyond + ": raise the limit and `tollbook deliveries retry` it");
     }
   }
-  if (of.emitter->AsksFirst()) {
-    Attempt found = of.emitter->Ask(parcel);
+  if (emitter.AsksFirst()) {
+    Attempt found = emitter.Ask(parcel);
     if (found.step.event != Event::kNotThere) return found;
   }
   DeliveryStep send;
   send.event = Event::kSend;
   TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
-  return of.emitter->Send(parcel);
+  return emitter.Send(parcel);
 }
 
 absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery) {
@@ -352,7 +420,12 @@ absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* 
   const bool waits =
       step.event == Event::kNotApplied || step.event == Event::kUnclear || step.event == Event::kCannotAsk;
   if (waits) {
-    int64_t wait = std::max(outcome.wait_nanos, BackOffNanos(of.target, delivery->failures + 1, options_.chance()));
+    uint64_t chance = 0;
+    {
+      const std::lock_guard lock(chance_mutex_);
+      chance = options_.chance();
+    }
+    int64_t wait = std::max(outcome.wait_nanos, BackOffNanos(of.target, delivery->failures + 1, chance));
     if (step.problem == DeliveryProblem::kAuthentication) wait = std::max(wait, kLoginWaitNanos);
     step.not_before_nanos = options_.now_nanos() + wait;
   }
@@ -394,16 +467,41 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   report.held = held->size();
   Pass pass(book, *batches, *held, *pauses, options);
   report.targets.resize(targets.size());
-  // Those that are told what became of the others' deliveries come behind them.
-  for (const bool takes_accounts : {false, true}) {
-    for (size_t i = 0; i < targets.size(); ++i) {
-      if (TakesAccounts(targets[i].target) != takes_accounts) continue;
-      absl::StatusOr<TargetReport> of = pass.Run(targets[i], &report);
-      if (!of.ok()) return of.status();
-      report.targets[i] = *std::move(of);
-    }
+  std::vector<const EmitterOf*> all, tellers;
+  std::vector<uint64_t> confirmed_before;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    absl::StatusOr<uint64_t> confirmed = pass.Begin(targets[i], &report.targets[i]);
+    if (!confirmed.ok()) return confirmed.status();
+    confirmed_before.push_back(*confirmed);
+    // What is open of older reports of accounts must not go before a newer one is planned.
+    if (!TakesAccounts(targets[i].target)) all.push_back(&targets[i]);
   }
+  TOLLBOOK_RETURN_IF_ERROR(pass.RunDue(all));
   TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
+  // What became of the deliveries is told now, when the chain has it.
+  const auto plan_accounts = [&]() -> absl::Status {
+    for (size_t i = 0; i < targets.size(); ++i) {
+      if (!TakesAccounts(targets[i].target)) continue;
+      TOLLBOOK_RETURN_IF_ERROR(pass.PlanAccounts(targets[i], &report.targets[i]));
+    }
+    return absl::OkStatus();
+  };
+  TOLLBOOK_RETURN_IF_ERROR(plan_accounts());
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (TakesAccounts(targets[i].target)) tellers.push_back(&targets[i]);
+    if (!TakesEvents(targets[i].target)) continue;
+    TOLLBOOK_RETURN_IF_ERROR(pass.PlanEvents(targets[i], &report.targets[i]));
+    tellers.push_back(&targets[i]);
+  }
+  TOLLBOOK_RETURN_IF_ERROR(pass.RunDue(tellers));
+  // What waited for an unclear end, which may be clear now: the next pass sends it.
+  TOLLBOOK_RETURN_IF_ERROR(plan_accounts());
+  TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
+  for (size_t i = 0; i < targets.size(); ++i) {
+    TargetReport& target = report.targets[i];
+    TOLLBOOK_RETURN_IF_ERROR(pass.CountAfter(targets[i], &target, &report));
+    target.confirmed = target.by_state[static_cast<size_t>(State::kConfirmed)] - confirmed_before[i];
+  }
   return report;
 }
 
@@ -443,17 +541,15 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
   Outbox& outbox = OutboxOf(book);
-  const absl::StatusOr<std::vector<Delivery>> stored = outbox.Deliveries();
-  if (!stored.ok()) return stored.status();
   SealedUsages usages(book, threads);
   std::string text;
   for (const EmitterOf& of : targets) {
+    const absl::StatusOr<std::vector<Delivery>> stored = outbox.DeliveriesTo(of.target.name);
+    if (!stored.ok()) return stored.status();
     std::set<std::string, std::less<>> there;
-    for (const Delivery& delivery : *stored) {
-      if (delivery.target == of.target.name) there.insert(delivery.batch);
-    }
+    for (const Delivery& delivery : *stored) there.insert(delivery.batch);
     std::vector<Parcel> parcels;
-    for (const Delivery& delivery : InOrder(*stored, of.target.name, *batches)) {
+    for (const Delivery& delivery : InOrder(*stored, *batches)) {
       absl::StatusOr<std::string> body = outbox.BodyOf(delivery);
       if (!body.ok()) return body.status();
       parcels.push_back({delivery.batch, delivery.key, *std::move(body), delivery.job});
@@ -476,9 +572,17 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       });
       for (PlannedDelivery& one : plan->planned) parcels.push_back({one.batch, one.key, std::move(one.body), ""});
     }
+    if (TakesEvents(of.target)) {
+      const absl::StatusOr<uint64_t> through = outbox.EventsPlannedThrough(of.target.name);
+      if (!through.ok()) return through.status();
+      absl::StatusOr<std::vector<PlannedDelivery>> planned = EventDeliveries(of, book, *batches, *through);
+      if (!planned.ok()) return planned.status();
+      for (PlannedDelivery& one : *planned) parcels.push_back({one.batch, one.key, std::move(one.body), ""});
+    }
     for (const Parcel& parcel : parcels) {
-      const bool is_report = SealOfUsageReport(parcel.batch) || NumberOfAccountReport(parcel.batch);
-      const char* const what = is_report ? "" : "batch ";
+      const bool is_batch =
+          !SealOfUsageReport(parcel.batch) && !CommitOfEvent(parcel.batch) && !NumberOfAccountReport(parcel.batch);
+      const char* const what = is_batch ? "batch " : "";
       text += "# target " + of.target.name + ", " + what + parcel.batch + "\n" + of.emitter->Show(parcel);
       text += text.ends_with('\n') ? "\n" : "\n\n";
     }

@@ -1,6 +1,7 @@
 // Deliver: one pass over a book's outbox. Plans what is new, asks where something is unclear, sends what is due.
 //
-// One delivery at a time. Those of a target that failed less often go first, so that one bad batch never holds up the
+// Targets at the same time; of a target as many deliveries as it has connections, and of one entity and accounting
+// period one (dispatch.h). Those of a target that failed less often go first, so that one bad batch never holds up the
 // rest; when what failed is the target itself (it is down, or five in a row failed), its others wait until that one may
 // be tried again, and then one of them tries.
 #ifndef TOLLBOOK_PIPELINE_EMIT_DELIVER_H_
@@ -25,14 +26,16 @@ namespace tollbook {
 struct EmitterOf {
   Target target;
   std::unique_ptr<Emitter> emitter;
-  std::shared_ptr<RequestPace> pace = nullptr;  // what its requests pass; null: it has no limits
-  mutable uint64_t accounts_planned_at = 0;     // the newest commit when its accounts were last planned
+  std::shared_ptr<RequestPace> pace = nullptr;      // what its requests pass; null: it has no limits
+  std::vector<std::unique_ptr<Emitter>> more = {};  // of further connections: with each, one more delivery at a time
+  mutable uint64_t accounts_planned_at = 0;         // the newest commit when its accounts were last planned
 };
 
 struct DeliverOptions {
-  std::function<int64_t()> now_nanos;
+  std::function<int64_t()> now_nanos;       // called from several threads
   std::function<uint64_t()> chance;         // any 64 bits, for the jitter
-  const std::atomic<bool>* stop = nullptr;  // ends the pass after the delivery under way
+  const std::atomic<bool>* stop = nullptr;  // ends the pass after the deliveries under way
+  int64_t until_nanos = 0;                  // so does this moment; 0: none
   int threads = 0;                          // that rate usage; 0: as many as there are cores
 };
 

@@ -15,6 +15,7 @@
 #include "ledger/journal.h"
 #include "ledger/outbox.h"
 #include "pipeline/account_facts.h"
+#include "pipeline/emit/book_event.h"
 #include "pipeline/targets.h"
 #include "pipeline/usage_days.h"
 
@@ -60,6 +61,10 @@ class Emitter {
   // TakesAccounts.
   virtual std::string MakeAccount(const AccountRecord&) const {
     AssertionFailed("the target takes accounts", __FILE__, __LINE__);
+  }
+  // The delivery of an event, as pure. Of a target that TakesEvents.
+  virtual PlannedDelivery MakeEvent(const BookEvent&, const std::string& /*name*/) const {
+    AssertionFailed("the target takes events", __FILE__, __LINE__);
   }
   // What Send would send, to the letter but for the secrets.
   virtual std::string Show(const Parcel& parcel) const = 0;

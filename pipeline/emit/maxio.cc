@@ -20,7 +20,7 @@ class MaxioEmitter final : public UsageReportEmitter {
   }  // Maxio's 31 days, less one
 
  private:
-  absl::StatusOr<StoredItem> MakeItem(const UsageItem& item, uint64_t) const override {
+  StoredItem MakeItem(const UsageItem& item, uint64_t) const override {
     StoredItem stored;
     stored.path = "/events/" + PercentEncoded(item.code) + "/bulk.json";
     stored.body = "{\"chargify\":{";

@@ -109,7 +109,8 @@ class OracleEmitter final : public Emitter {
   enum class JobState : uint8_t { kRuns, kSucceeded, kFailed };
 
   static std::vector<std::string> Headers() {
-    return {"Content-Type: application/vnd.oracle.adf.resourceitem+json", "Accept: application/json"};
+    return {"Content-Type: application/vnd.oracle.adf.resourceitem+json",
+            "Accept: application/vnd.oracle.adf.resourceitem+json, application/json"};
   }
   // The file to import; nothing: `outcome` says why none is sent.
   std::optional<std::string> Csv(const Parcel& parcel, ErpJournal* journal, Attempt* outcome) const;

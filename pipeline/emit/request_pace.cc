@@ -69,9 +69,9 @@ int64_t RequestPace::UsedUpUntil(int64_t now_nanos) const {
 }
 
 RequestPace::Turn RequestPace::Take() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard turn(turn_mutex_);
   const int64_t asked_at = now_nanos_();
-  if (const int64_t until = UsedUpUntil(asked_at); until > 0) {
+  if (const int64_t until = UsedUpUntil(); until > 0) {
     return {false, until - asked_at, "the " + std::to_string(limits_.per_day) + " requests of the day are used up"};
   }
   if (limits_.per_second > 0) {
@@ -83,6 +83,7 @@ RequestPace::Turn RequestPace::Take() {
     next_nanos_ = at + spacing;
   }
   if (limits_.per_day == 0) return {};
+  const std::lock_guard lock(mutex_);
   const Day today{static_cast<int32_t>(now_nanos_() / kNanosPerDay)};
   if (stored_.day != today || sent_ == stored_.count) {
     const uint64_t before = stored_.day == today ? stored_.count : 0;

@@ -44,11 +44,12 @@ class RequestPace {
   const RequestLimits limits_;
   const std::function<int64_t()> now_nanos_;
   const std::function<void(int64_t)> sleep_;
-  std::mutex mutex_;  // of all below
+  std::mutex turn_mutex_;   // held while a turn is waited for: the others come behind it
+  int64_t next_nanos_ = 0;  // of turn_mutex_; when the next one may go; 0: none has gone
+  std::mutex mutex_;        // of all below
   RequestsOfDay stored_;
   uint64_t sent_ = 0;  // of stored_.count
   std::function<absl::Status(RequestsOfDay)> keep_;
-  int64_t next_nanos_ = 0;  // when the next one may go; 0: none has gone
 };
 
 // Sends by `client` what the pace lets through; what it does not is answered with kNotSent, and over_pace.

@@ -29,12 +29,7 @@ class StripeEmitter final : public UsageReportEmitter {
                             .reaches_back_seconds = 35 * 86'400}) {}
 
  private:
-  absl::StatusOr<StoredItem> MakeItem(const UsageItem& item, uint64_t) const override {
-    if (item.change.attos % kOneUnit != 0) {
-      return MakeError(absl::StatusCode::kFailedPrecondition, "Stripe takes whole numbers only",
-                       item.customer + ", " + item.code + ", " + ToString(item.day) + ": " + ToString(item.change),
-                       "give the meter a smaller unit, or leave the charge out of target " + target().name);
-    }
+  StoredItem MakeItem(const UsageItem& item, uint64_t) const override {
     StoredItem stored;
     stored.path = "/v1/billing/meter_events";
     stored.body = "event_name=" + PercentEncoded(item.code) + "&identifier=" + item.key +
@@ -42,6 +37,13 @@ class StripeEmitter final : public UsageReportEmitter {
                   "&payload%5Bstripe_customer_id%5D=" + PercentEncoded(item.customer) +
                   "&payload%5Bvalue%5D=" + ToString(item.change);
     return stored;
+  }
+
+  std::string WhyNotTaken(const StoredItem& item) const override {
+    const size_t value = item.body.rfind('=') + 1;
+    if (item.body.find('.', value) == std::string::npos) return "";
+    return "Stripe takes whole numbers only, and the day changed by " + item.body.substr(value) +
+           ": bill it there by hand; a meter of a smaller unit has no such parts";
   }
 
   std::vector<std::string> Headers(std::string_view secret) const override {

@@ -147,6 +147,17 @@ std::string UsageReportKey(std::string_view book_name, std::string_view report) 
   return HashedKey(text.bytes());
 }
 
+std::string EventKey(std::string_view book_name, const BookEvent& event) {
+  ByteWriter text;
+  text.Text("event");
+  text.Text(book_name);
+  text.Fixed64(event.commit);
+  text.Text(event.type);
+  text.Text(event.subject);
+  text.Text(event.data);
+  return HashedKey(text.bytes());
+}
+
 std::string Encode(const std::vector<StoredItem>& items) {
   std::string text;
   for (const StoredItem& item : items) {
@@ -286,11 +297,9 @@ absl::StatusOr<std::vector<PlannedDelivery>> UsageReportEmitter::MakeUsage(const
   if (!items.ok()) return items.status();
   std::vector<StoredItem> stored;
   for (const UsageItem& item : *items) {
-    absl::StatusOr<StoredItem> made = MakeItem(item, usage.seal);
-    if (!made.ok()) return made.status();
-    made->key = item.key;
-    made->start_seconds = item.start.nanos / kNanosPerSecond;
-    stored.push_back(*std::move(made));
+    StoredItem& made = stored.emplace_back(MakeItem(item, usage.seal));
+    made.key = item.key;
+    made.start_seconds = item.start.nanos / kNanosPerSecond;
   }
   // What goes by one request stands together.
   if (traits().items_per_request > 1) {
@@ -330,17 +339,24 @@ Attempt ReportEmitter::Ask(const Parcel& parcel) {
                     " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
 }
 
-bool ReportEmitter::IsTooOld(const StoredItem& item) const {
-  return traits_.reaches_back_seconds > 0 && NowSeconds() - item.start_seconds > traits_.reaches_back_seconds;
+std::string ReportEmitter::WhyRefused(const StoredItem& item) const {
+  std::string why = WhyNotTaken(item);
+  const bool is_too_old =
+      traits_.reaches_back_seconds > 0 && NowSeconds() - item.start_seconds > traits_.reaches_back_seconds;
+  if (why.empty() && is_too_old) {
+    why = traits_.system + " takes no usage of more than " + std::to_string(traits_.reaches_back_seconds / 86'400) +
+          " days ago: bill it there by hand, then `tollbook deliveries resolve`";
+  }
+  return why;
 }
 
 size_t ReportEmitter::EndOfRequest(const Sending& sending, size_t first) const {
   const std::vector<StoredItem>& items = sending.items;
   const auto joins = [&](size_t item) {
-    return !sending.progress.told[item] && !IsTooOld(items[item]) && items[item].path == items[first].path;
+    return !sending.progress.told[item] && WhyRefused(items[item]).empty() && items[item].path == items[first].path;
   };
   size_t end = first + 1;
-  if (sending.progress.told[first] || IsTooOld(items[first])) return end;
+  if (sending.progress.told[first] || !WhyRefused(items[first]).empty()) return end;
   while (end < items.size() && end - first < traits_.items_per_request && joins(end)) ++end;
   return end;
 }
@@ -392,12 +408,8 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
       first = end;
       continue;
     }
-    if (IsTooOld(items[first])) {
-      Refuse(Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation,
-                    items[first].key + ": " + traits_.system + " takes no usage of more than " +
-                        std::to_string(traits_.reaches_back_seconds / 86'400) +
-                        " days ago: bill it there by hand, then `tollbook deliveries resolve`"),
-             &sending);
+    if (const std::string why = WhyRefused(items[first]); !why.empty()) {
+      Refuse(Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, items[first].key + ": " + why), &sending);
     } else if (std::optional<Attempt> stopped = TellRange(first, end, &sending)) {
       return End(*std::move(stopped), progress);
     }

@@ -45,6 +45,8 @@ struct UsageChange {
 
 // The key of a report as a whole: from book name and its own.
 std::string UsageReportKey(std::string_view book_name, std::string_view report);
+// The key of an event: of what it says, and of which commit.
+std::string EventKey(std::string_view book_name, const BookEvent& event);
 
 // One request of a report, as it is stored: a line of key, seconds of the day's start, path and body, with tabs
 // between.
@@ -99,6 +101,9 @@ class ReportEmitter : public Emitter {
   ReportEmitter(const Target& target, const EmitterContext& context, Secret secret, std::unique_ptr<HttpClient> http,
                 Traits traits);
 
+  // Why the target would not take the item, and what to do: it is then refused by us, and keeps back no other. Empty:
+  // it may.
+  virtual std::string WhyNotTaken(const StoredItem&) const { return ""; }
   // Of a request for these items, with the secret, or with "****".
   virtual std::vector<std::string> HeadersOf(std::string_view secret, const StoredItem& item) const = 0;
   // The body of one request for these items, of which there is one unless Traits says more.
@@ -126,7 +131,8 @@ class ReportEmitter : public Emitter {
     size_t refused = 0;
     Attempt first_refused = {};
   };
-  bool IsTooOld(const StoredItem& item) const;
+  // By the target's own rules, or for its age.
+  std::string WhyRefused(const StoredItem& item) const;
   size_t EndOfRequest(const Sending& sending, size_t first) const;
   // None: told or refused, and to be gone on with.
   std::optional<Attempt> TellRange(size_t first, size_t end, Sending* sending);
@@ -151,8 +157,8 @@ class UsageReportEmitter : public ReportEmitter {
   UsageReportEmitter(const Target& target, const EmitterContext& context, Secret secret, Traits traits);
   using ReportEmitter::ReportEmitter;
 
-  // Path and body of an item. FailedPrecondition: the target does not take such.
-  virtual absl::StatusOr<StoredItem> MakeItem(const UsageItem& item, uint64_t seal) const = 0;
+  // Path and body of an item.
+  virtual StoredItem MakeItem(const UsageItem& item, uint64_t seal) const = 0;
   virtual std::vector<std::string> Headers(std::string_view secret) const = 0;
   std::vector<std::string> HeadersOf(std::string_view secret, const StoredItem&) const override {
     return Headers(secret);

@@ -117,6 +117,14 @@ class WebhookEmitter final : public Emitter {
     return reports;
   }
 
+  PlannedDelivery MakeEvent(const BookEvent& event, const std::string& name) const override {
+    PlannedDelivery planned;
+    planned.batch = name;
+    planned.key = EventKey(book_name_, event);
+    planned.body = EventHead(planned.key, event.type, event.subject) + event.data + "}";
+    return planned;
+  }
+
   std::string Show(const Parcel& parcel) const override {
     std::string text = "POST " + url_ + "\n";
     for (const std::string& header : Headers(parcel, "SECONDS", "v1,****")) text += header + "\n";

@@ -39,7 +39,7 @@ class ZuoraEmitter final : public UsageReportEmitter {
                             .remembers_seconds = target.key_field.empty() ? 23 * 3600 : 0}) {}
 
  private:
-  absl::StatusOr<StoredItem> MakeItem(const UsageItem& item, uint64_t) const override {
+  StoredItem MakeItem(const UsageItem& item, uint64_t) const override {
     const size_t slash = item.customer.find('/');
     StoredItem stored;
     stored.path = "/v1/object/usage";

@@ -159,8 +159,9 @@ class AnySystem:
             rows = "target,subscription,id\nbilling,s1,cus_1\nbilling,s2,cus_2\n"
             (self.catalog / "customers.csv").write_text(rows)
             self.month()
-            done = self.post("--strict", expect=3)
-            self.assertIn(b"subscriptions have no id in target billing: s3", done.stdout)
+            done = self.post(expect=1)
+            self.assertIn(b"not told to target billing: usage of seal 1: subscriptions have no id in target billing: "
+                          b"s3", done.stderr)
             self.assertEqual(server.requests, [])
             (self.catalog / "customers.csv").write_text(rows + "billing,s3,cus_3\n")
             self.post("--strict")
@@ -241,13 +242,17 @@ class Stripe(AnySystem, Usage):
             self.assertEqual(server.sums(), {("s1", "api_calls"): 6000})
             self.assertEqual(server.problems, [])
 
-    def test_parts_of_a_unit_are_refused_in_words(self):
+    def test_parts_of_a_unit_keep_back_nothing_else(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url))
-            self.absorb(("s1", 1, 1.5, {}))
-            done = self.post("--strict", expect=3)
-            self.assertIn(b"Stripe takes whole numbers only: s1, api_calls", done.stdout)
-            self.assertEqual(server.requests, [])
+            self.absorb(("s1", 1, 1.5, {}), ("s2", 1, 6, {}))
+            self.post()
+            parked, = self.deliveries("--state", "parked")
+            self.assertRegex(parked["last_error"], "1 of 2 items refused, .*Stripe takes whole numbers only, and .* 1.5:")
+            self.assertEqual(server.sums(), {("s2", "api_calls"): 6000})
+            self.absorb(("s2", 1, 1, {}))
+            self.post("--strict", expect=3)
+            self.assertEqual(server.sums(), {("s2", "api_calls"): 7000}, "nor what later seals say")
 
 
 class Chargebee(AnySystem, Usage):
@@ -305,8 +310,8 @@ class Zuora(AnySystem, ZuoraCase):
             rows = "target,subscription,id\nbilling,s1,A-s1/s1\nbilling,s2,A-s2/s2\n"
             (self.catalog / "customers.csv").write_text(rows)
             self.month()
-            done = self.post("--strict", expect=3)
-            self.assertIn(b"subscriptions have no id in target billing: s3", done.stdout)
+            done = self.post(expect=1)
+            self.assertIn(b"subscriptions have no id in target billing: s3", done.stderr)
             self.assertEqual(server.requests, [])
 
     def test_one_refused_item_keeps_back_no_other(self):

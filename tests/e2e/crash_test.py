@@ -76,7 +76,7 @@ class Killed(book.Case):
         if not (bill.directory / "BOOKLOCK").exists():
             return 0, 0
         done = book.tollbook("status", "--books", bill.directory, "--json", expect=None)
-        if done.returncode != 0 and not list(bill.directory.glob("FORMAT*")):
+        if done.returncode != 0 and not (bill.directory / "FORMAT").exists():
             return 0, 0  # killed while the book was being made
         bill.verify()
         status = bill.status()

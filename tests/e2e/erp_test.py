@@ -17,19 +17,45 @@ import post_test
 ACCOUNTS = {"130100": "1200", "401000": "4000"}
 
 
-class Erp:
-    """The stories; what is special to a system is below."""
-
-    CLOSED = "the period of 2025-01 is not open"
-    KINDS = ()  # of requests, as the server names them: those that send first
+class Target(post_test.Case):
+    """A book, and a target of the system's; `KEYS` are what is special to it."""
 
     def setUp(self):
         super().setUp()
         self.environment.update(ERP_TOKEN="a-token", ERP_PASSWORD="a-password")
 
     def target(self, server, name="erp"):
-        return (f"  - name: {name}\n" + self.KEYS % server.url + "    plain_http: true\n    timeout_seconds: 2\n"
-                "    quiet_seconds: 1\n" + post_test.QUICK)
+        return (f"  - name: {name}\n" + self.KEYS.replace("URL", server.url) +
+                "    plain_http: true\n    timeout_seconds: 2\n    quiet_seconds: 1\n" + post_test.QUICK)
+
+
+class DynamicsTarget(Target):
+    Server = erp_server.Dynamics
+    KEYS = ("    kind: dynamics\n    url: URL\n    auth: {kind: bearer, token: env:ERP_TOKEN}\n"
+            '    companies: {acme-us: usmf}\n    accounts: {"1200": "130100", "4000": "401000"}\n'
+            "    journal_name: GenJrn\n    segments: [cost_center]\n")
+
+
+class SapTarget(Target):
+    Server = erp_server.Sap
+    KEYS = ("    kind: sap\n    url: URL\n    auth: {kind: basic, user: tollbook, password: env:ERP_PASSWORD}\n"
+            '    company_codes: {acme-us: "1010"}\n    accounts: {"1200": "0000130100", "4000": "0000401000"}\n'
+            "    document_type: SA\n    created_by: TOLLBOOK\n")
+
+
+class OracleTarget(Target):
+    Server = erp_server.Oracle
+    KEYS = ("    kind: oracle\n    url: URL\n    auth: {kind: basic, user: tollbook, password: env:ERP_PASSWORD}\n"
+            '    ledgers: {acme-us: "300000046975971"}\n    data_access_set: "300000046975980"\n'
+            '    accounts: {"1200": "130100.{region}", "4000": "401000.{region}"}\n'
+            '    dimensions: {"region=": "000"}\n    journal_source: Tollbook\n    journal_category: Usage\n')
+
+
+class Erp:
+    """The stories; what is special to a system is below."""
+
+    CLOSED = "the period of 2025-01 is not open"
+    KINDS = ()  # of requests, as the server names them: those that send first
 
     def assert_equal_to_journal(self, server):
         held = server.journals()
@@ -139,14 +165,10 @@ class Erp:
             self.assertIn("says something else", parked["last_error"])
 
 
-class Dynamics(Erp, post_test.Case):
-    Server = erp_server.Dynamics
+class Dynamics(Erp, DynamicsTarget):
     SYSTEM = "Dynamics"
     KINDS = ("create", "line", "look")
     CODE_4000 = ', "4000": "401000"'
-    KEYS = ("    kind: dynamics\n    url: %s\n    auth: {kind: bearer, token: env:ERP_TOKEN}\n"
-            '    companies: {acme-us: usmf}\n    accounts: {"1200": "130100", "4000": "401000"}\n'
-            "    journal_name: GenJrn\n    segments: [cost_center]\n")
 
     @staticmethod
     def reference(key):
@@ -170,14 +192,10 @@ class Dynamics(Erp, post_test.Case):
             self.assert_equal_to_journal(server)
 
 
-class Sap(Erp, post_test.Case):
-    Server = erp_server.Sap
+class Sap(Erp, SapTarget):
     SYSTEM = "SAP"
     KINDS = ("create", "look")
     CODE_4000 = ', "4000": "0000401000"'
-    KEYS = ("    kind: sap\n    url: %s\n    auth: {kind: basic, user: tollbook, password: env:ERP_PASSWORD}\n"
-            '    company_codes: {acme-us: "1010"}\n    accounts: {"1200": "0000130100", "4000": "0000401000"}\n'
-            "    document_type: SA\n    created_by: TOLLBOOK\n")
 
     @staticmethod
     def reference(key):
@@ -209,16 +227,11 @@ class Sap(Erp, post_test.Case):
                           parked["last_error"])
 
 
-class Oracle(Erp, post_test.Case):
-    Server = erp_server.Oracle
+class Oracle(Erp, OracleTarget):
     SYSTEM = "Oracle"
     KINDS = ("create", "job", "look")
     CLOSED = "Oracle's request 9000 ended with ERROR"
     CODE_4000 = ', "4000": "401000.{region}"'
-    KEYS = ("    kind: oracle\n    url: %s\n    auth: {kind: basic, user: tollbook, password: env:ERP_PASSWORD}\n"
-            '    ledgers: {acme-us: "300000046975971"}\n    data_access_set: "300000046975980"\n'
-            '    accounts: {"1200": "130100.{region}", "4000": "401000.{region}"}\n'
-            '    dimensions: {"region=": "000"}\n    journal_source: Tollbook\n    journal_category: Usage\n')
 
     @staticmethod
     def reference(key):

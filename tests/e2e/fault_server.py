@@ -44,9 +44,23 @@ FAULTS = {
     "silent_after": (True, "silent"),
     "wrong_length_after": (True, "wrong_length"),
     "garbage_after": (True, "garbage"),
+    "drip_head_after": (True, "drip_head"),
+    "chunk_cut_after": (True, "chunk_cut"),
+    "twice_after": (True, "twice"),
     "kill_before": (False, "kill"),
     "kill_after": (True, "kill"),
 }
+# A refusal, which is for a person; of the second it is a lie.
+REFUSALS = {
+    "409_before": (False, 409),
+    "409_after": (True, 409),
+}
+# Carried out some time after what was answered; `quiet_seconds` must be longer.
+LATE = {
+    "drop_late": ("late", "close"),
+    "500_late": ("late", 500),
+}
+LATE_SECONDS = 0.4
 # Of the ledger only: 200 and JSON, and yet no answer.
 LYING = {
     "lying_200_before": (False, b'{"id":1,"result":null}'),
@@ -54,6 +68,10 @@ LYING = {
     "empty_json_after": (True, b"{}"),
     "half_json_after": (True, b'{"id":1,"res'),
 }
+# Of the ledger only, too: its session has expired, which it says; its search does not show what it made just now.
+FORGETTING = {"401_before": (False, 401)}
+SEARCH_LAG = "search_lag"
+SHOWN_AFTER_SECONDS = 0.4
 RETRY_AFTER_SECONDS = 1
 
 
@@ -69,6 +87,7 @@ class Ledger:
         self.sessions = set()
         self.next_id = 0
         self.password = "a-password"
+        self.hidden_until = {}  # move -> when the search shows it
 
     def company(self, name):
         return 1 + list(self.companies).index(name)
@@ -100,7 +119,8 @@ class Ledger:
         if method == "model.account.move.search_read":
             return [dict(id=move["id"], state=move["state"], number="U%d" % move["id"],
                          post_number="P%d" % move["id"] if move["state"] == "posted" else None, date=move["date"])
-                    for move in self.moves.values() if all(self.matches(move, *term) for term in params[0])]
+                    for move in self.moves.values() if all(self.matches(move, *term) for term in params[0])
+                    and time.monotonic() >= self.hidden_until.get(move["id"], 0)]
         if method == "model.account.move.line.search_read":
             move = self.moves[params[0][0][2]]
             return [{"id": number, "account.": {"code": str(line["account"])}, "debit": line["debit"],
@@ -148,6 +168,7 @@ class Server:
         self.came = {}        # (kind, key) -> how often
         self.requests = []    # (monotonic time, kind, key, fault)
         self.problems = []    # what a client must never do
+        self.wire = []        # (method, path and query, headers, body) as they came
         self.kill = lambda: None
         self.lock = threading.Lock()
         outer = self
@@ -158,6 +179,7 @@ class Server:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.wire.append((self.command, self.path, dict(self.headers), body))
                 outer.serve(self, body)
 
             do_GET = do_PUT = do_PATCH = do_POST
@@ -242,13 +264,26 @@ class Server:
         self.play(handler, fault, run, lambda: (200, json.dumps({"id": 1, **result}).encode()))
 
     def play(self, handler, fault, carry_out, truth):
+        if fault == SEARCH_LAG:
+            before = set(self.ledger.moves)
+            carry_out()
+            for move in set(self.ledger.moves) - before:
+                self.ledger.hidden_until[move] = time.monotonic() + SHOWN_AFTER_SECONDS
+            return self.misbehave(handler, "close", truth)
+        if fault in FORGETTING:
+            self.ledger.sessions.clear()
+            return self.answer(handler, 401, b"")
         if fault in LYING:
             does, body = LYING[fault]
             if does:
                 carry_out()
             return self.answer(handler, 200, body)
-        does, how = FAULTS[fault] if fault else (True, "truth")
-        if does:
+        does, how = {**FAULTS, **REFUSALS, **LATE}[fault] if fault else (True, "truth")
+        if does == "late":
+            later = threading.Timer(LATE_SECONDS, carry_out)
+            later.daemon = True
+            later.start()
+        elif does:
             carry_out()
         if how == "truth":
             self.answer(handler, *truth())
@@ -281,6 +316,19 @@ class Server:
             piece = b" " * (1 << 20)
             for _ in range(64):
                 connection.sendall(piece)
+        elif how == "chunk_cut":
+            body = truth()[1]
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body)
+        elif how == "twice":  # the second would be the answer to whatever is asked next on the connection
+            body = truth()[1]
+            one = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            connection.sendall((one + body) * 2)
+            handler.close_connection = False
+            return
+        elif how == "drip_head":
+            for _ in range(30):
+                connection.sendall(b"H")
+                time.sleep(0.1)
         elif how == "drip":
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
             for _ in range(30):

@@ -27,7 +27,11 @@ def target(server, name="ns", more=""):
 
 
 @unittest.skipUnless(shutil.which("openssl"), "openssl, which makes the key, is not installed")
-class NetSuite(post_test.Case):
+class Case(post_test.Case):
+    """A book, and the key that NetSuite knows tollbook by."""
+
+    Server = netsuite_server.NetSuite
+
     def setUp(self):
         super().setUp()
         key = self.catalog / "ns.pem"
@@ -35,6 +39,11 @@ class NetSuite(post_test.Case):
                        check=True, capture_output=True)
         key.chmod(0o600)
 
+    def target(self, server):
+        return target(server)
+
+
+class NetSuite(Case):
     def assert_equal_to_journal(self, server):
         accounts = {"58": "1200", "4": "4000"}
         self.assertEqual(set(server.records), set(self.journal()), "each batch, and nothing else")

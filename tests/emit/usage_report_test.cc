@@ -41,6 +41,7 @@ std::unique_ptr<Emitter> EmitterOfKind(TargetKind kind) {
   EmitterContext context;
   context.book_name = "small";
   context.with_secrets = false;
+  context.now_nanos = [] { return Instant{1'793'600'000'000'000'000}.nanos; };  // 2026-11-02
   return *MakeEmitter(TargetOf(kind), context);
 }
 
@@ -169,15 +170,31 @@ TEST(UsageReport, NothingChangedIsNoReport) {
   EXPECT_THAT(*EmitterOfKind(TargetKind::kStripe)->MakeUsage({3, kBefore, kBefore}), IsEmpty());
 }
 
-TEST(UsageReport, WhatASystemDoesNotTakeIsSaid) {
-  const std::vector<UsageDay> parts = {Used("s1", "calls", "2026-11-01", "0.5")};
-  const std::vector<UsageDay> negative = {Used("s1", "calls", "2026-11-01", "-1")};
-  EXPECT_THAT(std::string(Std(BodyOf(TargetKind::kStripe, {}, parts).status().message())),
-              HasSubstr("Stripe takes whole numbers only: cus_1, api calls, 2026-11-01: 0.5"));
-  EXPECT_TRUE(BodyOf(TargetKind::kStripe, {}, negative).ok());
-  EXPECT_THAT(std::string(Std(BodyOf(TargetKind::kChargebee, {}, negative).status().message())),
-              HasSubstr("Chargebee takes no negative usage"));
-  EXPECT_TRUE(BodyOf(TargetKind::kChargebee, {}, parts).ok());
+// Of us, before anything is sent: there is nobody at the target's url.
+TEST(UsageReport, WhatASystemDoesNotTakeIsRefusedAlone) {
+  struct Case {
+    TargetKind kind;
+    const char* quantity;
+    const char* why;
+  };
+  const Case cases[] = {
+      {TargetKind::kStripe, "0.5", "Stripe takes whole numbers only, and the day changed by 0.5"},
+      {TargetKind::kStripe, "-1.25", "Stripe takes whole numbers only, and the day changed by -1.25"},
+      {TargetKind::kChargebee, "-1", "Chargebee takes no negative usage, and the day's is -1"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.why);
+    const std::vector<UsageDay> used = {Used("s1", "calls", "2026-11-01", c.quantity)};
+    const std::unique_ptr<Emitter> emitter = EmitterOfKind(c.kind);
+    const absl::StatusOr<std::vector<PlannedDelivery>> planned = emitter->MakeUsage({3, {}, used});
+    ASSERT_TRUE(planned.ok()) << planned.status();
+    const PlannedDelivery& report = planned->front();
+    const Attempt attempt = emitter->Send({report.batch, report.key, report.body, ""});
+    EXPECT_EQ(attempt.step.event, DeliveryEvent::kRefused);
+    EXPECT_EQ(attempt.step.problem, DeliveryProblem::kValidation);
+    EXPECT_THAT(attempt.step.error, HasSubstr(c.why));
+    EXPECT_FALSE(attempt.pause_target);
+  }
 }
 
 TEST(UsageReport, SumsThatCannotBeHeldAreSaid) {

@@ -239,7 +239,7 @@ TEST(Delivery, ReportsHaveNamesOfTheirOwn) {
 
 TEST_F(OutboxTest, AReportOfAccountsMayBeOutdated) {
   ASSERT_TRUE(Plan("crm", AccountReportName(1, 1), "tb-0", "bytes").ok());
-  EXPECT_EQ(*outbox().Check({}, 0), 1u);
+  EXPECT_EQ(*outbox().Check({}, 0, 0), 1u);
   Delivery report = Only();
   ASSERT_TRUE(outbox().Step({Event::kOutdated}, &report).ok());
   EXPECT_EQ(Only().state, State::kSuperseded);
@@ -247,8 +247,8 @@ TEST_F(OutboxTest, AReportOfAccountsMayBeOutdated) {
 
 TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {
   ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
-  EXPECT_EQ(*outbox().Check({"b1"}, 0), 1u);
-  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b2"}, 0).status())) << "of no batch of the book";
+  EXPECT_EQ(*outbox().Check({"b1"}, 0, 0), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b2"}, 0, 0).status())) << "of no batch of the book";
   book_.reset();
   {
     absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path(), StoreAccess::kWhole);
@@ -261,7 +261,7 @@ TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {
   const absl::Status damaged = outbox().BodyOf(Only()).status();
   EXPECT_TRUE(absl::IsDataLoss(damaged));
   EXPECT_THAT(std::string(Std(damaged.message())), HasSubstr("b1 to erp"));
-  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b1"}, 0).status()));
+  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b1"}, 0, 0).status()));
 }
 
 TEST_F(OutboxTest, CutsALongErrorAtACharacter) {

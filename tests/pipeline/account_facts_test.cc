@@ -44,6 +44,7 @@ CatalogTexts Texts() {
   texts.subscriptions.push_back({"s2", "team", "acme-us", "USD", "2025-01-01", "", "", ""});
   for (auto& subscription : texts.subscriptions) subscription.account = "acme";
   texts.subscriptions.push_back({"t1", "starter", "acme-us", "USD", "2025-01-01", "", "", ""});
+  texts.subscriptions.back().account = "t1";
   return texts;
 }
 

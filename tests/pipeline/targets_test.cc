@@ -203,7 +203,8 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
       {"a fee", "starter/calls", "seats",
        "targets.yaml:28: target \"billing\" names \"seats\", no charge of usage in plans.yaml"},
       {"an unknown event", "deduplicates: true", "deduplicates: true\n    events: [usage.rate]",
-       "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated"},
+       "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated, "
+       "journal.posted, journal.failed, exception.raised, period.closed"},
       {"an unknown zone", "    format: csv\n",
        "    format: csv\n    windows:\n      - {from: \"22:00\", zone: New York}\n",
        "targets.yaml:7: a window of target \"archive\" names the zone \"New York\", which is not known: write its IANA "
@@ -219,6 +220,9 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "1000000000"},
       {"a pace of what is no unit", "deduplicates: true", "deduplicates: true\n    requests: {per_minute: 3}",
        "targets.yaml:12: the request limits of target \"hook\" has an unknown key \"per_minute\""},
+      {"more at a time than are taken", "deduplicates: true", "deduplicates: true\n    requests: {concurrency: 17}",
+       "targets.yaml:12: \"17\" as concurrency of the request limits of target \"hook\" is not taken: write a whole "
+       "number from 1 to 16"},
       {"a pace of files", "    format: csv\n", "    format: csv\n    requests: {per_day: 5}\n",
        "targets.yaml:6: target \"archive\" has an unknown key \"requests\""},
       {"no zone", "    format: csv\n", "    format: csv\n    windows: [{from: \"22:00\"}]\n", "\"zone\""},

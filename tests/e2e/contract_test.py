@@ -1,0 +1,258 @@
+"""Each request that a target is sent fits the description of that target's API, and one that is broken does not.
+
+What is sent while batches and usage are told through an answer that was lost (so that what asks is there, too) is written
+down, and sent to a mock of the description: Prism, from build/contracts (`make contracts`). A mock remembers nothing; what a
+system does with what it was sent is played by the servers of the other tests.
+"""
+
+import collections
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.parse
+
+import accounts_test
+import billing_test
+import book
+import erp_test
+import netsuite_test
+
+PRISM = book.REPOSITORY / "build" / "contracts" / "node_modules" / ".bin" / "prism"
+CONTRACTS = book.SHARED / "contracts"
+HOP_BY_HOP = ("host", "content-length", "connection", "accept-encoding")
+
+
+class Mock:
+    """A mock of a description, on a port of its own."""
+
+    def __init__(self, description):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.process = subprocess.Popen([PRISM, "mock", "-h", "127.0.0.1", "-p", str(self.port), "--verboseLevel", "silent",
+                                         description], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def __enter__(self):
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the mock does not start")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def send(self, method, path, headers, body):
+        """(status, what is wrong with the request)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request(method, path, body or None,
+                           {name: value for name, value in headers.items() if name.lower() not in HOP_BY_HOP})
+        answer = connection.getresponse()
+        said = answer.read()
+        connection.close()
+        violations = json.loads(answer.headers.get("sl-violations", "[]"))
+        wrong = [violation["message"] for violation in violations if violation["location"][0] == "request"]
+        return answer.status, wrong or ([] if answer.status < 400 else [said.decode(errors="replace")[:300]])
+
+
+def leaves(value, path=()):
+    """The places in a JSON value that hold no other ones."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from leaves(member, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path
+
+
+def changed(value, path, change):
+    """A JSON value with what is at that place changed; `change` returns none to leave it out."""
+    value = value.copy()
+    there = change(value[path[0]]) if len(path) == 1 else changed(value[path[0]], path[1:], change)
+    if there is None:
+        del value[path[0]]
+    else:
+        value[path[0]] = there
+    return value
+
+
+def broken(body):
+    """The body broken in one place: left out, of another kind, too long."""
+    if body[:1] in (b"{", b"["):
+        whole = json.loads(body)
+        for path in list(leaves(whole)):
+            for change in (lambda _: None, lambda _: [{}], lambda value: "x" * 10_000):
+                yield json.dumps(changed(whole, path, change)).encode()
+    elif body and not body.startswith(b"<"):
+        fields = urllib.parse.parse_qsl(body.decode())
+        for name, _ in fields:
+            yield urllib.parse.urlencode([field for field in fields if field[0] != name])
+            yield urllib.parse.urlencode([(field, "x" * 10_000 if field == name else value) for field, value in fields])
+
+
+class Contract:
+    """What all have. `FOLDER`: the description's; `BASE`: the path in front of those of the description."""
+
+    BASE = ""
+    PREFIX = ""        # what the description has in front of the path that is sent
+    DEMANDED = ()      # words of what the description wants and the system does not
+    WITHOUT_LOGIN = ()  # operations that need none
+    LOGIN = "Authorization"
+
+    def tell(self):
+        """The requests that were sent."""
+        raise NotImplementedError
+
+    def lose_first_of_each(self, kind, key, count):
+        """A fault for the first request of each kind: it is carried out, and its answer is lost."""
+        self.lost = getattr(self, "lost", set())
+        if kind in self.lost:
+            return None
+        self.lost.add(kind)
+        return "drop_after"
+
+    def operation(self, method, path):
+        path = path.partition("?")[0]
+        return method + " " + re.sub(r"(?<=/)(eid:tb-[0-9a-f]+|\d+|s\d)(?=/|$)", "*", path)
+
+    def test_every_request_fits_and_a_broken_one_does_not(self):
+        wire = self.tell()
+        by_operation = collections.defaultdict(list)
+        for method, path, headers, body in wire:
+            self.assertTrue(path.startswith(self.BASE), path)
+            path = self.PREFIX + path.removeprefix(self.BASE)
+            by_operation[self.operation(method, path)].append((method, path, headers, body))
+        refused = 0
+        with Mock(CONTRACTS / self.FOLDER / "openapi.yaml") as mock:
+            for operation, requests in by_operation.items():
+                for method, path, headers, body in requests[:20]:
+                    status, wrong = mock.send(method, path, headers, body)
+                    self.assertEqual(self.without_demanded(wrong), [], f"{operation}: {status}\n{path}\n{body[:1000]}")
+                with self.subTest(operation):
+                    refused += self.break_it(mock, operation, *requests[0])
+        book.say(f"{self.FOLDER}: {len(wire)} requests of {', '.join(sorted(by_operation))} fit; {refused} that were "
+                 "broken were refused")
+
+    def break_it(self, mock, operation, method, path, headers, body):
+        """How many broken requests were refused, and that they were."""
+        refused = 0
+        if operation not in self.WITHOUT_LOGIN:
+            bare = {name: value for name, value in headers.items() if name != self.LOGIN}
+            status, _ = mock.send(method, path, bare, body)
+            self.assertEqual(status, 401, "without a login")
+            refused += 1
+        if not body:
+            return refused
+        others = [body_ for body_ in broken(body) if self.is_refused(mock.send(method, path, headers, body_))]
+        if not body.startswith(b"<"):  # nobody looks inside of XML
+            self.assertTrue(others, "whatever is broken in it, it is taken")
+        self.assertTrue(self.is_refused(mock.send(method, path, {**headers, "Content-Type": "application/pdf"}, body)))
+        return refused + len(others) + 1
+
+    def is_refused(self, answer):
+        return answer[0] in (400, 415, 422) and bool(self.without_demanded(answer[1]))
+
+    def without_demanded(self, wrong):
+        return [what for what in wrong if not any(name in what for name in self.DEMANDED)]
+
+
+class Journals(Contract):
+    def tell(self):
+        self.seal(2)
+        with self.Server(faults=self.lose_first_of_each) as server:
+            self.targets(self.target(server))
+            self.post("--wait", "30", "--strict")
+            return server.wire
+
+
+class Dynamics(Journals, erp_test.DynamicsTarget):
+    FOLDER, BASE = "d365", "/data"
+    # It was derived from the metadata's Nullable, so it demands members that the system fills when a row is made.
+    DEMANDED = ("must have required property",)
+
+
+class Sap(Journals, erp_test.SapTarget):
+    class Server(erp_test.SapTarget.Server):
+        ITEMS = "/sap/opu/odata/sap/API_JOURNALENTRYITEMBASIC_SRV/A_JournalEntryItemBasic"
+
+    FOLDER = "sap"
+    KEYS = f"{erp_test.SapTarget.KEYS}    items_path: {Server.ITEMS}\n"
+
+
+class Oracle(Journals, erp_test.OracleTarget):
+    FOLDER, BASE = "oracle-fusion", "/fscmRestApi/resources/11.13.18.05"
+
+
+class NetSuite(Journals, netsuite_test.Case):
+    FOLDER, BASE = "netsuite", "/services/rest"
+    WITHOUT_LOGIN = ("POST /auth/oauth2/v1/token",)
+
+
+class Usage(Contract):
+    def tell(self):
+        with self.server(billing_test.KEY, self.lose_first_of_each) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            self.post("--wait", "30", "--strict")
+            return server.wire
+
+
+class Stripe(Usage, billing_test.Usage):
+    FOLDER = kind = "stripe"
+    server = billing_test.Stripe.server
+
+
+class Chargebee(Usage, billing_test.Usage):
+    FOLDER = kind = "chargebee"
+    server = billing_test.Chargebee.server
+
+
+class Maxio(Usage, billing_test.Usage):
+    FOLDER = kind = "maxio"
+    server = billing_test.Maxio.server
+    PREFIX = "/acme"
+
+
+class Zuora(Usage, billing_test.ZuoraCase):
+    FOLDER = kind = "zuora"
+    server = billing_test.Zuora.server
+
+
+class Accounts(Contract):
+    def tell(self):
+        with self.server(faults=self.lose_first_of_each) as server:
+            self.targets(self.target(server.url))
+            self.months()
+            self.post("--wait", "30", "--strict")
+            return server.wire
+
+
+class Salesforce(Accounts, accounts_test.SalesforceCase):
+    FOLDER = "salesforce"
+
+
+class Gainsight(Accounts, accounts_test.GainsightCase):
+    FOLDER = "gainsight"
+    LOGIN = "accesskey"
+
+
+class Totango(Accounts, accounts_test.TotangoCase):
+    FOLDER = "totango"
+    WITHOUT_LOGIN = ("POST /pixel.gif",)
+
+
+if __name__ == "__main__":
+    if not CONTRACTS.is_dir():
+        book.skip(f"{CONTRACTS} is not there")
+    if not os.access(PRISM, os.X_OK):
+        book.skip("Prism is not installed: `make contracts` does that")
+    book.main()

@@ -1,0 +1,231 @@
+"""Every batch reaches its target once among faults of all kinds, and among kills; poison is parked, and seen.
+
+Half of the targets are webhooks, half ledgers that speak Tryton's JSON-RPC (fault_server.py). Each batch meets its
+faults by chance: what is carried out and answered wrongly or not at all, what is not and looks as if it were, what is
+carried out late. TOLLBOOK_LONG=1 plays the whole; TOLLBOOK_SEED, TOLLBOOK_SEEDS, TOLLBOOK_KILLS say which, how many.
+"""
+
+import collections
+import contextlib
+import json
+import os
+import random
+import signal
+import threading
+import time
+import unittest
+
+import book
+import fault_server
+import post_test
+import small
+
+SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SEEDS = int(os.environ.get("TOLLBOOK_SEEDS", "20" if book.LONG else "1"))
+KILLS = int(os.environ.get("TOLLBOOK_KILLS", "300" if book.LONG else "6"))
+TARGETS, MONTHS, FAULTS = (20, 100, 5.0) if book.LONG else (4, 4, 1.5)
+PER_SECOND = 40
+SLOW = ("drip_after", "drip_head_after", "silent_after", "huge_after")  # seconds each: fewer of them
+
+COMMON = {**fault_server.FAULTS, **fault_server.LATE}
+OF_EVENTS = [name for name in (*COMMON, *fault_server.REFUSALS) if not name.startswith("kill")]
+OF_CALLS = [*OF_EVENTS, *fault_server.LYING, *fault_server.FORGETTING, fault_server.SEARCH_LAG]
+AMBIGUOUS = ["kill_before", "kill_after", "drop_after", "reset_after", "500_after", "504_after", "cut_after",
+             "html_200_after", "garbage_after", "drop_before", "500_before", "cut_before"]
+
+
+class Play:
+    """What each server does: so many faults of a request, others each time."""
+
+    def __init__(self, seed, kinds, faults, poison):
+        self.chance = random.Random(seed)
+        self.kinds, self.faults, self.poison = kinds, faults, poison
+        self.planned = {}
+        self.played = collections.Counter()
+        self.healed = False
+        self.lock = threading.Lock()
+
+    def __call__(self, kind, key, count):
+        with self.lock:
+            if self.healed:
+                return None
+            if key in self.poison:
+                return "409_before"
+            if (kind, key) not in self.planned:
+                # Of a draft and its posting half each.
+                most = self.faults if kind == "event" else self.faults / 1.5
+                self.planned[kind, key] = self.chance.randint(0, round(2 * most))
+            if count > self.planned[kind, key]:
+                return None
+            name = self.chance.choice(self.kinds)
+            if name in SLOW and self.chance.random() < 0.9:
+                name = "reset_after"
+            self.played[name] += 1
+            return name
+
+
+class Chaos(post_test.Case):
+    def setUp(self):
+        super().setUp()
+        self.entities = [f"entity-{number:02d}" for number in range(TARGETS)]
+        small.write_catalog(self.catalog, subscriptions=())
+        (self.catalog / "entities.yaml").write_text("entities:\n" + "".join(
+            f"  - {{name: {entity}, functional_currency: USD}}\n" for entity in self.entities))
+        with (self.catalog / "subscriptions.csv").open("a") as rows:
+            rows.writelines(f"{entity},{entity},basic,{entity},USD,2025-01-01,\n" for entity in self.entities)
+
+    def seal_months(self, months):
+        events = self.scratch / "usage.ndjson"
+        events.write_bytes(small.lines(*(
+            small.event(f"{entity}-{month}", subject=entity, calls=100 + month,
+                        time=f"{2025 + month // 12}-{month % 12 + 1:02d}-15T12:00:00Z")
+            for entity in self.entities for month in range(months))))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
+        self.keys = collections.defaultdict(list)  # entity -> posting keys
+        self.batches = {}                          # posting key -> batch
+        for key, rows in self.journal().items():
+            self.keys[rows[0]["entity"]].append(key)
+            self.batches[key] = rows[0]["batch_id"]
+        self.assertEqual(len(self.batches), months * TARGETS)
+
+    @contextlib.contextmanager
+    def servers(self, play):
+        """One of each entity, and the targets.yaml that names them."""
+        with contextlib.ExitStack() as stack:
+            servers = {entity: stack.enter_context(fault_server.Server(
+                post_test.SECRET, play, {entity: "USD"})) for entity in self.entities}
+            targets = []
+            for number, entity in enumerate(self.entities):
+                make = post_test.ledger if number % 2 else post_test.webhook
+                text = make(servers[entity].url, name="to-" + entity).replace("quiet_seconds: 0", "quiet_seconds: 1")
+                text = text.replace("{acme-us: Acme US}", f"{{{entity}: {entity}}}")
+                targets.append(text + f"    entities: [{entity}]\n    requests: {{per_second: {PER_SECOND}}}\n")
+            self.targets(*targets)
+            yield servers
+
+    def post_until_nothing_waits(self, seconds):
+        end = time.monotonic() + seconds
+        while True:
+            report = json.loads(self.post("--wait", "60", "--json").stdout)
+            if report["waiting"] == 0:
+                return
+            self.assertLess(time.monotonic(), end, "it does not come to an end")
+
+    def assert_each_is_there_once(self, servers, but=()):
+        for number, entity in enumerate(self.entities):
+            server = servers[entity]
+            self.assertEqual(server.problems, [])
+            keys = {key for key in self.keys[entity] if key not in but}
+            if number % 2:
+                moves = collections.Counter(move["description"].split()[0] for move in server.ledger.moves.values())
+                self.assertEqual(moves, collections.Counter(keys))
+                self.assertEqual({move["state"] for move in server.ledger.moves.values()}, {"posted"} if keys else set())
+                lines = {move["description"].split()[0]: sorted(line["debit"]["decimal"] for line in move["lines"])
+                         for move in server.ledger.moves.values()}
+                journal = self.journal_
+                self.assertEqual(lines, {key: sorted(row["debit"] for row in journal[key]) for key in keys})
+            else:
+                self.assertEqual(set(server.taken), keys)
+
+    def assert_manners(self, servers):
+        """No Retry-After is broken, and no limit of requests, also when what was down comes back."""
+        waits = 0
+        for server in servers.values():
+            times = [at for at, *_ in server.requests]
+            for place, (at, _, _, fault) in enumerate(server.requests):
+                if fault and fault.endswith("retry_after") and place + 1 < len(times):
+                    self.assertGreaterEqual(times[place + 1] - at, fault_server.RETRY_AFTER_SECONDS - 0.01)
+                    waits += 1
+                if place + PER_SECOND < len(times):  # as many and one more in a second, but for what a network adds
+                    self.assertGreater(times[place + PER_SECOND] - at, 0.8)
+        return waits
+
+    def test_every_batch_once_among_faults(self):
+        self.seal_months(MONTHS)
+        self.journal_ = self.journal()
+        for seed in range(SEED, SEED + SEEDS):
+            with self.subTest(seed=seed):
+                self.one_seed(seed)
+
+    def one_seed(self, seed):
+        began = time.monotonic()
+        name = f"seed-{seed}"
+        chance = random.Random(seed)
+        poison = set(chance.sample(sorted(self.batches), max(1, len(self.batches) // 100)))
+        play = Play(seed, OF_CALLS, FAULTS, poison)
+        events = Play(seed + 1, OF_EVENTS, FAULTS, poison)
+        both = lambda kind, key, count: (events if kind == "event" else play)(kind, key, count)
+        with self.fresh_book(name), self.servers(both) as servers:
+            self.post_until_nothing_waits(3600)
+            parked = {row["key"] for row in self.deliveries("--state", "parked")}
+            self.assertLessEqual(poison, parked, "poison is parked, and seen")
+            refused = parked - poison
+            told_so = {key for server in servers.values() for _, _, key, fault in server.requests
+                       if fault in fault_server.REFUSALS}
+            self.assertLessEqual(refused, told_so, "and nothing is that nobody refused")
+            self.assertEqual(self.states(), {"confirmed": len(self.batches) - len(parked), "parked": len(parked)})
+            play.healed = events.healed = True
+            for row in self.deliveries("--state", "parked"):
+                book.tollbook("deliveries", "retry", "--books", self.books, row["target"], row["batch"])
+            self.post_until_nothing_waits(600)
+            self.assertEqual(self.states(), {"confirmed": len(self.batches)})
+            self.assert_each_is_there_once(servers)
+            waits = self.assert_manners(servers)
+            played = play.played + events.played
+            book.say(f"seed {seed}: {len(self.batches)} batches, {sum(played.values())} faults of {len(played)} kinds, "
+                     f"{len(poison)} poison, {len(refused)} refused by a lie, {waits} waits kept, "
+                     f"{time.monotonic() - began:.0f} s")
+        self.verify()
+
+    @contextlib.contextmanager
+    def fresh_book(self, name):
+        """The sealed book, as it was before any delivery."""
+        sealed = self.books
+        self.books = self.scratch / name
+        post_test.shutil.copytree(sealed, self.books)
+        try:
+            yield
+        finally:
+            self.used, self.books = self.books, sealed
+
+    def verify(self):
+        book.tollbook("verify", "--books", self.used)
+        post_test.shutil.rmtree(self.used)
+
+    def test_every_batch_once_among_kills(self):
+        self.seal_months(max(2, KILLS // TARGETS // 2))
+        self.journal_ = self.journal()
+        chance = random.Random(SEED)
+        killed = collections.Counter()
+        lock = threading.Lock()
+
+        def faults(kind, key, count):
+            with lock:
+                if count > 3 or sum(killed.values()) >= KILLS:
+                    return None
+                name = chance.choice(AMBIGUOUS) if chance.random() < 0.5 else chance.choice(AMBIGUOUS[:2])
+                if name.startswith("kill"):
+                    killed[name] += 1
+                return name
+
+        with self.fresh_book("killed"), self.servers(faults) as servers:
+            starts = 0
+            while sum(killed.values()) < KILLS and starts < 20 * KILLS:
+                running = self.start_post("--wait", "2")
+                for server in servers.values():
+                    server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+                running.communicate(timeout=120)
+                starts += 1
+                if running.returncode == 0 and not json.loads(self.post("--json").stdout)["waiting"]:
+                    break
+            self.post_until_nothing_waits(600)
+            self.assertEqual(self.states(), {"confirmed": len(self.batches)})
+            self.assert_each_is_there_once(servers)
+            book.say(f"seed {SEED}: {len(self.batches)} batches, {sum(killed.values())} kills in {starts} starts")
+            self.assertGreaterEqual(sum(killed.values()), min(KILLS, len(self.batches)) // 2)
+        self.verify()
+
+
+if __name__ == "__main__":
+    book.say(f"TOLLBOOK_SEED={SEED}")
+    book.main()
