@@ -60,11 +60,12 @@ test-tsan: deps ## the parallel parts under ThreadSanitizer, with an instrumente
 
 bench: deps ## measure the parts, the whole job, and its ratio to simdjson alone (minutes)
 	cmake --preset release
-	cmake --build --preset release -j $(JOBS) --target bench_parts bench_whole bench_seal
+	cmake --build --preset release -j $(JOBS) --target bench_parts bench_whole bench_seal bench_outbox
 	@mkdir -p build/bench
 	build/release/bench/bench_parts --benchmark_out=build/bench/parts.json --benchmark_out_format=json
 	build/release/bench/bench_whole --csv build/bench/whole.csv $(BENCH)
 	build/release/bench/bench_seal
+	build/release/bench/bench_outbox
 
 build/peers/node_modules: bench/peers/package.json bench/peers/package-lock.json
 	@command -v npm >/dev/null || { echo "make bench-peers: npm is missing: install Node.js 20 or later (nodejs, npm)" >&2; exit 1; }

@@ -10,6 +10,8 @@
 #include <cstdarg>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "ledger/records.h"
@@ -97,20 +99,35 @@ std::string PathIn(const std::string& directory) {
   return directory + "/store";
 }
 
-// Takes the spare batch, if there is one, and leaves its own as the spare: megabytes that each commit would have to
-// touch anew.
+// The batch of the write before, used again: megabytes that each commit would have to touch anew. Of writes that are
+// made at the same time one gets it.
+class SpareBatch {
+ public:
+  std::unique_ptr<rocksdb::WriteBatch> TakeOrMake(size_t bytes_expected) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (spare_ != nullptr) return std::move(spare_);
+    }
+    return std::make_unique<rocksdb::WriteBatch>(bytes_expected);
+  }
+  void GiveBack(std::unique_ptr<rocksdb::WriteBatch> batch) {
+    if (batch->GetDataSize() > kSpareBytesMax) return;
+    batch->Clear();
+    const std::lock_guard lock(mutex_);
+    spare_ = std::move(batch);
+  }
+
+ private:
+  static constexpr size_t kSpareBytesMax = 16 << 20;
+  std::mutex mutex_;
+  std::unique_ptr<rocksdb::WriteBatch> spare_;  // of mutex_
+};
+
 class RocksWrite final : public StoreWrite {
  public:
-  RocksWrite(const std::vector<rocksdb::ColumnFamilyHandle*>& families, size_t bytes_expected,
-             std::unique_ptr<rocksdb::WriteBatch>* spare)
-      : families_(families),
-        spare_(spare),
-        batch_(*spare != nullptr ? std::move(*spare) : std::make_unique<rocksdb::WriteBatch>(bytes_expected)) {}
-  ~RocksWrite() override {
-    if (batch_->GetDataSize() > kSpareBytesMax) return;
-    batch_->Clear();
-    *spare_ = std::move(batch_);
-  }
+  RocksWrite(const std::vector<rocksdb::ColumnFamilyHandle*>& families, size_t bytes_expected, SpareBatch* spare)
+      : families_(families), spare_(spare), batch_(spare->TakeOrMake(bytes_expected)) {}
+  ~RocksWrite() override { spare_->GiveBack(std::move(batch_)); }
   void Put(Family family, std::string_view key, std::string_view value) override {
     const rocksdb::Status status = batch_->Put(families_[static_cast<size_t>(family)], ToSlice(key), ToSlice(value));
     TOLLBOOK_ASSERT(status.ok());
@@ -122,9 +139,8 @@ class RocksWrite final : public StoreWrite {
   rocksdb::WriteBatch* batch() { return batch_.get(); }
 
  private:
-  static constexpr size_t kSpareBytesMax = 16 << 20;
   const std::vector<rocksdb::ColumnFamilyHandle*>& families_;
-  std::unique_ptr<rocksdb::WriteBatch>* const spare_;
+  SpareBatch* const spare_;
   std::unique_ptr<rocksdb::WriteBatch> batch_;
 };
 
@@ -220,7 +236,7 @@ class RocksStore final : public Store {
   const std::string directory_;
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> families_;
-  mutable std::unique_ptr<rocksdb::WriteBatch> spare_;  // commits are made one at a time
+  mutable SpareBatch spare_;
 };
 
 // Without one there is no store.

@@ -46,7 +46,7 @@ struct StoreFile {
   bool for_ever = false;  // nothing else is ever under this name in a store of this identity
 };
 
-// Reads from any thread.
+// Reads and writes from any thread; of writes that come at the same time the disk makes one sync.
 class Store {
  public:
   using Visit = std::function<absl::Status(std::string_view key, std::string_view value)>;

@@ -624,7 +624,7 @@ class Order(Case):
         with fault_server.Server(SECRET) as server:
             self.targets(webhook(server.url) + "    requests: {concurrency: 4}\n")
             done = subprocess.run(
-                ["strace", "-f", "-y", "-s", "65536", "-o", trace, "-e",
+                ["strace", "-f", "-y", "-s", "8388608", "-o", trace, "-e",
                  "trace=write,pwrite64,fdatasync,fsync,sendto,sendmsg", book.TOLLBOOK, "post", "--books", self.books,
                  "--catalog", self.catalog],
                 capture_output=True, env=self.environment, timeout=1800)

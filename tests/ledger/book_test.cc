@@ -285,7 +285,7 @@ TEST_F(BookTest, WithoutCreateThereMustBeABook) {
 TEST_F(BookTest, ASecondOpenIsToldWhoHasIt) {
   const std::unique_ptr<Book> first = Make();
   const absl::Status second = Reopen(path()).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(second));
+  EXPECT_TRUE(absl::IsAborted(second));
   EXPECT_THAT(std::string(Std(second.message())), HasSubstr("pid 1 (the first)"));
 }
 

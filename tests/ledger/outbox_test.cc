@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <thread>
 
 #include "ledger/book.h"
 #include "ledger/store.h"
@@ -262,6 +263,60 @@ TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {
   EXPECT_TRUE(absl::IsDataLoss(damaged));
   EXPECT_THAT(std::string(Std(damaged.message())), HasSubstr("b1 to erp"));
   EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b1"}, 0, 0).status()));
+}
+
+// As when several deliveries go at a time: no step is lost, and none is another's.
+TEST_F(OutboxTest, StepsOfSeveralThreadsAreAllKept) {
+  constexpr int kThreads = 16, kEach = 15;
+  std::vector<PlannedDelivery> planned;
+  for (int i = 0; i < kThreads * kEach; ++i) {
+    planned.push_back({"erp", "b" + std::to_string(i), "tb-" + std::to_string(i), "body " + std::to_string(i)});
+  }
+  ASSERT_TRUE(outbox().Plan(planned).ok());
+  std::vector<Delivery> deliveries = *outbox().Deliveries();
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = thread * kEach; i < (thread + 1) * kEach; ++i) {
+        Delivery& delivery = deliveries[static_cast<size_t>(i)];
+        EXPECT_EQ(*outbox().BodyOf(delivery), "body " + delivery.batch.substr(1));
+        EXPECT_TRUE(outbox().Step({Event::kSend}, &delivery).ok());
+        if (i % 3 == 0) continue;
+        const DeliveryStep done{Event::kConfirmed, DeliveryProblem::kNone, "", "", "P-" + delivery.batch};
+        EXPECT_TRUE(outbox().Step(done, &delivery).ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(*outbox().Deliveries(), deliveries);
+  Open();
+  const std::vector<Delivery> found = *outbox().Deliveries();
+  ASSERT_EQ(found.size(), deliveries.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    SCOPED_TRACE(found[i].batch);
+    EXPECT_EQ(found[i].state, i % 3 == 0 ? State::kUncertain : State::kConfirmed);
+    EXPECT_EQ(found[i].document, i % 3 == 0 ? "" : "P-" + found[i].batch);
+  }
+}
+
+// What is planned of events, and up to which commit, is one write.
+TEST_F(OutboxTest, KnowsUpToWhichCommitEventsArePlanned) {
+  EXPECT_EQ(*outbox().EventsPlannedThrough("hook"), 0u);
+  const PlannedDelivery event{"hook", EventName(3, 1), "tb-e", "{}"};
+  EXPECT_EQ(event.batch, "event:000003-001");
+  EXPECT_EQ(CommitOfEvent(event.batch), 3u);
+  EXPECT_EQ(SealOfUsageReport(event.batch), std::nullopt);
+  ASSERT_TRUE(outbox().PlanEvents({&event, 1}, {"hook", 4}).ok());
+  ASSERT_TRUE(outbox().PlanEvents({}, {"other", 2}).ok());
+  Open();
+  EXPECT_EQ(*outbox().EventsPlannedThrough("hook"), 4u);
+  EXPECT_EQ(*outbox().EventsPlannedThrough("other"), 2u);
+  EXPECT_EQ(Only().batch, event.batch);
+  EXPECT_EQ(*outbox().Check({}, 0, 3), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(outbox().Check({}, 0, 2).status())) << "of no commit of the book";
+  const PlannedDelivery conflicting{"hook", EventName(5, 1), "tb-e", "{\"other\":1}"};
+  EXPECT_FALSE(outbox().PlanEvents({&conflicting, 1}, {"hook", 6}).ok());
+  EXPECT_EQ(*outbox().EventsPlannedThrough("hook"), 4u) << "nothing of it was written";
 }
 
 TEST_F(OutboxTest, CutsALongErrorAtACharacter) {
