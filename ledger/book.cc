@@ -844,8 +844,8 @@ absl::StatusOr<std::vector<JournalBatch>> StoredBook::Batches() const {
   if (!batches.ok()) return batches;
   // Ids do not sort so: "acme-x" comes after "acme", and its batches before those in USD.
   std::sort(batches->begin(), batches->end(), [](const JournalBatch& a, const JournalBatch& b) {
-    return std::tie(a.entity, a.currency, a.accounting_period, a.seal, a.part) <
-           std::tie(b.entity, b.currency, b.accounting_period, b.seal, b.part);
+    return std::tie(a.entity, a.currency, a.accounting_period, a.seal, a.reverses, a.part) <
+           std::tie(b.entity, b.currency, b.accounting_period, b.seal, b.reverses, b.part);
   });
   return batches;
 }

@@ -130,7 +130,7 @@ class Book {
   virtual absl::StatusOr<std::vector<PeriodChange>> PeriodChanges(uint64_t through_sequence = UINT64_MAX) const = 0;
 
   // For people.
-  // By (entity, currency, accounting period, seal, part).
+  // By (entity, currency, accounting period, seal, what they reverse, part).
   virtual absl::StatusOr<std::vector<JournalBatch>> Batches() const = 0;
   virtual absl::StatusOr<std::vector<CommitRecord>> Commits() const = 0;
   using VisitExceptions = std::function<absl::Status(const StoredExceptions&)>;

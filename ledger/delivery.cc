@@ -31,6 +31,7 @@ constexpr Transition kTransitions[] = {
     {State::kPending, Event::kPark, State::kParked},
     {State::kPending, Event::kSayPosted, State::kConfirmed},
     {State::kPending, Event::kSaySuperseded, State::kSuperseded},
+    {State::kPending, Event::kOutdated, State::kSuperseded},
 
     {State::kSending, Event::kRestarted, State::kUncertain},
     {State::kSending, Event::kAccepted, State::kAccepted},
@@ -74,20 +75,22 @@ constexpr Transition kTransitions[] = {
     {State::kRetryWait, Event::kRetry, State::kPending},
     {State::kRetryWait, Event::kSayPosted, State::kConfirmed},
     {State::kRetryWait, Event::kSaySuperseded, State::kSuperseded},
+    {State::kRetryWait, Event::kOutdated, State::kSuperseded},
 
     // `retry` goes by way of asking, so that what is there after all is not sent twice.
     {State::kParked, Event::kRetry, State::kUncertain},
     {State::kParked, Event::kSayPosted, State::kConfirmed},
     {State::kParked, Event::kSayNotPosted, State::kPending},
     {State::kParked, Event::kSaySuperseded, State::kSuperseded},
+    {State::kParked, Event::kOutdated, State::kSuperseded},
 };
 
 constexpr std::array<std::string_view, kDeliveryStates> kStateWords = {
     "pending", "sending", "accepted", "confirmed", "uncertain", "retry-wait", "parked", "superseded"};
 constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
-    "send",       "restarted",  "accepted",       "confirmed",     "not applied", "unclear",
-    "cannot ask", "not there",  "may repeat",     "refused",       "different",   "park",
-    "retry",      "say posted", "say not posted", "say superseded"};
+    "send",       "restarted",  "accepted",       "confirmed",      "not applied", "unclear",
+    "cannot ask", "not there",  "may repeat",     "refused",        "different",   "park",
+    "retry",      "say posted", "say not posted", "say superseded", "outdated"};
 constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
     "", "validation", "mapping", "authentication", "rate limit", "availability", "ambiguous", "configuration"};
 // Of what waits, and of what is parked. The order is that of DeliveryProblem.
@@ -114,6 +117,7 @@ constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
 
 // Names of what is delivered in parts: "usage:0003-001".
 constexpr std::string_view kUsagePrefix = "usage:";
+constexpr std::string_view kAccountsPrefix = "accounts:";
 constexpr std::string_view kEventPrefix = "event:";
 
 std::string PartName(std::string_view prefix, int digits, uint64_t number, uint32_t part) {
@@ -161,6 +165,14 @@ std::string UsageReportName(uint64_t seal, uint32_t part) {
 
 std::optional<uint64_t> SealOfUsageReport(std::string_view delivered) {
   return NumberOfPart(kUsagePrefix, delivered);
+}
+
+std::string AccountReportName(uint64_t number, uint32_t part) {
+  return PartName(kAccountsPrefix, 4, number, part);
+}
+
+std::optional<uint64_t> NumberOfAccountReport(std::string_view delivered) {
+  return NumberOfPart(kAccountsPrefix, delivered);
 }
 
 std::string EventName(uint64_t commit, uint32_t part) {

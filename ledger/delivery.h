@@ -9,7 +9,7 @@
 //     uncertain   it may be there. Left only by asking the target, or by a person.
 //     retry-wait  it is surely not there; sent again when `not_before` has come.
 //     parked      needs a person: refused, different from what we sent, or nobody can be asked.
-//     superseded  a person said that it must not be sent. The end.
+//     superseded  a person said that it must not be sent, or a newer report took its place. The end.
 #ifndef TOLLBOOK_LEDGER_DELIVERY_H_
 #define TOLLBOOK_LEDGER_DELIVERY_H_
 
@@ -54,8 +54,9 @@ enum class DeliveryEvent : uint8_t {
   kSayPosted,      // by a person, who saw it there
   kSayNotPosted,   // by a person, who saw that it is not
   kSaySuperseded,  // by a person
+  kOutdated,       // a newer report says all that this one would
 };
-inline constexpr size_t kDeliveryEvents = 16;
+inline constexpr size_t kDeliveryEvents = 17;
 std::string_view Word(DeliveryEvent event);  // "not there"
 
 // None: that cannot happen in this state.
@@ -91,13 +92,16 @@ Remedy RemedyOf(DeliveryState state, DeliveryProblem problem);
 // have a colon, which no batch's id has.
 std::string UsageReportName(uint64_t seal, uint32_t part);              // "usage:0003-001"
 std::optional<uint64_t> SealOfUsageReport(std::string_view delivered);  // none: it is no usage report's name
+// Likewise how accounts stand, in the numbered reports of a target.
+std::string AccountReportName(uint64_t number, uint32_t part);              // "accounts:0003-001"
+std::optional<uint64_t> NumberOfAccountReport(std::string_view delivered);  // none: it is no account report's name
 // Likewise what happened to the book, told by its commits.
 std::string EventName(uint64_t commit, uint32_t part);              // "event:000007-001"
 std::optional<uint64_t> CommitOfEvent(std::string_view delivered);  // none: it is no event's name
 
 struct Delivery {
   std::string target;
-  std::string batch;  // or the name of a usage report
+  std::string batch;  // or the name of a report
   DeliveryState state = DeliveryState::kPending;
   std::string key;        // the idempotency key; of a target no two deliveries share one
   Hash256 body_hash{};    // SHA-256 of the bytes to send, which never change

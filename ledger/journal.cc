@@ -21,6 +21,7 @@ std::string PostingKey(std::string_view book_name, const JournalBatch& batch) {
   text.Text(batch.accounting_period);
   text.Fixed64(batch.seal);
   if (batch.part > 1) text.Fixed32(batch.part);
+  if (!batch.reverses.empty()) text.Text(batch.reverses);
   const XXH128_hash_t hash = XXH3_128bits(text.bytes().data(), text.size());
   ByteWriter bytes;
   bytes.Fixed64(hash.high64);
@@ -33,12 +34,13 @@ std::string BatchId(const JournalBatch& batch) {
   std::snprintf(number, sizeof number, "%04llu", static_cast<unsigned long long>(batch.seal));
   std::string id =
       batch.entity + "-" + std::string(batch.currency.code()) + "-" + batch.accounting_period + "-" + number;
+  if (!batch.reverses.empty()) id += "-reversal";
   return batch.part > 1 ? id + "-" + std::to_string(batch.part) : id;
 }
 
 bool SameBatch(const JournalBatch& batch, const LineKey& key) {
-  return std::tie(batch.entity, batch.currency, batch.accounting_period) ==
-         std::tie(key.entity, key.currency, key.accounting_period);
+  return std::tie(batch.entity, batch.currency, batch.accounting_period, batch.reverses) ==
+         std::tie(key.entity, key.currency, key.accounting_period, key.reverses);
 }
 
 JournalBatch BatchFor(const LineKey& key, std::string_view book_name, uint64_t seal, uint32_t part) {
@@ -48,6 +50,7 @@ JournalBatch BatchFor(const LineKey& key, std::string_view book_name, uint64_t s
   batch.accounting_period = key.accounting_period;
   batch.seal = seal;
   batch.part = part;
+  batch.reverses = key.reverses;
   batch.id = BatchId(batch);
   batch.posting_key = PostingKey(book_name, batch);
   return batch;
@@ -58,10 +61,11 @@ bool IsFull(const JournalBatch& batch, const BatchLinesMax& lines_max) {
   return max != lines_max.end() && batch.lines.size() >= max->second;
 }
 
-// What only some batches have: a part but the first, lines of late usage. They begin with a seal number of 0, which
-// none has; the seal's own follows.
+// What only some batches have: what they reverse, a part but the first, lines of late usage. They begin with a seal
+// number of 0, which none has; the seal's own follows. What they reverse begins with a part of 0, which none has
+// either.
 bool HasMore(const JournalBatch& batch) {
-  if (batch.part != 1) return true;
+  if (batch.part != 1 || !batch.reverses.empty()) return true;
   for (const JournalLine& line : batch.lines) {
     if (line.key.usage_date) return true;
   }
@@ -70,6 +74,10 @@ bool HasMore(const JournalBatch& batch) {
 
 void AppendMore(const JournalBatch& batch, ByteWriter* out) {
   out->Varint(0);
+  if (!batch.reverses.empty()) {
+    out->Varint(0);
+    out->Text(batch.reverses);
+  }
   out->Varint(batch.part);
   std::vector<const JournalLine*> late;
   for (const JournalLine& line : batch.lines) {
@@ -88,13 +96,19 @@ using LateLines = std::map<uint32_t, Day>;
 LateLines ReadMore(ByteReader* in, JournalBatch* batch) {
   LateLines late;
   batch->part = in->Varint32();
+  const bool is_reversal = batch->part == 0;
+  if (is_reversal) {
+    batch->reverses = in->Text();
+    if (batch->reverses.empty()) in->Fail();
+    batch->part = in->Varint32();
+  }
   const uint64_t count = in->Count(2);
   for (uint64_t i = 0; i < count && in->ok(); ++i) {
     const uint32_t number = in->Varint32();
     if (!late.empty() && number <= late.rbegin()->first) in->Fail();
     late[number] = {in->Zigzag32()};
   }
-  if (batch->part == 0 || (late.empty() && batch->part == 1)) in->Fail();
+  if (batch->part == 0 || (late.empty() && batch->part == 1 && !is_reversal)) in->Fail();
   return late;
 }
 
@@ -106,8 +120,32 @@ bool CanBePosted(Int128 minor) {
 
 }  // namespace
 
+std::strong_ordering operator<=>(const LineKey& a, const LineKey& b) {
+  const auto in_order = [](const LineKey& key) {
+    return std::tie(key.entity, key.currency, key.accounting_period, key.reverses, key.posting_date, key.product,
+                    key.debit, key.credit, key.dimensions, key.usage_date);
+  };
+  return in_order(a) <=> in_order(b);
+}
+
 std::string JournalLine::memo() const {
-  return key.product + ", " + ToString(key.usage_date.value_or(key.posting_date));
+  const std::string of = key.product + ", " + ToString(UsedOn(key));
+  return key.reverses.empty() ? of : "reversal of " + key.reverses + ": " + of;
+}
+
+Day UsedOn(const LineKey& key) {
+  return key.usage_date.value_or(key.posting_date);
+}
+
+const JournalLine* ReversedLine(const JournalBatch& original, const LineKey& key) {
+  const auto place = [](const LineKey& of) {
+    return std::tuple(std::string_view(of.product), std::string_view(of.debit), std::string_view(of.credit),
+                      std::string_view(of.dimensions), UsedOn(of));
+  };
+  for (const JournalLine& line : original.lines) {
+    if (place(line.key) == place(key)) return &line;
+  }
+  return nullptr;
 }
 
 std::vector<Posting> PostingsOf(const JournalLine& line) {
@@ -205,6 +243,7 @@ absl::StatusOr<JournalBatch> DecodeJournalBatch(std::string_view stored) {
     line.key.entity = batch.entity;
     line.key.currency = batch.currency;
     line.key.accounting_period = batch.accounting_period;
+    line.key.reverses = batch.reverses;
     line.key.posting_date.number = in.Zigzag32();
     line.key.product = in.Text();
     line.key.debit = in.Text();

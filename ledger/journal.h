@@ -2,9 +2,9 @@
 //
 // A difference says by how much the book must change for one charge, billing period and usage date. Differences that
 // share a line key become one journal line; the lines of one legal entity, currency and accounting period become one
-// batch. Each line has two postings of the same amount, a debit and a credit, so it balances by itself, and so does
-// every batch. A negative difference posts the other way round: what would be debited is credited. Lines that come to
-// zero are left out.
+// batch; what takes back an earlier batch is a batch of its own. Each line has two postings of the same amount, a debit
+// and a credit, so it balances by itself, and so does every batch. A negative difference posts the other way round:
+// what would be debited is credited. Lines that come to zero are left out.
 #ifndef TOLLBOOK_LEDGER_JOURNAL_H_
 #define TOLLBOOK_LEDGER_JOURNAL_H_
 
@@ -21,7 +21,8 @@
 
 namespace tollbook {
 
-// What a journal line is about; the order of its members is the order of lines in a batch.
+// What a journal line is about. Lines come in the order of its members; those that take back a batch come behind the
+// others of their accounting period, in a batch of their own.
 struct LineKey {
   std::string entity;
   Currency currency;
@@ -32,8 +33,9 @@ struct LineKey {
   std::string credit;
   std::string dimensions;              // "cost_center=100,region=eu"
   std::optional<Day> usage_date = {};  // of late usage, which is posted on another day; none: the posting date
+  std::string reverses = {};           // the batch that the line takes back; empty: none
   friend bool operator==(const LineKey&, const LineKey&) = default;
-  friend auto operator<=>(const LineKey&, const LineKey&) = default;
+  friend std::strong_ordering operator<=>(const LineKey& a, const LineKey& b);
 };
 
 struct JournalLine {
@@ -46,8 +48,13 @@ struct JournalLine {
   Money amount() const { return {key.currency, minor < 0 ? -minor : minor}; }
   std::string_view debit_account() const { return minor < 0 ? key.credit : key.debit; }
   std::string_view credit_account() const { return minor < 0 ? key.debit : key.credit; }
-  std::string memo() const;  // "api, 2025-01-25", of the usage date: a line may be of usage, fees, minimums and grants
+  // "api, 2025-01-25", of the usage date: a line may be of usage, fees, minimums and grants.
+  // "reversal of acme-us-USD-2025-01-0001: api, 2025-01-25"
+  std::string memo() const;
 };
+
+// The day that the amounts of a line are of.
+Day UsedOn(const LineKey& key);
 
 // One debit or credit of one account.
 struct Posting {
@@ -61,14 +68,22 @@ std::vector<Posting> PostingsOf(const JournalLine& line);
 
 struct JournalBatch {
   std::string id;           // for people: "acme-us-USD-2025-01-0001": unique in its book
-  std::string posting_key;  // for the ERP: from book name, entity, currency, accounting period, seal number and part
+  std::string posting_key;  // for the ERP: from book name, entity, currency, accounting period, seal number, part, and
+                            // what it reverses
   std::string entity;
   Currency currency;
   std::string accounting_period;
   uint64_t seal = 0;
   uint32_t part = 1;  // 2, 3 … of a batch that was cut, and then in its id: "acme-us-USD-2025-01-0001-2"
+  // The id of the batch that it takes back, line by line; then its own is "acme-us-USD-2025-01-0002-reversal". Empty:
+  // none.
+  std::string reverses = {};
   std::vector<JournalLine> lines;
 };
+
+// The line of a batch that a line of its reversal takes back: of the same day, product, accounts and dimensions, which
+// no other line of the batch has. Null: none.
+const JournalLine* ReversedLine(const JournalBatch& original, const LineKey& key);
 
 // Debits less credits over all postings: zero, or there is a bug. Nothing when a sum would not fit.
 [[nodiscard]] std::optional<Int128> BalanceOf(const JournalBatch& batch);
@@ -88,7 +103,7 @@ struct LineSum {
 };
 
 struct SummarisedJournal {
-  std::vector<JournalBatch> batches;  // by (entity, currency, accounting period, part)
+  std::vector<JournalBatch> batches;  // by (entity, currency, accounting period, reverses, part)
   std::map<LineKey, LineRef> line_of;
 };
 

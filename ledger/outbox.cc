@@ -258,10 +258,12 @@ absl::StatusOr<uint64_t> Outbox::Check(const std::set<std::string, std::less<>>&
     const std::optional<uint64_t> commit = CommitOfEvent(delivery.batch);
     const bool is_of_book = seal     ? *seal >= 1 && *seal <= seals
                             : commit ? *commit >= 1 && *commit <= commits
-                                     : batches.contains(delivery.batch);
+                                     : NumberOfAccountReport(delivery.batch) || batches.contains(delivery.batch);
     if (!is_of_book) {
-      return DamagedError(directory_ + ": a delivery to " + delivery.target + " of " + delivery.batch +
-                          ", which is no batch of the book, and no usage of a seal or event of a commit of it");
+      return DamagedError(
+          directory_ + ": a delivery to " + delivery.target + " of " + delivery.batch +
+          ", which is no batch of the book, no usage of a seal or event of a commit of it, and no report of "
+          "accounts");
     }
     const absl::StatusOr<std::string> body = BodyOf(delivery);
     if (!body.ok()) return body.status();

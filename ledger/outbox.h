@@ -35,7 +35,7 @@ class StoreWrite;
 
 struct PlannedDelivery {
   std::string target;
-  std::string batch;  // or the name of a usage report
+  std::string batch;  // or the name of a report
   std::string key;
   std::string body;
 };
@@ -99,8 +99,8 @@ class Outbox {
   // One synced write; then `delivery` is as it is stored. The state that follows is Next()'s.
   absl::Status Step(const DeliveryStep& step, Delivery* delivery);
 
-  // Every row can be read, is of one of `batches`, of usage of one of the first `seals` seals or of an event of one of
-  // the first `commits` commits, and has the bytes that were planned. How many there are.
+  // Every row can be read, is of one of `batches`, of usage of one of the first `seals` seals, of an event of one of
+  // the first `commits` commits or of accounts, and has the bytes that were planned. How many there are.
   absl::StatusOr<uint64_t> Check(const std::set<std::string, std::less<>>& batches, uint64_t seals,
                                  uint64_t commits) const;
 

@@ -240,8 +240,9 @@ std::string Encode(const SealRecord& record) {
   out.Varint(record.sequence);
   out.Text(record.catalog_digest);
   const bool adjusts = !record.adjusted_by.empty();
-  out.Fixed8(
-      static_cast<uint8_t>((record.through.has_value() ? 1 : 0) | (adjusts ? 2 : 0) | (record.held.empty() ? 0 : 4)));
+  const bool reverses = !record.reverses.empty();
+  out.Fixed8(static_cast<uint8_t>((record.through.has_value() ? 1 : 0) | (adjusts ? 2 : 0) |
+                                  (record.held.empty() ? 0 : 4) | (reverses ? 8 : 0)));
   out.Zigzag(record.through.value_or(Day{}).number);
   out.Varint(record.differences);
   out.Varint(record.batches.size());
@@ -255,6 +256,9 @@ std::string Encode(const SealRecord& record) {
     out.Varint(held.batch);
     out.Text(held.why);
   }
+  if (reverses) {
+    for (const std::string* text : {&record.reverses, &record.reversed_by, &record.reversed_why}) out.Text(*text);
+  }
   return out.Take();
 }
 
@@ -265,7 +269,7 @@ absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored) {
   record.sequence = in.Varint64();
   record.catalog_digest = in.Text();
   const uint8_t has = in.Fixed8();
-  if (has > 7) in.Fail();
+  if (has > 15) in.Fail();
   const Day through{in.Zigzag32()};
   if ((has & 1) != 0) record.through = through;
   record.differences = in.Varint64();
@@ -283,6 +287,12 @@ absl::StatusOr<SealRecord> DecodeSealRecord(std::string_view stored) {
     const bool comes_next = record.held.empty() || record.held.back().batch < batch;
     if (!comes_next || batch >= record.batches.size()) in.Fail();
     record.held.push_back({batch, std::string(in.Text())});
+  }
+  if ((has & 8) != 0) {
+    for (std::string* text : {&record.reverses, &record.reversed_by, &record.reversed_why}) {
+      *text = in.Text();
+      if (text->empty()) in.Fail();
+    }
   }
   if (!in.done()) return DamagedError("seal record");
   return record;

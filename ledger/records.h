@@ -112,6 +112,8 @@ struct SealRecord {
   // Who had it book into soft-closed periods, and why; empty: it did not.
   std::string adjusted_by, adjusted_why;
   std::vector<HeldBatch> held;  // by batch
+  // The batch that it takes back, by reference; who had it do so, and why; empty: none.
+  std::string reverses, reversed_by, reversed_why;
 };
 
 // A meter's definition, fixed from the commit that first counted it.

@@ -8,30 +8,62 @@
 namespace tollbook {
 namespace {
 
-// The parts of a batch that was cut share it.
-using WholeBatch = std::tuple<std::string, std::string, std::string>;  // entity, currency, accounting period
+using PeriodAndCurrency = std::tuple<std::string, std::string, std::string>;  // entity, currency, accounting period
+// The parts of a batch that was cut share it; a reversal is a batch of its own.
+using WholeBatch = std::pair<PeriodAndCurrency, std::string>;
 
-WholeBatch WholeOf(const JournalBatch& batch) {
+PeriodAndCurrency PeriodOf(const JournalBatch& batch) {
   return {batch.entity, std::string(batch.currency.code()), batch.accounting_period};
 }
 
-absl::StatusOr<std::set<WholeBatch>> BookedBefore(const Book& book, const Catalog& catalog) {
-  std::set<WholeBatch> booked;
+WholeBatch WholeOf(const JournalBatch& batch) {
+  return {PeriodOf(batch), batch.reverses};
+}
+
+absl::StatusOr<std::set<PeriodAndCurrency>> BookedBefore(const Book& book, const Catalog& catalog) {
+  std::set<PeriodAndCurrency> booked;
   const bool asks = std::ranges::any_of(catalog.entities, [](const Entity& e) { return e.approval.first_of_period; });
   if (!asks) return booked;
   const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return batches.status();
-  for (const JournalBatch& batch : *batches) booked.insert(WholeOf(batch));
+  for (const JournalBatch& batch : *batches) booked.insert(PeriodOf(batch));
   return booked;
 }
 
+// Beyond what can be held it is above any limit.
+void AddDebit(const JournalLine& line, Int128* sum) {
+  if (__builtin_add_overflow(*sum, line.amount().minor, sum)) *sum = kMinorMax;
+}
+
+// What is debited in all parts of a batch; and of it late usage, by the accounting period that it belongs to.
+struct Debits {
+  Int128 all = 0;
+  std::map<std::string, Int128> late;
+};
+
+// " is above 100.00"; empty: it is not, or there is no limit.
+std::string IsAbove(const std::map<std::string, Money>& limits, Currency currency, Int128 minor) {
+  const auto limit = limits.find(std::string(currency.code()));
+  if (limit == limits.end() || minor <= limit->second.minor) return "";
+  return ToString(Money{currency, minor}) + " is above " + ToString(limit->second);
+}
+
 // The policy that holds the batch; empty: none.
-std::string WhyHeld(const ApprovalPolicy& policy, const JournalBatch& batch, Int128 debits, bool is_first) {
+std::string WhyHeld(const ApprovalPolicy& policy, const JournalBatch& batch, const Debits& debits, bool is_first) {
   if (policy.every_batch) return "every batch";
   if (policy.first_of_period && is_first) return "first of " + batch.accounting_period;
-  const auto above = policy.above.find(std::string(batch.currency.code()));
-  if (above == policy.above.end() || debits <= above->second.minor) return "";
-  return ToString(Money{batch.currency, debits}) + " is above " + ToString(above->second);
+  const std::string above = IsAbove(policy.above, batch.currency, debits.all);
+  if (!above.empty()) return above;
+  for (const auto& [period, minor] : debits.late) {
+    const std::string late = IsAbove(policy.late_above, batch.currency, minor);
+    if (!late.empty()) return "late usage of " + period + ": " + late;
+  }
+  return "";
+}
+
+const Entity* EntityOf(const Catalog& catalog, const JournalBatch& batch) {
+  const auto entity = std::ranges::find(catalog.entities, batch.entity, &Entity::name);
+  return entity == catalog.entities.end() ? nullptr : &*entity;
 }
 
 absl::Status Wrong(absl::StatusCode code, std::string_view what, std::string_view which, std::string_view what_to_do) {
@@ -42,23 +74,25 @@ absl::Status Wrong(absl::StatusCode code, std::string_view what, std::string_vie
 
 absl::StatusOr<std::vector<HeldBatch>> HeldForApproval(const Book& book, const Catalog& catalog,
                                                        std::span<const JournalBatch> batches) {
-  const absl::StatusOr<std::set<WholeBatch>> booked = BookedBefore(book, catalog);
+  const absl::StatusOr<std::set<PeriodAndCurrency>> booked = BookedBefore(book, catalog);
   if (!booked.ok()) return booked.status();
-  std::map<WholeBatch, Int128> debits;
+  std::map<WholeBatch, Debits> debits;
   for (const JournalBatch& batch : batches) {
-    Int128& sum = debits[WholeOf(batch)];
+    const Entity* const entity = EntityOf(catalog, batch);
+    Debits& of = debits[WholeOf(batch)];
     for (const JournalLine& line : batch.lines) {
-      // Beyond what can be held it is above any limit.
-      if (__builtin_add_overflow(sum, line.amount().minor, &sum)) sum = kMinorMax;
+      AddDebit(line, &of.all);
+      if (entity == nullptr || !line.key.usage_date) continue;
+      AddDebit(line, &of.late[entity->fiscal_calendar.PeriodOf(*line.key.usage_date).name]);
     }
   }
   std::vector<HeldBatch> held;
   for (uint32_t number = 0; number < batches.size(); ++number) {
     const JournalBatch& batch = batches[number];
-    const auto entity = std::ranges::find(catalog.entities, batch.entity, &Entity::name);
-    if (entity == catalog.entities.end()) continue;  // booked back of one that is no more
-    const WholeBatch whole = WholeOf(batch);
-    const std::string why = WhyHeld(entity->approval, batch, debits[whole], !booked->contains(whole));
+    const Entity* const entity = EntityOf(catalog, batch);
+    if (entity == nullptr) continue;  // booked back of one that is no more
+    const std::string why =
+        WhyHeld(entity->approval, batch, debits[WholeOf(batch)], !booked->contains(PeriodOf(batch)));
     if (!why.empty()) held.push_back({number, why});
   }
   return held;

@@ -36,6 +36,10 @@ void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::stri
                    name + through, seal.adjusted_by, seal.adjusted_why, "",
                    Counted(seal.differences, "difference", "differences") + " in " +
                        Counted(seal.batches.size(), "batch", "batches")});
+  if (!seal.reverses.empty()) {
+    rows->push_back({commit.sequence, commit.committed_at_nanos, "reversal", seal.reverses, seal.reversed_by,
+                     seal.reversed_why, "booked", "reversed by " + name});
+  }
 }
 
 AuditRow RowOf(const CommitRecord& commit, const PeriodChange& change) {

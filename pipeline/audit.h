@@ -14,7 +14,8 @@ namespace tollbook {
 struct AuditRow {
   uint64_t commit = 0;
   int64_t at_nanos = 0;
-  std::string what;   // "catalog", "seal", "adjusting seal", "period", "approval", "delivery", "purge", "retry", "corrections"
+  std::string what;   // "catalog", "seal", "adjusting seal", "reversal", "period", "approval", "delivery", "purge",
+                      // "retry", "corrections"
   std::string which;  // "seal 3", "acme-us 2025-01", a batch, a target and a batch
   std::string by;     // who, where a person was named
   std::string why;

@@ -9,13 +9,24 @@ namespace tollbook {
 namespace {
 
 constexpr std::string_view kRecognised = "recognised ";
+constexpr std::string_view kDelivered = "delivered ";
+constexpr std::string_view kAccrued = "accrued ";
 
-// The rule's dimensions, and which subscription and charge the line is of.
-std::string DimensionsOf(const PostingRule& rule, const RatedCharge& rated) {
+// The rule's dimensions; which subscription and charge the line is of, where each has its own; and which entity is on
+// the other side, where one delivers what another sells.
+std::string DimensionsOf(const PostingRule& rule, const RatedCharge& rated, std::string_view partner) {
+  if (!rule.by_subscription && partner.empty()) return rule.dimensions_text;
   std::map<std::string, std::string> dimensions = rule.dimensions;
-  dimensions.emplace("subscription", rated.subscription->id);
-  dimensions.emplace("charge", rated.charge->name);
+  if (rule.by_subscription) {
+    dimensions.emplace("subscription", rated.subscription->id);
+    dimensions.emplace("charge", rated.charge->name);
+  }
+  if (!partner.empty()) dimensions.emplace("partner", partner);
   return DimensionText(dimensions);
+}
+
+std::string_view Behind(std::string_view prefix, std::string_view name) {
+  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
 }
 
 }  // namespace
@@ -24,8 +35,29 @@ std::string RecognisedName(std::string_view charge) {
   return std::string(kRecognised).append(charge);
 }
 
-std::string_view DeferredName(std::string_view charge) {
-  return charge.starts_with(kRecognised) ? charge.substr(kRecognised.size()) : charge;
+std::string DeliveredName(std::string_view charge) {
+  return std::string(kDelivered).append(charge);
+}
+
+std::string AccruedName(std::string_view charge) {
+  return std::string(kAccrued).append(charge);
+}
+
+bool IsRecognised(std::string_view charge) {
+  return charge.starts_with(kRecognised);
+}
+
+bool IsAccrued(std::string_view charge) {
+  return charge.starts_with(kAccrued);
+}
+
+std::string_view RatedName(std::string_view charge) {
+  for (const std::string_view prefix : {kRecognised, kDelivered, kAccrued}) charge = Behind(prefix, charge);
+  return charge;
+}
+
+std::string_view SoldName(std::string_view charge) {
+  return Behind(kDelivered, charge);
 }
 
 BookedPlaces::Posting BookedPlaces::PostingOf(const RatedCharge& rated) {
@@ -51,15 +83,34 @@ BookedPlaces::Posting BookedPlaces::PlacedBy(const PostingRule* rule, const Rate
   place.product = rated.charge->product;
   place.entity = catalog_.entities[rated.subscription->entity].name;
   place.currency = plan.currency;
-  if (rule == nullptr) return {Intern(place), nullptr, nullptr, SummaryPolicy::kDaily};
+  if (rule == nullptr) return {.place = Intern(place)};
+  const std::string_view seller = place.entity;
+  const bool is_delivered = !rule->delivered_by.empty() && rule->delivered_by != seller;
   const bool is_deferred = IsDeferred(catalog_, rated, *rule);
-  const std::string own = rule->by_subscription ? DimensionsOf(*rule, rated) : "";
+  const std::string_view earned = is_deferred ? rule->deferred : rule->credit;
+  const std::string sold = DimensionsOf(*rule, rated, is_delivered ? rule->delivered_by : "");
   place.debit = rule->debit;
-  place.credit = is_deferred ? rule->deferred : rule->credit;
-  place.dimensions = rule->by_subscription ? std::string_view(own) : std::string_view(rule->dimensions_text);
-  Posting posting{Keep(place), nullptr, rule, SummaryOf(catalog_, rated, rule)};
+  place.credit = is_delivered ? std::string_view(rule->due_to) : earned;
+  place.dimensions = sold;
+  Posting posting{.place = Keep(place), .rule = rule, .summary = SummaryOf(catalog_, rated, rule)};
+  if (!rule->accrued.empty()) {
+    const std::string accrued = AccruedName(rated.charge->name);
+    BookedPlace accrual = place;
+    accrual.charge = accrued;
+    accrual.debit = rule->accrued;
+    accruals_[posting.place] = Keep(accrual);
+  }
+  const std::string other_side = is_delivered ? DimensionsOf(*rule, rated, seller) : sold;
+  const std::string delivered = DeliveredName(rated.charge->name), recognised = RecognisedName(rated.charge->name);
+  if (is_delivered) {
+    place.charge = delivered;
+    place.entity = rule->delivered_by;
+    place.debit = rule->due_from;
+    place.credit = earned;
+    place.dimensions = other_side;
+    posting.delivered = Keep(place);
+  }
   if (!is_deferred) return posting;
-  const std::string recognised = RecognisedName(rated.charge->name);
   place.charge = recognised;
   place.debit = rule->deferred;
   place.credit = rule->credit;

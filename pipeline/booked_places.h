@@ -19,9 +19,18 @@ inline bool IsMapped(const BookedPlace& place) {
   return !place.debit.empty();
 }
 
-// The charge of what a deferred charge turns into day by day: "recognised platform"; and back.
+// The charges that stand beside a rated one: what a deferred charge turns into day by day, "recognised platform"; the
+// same amounts in the books of who delivers, where another entity sells, "delivered calls"; what of it is accrued, as
+// late usage, until it is booked, "accrued calls".
 std::string RecognisedName(std::string_view charge);
-std::string_view DeferredName(std::string_view charge);
+std::string DeliveredName(std::string_view charge);
+std::string AccruedName(std::string_view charge);
+bool IsRecognised(std::string_view charge);
+bool IsAccrued(std::string_view charge);
+// The rated one: "calls".
+std::string_view RatedName(std::string_view charge);
+// The one that is sold: "calls" of "delivered calls".
+std::string_view SoldName(std::string_view charge);
 
 // Not thread-safe. Borrows the catalog, and the names of places that are taken in.
 class BookedPlaces {
@@ -36,10 +45,17 @@ class BookedPlaces {
   struct Posting {
     const BookedPlace* place = nullptr;       // without accounts where no rule takes it: IsMapped
     const BookedPlace* recognised = nullptr;  // where the rule defers it: from there to revenue
+    const BookedPlace* delivered = nullptr;   // where another entity delivers: from what is due from the seller
     const PostingRule* rule = nullptr;
     SummaryPolicy summary = SummaryPolicy::kDaily;  // of `place`
   };
   Posting PostingOf(const RatedCharge& rated);
+
+  // Where late usage of the place is accrued, by the rule of a charge that was looked up; null: nowhere.
+  const BookedPlace* AccrualOf(const BookedPlace* place) const {
+    const auto accrual = accruals_.find(place);
+    return accrual == accruals_.end() ? nullptr : accrual->second;
+  }
 
  private:
   struct ChargeOfEntity {
@@ -62,6 +78,7 @@ class BookedPlaces {
   const Catalog& catalog_;
   std::set<BookedPlace> places_;
   std::unordered_map<ChargeOfEntity, Posting, Hash> postings_;
+  std::unordered_map<const BookedPlace*, const BookedPlace*> accruals_;
   std::deque<std::string> texts_;  // names that were made here
 };
 

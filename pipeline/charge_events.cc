@@ -1,6 +1,7 @@
 #include "pipeline/charge_events.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <tuple>
 #include <unordered_map>
@@ -64,7 +65,7 @@ class EventReader {
     // What was not accepted by then is none of the usage, whatever it looks like now.
     TOLLBOOK_RETURN_IF_ERROR(
         sources_.ForEachNotAccepted(through_sequence, [&](uint32_t source, uint64_t line, uint32_t part) {
-          taken_.erase({source, line, part});
+          Drop({source, line, part});
         }));
     TOLLBOOK_RETURN_IF_ERROR(ReadCorrections(through_sequence));
     TOLLBOOK_RETURN_IF_ERROR(AddUp());
@@ -76,14 +77,24 @@ class EventReader {
   }
 
  private:
+  using LinePart = std::tuple<uint32_t, uint64_t, uint32_t>;  // source, line, event of the line
   // An event as it was read, and the total that it went into.
   struct Taken {
+    LinePart at;
     size_t charge;
     Uint128 identity;
     ChargeEvent event;
     ChargeUsage::Place place;
+    bool is_dropped = false;
   };
-  using LinePart = std::tuple<uint32_t, uint64_t, uint32_t>;  // source, line, event of the line
+
+  // Sources are read in their order, and so are their lines.
+  void Drop(const LinePart& at) {
+    for (auto taken = std::ranges::lower_bound(taken_, at, {}, &Taken::at); taken != taken_.end() && taken->at == at;
+         ++taken) {
+      taken->is_dropped = true;
+    }
+  }
 
   absl::Status ReadSources(uint64_t through_sequence) {
     SubjectLines subjects;
@@ -142,7 +153,7 @@ class EventReader {
     Name(*charge.of.meter, measured, whole(), &event);
     ChargeUsage::Place stored = PlaceAt(series.dimension_values, measured.bucket, delta, form);
     if (charge.is_rated_again) event.place = stored;
-    taken_[at].push_back({number, identity, std::move(event), std::move(stored)});
+    taken_.push_back({at, number, identity, std::move(event), std::move(stored)});
   }
 
   // What totals have no need of.
@@ -159,21 +170,24 @@ class EventReader {
   }
 
   absl::Status AddUp() {
-    for (auto& [place, of_line] : taken_) {
-      for (Taken& taken : of_line) {
-        if (const auto struck = taken_back_.find(taken.identity); struck != taken_back_.end()) {
-          taken.event.taken_back_by = struck->second.by;
-          taken.event.is_voided = struck->second.is_void;
-          events_[taken.charge].push_back(std::move(taken.event));
-          continue;
-        }
-        const Meter& meter = *charges_[taken.charge].of.meter;
-        if (!AddTo(meter, taken.place, taken.event.usage.total, &totals_[taken.charge])) {
-          return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range",
-                           charges_[taken.charge].of.subscription->subject, "see `tollbook charges`");
-        }
-        events_[taken.charge].push_back(std::move(taken.event));
+    std::vector<size_t> counts(charges_.size());
+    for (const Taken& taken : taken_) ++counts[taken.charge];
+    for (size_t i = 0; i < counts.size(); ++i) events_[i].reserve(counts[i]);
+    for (Taken& taken : taken_) {
+      if (taken.is_dropped) continue;
+      std::vector<ChargeEvent>& events = events_[taken.charge];
+      if (const auto struck = taken_back_.find(taken.identity); struck != taken_back_.end()) {
+        taken.event.taken_back_by = struck->second.by;
+        taken.event.is_voided = struck->second.is_void;
+        events.push_back(std::move(taken.event));
+        continue;
       }
+      const SubscribedCharge& of = charges_[taken.charge].of;
+      if (!AddTo(*of.meter, taken.place, taken.event.usage.total, &totals_[taken.charge])) {
+        return MakeError(absl::StatusCode::kOutOfRange, "a usage total leaves its range", of.subscription->subject,
+                         "see `tollbook charges`");
+      }
+      events.push_back(std::move(taken.event));
     }
     taken_.clear();
     return absl::OkStatus();
@@ -210,7 +224,7 @@ class EventReader {
   std::unordered_map<std::string_view, std::vector<size_t>> of_subject_;
   SeriesTable series_;  // of corrections
   ReadAgain sources_;
-  std::map<LinePart, std::vector<Taken>> taken_;
+  std::deque<Taken> taken_;  // by `at`, those of corrections behind them
   struct TakenBack {
     std::string by;
     bool is_void;
@@ -248,7 +262,9 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
   ChargeUsage usage;
   usage.of = {rated.subscription, rated.charge, rated.meter};
   usage.period = rated.period;
-  usage.is_by_day = CarriesOver(*rated.meter);
+  // What slices share by days goes on without events, too.
+  const bool is_shared = std::ranges::any_of(rated.amended, [](const UsageSlice& s) { return s.shared.of > 0; });
+  usage.is_by_day = CarriesOver(*rated.meter) || is_shared;
   usage.is_rated_again = !usage.is_by_day && (!rated.amended.empty() || !rated.granted.empty());
   if (rated.charge->minimum) usage.minimum_share = rated.bound_share();
   usage.first = first;

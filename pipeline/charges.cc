@@ -61,6 +61,12 @@ std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth)
   std::vector<ChargeRow> rows;
   std::vector<BookedKey> keys(worth.keys.begin(), worth.keys.end());
   for (const RatedCharge& rated : worth.rated.charges) rows.push_back(RowOf(catalog, rated));
+  for (const DeliveredCharge& delivered : worth.delivered) {
+    ChargeRow& row = rows.emplace_back(RowOf(catalog, *delivered.of));
+    row.charge = delivered.key.place->charge;
+    row.entity = delivered.key.place->entity;
+    keys.push_back(delivered.key);
+  }
   for (const RecognisedCharge& recognised : worth.recognised) {
     rows.push_back(RowOf(worth, recognised));
     keys.push_back(recognised.key);
@@ -120,7 +126,7 @@ absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number) {
   while (!seals->empty() && seals->back().number > seal_number) seals->pop_back();
   if (seals->empty()) {
     return MakeError(absl::StatusCode::kNotFound, "nothing is sealed yet", book.identity().name,
-                     "name the catalog with --catalog, or seal first");
+                     "name the catalog with --catalog, or seal first; a seal that has nothing to book keeps none");
   }
   absl::StatusOr<std::map<std::string, std::string>> files = book.CatalogFiles(seals->back().catalog_digest);
   if (!files.ok()) return files.status();

@@ -4,14 +4,17 @@
 #include <map>
 #include <set>
 
+#include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/compared_days.h"
 #include "pipeline/recognition.h"
+#include "pipeline/reversal.h"
 #include "rating/charge_terms.h"
 
 namespace tollbook {
 namespace {
 
+// Of one side, where one entity delivers what another sells.
 bool IsOfCharge(const BookedKey& key, const BookedKey& other) {
   return key.subscription == other.subscription && key.period == other.period &&
          key.place->charge == other.place->charge && key.place->currency == other.place->currency;
@@ -38,7 +41,7 @@ std::map<std::string, ChargeTerms> TermsIn(const Catalog& catalog, std::string_v
   for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
     if (version.id != key.subscription) continue;
     const Plan& plan = catalog.plans[version.plan];
-    const auto charge = std::ranges::find(plan.charges, key.place->charge, &Charge::name);
+    const auto charge = std::ranges::find(plan.charges, SoldName(key.place->charge), &Charge::name);
     if (charge != plan.charges.end()) terms[plan.name] = TermsOf(*charge, plan);
   }
   return terms;
@@ -176,7 +179,9 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
   world.what_changed = WhatChanged(subject, key);
   world.seal = before_.number;
   world.catalog_digest = before_.catalog_digest;
-  const WorthWindow window{seal_.through, seal_.sequence - 1, subject};
+  const absl::StatusOr<std::optional<SealedBatch>> reversed = ReversedBatch(book_, seal_);
+  if (!reversed.ok()) return reversed.status();
+  const WorthWindow window{seal_.through, seal_.sequence - 1, subject, *reversed};
   const auto visit = [&](int, const SubjectWorth& now, const SubjectWorth& worth) {
     world.worth = {key.place->currency, AmountOfCharge(worth.due, key)};
     world.worth_now = {key.place->currency, AmountOfCharge(now.due, key)};
@@ -187,7 +192,9 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
     world.booked = {key.place->currency, AmountOfCharge(worth.booked, key)};
     for (size_t i = 0; i < worth.keys.size(); ++i) {
       const RatedCharge& rated = worth.rated.charges[i];
-      if (!IsOfCharge(key, worth.keys[i])) continue;
+      BookedPlace sold = *key.place;
+      sold.charge = SoldName(sold.charge);
+      if (!IsOfCharge({key.subscription, &sold, key.period, {}}, worth.keys[i])) continue;
       const PostingRule* rule = then_->PostingOf(*rated.subscription, *rated.charge);
       const bool by_period = SummaryOf(*then_, rated, rule) == SummaryPolicy::kPeriod;
       const ComparedDays compared = CompareDays(rated, by_period, key.usage_date);

@@ -8,12 +8,15 @@
 #include "ledger/difference_run.h"
 #include "ledger/totals_cells.h"
 #include "ledger/totals_run.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/charge_events.h"
 #include "pipeline/charges.h"
 #include "pipeline/compared_days.h"
 #include "pipeline/earlier_world.h"
 #include "pipeline/event_shares.h"
+#include "pipeline/posting_periods.h"
 #include "pipeline/recognition.h"
+#include "pipeline/reversal.h"
 #include "pipeline/subject_worth.h"
 #include "rating/price.h"
 
@@ -46,7 +49,13 @@ absl::Status FindLine(const Book& book, std::string_view name, Explanation* expl
   if (!seals.ok()) return seals.status();
   for (const SealRecord& seal : *seals) {
     if (seal.number == batch->seal) explanation->seal = seal;
+    if (seal.reverses == batch->id) explanation->reversed = seal;
   }
+  if (batch->reverses.empty()) return absl::OkStatus();
+  const auto original = std::ranges::find(*batches, batch->reverses, &JournalBatch::id);
+  const JournalLine* const of = original == batches->end() ? nullptr : ReversedLine(*original, explanation->line.key);
+  if (of == nullptr) return DamagedError("journal batch " + batch->id);
+  explanation->reverses = original->id + "/" + std::to_string(of->number);
   return absl::OkStatus();
 }
 
@@ -201,6 +210,11 @@ const RatedCharge* FindRated(const SubjectWorth& worth, const BookedKey& key) {
     now.usage_date = key.usage_date;
     if (now == key) return &worth.rated.charges[i];
   }
+  for (const DeliveredCharge& delivered : worth.delivered) {
+    BookedKey now = delivered.key;
+    now.usage_date = key.usage_date;
+    if (now == key) return delivered.of;
+  }
   return nullptr;
 }
 
@@ -261,7 +275,7 @@ std::optional<RatedCharge> WithoutUsage(const Catalog& catalog, std::string_view
   for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
     const Plan& plan = catalog.plans[version.plan];
     if (version.id != key.subscription || plan.name != key.place->plan) continue;
-    const auto charge = std::ranges::find(plan.charges, key.place->charge, &Charge::name);
+    const auto charge = std::ranges::find(plan.charges, SoldName(key.place->charge), &Charge::name);
     if (charge == plan.charges.end() || charge->meter.empty()) continue;
     RatedCharge rated;
     rated.subscription = &version;
@@ -297,11 +311,23 @@ std::string MovedInWords(const BookedPlace& then, const BookedPlace& now) {
 
 // Where the charge and period of a line are booked by the seal's catalog, if anywhere; then not where the line is.
 const BookedPlace* MovedTo(const SubjectWorth& worth, const BookedKey& key) {
-  const auto moved = std::ranges::find_if(worth.keys, [&](const BookedKey& now) {
+  const auto is_of_it = [&](const BookedKey& now) {
     return now.subscription == key.subscription && now.period == key.period && now.place->plan == key.place->plan &&
            now.place->charge == key.place->charge;
-  });
+  };
+  const auto delivered = std::ranges::find_if(worth.delivered, is_of_it, &DeliveredCharge::key);
+  if (delivered != worth.delivered.end()) return delivered->key.place;
+  const auto moved = std::ranges::find_if(worth.keys, is_of_it);
   return moved == worth.keys.end() ? nullptr : moved->place;
+}
+
+// Whether the charge is rated, and the line's side of it is in nobody's books any more: one entity sells and delivers.
+bool HasOneSide(const SubjectWorth& worth, const BookedKey& key) {
+  const std::string_view sold = SoldName(key.place->charge);
+  if (sold == key.place->charge) return false;
+  return std::ranges::any_of(worth.keys, [&](const BookedKey& now) {
+    return now.subscription == key.subscription && now.period == key.period && now.place->charge == sold;
+  });
 }
 
 // Why nothing is due at the place of a line, whose usage is not what was taken back.
@@ -309,6 +335,7 @@ std::string WhyBookedBack(const Catalog& catalog, const SubjectWorth& worth, con
   if (const BookedPlace* const now = MovedTo(worth, key)) {
     return "it is booked elsewhere now (" + MovedInWords(*key.place, *now) + ")";
   }
+  if (HasOneSide(worth, key)) return "by the catalog of this seal no other entity delivers it";
   const std::string id(key.subscription), plan(key.place->plan);
   bool has_plan = false;
   for (const Subscription& version : catalog.SubscriptionsOf(worth.subject)) {
@@ -318,10 +345,27 @@ std::string WhyBookedBack(const Catalog& catalog, const SubjectWorth& worth, con
   }
   if (!has_plan) return "by the catalog of this seal " + id + " is not on " + plan + " in that period";
   const auto of_name = std::ranges::find(catalog.plans, plan, &Plan::name);
-  if (std::ranges::find(of_name->charges, key.place->charge, &Charge::name) != of_name->charges.end()) {
+  if (std::ranges::find(of_name->charges, SoldName(key.place->charge), &Charge::name) != of_name->charges.end()) {
     return "by the catalog of this seal nothing is due of it in that period";
   }
   return "the catalog of this seal charges it no more";
+}
+
+// The place of the charge whose late usage is accrued at the line's.
+const BookedPlace* AccruedPlace(const SubjectWorth& worth, const BookedKey& key) {
+  for (const BookedKey& now : worth.keys) {
+    const BookedPlace* const accrual = worth.places->AccrualOf(now.place);
+    if (accrual != nullptr && *accrual == *key.place) return now.place;
+  }
+  return nullptr;
+}
+
+// Of a line that takes back a line of an earlier batch, or an accrual of its own seal; empty: it does neither.
+std::string WhyTakenBack(const Explanation& explanation, const BookedKey& key, const PostingPeriods& periods) {
+  if (!explanation.reverses.empty()) return explanation.reverses + " is reversed";
+  if (!IsAccrued(key.place->charge)) return "";
+  const std::string accrued_in = periods.PlaceOf(key.place->entity, key.usage_date).period.name;
+  return accrued_in == explanation.line.key.accounting_period ? "" : "this seal accrued it in " + accrued_in;
 }
 
 // The single events behind the charges of a line: what the book knows of each charge is gathered, then all sources are
@@ -445,8 +489,13 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
   if (!origins.ok()) return origins.status();
   EarlierWorlds earlier(book, explanation.seal, *catalog);
   EventExplainer single_events(book, *catalog, explanation.seal.sequence, events.value_or(0));
+  const absl::StatusOr<std::optional<SealedBatch>> reversed = ReversedBatch(book, explanation.seal);
+  if (!reversed.ok()) return reversed.status();
+  const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, *catalog, explanation.seal.sequence);
+  if (!periods.ok()) return periods.status();
   for (const LineDifference& difference : differences) {
-    const BookedKey& key = difference.key;
+    BookedKey key = difference.key;
+    const bool is_accrual = IsAccrued(key.place->charge);
     ExplainedCharge explained;
     explained.subject = difference.subject;
     explained.subscription = key.subscription;
@@ -456,9 +505,22 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     explained.usage_date = key.usage_date;
     explained.difference = {key.place->currency, difference.minor};
     explained.rounded_to_date = explained.rounded_before = explained.booked_before = {key.place->currency, 0};
-    // The book just before the seal: the same totals, and what earlier seals had booked.
-    const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject};
+    explained.why_booked_back = WhyTakenBack(explanation, key, *periods);
+    if (!explained.why_booked_back.empty()) {
+      explained.booked_before.minor = -difference.minor;
+      explanation.largest.push_back(std::move(explained));
+      continue;
+    }
+    // The book just before the seal: the same totals, and what earlier seals had booked, less what it takes back.
+    const WorthWindow window{explanation.seal.through, explanation.seal.sequence - 1, difference.subject, *reversed};
     const absl::Status visited = VisitSubjects(book, *catalog, window, 1, [&](int, const SubjectWorth& worth) {
+      if (is_accrual) {
+        explained.booked_before = BookedFor(worth, key);
+        explained.why_booked_back = "an accrual and its reversal come to nothing";
+        if (explained.booked_before.minor != 0) return absl::OkStatus();
+        // What is accrued of a charge is explained by it.
+        if (const BookedPlace* const place = AccruedPlace(worth, key)) key.place = place;
+      }
       explained.booked_before = BookedFor(worth, key);
       if (const RecognisedCharge* recognised = FindRecognised(worth, key)) {
         FillRecognition(worth, *recognised, key, &explained);
@@ -466,7 +528,8 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       }
       const RatedCharge* rated = FindRated(worth, key);
       std::optional<RatedCharge> unused;
-      if (rated == nullptr && MovedTo(worth, key) == nullptr) unused = WithoutUsage(*catalog, worth.subject, key);
+      if (rated == nullptr && MovedTo(worth, key) == nullptr && !HasOneSide(worth, key))
+        unused = WithoutUsage(*catalog, worth.subject, key);
       // Usage that other billing periods have now was not taken back.
       const Day last_day{key.period.end.number - 1};
       if (unused && !HasUsage(*catalog, *unused, worth.totals, key.period.start, last_day)) rated = &*unused;
@@ -501,6 +564,10 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       return absl::OkStatus();
     });
     if (!visited.ok()) return visited;
+    if (is_accrual) {  // the line that books it tells what changed
+      explanation.largest.push_back(std::move(explained));
+      continue;
+    }
     absl::StatusOr<std::optional<EarlierWorld>> world = earlier.Find(difference.subject, key);
     if (!world.ok()) return world.status();
     explained.earlier = *std::move(world);

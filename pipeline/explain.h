@@ -74,6 +74,8 @@ struct Explanation {
   JournalBatch batch;
   JournalLine line;
   SealRecord seal;
+  std::string reverses;                  // the line of an earlier batch that it takes back, as "<batch>/<number>"
+  std::optional<SealRecord> reversed;    // the seal that takes back its batch
   Money sum;                             // of all differences behind the line: equals what the line posts
   uint64_t charges = 0;                  // behind the line
   std::vector<ExplainedCharge> largest;  // of those asked for, by amount; at most `limit`

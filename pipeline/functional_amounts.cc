@@ -1,5 +1,7 @@
 #include "pipeline/functional_amounts.h"
 
+#include <algorithm>
+
 #include "ledger/records.h"
 #include "pipeline/charges.h"
 #include "rating/catalog.h"
@@ -27,7 +29,25 @@ absl::StatusOr<const FunctionalAmounts::Rates*> FunctionalAmounts::RatesOf(uint6
   return &rates;
 }
 
+// So that what was booked comes to nothing in the functional currency too.
+absl::StatusOr<LineAmounts> FunctionalAmounts::OfReversal(const JournalBatch& batch) {
+  const absl::StatusOr<std::vector<JournalBatch>> batches = book_.Batches();
+  if (!batches.ok()) return batches.status();
+  const auto original = std::ranges::find(*batches, batch.reverses, &JournalBatch::id);
+  if (original == batches->end()) return DamagedError("journal batch " + batch.reverses);
+  const absl::StatusOr<LineAmounts> booked = Of(*original);
+  if (!booked.ok()) return booked.status();
+  LineAmounts amounts;
+  for (const JournalLine& line : batch.lines) {
+    const JournalLine* const reversed = ReversedLine(*original, line.key);
+    if (reversed == nullptr) return DamagedError("journal batch " + batch.id);
+    amounts.push_back((*booked)[reversed->number - 1]);
+  }
+  return amounts;
+}
+
 absl::StatusOr<LineAmounts> FunctionalAmounts::Of(const JournalBatch& batch) {
+  if (!batch.reverses.empty()) return OfReversal(batch);
   const absl::StatusOr<const Rates*> rates = RatesOf(batch.seal);
   if (!rates.ok()) return rates.status();
   LineAmounts amounts(batch.lines.size());

@@ -30,7 +30,7 @@ using LineAmounts = std::vector<std::optional<FunctionalAmount>>;
 class FunctionalAmounts {
  public:
   explicit FunctionalAmounts(const Book& book) : book_(book) {}
-  // OutOfRange: an amount is too large to be converted.
+  // OutOfRange: an amount is too large to be converted. A reversal has the amounts and rates of what it takes back.
   absl::StatusOr<LineAmounts> Of(const JournalBatch& batch);
 
  private:
@@ -41,6 +41,7 @@ class FunctionalAmounts {
     Rounding rounding = Rounding::kHalfUp;
   };
   absl::StatusOr<const Rates*> RatesOf(uint64_t seal);
+  absl::StatusOr<LineAmounts> OfReversal(const JournalBatch& batch);
 
   const Book& book_;
   std::map<uint64_t, std::string> digests_;  // of the seals' catalogs

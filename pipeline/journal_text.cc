@@ -124,6 +124,7 @@ std::string JsonOf(const JournalBatch& batch) {
   AppendMember("entity", batch.entity, &json);
   AppendMember("currency", batch.currency.code(), &json);
   AppendMember("accounting_period", batch.accounting_period, &json);
+  if (!batch.reverses.empty()) AppendMember("reverses", batch.reverses, &json);
   json += "\"seal\":" + std::to_string(batch.seal) + ",";
   AppendMember("debit", ToString(sum), &json);
   AppendMember("credit", ToString(sum), &json);
@@ -145,6 +146,7 @@ std::string LedgerText::Of(const JournalBatch& batch, const LineAmounts& amounts
     text += ToString(line.key.posting_date) + " * (" + batch.id + "/" + std::to_string(line.number) + ") " +
             Plain(line.memo()) + "\n";
     text += "    ; posting_key: " + batch.posting_key + "\n";
+    if (!batch.reverses.empty()) text += "    ; reverses: " + batch.reverses + "\n";
     if (!line.key.dimensions.empty()) text += "    ; dimensions: " + Plain(line.key.dimensions) + "\n";
     std::string cost;
     if (!amounts.empty() && amounts[line.number - 1]) {

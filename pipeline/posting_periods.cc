@@ -29,6 +29,7 @@ absl::StatusOr<PostingPeriods> PostingPeriods::Make(const Catalog& catalog, cons
   for (const Entity& entity : catalog.entities) {
     periods.entities_[entity.name].entity = &entity;
     if (entity.new_periods != PeriodState::kOpen) periods.all_open_ = false;
+    if (entity.late_usage == LateUsage::kAccrue) periods.has_accruals_ = true;
   }
   for (const PeriodChange& change : changes) {
     OfEntity& of = periods.entities_[change.entity];
@@ -94,7 +95,12 @@ PostingPlace PostingPeriods::PlaceOf(std::string_view entity, Day usage_date) co
   if (place.state != PeriodState::kClosed || late == LateUsage::kRefuse) return place;
   const std::optional<AccountingPeriod> open = OpenPeriodBehind(of, place.period);
   if (!open) return place;
-  return {false, *open, PeriodState::kOpen, open->first, usage_date};
+  PostingPlace late_place{false, *open, PeriodState::kOpen, open->first, usage_date};
+  if (late == LateUsage::kAccrue) {
+    late_place.booked_in = OpenPeriodBehind(of, *open);
+    if (!late_place.booked_in) return place;
+  }
+  return late_place;
 }
 
 PeriodState PostingPeriods::StateOf(std::string_view entity, const AccountingPeriod& period) const {

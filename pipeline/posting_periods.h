@@ -1,8 +1,9 @@
 // PostingPeriods: in which accounting period a difference is posted, and on which day.
 //
 // Usage belongs to the period of its usage date, and is posted there while that is open. When it is closed, the entity
-// says whether late usage goes to the first open period behind it, on that period's first day, or waits. What belongs
-// to a period that is soft-closed waits too, unless a seal adjusts; so does what belongs to a future one.
+// says whether late usage goes to the first open period behind it, on that period's first day, is accrued there until
+// the open period behind that one, or waits. What belongs to a period that is soft-closed waits too, unless a seal
+// adjusts; so does what belongs to a future one.
 #ifndef TOLLBOOK_PIPELINE_POSTING_PERIODS_H_
 #define TOLLBOOK_PIPELINE_POSTING_PERIODS_H_
 
@@ -24,6 +25,8 @@ struct PostingPlace {
   PeriodState state = PeriodState::kOpen;
   Day posting_date;
   std::optional<Day> usage_date;  // where the posting date is another day
+  // Of late usage that is accrued here: where that is reversed, and the usage booked, on the period's first day.
+  std::optional<AccountingPeriod> booked_in = {};
 };
 
 // Borrows the catalog. All of it is const and may be used by several threads.
@@ -39,6 +42,8 @@ class PostingPeriods {
 
   // Every difference is posted on its usage date.
   bool all_open() const { return all_open_; }
+  // Some entity accrues late usage.
+  bool has_accruals() const { return has_accruals_; }
   PostingPlace PlaceOf(std::string_view entity, Day usage_date) const;
   PeriodState StateOf(std::string_view entity, const AccountingPeriod& period) const;
   // The period of the entity that the day lies in.
@@ -66,6 +71,7 @@ class PostingPeriods {
   std::map<std::string, OfEntity, std::less<>> entities_;
   bool adjusts_ = false;
   bool all_open_ = true;
+  bool has_accruals_ = false;
 };
 
 }  // namespace tollbook

@@ -11,6 +11,7 @@
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
 #include "pipeline/approval.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/fixed_meters.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
@@ -33,7 +34,13 @@ struct LinePlaceHash {
 
 // Gives lines their numbers, in the order in which they are first named.
 using LineNumbers = std::unordered_map<LinePlace, uint32_t, LinePlaceHash>;
-using AccountNumbers = std::map<LineKey, uint32_t>;
+// The accounts of a line, and whether it is posted in the period in which accruals of late usage are reversed.
+struct LineAccounts {
+  LineKey key;
+  bool is_behind_accrual = false;
+  friend auto operator<=>(const LineAccounts&, const LineAccounts&) = default;
+};
+using AccountNumbers = std::map<LineAccounts, uint32_t>;
 
 template <typename Numbers, typename Place>
 uint32_t NumberOf(const Place& place, Numbers* numbers) {
@@ -51,6 +58,8 @@ class ShardSeal {
  public:
   explicit ShardSeal(const PostingPeriods& periods) : waiting(periods), periods_(periods) {}
   absl::Status Add(const SubjectWorth& worth, std::optional<Day> through);
+  // What is taken back of a batch. The amounts' names live until the run is packed.
+  absl::Status AddReversed(std::string_view batch, const Reversal::OfSubject& of);
   // `refs`: where each of `lines` ended up.
   std::string Pack(std::span<const LineRef> refs) const { return writer_.empty() ? "" : writer_.Finish(refs); }
 
@@ -63,13 +72,20 @@ class ShardSeal {
  private:
   uint32_t AccountsOf(const BookedPlace* place);
   uint32_t LineOf(const BookedKey& key);
+  // `is_behind_accrual`: of each difference; empty: none is.
+  absl::Status Write(std::string_view subject, std::span<const BookedAmount> differences,
+                     std::span<const uint8_t> is_behind_accrual = {});
+  absl::Status WriteAccrued(const SubjectWorth& worth, std::span<const BookedAmount> differences);
 
+  std::string reverses_;  // of what is added at the moment; empty: no batch
+  bool is_behind_accrual_ = false;
   const PostingPeriods& periods_;
   std::vector<BookedAmount> differences_;  // of the subject at hand
   DifferenceRunWriter writer_;
   // Places end with the visit of the shard; until then each has one address.
-  std::unordered_map<const BookedPlace*, uint32_t> accounts_of_;
+  std::unordered_map<const BookedPlace*, uint32_t> accounts_of_[2];  // by is_behind_accrual_
   const BookedPlace* last_place_ = nullptr;
+  bool last_is_behind_accrual_ = false;
   uint32_t last_accounts_ = 0;
   LineNumbers line_numbers_;
   // Lines that were looked up, each at a slot of its own place; a month of thirty accounts has them all. Another line
@@ -93,9 +109,21 @@ LineKey WithoutDate(const BookedPlace& place) {
   return accounts;
 }
 
-LineKey LineKeyOn(LineKey accounts, Day usage_date, const PostingPeriods& periods) {
-  const PostingPlace place = periods.PlaceOf(accounts.entity, usage_date);
+// Where the lines of a seal are posted.
+struct LinePlaces {
+  const PostingPeriods& periods;
+  const Reversal* reversal = nullptr;  // null: nothing is taken back
+};
+
+LineKey LineKeyOn(const LineAccounts& of, Day usage_date, const LinePlaces& places) {
+  LineKey accounts = of.key;
+  PostingPlace place = accounts.reverses.empty() ? places.periods.PlaceOf(accounts.entity, usage_date)
+                                                 : places.reversal->PlaceOf(usage_date);
   TOLLBOOK_ASSERT(!place.waits);  // ShardSeal took it out
+  if (of.is_behind_accrual) {
+    place.period = *place.booked_in;
+    place.posting_date = place.period.first;
+  }
   accounts.accounting_period = place.period.name;
   accounts.posting_date = place.posting_date;
   accounts.usage_date = place.usage_date;
@@ -128,10 +156,15 @@ void CountUnrated(const std::vector<UnratedUsage>& unrated, SealReport* counts) 
 }
 
 uint32_t ShardSeal::AccountsOf(const BookedPlace* place) {
-  if (place == last_place_) return last_accounts_;
-  const auto [known, added] = accounts_of_.try_emplace(place, 0);
-  if (added) known->second = NumberOf(WithoutDate(*place), &accounts);
+  if (place == last_place_ && is_behind_accrual_ == last_is_behind_accrual_) return last_accounts_;
+  const auto [known, added] = accounts_of_[is_behind_accrual_ ? 1 : 0].try_emplace(place, 0);
+  if (added) {
+    LineAccounts of_place{WithoutDate(*place), is_behind_accrual_};
+    of_place.key.reverses = reverses_;
+    known->second = NumberOf(of_place, &accounts);
+  }
   last_place_ = place;
+  last_is_behind_accrual_ = is_behind_accrual_;
   return last_accounts_ = known->second;
 }
 
@@ -167,9 +200,50 @@ absl::Status ShardSeal::Add(const SubjectWorth& worth, std::optional<Day> throug
     differences = differences_;
   }
   if (differences.empty()) return absl::OkStatus();
+  return periods_.has_accruals() ? WriteAccrued(worth, differences) : Write(worth.subject, differences);
+}
 
-  writer_.BeginSubject(worth.subject, static_cast<uint32_t>(differences.size()));
+// Late usage that is accrued: debited to the account of accruals in the open period, credited from there in the one
+// behind it, and booked there. The accrual comes to nothing.
+absl::Status ShardSeal::WriteAccrued(const SubjectWorth& worth, std::span<const BookedAmount> differences) {
+  std::vector<BookedAmount> written;
+  std::vector<uint8_t> is_behind_accrual;
+  const auto add = [&](const BookedAmount& amount, bool is_behind) {
+    written.push_back(amount);
+    is_behind_accrual.push_back(is_behind ? 1 : 0);
+  };
   for (const BookedAmount& difference : differences) {
+    const BookedPlace* const accrual = worth.places->AccrualOf(difference.key.place);
+    const bool is_accrued =
+        accrual != nullptr &&
+        periods_.PlaceOf(difference.key.place->entity, difference.key.usage_date).booked_in.has_value();
+    if (is_accrued) {
+      BookedAmount accrued = difference;
+      accrued.key.place = accrual;
+      add(accrued, false);
+      if (__builtin_sub_overflow(Int128{0}, accrued.minor, &accrued.minor)) {
+        return LineOutOfRange(accrual->entity, accrual->product, accrued.key.usage_date);
+      }
+      add(accrued, true);
+    }
+    add(difference, is_accrued);
+  }
+  return Write(worth.subject, written, is_behind_accrual);
+}
+
+absl::Status ShardSeal::AddReversed(std::string_view batch, const Reversal::OfSubject& of) {
+  reverses_ = batch;
+  const absl::Status written = Write(of.subject, of.amounts);
+  reverses_.clear();
+  return written;
+}
+
+absl::Status ShardSeal::Write(std::string_view subject, std::span<const BookedAmount> differences,
+                              std::span<const uint8_t> is_behind_accrual) {
+  writer_.BeginSubject(subject, static_cast<uint32_t>(differences.size()));
+  for (size_t i = 0; i < differences.size(); ++i) {
+    const BookedAmount& difference = differences[i];
+    is_behind_accrual_ = !is_behind_accrual.empty() && is_behind_accrual[i] != 0;
     const uint32_t line = LineOf(difference.key);
     LineSum& sum = lines[line].sum;
     if (!sum.Add(difference.minor)) {
@@ -196,7 +270,7 @@ void AddCounts(const ShardSeal& shard, SealReport* report) {
 // The lines of all shards, put together. Shard by shard, so that whether a sum fits does not depend on threads.
 class SealLines {
  public:
-  explicit SealLines(const PostingPeriods& periods) : periods_(periods) {}
+  explicit SealLines(const LinePlaces& places) : places_(places) {}
 
   absl::Status Add(const ShardSeal& shard) {
     std::vector<uint32_t> accounts(shard.accounts.size());
@@ -234,11 +308,11 @@ class SealLines {
 
  private:
   std::vector<LineKey> Keys() const {
-    std::vector<const LineKey*> accounts(accounts_.size());
+    std::vector<const LineAccounts*> accounts(accounts_.size());
     for (const auto& [key, number] : accounts_) accounts[number] = &key;
     std::vector<LineKey> keys(numbers_.size());
     for (const auto& [place, number] : numbers_) {
-      keys[number] = LineKeyOn(*accounts[place.accounts], place.usage_date, periods_);
+      keys[number] = LineKeyOn(*accounts[place.accounts], place.usage_date, places_);
     }
     return keys;
   }
@@ -247,7 +321,7 @@ class SealLines {
     return LineOutOfRange(key.entity, key.product, key.posting_date);
   }
 
-  const PostingPeriods& periods_;
+  const LinePlaces places_;
   AccountNumbers accounts_;
   LineNumbers numbers_;
   std::vector<LineSum> sums_;                     // by number
@@ -279,6 +353,18 @@ std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const std::v
   return runs;
 }
 
+// Before anything else of the shards: the places of the amounts must have their addresses while others get theirs.
+absl::Status AddReversed(const Book& book, Reversal* reversal, std::vector<ShardSeal>* shards) {
+  for (int shard = 0; shard < kTotalShards; ++shard) {
+    const absl::StatusOr<std::vector<Reversal::OfSubject>> subjects = reversal->AmountsIn(book, shard);
+    if (!subjects.ok()) return subjects.status();
+    for (const Reversal::OfSubject& of : *subjects) {
+      TOLLBOOK_RETURN_IF_ERROR((*shards)[shard].AddReversed(reversal->order().batch, of));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options) {
@@ -289,13 +375,22 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
   std::vector<ShardSeal> shards;
   shards.reserve(kTotalShards);
   for (int shard = 0; shard < kTotalShards; ++shard) shards.emplace_back(*periods);
+  WorthWindow window{.through = options.through};
+  std::optional<Reversal> reversal;
+  if (options.reversal) {
+    absl::StatusOr<Reversal> made = Reversal::Make(book, *periods, *options.reversal);
+    if (!made.ok()) return made.status();
+    reversal.emplace(*std::move(made));
+    window.without = reversal->batch();
+    TOLLBOOK_RETURN_IF_ERROR(AddReversed(book, &*reversal, &shards));
+  }
   const absl::Status visited =
-      VisitSubjects(book, catalog, {.through = options.through}, options.threads,
+      VisitSubjects(book, catalog, window, options.threads,
                     [&](int shard, const SubjectWorth& worth) { return shards[shard].Add(worth, options.through); });
   if (!visited.ok()) return visited;
 
   SealReport report;
-  SealLines lines(*periods);
+  SealLines lines({*periods, reversal ? &*reversal : nullptr});
   WaitingSums waiting(*periods);
   for (const ShardSeal& shard : shards) {
     AddCounts(shard, &report);
@@ -318,6 +413,11 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
   seal.record.differences = report.differences;
   seal.record.adjusted_by = options.adjusted_by;
   seal.record.adjusted_why = options.adjusted_why;
+  if (options.reversal) {
+    seal.record.reverses = options.reversal->batch;
+    seal.record.reversed_by = options.reversal->by;
+    seal.record.reversed_why = options.reversal->why;
+  }
   for (const JournalBatch& batch : journal.batches) seal.record.batches.push_back(batch.id);
   seal.differences = PackAll(shards, lines.RefsIn(journal), options.threads);
   seal.batches = std::move(journal.batches);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ledger/book.h"
+#include "pipeline/reversal.h"
 #include "pipeline/waiting.h"
 #include "rating/catalog.h"
 
@@ -25,6 +26,8 @@ struct SealOptions {
   // Who has it book into soft-closed periods too, and why; both or neither.
   std::string adjusted_by = {};
   std::string adjusted_why = {};
+  // The batch that is taken back by reference, by whom and why; what it should have booked is booked anew.
+  std::optional<ReversalOrder> reversal = {};
 };
 
 struct SealReport {
@@ -43,8 +46,8 @@ struct SealReport {
 };
 
 // A second seal of the same totals and catalog books nothing.
-// Errors: the book's; FailedPrecondition when a meter is defined otherwise than the totals in the book were made, or an
-// accounting period has other days than when its state was changed.
+// Errors: the book's; of a reversal those of Reversal::Make; FailedPrecondition when a meter is defined otherwise than
+// the totals in the book were made, or an accounting period has other days than when its state was changed.
 [[nodiscard]] absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options);
 
 }  // namespace tollbook

@@ -9,6 +9,7 @@ absl::Status ShardBooked::Add(const StoredRun& run) {
   DifferenceRunReader reader(run.bytes);
   std::vector<const BookedPlace*> interned;
   for (const BookedPlace& place : reader.places()) interned.push_back(places_.Intern(place));
+  const bool has_left_out = without_ && without_->sequence == run.sequence;
   std::string_view subject;
   uint32_t count = 0;
   while (reader.NextSubject(&subject, &count)) {
@@ -20,7 +21,7 @@ absl::Status ShardBooked::Add(const StoredRun& run) {
     }
     Difference difference;
     for (uint32_t i = 0; i < count && reader.Next(&difference); ++i) {
-      if (!wanted) continue;
+      if (!wanted || (has_left_out && IsOf(*without_, difference.line))) continue;
       difference.key.place = interned[static_cast<size_t>(difference.key.place - reader.places().data())];
       amounts_.push_back({difference.key, difference.minor});
       subject_of_.push_back(id);

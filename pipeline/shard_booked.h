@@ -18,8 +18,10 @@ namespace tollbook {
 // Not thread-safe. Borrows the places and the runs' bytes.
 class ShardBooked {
  public:
-  ShardBooked(BookedPlaces& places, std::optional<std::string_view> only_subject)
-      : places_(places), only_subject_(only_subject) {}
+  // `without`: what is booked, less that batch.
+  ShardBooked(BookedPlaces& places, std::optional<std::string_view> only_subject,
+              std::optional<SealedBatch> without = std::nullopt)
+      : places_(places), only_subject_(only_subject), without_(without) {}
 
   absl::Status Add(const StoredRun& run);
   // Sums up; then `Of` can be used.
@@ -39,6 +41,7 @@ class ShardBooked {
 
   BookedPlaces& places_;
   const std::optional<std::string_view> only_subject_;
+  const std::optional<SealedBatch> without_;
   std::unordered_map<std::string_view, uint32_t> subject_ids_;
   std::vector<Range> ranges_;         // by subject id, into amounts_ once they are summed up
   std::vector<uint32_t> subject_of_;  // of each of amounts_, until they are summed up

@@ -8,6 +8,7 @@
 
 #include "pipeline/fixed_meters.h"
 #include "pipeline/subject_worth.h"
+#include "pipeline/targets.h"
 
 namespace tollbook {
 namespace {
@@ -87,9 +88,34 @@ const Subscription* SubscriptionOn(const Catalog& catalog, std::string_view subj
   return nullptr;
 }
 
-// The views are the catalogs'.
+struct Customer {
+  std::string id, target;  // that knows it so
+};
+
+// Of the subscriptions that customers.csv names for a target that bills customers.
+class Customers {
+ public:
+  // Who is in several of them, is found in the first.
+  explicit Customers(std::initializer_list<const Catalog*> catalogs) {
+    for (const Catalog* catalog : catalogs) {
+      for (const Target& target : TargetsOf(*catalog)) {
+        if (target.kind != TargetKind::kStripe) continue;  // ids of the others are of subscriptions there
+        for (const auto& [subscription, id] : target.ids) of_.try_emplace(subscription, Customer{id, target.name});
+      }
+    }
+  }
+  const Customer* Of(std::string_view subscription) const {
+    const auto found = of_.find(subscription);
+    return found == of_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  std::map<std::string, Customer, std::less<>> of_;
+};
+
+// The views are the catalogs', and the customers'.
 struct RowKey {
-  std::string_view plan, plan_before, account, subscription, charge;
+  std::string_view customer, target, plan, plan_before, account, subscription, charge;
   Currency currency;
   friend auto operator<=>(const RowKey&, const RowKey&) = default;
 };
@@ -161,8 +187,8 @@ class Movers {
 // What one shard of subjects comes to; what all do, once the shards are added.
 class Sums {
  public:
-  Sums(const Catalog& before, const Catalog& after, const SimulateOptions& options)
-      : before_(before), after_(after), options_(options), movers_(options.movers) {}
+  Sums(const Catalog& before, const Catalog& after, const Customers& customers, const SimulateOptions& options)
+      : before_(before), after_(after), customers_(customers), options_(options), movers_(options.movers) {}
 
   absl::Status Add(const SubjectWorth& before, const SubjectWorth& after) {
     ++counts_.subjects;
@@ -208,9 +234,9 @@ class Sums {
     });
     std::sort(counts_.not_rated.begin(), counts_.not_rated.end());
     for (const auto& [key, sum] : rows_) {
-      counts_.rows.push_back({std::string(key.plan), std::string(key.plan_before), std::string(key.account),
-                              std::string(key.subscription), std::string(key.charge), key.currency, sum.amounts,
-                              sum.charge_periods});
+      counts_.rows.push_back({std::string(key.customer), std::string(key.target), std::string(key.plan),
+                              std::string(key.plan_before), std::string(key.account), std::string(key.subscription),
+                              std::string(key.charge), key.currency, sum.amounts, sum.charge_periods});
     }
     for (const auto& [key, events] : usage_) {
       counts_.usage.push_back({std::string(key.meter), key.before, key.after, events});
@@ -321,13 +347,17 @@ class Sums {
   RowKey KeyOf(const Labels& labels, const Side& side) const {
     switch (options_.by) {
       case SimulateBy::kPlan:
-        return {labels.plan, labels.plan_before, "", "", "", side.currency};
+        return {"", "", labels.plan, labels.plan_before, "", "", "", side.currency};
+      case SimulateBy::kCustomer:
+        if (const Customer* const customer = customers_.Of(side.subscription))
+          return {customer->id, customer->target, "", "", "", "", "", side.currency};
+        return {labels.account, "", "", "", "", "", "", side.currency};
       case SimulateBy::kAccount:
-        return {"", "", labels.account, "", "", side.currency};
+        return {"", "", "", "", labels.account, "", "", side.currency};
       case SimulateBy::kSubscription:
-        return {"", "", labels.account, side.subscription, "", side.currency};
+        return {"", "", "", "", labels.account, side.subscription, "", side.currency};
       case SimulateBy::kCharge:
-        return {labels.plan, labels.plan_before, "", "", side.charge, side.currency};
+        return {"", "", labels.plan, labels.plan_before, "", "", side.charge, side.currency};
     }
     TOLLBOOK_ASSERT(!"a table of the list");
     return {};
@@ -382,6 +412,7 @@ class Sums {
 
   const Catalog& before_;
   const Catalog& after_;
+  const Customers& customers_;
   const SimulateOptions& options_;
   Simulation counts_;
   std::map<RowKey, RowSum> rows_;
@@ -416,14 +447,15 @@ absl::StatusOr<Simulation> Simulate(const Book& book, const Catalog& before, con
   const absl::StatusOr<std::vector<Meter>> fixed = FixedMeters(book, after);
   if (!fixed.ok()) return fixed.status();
 
-  std::vector<Sums> shards(kTotalShards, Sums(before, after, options));
+  const Customers customers({&after, &before});
+  std::vector<Sums> shards(kTotalShards, Sums(before, after, customers, options));
   const absl::Status visited =
       VisitSubjects(book, before, after, {.through = options.through}, options.threads,
                     [&](int shard, const SubjectWorth& by_before, const SubjectWorth& by_after) {
                       return shards[shard].Add(by_before, by_after);
                     });
   if (!visited.ok()) return visited;
-  Sums sums(before, after, options);
+  Sums sums(before, after, customers, options);
   for (Sums& shard : shards) TOLLBOOK_RETURN_IF_ERROR(sums.Add(std::move(shard)));
   Simulation simulation = std::move(sums).Finish();
   for (const Meter& meter : after.meters) {

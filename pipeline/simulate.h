@@ -21,7 +21,9 @@
 
 namespace tollbook {
 
-enum class SimulateBy : uint8_t { kPlan, kAccount, kSubscription, kCharge };
+// A customer is who pays: whom customers.csv names for a target that bills customers (of targets.yaml the first one
+// that does), by the new catalog, else by the one before; a subscription that neither names is its account's.
+enum class SimulateBy : uint8_t { kPlan, kCustomer, kAccount, kSubscription, kCharge };
 
 struct SimulateOptions {
   int threads = 0;  // 0: all cores
@@ -46,8 +48,9 @@ struct SimulatedTotal {
   Int128 seal_would_book = 0;
 };
 
-// Which members are filled says `by`: plan; account; subscription and account; plan and charge.
+// Which members are filled says `by`: plan; customer and target; account; subscription and account; plan and charge.
 struct SimulatedRow {
+  std::string customer, target;   // that knows it by this id; "": `customer` is the account
   std::string plan, plan_before;  // the same, unless the usage changes its plan; "": no subscription takes it
   std::string account, subscription, charge;
   Currency currency;

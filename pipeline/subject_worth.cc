@@ -111,13 +111,14 @@ class CatalogWorth {
     keys_.clear();
     due_.clear();
     recognised_.clear();
+    delivered_.clear();
     return absl::OkStatus();
   }
 
   // Until the next Find.
   SubjectWorth Of(std::string_view subject, std::span<const SubjectTotal> totals,
                   std::span<const BookedAmount> booked) const {
-    return {subject, totals, rated_, keys_, due_, booked, status_, recognised_, has_unmapped_};
+    return {subject, totals, rated_, keys_, due_, booked, status_, recognised_, has_unmapped_, delivered_, &places_};
   }
 
  private:
@@ -125,6 +126,7 @@ class CatalogWorth {
     keys_.clear();
     due_.clear();
     recognised_.clear();
+    delivered_.clear();
     has_unmapped_ = false;
     bool several = false;
     for (const RatedCharge& rated : rated_.charges) {
@@ -133,10 +135,14 @@ class CatalogWorth {
       several = several || rated.subscription != rated_.charges.front().subscription;
       AppendDue(rated, {keys_.back(), 0}, posting.summary, window_.through, &due_);
       has_unmapped_ = has_unmapped_ || posting.rule == nullptr;
+      if (posting.delivered != nullptr) {
+        delivered_.push_back({{rated.subscription->id, posting.delivered, rated.period, {}}, &rated});
+        AppendDue(rated, {delivered_.back().key, 0}, posting.summary, window_.through, &due_);
+      }
       if (posting.recognised != nullptr) FindRecognised(rated, posting);
     }
     // The charges of one subscription come by their names, and so do their places.
-    if (!several && recognised_.empty()) return;
+    if (!several && recognised_.empty() && delivered_.empty()) return;
     std::sort(due_.begin(), due_.end(), [](const BookedAmount& a, const BookedAmount& b) { return a.key < b.key; });
   }
 
@@ -163,6 +169,7 @@ class CatalogWorth {
   std::vector<BookedKey> keys_;
   std::vector<BookedAmount> due_;
   std::vector<RecognisedCharge> recognised_;
+  std::vector<DeliveredCharge> delivered_;
   bool has_unmapped_ = false;
 };
 
@@ -184,7 +191,7 @@ class ShardVisit {
         rate_window_(rate_window),
         totals_(catalog, book_seed, window.only_subject),
         worth_(catalog, rate_window_, settled),
-        booked_(worth_.places(), window.only_subject) {}
+        booked_(worth_.places(), window.only_subject, window.without) {}
 
   absl::Status Read(const Book& book, int shard) {
     absl::StatusOr<std::vector<StoredRun>> totals = book.Totals(shard, window_.through_sequence);
@@ -347,8 +354,8 @@ absl::Status VisitSubjects(const Book& book, const Catalog& first, const Catalog
 void TakeUnmapped(std::vector<BookedAmount>* differences, std::vector<BookedAmount>* waiting) {
   using ChargePeriod = std::tuple<std::string_view, std::string_view, std::string_view, BillingPeriod>;
   const auto of = [](const BookedAmount& amount) {
-    // With what was recognised of it.
-    return ChargePeriod{amount.key.subscription, amount.key.place->plan, DeferredName(amount.key.place->charge),
+    // With what stands beside it.
+    return ChargePeriod{amount.key.subscription, amount.key.place->plan, RatedName(amount.key.place->charge),
                         amount.key.period};
   };
   std::set<ChargePeriod> unmapped;

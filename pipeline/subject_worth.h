@@ -17,6 +17,8 @@
 
 namespace tollbook {
 
+class BookedPlaces;
+
 // What a seal booked, or the sum of what all seals booked, for one key.
 struct BookedAmount {
   BookedKey key;
@@ -25,6 +27,12 @@ struct BookedAmount {
 
 // What of a deferred charge becomes revenue day by day, for which `due` has amounts of its own.
 struct RecognisedCharge {
+  BookedKey key;  // without a usage date
+  const RatedCharge* of = nullptr;
+};
+
+// The same amounts as those of a rated charge, in the books of who delivers what another entity sells; in `due` too.
+struct DeliveredCharge {
   BookedKey key;  // without a usage date
   const RatedCharge* of = nullptr;
 };
@@ -44,7 +52,20 @@ struct SubjectWorth {
   absl::Status status;
   std::span<const RecognisedCharge> recognised;
   bool has_unmapped = false;  // some of `due` is at a place without accounts
+  std::span<const DeliveredCharge> delivered = {};
+  const BookedPlaces* places = nullptr;  // all that `due` and `booked` are at
 };
+
+// A batch, by the seal that made it.
+struct SealedBatch {
+  uint64_t sequence = 0;  // the seal's commit
+  uint32_t index = 0;     // into its batches
+};
+
+// Of the differences of the same seal. Those whose line came to zero are in no batch.
+inline bool IsOf(const SealedBatch& batch, LineRef line) {
+  return line.line != 0 && line.batch == batch.index;
+}
 
 struct WorthWindow {
   // Usage dates after it are not due. None: all usage is; what carries over goes on up to the furthest day that a seal
@@ -52,6 +73,7 @@ struct WorthWindow {
   std::optional<Day> through = std::nullopt;
   uint64_t through_sequence = UINT64_MAX;                       // the book as it was after this commit
   std::optional<std::string_view> only_subject = std::nullopt;  // one subject instead of all
+  std::optional<SealedBatch> without = std::nullopt;            // what is booked, less this batch
 };
 
 // Calls `visit` for each subject that has totals or booked amounts, or a subscription that may owe something without

@@ -14,7 +14,7 @@
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, TargetKind>, 10> kKinds = {{{"files", TargetKind::kFiles},
+constexpr std::array<std::pair<std::string_view, TargetKind>, 14> kKinds = {{{"files", TargetKind::kFiles},
                                                                              {"webhook", TargetKind::kWebhook},
                                                                              {"tryton", TargetKind::kTryton},
                                                                              {"netsuite", TargetKind::kNetsuite},
@@ -23,13 +23,23 @@ constexpr std::array<std::pair<std::string_view, TargetKind>, 10> kKinds = {{{"f
                                                                              {"oracle", TargetKind::kOracle},
                                                                              {"stripe", TargetKind::kStripe},
                                                                              {"chargebee", TargetKind::kChargebee},
-                                                                             {"maxio", TargetKind::kMaxio}}};
+                                                                             {"maxio", TargetKind::kMaxio},
+                                                                             {"zuora", TargetKind::kZuora},
+                                                                             {"salesforce", TargetKind::kSalesforce},
+                                                                             {"gainsight", TargetKind::kGainsight},
+                                                                             {"totango", TargetKind::kTotango}}};
 constexpr std::array<std::pair<std::string_view, FileFormat>, 3> kFormats = {
     {{"csv", FileFormat::kCsv}, {"json", FileFormat::kJson}, {"ledger", FileFormat::kLedger}}};
 
 // They are told what was used, and price it themselves.
 bool IsBilling(TargetKind kind) {
-  return kind == TargetKind::kStripe || kind == TargetKind::kChargebee || kind == TargetKind::kMaxio;
+  return kind == TargetKind::kStripe || kind == TargetKind::kChargebee || kind == TargetKind::kMaxio ||
+         kind == TargetKind::kZuora;
+}
+
+// They are told how accounts stand.
+bool IsOfAccounts(TargetKind kind) {
+  return kind == TargetKind::kSalesforce || kind == TargetKind::kGainsight || kind == TargetKind::kTotango;
 }
 
 // Where SAP shows the items of documents, by the entry view.
@@ -51,6 +61,7 @@ class TargetReader {
     ReadRegions(map);
     for (const YamlNode& node : map.RequiredList("targets")) targets.push_back(ReadTarget(node));
     map.RefuseOtherKeys();
+    for (const auto& [target, poster] : posters_) FindPoster(targets[target], poster, targets);
     return targets;
   }
 
@@ -58,6 +69,7 @@ class TargetReader {
   Target ReadTarget(const YamlNode& node) {
     Target target;
     target.line = node.line;
+    ++read_;
     YamlMap map(node, "a target", errors_);
     if (const std::optional<std::string> name = RequiredKeyName(map, "name", errors_)) {
       target.name = *name;
@@ -70,7 +82,7 @@ class TargetReader {
     map.Required("kind");
     target.kind = map.Choice<TargetKind>("kind", kKinds, TargetKind::kFiles);
     ReadScope(map, &target);
-    if (!IsBilling(target.kind)) ReadLimits(map, &target);
+    if (!IsBilling(target.kind) && !IsOfAccounts(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
     ReadWindows(map, &target);
     if (map.Find("kind") != nullptr) ReadKind(map, &target);
@@ -95,12 +107,14 @@ class TargetReader {
       ReadEvents(map, target);
       return;
     }
+    if (target->kind == TargetKind::kZuora) return ReadZuora(map, target);
     if (IsBilling(target->kind)) {
       target->secret = ReadSecretReference(map, "api_key", errors_);
       target->same_ids = map.Bool("same_ids", false);
       ReadCharges(map, target);
       return;
     }
+    if (IsOfAccounts(target->kind)) return ReadAccountTarget(map, target);
     if (target->kind == TargetKind::kNetsuite) return ReadNetsuite(map, target);
     if (target->kind == TargetKind::kDynamics) return ReadDynamics(map, target);
     if (target->kind == TargetKind::kSap) return ReadSap(map, target);
@@ -217,6 +231,139 @@ class TargetReader {
     }
   }
 
+  void ReadZuora(YamlMap& map, Target* target) {
+    map.Required("auth");
+    target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
+    if (map.Find("key_field") != nullptr) target->key_field = ReadApiName(map, "key_field");
+    ReadCharges(map, target);
+  }
+
+  void ReadAccountTarget(YamlMap& map, Target* target) {
+    if (target->kind != TargetKind::kTotango) map.Required("auth");
+    target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
+    target->same_ids = map.Bool("same_ids", false);
+    constexpr std::array<std::pair<std::string_view, bool>, 2> kPer = {{{"account", false}, {"subscription", true}}};
+    target->per_subscription = map.Choice<bool>("per", kPer, false);
+    if (target->kind == TargetKind::kTotango) {
+      ReadTotango(map, target);
+    } else {
+      target->object = ReadApiName(map, "object");
+      target->external_id = ReadApiName(map, "external_id");
+    }
+    ReadFields(map, target);
+    if (target->kind == TargetKind::kSalesforce) ReadSalesforce(map, target);
+    if (target->kind == TargetKind::kGainsight) CheckGainsight(map, *target);
+  }
+
+  void CheckGainsight(YamlMap& map, const Target& target) {
+    if (target.object == "Company" || target.object.ends_with("__gc") || target.object.empty()) return;
+    errors_.Add(map.LineOf("object"), map.what() + " has " + Quoted(target.object) + " as its object",
+                "write Company, or the name of a custom object, which ends with __gc");
+  }
+
+  void ReadTotango(YamlMap& map, Target* target) {
+    target->service_id = map.RequiredText("service_id").value_or("");
+    const std::string_view id = target->service_id;
+    const bool is_id = id.starts_with("SP-") && std::count(id.begin(), id.end(), '-') == 2 && id.back() != '-' &&
+                       id.find("--") == std::string_view::npos &&
+                       id.substr(3).find_first_not_of("0123456789-") == std::string_view::npos;
+    if (is_id || id.empty()) return;
+    errors_.Add(map.LineOf("service_id"), map.what() + " has " + Quoted(id) + " as its service_id",
+                "write the id of the service there, such as SP-1234-11");
+  }
+
+  void ReadSalesforce(YamlMap& map, Target* target) {
+    target->api_version = map.RequiredText("api_version").value_or("v60.0");
+    const std::string& version = target->api_version;
+    const size_t dot = version.find('.');
+    const auto is_number = [](std::string_view text) {
+      return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+    };
+    if (version.starts_with('v') && dot != std::string::npos && is_number(version.substr(1, dot - 1)) &&
+        is_number(version.substr(dot + 1))) {
+      return;
+    }
+    errors_.Add(map.LineOf("api_version"), map.what() + " has " + Quoted(version) + " as its api_version",
+                "write the version of the REST API, such as v60.0");
+  }
+
+  // A name of the target's own that stands in paths: letters, digits and underscores.
+  std::string ReadApiName(YamlMap& map, std::string_view key) {
+    const std::string name = map.RequiredText(key).value_or("");
+    if (!name.empty() && !IsApiName(name)) {
+      errors_.Add(map.LineOf(key), map.what() + " has " + Quoted(name) + " as its " + std::string(key),
+                  "write its API name there: letters, digits and underscores");
+    }
+    return name;
+  }
+
+  static bool IsApiName(std::string_view name, const std::string& more = "") {
+    constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    return !name.empty() && name.size() <= kCodeBytesMax && kLetters.find(name.front()) != std::string_view::npos &&
+           name.find_first_not_of(std::string(kLetters) + "0123456789_" + more) == std::string_view::npos;
+  }
+
+  void ReadFields(YamlMap& map, Target* target) {
+    map.Required("fields");
+    std::set<std::string> names = {target->external_id};
+    bool has_posting = false;
+    for (auto& [fact, name] : map.TextsByName("fields")) {
+      const int line = map.LineOf("fields");
+      std::optional<AccountField> field = ParseAccountFact(fact);
+      if (!field) {
+        std::string words;
+        for (const AccountFactWord& known : kAccountFacts) {
+          words.append(words.empty() ? "" : ", ").append(known.word);
+          words += known.of == FactOf::kCharge ? "/CHARGE" : known.of == FactOf::kCurrency ? "/CURRENCY" : "";
+        }
+        errors_.Add(line, map.what() + " maps " + Quoted(fact) + ", no fact of an account", "use " + words);
+        continue;
+      }
+      CheckFact(*field, map);
+      const bool takes_blanks = target->kind == TargetKind::kTotango;
+      if (!IsApiName(name, takes_blanks ? " " : "")) {
+        errors_.Add(line, map.what() + " has " + Quoted(name) + " as the field of " + Quoted(fact),
+                    takes_blanks ? "write its name there: letters, digits, blanks and underscores"
+                                 : "write its API name there: letters, digits and underscores");
+      } else if (!names.insert(name).second) {
+        errors_.Add(line, map.what() + " has two facts, or a fact and the id, in " + Quoted(name),
+                    "give each a field of its own");
+      }
+      has_posting = has_posting || IsOfPosting(field->fact);
+      field->field = std::move(name);
+      target->fields.push_back(*std::move(field));
+    }
+    if (const std::optional<std::string> poster = map.Text("posted_by")) {
+      posters_.emplace_back(read_ - 1, *poster);
+    } else if (has_posting) {
+      errors_.Add(map.LineOf("fields"), map.what() + " tells where postings stand, and not whose",
+                  "name under `posted_by` the target of journals whose word counts");
+    }
+  }
+
+  void CheckFact(const AccountField& field, YamlMap& map) {
+    const auto known = std::find_if(kAccountFacts.begin(), kAccountFacts.end(),
+                                    [&](const AccountFactWord& word) { return word.fact == field.fact; });
+    if (known->of == FactOf::kCharge) CheckCharge(field.of, map, "fields");
+    if (known->of == FactOf::kCurrency && !Currency::FromCode(field.of)) {
+      errors_.Add(map.LineOf("fields"), map.what() + " names " + Quoted(field.of) + ", no currency",
+                  std::string(kCurrencyAdvice));
+    }
+  }
+
+  void FindPoster(Target& target, const std::string& name, const std::vector<Target>& targets) {
+    const auto found =
+        std::find_if(targets.begin(), targets.end(), [&](const Target& one) { return one.name == name; });
+    if (found != targets.end() && TakesJournal(*found)) {
+      target.poster = std::make_shared<Target>(*found);
+      return;
+    }
+    errors_.Add(
+        target.line,
+        "target " + Quoted(target.name) + " has posted_by " + Quoted(name) + ", no target that gets journal batches",
+        "name one of targets.yaml");
+  }
+
   void ReadEvents(YamlMap& map, Target* target) {
     if (map.Find("events") == nullptr) return;
     const std::array<std::pair<std::string_view, bool*>, 6> events = {{
@@ -247,12 +394,12 @@ class TargetReader {
         errors_.Add(map.LineOf("charges"), map.what() + " has a code of more than 100 bytes for " + Quoted(ours),
                     "write the code that the charge has there");
       }
-      CheckCharge(ours, map);
+      CheckCharge(ours, map, "charges");
       target->charges.emplace(ours, std::move(theirs));
     }
   }
 
-  void CheckCharge(const std::string& name, YamlMap& map) {
+  void CheckCharge(const std::string& name, YamlMap& map, std::string_view key) {
     if (catalog_ == nullptr) return;
     std::vector<std::string> names;
     for (const Plan& plan : catalog_->plans) {
@@ -265,7 +412,7 @@ class TargetReader {
     if (std::find(names.begin(), names.end(), name) != names.end()) return;
     const std::vector<std::string_view> known(names.begin(), names.end());
     const bool is_near = !NearestWord(name, known).empty();
-    errors_.Add(map.LineOf("charges"), map.what() + " names " + Quoted(name) + ", no charge of usage in plans.yaml",
+    errors_.Add(map.LineOf(key), map.what() + " names " + Quoted(name) + ", no charge of usage in plans.yaml",
                 is_near ? DidYouMean(name, known) : "write a charge, or plan/charge where two plans name theirs alike");
   }
 
@@ -350,11 +497,13 @@ class TargetReader {
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
     if (target->kind == TargetKind::kDynamics) target->quiet_seconds = 120;
+    if (target->kind == TargetKind::kSalesforce) target->quiet_seconds = 30;
+    if (target->kind == TargetKind::kGainsight) target->requests.per_second = 1;  // 100 calls a minute are taken
     if (target->kind == TargetKind::kSap) target->quiet_seconds = 300;
     if (target->kind == TargetKind::kOracle) target->quiet_seconds = 600;  // an import waits in a queue
     if (const YamlNode* node = map.Find("requests")) {
       YamlMap requests(*node, "the request limits of " + map.what(), errors_);
-      target->requests.per_second = ReadWhole(requests, "per_second", 0, 1, 10'000);
+      target->requests.per_second = ReadWhole(requests, "per_second", target->requests.per_second, 1, 10'000);
       target->requests.per_day = ReadWhole(requests, "per_day", 0, 1, 1'000'000'000);
       target->requests.concurrency = ReadWhole(requests, "concurrency", 1, 1, 16);
       requests.RefuseOtherKeys();
@@ -416,7 +565,9 @@ class TargetReader {
   const Catalog* catalog_;
   FileErrors& errors_;
   std::set<std::string> names_;
-  std::map<std::string, std::string> regions_;  // entity -> where its data stays
+  std::map<std::string, std::string> regions_;           // entity -> where its data stays
+  size_t read_ = 0;                                      // targets so far
+  std::vector<std::pair<size_t, std::string>> posters_;  // target -> its `posted_by`
 };
 
 // customers.csv: who is called what there.
@@ -426,13 +577,16 @@ class CustomerReader {
       : targets_(*targets), errors_(errors) {
     if (catalog == nullptr) return;
     known_.emplace();
-    for (const Subscription& subscription : catalog->subscriptions) known_->insert(subscription.id);
+    for (const Subscription& subscription : catalog->subscriptions) {
+      known_->subscriptions.insert(subscription.id);
+      known_->accounts.insert(subscription.account);
+    }
   }
 
   void ReadAll(std::string_view text) {
     if (!CheckCsvBytes(text, errors_)) return;
     CsvReader reader(text);
-    CsvColumns columns(kColumns, kColumns.size(), errors_);
+    CsvColumns columns(kColumns, 2, errors_);
     CsvRow row;
     bool has_header = false;
     while (reader.Next(&row) && !errors_.full()) {
@@ -441,31 +595,46 @@ class CustomerReader {
         if (!columns.ReadHeader(row)) return;
         has_header = true;
       } else if (columns.CheckWidth(row)) {
-        ReadRow(row.line, columns.Field(row, 0), columns.Field(row, 1), columns.Field(row, 2));
+        ReadRow(row.line, columns.Field(row, 0), columns.Field(row, 1), columns.Field(row, 2), columns.Field(row, 3));
       }
     }
   }
 
  private:
-  static constexpr std::array<std::string_view, 3> kColumns = {"target", "subscription", "id"};
+  static constexpr std::array<std::string_view, 4> kColumns = {"target", "id", "subscription", "account"};
 
-  void ReadRow(int line, std::string_view target, std::string_view name, std::string_view id) {
+  void ReadRow(int line, std::string_view target, std::string_view id, std::string_view subscription,
+               std::string_view account) {
     const auto found =
         std::find_if(targets_.begin(), targets_.end(), [&](const Target& one) { return one.name == target; });
-    if (found == targets_.end() || !IsBilling(found->kind)) {
-      return errors_.Add(line, Quoted(target) + " is no target of a billing system",
+    if (found == targets_.end() || !(IsBilling(found->kind) || IsOfAccounts(found->kind))) {
+      return errors_.Add(line, Quoted(target) + " is no target of usage or of accounts",
                          "name one of targets.yaml, or leave the row out");
     }
-    if (known_ && !known_->contains(name)) {
-      return errors_.Add(line, "subscription " + Quoted(name) + " is not in subscriptions.csv",
+    const bool of_account = IsOfAccounts(found->kind) && !found->per_subscription;
+    const std::string what = of_account ? "account " : "subscription ";
+    const std::string_view name = of_account ? account : subscription;
+    if (name.empty() || !(of_account ? subscription : account).empty()) {
+      return errors_.Add(line, "target " + Quoted(target) + " has an id of each " + what + "and of nothing else",
+                         "fill in the column `" + what.substr(0, what.size() - 1) + "` alone");
+    }
+    if (known_ && !(of_account ? known_->accounts : known_->subscriptions).contains(name)) {
+      return errors_.Add(line, what + Quoted(name) + " is not in subscriptions.csv",
                          "add it there, or leave the row out");
     }
     if (!IsId(id)) {
       return errors_.Add(line, Quoted(id) + " is not taken as an id",
                          "write the id there: 1 to 100 visible characters");
     }
+    const size_t slash = id.find('/');
+    const bool is_pair = slash != std::string_view::npos && slash > 0 && slash + 1 < id.size() &&
+                         id.find('/', slash + 1) == std::string_view::npos;
+    if (found->kind == TargetKind::kZuora && !is_pair) {
+      return errors_.Add(line, Quoted(id) + " is not taken as an id of Zuora",
+                         "write the numbers of account and subscription there: A00000001/A-S00000001");
+    }
     if (!found->ids.emplace(name, id).second) {
-      errors_.Add(line, "subscription " + Quoted(name) + " has an id in target " + Quoted(target) + " already",
+      errors_.Add(line, what + Quoted(name) + " has an id in target " + Quoted(target) + " already",
                   "leave one of the two rows out");
     }
   }
@@ -477,7 +646,10 @@ class CustomerReader {
 
   std::vector<Target>& targets_;
   FileErrors& errors_;
-  std::optional<std::unordered_set<std::string_view>> known_;  // none: any
+  struct Known {
+    std::unordered_set<std::string_view> subscriptions, accounts;
+  };
+  std::optional<Known> known_;  // none: any
 };
 
 }  // namespace
@@ -490,12 +662,17 @@ bool TakesUsage(const Target& target) {
   return IsBilling(target.kind) || (target.kind == TargetKind::kWebhook && target.usage_rated);
 }
 
+bool TakesAccounts(const Target& target) {
+  return IsOfAccounts(target.kind);
+}
+
 bool TakesEvents(const Target& target) {
   return target.journal_posted || target.journal_failed || target.exception_raised || target.period_closed;
 }
 
 bool TakesJournal(const Target& target) {
-  return !IsBilling(target.kind) && (target.kind != TargetKind::kWebhook || target.journal_sealed);
+  return !IsBilling(target.kind) && !IsOfAccounts(target.kind) &&
+         (target.kind != TargetKind::kWebhook || target.journal_sealed);
 }
 
 ParsedTargets ParseTargets(std::string_view text, const Catalog* catalog, std::string_view customers) {
@@ -526,10 +703,10 @@ std::optional<std::string_view> CodeOf(const Target& target, const std::string& 
   return found->second;
 }
 
-std::optional<std::string_view> IdOf(const Target& target, std::string_view subscription) {
-  const auto found = target.ids.find(subscription);
+std::optional<std::string_view> IdOf(const Target& target, std::string_view ours) {
+  const auto found = target.ids.find(ours);
   if (found != target.ids.end()) return found->second;
-  if (target.same_ids) return subscription;
+  if (target.same_ids) return ours;
   return std::nullopt;
 }
 

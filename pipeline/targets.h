@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ledger/journal.h"
+#include "pipeline/account_fact.h"
 #include "pipeline/posting_window.h"
 #include "pipeline/target_auth.h"
 #include "rating/catalog.h"
@@ -30,7 +32,11 @@ enum class TargetKind : uint8_t {
   kOracle,
   kStripe,
   kChargebee,
-  kMaxio
+  kMaxio,
+  kZuora,
+  kSalesforce,
+  kGainsight,
+  kTotango,
 };
 std::string_view Word(TargetKind kind);
 
@@ -106,12 +112,24 @@ struct Target {
   // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others
   bool same_ids = false;                       // who has no row in customers.csv has the same id there
-  std::map<std::string, std::string, std::less<>> ids;  // of customers.csv: our subscription -> the id there
+  std::map<std::string, std::string, std::less<>> ids;  // of customers.csv: our subscription, or account -> the id
+
+  std::string key_field;  // zuora: of its usage there, for the key; empty: there is none
+
+  // of accounts: salesforce, gainsight, totango
+  std::vector<AccountField> fields;      // that are told, and where they stand there
+  bool per_subscription = false;         // a record of each subscription, not of each account
+  std::shared_ptr<const Target> poster;  // whose word the posting status is; null: no field tells it
+  std::string object;                    // of which each is a record there
+  std::string external_id;               // the field there that has the id
+  std::string api_version;               // salesforce: "v60.0"
+  std::string service_id;                // totango: "SP-1-11"
   int line = 0;
 };
-// Whether it gets journal batches, or the usage that they are of.
+// Whether it gets journal batches, the usage that they are of, or how accounts stand.
 [[nodiscard]] bool TakesJournal(const Target& target);
 [[nodiscard]] bool TakesUsage(const Target& target);
+[[nodiscard]] bool TakesAccounts(const Target& target);
 // Whether it gets what happens to the book, beside them.
 [[nodiscard]] bool TakesEvents(const Target& target);
 
@@ -130,8 +148,8 @@ struct ParsedTargets {
 // The code of a charge there; none: it is not told to the target.
 [[nodiscard]] std::optional<std::string_view> CodeOf(const Target& target, const std::string& plan,
                                                      const std::string& charge);
-// The id of a subscription there; none: neither a row of customers.csv nor `same_ids` says it.
-[[nodiscard]] std::optional<std::string_view> IdOf(const Target& target, std::string_view subscription);
+// The id of a subscription, or an account, there; none: neither a row of customers.csv nor `same_ids` says it.
+[[nodiscard]] std::optional<std::string_view> IdOf(const Target& target, std::string_view ours);
 
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);

@@ -18,8 +18,8 @@ struct Part {
 
 class DaysReader {
  public:
-  DaysReader(const Book& book, const std::vector<SealRecord>& seals, int threads)
-      : book_(book), seals_(seals), threads_(threads) {}
+  DaysReader(const Book& book, const std::vector<SealRecord>& seals, bool all_lines, int threads)
+      : book_(book), seals_(seals), all_lines_(all_lines), threads_(threads) {}
 
   // As of the first `seals` of them.
   absl::Status Read(size_t seals, const Part& part) {
@@ -55,7 +55,8 @@ class DaysReader {
     return VisitSubjects(book_, catalog, window, threads_, [&](int, const SubjectWorth& worth) {
       std::vector<UsageDay> days;
       for (const RatedCharge& rated : worth.rated.charges) {
-        if (rated.meter != nullptr) TOLLBOOK_RETURN_IF_ERROR(Append(catalog, rated, part.behind, &days));
+        if (rated.meter == nullptr && !all_lines_) continue;
+        TOLLBOOK_RETURN_IF_ERROR(Append(catalog, rated, part.behind, &days));
       }
       const std::lock_guard lock(mutex_);
       if (!worth.status.ok()) not_rated->push_back(std::string(worth.subject));
@@ -64,18 +65,24 @@ class DaysReader {
     });
   }
 
-  static absl::Status Append(const Catalog& catalog, const RatedCharge& rated, std::optional<Day> behind,
-                             std::vector<UsageDay>* days) {
+  absl::Status Append(const Catalog& catalog, const RatedCharge& rated, std::optional<Day> behind,
+                      std::vector<UsageDay>* days) const {
     Quantity before;
+    Money amount{catalog.plans[rated.subscription->plan].currency, 0};
+    Int128 minor_before = 0;
+    const DayLine line = LineOf(rated);
     for (const DayWorth& worth : rated.days) {
       Quantity quantity;
-      if (__builtin_sub_overflow(worth.to_date.attos, before.attos, &quantity.attos)) {
+      amount.minor = worth.booked_to_date.minor - minor_before;  // both within kMinorMax
+      minor_before = worth.booked_to_date.minor;
+      if (line == DayLine::kUsage && __builtin_sub_overflow(worth.to_date.attos, before.attos, &quantity.attos)) {
         return MakeError(absl::StatusCode::kOutOfRange, "the usage of a day cannot be held",
                          std::string(rated.subscription->id) + ", " + ToString(worth.usage_date),
                          "check the values of the meter");
       }
       before = worth.to_date;
-      if (quantity.attos == 0 || (behind && worth.usage_date <= *behind)) continue;
+      const bool changes = quantity.attos != 0 || (all_lines_ && amount.minor != 0);
+      if (!changes || (behind && worth.usage_date <= *behind)) continue;
       UsageDay day;
       day.subscription = rated.subscription->id;
       day.plan = catalog.plans[rated.subscription->plan].name;
@@ -87,30 +94,47 @@ class DaysReader {
       day.account = rated.subscription->account;
       day.entity = catalog.entities[rated.subscription->entity].name;
       day.meter = rated.charge->meter;
+      day.amount = amount;
+      day.line = line;
       days->push_back(std::move(day));
     }
     return absl::OkStatus();
   }
 
+  static DayLine LineOf(const RatedCharge& rated) {
+    if (rated.meter != nullptr) return DayLine::kUsage;
+    if (!rated.charge->is_of_grant) return DayLine::kOther;
+    return rated.charge->name.starts_with("credit ") ? DayLine::kCredit : DayLine::kBreakage;
+  }
+
   const Book& book_;
   const std::vector<SealRecord>& seals_;
+  const bool all_lines_;
   const int threads_;
   std::mutex mutex_;  // guards days_, and not_rated of the visit at hand
   std::vector<UsageDay> days_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::vector<UsageDay>> UsageDaysAsOf(const Book& book, uint64_t seal, int threads) {
+absl::StatusOr<std::vector<UsageDay>> DaysAsOf(const Book& book, uint64_t seal, bool all_lines, int threads) {
   absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
   if (!seals.ok()) return seals.status();
   if (seal > seals->size()) {
     return MakeError(absl::StatusCode::kNotFound, "there is no such seal", std::to_string(seal),
                      "see `tollbook audit`");
   }
-  DaysReader reader(book, *seals, threads);
+  DaysReader reader(book, *seals, all_lines, threads);
   TOLLBOOK_RETURN_IF_ERROR(reader.Read(seal, {}));
   return reader.Take();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<UsageDay>> UsageDaysAsOf(const Book& book, uint64_t seal, int threads) {
+  return DaysAsOf(book, seal, false, threads);
+}
+
+absl::StatusOr<std::vector<UsageDay>> LineDaysAsOf(const Book& book, uint64_t seal, int threads) {
+  return DaysAsOf(book, seal, true, threads);
 }
 
 }  // namespace tollbook

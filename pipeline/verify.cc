@@ -13,6 +13,7 @@
 #include "ledger/outbox.h"
 #include "ledger/purge.h"
 #include "ledger/totals_cells.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
@@ -305,12 +306,36 @@ absl::StatusOr<std::map<std::pair<std::string, uint32_t>, Int128>> SumsByLine(co
   return sums;
 }
 
+// The first line of a reversal that is not what it takes back, the other way round, or a line that none takes back;
+// empty: none.
+std::string WrongReversal(const std::vector<SealRecord>& seals, const std::vector<JournalBatch>& batches) {
+  for (const SealRecord& seal : seals) {
+    if (seal.reverses.empty()) continue;
+    const auto original = std::ranges::find(batches, seal.reverses, &JournalBatch::id);
+    if (original == batches.end()) return seal.reverses + ", which is reversed, is not there";
+    size_t taken_back = 0;
+    for (const JournalBatch& batch : batches) {
+      if (batch.seal != seal.number || batch.reverses.empty()) continue;
+      for (const JournalLine& line : batch.lines) {
+        const JournalLine* const of = batch.reverses == seal.reverses ? ReversedLine(*original, line.key) : nullptr;
+        const std::string which = batch.id + "/" + std::to_string(line.number);
+        if (of == nullptr || line.minor != -of->minor) return which + " is not a line of " + seal.reverses;
+        ++taken_back;
+      }
+    }
+    if (taken_back != original->lines.size()) return seal.reverses + " is reversed in part";
+  }
+  return "";
+}
+
 LawCheck Balanced(const Book& book) {
   LawCheck check{4, "balanced", false, ""};
   absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return Failed(4, check.name, batches.status());
   auto sums = SumsByLine(book);
   if (!sums.ok()) return Failed(4, check.name, sums.status());
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return Failed(4, check.name, seals.status());
   uint64_t lines = 0;
   for (const JournalBatch& batch : *batches) {
     for (const JournalLine& line : batch.lines) {
@@ -325,8 +350,12 @@ LawCheck Balanced(const Book& book) {
     if (BalanceOf(batch) != 0) return check.detail = batch.id + " does not balance", check;
   }
   if (!sums->empty()) return check.detail = "differences without a line: " + sums->begin()->first.first, check;
+  check.detail = WrongReversal(*seals, *batches);
+  if (!check.detail.empty()) return check;
   check.holds = true;
   check.detail = std::to_string(batches->size()) + " batches, " + std::to_string(lines) + " lines";
+  const auto reversals = std::ranges::count_if(*seals, [](const SealRecord& seal) { return !seal.reverses.empty(); });
+  if (reversals > 0) check.detail += ", " + std::to_string(reversals) + (reversals == 1 ? " reversal" : " reversals");
   return check;
 }
 
@@ -560,6 +589,7 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
 
   struct Sums {
     Int128 due = 0, booked = 0, waiting = 0, journal = 0;
+    Int128 recognised = 0;  // of the journal: what moves from deferred to revenue, and is worth nothing more
   };
   std::map<EntityCurrency, Sums> sums;
   std::mutex sums_mutex;  // guards sums and the events
@@ -578,13 +608,20 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
         }
         events_rated += rated_events;
         for (const UnratedUsage& unrated : worth.rated.unrated) events_unrated += unrated.events;
-        for (const BookedAmount& amount : due)
-          sums[{std::string(amount.key.place->entity), amount.key.place->currency}].due += amount.minor;
-        for (const BookedAmount& amount : worth.booked)
-          sums[{std::string(amount.key.place->entity), amount.key.place->currency}].booked += amount.minor;
+        const auto sums_of = [&](const BookedAmount& amount) -> Sums& {
+          return sums[{std::string(amount.key.place->entity), amount.key.place->currency}];
+        };
+        for (const BookedAmount& amount : due) {
+          if (!IsRecognised(amount.key.place->charge)) sums_of(amount).due += amount.minor;
+        }
+        for (const BookedAmount& amount : worth.booked) {
+          const bool is_recognised = IsRecognised(amount.key.place->charge);
+          (is_recognised ? sums_of(amount).recognised : sums_of(amount).booked) += amount.minor;
+        }
         if ((periods->all_open() && !worth.has_unmapped) || !worth.status.ok()) return absl::OkStatus();
         std::vector<BookedAmount> differences;
         LessBooked(worth.due, worth.booked, seals->back().through, &differences);
+        std::erase_if(differences, [](const BookedAmount& d) { return IsRecognised(d.key.place->charge); });
         WaitingSums waiting(*periods);
         TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences));
         for (const WaitingAmount& waits : waiting.All())
@@ -604,8 +641,8 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
   for (const auto& [of, sum] : sums) {
     add("worth, rounded", sum.waiting == 0 ? "worth = booked" : "worth = booked + waiting",
         ToString(Money{of.second, sum.due}), ToString(Money{of.second, sum.booked + sum.waiting}), &of);
-    add("booked", "booked = journal", ToString(Money{of.second, sum.booked}), ToString(Money{of.second, sum.journal}),
-        &of);
+    add("booked", "booked = journal", ToString(Money{of.second, sum.booked}),
+        ToString(Money{of.second, sum.journal - sum.recognised}), &of);
   }
   TOLLBOOK_RETURN_IF_ERROR(AddJournalRows(book, *batches, &rows));
   TOLLBOOK_RETURN_IF_ERROR(AddDeliveredRows(book, *catalog, *batches, &rows));

@@ -75,13 +75,15 @@ struct CatalogFiles {
 enum class LateUsage : uint8_t {
   kOpenPeriod,  // booked in the first open period behind it, on that period's first day
   kRefuse,      // not booked until the period is opened again
+  kAccrue,      // accrued there, and in the open period behind that one reversed and booked
 };
 
 // Which journal batches of an entity are not delivered before a named person has approved them.
 struct ApprovalPolicy {
   bool every_batch = false;
-  bool first_of_period = false;        // the first one of an accounting period and currency
-  std::map<std::string, Money> above;  // by currency code: whose debits come to more than this
+  bool first_of_period = false;             // the first one of an accounting period and currency
+  std::map<std::string, Money> above;       // by currency code: whose debits come to more than this
+  std::map<std::string, Money> late_above;  // likewise: whose late usage of one accounting period does, either way
 };
 
 struct Entity {
@@ -136,6 +138,12 @@ struct PostingRule {
   Recognition recognition = Recognition::kPoint;
   std::string deferred;                              // where it is ratable: the account of what is not recognised yet
   std::optional<BillingCycle> recognised_over = {};  // from the day on which it is due; none: to its period's end
+  // Who delivers what the subscription's entity sells, where that is another entity: `credit` (and `deferred`) is then
+  // in its books. Empty: who sells.
+  std::string delivered_by = {};
+  std::string due_to = {};    // the seller's account of what it owes to who delivers
+  std::string due_from = {};  // that of who delivers, of what the seller owes
+  std::string accrued = {};   // what late usage that is accrued debits instead of `debit`; empty: it is not accrued
   int line = 0;
 };
 

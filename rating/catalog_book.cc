@@ -35,9 +35,10 @@ constexpr std::array<std::pair<std::string_view, int>, 7> kWeekdays = {{
     {"sunday", 7},
 }};
 constexpr std::array<std::pair<std::string_view, bool>, 2> kYearNames = {{{"end", true}, {"start", false}}};
-constexpr std::array<std::pair<std::string_view, LateUsage>, 2> kLateUsages = {{
+constexpr std::array<std::pair<std::string_view, LateUsage>, 3> kLateUsages = {{
     {"open_period", LateUsage::kOpenPeriod},
     {"refuse", LateUsage::kRefuse},
+    {"accrue", LateUsage::kAccrue},
 }};
 constexpr std::array<std::pair<std::string_view, PeriodState>, 2> kNewPeriods = {{
     {"open", PeriodState::kOpen},
@@ -98,17 +99,19 @@ uint32_t ReadBatchLinesMax(YamlMap& map, FileErrors& errors) {
 }
 
 // Of amounts by currency: {USD: 10000.00}.
-void ReadApprovalAmounts(YamlMap& map, ApprovalPolicy* approval, FileErrors& errors) {
-  for (const auto& [code, text] : map.TextsByName("above")) {
+std::map<std::string, Money> ReadAmounts(YamlMap& map, std::string_view key, FileErrors& errors) {
+  std::map<std::string, Money> amounts;
+  for (const auto& [code, text] : map.TextsByName(key)) {
     const std::optional<Currency> currency = Currency::FromCode(code);
     const ParsedDecimal parsed = currency ? ParseDecimal(text, currency->minor_digits()) : ParsedDecimal{};
     if (currency && parsed.error == DecimalError::kNone && parsed.value >= 0) {
-      approval->above.emplace(code, Money{*currency, parsed.value});
+      amounts.emplace(code, Money{*currency, parsed.value});
       continue;
     }
-    errors.Add(map.LineOf("above"), Join({"\"above\" of ", map.what(), " has ", Quoted(code + ": " + text)}),
+    errors.Add(map.LineOf(key), Join({Quoted(key), " of ", map.what(), " has ", Quoted(code + ": " + text)}),
                "write a currency and an amount of 0 or more to its minor unit, such as {USD: 10000.00}");
   }
+  return amounts;
 }
 
 ApprovalPolicy ReadApproval(YamlMap& entity, FileErrors& errors) {
@@ -118,7 +121,8 @@ ApprovalPolicy ReadApproval(YamlMap& entity, FileErrors& errors) {
   YamlMap map(*node, Join({"the approval of ", entity.what()}), errors);
   approval.every_batch = map.Bool("every_batch", false);
   approval.first_of_period = map.Bool("first_of_period", false);
-  ReadApprovalAmounts(map, &approval, errors);
+  approval.above = ReadAmounts(map, "above", errors);
+  approval.late_above = ReadAmounts(map, "late_above", errors);
   map.RefuseOtherKeys();
   return approval;
 }

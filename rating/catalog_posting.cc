@@ -132,6 +132,44 @@ void ReadRecognition(YamlMap& map, PostingRule& rule, const CatalogDraft& draft,
   }
 }
 
+// An account that stands beside debit and credit.
+std::string ReadOwnAccount(YamlMap& map, std::string_view key, const PostingRule& rule, const CatalogDraft& draft,
+                           FileErrors& errors) {
+  const std::optional<std::string> code = map.Text(key);
+  if (!code) return "";
+  (void)draft.accounts.Refer(*code, map.what(), map.LineOf(key), errors);
+  if (*code == rule.debit || *code == rule.credit || *code == rule.deferred) {
+    errors.Add(map.LineOf(key), Join({map.what(), " names account ", Quoted(*code), " twice"}),
+               Join({"give ", Quoted(key), " an account of its own"}));
+  }
+  return *code;
+}
+
+// Who delivers owes nothing to itself, so the rule then takes no part: it may stand for all entities that sell.
+void ReadDelivery(YamlMap& map, PostingRule& rule, const CatalogDraft& draft, FileErrors& errors) {
+  const std::optional<std::string> by = map.Text("delivered_by");
+  if (!by) {
+    for (const std::string_view key : {"due_to", "due_from"}) {
+      if (map.Find(key) == nullptr) continue;
+      errors.Add(map.LineOf(key), Join({map.what(), " has ", Quoted(key), ", and no other entity delivers"}),
+                 "remove it, or add `delivered_by`");
+    }
+    return;
+  }
+  rule.delivered_by = *by;
+  (void)draft.entities.Refer(*by, map.what(), map.LineOf("delivered_by"), errors);
+  if (*by == rule.entity) {
+    errors.Add(map.LineOf("delivered_by"), Join({map.what(), " has ", Quoted(*by), " deliver to itself"}),
+               "name another entity, or leave `delivered_by` out");
+  }
+  if (rule.dimensions.contains("partner")) {
+    errors.Add(map.LineOf("delivered_by"), Join({map.what(), " has a dimension \"partner\" too"}),
+               "leave it out: the entity on the other side is the partner of each line");
+  }
+  if (map.Required("due_to") != nullptr) rule.due_to = ReadOwnAccount(map, "due_to", rule, draft, errors);
+  if (map.Required("due_from") != nullptr) rule.due_from = ReadOwnAccount(map, "due_from", rule, draft, errors);
+}
+
 void ReadRule(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   YamlMap map(node, "a posting rule", errors);
   if (!map.ok()) {
@@ -146,6 +184,8 @@ void ReadRule(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   rule.summary = map.Choice<SummaryPolicy>("summary", kSummaries, SummaryPolicy::kDaily);
   rule.by_subscription = map.Choice<bool>("lines", kLines, false);
   ReadRecognition(map, rule, draft, errors);
+  ReadDelivery(map, rule, draft, errors);
+  rule.accrued = ReadOwnAccount(map, "accrued", rule, draft, errors);
   map.RefuseOtherKeys();
   std::vector<PostingRule>& rules = draft.catalog.posting_rules;
   const auto names = [](const PostingRule& of) {
@@ -169,6 +209,19 @@ bool HasRule(const Catalog& catalog, std::string_view product, std::string_view 
   });
 }
 
+// A policy that no rule of the entity's can follow would quietly book late usage at once.
+void CheckAccruals(const Catalog& catalog, FileErrors& errors) {
+  for (const Entity& entity : catalog.entities) {
+    if (entity.late_usage != LateUsage::kAccrue) continue;
+    const bool has_account = std::ranges::any_of(catalog.posting_rules, [&](const PostingRule& rule) {
+      return !rule.accrued.empty() && (rule.entity.empty() || rule.entity == entity.name);
+    });
+    if (has_account) continue;
+    errors.Add(0, Join({"no posting rule says where late usage of entity ", Quoted(entity.name), " is accrued"}),
+               "add `accrued: ...` to a rule, the account of what is accrued");
+  }
+}
+
 }  // namespace
 
 void ReadPosting(CatalogDraft& draft) {
@@ -184,6 +237,7 @@ void ReadPosting(CatalogDraft& draft) {
   for (const YamlNode& node : map.RequiredList("posting")) {
     ReadRule(node, draft, errors);
   }
+  if (draft.posting_complete) CheckAccruals(draft.catalog, errors);
   draft.refuses_unmapped = map.Choice<bool>("unmapped", kUnmapped, false);
   map.RefuseOtherKeys();
 }

@@ -1,7 +1,9 @@
 #include "rating/exchange_rates.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
+#include <set>
 
 #include "rating/catalog_draft.h"
 #include "rating/catalog_rows.h"
@@ -37,15 +39,32 @@ class RateRows : public CatalogRows {
   ExchangeRates& rates_;
 };
 
+// Whose books a subscription's amounts may be in: its own entity's, and those of who delivers by a rule that may fit.
+std::set<Currency> FunctionalCurrenciesOf(const Catalog& catalog, const Subscription& subscription) {
+  const Entity& seller = catalog.entities[subscription.entity];
+  const Plan& plan = catalog.plans[subscription.plan];
+  std::set<Currency> currencies = {seller.functional_currency};
+  for (const PostingRule& rule : catalog.posting_rules) {
+    const bool may_fit = (rule.entity.empty() || rule.entity == seller.name) &&
+                         (rule.plan.empty() || rule.plan == plan.name) &&
+                         (rule.currency.empty() || rule.currency == plan.currency.code());
+    if (rule.delivered_by.empty() || !may_fit) continue;
+    const auto deliverer = std::ranges::find(catalog.entities, rule.delivered_by, &Entity::name);
+    if (deliverer != catalog.entities.end()) currencies.insert(deliverer->functional_currency);
+  }
+  return currencies;
+}
+
 // The first subscription of each pair of currencies: what it needs on its first day, all later ones have too.
 void CheckReached(const CatalogDraft& draft, const ExchangeRates& rates, FileErrors& errors) {
   std::map<std::pair<Currency, Currency>, const Subscription*> first;
   for (const Subscription& subscription : draft.catalog.subscriptions) {
     const Currency from = draft.catalog.plans[subscription.plan].currency;
-    const Currency to = draft.catalog.entities[subscription.entity].functional_currency;
-    if (rates.On(from, to, subscription.valid_from)) continue;
-    const Subscription*& of_pair = first.try_emplace({from, to}, &subscription).first->second;
-    if (subscription.valid_from < of_pair->valid_from) of_pair = &subscription;
+    for (const Currency to : FunctionalCurrenciesOf(draft.catalog, subscription)) {
+      if (rates.On(from, to, subscription.valid_from)) continue;
+      const Subscription*& of_pair = first.try_emplace({from, to}, &subscription).first->second;
+      if (subscription.valid_from < of_pair->valid_from) of_pair = &subscription;
+    }
   }
   for (const auto& [pair, subscription] : first) {
     errors.Add(0,

@@ -90,7 +90,8 @@ Worth GrantToDate(const Grant* grant_of_account, const DayWorth& day, std::vecto
 absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth& day, bool complete,
                                         std::vector<PriceStep>* steps) {
   const std::span<const UsageSlice> slices = OfDay(rated, rated.amended, day);
-  if (rated.sliced.empty()) return PriceSlices(slices, *rated.charge, complete, steps);
+  const bool has_parts = std::ranges::any_of(slices, [](const UsageSlice& slice) { return IsOfParts(*slice.charge); });
+  if (!has_parts) return PriceSlices(slices, *rated.charge, complete, steps);
   SliceTallies tallies(slices, *rated.meter);
   for (const SlicedTotal& used : rated.sliced) {
     const Day of_used = used.total.time.day;

@@ -8,21 +8,25 @@
 namespace tollbook {
 namespace {
 
-Table TableOf(const std::vector<ChargeRow>& rows) {
-  Table table({{"subscription"},
-               {"charge"},
-               {"meter"},
-               {"dimensions"},
-               {"period_start"},
-               {"period_end"},
-               {"currency"},
-               {"quantity", true},
-               {"amount_exact", true},
-               {"amount_booked", true}});
+// The columns of the CSV are fixed; of JSON each row also says its plan.
+Table TableOf(const std::vector<ChargeRow>& rows, bool with_plan) {
+  std::vector<Column> columns = {{"subscription"}, {"charge"},   {"meter"},    {"dimensions"},   {"period_start"},
+                                 {"period_end"},   {"currency"}, {"quantity"}, {"amount_exact"}, {"amount_booked"}};
+  if (with_plan) columns.push_back({"plan"});
+  Table table(columns);
   for (const ChargeRow& row : rows) {
-    table.Add({row.subscription, row.charge, row.meter, row.dimensions, ToString(row.period.start),
-               ToString(row.period.end), std::string(row.currency.code()), ToString(row.quantity), ToString(row.exact),
-               ToString(row.booked)});
+    std::vector<std::string> cells = {row.subscription,
+                                      row.charge,
+                                      row.meter,
+                                      row.dimensions,
+                                      ToString(row.period.start),
+                                      ToString(row.period.end),
+                                      std::string(row.currency.code()),
+                                      ToString(row.quantity),
+                                      ToString(row.exact),
+                                      ToString(row.booked)};
+    if (with_plan) cells.push_back(row.plan);
+    table.Add(std::move(cells));
   }
   return table;
 }
@@ -30,6 +34,7 @@ Table TableOf(const std::vector<ChargeRow>& rows) {
 // For people: what fits a screen. The charge says the meter.
 Table ShortTableOf(const std::vector<ChargeRow>& rows) {
   Table table({{"subscription"},
+               {"plan"},
                {"charge"},
                {"dimensions"},
                {"period"},
@@ -38,7 +43,7 @@ Table ShortTableOf(const std::vector<ChargeRow>& rows) {
                {"booked", true},
                {"currency", false, Narrow::kKeep}});
   for (const ChargeRow& row : rows) {
-    table.Add({row.subscription, row.charge, row.dimensions, ToString(row.period), ToString(row.quantity),
+    table.Add({row.subscription, row.plan, row.charge, row.dimensions, ToString(row.period), ToString(row.quantity),
                ToString(row.exact), ToString(row.booked), std::string(row.currency.code())});
   }
   return table;
@@ -51,7 +56,7 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   if (!catalog.ok()) return catalog.status();
   const absl::StatusOr<std::vector<ChargeRow>> rows = Charges(**book, *catalog, {}, options.threads);
   if (!rows.ok()) return rows.status();
-  if (!options.format.empty()) return PrintTable(TableOf(*rows), options.format);
+  if (!options.format.empty()) return PrintTable(TableOf(*rows, options.format == "json"), options.format);
   const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingDifferences(**book, *catalog, {}, options.threads);
   if (!waiting.ok()) return waiting.status();
   const int printed = PrintTable(ShortTableOf(*rows), "");

@@ -204,6 +204,14 @@ std::string TextOf(const Explanation& explanation, bool picked) {
           std::string(line.credit_account()) + "  " + amount + "\n";
   text += "  seal " + std::to_string(explanation.seal.number) + " (commit " +
           std::to_string(explanation.seal.sequence) + ")\n  catalog " + explanation.seal.catalog_digest + "\n";
+  if (!explanation.reverses.empty()) {
+    text += "  reverses " + explanation.reverses + ", by " + explanation.seal.reversed_by + ": " +
+            explanation.seal.reversed_why + "\n";
+  }
+  if (explanation.reversed) {
+    text += "  reversed by seal " + std::to_string(explanation.reversed->number) + ", by " +
+            explanation.reversed->reversed_by + ": " + explanation.reversed->reversed_why + "\n";
+  }
   text += "  the sum of " + Counted(explanation.charges, "difference", "differences") + ": " + Signed(explanation.sum) +
           "\n";
   for (const ExplainedCharge& charge : explanation.largest) text += ChargeText(charge);
@@ -335,6 +343,8 @@ Json ToJson(const Explanation& explanation) {
                {"catalog", explanation.seal.catalog_digest},
                {"differences", explanation.charges},
                {"sum", ToString(explanation.sum)}};
+  if (!explanation.reverses.empty()) json["reverses"] = explanation.reverses;
+  if (explanation.reversed) json["reversed_by_seal"] = explanation.reversed->number;
   json["charges"] = Json::array();
   for (const ExplainedCharge& charge : explanation.largest) json["charges"].push_back(ToJson(charge));
   json["more"] = explanation.charges - explanation.largest.size();

@@ -3,6 +3,7 @@
 #include "ledger/decision.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
+#include "pipeline/app/run_flow.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/approval.h"
@@ -110,6 +111,35 @@ absl::StatusOr<int> Decide(const JournalsOptions& options) {
   return Print(made->which + ": " + made->before + " -> " + made->after + ", by " + made->by + ": " + made->why + "\n");
 }
 
+// A seal, reported as one.
+int Reverse(const JournalsOptions& options) {
+  if (!options.format.empty() && options.format != "json") {
+    return Fail(MakeError(absl::StatusCode::kInvalidArgument, "a reversal is no table", "--format " + options.format,
+                          "leave it out, or use --json"));
+  }
+  RunFlow flow{"journals reverse", options.books, options.catalog, options.through};
+  flow.seal = true;
+  flow.reversal = ReversalOrder{options.batch, options.by, options.why};
+  if (options.adjust) {
+    flow.adjusted_by = options.by;
+    flow.adjusted_why = options.why;
+  }
+  flow.threads = options.threads;
+  flow.json = options.format == "json";
+  return RunAndReport(flow);
+}
+
+// By the batches that are taken back.
+Table ReversalsOf(const std::vector<SealRecord>& seals) {
+  Table table({{"batch", false, Narrow::kKeep}, {"reversed_by_seal", true}, {"by"}, {"why", false, Narrow::kWrap}});
+  for (const SealRecord& seal : seals) {
+    if (!seal.reverses.empty()) {
+      table.Add({seal.reverses, std::to_string(seal.number), seal.reversed_by, seal.reversed_why});
+    }
+  }
+  return table;
+}
+
 absl::StatusOr<int> Show(const JournalsOptions& options) {
   if (options.functional && options.format.empty()) {
     return MakeError(absl::StatusCode::kInvalidArgument, "--functional is for other programs", "no --format",
@@ -138,14 +168,18 @@ absl::StatusOr<int> Show(const JournalsOptions& options) {
   }
   const absl::StatusOr<Approved> approvals = Approvals(**book);
   if (!approvals.ok()) return approvals.status();
-  const Table held = TableOf(*approvals, false);
-  return Print(ShortTableOf(*batches).ToText() + (held.rows() == 0 ? "" : "\nNot approved\n" + held.ToText()));
+  const absl::StatusOr<std::vector<SealRecord>> seals = (*book)->Seals();
+  if (!seals.ok()) return seals.status();
+  const Table held = TableOf(*approvals, false), reversals = ReversalsOf(*seals);
+  return Print(ShortTableOf(*batches).ToText() + (held.rows() == 0 ? "" : "\nNot approved\n" + held.ToText()) +
+               (reversals.rows() == 0 ? "" : "\nReversed\n" + reversals.ToText()));
 }
 
 }  // namespace
 
 int CmdJournals(const JournalsOptions& options) {
   using Action = JournalsOptions::Action;
+  if (options.action == Action::kReverse) return Reverse(options);
   const bool shows_all = options.action == Action::kList;
   const absl::StatusOr<int> code = shows_all                         ? Show(options)
                                    : options.action == Action::kHeld ? ShowHeld(options)

@@ -53,6 +53,8 @@ std::string WordFor(SimulateBy by) {
   switch (by) {
     case SimulateBy::kPlan:
       return "plan";
+    case SimulateBy::kCustomer:
+      return "customer";
     case SimulateBy::kAccount:
       return "account";
     case SimulateBy::kSubscription:
@@ -75,6 +77,8 @@ std::vector<Column> NameColumns(SimulateBy by) {
   switch (by) {
     case SimulateBy::kPlan:
       return {{"plan"}, {"plan_before"}};
+    case SimulateBy::kCustomer:
+      return {{"customer"}, {"target"}};
     case SimulateBy::kAccount:
       return {{"account"}};
     case SimulateBy::kSubscription:
@@ -90,6 +94,8 @@ std::vector<std::string> NamesOf(SimulateBy by, const SimulatedRow& row) {
   switch (by) {
     case SimulateBy::kPlan:
       return {row.plan, row.plan_before};
+    case SimulateBy::kCustomer:
+      return {row.customer, row.target};
     case SimulateBy::kAccount:
       return {row.account};
     case SimulateBy::kSubscription:
@@ -259,10 +265,12 @@ std::string RowsText(const Simulated& simulated, size_t most) {
   const std::vector<const SimulatedRow*> shown = RowsShown(simulated.simulation, most);
   for (const SimulatedRow* row : shown) {
     std::vector<std::string> cells;
-    if (has_plan) cells.push_back(PlanText(row->plan_before, row->plan));
-    if (simulated.by == SimulateBy::kCharge) cells.push_back(row->charge);
-    if (simulated.by == SimulateBy::kSubscription) cells.push_back(row->subscription);
-    if (!has_plan) cells.push_back(row->account);
+    if (has_plan) {
+      cells.push_back(PlanText(row->plan_before, row->plan));
+      if (simulated.by == SimulateBy::kCharge) cells.push_back(row->charge);
+    } else {
+      cells = NamesOf(simulated.by, *row);
+    }
     for (std::string& cell : std::vector<std::string>{
              Thousands(row->charge_periods), Text(row->currency, row->amounts.before),
              Text(row->currency, row->amounts.after), Signed(row->currency, row->amounts.difference()),
@@ -342,7 +350,8 @@ std::string TextOf(const Simulated& simulated, size_t most) {
 }
 
 SimulateBy ByOf(const std::string& word) {
-  for (const SimulateBy by : {SimulateBy::kAccount, SimulateBy::kSubscription, SimulateBy::kCharge}) {
+  for (const SimulateBy by :
+       {SimulateBy::kCustomer, SimulateBy::kAccount, SimulateBy::kSubscription, SimulateBy::kCharge}) {
     if (WordFor(by) == word) return by;
   }
   return SimulateBy::kPlan;

@@ -115,11 +115,13 @@ struct AuditOptions : ReadOptions {
 int CmdAudit(const AuditOptions& options);
 
 struct JournalsOptions : ReadOptions {
-  enum class Action : uint8_t { kList, kHeld, kApprove, kReject };
+  enum class Action : uint8_t { kList, kHeld, kApprove, kReject, kReverse };
   Action action = Action::kList;
   bool functional = false;  // of list: with what each amount is in the entity's functional currency
-  std::string batch;        // of approve and reject
+  std::string batch;        // of approve, reject and reverse
   std::string by, why;
+  std::string catalog, through;  // of reverse: what books anew
+  bool adjust = false;           // of reverse: in soft-closed periods too
 };
 int CmdJournals(const JournalsOptions& options);
 

@@ -320,7 +320,7 @@ class CommandLine {
   }
 
   void AddJournals() {
-    CLI::App* sub = Add("journals", "The journal batches; those held for approval, and the decisions",
+    CLI::App* sub = Add("journals", "The journal batches; those held for approval, and the decisions; reversals",
                         "tollbook journals --books book --format ledger | ledger -f - bal\n"
                         "  tollbook journals approve --books book BATCH --by Ann --why \"ties to the usage report\"",
                         &journals_, CmdJournals);
@@ -334,14 +334,20 @@ class CommandLine {
         ->fallthrough()
         ->group(kCommands)
         ->callback([this] { journals_.action = JournalsOptions::Action::kHeld; });
-    const auto add = [&](const char* name, const char* what, JournalsOptions::Action action) {
+    const auto add = [&](const char* name, const char* what, JournalsOptions::Action action) -> CLI::App* {
       CLI::App* decide = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
       decide->add_option("batch", journals_.batch, "The batch")->type_name("BATCH")->required();
       AddByAndWhy(decide, &journals_.by, &journals_.why);
       decide->callback([this, action] { journals_.action = action; });
+      return decide;
     };
     add("approve", "`post` delivers it from now on", JournalsOptions::Action::kApprove);
     add("reject", "It stays held, and says why", JournalsOptions::Action::kReject);
+    CLI::App* reverse = add("reverse", "Seal, taking it back line by line, and book anew what is due",
+                            JournalsOptions::Action::kReverse);
+    AddCatalogDir(reverse, &journals_.catalog, "Directory of the catalog")->required();
+    AddThrough(reverse, &journals_.through);
+    reverse->add_flag("--adjust", journals_.adjust, "Book into soft-closed accounting periods too");
   }
 
   void AddReaders() {
@@ -479,7 +485,7 @@ class CommandLine {
         ->check(NotEmpty);
     AddThrough(sub, &simulate_.through);
     sub->get_option("--through")->description("Usage dated up to this day, inclusive (default: as the last seal)");
-    const std::vector<std::string> tables = {"plan", "account", "subscription", "charge"};
+    const std::vector<std::string> tables = {"plan", "customer", "account", "subscription", "charge"};
     sub->add_option("--by", simulate_.by, "What the amounts are added up by (default: plan)")
         ->type_name(Joined(tables))
         ->check(OneOf(tables));

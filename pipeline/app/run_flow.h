@@ -22,7 +22,8 @@ struct RunFlow {
   const AbsorbFlags* absorb = nullptr;  // null: only seal
   bool seal = false;
   std::string adjusted_by = {}, adjusted_why = {};  // of the seal
-  bool post = false;  // deliver what is due, once
+  std::optional<ReversalOrder> reversal = {};       // likewise
+  bool post = false;                                // deliver what is due, once
   int threads = 0;
   bool json = false;
 };

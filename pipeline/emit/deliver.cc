@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "pipeline/emit/account_report.h"
 #include "pipeline/emit/dispatch.h"
 
 namespace tollbook {
@@ -171,6 +172,8 @@ class Pass {
   // Plans batches and usage; how many deliveries were confirmed before.
   absl::StatusOr<uint64_t> Begin(const EmitterOf& of, TargetReport* report);
   absl::Status PlanEvents(const EmitterOf& of, TargetReport* report);
+  // Nothing while the book has no newer commit than when this process last did.
+  absl::Status PlanAccounts(const EmitterOf& of, TargetReport* report);
   // What is due of them.
   absl::Status RunDue(const std::vector<const EmitterOf*>& targets);
   absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
@@ -260,6 +263,26 @@ absl::Status Pass::PlanEvents(const EmitterOf& of, TargetReport* report) {
   if (!planned.ok()) return planned.status();
   TOLLBOOK_RETURN_IF_ERROR(outbox_.PlanEvents(*planned, {of.target.name, newest}));
   report->planned += planned->size();
+  return absl::OkStatus();
+}
+
+absl::Status Pass::PlanAccounts(const EmitterOf& of, TargetReport* report) {
+  if (of.accounts_planned_at == book_.last_sequence()) return absl::OkStatus();
+  absl::StatusOr<AccountPlan> plan = tollbook::PlanAccounts(book_, outbox_, of.target, *of.emitter, options_.threads);
+  if (!plan.ok()) {
+    if (!absl::IsFailedPrecondition(plan.status()) && !absl::IsOutOfRange(plan.status())) return plan.status();
+    report->not_planned = std::string(Std(plan.status().message()));
+    return absl::OkStatus();
+  }
+  for (PlannedDelivery& one : plan->planned) one.target = of.target.name;
+  TOLLBOOK_RETURN_IF_ERROR(outbox_.Plan(plan->planned));
+  for (Delivery& outdated : plan->outdated) {
+    DeliveryStep step;
+    step.event = Event::kOutdated;
+    TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(step, &outdated));
+  }
+  report->planned += plan->planned.size();
+  if (!plan->waits) of.accounts_planned_at = book_.last_sequence();
   return absl::OkStatus();
 }
 
@@ -450,17 +473,29 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
     absl::StatusOr<uint64_t> confirmed = pass.Begin(targets[i], &report.targets[i]);
     if (!confirmed.ok()) return confirmed.status();
     confirmed_before.push_back(*confirmed);
-    all.push_back(&targets[i]);
+    // What is open of older reports of accounts must not go before a newer one is planned.
+    if (!TakesAccounts(targets[i].target)) all.push_back(&targets[i]);
   }
   TOLLBOOK_RETURN_IF_ERROR(pass.RunDue(all));
   TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
   // What became of the deliveries is told now, when the chain has it.
+  const auto plan_accounts = [&]() -> absl::Status {
+    for (size_t i = 0; i < targets.size(); ++i) {
+      if (!TakesAccounts(targets[i].target)) continue;
+      TOLLBOOK_RETURN_IF_ERROR(pass.PlanAccounts(targets[i], &report.targets[i]));
+    }
+    return absl::OkStatus();
+  };
+  TOLLBOOK_RETURN_IF_ERROR(plan_accounts());
   for (size_t i = 0; i < targets.size(); ++i) {
+    if (TakesAccounts(targets[i].target)) tellers.push_back(&targets[i]);
     if (!TakesEvents(targets[i].target)) continue;
     TOLLBOOK_RETURN_IF_ERROR(pass.PlanEvents(targets[i], &report.targets[i]));
     tellers.push_back(&targets[i]);
   }
   TOLLBOOK_RETURN_IF_ERROR(pass.RunDue(tellers));
+  // What waited for an unclear end, which may be clear now: the next pass sends it.
+  TOLLBOOK_RETURN_IF_ERROR(plan_accounts());
   TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
   for (size_t i = 0; i < targets.size(); ++i) {
     TargetReport& target = report.targets[i];
@@ -528,6 +563,15 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       const absl::Status added = AddUsage(of, outbox, &usages, &parcels);
       if (!added.ok()) return added;
     }
+    if (TakesAccounts(of.target)) {
+      absl::StatusOr<AccountPlan> plan = PlanAccounts(book, outbox, of.target, *of.emitter, threads);
+      if (!plan.ok()) return plan.status();
+      std::erase_if(parcels, [&](const Parcel& parcel) {
+        return std::any_of(plan->outdated.begin(), plan->outdated.end(),
+                           [&](const Delivery& outdated) { return outdated.batch == parcel.batch; });
+      });
+      for (PlannedDelivery& one : plan->planned) parcels.push_back({one.batch, one.key, std::move(one.body), ""});
+    }
     if (TakesEvents(of.target)) {
       const absl::StatusOr<uint64_t> through = outbox.EventsPlannedThrough(of.target.name);
       if (!through.ok()) return through.status();
@@ -536,7 +580,8 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       for (PlannedDelivery& one : *planned) parcels.push_back({one.batch, one.key, std::move(one.body), ""});
     }
     for (const Parcel& parcel : parcels) {
-      const bool is_batch = !SealOfUsageReport(parcel.batch) && !CommitOfEvent(parcel.batch);
+      const bool is_batch =
+          !SealOfUsageReport(parcel.batch) && !CommitOfEvent(parcel.batch) && !NumberOfAccountReport(parcel.batch);
       const char* const what = is_batch ? "batch " : "";
       text += "# target " + of.target.name + ", " + what + parcel.batch + "\n" + of.emitter->Show(parcel);
       text += text.ends_with('\n') ? "\n" : "\n\n";

@@ -28,6 +28,7 @@ struct EmitterOf {
   std::unique_ptr<Emitter> emitter;
   std::shared_ptr<RequestPace> pace = nullptr;      // what its requests pass; null: it has no limits
   std::vector<std::unique_ptr<Emitter>> more = {};  // of further connections: with each, one more delivery at a time
+  mutable uint64_t accounts_planned_at = 0;         // the newest commit when its accounts were last planned
 };
 
 struct DeliverOptions {
@@ -40,10 +41,10 @@ struct DeliverOptions {
 
 struct TargetReport {
   std::string target;
-  uint64_t planned = 0;                              // by this pass
-  std::string not_planned;                           // why usage is not: it has no name there, or is not taken
-  uint64_t confirmed = 0;                            // by this pass
-  std::optional<Pause> paused;                       // by somebody: nothing was sent to it
+  uint64_t planned = 0;         // by this pass
+  std::string not_planned;      // why usage, or accounts, are not: they have no name there, or are not taken
+  uint64_t confirmed = 0;       // by this pass
+  std::optional<Pause> paused;  // by somebody: nothing was sent to it
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
 

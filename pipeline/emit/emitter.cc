@@ -6,13 +6,17 @@
 #include "pipeline/emit/chargebee.h"
 #include "pipeline/emit/dynamics.h"
 #include "pipeline/emit/files.h"
+#include "pipeline/emit/gainsight.h"
 #include "pipeline/emit/maxio.h"
 #include "pipeline/emit/netsuite.h"
 #include "pipeline/emit/oracle.h"
+#include "pipeline/emit/salesforce.h"
 #include "pipeline/emit/sap.h"
 #include "pipeline/emit/stripe.h"
+#include "pipeline/emit/totango.h"
 #include "pipeline/emit/tryton.h"
 #include "pipeline/emit/webhook.h"
+#include "pipeline/emit/zuora.h"
 
 namespace tollbook {
 namespace {
@@ -34,6 +38,24 @@ MakeErpEmitter ErpEmitter(TargetKind kind) {
   }
 }
 
+// Likewise of what is told reports, item by item.
+using MakeReportEmitter = std::unique_ptr<Emitter> (*)(const Target&, const EmitterContext&,
+                                                       std::unique_ptr<HttpClient>);
+MakeReportEmitter ReportEmitterOf(TargetKind kind) {
+  switch (kind) {
+    case TargetKind::kZuora:
+      return MakeZuoraEmitter;
+    case TargetKind::kSalesforce:
+      return MakeSalesforceEmitter;
+    case TargetKind::kGainsight:
+      return MakeGainsightEmitter;
+    case TargetKind::kTotango:
+      return MakeTotangoEmitter;
+    default:
+      return nullptr;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const EmitterContext& context) {
@@ -45,6 +67,11 @@ absl::StatusOr<std::unique_ptr<Emitter>> MakeEmitter(const Target& of, const Emi
     absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
     if (!http.ok()) return http.status();
     return make(target, *std::move(http));
+  }
+  if (const auto make = ReportEmitterOf(target.kind)) {
+    absl::StatusOr<std::unique_ptr<HttpClient>> http = MakeTargetClient(target, context);
+    if (!http.ok()) return http.status();
+    return make(target, context, *std::move(http));
   }
   Secret secret;
   if (context.with_secrets) {

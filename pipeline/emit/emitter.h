@@ -14,6 +14,7 @@
 
 #include "ledger/journal.h"
 #include "ledger/outbox.h"
+#include "pipeline/account_facts.h"
 #include "pipeline/emit/book_event.h"
 #include "pipeline/targets.h"
 #include "pipeline/usage_days.h"
@@ -55,6 +56,11 @@ class Emitter {
   // TakesUsage. FailedPrecondition: something has no name there, or is not taken there; then none is planned.
   virtual absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage&) const {
     AssertionFailed("the target takes usage", __FILE__, __LINE__);
+  }
+  // How a record of an account is stored in a report: a line of account_report.h, as pure. Of a target that
+  // TakesAccounts.
+  virtual std::string MakeAccount(const AccountRecord&) const {
+    AssertionFailed("the target takes accounts", __FILE__, __LINE__);
   }
   // The delivery of an event, as pure. Of a target that TakesEvents.
   virtual PlannedDelivery MakeEvent(const BookEvent&, const std::string& /*name*/) const {

@@ -274,21 +274,26 @@ std::string PercentEncoded(std::string_view text) {
   return encoded;
 }
 
-UsageReportEmitter::UsageReportEmitter(const Target& target, const EmitterContext& context, Secret secret,
-                                       Traits traits)
+ReportEmitter::ReportEmitter(const Target& target, const EmitterContext& context, Secret secret,
+                             std::unique_ptr<HttpClient> http, Traits traits)
     : target_(target),
       book_name_(context.book_name),
       now_nanos_(context.now_nanos),
       secret_(std::move(secret)),
       traits_(std::move(traits)),
-      http_(Paced(MakeHttpClient(target.http), context.pace)) {}
+      http_(std::move(http)) {}
 
-int64_t UsageReportEmitter::NowSeconds() const {
+UsageReportEmitter::UsageReportEmitter(const Target& target, const EmitterContext& context, Secret secret,
+                                       Traits traits)
+    : ReportEmitter(target, context, std::move(secret), Paced(MakeHttpClient(target.http), context.pace),
+                    std::move(traits)) {}
+
+int64_t ReportEmitter::NowSeconds() const {
   return now_nanos_() / kNanosPerSecond;
 }
 
 absl::StatusOr<std::vector<PlannedDelivery>> UsageReportEmitter::MakeUsage(const SealedUsage& usage) const {
-  const absl::StatusOr<std::vector<UsageItem>> items = ItemsOf(target_, book_name_, usage);
+  const absl::StatusOr<std::vector<UsageItem>> items = ItemsOf(target(), book_name(), usage);
   if (!items.ok()) return items.status();
   std::vector<StoredItem> stored;
   for (const UsageItem& item : *items) {
@@ -297,14 +302,14 @@ absl::StatusOr<std::vector<PlannedDelivery>> UsageReportEmitter::MakeUsage(const
     made.start_seconds = item.start.nanos / kNanosPerSecond;
   }
   // What goes by one request stands together.
-  if (traits_.items_per_request > 1) {
+  if (traits().items_per_request > 1) {
     std::stable_sort(stored.begin(), stored.end(),
                      [](const StoredItem& a, const StoredItem& b) { return a.path < b.path; });
   }
-  return ReportsOf(usage.seal, stored, traits_.items_max);
+  return ReportsOf(usage.seal, stored, traits().items_max);
 }
 
-std::string UsageReportEmitter::Show(const Parcel& parcel) const {
+std::string ReportEmitter::Show(const Parcel& parcel) const {
   Sending sending{DecodeItems(parcel.body), {}};
   sending.progress = ProgressOf(parcel.job, sending.items.size());
   std::string text;
@@ -312,8 +317,9 @@ std::string UsageReportEmitter::Show(const Parcel& parcel) const {
     const size_t end = EndOfRequest(sending, first);
     if (!sending.progress.told[first]) {
       const std::span<const StoredItem> items = std::span(sending.items).subspan(first, end - first);
-      text += "POST " + target_.http.url + items.front().path + "\n";
-      for (const std::string& header : Headers("****")) text += header + "\n";
+      text += traits_.method + " " + target_.http.url + items.front().path + "\n";
+      for (const std::string& header : HeadersOf("****", items.front())) text += header + "\n";
+      if (target_.auth.kind != AuthKind::kNone) text += ShownHeader(target_.auth) + "\n";
       text += "\n" + RequestBody(items) + "\n\n";
     }
     first = end;
@@ -322,7 +328,7 @@ std::string UsageReportEmitter::Show(const Parcel& parcel) const {
 }
 
 // The keys make it safe to tell the same again, for as long as the target remembers them.
-Attempt UsageReportEmitter::Ask(const Parcel& parcel) {
+Attempt ReportEmitter::Ask(const Parcel& parcel) {
   ReportProgress progress = ProgressOf(parcel.job, DecodeItems(parcel.body).size());
   if (progress.since_seconds == 0) progress.since_seconds = parcel.changed_at_nanos / kNanosPerSecond;
   if (traits_.remembers_seconds == 0 || NowSeconds() - progress.since_seconds < traits_.remembers_seconds) {
@@ -333,7 +339,7 @@ Attempt UsageReportEmitter::Ask(const Parcel& parcel) {
                     " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
 }
 
-std::string UsageReportEmitter::WhyRefused(const StoredItem& item) const {
+std::string ReportEmitter::WhyRefused(const StoredItem& item) const {
   std::string why = WhyNotTaken(item);
   const bool is_too_old =
       traits_.reaches_back_seconds > 0 && NowSeconds() - item.start_seconds > traits_.reaches_back_seconds;
@@ -344,7 +350,7 @@ std::string UsageReportEmitter::WhyRefused(const StoredItem& item) const {
   return why;
 }
 
-size_t UsageReportEmitter::EndOfRequest(const Sending& sending, size_t first) const {
+size_t ReportEmitter::EndOfRequest(const Sending& sending, size_t first) const {
   const std::vector<StoredItem>& items = sending.items;
   const auto joins = [&](size_t item) {
     return !sending.progress.told[item] && WhyRefused(items[item]).empty() && items[item].path == items[first].path;
@@ -355,12 +361,27 @@ size_t UsageReportEmitter::EndOfRequest(const Sending& sending, size_t first) co
   return end;
 }
 
-void UsageReportEmitter::Refuse(Attempt attempt, Sending* sending) {
+void ReportEmitter::Refuse(Attempt attempt, Sending* sending) {
   if (++sending->refused == 1) sending->first_refused = std::move(attempt);
 }
 
-std::optional<Attempt> UsageReportEmitter::TellRange(size_t first, size_t end, Sending* sending) {
-  Attempt told = Tell(std::span(sending->items).subspan(first, end - first));
+std::optional<Attempt> ReportEmitter::TellRange(size_t first, size_t end, Sending* sending) {
+  std::vector<Attempt> each = TellEach(std::span(sending->items).subspan(first, end - first));
+  if (each.size() == end - first && each.size() > 1) {
+    std::optional<Attempt> stopped;
+    for (size_t i = 0; i < each.size(); ++i) {
+      sending->progress.told[first + i] = each[i].step.event == DeliveryEvent::kConfirmed;
+      if (each[i].step.event == DeliveryEvent::kConfirmed) continue;
+      if (each[i].step.event == DeliveryEvent::kRefused) {
+        Refuse(std::move(each[i]), sending);
+      } else if (!stopped) {
+        stopped = std::move(each[i]);
+      }
+    }
+    return stopped;
+  }
+  TOLLBOOK_ASSERT(each.size() == 1);
+  Attempt told = std::move(each.front());
   if (told.step.event == DeliveryEvent::kConfirmed) {
     std::fill_n(sending->progress.told.begin() + static_cast<ptrdiff_t>(first), end - first, true);
     return std::nullopt;
@@ -375,7 +396,7 @@ std::optional<Attempt> UsageReportEmitter::TellRange(size_t first, size_t end, S
   return TellRange(middle, end, sending);
 }
 
-Attempt UsageReportEmitter::Send(const Parcel& parcel) {
+Attempt ReportEmitter::Send(const Parcel& parcel) {
   Sending sending{DecodeItems(parcel.body), {}};
   const std::vector<StoredItem>& items = sending.items;
   ReportProgress& progress = sending.progress;
@@ -401,18 +422,15 @@ Attempt UsageReportEmitter::Send(const Parcel& parcel) {
   return End(std::move(refused), progress);
 }
 
-Attempt UsageReportEmitter::End(Attempt attempt, const ReportProgress& progress) const {
+Attempt ReportEmitter::End(Attempt attempt, const ReportProgress& progress) const {
   attempt.step.job = ToString(progress);
   attempt.step.error = secret_.MaskedIn(std::move(attempt.step.error));
   return attempt;
 }
 
-HttpAnswer UsageReportEmitter::Post(const std::string& path, std::string_view body) {
-  return http_->Do({"POST", target_.http.url + path, Headers(secret_.value()), body});
-}
-
-HttpAnswer UsageReportEmitter::Get(const std::string& path) {
-  return http_->Do({"GET", target_.http.url + path, Headers(secret_.value()), {}});
+HttpAnswer ReportEmitter::Request(const std::string& method, const StoredItem& item, const std::string& path,
+                                  std::string_view body) {
+  return http_->Do({method, target_.http.url + path, HeadersOf(secret_.value(), item), body});
 }
 
 }  // namespace tollbook

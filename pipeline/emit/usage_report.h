@@ -1,5 +1,5 @@
 // UsageReport: what the emitters of billing systems share: items of usage, reports of so many items, and how far a
-// report is told.
+// report is told. Reports of accounts (account_report.h) are told the same way.
 //
 // An item is what one customer there used of one code there on one day, before and after a seal. Billing systems that
 // add up are told the difference, once, under a key of its own; so what they were told sums to the usage as of the
@@ -79,11 +79,9 @@ ReportProgress ProgressOf(std::string_view job, size_t items);
 // "a%20b", as in a form or a path.
 std::string PercentEncoded(std::string_view text);
 
-// An emitter that sends a report item by item, or so many items in a request. Who derives from it says what one item
-// is.
-class UsageReportEmitter : public Emitter {
+// An emitter that sends a report item by item, or so many items in a request.
+class ReportEmitter : public Emitter {
  public:
-  absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage& usage) const final;
   std::string Show(const Parcel& parcel) const final;
   bool AsksFirst() const final { return false; }
   Attempt Ask(const Parcel& parcel) final;
@@ -97,25 +95,33 @@ class UsageReportEmitter : public Emitter {
     size_t items_per_request = 1;      // of the same path
     int64_t remembers_seconds = 0;     // so long it drops a key that it has seen; 0: it is told states, or can be asked
     int64_t reaches_back_seconds = 0;  // it takes no older usage; 0: any
+    std::string method = "POST";
   };
-  UsageReportEmitter(const Target& target, const EmitterContext& context, Secret secret, Traits traits);
+  // `secret`: of those that show themselves who asks (HeadersOf); the others' client does.
+  ReportEmitter(const Target& target, const EmitterContext& context, Secret secret, std::unique_ptr<HttpClient> http,
+                Traits traits);
 
-  // Path and body of an item.
-  virtual StoredItem MakeItem(const UsageItem& item, uint64_t seal) const = 0;
   // Why the target would not take the item, and what to do: it is then refused by us, and keeps back no other. Empty:
   // it may.
   virtual std::string WhyNotTaken(const StoredItem&) const { return ""; }
-  // With the secret, or with "****".
-  virtual std::vector<std::string> Headers(std::string_view secret) const = 0;
+  // Of a request for these items, with the secret, or with "****".
+  virtual std::vector<std::string> HeadersOf(std::string_view secret, const StoredItem& item) const = 0;
   // The body of one request for these items, of which there is one unless Traits says more.
   virtual std::string RequestBody(std::span<const StoredItem> items) const { return items.front().body; }
-  // Tells them by one request, all or none: confirmed, refused, not applied, unclear. Of several that are refused each
-  // half is told apart. `Post` and `Get` are for it.
-  virtual Attempt Tell(std::span<const StoredItem> items) = 0;
+  // Tells them by one request: confirmed, refused, not applied, unclear; one word for all of them, or one for each. Of
+  // several that are refused as one each half is told apart. `SendItems` and `Request` are for it.
+  virtual std::vector<Attempt> TellEach(std::span<const StoredItem> items) { return {Tell(items)}; }
+  virtual Attempt Tell(std::span<const StoredItem>) {
+    AssertionFailed("a report tells each item, or all as one", __FILE__, __LINE__);
+  }
 
-  HttpAnswer Post(const std::string& path, std::string_view body);
-  HttpAnswer Get(const std::string& path);
+  HttpAnswer SendItems(std::span<const StoredItem> items) {
+    return Request(traits_.method, items.front(), items.front().path, RequestBody(items));
+  }
+  HttpAnswer Request(const std::string& method, const StoredItem& item, const std::string& path, std::string_view body);
   const Target& target() const { return target_; }
+  const std::string& book_name() const { return book_name_; }
+  const Traits& traits() const { return traits_; }
 
  private:
   // What of a report is being sent.
@@ -140,6 +146,26 @@ class UsageReportEmitter : public Emitter {
   const Secret secret_;
   const Traits traits_;
   const std::unique_ptr<HttpClient> http_;
+};
+
+// Of usage. Who derives from it says what one item is.
+class UsageReportEmitter : public ReportEmitter {
+ public:
+  absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage& usage) const final;
+
+ protected:
+  UsageReportEmitter(const Target& target, const EmitterContext& context, Secret secret, Traits traits);
+  using ReportEmitter::ReportEmitter;
+
+  // Path and body of an item.
+  virtual StoredItem MakeItem(const UsageItem& item, uint64_t seal) const = 0;
+  virtual std::vector<std::string> Headers(std::string_view secret) const = 0;
+  std::vector<std::string> HeadersOf(std::string_view secret, const StoredItem&) const override {
+    return Headers(secret);
+  }
+
+  HttpAnswer Post(const std::string& path, std::string_view body) { return Request("POST", {}, path, body); }
+  HttpAnswer Get(const std::string& path) { return Request("GET", {}, path, {}); }
 };
 
 }  // namespace tollbook

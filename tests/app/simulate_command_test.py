@@ -67,7 +67,7 @@ class Refused(Case):
         of_book = ("--books", self.books)
         with_catalog = (*of_book, "--catalog", CATALOG)
         for arguments, word in ((of_book, "--catalog"), (("--catalog", CATALOG), "--books"),
-                                ((*with_catalog, "--by", "customer"), "customer"),
+                                ((*with_catalog, "--by", "colour"), "colour"),
                                 ((*with_catalog, "--format", "xml"), "xml"),
                                 ((*with_catalog, "--through", "2025-02-30"), "2025-02-30"),
                                 ((*with_catalog, "--top", "-1"), "--top"),
@@ -117,6 +117,7 @@ class Told(Case):
     def test_csv_is_the_table_that_was_asked_for(self):
         new = self.catalog(plans=("0.002", "0.0035"))
         for by, names in (("plan", {"plan": "starter", "plan_before": "starter"}), ("account", {"account": "globex"}),
+                          ("customer", {"customer": "globex", "target": ""}),
                           ("subscription", {"subscription": "s1"}), ("charge", {"plan": "starter", "charge": "calls"})):
             with self.subTest(by):
                 row, = csv.DictReader(io.StringIO(self.simulate(new, "--format", "csv", "--by", by)))

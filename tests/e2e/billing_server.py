@@ -184,3 +184,50 @@ class Maxio(Billing):
             if key not in self.told:
                 self.told[key] = (chargify["subscription_reference"], stream, seconds, event["quantity"])
         return 201, b""
+
+
+class Zuora(Billing):
+    """Usage records: as many of a key as are sent, but that an Idempotency-Key is answered as the first time."""
+
+    FIELDS = {"AccountNumber", "SubscriptionNumber", "UOM", "Quantity", "StartDateTime", "Description"}
+
+    def __init__(self, key, faults=None):
+        super().__init__(key, faults)
+        self.answers = {}  # Idempotency-Key -> (body, answer); `clear()` is a day later
+        self.refused = set()  # units of measure that no charge has
+
+    def authorised(self, header):
+        return header == "Bearer " + self.api_key
+
+    def serve_body(self, handler, method, path, body, query):
+        usage = json.loads(body, parse_float=str, parse_int=str)
+        if (method, path) == ("POST", "/v1/action/query"):
+            key = re.fullmatch("select Id, Quantity from Usage where UniqueKey__c = '([^']*)'", usage["queryString"])[1]
+            with self.lock:
+                found = [{"Id": "u-" + there, "Quantity": json.loads(self.told[there][3])}
+                         for there in self.told if there.split("#")[0] == key]
+            return self.answer(handler, 200, json.dumps({"size": len(found), "done": True, "records": found}).encode())
+        if (method, path) != ("POST", "/v1/object/usage"):
+            return self.answer(handler, 404, b"{}")
+        key = handler.headers["Idempotency-Key"]
+        self.change(handler, key, lambda: self.once(key, body, usage))
+
+    def once(self, key, body, usage):
+        if key not in self.answers:
+            self.answers[key] = (body, self.take(key, usage))
+        first, answer = self.answers[key]
+        return answer if first == body else (422, b'{"success":false}')
+
+    def take(self, key, usage):
+        field = usage.pop("UniqueKey__c", key)
+        if set(usage) != self.FIELDS or field != key or usage["Description"] != key:
+            self.problems.append("members: %s" % sorted(usage))
+        if not re.fullmatch(r"-?\d+(\.\d+)?", usage["Quantity"]) or usage["AccountNumber"] != "A-" + usage[
+                "SubscriptionNumber"]:
+            self.problems.append("a quantity or an account: %s" % usage)
+        if usage["UOM"] in self.refused:
+            return 400, b'{"Success":false,"Errors":[{"Code":"INVALID_VALUE","Message":"The UOM is invalid."}]}'
+        seconds = calendar.timegm(time.strptime(usage["StartDateTime"], "%Y-%m-%dT%H:%M:%S.000+00:00"))
+        again = key + "#2" if key in self.told else key  # nothing there drops it
+        self.told[again] = (usage["SubscriptionNumber"], usage["UOM"], seconds, usage["Quantity"])
+        return 200, json.dumps({"Success": True, "Id": "u-" + again}).encode()

@@ -286,6 +286,70 @@ class Maxio(AnySystem, Usage):
             self.assertEqual(server.sums(), {place: sum for place, sum in self.used().items() if place[0] != "s2"})
 
 
+class ZuoraCase(Usage):
+    """By a field of the tenant's own."""
+
+    kind, server = "zuora", billing_server.Zuora
+    key_field = "    key_field: UniqueKey__c\n"
+
+    def setUp(self):
+        super().setUp()
+        rows = "".join(f"billing,{name},A-{name}/{name}\n" for name in self.subscriptions)
+        (self.catalog / "customers.csv").write_text("target,subscription,id\n" + rows)
+
+    def target(self, kind, url, name="billing", more="", codes="calls: api_calls, eu-calls: eu_calls"):
+        return (f"  - name: {name}\n    kind: {kind}\n    url: {url.rstrip('/')}\n"
+                "    auth: {kind: bearer, token: env:BILLING_KEY}\n"
+                f"    charges: {{{codes}}}\n" + self.key_field + HTTP + more)
+
+
+class Zuora(AnySystem, ZuoraCase):
+    def test_a_subscription_without_an_id_is_told_before_anything_is_sent(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            rows = "target,subscription,id\nbilling,s1,A-s1/s1\nbilling,s2,A-s2/s2\n"
+            (self.catalog / "customers.csv").write_text(rows)
+            self.month()
+            done = self.post(expect=1)
+            self.assertIn(b"subscriptions have no id in target billing: s3", done.stderr)
+            self.assertEqual(server.requests, [])
+
+    def test_one_refused_item_keeps_back_no_other(self):
+        with self.server(KEY) as server:
+            server.refused.add("eu_calls")
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            self.post()
+            parked = self.deliveries("--state", "parked")
+            self.assertIn("The UOM is invalid", parked[0]["last_error"])
+            self.assertEqual(server.sums(), self.used(codes={"calls": "api_calls"}))
+            server.refused.clear()
+            server.answers.clear()  # a day later: Zuora repeats its refusals until then
+            for row in parked:
+                book.tollbook("deliveries", "retry", "--books", self.books, "billing", row["batch"])
+            self.post("--wait", "5", "--strict")
+            self.assert_told(server)
+
+    def test_what_it_forgot_is_looked_for(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.month()
+            shutil.copytree(self.books, self.scratch / "earlier")
+            self.post("--strict")
+            server.answers.clear()
+            shutil.rmtree(self.books)
+            shutil.copytree(self.scratch / "earlier", self.books)
+            self.post("--strict")
+            self.assert_told(server)
+
+
+class ZuoraWithoutAField(Zuora):
+    """By its Idempotency-Key alone."""
+
+    key_field = ""
+    test_what_it_forgot_is_looked_for = None  # within its 24 hours only
+
+
 class Webhook(Case):
     def test_usage_rated_adds_up_to_what_was_used(self):
         self.seal(2)

@@ -15,6 +15,7 @@ import subprocess
 import time
 import urllib.parse
 
+import accounts_test
 import billing_test
 import book
 import erp_test
@@ -105,6 +106,7 @@ class Contract:
     PREFIX = ""        # what the description has in front of the path that is sent
     DEMANDED = ()      # words of what the description wants and the system does not
     WITHOUT_LOGIN = ()  # operations that need none
+    LOGIN = "Authorization"
 
     def tell(self):
         """The requests that were sent."""
@@ -144,7 +146,7 @@ class Contract:
         """How many broken requests were refused, and that they were."""
         refused = 0
         if operation not in self.WITHOUT_LOGIN:
-            bare = {name: value for name, value in headers.items() if name != "Authorization"}
+            bare = {name: value for name, value in headers.items() if name != self.LOGIN}
             status, _ = mock.send(method, path, bare, body)
             self.assertEqual(status, 401, "without a login")
             refused += 1
@@ -218,6 +220,34 @@ class Maxio(Usage, billing_test.Usage):
     FOLDER = kind = "maxio"
     server = billing_test.Maxio.server
     PREFIX = "/acme"
+
+
+class Zuora(Usage, billing_test.ZuoraCase):
+    FOLDER = kind = "zuora"
+    server = billing_test.Zuora.server
+
+
+class Accounts(Contract):
+    def tell(self):
+        with self.server(faults=self.lose_first_of_each) as server:
+            self.targets(self.target(server.url))
+            self.months()
+            self.post("--wait", "30", "--strict")
+            return server.wire
+
+
+class Salesforce(Accounts, accounts_test.SalesforceCase):
+    FOLDER = "salesforce"
+
+
+class Gainsight(Accounts, accounts_test.GainsightCase):
+    FOLDER = "gainsight"
+    LOGIN = "accesskey"
+
+
+class Totango(Accounts, accounts_test.TotangoCase):
+    FOLDER = "totango"
+    WITHOUT_LOGIN = ("POST /pixel.gif",)
 
 
 if __name__ == "__main__":

@@ -168,6 +168,60 @@ class Told(Explained):
         self.assertEqual((events["shown"], events["more"], events["more_share"]), ([], 30, "4.65"))
 
 
+class BehindOthers(Explained):
+    """What an event costs where usage of another plan, or what a grant paid, stands before it."""
+
+    def test_a_plan_goes_on_where_the_one_before_left_the_tiers(self):
+        goes_on = "model: graduated, on_amendment: continue, tiers: [{up_to: 100, price: %s}, {price: %s}]"
+        pro = ("  - name: pro\n    currency: USD\n    charges:\n"
+               "      - {name: calls, meter: api.calls, product: api, " + goes_on % ("0.08", "0.02") + "}\n")
+        catalog = small.write_catalog(self.scratch / "catalog", charge=goes_on % ("0.10", "0.05"), charges=pro)
+        (catalog / "subscriptions.csv").write_text(
+            "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+            "s1,s1,basic,acme-us,USD,2025-01-01,2025-01-16\ns1,s1,pro,acme-us,USD,2025-01-16,\n")
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(
+            small.event(1, 80, time="2025-01-10T08:00:00Z"), small.event(2, 15, time="2025-01-20T08:00:00Z"),
+            small.event(3, 10, time="2025-01-20T09:00:00Z"), small.event(4, 25, time="2025-01-20T10:00:00Z")))
+        bill.run(usage)
+        line, = [line for line, amount in self.lines_of(bill) if amount == D("2.20")]
+        found = self.explain(bill, line)
+        self.assertEqual(self.assert_events_come_to(found, D("2.20")), 3)
+        events = found["charges"][0]["events"]
+        self.assertEqual((events["by_day"], events["days"]), (False, []))
+        self.assertEqual([(event["id"], event["quantity_to_date"], event["share"]) for event in events["shown"]],
+                         [("2", "15", "1.2"), ("3", "25", "0.5"), ("4", "50", "0.5")])
+        self.assertEqual(events["shown"][1]["falls_in"], ["from 2025-01-16: tier 1 (up to 100) +5",
+                                                          "from 2025-01-16: tier 2 (above 100) +5"])
+        text = bill.read("explain", line, "--events").decode()
+        self.assertNotIn("beside them", text)
+        self.assertIn("+1.2", text)
+        rows = json.loads(bill.read("charges", "--json"))  # of one name: the plan tells them apart
+        self.assertEqual([(row["charge"], row["quantity"], row["plan"]) for row in rows],
+                         [("calls", "50", "pro"), ("calls", "80", "basic")])
+
+    def test_a_grant_pays_some_and_later_the_rest(self):
+        catalog = small.write_catalog(self.scratch / "catalog", charge="model: per_unit, price: 0.10")
+        (catalog / "unit_grants.csv").write_text(
+            "grant,subscription,charge,units,starts,ends,voided,priority,refill,refill_on,reset,reset_on,rollover_min,"
+            "rollover_max,pays_earlier,keeps_overage\n"
+            "contract,s1,calls,500,2025-01-01,,,0,,,,,,,,\ntopup,s1,calls,500,2025-01-20,,,1,,,,,,,true,\n")
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(
+            small.event(1, 450, time="2025-01-16T08:00:00Z"), small.event(2, 250, time="2025-01-16T09:00:00Z")))
+        bill.run(usage, "--through", "2025-01-31")
+        (paid, _), (rest, _) = self.lines_of(bill)
+        found = self.explain(bill, paid)
+        self.assertEqual(self.assert_events_come_to(found, D("20.00")), 2)
+        self.assertEqual([event["share"] for event in found["charges"][0]["events"]["shown"]], ["0", "20"])
+        events = self.explain(bill, rest)["charges"][0]["events"]
+        self.assertEqual((events["count"], events["days"], events["sum"]),
+                         (0, [{"day": "2025-01-20", "quantity_to_date": "700", "share": "-20"}], "-20"))
+        self.assertIn("beside them", bill.read("explain", rest, "--events").decode())
+
+
 class TakenBack(Explained):
     """A day whose events were all voided says which, and by whom."""
 
@@ -271,6 +325,24 @@ class Limited(Explained):
         self.assertEqual(sum(D(charge["difference"]) for charge in found["charges"]) + D(found["more_sum"]), amount)
         self.assertIn("and 6 smaller, together +21.00; --limit shows more",
                       bill.read("explain", line, "--limit", "2").decode())
+
+    def test_one_customer_of_many_is_picked(self):
+        names = tuple(f"s{n}" for n in range(1, 9))
+        bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog", subscriptions=names))
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(*(small.event(n, 100 * n, subject=f"s{n}") for n in range(1, 9))))
+        bill.run(usage)
+        (line, _), = self.lines_of(bill)
+        found = bill.explain(line, "--subscription", "s3", "--charge", "calls", "--events")
+        charge, = found["charges"]
+        self.assertEqual((charge["subscription"], charge["difference"], found["more"], found["more_sum"]),
+                         ("s3", "3.00", 7, "33.00"))
+        self.assertEqual([event["id"] for event in charge["events"]["shown"]], ["3"])
+        self.assertIn("and 7 others, together +33.00\n",
+                      bill.read("explain", line, "--subscription", "s3").decode())
+        for flags in (("--subscription", "s9"), ("--subscription", "s3", "--charge", "mails")):
+            done = book.tollbook("explain", "--books", bill.directory, line, *flags, expect=1)
+            self.assert_message(done.stderr, "nothing in this journal line", flags[-1])
 
 
 if __name__ == "__main__":

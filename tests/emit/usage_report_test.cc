@@ -121,6 +121,29 @@ TEST(MaxioReport, KnowsASubscriptionByItsNumberOrItsReference) {
   EXPECT_THAT(body, HasSubstr(R"("quantity":0.5})"));
 }
 
+TEST(ZuoraReport, IsAUsageRecordADifference) {
+  Target target = TargetOf(TargetKind::kZuora);
+  target.same_ids = false;
+  target.ids = {{"s1", "A-1/S-1"}, {"s2", "A-2/S-2"}};
+  target.key_field = "Key__c";
+  EmitterContext context;
+  context.book_name = "small";
+  context.with_secrets = false;
+  const std::unique_ptr<Emitter> emitter = *MakeEmitter(target, context);
+  const std::vector<PlannedDelivery> reports = *emitter->MakeUsage({3, kBefore, kAfter});
+  ASSERT_EQ(reports.size(), 1u);
+  const std::vector<StoredItem> items = DecodeItems(reports[0].body);
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0].path, "/v1/object/usage");
+  EXPECT_EQ(items[0].body, R"({"AccountNumber":"A-1","SubscriptionNumber":"S-1","UOM":"api calls","Quantity":-15,)"
+                           R"("StartDateTime":"2026-10-31T23:00:00.000+00:00","Description":")" +
+                               items[0].key + R"(","Key__c":")" + items[0].key + "\"}");
+  EXPECT_THAT(emitter->Show({reports[0].batch, reports[0].key, reports[0].body, ""}),
+              HasSubstr("POST https://billing.example/v1/object/usage\nContent-Type: application/json\n"
+                        "Idempotency-Key: " +
+                        items[0].key + "\n"));
+}
+
 TEST(WebhookReport, IsTheChangesOfEachChargeAndDay) {
   Target target = TargetOf(TargetKind::kWebhook);
   const std::vector<UsageChange> changes = *ChangesOf(target, {3, kBefore, kAfter});

@@ -176,6 +176,48 @@ TEST(Summarise, LateUsageHasALineOfItsOwnForEachUsageDate) {
             "  3 2025-02-01 debit 1200 credit 4000 0.20 api, 2025-01-26\n");
 }
 
+// What takes back an earlier batch is a batch of its own, beside what else is booked in the period, and is cut by
+// itself.
+TEST(Summarise, AReversalIsABatchOfItsOwn) {
+  const std::string original = "acme-us-USD-2025-01-0001";
+  LineKey key{"acme-us", *Currency::FromCode("USD"), "2025-01", {kJanuary25}, "api", "1200", "4010", ""};
+  std::map<LineKey, LineSum> sums = {{key, {100, 1}}};
+  key.credit = "4000";
+  key.reverses = original;
+  sums[key] = {-100, 1};
+  key.posting_date = {kJanuary25 + 7};
+  key.accounting_period = "2025-02";
+  key.usage_date = Day{kJanuary25 + 1};
+  sums[key] = {-20, 1};
+  const SummarisedJournal journal = Summarise(sums, "demo", 2);
+  EXPECT_EQ(Printed(journal),
+            "acme-us-USD-2025-01-0002\n"
+            "  1 2025-01-25 debit 1200 credit 4010 1.00 api, 2025-01-25\n"
+            "acme-us-USD-2025-01-0002-reversal\n"
+            "  1 2025-01-25 debit 4000 credit 1200 1.00 reversal of acme-us-USD-2025-01-0001: api, 2025-01-25\n"
+            "acme-us-USD-2025-02-0002-reversal\n"
+            "  1 2025-02-01 debit 4000 credit 1200 0.20 reversal of acme-us-USD-2025-01-0001: api, 2025-01-26\n");
+  EXPECT_NE(journal.batches[0].posting_key, journal.batches[1].posting_key);
+  EXPECT_EQ(journal.batches[1].reverses, original);
+}
+
+// A line is found by its day, product, accounts and dimensions, whatever day it is taken back on.
+TEST(ReversedLine, IsOfTheSameDayAndPlace) {
+  LineKey key{"acme-us", *Currency::FromCode("USD"), "2025-01", {kJanuary25}, "api", "1200", "4000", ""};
+  std::map<LineKey, LineSum> sums = {{key, {100, 1}}};
+  key.posting_date = {kJanuary25 + 1};
+  sums[key] = {20, 1};
+  const JournalBatch original = Summarise(sums, "demo", 1).batches.at(0);
+  key.reverses = original.id;
+  key.usage_date = key.posting_date;
+  key.posting_date = {kJanuary25 + 30};
+  const JournalLine* const line = ReversedLine(original, key);
+  ASSERT_NE(line, nullptr);
+  EXPECT_EQ(line->number, 2u);
+  key.credit = "4010";
+  EXPECT_EQ(ReversedLine(original, key), nullptr);
+}
+
 TEST(PostingKey, ComesFromWhatTheBatchIs) {
   const Sum row{"acme-us", "USD", "2025-01", kJanuary25, "api", 100};
   // Stored and sent: it may never change.
@@ -196,6 +238,7 @@ void ExpectComesBack(const JournalBatch& batch) {
   EXPECT_EQ(read->posting_key, batch.posting_key);
   EXPECT_EQ(read->seal, batch.seal);
   EXPECT_EQ(read->part, batch.part);
+  EXPECT_EQ(read->reverses, batch.reverses);
   ASSERT_EQ(read->lines.size(), batch.lines.size());
   for (size_t i = 0; i < batch.lines.size(); ++i) {
     EXPECT_EQ(read->lines[i].key, batch.lines[i].key);
@@ -212,6 +255,9 @@ TEST(JournalBatch, ComesBackAsItWasAndDamageIsRefusedOrHarmless) {
   batch.lines.back().key.usage_date = Day{kJanuary25 - 30};
   ExpectComesBack(batch);
   batch.part = 3;
+  ExpectComesBack(batch);
+  batch.reverses = "acme-us-USD-2025-01-0001";
+  for (JournalLine& line : batch.lines) line.key.reverses = batch.reverses;
   ExpectComesBack(batch);
 }
 

@@ -34,7 +34,7 @@ constexpr Row kTable[] = {
     {Event::kCannotAsk, "W-A-UW--"},     {Event::kNotThere, "--K-P---"},   {Event::kMayRepeat, "----P---"},
     {Event::kRefused, "KKK-KK--"},       {Event::kDifferent, "K-K-KK--"},  {Event::kPark, "K-K-KK--"},
     {Event::kRetry, "-----PU-"},         {Event::kSayPosted, "C-C-CCC-"},  {Event::kSayNotPosted, "----P-P-"},
-    {Event::kSaySuperseded, "D-D-DDD-"},
+    {Event::kSaySuperseded, "D-D-DDD-"}, {Event::kOutdated, "D----DD-"},
 };
 
 TEST(Delivery, StepsAsTheTableSays) {
@@ -228,6 +228,22 @@ TEST_F(OutboxTest, AStepThatReturnedSurvivesTheProcess) {
     Open();
     EXPECT_EQ(Only().state, found);
   }
+}
+
+TEST(Delivery, ReportsHaveNamesOfTheirOwn) {
+  EXPECT_EQ(AccountReportName(3, 1), "accounts:0003-001");
+  EXPECT_EQ(NumberOfAccountReport("accounts:0003-001"), 3u);
+  EXPECT_EQ(NumberOfAccountReport("usage:0003-001"), std::nullopt);
+  EXPECT_EQ(NumberOfAccountReport("accounts:-001"), std::nullopt);
+  EXPECT_EQ(SealOfUsageReport("accounts:0003-001"), std::nullopt);
+}
+
+TEST_F(OutboxTest, AReportOfAccountsMayBeOutdated) {
+  ASSERT_TRUE(Plan("crm", AccountReportName(1, 1), "tb-0", "bytes").ok());
+  EXPECT_EQ(*outbox().Check({}, 0, 0), 1u);
+  Delivery report = Only();
+  ASSERT_TRUE(outbox().Step({Event::kOutdated}, &report).ok());
+  EXPECT_EQ(Only().state, State::kSuperseded);
 }
 
 TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {

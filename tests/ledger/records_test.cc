@@ -56,6 +56,14 @@ SealRecord AdjustingSeal() {
   return record;
 }
 
+SealRecord ReversingSeal() {
+  SealRecord record = Seal();
+  record.reverses = "acme-us-USD-2025-01-0001";
+  record.reversed_by = "Ann";
+  record.reversed_why = "another account";
+  return record;
+}
+
 PeriodChange Close() {
   return {
       301,   "acme-us",           {"FY2025-P01", {20'087}, {20'114}}, PeriodState::kSoftClosed, PeriodState::kClosed,
@@ -96,6 +104,7 @@ TEST(Records, ComeBackAndDamageIsRefusedOrHarmless) {
   same(Encode(Commit()), DecodeCommitRecord);
   same(Encode(Seal()), DecodeSealRecord);
   same(Encode(AdjustingSeal()), DecodeSealRecord);
+  same(Encode(ReversingSeal()), DecodeSealRecord);
   same(Encode(Close()), DecodePeriodChange);
   same(Encode(Tokens()), DecodeMeterRecord);
   same(Encode(std::map<std::string, std::string>{{"book.yaml", "name: demo\n"}, {"x.csv", ""}}), DecodeCatalogFiles);
@@ -119,6 +128,8 @@ TEST(Records, FieldsComeBackInTheirPlaces) {
   EXPECT_EQ(DecodeMeterRecord(Encode(Tokens()))->meter, Tokens().meter);
   EXPECT_EQ(DecodeSealRecord(Encode(Seal()))->through, Seal().through);
   EXPECT_EQ(DecodeSealRecord(Encode(AdjustingSeal()))->adjusted_why, "an accrual");
+  EXPECT_EQ(DecodeSealRecord(Encode(ReversingSeal()))->reverses, "acme-us-USD-2025-01-0001");
+  EXPECT_EQ(DecodeSealRecord(Encode(ReversingSeal()))->reversed_why, "another account");
   EXPECT_EQ(*DecodePeriodChange(Encode(Close())), Close());
   const std::string stored = Encode(kExceptions);
   const std::vector<ExceptionRecord> exceptions = *DecodeExceptions(stored);

@@ -41,12 +41,22 @@ std::string EntitiesYaml(const CatalogTexts& texts) {
   return yaml;
 }
 
+// The account that `KEY: "CODE"` names, if the members of a map have it.
+void InsertAccountIn(const std::string& members, const std::string& key, std::set<std::string>* accounts) {
+  const size_t at = members.find(key + ": \"");
+  if (at == std::string::npos) return;
+  const size_t begin = at + key.size() + 3;
+  accounts->insert(members.substr(begin, members.find('"', begin) - begin));
+}
+
 std::string ChartYaml(const CatalogTexts& texts) {
   std::set<std::string> assets, revenues, liabilities;
   for (const CatalogTexts::Posting& p : texts.postings) {
     assets.insert(p.debit);
     revenues.insert(p.credit);
     if (!p.deferred.empty()) liabilities.insert(p.deferred);
+    for (const char* key : {"accrued", "due_from"}) InsertAccountIn(p.more, key, &assets);
+    InsertAccountIn(p.more, "due_to", &liabilities);
   }
   std::string yaml = "accounts:\n";
   for (const std::string& code : assets) yaml += "  - {code: " + Quoted(code) + ", name: Receivable, type: asset}\n";

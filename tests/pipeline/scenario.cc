@@ -137,6 +137,7 @@ std::string Text(const JournalBatch& batch, const JournalLine& line) {
   if (line.key.product != kUsualProduct) text += " product " + line.key.product;
   if (line.key.usage_date) text += " used " + ToString(*line.key.usage_date);
   if (batch.part > 1) text += " part " + std::to_string(batch.part);
+  if (!batch.reverses.empty()) text += " reverses " + batch.reverses;
   if (!line.key.dimensions.empty()) text += " in " + line.key.dimensions;
   return text;
 }
@@ -188,6 +189,7 @@ class Runner {
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
     static const std::map<std::string, Handler> other_words = {{"any", &Runner::SetAnyOrder},
                                                                {"seal", &Runner::DoSeal},
+                                                               {"reverse", &Runner::DoReverse},
                                                                {"retry", &Runner::DoRetry},
                                                                {"restart", &Runner::DoRestart},
                                                                {"worth", &Runner::CheckWorth},
@@ -217,8 +219,8 @@ class Runner {
       return (this->*it->second)(s);
     }
     if (const auto it = other_words.find(s.words[0]); it != other_words.end()) {
-      static const std::set<std::string> kCommits = {"seal",  "retry",  "open",    "soft_close",
-                                                     "close", "reopen", "approve", "reject"};
+      static const std::set<std::string> kCommits = {"seal",  "reverse", "retry",   "open",  "soft_close",
+                                                     "close", "reopen",  "approve", "reject"};
       if (run_.reopen_always && kCommits.contains(s.words[0])) Reopen();
       return (this->*it->second)(s);
     }
@@ -497,16 +499,22 @@ class Runner {
   void DoRestart(const Statement&) { Reopen(); }
 
   // `seal [through DAY] [adjust] -> N batches | nothing | refused …`
-  void DoSeal(const Statement& s) {
-    Options options(s, 1);
+  void DoSeal(const Statement& s) { Seal(s, Options(s, 1), {}); }
+
+  void DoReverse(const Statement& s) {
     SealOptions sealing;
+    sealing.reversal = ReversalOrder{Word(s, 1), "Ann", "as the scenario says"};
+    Seal(s, Options(s, 2), sealing);
+  }
+
+  void Seal(const Statement& s, Options options, SealOptions sealing) {
     if (options.TakeFlag("adjust")) sealing.adjusted_by = "Ann", sealing.adjusted_why = "an accrual";
     sealing.threads = run_.absorb.threads;
     if (const std::string through = options.Take("through"); !through.empty()) sealing.through = ParseDay(through);
     RefuseLeftOver(options);
     const Catalog* catalog = CurrentCatalog();
     if (catalog == nullptr) return;
-    absl::StatusOr<SealReport> report = Seal(*book_, *catalog, sealing);
+    absl::StatusOr<SealReport> report = tollbook::Seal(*book_, *catalog, sealing);
     sealed_.clear();
     if (!report.ok()) {
       return ExpectRefused(s, report.status());
@@ -669,7 +677,9 @@ class Runner {
     absl::StatusOr<std::vector<ChargeRow>> rows = Charges(*book_, *catalog, {}, run_.absorb.threads);
     if (!rows.ok()) return Problem(std::string(Std(rows.status().message())));
     std::erase_if(*rows, [&](const ChargeRow& row) {
-      return row.subscription != Word(s, 1) || row.charge != Word(s, 2) ||
+      std::string charge = row.charge;
+      std::ranges::replace(charge, ' ', '_');
+      return row.subscription != Word(s, 1) || charge != Word(s, 2) ||
              !ToString(row.period.start).starts_with(Word(s, 3)) || (!plan.empty() && row.plan != plan) ||
              (!entity.empty() && row.entity != entity);
     });

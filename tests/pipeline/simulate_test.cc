@@ -167,6 +167,36 @@ TEST_F(SimulateTest, APriceAnotherPlanAndANewChargeMoveWhatTheyTouch) {
                                                    "s1 starter>starter/calls 2025-01-01 USD 2.25 100>100"));
 }
 
+// s1 and s2 are one customer of the billing system, though of two accounts; s3 is nobody there, and its account stands
+// in.
+TEST_F(SimulateTest, ACustomerIsWhoPays) {
+  CatalogTexts texts = Before();
+  texts.charges[0] = Calls("starter", "0.20");
+  std::map<std::string, std::string> files = texts.Files();
+  files["targets.yaml"] =
+      "targets:\n  - {name: crm, kind: chargebee, url: https://billing.example, api_key: env:KEY, charges: {calls: "
+      "item}}\n"
+      "  - {name: pay, kind: stripe, url: https://pay.example, api_key: env:KEY, charges: {calls: item}}\n";
+  files["customers.csv"] = "target,subscription,id\ncrm,s1,sub_7\npay,s1,cus_1\npay,s2,cus_1\n";
+  ParsedCatalog after = ParseCatalog(files);
+  ASSERT_TRUE(after.catalog) << ToString(after.errors.front());
+  SimulateOptions options;
+  options.by = SimulateBy::kCustomer;
+  for (const bool is_new : {true, false}) {  // the names may be in either catalog
+    const Catalog other = Of(Before());
+    const absl::StatusOr<Simulation> found =
+        is_new ? Simulate(*book_, other, *after.catalog, options) : Simulate(*book_, *after.catalog, other, options);
+    ASSERT_TRUE(found.ok()) << found.status();
+    std::vector<std::string> rows;
+    for (const SimulatedRow& row : found->rows) {
+      rows.push_back(row.customer + " at " + row.target + " " + Text(row.currency, row.amounts.difference()) + " of " +
+                     std::to_string(row.charge_periods));
+    }
+    EXPECT_THAT(rows, is_new ? ElementsAre("account-of-s3 at  USD 2.00 of 1", "cus_1 at pay USD 15.70 of 3")
+                             : ElementsAre("account-of-s3 at  USD -2.00 of 1", "cus_1 at pay USD -15.70 of 3"));
+  }
+}
+
 TEST_F(SimulateTest, UsageThatATrialMakesFreeIsCounted) {
   CatalogTexts after = Before();
   after.plans[0].more = "trial_days: 365, trial_usage: free";

@@ -55,6 +55,7 @@ Catalog SmallCatalog() {
   for (const char* name : {"starter", "team"}) catalog.plans.emplace_back().name = name;
   for (Plan& plan : catalog.plans) plan.charges = {calls, fee};
   catalog.subscriptions.emplace_back().id = "s1";
+  catalog.subscriptions.back().account = "acme";
   catalog.subscriptions.emplace_back().id = "s2";
   return catalog;
 }
@@ -97,13 +98,18 @@ TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   const ParsedTargets parsed = ParseTargets(page.substr(begin, page.find("```", begin) - begin), nullptr);
   EXPECT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
   EXPECT_EQ(parsed.targets.size(), 6u) << "one of each kind but the ERPs with an `auth`";
-  for (const TargetKind kind : {TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap, TargetKind::kOracle}) {
+  for (const TargetKind kind :
+       {TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap, TargetKind::kOracle, TargetKind::kZuora}) {
     const size_t erp = page.rfind("```yaml\n", page.find("kind: " + std::string(Word(kind)), section)) + 8;
     const ParsedTargets other = ParseTargets("targets:\n" + page.substr(erp, page.find("```", erp) - erp), nullptr);
     EXPECT_THAT(other.errors, IsEmpty()) << ToString(other.errors[0]);
     ASSERT_EQ(other.targets.size(), 1u);
     EXPECT_EQ(other.targets[0].kind, kind);
   }
+  const size_t crm = page.rfind("```yaml\n", page.find("kind: salesforce", section)) + 8;
+  const ParsedTargets accounts = ParseTargets("targets:\n" + page.substr(crm, page.find("```", crm) - crm), nullptr);
+  EXPECT_THAT(accounts.errors, IsEmpty()) << ToString(accounts.errors[0]);
+  EXPECT_EQ(accounts.targets.size(), 4u) << "one of each kind, and the ERP";
 }
 
 TEST(ParseTargets, WhatStaysInARegionGoesToTargetsThere) {
@@ -130,8 +136,9 @@ TEST(ParseTargets, EachMistakeOfCustomersIsToldWithItsLine) {
     const char* error;
   };
   const Case cases[] = {
-      {"billig,s1,c", "customers.csv:3: \"billig\" is no target of a billing system"},
-      {"erp,s1,c", "customers.csv:3: \"erp\" is no target of a billing system"},
+      {"billig,s1,c", "customers.csv:3: \"billig\" is no target of usage or of accounts"},
+      {"erp,s1,c", "customers.csv:3: \"erp\" is no target of usage or of accounts"},
+      {"billing,,c", "customers.csv:3: target \"billing\" has an id of each subscription and of nothing else"},
       {"billing,s9,c", "customers.csv:3: subscription \"s9\" is not in subscriptions.csv"},
       {"billing,s2,", "customers.csv:3: \"\" is not taken as an id"},
       {"billing,s2,a b", "customers.csv:3: \"a b\" is not taken as an id"},
@@ -278,6 +285,127 @@ constexpr char kOracle[] = R"(    kind: oracle
     journal_category: Usage
     dimensions: {"region=eu": "002", "region=": "000"}
 )";
+
+constexpr char kCrm[] = R"(targets:
+  - {name: archive, kind: files, directory: out, format: csv}
+  - name: crm
+    kind: salesforce
+    url: https://acme.my.salesforce.example
+    auth: {kind: bearer, token: env:CRM}
+    api_version: v60.0
+    object: Account
+    external_id: Id__c
+    posted_by: archive
+    fields: {month: Month__c, usage/starter/calls: Calls__c, spend/USD: Spend__c, posting_status: Posting__c}
+  - name: success
+    kind: gainsight
+    url: https://acme.gainsight.example
+    auth: {kind: api_key, header: accesskey, key: env:KEY}
+    object: Company
+    external_id: Id__gc
+    per: subscription
+    fields: {overage/USD: Overage__gc}
+  - name: health
+    kind: totango
+    url: https://sdr.totango.example
+    service_id: SP-1234-11
+    fields: {credit_left/EUR: Credit Left}
+  - name: zuora
+    kind: zuora
+    url: https://rest.zuora.example
+    auth: {kind: bearer, token: env:ZUORA}
+    charges: {calls: API calls}
+    key_field: Key__c
+)";
+
+TEST(ParseTargets, ReadsWhoIsToldOfAccounts) {
+  const Catalog catalog = SmallCatalog();
+  const ParsedTargets parsed =
+      ParseTargets(kCrm, &catalog, "target,id,account,subscription\ncrm,A-1,acme,\nsuccess,S-1,,s1\nzuora,A/S,,s1\n");
+  ASSERT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
+  ASSERT_EQ(parsed.targets.size(), 5u);
+  const Target& crm = parsed.targets[1];
+  EXPECT_TRUE(TakesAccounts(crm) && !TakesUsage(crm) && !TakesJournal(crm));
+  EXPECT_EQ(crm.poster->name, "archive");
+  EXPECT_EQ(crm.object + " " + crm.external_id + " " + crm.api_version, "Account Id__c v60.0");
+  ASSERT_EQ(crm.fields.size(), 4u);
+  EXPECT_EQ(crm.fields[1].fact, AccountFact::kUsage);
+  EXPECT_EQ(crm.fields[1].of + " " + crm.fields[1].field, "starter/calls Calls__c");
+  EXPECT_EQ(crm.quiet_seconds, 30u);
+  EXPECT_EQ(IdOf(crm, "acme"), "A-1");
+  const Target& success = parsed.targets[2];
+  EXPECT_TRUE(success.per_subscription && success.poster == nullptr);
+  EXPECT_EQ(success.requests.per_second, 1u);
+  EXPECT_EQ(IdOf(success, "s1"), "S-1");
+  EXPECT_EQ(parsed.targets[3].service_id, "SP-1234-11");
+  const Target& zuora = parsed.targets[4];
+  EXPECT_TRUE(TakesUsage(zuora) && !TakesAccounts(zuora));
+  EXPECT_EQ(zuora.key_field, "Key__c");
+}
+
+TEST(ParseTargets, EachMistakeOfAccountsIsToldWithItsLine) {
+  struct Case {
+    const char *from, *to, *error;
+  };
+  constexpr Case kCases[] = {
+      {"month:", "mont:",
+       "targets.yaml:11: target \"crm\" maps \"mont\", no fact of an account: use month, posting_status, posted_at, "
+       "usage/CHARGE, usage_before/CHARGE, spend/CURRENCY"},
+      {"month:", "month/USD:", "targets.yaml:11: target \"crm\" maps \"month/USD\", no fact of an account"},
+      {"spend/USD", "spend", "targets.yaml:11: target \"crm\" maps \"spend\", no fact of an account"},
+      {"spend/USD", "spend/", "targets.yaml:11: target \"crm\" maps \"spend/\", no fact of an account"},
+      {"spend/USD", "spend/USX", "targets.yaml:11: target \"crm\" names \"USX\", no currency"},
+      {"starter/calls", "starter/cals",
+       "targets.yaml:11: target \"crm\" names \"starter/cals\", no charge of usage in plans.yaml: did you mean"},
+      {"Spend__c", "Spend c", "targets.yaml:11: target \"crm\" has \"Spend c\" as the field of \"spend/USD\""},
+      {"Spend__c", "Calls__c", "targets.yaml:11: target \"crm\" has two facts, or a fact and the id, in \"Calls__c\""},
+      {"Spend__c", "Id__c", "targets.yaml:11: target \"crm\" has two facts, or a fact and the id, in \"Id__c\""},
+      {"    posted_by: archive\n", "",
+       "targets.yaml:10: target \"crm\" tells where postings stand, and not whose: name under `posted_by`"},
+      {"posted_by: archive", "posted_by: zuora",
+       "targets.yaml:3: target \"crm\" has posted_by \"zuora\", no target that gets journal batches"},
+      {"posted_by: archive", "posted_by: nobody", "targets.yaml:3: target \"crm\" has posted_by \"nobody\""},
+      {"v60.0", "60",
+       "targets.yaml:7: target \"crm\" has \"60\" as its api_version: write the version of the REST API"},
+      {"object: Account", "object: Account/1", "targets.yaml:8: target \"crm\" has \"Account/1\" as its object"},
+      {"external_id: Id__c", "external_id: 1d", "targets.yaml:9: target \"crm\" has \"1d\" as its external_id"},
+      {"object: Company", "object: Companies",
+       "targets.yaml:16: target \"success\" has \"Companies\" as its object: write Company, or"},
+      {"per: subscription", "per: order", "targets.yaml:18:"},
+      {"SP-1234-11", "SP-1234", "targets.yaml:23: target \"health\" has \"SP-1234\" as its service_id"},
+      {"Credit Left", "Credit=Left", "targets.yaml:24: target \"health\" has \"Credit=Left\" as the field of"},
+      {"key_field: Key__c", "key_field: \"Key '\"", "targets.yaml:30: target \"zuora\" has \"Key '\" as its key_field"},
+      {"key_field: Key__c", "same_ids: true", "targets.yaml:30: target \"zuora\" has an unknown key \"same_ids\""},
+      {"    auth: {kind: bearer, token: env:CRM}\n", "", "\"auth\""},
+  };
+  const Catalog catalog = SmallCatalog();
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.to);
+    std::string text(kCrm);
+    const size_t at = text.find(c.from);
+    ASSERT_NE(at, std::string::npos);
+    text.replace(at, std::string_view(c.from).size(), c.to);
+    const ParsedTargets parsed = ParseTargets(text, &catalog);
+    EXPECT_THAT(parsed.targets, IsEmpty());
+    std::string all;
+    for (const CatalogError& error : parsed.errors) all += ToString(error) + "\n";
+    EXPECT_THAT(all, HasSubstr(c.error));
+  }
+  constexpr std::pair<const char*, const char*> kRows[] = {
+      {"crm,A-1,s1,", "customers.csv:2: target \"crm\" has an id of each account and of nothing else"},
+      {"crm,A-1,s1,acme", "customers.csv:2: target \"crm\" has an id of each account and of nothing else"},
+      {"crm,A-1,,nobody", "customers.csv:2: account \"nobody\" is not in subscriptions.csv"},
+      {"success,A-1,,acme", "customers.csv:2: target \"success\" has an id of each subscription and of nothing else"},
+      {"zuora,S-1,s1,", "customers.csv:2: \"S-1\" is not taken as an id of Zuora: write the numbers of account and"},
+      {"zuora,A/S/1,s1,", "customers.csv:2: \"A/S/1\" is not taken as an id of Zuora"},
+  };
+  for (const auto& [row, error] : kRows) {
+    const ParsedTargets parsed =
+        ParseTargets(kCrm, &catalog, "target,id,subscription,account\n" + std::string(row) + "\n");
+    ASSERT_EQ(parsed.errors.size(), 1u) << row;
+    EXPECT_THAT(ToString(parsed.errors[0]), HasSubstr(error));
+  }
+}
 
 TEST(ParseTargets, ReadsTheCodesOfErps) {
   const Catalog catalog = SmallCatalog();
