@@ -530,6 +530,7 @@ absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const st
     bool all_explained = true;
   };
   for (const auto& [name, target] : targets) {
+    if (target != nullptr && !TakesJournal(*target)) continue;  // it gets no batch
     std::map<PeriodKey, Sums> sums;
     for (const JournalBatch& batch : batches) {
       const auto delivery = by_target.find({name, batch.id});

@@ -18,12 +18,6 @@ std::string TextAt(const Json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// "0", "1250" and "1250.0" of the same quantity are one.
-bool SameQuantity(const std::string& a, const std::string& b) {
-  const ParsedDecimal x = ParseDecimal(a, kQuantityScale), y = ParseDecimal(b, kQuantityScale);
-  return x.error == DecimalError::kNone && y.error == DecimalError::kNone && x.value == y.value;
-}
-
 // The seal that a record of ours is of; none: it is not ours.
 std::optional<uint64_t> SealOf(const Json& usage) {
   const std::string note = TextAt(usage, "note");
@@ -68,12 +62,12 @@ class ChargebeeEmitter final : public UsageReportEmitter {
     const HttpAnswer answer = Get("/usages?limit=2&subscription_id%5Bis%5D=" + customer +
                                   "&item_price_id%5Bis%5D=" + FieldBetween(item.body, "item_price_id=", "&") +
                                   "&usage_date%5Bbetween%5D=%5B" + day + "%2C" + day + "%5D");
-    if (std::optional<Attempt> end = EndWithoutWord(answer)) return NothingChanged(*std::move(end));
+    if (std::optional<Attempt> end = EndWithoutWord(answer)) return OfReading(*std::move(end));
     if (answer.status != 200) return Refused(item, Summary(answer));
     const Json said = Json::parse(answer.body, nullptr, false);
     if (!said.is_object() || !said.contains("list") || !said["list"].is_array()) {
-      return NothingChanged(Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
-                                   "the answer is no list of usages: " + Summary(answer)));
+      return OfReading(Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
+                              "the answer is no list of usages: " + Summary(answer)));
     }
     if (said["list"].empty()) return Create(item);
     if (said["list"].size() > 1) return Refused(item, "two usages are there of one day: look who made them");
@@ -120,12 +114,6 @@ class ChargebeeEmitter final : public UsageReportEmitter {
     return Refused(item, Summary(answer));
   }
 
-  // Of a request that only read.
-  static Attempt NothingChanged(Attempt attempt) {
-    attempt.step.event = DeliveryEvent::kNotApplied;
-    if (attempt.step.problem == DeliveryProblem::kAmbiguous) attempt.step.problem = DeliveryProblem::kAvailability;
-    return attempt;
-  }
   static Attempt Refused(const StoredItem& item, const std::string& why) {
     return Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, item.key + ": " + why);
   }

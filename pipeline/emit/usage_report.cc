@@ -11,6 +11,7 @@
 #include "ledger/bytes.h"
 #include "pipeline/emit/authorization.h"
 #include "pipeline/emit/request_pace.h"
+#include "pipeline/json_text.h"
 
 namespace tollbook {
 namespace {
@@ -256,6 +257,24 @@ std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer) {
     return Failed(Event::kUnclear, Problem::kAmbiguous, "a web page came back, not the target's answer");
   }
   return std::nullopt;
+}
+
+Attempt OfReading(Attempt attempt) {
+  attempt.step.event = DeliveryEvent::kNotApplied;
+  if (attempt.step.problem == DeliveryProblem::kAmbiguous) attempt.step.problem = DeliveryProblem::kAvailability;
+  return attempt;
+}
+
+bool SameQuantity(const std::string& a, const std::string& b) {
+  const ParsedDecimal x = ParseDecimal(a, kQuantityScale), y = ParseDecimal(b, kQuantityScale);
+  return x.error == DecimalError::kNone && y.error == DecimalError::kNone && x.value == y.value;
+}
+
+void AppendMember(std::string_view name, std::string_view text, std::string* json) {
+  *json += json->back() == '{' ? "" : ",";
+  AppendJsonString(name, json);
+  *json += ':';
+  AppendJsonString(text, json);
 }
 
 std::string PercentEncoded(std::string_view text) {

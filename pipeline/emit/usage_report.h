@@ -76,6 +76,15 @@ ReportProgress ProgressOf(std::string_view job, size_t items);
 // web page. None: the target's own word.
 [[nodiscard]] std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer);
 
+// The same of a request that only read: nothing was changed, whatever came of it.
+[[nodiscard]] Attempt OfReading(Attempt attempt);
+
+// Whether two decimals are one: "0", "1250" and "1250.0" of the same quantity.
+bool SameQuantity(const std::string& a, const std::string& b);
+
+// Adds a member to a JSON object that is open.
+void AppendMember(std::string_view name, std::string_view text, std::string* json);
+
 // "a%20b", as in a form or a path.
 std::string PercentEncoded(std::string_view text);
 

@@ -17,13 +17,6 @@ namespace {
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
 constexpr size_t kDaysOfEvent = 1000;
 
-void AppendMember(std::string_view name, std::string_view text, std::string* out) {
-  *out += out->back() == '{' ? "" : ",";
-  AppendJsonString(name, out);
-  *out += ':';
-  AppendJsonString(text, out);
-}
-
 void AppendChange(const UsageChange& change, std::string* out) {
   *out += '{';
   AppendMember("subscription", change.day->subscription, out);

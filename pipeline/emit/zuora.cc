@@ -11,23 +11,11 @@ namespace {
 using Event = DeliveryEvent;
 using Problem = DeliveryProblem;
 
-void AppendMember(std::string_view name, std::string_view text, std::string* json) {
-  *json += json->back() == '{' ? "" : ",";
-  AppendJsonString(name, json);
-  *json += ':';
-  AppendJsonString(text, json);
-}
-
 // "2026-10-31T23:00:00.000+00:00", of whole seconds.
 std::string ZuoraTime(Instant at) {
   std::string text = ToString(at);
   text.pop_back();  // Z
   return text + ".000+00:00";
-}
-
-bool SameQuantity(const std::string& a, const std::string& b) {
-  const ParsedDecimal x = ParseDecimal(a, kQuantityScale), y = ParseDecimal(b, kQuantityScale);
-  return x.error == DecimalError::kNone && y.error == DecimalError::kNone && x.value == y.value;
 }
 
 class ZuoraEmitter final : public UsageReportEmitter {
@@ -76,14 +64,14 @@ class ZuoraEmitter final : public UsageReportEmitter {
     AppendMember("queryString", "select Id, Quantity from Usage where " + target().key_field + " = '" + item.key + "'",
                  &query);
     const HttpAnswer answer = Post("/v1/action/query", query + "}");
-    if (std::optional<Attempt> end = EndWithoutWord(answer)) return NothingChanged(*std::move(end));
+    if (std::optional<Attempt> end = EndWithoutWord(answer)) return OfReading(*std::move(end));
     if (answer.status >= 400) return Refused(item, Summary(answer));
     const absl::StatusOr<JsonTree> said = ReadJsonTree(answer.body, "the answer");
     const std::string size = said.ok() ? ScalarAt(*said, "size") : "";
     if (answer.status == 200 && size == "0") return std::nullopt;
     const JsonTree* const records = said.ok() ? said->Find("records") : nullptr;
     if (records == nullptr || records->kind != JsonTree::Kind::kList || records->items.empty()) {
-      return NothingChanged(
+      return OfReading(
           Failed(Event::kUnclear, Problem::kAmbiguous, "the answer is no list of usage: " + Summary(answer)));
     }
     if (records->items.size() > 1) return Refused(item, "two records of this key are there: delete one of them");
@@ -110,12 +98,6 @@ class ZuoraEmitter final : public UsageReportEmitter {
     return Failed(Event::kUnclear, Problem::kAmbiguous, "the answer does not name the usage: " + Summary(answer));
   }
 
-  // Of a request that only read.
-  static Attempt NothingChanged(Attempt attempt) {
-    attempt.step.event = Event::kNotApplied;
-    if (attempt.step.problem == Problem::kAmbiguous) attempt.step.problem = Problem::kAvailability;
-    return attempt;
-  }
   static Attempt Refused(const StoredItem& item, const std::string& why) {
     return Failed(Event::kRefused, Problem::kValidation, item.key + ": " + why);
   }
