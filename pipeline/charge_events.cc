@@ -262,9 +262,7 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
   ChargeUsage usage;
   usage.of = {rated.subscription, rated.charge, rated.meter};
   usage.period = rated.period;
-  // What slices share by days goes on without events, too.
-  const bool is_shared = std::ranges::any_of(rated.amended, [](const UsageSlice& s) { return s.shared.of > 0; });
-  usage.is_by_day = CarriesOver(*rated.meter) || is_shared;
+  usage.is_by_day = CarriesOver(*rated.meter);
   usage.is_rated_again = !usage.is_by_day && (!rated.amended.empty() || !rated.granted.empty());
   if (rated.charge->minimum) usage.minimum_share = rated.bound_share();
   usage.first = first;

@@ -49,7 +49,7 @@ struct ChargeUsage {
   BillingPeriod period;
   Day first, last;                // whose events are asked for, both inclusive
   DayShare minimum_share;         // of the charge, in this period
-  bool is_by_day = false;         // its price goes on without events: its meter carries over, or plans share it by days
+  bool is_by_day = false;         // its meter carries over: it goes on without events, and so does its price
   bool is_rated_again = false;    // its price needs more than its usage in the period: slices, grants of units
   std::vector<PartTotal> before;  // of the period's earlier days, in their order
   std::map<Place, UsageTotal> totals;  // of these days
