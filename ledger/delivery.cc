@@ -45,6 +45,8 @@ constexpr Transition kTransitions[] = {
     {State::kAccepted, Event::kNotApplied, State::kAccepted},
     {State::kAccepted, Event::kUnclear, State::kAccepted},
     {State::kAccepted, Event::kCannotAsk, State::kAccepted},
+    {State::kAccepted, Event::kStillRuns, State::kAccepted},
+    {State::kAccepted, Event::kNotShown, State::kAccepted},
     {State::kAccepted, Event::kNotThere, State::kParked},
     {State::kAccepted, Event::kRefused, State::kParked},
     {State::kAccepted, Event::kDifferent, State::kParked},
@@ -55,6 +57,7 @@ constexpr Transition kTransitions[] = {
     {State::kUncertain, Event::kAccepted, State::kAccepted},
     {State::kUncertain, Event::kConfirmed, State::kConfirmed},
     {State::kUncertain, Event::kCannotAsk, State::kUncertain},
+    {State::kUncertain, Event::kStillRuns, State::kUncertain},
     {State::kUncertain, Event::kNotThere, State::kPending},
     {State::kUncertain, Event::kMayRepeat, State::kPending},
     {State::kUncertain, Event::kRefused, State::kParked},
@@ -90,7 +93,8 @@ constexpr std::array<std::string_view, kDeliveryStates> kStateWords = {
 constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
     "send",       "restarted",  "accepted",       "confirmed",      "not applied", "unclear",
     "cannot ask", "not there",  "may repeat",     "refused",        "different",   "park",
-    "retry",      "say posted", "say not posted", "say superseded", "outdated"};
+    "retry",      "say posted", "say not posted", "say superseded", "outdated",    "still runs",
+    "not shown"};
 constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
     "", "validation", "mapping", "authentication", "rate limit", "availability", "ambiguous", "configuration"};
 // Of what waits, and of what is parked. The order is that of DeliveryProblem.
@@ -101,7 +105,7 @@ constexpr std::array<Remedy, kDeliveryProblems> kWhileItWaits = {{
     {"the keeper of the secrets", "renew the login or its rights; it is tried again by itself"},
     {"nobody, it waits", "nothing: it goes on when the target's limit lets it"},
     {"the target's operator", "nothing, unless it lasts: then see to the target, or its url"},
-    {"nobody, the target is asked", "nothing: the next `tollbook post` asks the target"},
+    {"nobody, the target is asked", "nothing: the next `tollbook post` asks the target, or parks what cannot be asked"},
     {"the keeper of targets.yaml", "correct targets.yaml; it is tried again by itself"},
 }};
 constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
@@ -197,6 +201,13 @@ std::string Encode(const Delivery& delivery) {
   out.Zigzag(delivery.planned_at_nanos);
   out.Zigzag(delivery.changed_at_nanos);
   out.Zigzag(delivery.not_before_nanos);
+  out.Zigzag(delivery.since_nanos);
+  out.Zigzag(delivery.over_nanos);
+  out.Varint(delivery.polls);
+  out.Fixed8(delivery.may_be_there ? 1 : 0);
+  out.Varint(delivery.entities.size());
+  for (const std::string& entity : delivery.entities) out.Text(entity);
+  out.Text(delivery.first_period);
   return out.Take();
 }
 
@@ -218,6 +229,17 @@ absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_vie
   delivery.planned_at_nanos = in.Zigzag64();
   delivery.changed_at_nanos = in.Zigzag64();
   delivery.not_before_nanos = in.Zigzag64();
+  if (in.done()) {  // written before there was more
+    delivery.since_nanos = delivery.changed_at_nanos;
+    delivery.may_be_there = delivery.state == State::kUncertain || delivery.state == State::kSending;
+    return delivery;
+  }
+  delivery.since_nanos = in.Zigzag64();
+  delivery.over_nanos = in.Zigzag64();
+  delivery.polls = in.Varint32();
+  delivery.may_be_there = in.Flag();
+  for (uint64_t left = in.Count(); left > 0 && in.ok(); --left) delivery.entities.emplace_back(in.Text());
+  delivery.first_period = in.Text();
   if (in.done()) return delivery;
   return DamagedError("the delivery of " + delivery.batch + " to " + delivery.target);
 }

@@ -4,7 +4,9 @@
 //   pending -> sending -> accepted -> confirmed
 //     sending     written and synced before the first byte leaves. Read back by another process it is `uncertain`:
 //                 the one that sent has died, and what it sent may or may not have arrived.
-//     accepted    the target named a job or a draft of ours; it is not final there yet.
+//     accepted    the target named a job or a draft of ours; it is not final there yet. A job may still run; one that
+//     is
+//                 over, and whose document is not shown, is waited for, and in the end parked.
 //     confirmed   the target named the document. The end.
 //     uncertain   it may be there. Left only by asking the target, or by a person.
 //     retry-wait  it is surely not there; sent again when `not_before` has come.
@@ -17,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ledger/records.h"
 #include "rating/error.h"
@@ -55,8 +58,10 @@ enum class DeliveryEvent : uint8_t {
   kSayNotPosted,   // by a person, who saw that it is not
   kSaySuperseded,  // by a person
   kOutdated,       // a newer report says all that this one would
+  kStillRuns,      // asked, and it is under way there: no failure
+  kNotShown,       // asked, and what was accepted is over there, but its document is not to be seen yet
 };
-inline constexpr size_t kDeliveryEvents = 17;
+inline constexpr size_t kDeliveryEvents = 19;
 std::string_view Word(DeliveryEvent event);  // "not there"
 
 // None: that cannot happen in this state.
@@ -114,6 +119,13 @@ struct Delivery {
   int64_t planned_at_nanos = 0;
   int64_t changed_at_nanos = 0;
   int64_t not_before_nanos = 0;  // nothing is done with it before
+  int64_t since_nanos = 0;    // when it came into its state; of one that is uncertain, so, when it was sent or retried
+  int64_t over_nanos = 0;     // when the target first said that what it accepted is over; 0: it has not
+  uint32_t polls = 0;         // in a row that found it under way or not shown, for the back-off
+  bool may_be_there = false;  // nobody knows how it ended when it was last sent
+  // Whose the body is, where it is no batch's: names in order, and the first accounting period; empty: nobody's, none.
+  std::vector<std::string> entities;
+  std::string first_period;
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
 inline constexpr size_t kLastErrorBytes = 500;

@@ -16,6 +16,7 @@ constexpr std::string_view kBodyPrefix = "delivery_body/";
 constexpr std::string_view kUsagePrefix = "usage_planned/";
 constexpr std::string_view kEventsPrefix = "events_planned/";
 constexpr std::string_view kRequestsPrefix = "requests_of_day/";
+constexpr std::string_view kStandingPrefix = "target_standing/";
 
 std::string KeyOf(std::string_view prefix, std::string_view target, std::string_view batch) {
   std::string key(prefix);
@@ -44,6 +45,30 @@ std::string Cut(std::string text) {
 
 bool IsFailure(DeliveryEvent event) {
   return event == DeliveryEvent::kNotApplied || event == DeliveryEvent::kUnclear || event == DeliveryEvent::kCannotAsk;
+}
+bool IsPoll(DeliveryEvent event) {
+  return event == DeliveryEvent::kStillRuns || event == DeliveryEvent::kNotShown;
+}
+
+// Whether what was sent last may be there, without the target's word or a person's. What is retried after it was
+// parked is as it was.
+bool MayBeThere(const Delivery& before, DeliveryEvent event) {
+  switch (event) {
+    case DeliveryEvent::kSend:
+    case DeliveryEvent::kUnclear:
+      return true;
+    case DeliveryEvent::kAccepted:
+    case DeliveryEvent::kConfirmed:
+    case DeliveryEvent::kNotApplied:
+    case DeliveryEvent::kNotThere:
+    case DeliveryEvent::kSayPosted:
+    case DeliveryEvent::kSayNotPosted:
+      return false;
+    case DeliveryEvent::kRefused:  // in answer to what was sent; otherwise it is not about that
+      return before.may_be_there && before.state != DeliveryState::kSending;
+    default:
+      return before.may_be_there;
+  }
 }
 
 }  // namespace
@@ -159,6 +184,21 @@ absl::StatusOr<RequestsOfDay> Outbox::RequestsTo(std::string_view target) const 
   return DamagedError(directory_ + ": how many requests were sent to " + std::string(target));
 }
 
+absl::StatusOr<TargetStanding> Outbox::StandingOf(std::string_view target) const {
+  const absl::StatusOr<std::optional<std::string>> stored =
+      store_.Get(Family::kDefault, std::string(kStandingPrefix).append(target));
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value()) return TargetStanding{};
+  ByteReader in(**stored);
+  TargetStanding standing;
+  standing.failures_in_row = in.Varint32();
+  standing.is_down = in.Flag();
+  standing.tried_at_nanos = in.Zigzag64();
+  standing.held_until_nanos = in.Zigzag64();
+  if (in.done()) return standing;
+  return DamagedError(directory_ + ": how target " + std::string(target) + " stands");
+}
+
 absl::Status Outbox::CountRequests(std::string_view target, const RequestsOfDay& requests) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
   ByteWriter row;
@@ -203,7 +243,9 @@ absl::Status Outbox::PlanAll(std::span<const PlannedDelivery> planned, const std
     delivery.batch = plan.batch;
     delivery.key = plan.key;
     delivery.body_hash = hash;
-    delivery.planned_at_nanos = delivery.changed_at_nanos = Now();
+    delivery.planned_at_nanos = delivery.changed_at_nanos = delivery.since_nanos = Now();
+    delivery.entities = plan.entities;
+    delivery.first_period = plan.first_period;
     write->Put(Family::kDefault, KeyOf(kRowPrefix, plan.target, plan.batch), Encode(delivery));
     write->Put(Family::kJournal, KeyOf(kBodyPrefix, plan.target, plan.batch), plan.body);
     by_batch.emplace(std::pair(plan.target, plan.batch), delivery);
@@ -232,14 +274,27 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
   after.state = *next;
   after.attempts += step.event == DeliveryEvent::kSend ? 1 : 0;
   after.failures = IsFailure(step.event) ? after.failures + 1 : step.event == DeliveryEvent::kSend ? after.failures : 0;
+  after.polls = IsPoll(step.event) ? after.polls + 1 : 0;
+  after.may_be_there = MayBeThere(*delivery, step.event);
   after.problem = step.problem;
   if (!step.error.empty()) after.last_error = Cut(step.error);
   if (!step.job.empty()) after.job = step.job;
   if (!step.document.empty()) after.document = step.document;
   after.changed_at_nanos = Now();
+  if (after.state != delivery->state) after.since_nanos = after.changed_at_nanos;
+  if (step.event == DeliveryEvent::kNotShown && after.over_nanos == 0) after.over_nanos = after.changed_at_nanos;
+  if (after.state != DeliveryState::kAccepted || step.event == DeliveryEvent::kStillRuns) after.over_nanos = 0;
   after.not_before_nanos = step.not_before_nanos;
   std::unique_ptr<StoreWrite> write = store_.NewWrite(1024);
   write->Put(Family::kDefault, KeyOf(kRowPrefix, after.target, after.batch), Encode(after));
+  if (step.standing) {
+    ByteWriter row;
+    row.Varint(step.standing->failures_in_row);
+    row.Fixed8(step.standing->is_down ? 1 : 0);
+    row.Zigzag(step.standing->tried_at_nanos);
+    row.Zigzag(step.standing->held_until_nanos);
+    write->Put(Family::kDefault, std::string(kStandingPrefix).append(after.target), row.Take());
+  }
   TOLLBOOK_RETURN_IF_ERROR(Write(std::move(write)));
   if (after.state == DeliveryState::kSending) {
     const std::lock_guard lock(mutex_);

@@ -6,9 +6,8 @@
 // walk over them. What that leaves open: steps behind the newest commit that a damaged log lost are not missed. The
 // delivery then looks as it did before, and the target is asked before it is sent anything (where it can be).
 //
-// Threads   Step, BodyOf and CountRequests from several at once, for different deliveries and targets; all else from
-// one
-//           at a time. Nothing beside a commit of the book.
+// Threads   Step, BodyOf and CountRequests from several at once, for different deliveries and targets (of steps with a
+//           standing, for different targets); all else from one at a time. Nothing beside a commit of the book.
 // Errors    As the book's. After a write failed the book must be opened again. FailedPrecondition: a step that cannot
 //           follow, the same key with another body, a body that another plan stored otherwise.
 #ifndef TOLLBOOK_LEDGER_OUTBOX_H_
@@ -38,6 +37,9 @@ struct PlannedDelivery {
   std::string batch;  // or the name of a report
   std::string key;
   std::string body;
+  // Of what is no batch: whose it is, by name, and the first accounting period in it. Kept with it, and no part of it.
+  std::vector<std::string> entities = {};
+  std::string first_period = {};
 };
 
 // Of which seal all usage reports of a target are planned now, be there any or none.
@@ -58,6 +60,15 @@ struct RequestsOfDay {
   friend bool operator==(const RequestsOfDay&, const RequestsOfDay&) = default;
 };
 
+// How a target stands by the attempts that were made at it, whatever people decided since.
+struct TargetStanding {
+  uint32_t failures_in_row = 0;  // of attempts, whatever they were of; not counting what says nothing of the target
+  bool is_down = false;          // the last one was the target's own failure, not one about its delivery
+  int64_t tried_at_nanos = 0;    // the last one
+  int64_t held_until_nanos = 0;  // until then its deliveries wait; then one of them tries
+  friend bool operator==(const TargetStanding&, const TargetStanding&) = default;
+};
+
 // What is new with a step. A text that is empty leaves the delivery's own.
 struct DeliveryStep {
   DeliveryEvent event = DeliveryEvent::kSend;
@@ -66,6 +77,7 @@ struct DeliveryStep {
   std::string job = {};
   std::string document = {};
   int64_t not_before_nanos = 0;
+  std::optional<TargetStanding> standing = {};  // of the target, where the step changes it
 };
 
 class Outbox {
@@ -94,6 +106,8 @@ class Outbox {
   absl::StatusOr<uint64_t> EventsPlannedThrough(std::string_view target) const;
   // Of the newest day that was counted; none: of 1970-01-01.
   absl::StatusOr<RequestsOfDay> RequestsTo(std::string_view target) const;
+  // As the steps since the beginning left it.
+  absl::StatusOr<TargetStanding> StandingOf(std::string_view target) const;
   // One synced write.
   absl::Status CountRequests(std::string_view target, const RequestsOfDay& requests);
   // One synced write; then `delivery` is as it is stored. The state that follows is Next()'s.

@@ -180,24 +180,69 @@ class TargetReader {
     target->data_access_set = ReadOracleName(map, "data_access_set");
     target->journal = ReadOracleName(map, "journal_source");
     target->category = ReadOracleName(map, "journal_category");
+    target->resend_after_seconds = ReadWhole(map, "resend_after_seconds", 0, 1, 7 * 86'400);
     for (auto& [entity, ledger] : target->companies) {
       if (ledger.find_first_not_of("0123456789") == std::string::npos && !ledger.empty()) continue;
       errors_.Add(map.LineOf("ledgers"), map.what() + " has " + Quoted(ledger) + " as the ledger of " + Quoted(entity),
                   "write the ledger's id there, a whole number");
     }
+    std::set<std::string> of_segments;  // the dimensions that its accounts name
     for (const auto& [ours, theirs] : target->accounts) {
-      constexpr ptrdiff_t kSegmentsMax = 30;
-      if (std::count(theirs.begin(), theirs.end(), '.') < kSegmentsMax && !theirs.empty()) continue;
+      if (AddSegments(theirs, &of_segments)) continue;
       errors_.Add(map.LineOf("accounts"), map.what() + " has no account of 1 to 30 segments for " + Quoted(ours),
                   "write the segments in their order, with a dot between two: \"12.{region}.4000\"");
     }
+    std::set<std::string> mapped;
     for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
-      if (ours.find('=') == std::string::npos) {
+      const size_t sign = ours.find('=');
+      const std::string name = ours.substr(0, sign);
+      if (sign == std::string::npos) {
         errors_.Add(map.LineOf("dimensions"), map.what() + " maps " + Quoted(ours) + ", no dimension's value",
                     "write \"name=value\", or \"name=\" for lines that have none");
+      } else if (!of_segments.contains(name)) {
+        errors_.Add(map.LineOf("dimensions"), map.what() + " maps " + Quoted(ours) + ", of no segment of its accounts",
+                    "write the segment as {" + name + "}, or leave the value out");
+      } else {
+        CheckDimension(name, map);
       }
+      mapped.insert(name);
       target->dimensions.emplace(ours, std::move(theirs));
     }
+    for (const std::string& name : of_segments) {
+      if (mapped.contains(name)) continue;
+      errors_.Add(map.LineOf("accounts"), map.what() + " has a segment {" + name + "}, and no value of it",
+                  "write its values under `dimensions`: \"" + name + "=eu\": \"002\", or \"" + name +
+                      "=\" for lines that have none");
+    }
+  }
+
+  // The dimensions that the segments of an account of Oracle's name; false: it is none.
+  static bool AddSegments(std::string_view account, std::set<std::string>* dimensions) {
+    constexpr size_t kSegmentsMax = 30;
+    for (size_t segments = 1; segments <= kSegmentsMax; ++segments) {
+      const size_t dot = account.find('.');
+      std::string_view segment = account.substr(0, dot);
+      const bool is_named = segment.starts_with('{') && segment.ends_with('}');
+      if (is_named) segment = segment.substr(1, segment.size() - 2);
+      if (segment.empty() || segment.find_first_of("{}") != std::string_view::npos) return false;
+      if (is_named) dimensions->emplace(segment);
+      if (dot == std::string_view::npos) return true;
+      account.remove_prefix(dot + 1);
+    }
+    return false;
+  }
+
+  // A name that no posting rule gives, and that is nearly one which some rule does.
+  void CheckDimension(const std::string& name, YamlMap& map) {
+    if (catalog_ == nullptr) return;
+    std::set<std::string_view> known;
+    for (const PostingRule& rule : catalog_->posting_rules) {
+      for (const auto& [dimension, value] : rule.dimensions) known.insert(dimension);
+    }
+    const std::vector<std::string_view> names(known.begin(), known.end());
+    if (known.contains(name) || NearestWord(name, names).empty()) return;
+    errors_.Add(map.LineOf("dimensions"), map.what() + " names dimension " + Quoted(name) + ", which no line has",
+                DidYouMean(name, names));
   }
 
   // A place of the import's list of parameters, whose places a comma ends.
@@ -431,16 +476,13 @@ class TargetReader {
   // Whose data stays where.
   void ReadRegions(YamlMap& map) {
     for (auto& [entity, region] : map.TextsByName("regions")) {
-      CheckEntity(entity, map, "regions");
-      regions_.emplace(entity, std::move(region));
+      if (CheckEntity(entity, map, "regions")) regions_.emplace(entity, std::move(region));
     }
   }
 
   void CheckRegion(YamlMap& map, const Target& target) {
     for (const auto& [entity, region] : regions_) {
-      const std::vector<std::string>& entities = target.entities;
-      const bool gets = entities.empty() || std::find(entities.begin(), entities.end(), entity) != entities.end();
-      if (!gets || target.region == region) continue;
+      if (!Gets(target, entity) || target.region == region) continue;
       errors_.Add(map.line(),
                   map.what() + " would get the data of " + Quoted(entity) + ", which stays in region " + Quoted(region),
                   "list its `entities` without that one; or, where it is there, write so as its `region`");
@@ -483,7 +525,12 @@ class TargetReader {
   void ReadWindows(YamlMap& map, Target* target) {
     target->windows = ReadPostingWindows(map, errors_);
     for (const PostingWindow& window : target->windows) {
-      for (const std::string& entity : window.entities) CheckEntity(entity, map, "windows");
+      for (const std::string& entity : window.entities) {
+        if (!CheckEntity(entity, map, "windows") || Gets(*target, entity)) continue;
+        errors_.Add(map.LineOf("windows"),
+                    map.what() + " has a window for " + Quoted(entity) + ", of which it gets nothing",
+                    "name one of its `entities`, or leave the window out");
+      }
     }
     if (target->windows.empty() || catalog_ == nullptr) return;
     for (const Entity& entity : catalog_->entities) target->calendars.emplace(entity.name, entity.fiscal_calendar);
@@ -519,26 +566,29 @@ class TargetReader {
     }
     if (catalog_ == nullptr || map.Find(key) == nullptr) return;
     for (const Entity& entity : catalog_->entities) {
-      const bool concerned = target->entities.empty() || std::find(target->entities.begin(), target->entities.end(),
-                                                                   entity.name) != target->entities.end();
-      if (concerned && !target->companies.contains(entity.name)) {
-        errors_.Add(map.LineOf(key),
-                    map.what() + " has no " + (key == "subsidiaries" ? "subsidiary" : "company") + " for entity " +
-                        Quoted(entity.name),
-                    "add its name in the ERP, or list under `entities` those that the target is for");
-      }
+      if (!Gets(*target, entity.name) || target->companies.contains(entity.name)) continue;
+      const bool is_id = key == "subsidiaries" || key == "ledgers";
+      errors_.Add(map.LineOf(key),
+                  map.what() + " has no " +
+                      (key == "subsidiaries" ? "subsidiary"
+                       : key == "ledgers"    ? "ledger"
+                                             : "company") +
+                      " for entity " + Quoted(entity.name),
+                  std::string("add its ") + (is_id ? "id" : "name") +
+                      " in the ERP, or list under `entities` those that the target is for");
     }
   }
 
-  void CheckEntity(const std::string& name, YamlMap& map, std::string_view key) {
-    if (catalog_ == nullptr) return;
+  bool CheckEntity(const std::string& name, YamlMap& map, std::string_view key) {
+    if (catalog_ == nullptr) return true;
     const bool known = std::any_of(catalog_->entities.begin(), catalog_->entities.end(),
                                    [&](const Entity& entity) { return entity.name == name; });
-    if (known) return;
+    if (known) return true;
     std::vector<std::string_view> names;
     for (const Entity& entity : catalog_->entities) names.push_back(entity.name);
     errors_.Add(map.LineOf(key), map.what() + " names entity " + Quoted(name) + ", which entities.yaml does not have",
                 DidYouMean(name, names));
+    return false;
   }
 
   void CheckAccount(const std::string& code, YamlMap& map, std::string_view key) {
@@ -710,10 +760,13 @@ std::optional<std::string_view> IdOf(const Target& target, std::string_view ours
   return std::nullopt;
 }
 
-bool Concerns(const Target& target, const JournalBatch& batch) {
+bool Gets(const Target& target, const std::string& entity) {
   const std::vector<std::string>& entities = target.entities;
-  if (!entities.empty() && std::find(entities.begin(), entities.end(), batch.entity) == entities.end()) return false;
-  return batch.accounting_period >= target.from;
+  return entities.empty() || std::find(entities.begin(), entities.end(), entity) != entities.end();
+}
+
+bool Concerns(const Target& target, const JournalBatch& batch) {
+  return Gets(target, batch.entity) && batch.accounting_period >= target.from;
 }
 
 Instant OpensAt(const Target& target, std::string_view entity, Instant from) {

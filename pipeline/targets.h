@@ -107,7 +107,8 @@ struct Target {
 
   // oracle: `companies` are its ledgers' ids; an account is "12.{region}.4000", `dimensions` have values alone
   std::string data_access_set;
-  std::string category;  // of its journals
+  std::string category;               // of its journals
+  uint32_t resend_after_seconds = 0;  // no import waits there for longer; 0: nobody says so
 
   // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others
@@ -151,6 +152,8 @@ struct ParsedTargets {
 // The id of a subscription, or an account, there; none: neither a row of customers.csv nor `same_ids` says it.
 [[nodiscard]] std::optional<std::string_view> IdOf(const Target& target, std::string_view ours);
 
+// Whether it is told of the entity.
+[[nodiscard]] bool Gets(const Target& target, const std::string& entity);
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);
 // When it may next be told of what belongs to that entity (empty: to none), from then on.

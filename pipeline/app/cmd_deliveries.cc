@@ -42,6 +42,16 @@ std::string AgeText(const Delivery& delivery) {
   return std::to_string(*age) + " s";
 }
 
+// What the target's own part says may differ from the step of its problem, and is nearer to what is wrong.
+bool SaysWhatToDo(std::string_view error) {
+  return error.find("`tollbook deliveries ") != std::string_view::npos ||
+         error.find("`resolve`") != std::string_view::npos;
+}
+std::string NextStepOf(const Delivery& delivery, const Remedy& remedy) {
+  const bool is_said = delivery.state == DeliveryState::kParked && SaysWhatToDo(delivery.last_error);
+  return is_said ? "as the error says" : std::string(remedy.next_step);
+}
+
 // For people: what to act on.
 Table ShortTableOf(const std::vector<Delivery>& deliveries) {
   Table table({{"target", false, Narrow::kKeep},
@@ -56,7 +66,9 @@ Table ShortTableOf(const std::vector<Delivery>& deliveries) {
     const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
     const bool is_wrong = !remedy.owner.empty();
     std::string error = is_wrong ? delivery.last_error : "";
-    if (is_wrong && delivery.state == DeliveryState::kParked) error.append(": ").append(remedy.next_step);
+    if (is_wrong && delivery.state == DeliveryState::kParked && !SaysWhatToDo(error)) {
+      error.append(": ").append(remedy.next_step);
+    }
     table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), AgeText(delivery), delivery.document,
                is_wrong ? std::string(Word(delivery.problem)) : "", std::string(remedy.owner), std::move(error)});
   }
@@ -85,7 +97,7 @@ Table TableOf(const std::vector<Delivery>& deliveries) {
     const std::optional<int64_t> age = AgeSeconds(delivery);
     table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), delivery.key,
                ToHex(delivery.body_hash), delivery.job, delivery.document, std::to_string(delivery.attempts),
-               std::string(Word(delivery.problem)), std::string(remedy.owner), std::string(remedy.next_step),
+               std::string(Word(delivery.problem)), std::string(remedy.owner), NextStepOf(delivery, remedy),
                age ? std::to_string(*age) : "", delivery.last_error, TimeText(delivery.planned_at_nanos),
                TimeText(delivery.changed_at_nanos), TimeText(delivery.not_before_nanos)});
   }
@@ -123,7 +135,7 @@ absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outb
   table.Add({"problem", std::string(Word(delivery.problem))});
   const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
   table.Add({"who acts", std::string(remedy.owner)});
-  table.Add({"next step", std::string(remedy.next_step)});
+  table.Add({"next step", NextStepOf(delivery, remedy)});
   table.Add({"age", AgeText(delivery)});
   table.Add({"last error", delivery.last_error});
   table.Add({"planned", TimeText(delivery.planned_at_nanos)});

@@ -114,7 +114,7 @@ std::string ToText(const DeliverReport& report) {
                In(target, DeliveryState::kSuperseded);
     parked += In(target, DeliveryState::kParked);
     table.Add({target.target, Thousands(target.planned), Thousands(target.confirmed),
-               Thousands(In(target, DeliveryState::kConfirmed)), Thousands(waiting),
+               Thousands(In(target, DeliveryState::kConfirmed)), Thousands(waiting) + (target.paused ? " paused" : ""),
                Thousands(In(target, DeliveryState::kParked))});
   }
   std::string text = table.ToText();
@@ -125,8 +125,9 @@ std::string ToText(const DeliverReport& report) {
     }
   }
   if (report.waiting > 0) {
-    text +=
-        Counted(report.waiting, "delivery waits", "deliveries wait") + ": `tollbook post` tries again what is due.\n";
+    const Instant first{report.next_due_nanos / 1'000'000'000 * 1'000'000'000};
+    text += Counted(report.waiting, "delivery waits", "deliveries wait") + ", the first until " + ToString(first) +
+            ": `tollbook post` goes on with what is due.\n";
   }
   if (report.held > 0) {
     text += Counted(report.held, "batch is", "batches are") + " held for approval: see `tollbook journals held`.\n";

@@ -75,7 +75,8 @@ absl::Status AddClosed(const Book& book, const Target& target, uint64_t after, c
     data.Text("first_day", ToString(change.period.first)).Text("last_day", ToString(change.period.last));
     data.Text("by", change.by).Text("why", change.why);
     events->emplace(change.sequence,
-                    BookEvent{change.sequence, "period.closed", change.entity + " " + change.period.name, data.Done()});
+                    BookEvent{change.sequence, "period.closed", change.entity + " " + change.period.name, data.Done(),
+                              change.entity, change.period.name});
   }
   return absl::OkStatus();
 }
@@ -118,8 +119,8 @@ absl::Status AddJournal(const Book& book, const Target& target,
       data.Text("entity", of.entity).Text("accounting_period", of.accounting_period);
       data.Text("currency", of.currency.code());
       AddOutcome(decision, posted, &data);
-      events->emplace(commit.sequence,
-                      BookEvent{commit.sequence, posted ? "journal.posted" : "journal.failed", of.id, data.Done()});
+      events->emplace(commit.sequence, BookEvent{commit.sequence, posted ? "journal.posted" : "journal.failed", of.id,
+                                                 data.Done(), of.entity, of.accounting_period});
     }
   }
   return absl::OkStatus();

@@ -23,9 +23,11 @@ namespace tollbook {
 
 struct BookEvent {
   uint64_t commit = 0;
-  std::string type;     // "journal.posted"
-  std::string subject;  // the batch, or entity and period, or "commit 7"
-  std::string data;     // a JSON object
+  std::string type;         // "journal.posted"
+  std::string subject;      // the batch, or entity and period, or "commit 7"
+  std::string data;         // a JSON object
+  std::string entity = {};  // whose it is; empty: nobody's
+  std::string accounting_period = {};
   friend bool operator==(const BookEvent&, const BookEvent&) = default;
 };
 

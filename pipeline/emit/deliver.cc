@@ -8,6 +8,7 @@
 
 #include "pipeline/emit/account_report.h"
 #include "pipeline/emit/dispatch.h"
+#include "pipeline/emit/http.h"
 
 namespace tollbook {
 namespace {
@@ -20,53 +21,91 @@ using Event = DeliveryEvent;
 using BatchesById = std::map<std::string, JournalBatch, std::less<>>;
 using Pauses = std::map<std::string, Pause, std::less<>>;
 
-bool IsOfTarget(DeliveryProblem problem) {
-  return problem == DeliveryProblem::kAuthentication || problem == DeliveryProblem::kRateLimit ||
-         problem == DeliveryProblem::kAvailability || problem == DeliveryProblem::kConfiguration;
-}
-
 bool IsOpen(const Delivery& delivery) {
   return !IsFinal(delivery.state) && delivery.state != State::kParked;
 }
 
-// An attempt that ended so: with what was not taken for what it says, the target itself is well.
-bool HasFailed(const Delivery& delivery) {
-  const bool is_unclear = delivery.state == State::kParked && delivery.problem == DeliveryProblem::kAmbiguous;
-  return is_unclear || (IsOpen(delivery) && delivery.problem != DeliveryProblem::kNone);
+// What an attempt says of the target. With what was not taken for what it says, the target itself is well; of what was
+// not found nothing is said, for a target that answers questions may yet take nothing.
+DispatchOutcome WordOf(const Attempt& attempt) {
+  if (attempt.pause_target) return DispatchOutcome::kEnds;
+  if (attempt.by_us) return DispatchOutcome::kNothing;
+  switch (attempt.step.event) {
+    case Event::kNotApplied:
+    case Event::kUnclear:
+    case Event::kCannotAsk:
+      return DispatchOutcome::kFailed;
+    case Event::kNotThere:
+    case Event::kMayRepeat:
+      return DispatchOutcome::kNothing;
+    default:
+      return DispatchOutcome::kWell;
+  }
 }
 
 // So many deliveries in a row failed, whatever they are: that is the target, and not they. A batch that nobody can take
 // does not do it, for others are tried before it is again.
 constexpr uint32_t kFailuresThatBreak = 5;
 
-// How a target stands by the attempts that the book keeps.
-struct Standing {
-  uint32_t failures_in_row = 0;  // of the deliveries that were tried last
-  int64_t held_until_nanos = 0;  // until then its deliveries wait; then one of them tries
-};
-
-Standing StandingOf(const Target& target, std::vector<Delivery> deliveries) {
-  // What was never tried says nothing.
-  std::erase_if(deliveries, [](const Delivery& delivery) {
-    return delivery.state == State::kPending && delivery.attempts == 0 && delivery.failures == 0;
-  });
-  std::stable_sort(deliveries.begin(), deliveries.end(),
-                   [](const Delivery& a, const Delivery& b) { return a.changed_at_nanos > b.changed_at_nanos; });
-  Standing standing;
-  for (const Delivery& delivery : deliveries) {
-    if (!HasFailed(delivery)) break;
-    ++standing.failures_in_row;
+// After an attempt that failed. An outage costs so many attempts and then one at a time, at growing distances.
+TargetStanding AfterFailure(const EmitterOf& of, TargetStanding standing, const Attempt& attempt,
+                            int64_t not_before_nanos, int64_t now, uint64_t chance) {
+  const bool was_held = standing.held_until_nanos > now;
+  standing.is_down = attempt.pause_target || (standing.is_down && was_held);
+  standing.tried_at_nanos = now;
+  if (++standing.failures_in_row >= kFailuresThatBreak || attempt.pause_target) {
+    standing.held_until_nanos = std::max(standing.held_until_nanos, not_before_nanos);
   }
-  if (standing.failures_in_row == 0) return standing;
-  const Delivery& newest = deliveries.front();
-  if (!IsOpen(newest)) {
+  if (standing.failures_in_row >= kFailuresThatBreak) {
     // Each unclear one that cannot be asked about is a person's work: not one more of them at each turn.
-    if (standing.failures_in_row < kFailuresThatBreak) return standing;
-    standing.held_until_nanos = newest.changed_at_nanos + target.retry_cap_seconds * kNanosPerSecond;
-  } else if (IsOfTarget(newest.problem) || standing.failures_in_row >= kFailuresThatBreak) {
-    standing.held_until_nanos = newest.not_before_nanos;
+    const int64_t wait = of.emitter->CanBeAsked()
+                             ? BackOffNanos(of.target, standing.failures_in_row - kFailuresThatBreak + 1, chance)
+                             : of.target.retry_cap_seconds * kNanosPerSecond;
+    standing.held_until_nanos = std::max(standing.held_until_nanos, now + wait);
   }
   return standing;
+}
+
+// One that went well while others were under way does not end what the target asked of these.
+TargetStanding AfterSuccess(TargetStanding standing, int64_t now) {
+  const bool is_held = standing.is_down && standing.held_until_nanos > now;
+  return {0, is_held, now, is_held ? standing.held_until_nanos : 0};
+}
+
+// The longest that anything may ask for: a clock that was put back keeps nobody waiting longer.
+int64_t LongestWaitNanos(const Target& target) {
+  return std::max<int64_t>(target.retry_cap_seconds, kRetryAfterSecondsMax) * kNanosPerSecond;
+}
+
+int64_t HeldUntil(const Target& target, const TargetStanding& standing, int64_t now) {
+  return std::min(standing.held_until_nanos, now + LongestWaitNanos(target));
+}
+
+// Planned since the target was tried last, and so, where what failed may be what was sent and not the target, the one
+// to find that out by. Not where each that is unclear is a person's work.
+bool MayProbe(const EmitterOf& of, const TargetStanding& standing, const Delivery& delivery) {
+  return !standing.is_down && of.emitter->CanBeAsked() && delivery.state == State::kPending && delivery.attempts == 0 &&
+         delivery.failures == 0 && delivery.planned_at_nanos > standing.tried_at_nanos;
+}
+
+// When what a target has accepted is asked for again, after it was found under way so often.
+int64_t PollNanos(const Target& target, uint32_t polls) {
+  constexpr uint64_t kCapSeconds = 60;
+  const uint64_t cap =
+      std::min<uint64_t>(target.retry_cap_seconds, std::max<uint64_t>(target.retry_first_seconds, kCapSeconds));
+  uint64_t wait = target.retry_first_seconds;
+  for (uint32_t i = 0; i < polls && wait < cap; ++i) wait *= 2;
+  return static_cast<int64_t>(std::min(wait, cap)) * kNanosPerSecond;
+}
+
+// Whether what was planned is still for the target: `entities`, `from` and `regions` may have changed since.
+bool IsStillFor(const Target& target, const Delivery& delivery, const BatchesById& batches) {
+  const auto batch = batches.find(delivery.batch);
+  if (batch != batches.end()) return Concerns(target, batch->second);
+  const bool has_period = !delivery.first_period.empty();
+  return std::all_of(delivery.entities.begin(), delivery.entities.end(),
+                     [&](const std::string& entity) { return Gets(target, entity); }) &&
+         (!has_period || delivery.first_period >= target.from);
 }
 
 absl::StatusOr<BatchesById> BatchesOf(const Book& book) {
@@ -133,7 +172,9 @@ std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const BatchesByI
     const uint64_t seal = batch != batches.end()          ? batch->second.seal
                           : CommitOfEvent(delivery.batch) ? UINT64_MAX
                                                           : SealOfUsageReport(delivery.batch).value_or(0);
-    return std::tuple(delivery.failures, seal, delivery.batch);
+    // What was taken is seen to its end before more is sent.
+    const bool is_taken = delivery.state == State::kAccepted && delivery.failures == 0;
+    return std::tuple(!is_taken, delivery.failures, seal, delivery.batch);
   };
   std::sort(deliveries.begin(), deliveries.end(),
             [&](const Delivery& a, const Delivery& b) { return place(a) < place(b); });
@@ -185,10 +226,16 @@ class Pass {
   // The deliveries of a target whose turn it may be now; none when it is to be left alone.
   absl::StatusOr<std::vector<Delivery>> DueOf(const EmitterOf& of, DispatchTarget* target);
   DispatchWord MayGo(const EmitterOf& of, const Delivery& delivery) const;
-  // Until it is final, waits or is parked. True: leave the target's others alone.
-  absl::StatusOr<bool> RunOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
-  absl::StatusOr<Attempt> NextOf(const EmitterOf& of, Emitter& emitter, const Parcel& parcel, Delivery* delivery);
+  // Until it is final, waits or is parked.
+  absl::StatusOr<DispatchOutcome> RunOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
+  absl::StatusOr<Attempt> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel, Delivery* delivery);
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
+  // With what the attempt says of the target, where that is news.
+  absl::Status Keep(const EmitterOf& of, const Attempt& outcome, DeliveryStep step, Delivery* delivery);
+  uint64_t Chance() {
+    const std::lock_guard lock(chance_mutex_);
+    return options_.chance();
+  }
   int64_t DueAt(const EmitterOf& of, const Delivery& delivery) const;
   // When its target may next be told of it, from then on.
   int64_t OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const;
@@ -205,11 +252,20 @@ class Pass {
   const Pauses& pauses_;
   const DeliverOptions& options_;
   std::mutex chance_mutex_;  // of options_.chance
+  // How a target stands; several of its deliveries may be under way.
+  struct Stands {
+    std::mutex mutex;  // of it, and of writing it
+    TargetStanding standing;
+  };
+  std::map<std::string, Stands, std::less<>> stands_;  // of each target; none is added after Begin
 };
 
 absl::StatusOr<uint64_t> Pass::Begin(const EmitterOf& of, TargetReport* report) {
   report->target = of.target.name;
   if (const auto pause = pauses_.find(report->target); pause != pauses_.end()) report->paused = pause->second;
+  const absl::StatusOr<TargetStanding> standing = outbox_.StandingOf(of.target.name);
+  if (!standing.ok()) return standing.status();
+  stands_[of.target.name].standing = *standing;
   const absl::StatusOr<std::vector<Delivery>> before = outbox_.DeliveriesTo(of.target.name);
   if (!before.ok()) return before.status();
   std::set<std::string, std::less<>> there;
@@ -288,9 +344,11 @@ absl::Status Pass::PlanAccounts(const EmitterOf& of, TargetReport* report) {
 
 // An unclear end is asked about once nothing can be under way any more.
 int64_t Pass::DueAt(const EmitterOf& of, const Delivery& delivery) const {
-  if (delivery.state != State::kUncertain) return delivery.not_before_nanos;
+  const int64_t now = options_.now_nanos();
+  const int64_t not_before = std::min(delivery.not_before_nanos, now + LongestWaitNanos(of.target));
+  if (delivery.state != State::kUncertain) return not_before;
   if (!of.emitter->CanBeAsked()) return 0;
-  return std::max(delivery.not_before_nanos, delivery.changed_at_nanos + of.target.quiet_seconds * kNanosPerSecond);
+  return std::max(not_before, std::min(delivery.since_nanos, now) + of.target.quiet_seconds * kNanosPerSecond);
 }
 
 int64_t Pass::OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const {
@@ -302,9 +360,16 @@ absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchT
   std::vector<Delivery> due;
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(of.target.name);
   if (!deliveries.ok()) return deliveries.status();
-  const Standing standing = StandingOf(of.target, *deliveries);
-  if (pauses_.contains(of.target.name) || standing.held_until_nanos > options_.now_nanos()) return due;
+  if (pauses_.contains(of.target.name)) return due;
+  const TargetStanding& standing = stands_.at(of.target.name).standing;
+  const int64_t now = options_.now_nanos();
   due = InOrder(*std::move(deliveries), batches_);
+  if (HeldUntil(of.target, standing, now) > now) {
+    const auto probe =
+        std::find_if(due.begin(), due.end(), [&](const Delivery& one) { return MayProbe(of, standing, one); });
+    if (probe == due.end()) return std::vector<Delivery>();
+    std::rotate(due.begin(), probe, probe + 1);
+  }
   std::map<std::pair<std::string, std::string>, size_t> places;
   for (const Delivery& delivery : due) {
     // Reports of usage correct each other, and events tell of what follows: each of them is one place.
@@ -341,10 +406,7 @@ absl::Status Pass::RunDue(const std::vector<const EmitterOf*>& targets) {
     const EmitterOf& of = *targets[turn.target];
     Emitter& emitter = turn.connection == 0 ? *of.emitter : *of.more[turn.connection - 1];
     Delivery& delivery = due[turn.target][turn.delivery];
-    const absl::StatusOr<bool> leave = RunOne(of, emitter, &delivery);
-    if (!leave.ok()) return leave.status();
-    if (*leave) return DispatchOutcome::kEnds;
-    return HasFailed(delivery) ? DispatchOutcome::kFailed : DispatchOutcome::kWell;
+    return RunOne(of, emitter, &delivery);
   };
   const absl::Status ran = Dispatch(queues, dispatch);
   for (const EmitterOf* const of : targets) {
@@ -357,11 +419,13 @@ absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, Deliver
   const absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(of.target.name);
   if (!deliveries.ok()) return deliveries.status();
   const int64_t used_up_until = of.pace == nullptr ? 0 : of.pace->UsedUpUntil();
-  const int64_t held_until = std::max(StandingOf(of.target, *deliveries).held_until_nanos, used_up_until);
+  const TargetStanding& standing = stands_.at(of.target.name).standing;
+  const int64_t held_until = HeldUntil(of.target, standing, options_.now_nanos());
   for (const Delivery& delivery : *deliveries) {
     ++target->by_state[static_cast<size_t>(delivery.state)];
     if (!IsOpen(delivery) || target->paused) continue;
-    const int64_t ready = std::max({DueAt(of, delivery), held_until, options_.now_nanos(), int64_t{1}});
+    const int64_t let_go = std::max(MayProbe(of, standing, delivery) ? 0 : held_until, used_up_until);
+    const int64_t ready = std::max({DueAt(of, delivery), let_go, options_.now_nanos(), int64_t{1}});
     const int64_t due = OpenFrom(of.target, delivery, ready);
     report->next_due_nanos = ++report->waiting == 1 ? due : std::min(report->next_due_nanos, due);
   }
@@ -376,60 +440,106 @@ absl::Status Pass::BeginPace(const EmitterOf& of) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Pass::RunOne(const EmitterOf& of, Emitter& emitter, Delivery* one) {
+absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitter, Delivery* one) {
   Delivery& delivery = *one;
   absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
   if (!body.ok()) return body.status();
-  Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job, delivery.changed_at_nanos};
+  Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job};
+  DispatchOutcome said = DispatchOutcome::kNothing;
   // Each step leads on or ends it; a target that would send us in circles is left for the next pass.
   for (int step = 0; step < 4; ++step) {
     parcel.job = delivery.job;
-    parcel.changed_at_nanos = delivery.changed_at_nanos;
-    const absl::StatusOr<Attempt> outcome = NextOf(of, emitter, parcel, &delivery);
+    parcel.sends = delivery.attempts;
+    parcel.since_nanos = delivery.since_nanos;
+    parcel.unclear_for_nanos.reset();
+    if (delivery.may_be_there) parcel.unclear_for_nanos = options_.now_nanos() - delivery.since_nanos;
+    const absl::StatusOr<Attempt> outcome = NextOf(of, emitter, &parcel, &delivery);
     if (!outcome.ok()) return outcome.status();
     TOLLBOOK_RETURN_IF_ERROR(Apply(of, *outcome, &delivery));
-    if (outcome->pause_target) return true;
-    if (!IsOpen(delivery) || DueAt(of, delivery) > options_.now_nanos()) return false;
+    const DispatchOutcome word = WordOf(*outcome);
+    if (word != DispatchOutcome::kNothing) said = word;
+    if (said == DispatchOutcome::kEnds || !IsOpen(delivery) || DueAt(of, delivery) > options_.now_nanos()) break;
   }
-  return false;
+  return said;
 }
 
-absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, Emitter& emitter, const Parcel& parcel, Delivery* delivery) {
-  if (delivery->state == State::kAccepted) return emitter.Finish(parcel);
-  if (delivery->state == State::kUncertain) return emitter.Ask(parcel);
+absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel, Delivery* delivery) {
+  if (!IsStillFor(of.target, *delivery, batches_)) {
+    return RefusedHere(
+        DeliveryProblem::kConfiguration,
+        "targets.yaml says since it was planned that the target is not to get it: see `entities`, `from` "
+        "and `regions`");
+  }
+  if (delivery->state == State::kAccepted) return emitter.Finish(*parcel);
+  if (delivery->state == State::kUncertain) return emitter.Ask(*parcel);
   const auto batch = batches_.find(delivery->batch);
   if (batch != batches_.end()) {
     const std::string beyond = BeyondLimits(of.target, batch->second);
-    if (!beyond.empty()) {
-      return Failed(Event::kRefused, DeliveryProblem::kValidation,
-                    "beyond the posting limits: " + beyond + ": raise the limit and `tollbook deliveries retry` it");
-    }
+    if (!beyond.empty()) return RefusedHere(DeliveryProblem::kValidation, "beyond the posting limits: " + beyond);
   }
   if (emitter.AsksFirst()) {
-    Attempt found = emitter.Ask(parcel);
+    Attempt found = emitter.Ask(*parcel);
     if (found.step.event != Event::kNotThere) return found;
   }
   DeliveryStep send;
   send.event = Event::kSend;
   TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
-  return emitter.Send(parcel);
+  parcel->sends = delivery->attempts;
+  return emitter.Send(*parcel);
 }
 
 absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery) {
   DeliveryStep step = outcome.step;
-  const bool waits =
-      step.event == Event::kNotApplied || step.event == Event::kUnclear || step.event == Event::kCannotAsk;
-  if (waits) {
-    uint64_t chance = 0;
-    {
-      const std::lock_guard lock(chance_mutex_);
-      chance = options_.chance();
+  const int64_t now = options_.now_nanos();
+  switch (step.event) {
+    case Event::kNotApplied:
+    case Event::kUnclear:
+    case Event::kCannotAsk: {
+      int64_t wait = std::max(outcome.wait_nanos, BackOffNanos(of.target, delivery->failures + 1, Chance()));
+      if (step.problem == DeliveryProblem::kAuthentication) wait = std::max(wait, kLoginWaitNanos);
+      step.not_before_nanos = now + wait;
+      break;
     }
-    int64_t wait = std::max(outcome.wait_nanos, BackOffNanos(of.target, delivery->failures + 1, chance));
-    if (step.problem == DeliveryProblem::kAuthentication) wait = std::max(wait, kLoginWaitNanos);
-    step.not_before_nanos = options_.now_nanos() + wait;
+    case Event::kNotShown:
+      // It was over long ago, and should be there: that is for a person to find out.
+      if (delivery->over_nanos != 0 && now - delivery->over_nanos >= of.target.quiet_seconds * kNanosPerSecond) {
+        step.event = Event::kNotThere;
+        break;
+      }
+      [[fallthrough]];
+    case Event::kStillRuns:
+      step.not_before_nanos = now + PollNanos(of.target, delivery->polls + 1);
+      break;
+    default:
+      if (outcome.ask_later) step.not_before_nanos = now + PollNanos(of.target, 0);
   }
-  return outbox_.Step(step, delivery);
+  return Keep(of, outcome, std::move(step), delivery);
+}
+
+absl::Status Pass::Keep(const EmitterOf& of, const Attempt& outcome, DeliveryStep step, Delivery* delivery) {
+  const DispatchOutcome word = WordOf(outcome);
+  if (word == DispatchOutcome::kNothing) return outbox_.Step(step, delivery);
+  Stands& stands = stands_.at(of.target.name);
+  std::unique_lock lock(stands.mutex);
+  const int64_t now = options_.now_nanos();
+  if (word != DispatchOutcome::kWell) {
+    step.standing = AfterFailure(of, stands.standing, outcome, step.not_before_nanos, now, Chance());
+  } else if (stands.standing.failures_in_row > 0) {
+    step.standing = AfterSuccess(stands.standing, now);
+  } else {
+    lock.unlock();  // nothing to write of it: steps of others may be synced with this one
+    return outbox_.Step(step, delivery);
+  }
+  TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(step, delivery));
+  stands.standing = *step.standing;
+  return absl::OkStatus();
+}
+
+// As it is sent the first time.
+Parcel FirstParcel(PlannedDelivery planned) {
+  Parcel parcel{std::move(planned.batch), std::move(planned.key), std::move(planned.body), ""};
+  parcel.sends = 1;
+  return parcel;
 }
 
 // The usage reports that are not planned yet.
@@ -441,7 +551,7 @@ absl::Status AddUsage(const EmitterOf& of, const Outbox& outbox, SealedUsages* u
     if (!usage.ok()) return usage.status();
     absl::StatusOr<std::vector<PlannedDelivery>> planned = of.emitter->MakeUsage(*usage);
     if (!planned.ok()) return planned.status();
-    for (PlannedDelivery& one : *planned) parcels->push_back({one.batch, one.key, std::move(one.body), ""});
+    for (PlannedDelivery& one : *planned) parcels->push_back(FirstParcel(std::move(one)));
   }
   return absl::OkStatus();
 }
@@ -550,14 +660,15 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
     for (const Delivery& delivery : *stored) there.insert(delivery.batch);
     std::vector<Parcel> parcels;
     for (const Delivery& delivery : InOrder(*stored, *batches)) {
+      if (!IsStillFor(of.target, delivery, *batches)) continue;
       absl::StatusOr<std::string> body = outbox.BodyOf(delivery);
       if (!body.ok()) return body.status();
-      parcels.push_back({delivery.batch, delivery.key, *std::move(body), delivery.job});
+      Parcel& parcel = parcels.emplace_back(Parcel{delivery.batch, delivery.key, *std::move(body), delivery.job});
+      parcel.sends = delivery.attempts + 1;
     }
     for (const auto& [id, batch] : *batches) {
       if (!TakesJournal(of.target) || there.contains(id) || held->contains(id) || !Concerns(of.target, batch)) continue;
-      PlannedDelivery planned = of.emitter->Make(batch);
-      parcels.push_back({id, planned.key, std::move(planned.body), ""});
+      parcels.push_back(FirstParcel(of.emitter->Make(batch)));
     }
     if (TakesUsage(of.target)) {
       const absl::Status added = AddUsage(of, outbox, &usages, &parcels);
@@ -577,7 +688,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       if (!through.ok()) return through.status();
       absl::StatusOr<std::vector<PlannedDelivery>> planned = EventDeliveries(of, book, *batches, *through);
       if (!planned.ok()) return planned.status();
-      for (PlannedDelivery& one : *planned) parcels.push_back({one.batch, one.key, std::move(one.body), ""});
+      for (PlannedDelivery& one : *planned) parcels.push_back(FirstParcel(std::move(one)));
     }
     for (const Parcel& parcel : parcels) {
       const bool is_batch =

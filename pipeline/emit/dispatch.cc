@@ -45,6 +45,7 @@ class Queue {
     is_busy_[places_[turn.delivery]] = false;
     --under_way_;
     idle_.push_back(turn.connection);
+    if (outcome == DispatchOutcome::kNothing) return;
     failures_in_row_ = outcome == DispatchOutcome::kWell ? 0 : failures_in_row_ + 1;
     if (outcome == DispatchOutcome::kEnds || failures_in_row_ >= failures_max_) End();
   }

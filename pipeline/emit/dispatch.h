@@ -38,6 +38,7 @@ enum class DispatchWord : uint8_t {
   kEnd,   // nothing more of the target
 };
 enum class DispatchOutcome : uint8_t {
+  kNothing,  // it says nothing of the target
   kWell,
   kFailed,
   kEnds,  // and the target's turn with it

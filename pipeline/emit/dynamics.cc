@@ -116,7 +116,7 @@ std::optional<DynamicsEmitter::Ours> DynamicsEmitter::Read(const Parcel& parcel,
   if (!journal) return std::nullopt;
   absl::StatusOr<DynamicsJournal> there = DynamicsJournalOf(*journal, target_);
   if (there.ok()) return Ours{*std::move(journal), *std::move(there)};
-  *outcome = Failed(Event::kRefused, Problem::kMapping, std::string(Std(there.status().message())));
+  *outcome = RefusedHere(Problem::kMapping, std::string(Std(there.status().message())));
   return std::nullopt;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,8 +27,12 @@ struct Parcel {
   std::string batch;
   std::string key;
   std::string body;
-  std::string job;               // once the target has named one
-  int64_t changed_at_nanos = 0;  // when its delivery was last changed: of one that is uncertain, when it was sent
+  std::string job;     // once the target has named one
+  uint32_t sends = 0;  // how often it has been sent, this time included
+  int64_t since_nanos =
+      0;  // when its delivery came into its state: of one that is uncertain, when it was sent or retried
+  // How long since then, where nobody knows how it ended when it was sent last.
+  std::optional<int64_t> unclear_for_nanos = std::nullopt;
 };
 
 // What a seal changed of usage. Borrowed; by their keys.
@@ -42,6 +47,8 @@ struct Attempt {
   DeliveryStep step;
   int64_t wait_nanos = 0;     // the target asks for so much time (Retry-After)
   bool pause_target = false;  // it is not about this batch: leave the target's others alone for now
+  bool by_us = false;         // decided here: it says nothing of the target
+  bool ask_later = false;     // accepted, and to be asked about in a while: there is nothing to do for it meanwhile
 };
 
 class Emitter {
@@ -79,7 +86,8 @@ class Emitter {
   virtual Attempt Ask(const Parcel& parcel) = 0;
   // Sends it once: accepted, confirmed, not applied, unclear, refused.
   virtual Attempt Send(const Parcel& parcel) = 0;
-  // Makes final what was accepted as `job`: confirmed, not applied, unclear, cannot ask, not there, different, refused.
+  // Makes final what was accepted as `job`: confirmed, still runs, not shown, not applied, unclear, cannot ask, not
+  // there, different, refused.
   virtual Attempt Finish(const Parcel& parcel) = 0;
 };
 
@@ -90,11 +98,24 @@ inline Attempt Failed(DeliveryEvent event, DeliveryProblem problem, std::string 
   outcome.step.error = std::move(error);
   return outcome;
 }
+// What goes nowhere, by our own rules.
+inline Attempt RefusedHere(DeliveryProblem problem, std::string error) {
+  Attempt outcome = Failed(DeliveryEvent::kRefused, problem, std::move(error));
+  outcome.by_us = true;
+  return outcome;
+}
 inline Attempt Succeeded(DeliveryEvent event, std::string job, std::string document) {
   Attempt outcome;
   outcome.step.event = event;
   outcome.step.job = std::move(job);
   outcome.step.document = std::move(document);
+  return outcome;
+}
+
+// Taken as a job that goes on by itself.
+inline Attempt Runs(std::string job) {
+  Attempt outcome = Succeeded(DeliveryEvent::kAccepted, std::move(job), "");
+  outcome.ask_later = true;
   return outcome;
 }
 

@@ -85,7 +85,7 @@ std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, Event unsent, Eve
 
 std::optional<ErpJournal> StoredJournal(const Parcel& parcel, Attempt* outcome) {
   std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
-  if (!journal) *outcome = Failed(Event::kRefused, Problem::kValidation, "the stored journal cannot be read");
+  if (!journal) *outcome = RefusedHere(Problem::kValidation, "the stored journal cannot be read");
   return journal;
 }
 

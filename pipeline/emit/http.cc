@@ -1,9 +1,11 @@
 #include "pipeline/emit/http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "rating/error.h"
@@ -42,29 +44,42 @@ int NoWayBack(void*, curl_off_t, int) {
   return CURL_SEEKFUNC_FAIL;
 }
 
-bool IsLinkLocal(uint32_t v4) {
-  return v4 >> 16 == 0xa9fe;  // 169.254.0.0/16
+// Where clouds give out the keys of their machines.
+bool IsOfMachine(uint32_t v4) {
+  return v4 >> 16 == 0xa9fe || v4 == 0x646464c8;  // 169.254/16, 100.100.100.200
 }
-// Of one network, or of none that is routed: 0/8, 10/8, 100.64/10, 127/8, 172.16/12, 192.168/16, multicast, broadcast.
+// Of one network, or of none that is routed: 0/8, 10/8, 100.64/10, 127/8, 172.16/12, 192.0.0/24, 192.168/16, 198.18/15,
+// multicast, broadcast.
 bool IsPrivate(uint32_t v4) {
   return v4 >> 24 == 0 || v4 >> 24 == 10 || v4 >> 22 == 0x191 || v4 >> 24 == 127 || v4 >> 20 == 0xac1 ||
-         v4 >> 16 == 0xc0a8 || v4 >> 28 >= 14;
+         v4 >> 8 == 0xc00000 || v4 >> 16 == 0xc0a8 || v4 >> 17 == 0x6309 || v4 >> 28 >= 14;
+}
+bool MayConnectV4(uint32_t v4, bool private_network) {
+  return !IsOfMachine(v4) && (private_network || !IsPrivate(v4));
 }
 
 uint32_t BigEndian(const uint8_t* bytes) {
   return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
 }
 
+std::string TextOf(const sockaddr* address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const bool is_v6 = address->sa_family == AF_INET6;
+  const void* const bytes = is_v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr)
+                                  : &reinterpret_cast<const sockaddr_in*>(address)->sin_addr;
+  return inet_ntop(is_v6 ? AF_INET6 : AF_INET, bytes, text.data(), text.size()) == nullptr ? "an address" : text.data();
+}
+
 // The address and the policy of a socket that is about to be made.
 struct Door {
   bool private_network = false;
-  bool refused = false;
+  std::string refused;  // the address
 };
 
 curl_socket_t OpenSocket(void* door, curlsocktype purpose, curl_sockaddr* address) {
   Door& at = *static_cast<Door*>(door);
   if (purpose != CURLSOCKTYPE_IPCXN || !MayConnect(&address->addr, at.private_network)) {
-    at.refused = true;
+    at.refused = TextOf(&address->addr);
     return CURL_SOCKET_BAD;
   }
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -110,7 +125,7 @@ class CurlClient final : public HttpClient {
   HttpAnswer Do(const HttpRequest& request) override {
     std::string_view body = request.body;
     curl_easy_reset(curl_);  // keeps the connection
-    door_ = {policy_.private_network, false};
+    door_ = {policy_.private_network, ""};
     HttpAnswer answer;
     curl_slist* lines = nullptr;
     for (const std::string& header : request.headers) lines = curl_slist_append(lines, header.c_str());
@@ -126,11 +141,11 @@ class CurlClient final : public HttpClient {
     }
     answer.came = NothingLeft(curl_, code) ? HttpAnswer::Came::kNotSent : HttpAnswer::Came::kUnclear;
     answer.error = why[0] != '\0' ? why : curl_easy_strerror(code);
-    if (answer.came == HttpAnswer::Came::kNotSent && door_.refused) {
+    if (answer.came == HttpAnswer::Came::kNotSent && !door_.refused.empty()) {
       answer.address_refused = true;
-      answer.error = policy_.private_network
-                         ? "the host has a link-local address, to which nothing is sent"
-                         : "the host has a private address: write `private_network: true` where that is meant to be";
+      answer.error = door_.refused + ", the address of the host or of a proxy, ";
+      answer.error += policy_.private_network ? "gives out the keys of machines: nothing is sent there"
+                                              : "is private: write `private_network: true` where that is meant to be";
     }
     if (code == CURLE_WRITE_ERROR) answer.error = "the answer has more than 4 MiB";
     return answer;
@@ -183,8 +198,8 @@ class CurlClient final : public HttpClient {
     }
     curl_off_t seconds = 0;
     curl_easy_getinfo(curl_, CURLINFO_RETRY_AFTER, &seconds);
-    constexpr curl_off_t kLongest = 7 * 24 * 3600;  // a mistake, rather than a wish
-    answer->retry_after_nanos = std::clamp(seconds, curl_off_t{0}, kLongest) * 1'000'000'000;
+    const curl_off_t kept = std::clamp(seconds, curl_off_t{0}, curl_off_t{kRetryAfterSecondsMax});
+    answer->retry_after_nanos = kept * 1'000'000'000;
   }
 
   const HttpPolicy policy_;
@@ -197,17 +212,22 @@ class CurlClient final : public HttpClient {
 bool MayConnect(const sockaddr* address, bool private_network) {
   if (address->sa_family == AF_INET) {
     const uint32_t v4 = ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr);
-    return !IsLinkLocal(v4) && (private_network || !IsPrivate(v4));
+    return MayConnectV4(v4, private_network);
   }
   if (address->sa_family != AF_INET6) return false;
   const uint8_t* const v6 = reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr.s6_addr;
   const bool no_prefix = std::all_of(v6, v6 + 10, [](uint8_t byte) { return byte == 0; });
   constexpr uint8_t kNat64[12] = {0, 0x64, 0xff, 0x9b};
   const bool is_mapped = no_prefix && v6[10] == 0xff && v6[11] == 0xff;
-  if (is_mapped || std::equal(v6, v6 + 12, kNat64)) {
-    const uint32_t v4 = BigEndian(v6 + 12);
-    return !IsLinkLocal(v4) && (private_network || !IsPrivate(v4));
+  if (is_mapped || std::equal(v6, v6 + 12, kNat64)) return MayConnectV4(BigEndian(v6 + 12), private_network);
+  if (v6[0] == 0x20 && v6[1] == 0x02) return MayConnectV4(BigEndian(v6 + 2), private_network);  // 6to4
+  constexpr uint8_t kOwnNat64[6] = {0, 0x64, 0xff, 0x9b, 0, 1};  // a network's own: where in it the IPv4 is, it decides
+  if (std::equal(v6, v6 + 6, kOwnNat64)) {
+    const uint32_t parted = uint32_t{v6[6]} << 24 | uint32_t{v6[7]} << 16 | uint32_t{v6[9]} << 8 | v6[10];
+    return private_network && !IsOfMachine(parted) && !IsOfMachine(BigEndian(v6 + 12));
   }
+  constexpr uint8_t kMachine[16] = {0xfd, 0, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54};
+  if (std::equal(v6, v6 + 16, kMachine)) return false;
   if (v6[0] == 0xfe && (v6[1] & 0xc0) == 0x80) return false;  // fe80::/10
   // ::/80 with ::1, fc00::/7, fec0::/10, multicast.
   const bool is_private =

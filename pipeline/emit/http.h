@@ -22,6 +22,8 @@ namespace tollbook {
 
 inline constexpr size_t kAnswerBytesMax = 4 << 20;
 
+inline constexpr int64_t kRetryAfterSecondsMax = 7 * 24 * 3600;  // more is a mistake, rather than a wish
+
 struct HttpAnswer {
   enum class Came : uint8_t {
     kAnswer,   // whole
@@ -31,7 +33,7 @@ struct HttpAnswer {
   Came came = Came::kNotSent;
   long status = 0;
   std::string content_type;
-  int64_t retry_after_nanos = 0;  // 0: not said
+  int64_t retry_after_nanos = 0;  // 0: not said; at most kRetryAfterSecondsMax
   std::string location;           // as the header says it, whatever the status; nobody follows it
   std::string body;
   std::string error;             // for people, when it is no whole answer

@@ -148,7 +148,7 @@ Attempt NetsuiteEmitter::Record(const Parcel& parcel) {
   const std::optional<ErpJournal> ours = StoredJournal(parcel, &unread);
   if (!ours) return unread;
   const absl::StatusOr<std::string> body = NetsuiteJournal(*ours, target_);
-  if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
+  if (!body.ok()) return RefusedHere(Problem::kMapping, std::string(Std(body.status().message())));
   const HttpAnswer answer = Get(std::string(kRecord) + "/eid:" + parcel.key + "?expandSubResources=true");
   if (auto outcome = OutcomeOfCall(answer, Event::kCannotAsk, Event::kCannotAsk)) return *outcome;
   if (answer.status == 404 && FaultOf(answer)) return Succeeded(Event::kNotThere, "", "");
@@ -166,7 +166,7 @@ Attempt NetsuiteEmitter::Ask(const Parcel& parcel) {
   JobState state{};
   std::string task;
   if (auto outcome = AskJob(parcel.job, &state, &task)) return *outcome;
-  return state == JobState::kRuns ? Succeeded(Event::kAccepted, parcel.job, "") : record;
+  return state == JobState::kRuns ? Runs(parcel.job) : record;
 }
 
 Attempt NetsuiteEmitter::Send(const Parcel& parcel) {
@@ -174,13 +174,13 @@ Attempt NetsuiteEmitter::Send(const Parcel& parcel) {
   const std::optional<ErpJournal> journal = StoredJournal(parcel, &unread);
   if (!journal) return unread;
   const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
-  if (!body.ok()) return Failed(Event::kRefused, Problem::kMapping, std::string(Std(body.status().message())));
+  if (!body.ok()) return RefusedHere(Problem::kMapping, std::string(Std(body.status().message())));
   const HttpAnswer answer = http_->Do({"POST", base_ + std::string(kRecord), Headers(parcel), *body});
   if (auto outcome = OutcomeOfCall(answer, Event::kNotApplied, Event::kUnclear)) return *outcome;
   const std::optional<Fault> fault = FaultOf(answer);
   const std::string job = Named(answer.location, kJob);
   const bool is_repeat = answer.status == 400 && fault && fault->code == "IDEMPOTENCY_ERROR";
-  if (!job.empty() && (answer.status == 202 || is_repeat)) return Succeeded(Event::kAccepted, job, "");
+  if (!job.empty() && (answer.status == 202 || is_repeat)) return Runs(job);
   const bool exists =
       fault && (fault->code.starts_with("DUP") || fault->detail.find("already exists") != std::string::npos);
   if (answer.status >= 400 && fault && !exists && !is_repeat) return Refused(*fault);
@@ -222,13 +222,13 @@ Attempt NetsuiteEmitter::Finish(const Parcel& parcel) {
   std::string task;
   if (auto outcome = AskJob(parcel.job, &state, &task)) return *outcome;
   if (state == JobState::kRuns) {
-    return Failed(Event::kCannotAsk, Problem::kAmbiguous, "NetSuite's job " + parcel.job + " is not done yet");
+    return Failed(Event::kStillRuns, Problem::kAmbiguous, "NetSuite's job " + parcel.job + " is not done yet");
   }
   Attempt record = Record(parcel);
   if (record.step.event != Event::kNotThere) return record;
   if (state == JobState::kFailed) return WhyFailed(parcel.job, task);
-  return Failed(Event::kNotThere, Problem::kValidation,
-                "NetSuite's job " + parcel.job + " is over, and its journal is not there: look who took it away");
+  return Failed(Event::kNotShown, Problem::kAmbiguous,
+                "NetSuite's job " + parcel.job + " is over, and its journal is not there: look what became of it");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "pipeline/emit/erp_call.h"
 #include "pipeline/emit/jwt.h"
 #include "pipeline/emit/usage_report.h"
+#include "pipeline/journal_text.h"
 #include "pipeline/json_text.h"
 #include "pipeline/json_tree.h"
 
@@ -23,9 +24,11 @@ using Problem = DeliveryProblem;
 
 constexpr std::string_view kSystem = "Oracle";
 constexpr std::string_view kResources = "/fscmRestApi/resources/11.13.18.05";
+constexpr std::string_view kIntegrations = "/fscmRestApi/resources/11.13.18.05/erpintegrations";
 constexpr std::string_view kImportJob =
     "/oracle/apps/ess/financials/generalLedger/programs/common,JournalImportLauncher";
 constexpr size_t kTextCharacters = 240;
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
 
 // The places of GlInterface.csv, from 0.
 enum Column : size_t {
@@ -74,13 +77,6 @@ absl::StatusOr<std::vector<std::string>> SegmentsOf(const ErpLine& line, const T
   return segments;
 }
 
-std::string CsvField(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
 void AddWhole(uint64_t number, int bytes, std::string* zip) {
   for (int i = 0; i < bytes; ++i) *zip += static_cast<char>(number >> (8 * i) & 0xff);
 }
@@ -89,24 +85,17 @@ bool IsDigits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-class OracleEmitter final : public Emitter {
+class OracleEmitter final : public ErpEmitter {
  public:
-  OracleEmitter(const Target& target, std::unique_ptr<HttpClient> http)
-      : target_(target),
-        base_(target.http.url.substr(0, target.http.url.find_last_not_of('/') + 1) + std::string(kResources)),
-        http_(std::move(http)) {}
+  OracleEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
-  PlannedDelivery Make(const JournalBatch& batch) const override {
-    return {"", batch.id, batch.posting_key, Encode(ErpJournalOf(batch))};
-  }
   std::string Show(const Parcel& parcel) const override;
-  bool AsksFirst() const override { return true; }
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
   Attempt Finish(const Parcel& parcel) override;
 
  private:
-  enum class JobState : uint8_t { kRuns, kSucceeded, kFailed };
+  enum class JobState : uint8_t { kRuns, kSucceeded, kFailed, kForgotten };
 
   static std::vector<std::string> Headers() {
     return {"Content-Type: application/vnd.oracle.adf.resourceitem+json",
@@ -122,19 +111,23 @@ class OracleEmitter final : public Emitter {
   Attempt Compare(const JsonTree& batch, const ErpJournal& ours) const;
   // Nothing: `state` is known, and `word` is Oracle's for it.
   std::optional<Attempt> AskJob(const std::string& job, JobState* state, std::string* word);
-
-  const Target target_;
-  const std::string base_;  // of the REST resources
-  const std::unique_ptr<HttpClient> http_;
 };
+
+std::string GroupOf(const Parcel& parcel) {
+  return OracleGroupId(parcel.key, parcel.sends);
+}
+// "Oracle's request 9000 of group 12"
+std::string RequestOf(const Parcel& parcel) {
+  return "Oracle's request " + parcel.job + " of group " + GroupOf(parcel);
+}
 
 std::optional<std::string> OracleEmitter::Csv(const Parcel& parcel, ErpJournal* journal, Attempt* outcome) const {
   std::optional<ErpJournal> stored = StoredJournal(parcel, outcome);
   if (!stored) return std::nullopt;
   *journal = *std::move(stored);
-  absl::StatusOr<std::string> csv = OracleJournal(*journal, target_, OracleGroupId(parcel.key, parcel.job));
+  absl::StatusOr<std::string> csv = OracleJournal(*journal, target_, GroupOf(parcel));
   if (csv.ok()) return *std::move(csv);
-  *outcome = Failed(Event::kRefused, Problem::kMapping, std::string(Std(csv.status().message())));
+  *outcome = RefusedHere(Problem::kMapping, std::string(Std(csv.status().message())));
   return std::nullopt;
 }
 
@@ -163,20 +156,19 @@ std::string OracleEmitter::Request(const ErpJournal& journal, const std::string&
 }
 
 std::string OracleEmitter::Show(const Parcel& parcel) const {
-  std::string text = "POST " + base_ + "/erpintegrations\n";
-  for (const std::string& header : Headers()) text += header + "\n";
-  text += ShownHeader(target_.auth) + "\n\n";
+  const std::string text = ShowHead(kIntegrations, Headers());
   ErpJournal journal;
   Attempt outcome;
   const std::optional<std::string> csv = Csv(parcel, &journal, &outcome);
   if (!csv) return text + "(not sent: " + outcome.step.error + ")\n";
-  const std::string group_id = OracleGroupId(parcel.key, parcel.job);
+  const std::string group_id = GroupOf(parcel);
   return text + Request(journal, group_id, Base64(ZipOf("GlInterface.csv", *csv))) + "\n\nGlInterface.csv in it:\n" +
          *csv;
 }
 
 std::optional<JsonTree> OracleEmitter::Items(const std::string& path_and_query, Attempt* outcome) {
-  const HttpAnswer answer = http_->Do({"GET", base_ + path_and_query, {"Accept: application/json"}, {}});
+  const HttpAnswer answer =
+      http_->Do({"GET", base_ + std::string(kResources) + path_and_query, {"Accept: application/json"}, {}});
   if (auto failed = OutcomeOfCall(answer, Event::kCannotAsk, Event::kCannotAsk)) {
     *outcome = *failed;
     return std::nullopt;
@@ -229,6 +221,11 @@ std::optional<Attempt> OracleEmitter::AskJob(const std::string& job, JobState* s
   const std::optional<JsonTree> items =
       Items("/erpintegrations?finder=ESSJobStatusRF;requestId=" + job + "&onlyData=true", &outcome);
   if (!items) return outcome;
+  if (items->items.empty()) {  // it keeps them for some time only
+    *state = JobState::kForgotten;
+    *word = "an end that Oracle no longer knows";
+    return std::nullopt;
+  }
   *word = items->items.size() == 1 ? ScalarAt(items->items[0], "RequestStatus") : "";
   constexpr std::array<std::string_view, 7> kRunning = {"WAIT", "READY",  "RUNNING", "COMPLETED",
                                                         "HOLD", "PAUSED", "BLOCKED"};
@@ -247,11 +244,22 @@ std::optional<Attempt> OracleEmitter::AskJob(const std::string& job, JobState* s
 
 Attempt OracleEmitter::Ask(const Parcel& parcel) {
   Attempt found = Look(parcel);
-  if (found.step.event != Event::kNotThere || parcel.job.empty()) return found;
-  JobState state{};
-  std::string word;
-  if (auto failed = AskJob(parcel.job, &state, &word)) return *failed;
-  return state == JobState::kFailed ? found : Succeeded(Event::kAccepted, parcel.job, "");
+  if (found.step.event != Event::kNotThere) return found;
+  if (!parcel.job.empty()) {
+    JobState state{};
+    std::string word;
+    if (auto failed = AskJob(parcel.job, &state, &word)) return *failed;
+    if (state == JobState::kRuns) return Runs(parcel.job);
+  }
+  // The request is over, or was never named: then the import may still wait for its turn there.
+  if (!parcel.unclear_for_nanos) return found;
+  const std::string import =
+      "an import of group " + GroupOf(parcel) + " may be under way in Oracle, which named no request";
+  if (target_.resend_after_seconds == 0) {
+    return RefusedHere(Problem::kAmbiguous, import + ": look for the group, and for journals of our name");
+  }
+  if (*parcel.unclear_for_nanos >= target_.resend_after_seconds * kNanosPerSecond) return found;
+  return Failed(Event::kStillRuns, Problem::kAmbiguous, import);
 }
 
 Attempt OracleEmitter::Send(const Parcel& parcel) {
@@ -259,9 +267,9 @@ Attempt OracleEmitter::Send(const Parcel& parcel) {
   Attempt outcome;
   const std::optional<std::string> csv = Csv(parcel, &journal, &outcome);
   if (!csv) return outcome;
-  const std::string group_id = OracleGroupId(parcel.key, parcel.job);
+  const std::string group_id = GroupOf(parcel);
   const std::string body = Request(journal, group_id, Base64(ZipOf("GlInterface.csv", *csv)));
-  const HttpAnswer answer = http_->Do({"POST", base_ + "/erpintegrations", Headers(), body});
+  const HttpAnswer answer = http_->Do({"POST", base_ + std::string(kIntegrations), Headers(), body});
   if (auto failed = OutcomeOfCall(answer, Event::kNotApplied, Event::kUnclear)) return *failed;
   if (answer.status >= 400 && !answer.body.empty() && answer.body.front() != '<') {
     return Failed(Event::kRefused, Problem::kValidation, "Oracle: " + Summary(answer));
@@ -271,7 +279,7 @@ Attempt OracleEmitter::Send(const Parcel& parcel) {
   if (answer.status == 201 && request == "-1") {
     return Failed(Event::kRefused, Problem::kValidation, "Oracle did not submit the import: " + Summary(answer));
   }
-  if (answer.status == 201 && IsDigits(request)) return Succeeded(Event::kAccepted, request, "");
+  if (answer.status == 201 && IsDigits(request)) return Runs(request);
   return Failed(Event::kUnclear, Problem::kAmbiguous, "Oracle did not name a request: " + Summary(answer));
 }
 
@@ -280,26 +288,24 @@ Attempt OracleEmitter::Finish(const Parcel& parcel) {
   std::string word;
   if (auto failed = AskJob(parcel.job, &state, &word)) return *failed;
   if (state == JobState::kRuns) {
-    return Failed(Event::kCannotAsk, Problem::kAmbiguous,
-                  "Oracle's request " + parcel.job + " is not done yet: " + word);
+    return Failed(Event::kStillRuns, Problem::kAmbiguous, RequestOf(parcel) + " is not done yet: " + word);
   }
   Attempt found = Look(parcel);
   if (found.step.event != Event::kNotThere) return found;
   if (state == JobState::kFailed) {
-    return Failed(Event::kRefused, Problem::kValidation,
-                  "Oracle's request " + parcel.job + " ended with " + word +
-                      ": its log says why; delete the interface rows of its group, then retry");
+    return Failed(
+        Event::kRefused, Problem::kValidation,
+        RequestOf(parcel) + " ended with " + word + ": its log says why; delete the interface rows of the group");
   }
-  return Failed(Event::kCannotAsk, Problem::kAmbiguous,
-                "Oracle's request " + parcel.job + " ended with " + word +
-                    ", and no journal batch is there yet: look at the import that it started");
+  return Failed(Event::kNotShown, Problem::kAmbiguous,
+                RequestOf(parcel) + " ended with " + word +
+                    ", and no journal batch is there: look at the import that it started");
 }
 
 }  // namespace
 
-std::string OracleGroupId(std::string_view posting_key, std::string_view failed_request) {
-  std::string text(posting_key);
-  if (!failed_request.empty()) text.append("/").append(failed_request);
+std::string OracleGroupId(std::string_view posting_key, uint32_t sends) {
+  const std::string text = std::string(posting_key) + "/" + std::to_string(sends);
   unsigned char hash[EVP_MAX_MD_SIZE];
   unsigned bytes = 0;
   TOLLBOOK_ASSERT(EVP_Digest(text.data(), text.size(), hash, &bytes, EVP_sha256(), nullptr) == 1);
@@ -332,7 +338,10 @@ absl::StatusOr<std::string> OracleJournal(const ErpJournal& journal, const Targe
     row[kBatchDescription] = journal.batch;
     row[kLineDescription] = FirstCharacters(text, kTextCharacters);
     row[kGroupId] = group_id;
-    for (size_t i = 0; i < row.size(); ++i) csv += (i == 0 ? "" : ",") + CsvField(row[i]);
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) csv += ',';
+      AppendCsvCell(row[i], &csv);
+    }
     csv += '\n';
   }
   return csv;

@@ -2,8 +2,10 @@
 //
 // Oracle drops no repeat. The journal batch's name there begins with the posting key, and is looked for before anything
 // is sent; the import's request is stored as the delivery's job, and asked for until it is over. That a request
-// succeeded does not say that the journal is there: only the batch of that name does. What is sent after a request that
-// failed goes under another group id, so that it does not take along what the failed one left in the interface table.
+// succeeded does not say that the journal is there: only the batch of that name does. Each send has a group id of its
+// own, so that no import takes along what another left in the interface table. An import whose request was not named
+// may wait in the queue there for as long as it likes: nothing is sent after it unless `resend_after_seconds` says how
+// long none waits.
 #ifndef TOLLBOOK_PIPELINE_EMIT_ORACLE_H_
 #define TOLLBOOK_PIPELINE_EMIT_ORACLE_H_
 
@@ -17,9 +19,8 @@
 
 namespace tollbook {
 
-// 59 bits of the SHA-256 of the posting key, and of the failed request that it comes after (empty: of none): at most 18
-// digits.
-[[nodiscard]] std::string OracleGroupId(std::string_view posting_key, std::string_view failed_request);
+// 59 bits of the SHA-256 of the posting key and of how often it has been sent, this time included: at most 18 digits.
+[[nodiscard]] std::string OracleGroupId(std::string_view posting_key, uint32_t sends);
 // GlInterface.csv in Oracle's codes. FailedPrecondition names what targets.yaml has none for.
 [[nodiscard]] absl::StatusOr<std::string> OracleJournal(const ErpJournal& journal, const Target& target,
                                                         std::string_view group_id);

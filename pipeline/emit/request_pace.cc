@@ -44,6 +44,13 @@ class PacedClient final : public HttpClient {
 
 void RequestPace::Begin(RequestsOfDay stored, std::function<absl::Status(RequestsOfDay)> keep) {
   const std::lock_guard lock(mutex_);
+  const Day today{static_cast<int32_t>(now_nanos_() / kNanosPerDay)};
+  if (stored.day > today) {
+    // The clock was put back: what was counted is today's, and no day's for longer. Where that cannot be kept, neither
+    // can what is to be sent.
+    stored.day = today;
+    keep(stored).IgnoreError();
+  }
   // What this process stored and has not used yet is still its own.
   if (stored != stored_) {
     stored_ = stored;
@@ -62,9 +69,10 @@ int64_t RequestPace::UsedUpUntil() {
   return UsedUpUntil(now_nanos_());
 }
 
+// A counted day that has not come yet, for the clock was put back meanwhile, is today.
 int64_t RequestPace::UsedUpUntil(int64_t now_nanos) const {
   const int64_t today = now_nanos / kNanosPerDay;
-  if (limits_.per_day == 0 || stored_.day.number != today || sent_ < limits_.per_day) return 0;
+  if (limits_.per_day == 0 || stored_.day.number < today || sent_ < limits_.per_day) return 0;
   return (today + 1) * kNanosPerDay;
 }
 
@@ -84,7 +92,7 @@ RequestPace::Turn RequestPace::Take() {
   }
   if (limits_.per_day == 0) return {};
   const std::lock_guard lock(mutex_);
-  const Day today{static_cast<int32_t>(now_nanos_() / kNanosPerDay)};
+  const Day today = std::max(Day{static_cast<int32_t>(now_nanos_() / kNanosPerDay)}, stored_.day);
   if (stored_.day != today || sent_ == stored_.count) {
     const uint64_t before = stored_.day == today ? stored_.count : 0;
     const RequestsOfDay more{today, std::min<uint64_t>(limits_.per_day, before + CountedAtOnce(limits_.per_day))};

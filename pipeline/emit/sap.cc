@@ -133,15 +133,15 @@ std::optional<std::string> SapEmitter::Body(const Parcel& parcel, ErpJournal* jo
   if (!stored) return std::nullopt;
   *journal = *std::move(stored);
   if (journal->lines.size() > kSapLinesMax) {
-    *outcome =
-        Failed(Event::kRefused, Problem::kValidation,
-               std::to_string(journal->lines.size()) + " postings, and a document of SAP has at most " +
-                   std::to_string(kSapLinesMax) + ": lower `batch_lines_max` of the entity; this one, book by hand");
+    *outcome = RefusedHere(Problem::kValidation, std::to_string(journal->lines.size()) +
+                                                     " postings, and a document of SAP has at most " +
+                                                     std::to_string(kSapLinesMax) +
+                                                     ": lower `batch_lines_max` of the entity; this one, book by hand");
     return std::nullopt;
   }
   const absl::StatusOr<std::string> request = SapJournal(*journal, target_);
   if (request.ok()) return Enveloped(*request);
-  *outcome = Failed(Event::kRefused, Problem::kMapping, std::string(Std(request.status().message())));
+  *outcome = RefusedHere(Problem::kMapping, std::string(Std(request.status().message())));
   return std::nullopt;
 }
 
@@ -224,7 +224,7 @@ Attempt SapEmitter::Send(const Parcel& parcel) {
   const bool is_number = documents.size() == 1 && documents[0].size() == kRefusedDocument.size() &&
                          documents[0].find_first_not_of("0123456789") == std::string::npos;
   if (answer.status == 200 && is_whole && is_number && documents[0] != kRefusedDocument) {
-    return Succeeded(Event::kAccepted, documents[0], "");  // whether that is ours, its items tell
+    return Runs(documents[0]);  // whether that is ours, its items tell, which may be shown later
   }
   if (answer.status == 200 && is_whole && is_number) {
     std::string notes;
@@ -237,7 +237,7 @@ Attempt SapEmitter::Send(const Parcel& parcel) {
 Attempt SapEmitter::Finish(const Parcel& parcel) {
   Attempt found = Ask(parcel);
   if (found.step.event != Event::kNotThere) return found;
-  return Failed(Event::kCannotAsk, Problem::kAmbiguous,
+  return Failed(Event::kNotShown, Problem::kAmbiguous,
                 "SAP named document " + parcel.job + ", and does not show its items yet");
 }
 

@@ -23,6 +23,7 @@ using Slot = std::tuple<std::string, std::string, Day>;  // customer, code, day
 struct SlotUsage {
   Instant start;
   Quantity before, after;
+  std::set<std::string> entities;
 };
 
 bool IsOf(const Target& target, const UsageDay& day) {
@@ -103,6 +104,7 @@ absl::StatusOr<std::vector<UsageItem>> ItemsOf(const Target& target, std::string
     const Slot place{std::string(*id), std::string(*code), day.day};
     SlotUsage& slot = slots[place];
     slot.start = day.start;
+    slot.entities.insert(day.entity);
     return Add(slot.*side, day.quantity, &(slot.*side)) ? absl::OkStatus() : TooLarge(target, place);
   };
   for (const UsageDay& day : usage.before) TOLLBOOK_RETURN_IF_ERROR(add(day, &SlotUsage::before));
@@ -114,7 +116,8 @@ absl::StatusOr<std::vector<UsageItem>> ItemsOf(const Target& target, std::string
     const auto& [customer, code, day] = slot;
     Quantity change;
     if (__builtin_sub_overflow(of.after.attos, of.before.attos, &change.attos)) return TooLarge(target, slot);
-    items.push_back({KeyOf(book_name, usage.seal, slot), customer, code, day, of.start, of.before, of.after, change});
+    items.push_back(
+        {KeyOf(book_name, usage.seal, slot), customer, code, day, of.start, of.before, of.after, change, of.entities});
   }
   return items;
 }
@@ -138,6 +141,14 @@ absl::StatusOr<std::vector<UsageChange>> ChangesOf(const Target& target, const S
     changes.push_back(change);
   }
   return changes;
+}
+
+void AddScope(const std::string& entity, const std::string& accounting_period, PlannedDelivery* report) {
+  std::vector<std::string>& entities = report->entities;
+  const auto place = std::lower_bound(entities.begin(), entities.end(), entity);
+  if (place == entities.end() || *place != entity) entities.insert(place, entity);
+  std::string& first = report->first_period;
+  if (first.empty() || accounting_period < first) first = accounting_period;
 }
 
 std::string UsageReportKey(std::string_view book_name, std::string_view report) {
@@ -189,6 +200,9 @@ std::vector<PlannedDelivery> ReportsOf(uint64_t seal, const std::vector<StoredIt
     report.batch = UsageReportName(seal, static_cast<uint32_t>(reports.size()));
     report.key = begin->key;
     report.body = Encode(std::vector<StoredItem>(begin, end));
+    for (auto item = begin; item != end; ++item) {
+      for (const std::string& entity : item->entities) AddScope(entity, item->accounting_period, &report);
+    }
   }
   return reports;
 }
@@ -319,6 +333,8 @@ absl::StatusOr<std::vector<PlannedDelivery>> UsageReportEmitter::MakeUsage(const
     StoredItem& made = stored.emplace_back(MakeItem(item, usage.seal));
     made.key = item.key;
     made.start_seconds = item.start.nanos / kNanosPerSecond;
+    made.entities = item.entities;
+    made.accounting_period = AccountingPeriodOf(item.day);
   }
   // What goes by one request stands together.
   if (traits().items_per_request > 1) {
@@ -349,13 +365,16 @@ std::string ReportEmitter::Show(const Parcel& parcel) const {
 // The keys make it safe to tell the same again, for as long as the target remembers them.
 Attempt ReportEmitter::Ask(const Parcel& parcel) {
   ReportProgress progress = ProgressOf(parcel.job, DecodeItems(parcel.body).size());
-  if (progress.since_seconds == 0) progress.since_seconds = parcel.changed_at_nanos / kNanosPerSecond;
+  if (progress.since_seconds == 0) progress.since_seconds = parcel.since_nanos / kNanosPerSecond;
   if (traits_.remembers_seconds == 0 || NowSeconds() - progress.since_seconds < traits_.remembers_seconds) {
     return Succeeded(DeliveryEvent::kMayRepeat, ToString(progress), "");
   }
-  return Failed(DeliveryEvent::kRefused, DeliveryProblem::kAmbiguous,
-                std::to_string(progress.left()) + " items may be there, and " + traits_.system +
-                    " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
+  Attempt forgotten =
+      RefusedHere(DeliveryProblem::kAmbiguous,
+                  std::to_string(progress.left()) + " items may be there, and " + traits_.system +
+                      " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
+  forgotten.step.job = ToString(progress);  // since when it may be there, however often it is asked
+  return forgotten;
 }
 
 std::string ReportEmitter::WhyRefused(const StoredItem& item) const {
@@ -428,7 +447,7 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
       continue;
     }
     if (const std::string why = WhyRefused(items[first]); !why.empty()) {
-      Refuse(Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, items[first].key + ": " + why), &sending);
+      Refuse(RefusedHere(DeliveryProblem::kValidation, items[first].key + ": " + why), &sending);
     } else if (std::optional<Attempt> stopped = TellRange(first, end, &sending)) {
       return End(*std::move(stopped), progress);
     }

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +26,10 @@ struct UsageItem {
   std::string customer;  // the id there
   std::string code;      // the charge's there
   Day day;
-  Instant start;           // of the day, in the subscription's zone
-  Quantity before, after;  // all that the customer used of the code on the day
-  Quantity change;         // after - before; not zero
+  Instant start;                        // of the day, in the subscription's zone
+  Quantity before, after;               // all that the customer used of the code on the day
+  Quantity change;                      // after - before; not zero
+  std::set<std::string> entities = {};  // whose it is
 };
 
 // What the seal changes for the target, by (customer, code, day): of its charges, entities and days from its `from` on.
@@ -43,6 +45,9 @@ struct UsageChange {
 };
 [[nodiscard]] absl::StatusOr<std::vector<UsageChange>> ChangesOf(const Target& target, const SealedUsage& usage);
 
+// Notes in a report whose it is, and from when on.
+void AddScope(const std::string& entity, const std::string& accounting_period, PlannedDelivery* report);
+
 // The key of a report as a whole: from book name and its own.
 std::string UsageReportKey(std::string_view book_name, std::string_view report);
 // The key of an event: of what it says, and of which commit.
@@ -55,6 +60,8 @@ struct StoredItem {
   int64_t start_seconds = 0;
   std::string path;  // behind the target's url
   std::string body;
+  std::set<std::string> entities = {};  // whose it is, and when; stored with the report as a whole
+  std::string accounting_period = {};
 };
 std::string Encode(const std::vector<StoredItem>& items);
 std::vector<StoredItem> DecodeItems(std::string_view body);  // of bytes that were planned, so they are right

@@ -104,6 +104,7 @@ class WebhookEmitter final : public Emitter {
       for (size_t i = first; i < std::min(first + kDaysOfEvent, changes->size()); ++i) {
         body += i == first ? "" : ",";
         AppendChange((*changes)[i], &body);
+        AddScope((*changes)[i].day->entity, AccountingPeriodOf((*changes)[i].day->day), &report);
       }
       body += "]}}";
     }
@@ -115,6 +116,8 @@ class WebhookEmitter final : public Emitter {
     planned.batch = name;
     planned.key = EventKey(book_name_, event);
     planned.body = EventHead(planned.key, event.type, event.subject) + event.data + "}";
+    if (!event.entity.empty()) planned.entities = {event.entity};
+    planned.first_period = event.accounting_period;
     return planned;
   }
 
@@ -131,8 +134,9 @@ class WebhookEmitter final : public Emitter {
   // There is nothing to ask; but a receiver that drops a key that it has seen may get it again.
   Attempt Ask(const Parcel& parcel) override {
     if (deduplicates_) return Succeeded(DeliveryEvent::kMayRepeat, "", "");
-    return Failed(DeliveryEvent::kRefused, DeliveryProblem::kAmbiguous,
-                  "it may have arrived, and a webhook cannot be asked: look there, then `tollbook deliveries resolve`");
+    return RefusedHere(
+        DeliveryProblem::kAmbiguous,
+        "it may have arrived, and a webhook cannot be asked: look there, then `tollbook deliveries resolve`");
   }
 
   Attempt Send(const Parcel& parcel) override {

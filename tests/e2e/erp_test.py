@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 import unittest
 
 import book
@@ -48,7 +49,8 @@ class OracleTarget(Target):
     KEYS = ("    kind: oracle\n    url: URL\n    auth: {kind: basic, user: tollbook, password: env:ERP_PASSWORD}\n"
             '    ledgers: {acme-us: "300000046975971"}\n    data_access_set: "300000046975980"\n'
             '    accounts: {"1200": "130100.{region}", "4000": "401000.{region}"}\n'
-            '    dimensions: {"region=": "000"}\n    journal_source: Tollbook\n    journal_category: Usage\n')
+            '    dimensions: {"region=": "000"}\n    journal_source: Tollbook\n    journal_category: Usage\n'
+            "    resend_after_seconds: 1\n")
 
 
 class Erp:
@@ -247,6 +249,77 @@ class Oracle(Erp, OracleTarget):
             self.post("--wait", "20", "--strict")
             self.assert_equal_to_journal(server)
             self.assertEqual(len(server.requests_made), 2, "no second import")
+
+    def look_and_say_not_posted(self, server, error):
+        """What waits for a person: it is not there, and goes anew under a group of its own."""
+        parked, = self.deliveries()
+        self.assertEqual([parked["state"], parked["problem"], parked["owner"]], ["parked", "ambiguous", "finance"])
+        self.assertIn(error, parked["last_error"])
+        self.assertIn("group " + server.requests_made[-1]["group"], parked["last_error"])
+        before = len(server.requests_made)
+        book.tollbook("deliveries", "resolve", "--books", self.books, "erp", parked["batch"], "--not-posted",
+                      "--by", "Ann", "--why", "no journal of that name")
+        self.post("--wait", "10", "--strict")
+        self.assertEqual(len(server.requests_made), before + 1)
+        self.assertEqual(len({one["group"] for one in server.requests_made}), before + 1)
+        self.assert_equal_to_journal(server)
+
+    def test_a_request_that_made_no_journal_is_told_and_can_be_sent_anew(self):
+        self.seal(1)
+        with self.Server() as server:
+            server.makes_nothing = True
+            self.targets(self.target(server))
+            self.post("--wait", "10")
+            self.assertIn("ended with SUCCEEDED, and no journal batch is there", self.deliveries()[0]["last_error"])
+            book.tollbook("deliveries", "retry", "--books", self.books, "erp", self.deliveries()[0]["batch"])
+            self.post("--wait", "10")
+            self.assertEqual(len(server.requests_made), 2, "a retry sends it, too")
+            server.makes_nothing = False
+            self.look_and_say_not_posted(server, "Oracle's request 9001")
+
+    def test_a_request_that_oracle_forgot_is_told_and_can_be_sent_anew(self):
+        self.seal(1)
+        with self.Server() as server:
+            server.makes_nothing = True
+            self.targets(self.target(server))
+            self.post()
+            server.forgotten.add("9000")
+            self.post("--wait", "10")
+            server.makes_nothing = False
+            self.look_and_say_not_posted(server, "an end that Oracle no longer knows")
+
+    def test_an_import_whose_answer_was_lost_is_not_sent_again_by_itself(self):
+        """It may wait in the queue there, or have failed and left its rows: which a second one must not take along."""
+        lost = lambda kind, _, count: "drop_after" if (kind, count) == ("create", 1) else None
+        self.seal(1)
+        with self.Server(faults=lost) as server:
+            self.targets(self.target(server).replace("    resend_after_seconds: 1\n", ""))
+            server.closed.add("2025-01")
+            self.post("--wait", "5")
+            self.assertEqual(len(server.requests_made), 1)
+            server.closed.clear()
+            self.look_and_say_not_posted(server, "may be under way in Oracle, which named no request")
+
+    def test_an_import_waits_in_the_queue_for_as_long_as_targets_yaml_says(self):
+        lost = lambda kind, _, count: "drop_after" if (kind, count) == ("create", 1) else None
+        self.seal(1)
+        with self.Server(faults=lost) as server:
+            server.JOB_SECONDS = 3.0  # longer than the quiet time
+            self.targets(self.target(server).replace("resend_after_seconds: 1", "resend_after_seconds: 8"))
+            self.post("--wait", "20", "--strict")
+            self.assertEqual(len(server.requests_made), 1)
+            self.assert_equal_to_journal(server)
+
+    def test_imports_that_take_their_time_do_not_wait_for_each_other(self):
+        self.seal(12)
+        with self.Server() as server:
+            server.JOB_SECONDS = 3.0
+            self.targets(self.target(server))
+            began = time.monotonic()
+            self.post("--wait", "60", "--strict")
+            last = max(job["at"] for job in server.requests_made)
+            self.assertLess(last - began, max(3.0, (time.monotonic() - began) / 2), "all were asked for at once")
+            self.assert_equal_to_journal(server)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ constexpr int64_t kStart = 20'089 * 86'400 * kSecond;  // 2025-01-01T00:00:00Z
 class ScriptedEmitter final : public Emitter {
  public:
   using Script = std::function<Attempt(const std::string& batch)>;
-  ScriptedEmitter(std::vector<std::string>* sent, const Script* script, bool can_be_asked)
-      : sent_(*sent), script_(*script), can_be_asked_(can_be_asked) {}
+  ScriptedEmitter(std::vector<std::string>* sent, const Script* script, const Script* finish, bool can_be_asked)
+      : sent_(*sent), script_(*script), finish_(*finish), can_be_asked_(can_be_asked) {}
 
   PlannedDelivery Make(const JournalBatch& batch) const override { return {"", batch.id, batch.posting_key, "body"}; }
   std::string Show(const Parcel& parcel) const override { return parcel.body; }
@@ -30,17 +30,21 @@ class ScriptedEmitter final : public Emitter {
   bool CanBeAsked() const override { return can_be_asked_; }
   Attempt Ask(const Parcel&) override {
     if (can_be_asked_) return Succeeded(Event::kNotThere, "", "");
-    return Failed(Event::kRefused, Problem::kAmbiguous, "it may have arrived");
+    return RefusedHere(Problem::kAmbiguous, "it may have arrived");
   }
   Attempt Send(const Parcel& parcel) override {
     sent_.push_back(parcel.batch);
     return script_(parcel.batch);
   }
-  Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
+  Attempt Finish(const Parcel& parcel) override {
+    sent_.push_back("?" + parcel.batch);
+    return finish_(parcel.batch);
+  }
 
  private:
   std::vector<std::string>& sent_;
   const Script& script_;
+  const Script& finish_;
   const bool can_be_asked_;
 };
 
@@ -96,12 +100,12 @@ class DeliverTest : public testing::Test {
     ASSERT_TRUE(book_->CommitSeal(seal).ok());
   }
 
-  // One pass; what was sent in it.
+  // One pass; what was sent in it, and "?us-1" where it was asked how far that is.
   std::vector<std::string> Pass() {
     sent_.clear();
     std::vector<EmitterOf> targets(1);
     targets[0].target = target_;
-    targets[0].emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, can_be_asked_);
+    targets[0].emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_);
     targets[0].pace = pace_;
     DeliverOptions options;
     options.now_nanos = [this] { return now_; };
@@ -110,6 +114,17 @@ class DeliverTest : public testing::Test {
     EXPECT_TRUE(report.ok()) << report.status();
     if (report.ok()) report_ = *std::move(report);
     return sent_;
+  }
+  uint64_t Count(DeliveryState state) const { return report_.targets[0].by_state[static_cast<size_t>(state)]; }
+  Delivery Of(const std::string& batch) {
+    const absl::StatusOr<std::optional<Delivery>> found = OutboxOf(*book_).Find("erp", batch);
+    return found.ok() && found->has_value() ? **found : Delivery();
+  }
+  void ByPerson(const std::string& batch, Event event) {
+    Delivery delivery = Of(batch);
+    DeliveryStep step;
+    step.event = event;
+    ASSERT_TRUE(OutboxOf(*book_).Step(step, &delivery).ok());
   }
   void After(int64_t seconds) { now_ += seconds * kSecond; }
   int64_t DueInSeconds() const { return (report_.next_due_nanos - now_) / kSecond; }
@@ -120,6 +135,7 @@ class DeliverTest : public testing::Test {
   Target target_;
   bool can_be_asked_ = true;
   ScriptedEmitter::Script script_ = [](const std::string&) { return Confirmed(); };
+  ScriptedEmitter::Script finish_ = [](const std::string&) { return Confirmed(); };
   std::vector<std::string> sent_;
   std::shared_ptr<RequestPace> pace_;
   DeliverReport report_;
@@ -240,6 +256,159 @@ TEST_F(DeliverTest, NothingGoesToATargetThatIsPaused) {
   decision.after = kDelivering;
   ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
+Attempt StillRuns() {
+  return Failed(Event::kStillRuns, Problem::kAmbiguous, "it is not done yet");
+}
+
+// Jobs that take their time are no failures of the target: all go out, and each is asked for at growing distances.
+TEST_F(DeliverTest, JobsThatRunHoldUpNone) {
+  Seal({"us-1", "us-2", "us-3", "us-4", "us-5", "us-6", "us-7"});
+  script_ = [](const std::string& batch) { return Runs("job of " + batch); };
+  finish_ = [](const std::string&) { return StillRuns(); };
+  EXPECT_EQ(Pass().size(), 7u) << "sent, and none is asked for at once";
+  EXPECT_EQ(DueInSeconds(), 2);
+  After(2);
+  Seal({"us-8"});
+  EXPECT_THAT(Pass(), ElementsAre("?us-1", "?us-2", "?us-3", "?us-4", "?us-5", "?us-6", "?us-7", "us-8"))
+      << "what was taken goes before what is new";
+  EXPECT_EQ(Count(DeliveryState::kAccepted), 8u);
+  After(2);
+  EXPECT_THAT(Pass(), ElementsAre("?us-8")) << "the others are asked for after four seconds";
+  After(4);
+  finish_ = [](const std::string&) { return Confirmed(); };
+  EXPECT_EQ(Pass().size(), 8u);
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 8u);
+}
+
+// Accepted, over, and nowhere to be seen: that is told to a person, once it cannot be a matter of time.
+TEST_F(DeliverTest, WhatIsOverAndNeverShownIsParked) {
+  target_.quiet_seconds = 10;
+  Seal({"us-1"});
+  script_ = [](const std::string&) { return Runs("job"); };
+  finish_ = [](const std::string&) { return Failed(Event::kNotShown, Problem::kAmbiguous, "job is over"); };
+  Pass();
+  for (int second = 0; second < 11; ++second) {
+    After(1);
+    Pass();
+    EXPECT_EQ(Of("us-1").state, DeliveryState::kAccepted) << second;
+  }
+  After(20);
+  Pass();
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  EXPECT_EQ(Of("us-1").problem, Problem::kAmbiguous);
+  EXPECT_EQ(Of("us-1").last_error, "job is over");
+  // A person looked: it is sent anew.
+  ByPerson("us-1", Event::kSayNotPosted);
+  finish_ = [](const std::string&) { return Confirmed(); };
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  After(2);
+  Pass();
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kConfirmed);
+}
+
+// `regions`, `entities` and `from` hold for what was planned before they were written.
+TEST_F(DeliverTest, WhatIsNoLongerForATargetIsNotSentToIt) {
+  Seal({"us-1", "us-2", "eu-1"});
+  bool is_down = true;
+  script_ = [&](const std::string&) { return is_down ? Down(1) : Confirmed(); };
+  Pass();
+  is_down = false;
+  target_.entities = {"eu"};
+  After(2);
+  EXPECT_THAT(Pass(), ElementsAre("eu-1"));
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  EXPECT_EQ(Of("us-1").problem, Problem::kConfiguration);
+  ByPerson("us-1", Event::kRetry);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked) << "nor after a retry";
+  target_.entities = {};
+  target_.from = "2025-02";
+  ByPerson("us-1", Event::kRetry);
+  EXPECT_THAT(Pass(), IsEmpty());
+  target_.from = "";
+  ByPerson("us-1", Event::kRetry);
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
+// A hold is the target's own; what a person decides of some delivery is no attempt at it.
+TEST_F(DeliverTest, ADecisionEndsNoHold) {
+  Seal({"us-1", "us-2", "us-3"});
+  script_ = [](const std::string& batch) {
+    return batch == "us-1" ? Failed(Event::kRefused, Problem::kValidation, "no") : Down(600);
+  };
+  EXPECT_THAT(Pass(), ElementsAre("us-1", "us-2"));
+  After(1);
+  ByPerson("us-1", Event::kSaySuperseded);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(DueInSeconds(), 599);
+}
+
+TEST_F(DeliverTest, ADecisionMakesNoMoreWorkInAnOutage) {
+  can_be_asked_ = false;
+  target_.retry_cap_seconds = 900;
+  Seal({"us-1", "us-2", "us-3", "us-4", "us-5", "us-6", "us-7", "us-8", "us-9"});
+  script_ = [](const std::string&) { return Unclear(); };
+  Pass();
+  EXPECT_EQ(Count(DeliveryState::kParked), 5u);
+  ByPerson("us-1", Event::kSaySuperseded);
+  After(1);
+  EXPECT_THAT(Pass(), IsEmpty());
+}
+
+// What we keep back ourselves says nothing of the target.
+TEST_F(DeliverTest, WhatWeKeepBackIsNoSuccess) {
+  Seal({"us-1", "us-2", "us-3", "us-4"});
+  script_ = [](const std::string&) { return Unclear(); };
+  EXPECT_EQ(Pass().size(), 4u);
+  target_.from = "2026-01";  // the four are refused here
+  After(2);
+  Pass();
+  EXPECT_EQ(Count(DeliveryState::kParked), 4u);
+  target_.from = "";
+  Seal({"us-5", "us-6"});
+  EXPECT_THAT(Pass(), ElementsAre("us-5")) << "the fifth in a row";
+}
+
+// A question about one delivery that fails is not the target's failure, in that pass and in the next.
+TEST_F(DeliverTest, APoisonQuestionHoldsUpNone) {
+  target_.retry_first_seconds = target_.retry_cap_seconds = 900;
+  Seal({"us-1"});
+  script_ = [](const std::string& batch) {
+    return batch == "us-1" ? Failed(Event::kNotApplied, Problem::kAvailability, "500") : Confirmed();
+  };
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  Seal({"us-2", "us-3"});
+  EXPECT_THAT(Pass(), ElementsAre("us-2", "us-3"));
+}
+
+// Five that nobody takes: what is new is tried at once, and shows that the target is well.
+TEST_F(DeliverTest, FivePoisonBatchesHoldUpNone) {
+  Seal({"us-1", "us-2", "us-3", "us-4", "us-5"});
+  bool is_down = false;
+  script_ = [&](const std::string& batch) { return batch <= "us-5" || is_down ? Unclear() : Confirmed(); };
+  EXPECT_EQ(Pass().size(), 5u);
+  After(1);
+  Seal({"us-6", "us-7"});
+  EXPECT_THAT(Pass(), ElementsAre("us-6", "us-7"));
+  is_down = true;
+  After(2);
+  EXPECT_EQ(Pass().size(), 5u);
+  After(1);
+  Seal({"us-8", "us-9"});
+  EXPECT_THAT(Pass(), ElementsAre("us-8")) << "it fails";
+  EXPECT_THAT(Pass(), IsEmpty()) << "and the other waits";
+}
+
+TEST_F(DeliverTest, AClockThatWasPutBackHoldsNobodyForLong) {
+  After(30 * 86'400);
+  Seal({"us-1"});
+  script_ = [](const std::string&) { return Down(60); };
+  Pass();
+  After(-30 * 86'400);
+  Pass();
+  EXPECT_LE(DueInSeconds(), 7 * 86'400);
 }
 
 }  // namespace

@@ -117,9 +117,9 @@ TEST(OracleJournal, NamesTheCodeThatIsMissing) {
 }
 
 // Python: int.from_bytes(hashlib.sha256(b"tb-key").digest()[:8], "big") >> 5, and of b"tb-key/9000".
-TEST(OracleGroupId, IsOfTheKeyAndTheFailedRequest) {
-  EXPECT_EQ(OracleGroupId("tb-key", ""), "227779146594535543");
-  EXPECT_EQ(OracleGroupId("tb-key", "9000"), "404259865182961562");
+TEST(OracleGroupId, IsOfTheKeyAndTheSend) {
+  EXPECT_EQ(OracleGroupId("tb-key", 1), "393803763063143692");
+  EXPECT_EQ(OracleGroupId("tb-key", 2), "334170908567241405");
 }
 
 // Python: zipfile.ZipInfo("a.csv"), whose date is the same, stored; its bytes but for the version, system and mode.

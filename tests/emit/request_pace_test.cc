@@ -113,6 +113,23 @@ TEST_F(RequestPaceTest, ANewPassOfTheProcessGoesOnWithWhatItCounted) {
   EXPECT_EQ(stored_.count, 10u) << "the ten that were counted at once";
 }
 
+// What was sent was sent, whatever the clock says later; and a day that was wrong is over with the next one.
+TEST_F(RequestPaceTest, AClockThatIsPutBackGivesNoSecondDay) {
+  now_ += 30 * kDay;
+  auto client = Start({0, 3});
+  for (int i = 0; i < 3; ++i) client->Do({});
+  now_ -= 30 * kDay;
+  for (int i = 0; i < 3; ++i) client->Do({});
+  client = Start({0, 3});
+  for (int i = 0; i < 3; ++i) client->Do({});
+  EXPECT_EQ(sent_, 3);
+  sent_ = 0;
+  now_ += kDay;
+  client = Start({0, 3});
+  for (int i = 0; i < 3; ++i) client->Do({});
+  EXPECT_EQ(sent_, 3);
+}
+
 TEST_F(RequestPaceTest, WhatCannotBeCountedIsNotSent) {
   const auto client = Start({0, 1'000});
   disk_is_full_ = true;

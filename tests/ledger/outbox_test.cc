@@ -34,7 +34,8 @@ constexpr Row kTable[] = {
     {Event::kCannotAsk, "W-A-UW--"},     {Event::kNotThere, "--K-P---"},   {Event::kMayRepeat, "----P---"},
     {Event::kRefused, "KKK-KK--"},       {Event::kDifferent, "K-K-KK--"},  {Event::kPark, "K-K-KK--"},
     {Event::kRetry, "-----PU-"},         {Event::kSayPosted, "C-C-CCC-"},  {Event::kSayNotPosted, "----P-P-"},
-    {Event::kSaySuperseded, "D-D-DDD-"}, {Event::kOutdated, "D----DD-"},
+    {Event::kSaySuperseded, "D-D-DDD-"}, {Event::kOutdated, "D----DD-"},   {Event::kStillRuns, "--A-U---"},
+    {Event::kNotShown, "--A-----"},
 };
 
 TEST(Delivery, StepsAsTheTableSays) {
@@ -92,6 +93,12 @@ TEST(Delivery, IsStoredInTheseBytes) {
   delivery.planned_at_nanos = 1;
   delivery.changed_at_nanos = 2;
   delivery.not_before_nanos = 3;
+  delivery.since_nanos = 4;
+  delivery.over_nanos = 5;
+  delivery.polls = 2;
+  delivery.may_be_there = true;
+  delivery.entities = {"us"};
+  delivery.first_period = "p";
   const std::string bytes = Encode(delivery);
   EXPECT_EQ(ToHex(bytes), "02016b" + ToHex(delivery.body_hash) +
                               "0137"
@@ -102,11 +109,23 @@ TEST(Delivery, IsStoredInTheseBytes) {
                               "0165"
                               "02"
                               "04"
-                              "06");
+                              "06"
+                              "08"
+                              "0a"
+                              "02"
+                              "01"
+                              "01027573"
+                              "0170");
   EXPECT_EQ(*DecodeDelivery("erp", "b1", bytes), delivery);
+  const size_t earlier = bytes.size() - 10;  // as it was before there was more behind `not_before`
   for (size_t size = 0; size < bytes.size(); ++size) {
+    if (size == earlier) continue;
     EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes.substr(0, size)).status())) << size;
   }
+  const absl::StatusOr<Delivery> of_earlier = DecodeDelivery("erp", "b1", bytes.substr(0, earlier));
+  ASSERT_TRUE(of_earlier.ok());
+  EXPECT_EQ(of_earlier->since_nanos, of_earlier->changed_at_nanos);
+  EXPECT_FALSE(of_earlier->may_be_there) << "accepted";
   EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes + "x").status()));
 }
 

@@ -232,6 +232,9 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
       {"an unknown entity of a window", "    format: csv\n",
        "    format: csv\n    windows: [{entities: [uk], zone: UTC}]\n",
        "targets.yaml:6: target \"archive\" names entity \"uk\", which entities.yaml does not have"},
+      {"a window for what it does not get", "    format: csv\n",
+       "    format: csv\n    entities: [us]\n    windows: [{entities: [eu], zone: UTC}]\n",
+       "targets.yaml:7: target \"archive\" has a window for \"eu\", of which it gets nothing"},
       {"too many close days", "    format: csv\n",
        "    format: csv\n    windows: [{zone: UTC, close_days: {last: 11, first: 10}}]\n",
        "targets.yaml:6: the close days of a window of target \"archive\" are 21: leave them at 20 together"},
@@ -407,6 +410,19 @@ TEST(ParseTargets, EachMistakeOfAccountsIsToldWithItsLine) {
   }
 }
 
+// With an account of Oracle's, unless the kind has its own.
+std::string ErpOf(std::string_view kind) {
+  std::string text = kErp;
+  const std::string_view accounts = "    accounts: {\"1200\": \"0012100000\"}\n";
+  const size_t at = text.find(accounts);
+  if (kind.find("accounts:") != kind.npos) {
+    text.replace(at, accounts.size(), "    timeout_seconds: 120\n");
+  } else if (kind.find("kind: oracle") != kind.npos) {
+    text.replace(at, accounts.size(), "    accounts: {\"1200\": \"130100.{region}\"}\n");
+  }
+  return text.append(kind);
+}
+
 TEST(ParseTargets, ReadsTheCodesOfErps) {
   const Catalog catalog = SmallCatalog();
   const ParsedTargets dynamics = ParseTargets(std::string(kErp) + kDynamics, &catalog);
@@ -423,7 +439,7 @@ TEST(ParseTargets, ReadsTheCodesOfErps) {
   EXPECT_EQ(sap.targets[0].user, "TOLLBOOK");
   EXPECT_THAT(sap.targets[0].items_path, HasSubstr("/sap/opu/odata/sap/"));
   EXPECT_EQ(sap.targets[0].quiet_seconds, 300u);
-  const ParsedTargets oracle = ParseTargets(std::string(kErp) + kOracle, &catalog);
+  const ParsedTargets oracle = ParseTargets(ErpOf(kOracle), &catalog);
   ASSERT_THAT(oracle.errors, IsEmpty()) << ToString(oracle.errors[0]);
   EXPECT_EQ(oracle.targets[0].companies.at("us"), "300000046975971");
   EXPECT_EQ(oracle.targets[0].data_access_set, "300000046975980");
@@ -459,7 +475,16 @@ TEST(ParseTargets, EachMistakeOfAnErpIsToldWithItsLine) {
       {kOracle, "us: \"300", "us: \"x300",
        "targets.yaml:8: target \"erp\" has \"x300000046975971\" as the ledger of \"us\": write the ledger's id there"},
       {kOracle, "us: \"300000046975971\"", "eu: \"1\"",
-       "targets.yaml:8: target \"erp\" has no company for entity \"us\""},
+       "targets.yaml:8: target \"erp\" has no ledger for entity \"us\": add its id in the ERP"},
+      {kOracle, "region=eu", "regoin=eu",
+       "targets.yaml:12: target \"erp\" maps \"regoin=eu\", of no segment of its accounts"},
+      {kOracle, "kind: oracle", "kind: oracle\n    accounts: {\"1200\": \"130100.{region\"}",
+       "targets.yaml:8: target \"erp\" has no account of 1 to 30 segments for \"1200\""},
+      {kOracle, "kind: oracle", "kind: oracle\n    accounts: {\"1200\": \"130100..1\"}",
+       "targets.yaml:8: target \"erp\" has no account of 1 to 30 segments for \"1200\""},
+      {kOracle, "kind: oracle", "kind: oracle\n    accounts: {\"1200\": \"1.{regoin}.{region}\"}",
+       "targets.yaml:8: target \"erp\" has a segment {regoin}, and no value of it: write its values under "
+       "`dimensions`"},
       {kOracle, "source: Tollbook", "source: 'Toll,book'",
        "targets.yaml:10: \"Toll,book\" as journal_source of target \"erp\" has a comma"},
       {kOracle, "    journal_category: Usage\n", "", "\"journal_category\""},
@@ -471,7 +496,7 @@ TEST(ParseTargets, EachMistakeOfAnErpIsToldWithItsLine) {
     SCOPED_TRACE(c.to);
     std::string kind(c.kind);
     kind.replace(kind.find(c.from), std::string_view(c.from).size(), c.to);
-    const ParsedTargets parsed = ParseTargets(kErp + kind, &catalog);
+    const ParsedTargets parsed = ParseTargets(ErpOf(kind), &catalog);
     EXPECT_THAT(parsed.targets, IsEmpty());
     std::string all;
     for (const CatalogError& error : parsed.errors) all += ToString(error) + "\n";
