@@ -206,9 +206,9 @@ class Sap(Erp, SapTarget):
     def test_items_that_are_shown_late_are_waited_for(self):
         self.seal(2)
         with self.Server() as server:
-            server.LAG_SECONDS = 2.0
-            self.targets(self.target(server))
-            self.post()
+            server.LAG_SECONDS = 4.0
+            self.targets(self.target(server).replace("quiet_seconds: 1", "quiet_seconds: 9"))
+            self.post("--wait", "2")
             self.assertEqual(self.states(), {"accepted": 2})
             self.assertIn("does not show its items yet", self.deliveries()[0]["last_error"])
             self.post("--wait", "20", "--strict")
@@ -232,7 +232,7 @@ class Sap(Erp, SapTarget):
 class Oracle(Erp, OracleTarget):
     SYSTEM = "Oracle"
     KINDS = ("create", "job", "look")
-    CLOSED = "Oracle's request 9000 ended with ERROR"
+    CLOSED = "ended with ERROR: its log says why"
     CODE_4000 = ', "4000": "401000.{region}"'
 
     @staticmethod
@@ -243,7 +243,7 @@ class Oracle(Erp, OracleTarget):
         self.seal(2)
         with self.Server() as server:
             server.LAG_SECONDS = 2.0
-            self.targets(self.target(server))
+            self.targets(self.target(server).replace("quiet_seconds: 1", "quiet_seconds: 9"))
             self.post("--wait", "1")
             self.assertEqual(self.states(), {"accepted": 2})
             self.post("--wait", "20", "--strict")
