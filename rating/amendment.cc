@@ -315,7 +315,7 @@ class SlicesInOne {
       if (share.days != share.of)
         of += " for " + std::to_string(share.days) + " of " + std::to_string(share.of) + " days";
     }
-    if (total_.amount >= due.amount) return;
+    if (of.empty() || total_.amount >= due.amount) return;
     if (!Wide::Subtract(due.amount, total_.amount, &missing.amount)) return sum->DoesNotFit();
     sum->Amount(missing, [&] { return "up to the minimum of " + of; });
   }

@@ -67,8 +67,8 @@ class SlicedPeriod {
   bool has_slices() const { return !slices_.empty(); }
   size_t first_version() const { return of_slice_.front(); }
   size_t last_version() const { return of_slice_.back(); }
-  bool has_minimum() const {
-    return std::ranges::any_of(slices_, [](const UsageSlice& slice) { return HasMinimum(*slice.charge); });
+  bool has_minimum() const {  // also one of nothing, which no credit goes below
+    return std::ranges::any_of(slices_, [](const UsageSlice& slice) { return slice.charge->minimum.has_value(); });
   }
   // Of a period with usage: the rest of a commitment.
   bool has_true_up() const {

@@ -89,6 +89,8 @@ def broken(body):
     """The body broken in one place: left out, of another kind, too long."""
     if body[:1] in (b"{", b"["):
         whole = json.loads(body)
+        for name in whole if isinstance(whole, dict) else ():
+            yield json.dumps(changed(whole, (name,), lambda _: None)).encode()
         for path in list(leaves(whole)):
             for change in (lambda _: None, lambda _: [{}], lambda value: "x" * 10_000):
                 yield json.dumps(changed(whole, path, change)).encode()

@@ -62,7 +62,7 @@ class Month:
         step = f"{self.steps} {command}"
         killed = 0
         for _ in range(4 * kills):
-            if killed == kills:
+            if killed == kills or is_done():  # a second backup would be another one
                 break
             running = book.start(command, *arguments)
             try:

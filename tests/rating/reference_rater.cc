@@ -968,6 +968,7 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
       days += slices[k].days;
     }
     Rational sum = 0, minimum = 0, cost_before = 0;
+    bool has_minimum = false;
     int64_t days_before = 0;
     std::set<const Charge*> told;  // of those that share a quantity
     for (size_t k = first; k < end; ++k) {
@@ -1022,8 +1023,11 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
       }
       sum += worth;
       const bool counts = slices[end - 1].charge->prorates_bound || k + 1 == end;
-      if (charge.minimum && counts) minimum += At36(Exact(*charge.minimum) * slices[k].minimum_share);
-      if (k + 1 == end && day == line.last && sum < minimum) worth += minimum - sum;
+      if (charge.minimum && counts && slices[k].minimum_share > 0) {
+        has_minimum = true;
+        minimum += At36(Exact(*charge.minimum) * slices[k].minimum_share);
+      }
+      if (k + 1 == end && day == line.last && has_minimum && sum < minimum) worth += minimum - sum;
       result[k].worth = worth;
     }
     first = end;
@@ -1032,8 +1036,7 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
 }
 
 bool HasMinimum(const std::vector<Slice>& slices) {
-  return std::any_of(slices.begin(), slices.end(),
-                     [](const Slice& s) { return s.charge->minimum && *s.charge->minimum != Price{}; });
+  return std::any_of(slices.begin(), slices.end(), [](const Slice& s) { return s.charge->minimum.has_value(); });
 }
 
 void AddSlicedPeriod(const Catalog& catalog, const Line& period, const std::vector<Slice>& slices,
