@@ -220,8 +220,12 @@ class Sap(Erp, SapTarget):
                          else None) as server:
             server.LAG_SECONDS = 30.0  # longer than the quiet time, which is what it is there for
             self.targets(self.target(server))
-            self.post("--wait", "4")
+            self.post("--wait", "8")
+            parked, = self.deliveries()
+            self.assertIn("does not show its items yet", parked["last_error"])
             server.LAG_SECONDS = 0.0
+            if parked["state"] == "parked":  # it was, for so long, more than `quiet_seconds`
+                book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
             self.post("--wait", "10")
             parked, = self.deliveries()
             self.assertEqual(parked["state"], "parked")
