@@ -978,7 +978,7 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
       const std::vector<Dated> to_date(from, to);
       const std::vector<Dated> before(from,
                                       k == first ? from : from + static_cast<std::ptrdiff_t>(count[k - first - 1]));
-      if (first == 0)
+      if (first == 0 && charge.per_bucket == PerBucket::kNone)  // each bucket has its own included units, and no others
         charge.included.attos += ParseDecimal(numerator(Rational(rolled_over * TenTo(18))).str(), 0).value;
       const bool is_due = day == line.last && k + 1 == end && !all.empty();
       // Of those that have not begun the one before has the days.
