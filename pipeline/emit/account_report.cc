@@ -110,7 +110,10 @@ absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox,
   return PlanRecords(book.identity().name, lines, stored, restored_at);
 }
 
-void AppendJsonMembers(const AccountRecord& record, std::string* json) {
+void AppendJsonMembers(const std::string& id_name, const AccountRecord& record, std::string* json) {
+  AppendJsonString(id_name, json);
+  *json += ':';
+  AppendJsonString(record.id, json);
   for (const AccountValue& value : record.values) {
     *json += ',';
     AppendJsonString(value.field, json);

@@ -44,8 +44,9 @@ struct AccountPlan {
 [[nodiscard]] absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox, const Target& target,
                                                        const Emitter& emitter, int threads);
 
-// The values as members of a JSON object, with a comma before each: numbers as they are, what is nothing as null.
-void AppendJsonMembers(const AccountRecord& record, std::string* json);
+// Members of a JSON object: the record's id under that name, then its values; numbers as they are, what is nothing as
+// null.
+void AppendJsonMembers(const std::string& id_name, const AccountRecord& record, std::string* json);
 
 // Tells reports of accounts. Who derives from it says what a record is there.
 class AccountReportEmitter : public ReportEmitter {

@@ -2,7 +2,6 @@
 
 #include "pipeline/emit/account_report.h"
 #include "pipeline/emit/erp_call.h"
-#include "pipeline/json_text.h"
 #include "pipeline/json_tree.h"
 
 namespace tollbook {
@@ -25,10 +24,7 @@ class GainsightEmitter final : public AccountReportEmitter {
     stored.key = record.id;
     stored.path = "/v1/data/objects/" + target().object + "?keys=" + target().external_id;
     stored.body = "{";
-    AppendJsonString(target().external_id, &stored.body);
-    stored.body += ':';
-    AppendJsonString(record.id, &stored.body);
-    AppendJsonMembers(record, &stored.body);
+    AppendJsonMembers(target().external_id, record, &stored.body);
     stored.body += '}';
     return stored;
   }

@@ -37,10 +37,7 @@ class SalesforceEmitter final : public AccountReportEmitter {
     stored.body = "{\"attributes\":{\"type\":";
     AppendJsonString(target().object, &stored.body);
     stored.body += "},";
-    AppendJsonString(target().external_id, &stored.body);
-    stored.body += ':';
-    AppendJsonString(record.id, &stored.body);
-    AppendJsonMembers(record, &stored.body);
+    AppendJsonMembers(target().external_id, record, &stored.body);
     stored.body += '}';
     return stored;
   }
