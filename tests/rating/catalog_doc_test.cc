@@ -323,7 +323,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 121);
+  EXPECT_EQ(priced, 124);
 }
 
 }  // namespace
