@@ -32,6 +32,8 @@ constexpr size_t kSeriesMax = 256 << 10;
 // A block of a pipe is given when it is full or this old: long enough to be worth a task, short beside a commit.
 constexpr int kGatherMillis = 5;
 constexpr size_t kUnpackAheadMax = 8;
+// A round's input and what is made of it stay in the third-level cache; less, and its ends cost more than that spares.
+constexpr uint64_t kRoundBytesAThread = 6 << 20;
 // Blocks of any size have fixed costs; so many of them end a round.
 constexpr uint64_t kRoundBlocksMax = 256;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
@@ -159,6 +161,8 @@ class Absorber {
   void StartCommit(EpochCommit epoch);
   bool Committing() const;
   bool EpochIsDue(const EpochPace& pace) const;
+  uint64_t RoundBytes() const;
+  PaceLimits Limits() const;
   absl::Status FinishCommit();
 
   Book& book_;
@@ -211,7 +215,7 @@ Works Absorber::DecodeRound(const NextBlock& next, EpochPace* pace) {
   const auto read = [&](tbb::flow_control& control) -> BlockWork* {
     std::unique_ptr<BlockWork> work = pool_.Take();
     do {
-      if (pace->RoundIsDue() || EpochIsDue(*pace) || !next(work.get())) {
+      if (pace->RoundIsDue(Committing()) || EpochIsDue(*pace) || !next(work.get())) {
         pool_.GiveBack(std::move(work));
         control.stop();
         return nullptr;
@@ -227,7 +231,7 @@ Works Absorber::DecodeRound(const NextBlock& next, EpochPace* pace) {
     events_.fetch_add(work->verdicts.size(), std::memory_order_relaxed);
   };
   arena_.execute([&] {
-    const size_t in_flight = 2 * static_cast<size_t>(tbb::this_task_arena::max_concurrency());
+    const size_t in_flight = 2 * static_cast<size_t>(arena_.threads());
     tbb::parallel_pipeline(in_flight, tbb::make_filter<void, BlockWork*>(tbb::filter_mode::serial_in_order, read) &
                                           tbb::make_filter<BlockWork*, void>(tbb::filter_mode::parallel, decode));
   });
@@ -396,15 +400,19 @@ std::vector<std::pair<Reason, uint64_t>> ReasonCounts(const ReasonCounters& coun
   return reasons;
 }
 
-PaceLimits LimitsOf(const AbsorbOptions& options) {
+uint64_t Absorber::RoundBytes() const {
+  return options_.round_bytes > 0 ? options_.round_bytes : kRoundBytesAThread * static_cast<uint64_t>(arena_.threads());
+}
+
+PaceLimits Absorber::Limits() const {
   PaceLimits limits;
-  limits.epoch_bytes = options.epoch_bytes;
-  limits.epoch_events = options.epoch_events;
-  limits.round_bytes = options.round_bytes;
-  limits.round_blocks = std::clamp<uint64_t>(options.round_bytes / options.block_bytes, 1, kRoundBlocksMax);
-  limits.epoch_time = std::chrono::milliseconds(options.epoch_millis);
-  limits.slow_epoch_time = std::chrono::milliseconds(options.slow_epoch_millis);
-  limits.slow_epoch_events = options.slow_epoch_events;
+  limits.epoch_bytes = options_.epoch_bytes;
+  limits.epoch_events = options_.epoch_events;
+  limits.round_bytes = RoundBytes();
+  limits.round_blocks = std::clamp<uint64_t>(RoundBytes() / options_.block_bytes, 1, kRoundBlocksMax);
+  limits.epoch_time = std::chrono::milliseconds(options_.epoch_millis);
+  limits.slow_epoch_time = std::chrono::milliseconds(options_.slow_epoch_millis);
+  limits.slow_epoch_events = options_.slow_epoch_events;
   return limits;
 }
 
@@ -416,10 +424,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.block_bytes = options_.block_bytes;
   reading.line_bytes_max = options_.line_bytes_max;
   reading.idle_millis = kGatherMillis;
-  arena_.execute([&] {
-    reading.unpack_ahead =
-        std::min<size_t>(static_cast<size_t>(tbb::this_task_arena::max_concurrency()), kUnpackAheadMax);
-  });
+  reading.unpack_ahead = std::min(static_cast<size_t>(arena_.threads()), kUnpackAheadMax);
   SourceFeeder feeder(inputs, *std::move(known), FingerprintOf(catalog_), reading, options_.stop);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
@@ -429,7 +434,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
     return more;
   };
 
-  EpochPace pace(LimitsOf(options_));
+  EpochPace pace(Limits());
   ExceptionCollector exceptions;  // empty after each epoch, with its memory
   for (;;) {
     pace.BeginEpoch();
@@ -438,7 +443,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
     for (bool more = true; more;) {
       Works works = DecodeRound(next, &pace);
       // Between rounds the series can be counted: an epoch of ever new ones ends early.
-      more = pace.RoundIsDue() && !EpochIsDue(pace) && series_.size() <= kSeriesMax;
+      more = pace.RoundIsDue(Committing()) && !EpochIsDue(pace) && series_.size() <= kSeriesMax;
       // The entries of the epoch before are lent to its commit until here.
       TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
       TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
@@ -507,13 +512,13 @@ absl::Status Absorber::RetryEvents() {
   EpochCommit epoch;
   epoch.retires_held = true;
   PaceLimits rounds;
-  rounds.round_bytes = options_.round_bytes;
+  rounds.round_bytes = RoundBytes();
   EpochPace pace(rounds);
   for (bool more = true; more;) {
     records.clear();
     block_starts.clear();
     Works works = DecodeRound(next, &pace);
-    more = pace.RoundIsDue();
+    more = pace.RoundIsDue(/*busy=*/false);
     TOLLBOOK_RETURN_IF_ERROR(damaged);
     TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
     Accumulate(works);

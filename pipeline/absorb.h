@@ -48,7 +48,8 @@ struct AbsorbOptions {
   DecoderChoice decoder = DecoderChoice::kAuto;         // who decodes JSON; the answer is the same
   uint64_t epoch_bytes = 96 << 20;                      // of decompressed input; more: fewer commits, more memory
   uint64_t epoch_events = 512 << 10;                    // the same bound for inputs with short lines
-  uint64_t round_bytes = 48 << 20;                      // what is decoded, then deduplicated and added up, in one go
+  uint64_t round_bytes = 0;                             // decoded, then deduplicated and added up, in one go; 0: 6 MiB
+                                                        // for each thread
   size_t block_bytes = 256 << 10;                       // what one thread decodes at a time
   size_t line_bytes_max = 1 << 20;                      // longer lines are rejected
   int64_t epoch_millis = 2000;                          // an epoch lasts no longer

@@ -1,8 +1,9 @@
 // EpochPace: when an epoch is committed, and when a round of it is.
 //
 // An epoch is what one commit absorbs; a round is what is decoded, deduplicated and added up in one go. Rounds are
-// short, so that a round's identities and measurements are still in the third-level cache when they are used, and so
-// that its buffers can serve the next. Epochs are long, for a commit has its price: until the input is slower than we
+// short, so that what was read and decoded is still in the third-level cache when it is used, and so that little memory
+// serves all of them. While the commit before is still being written a round goes on, up to four times as long: what
+// comes next would have to wait for it. Epochs are long, for a commit has its price: until the input is slower than we
 // are. Then what came is committed soon, at once when nothing comes any more. A stream of several hundred thousand
 // events a second that we still wait for is between the two: nobody waits for one of its events, and each commit writes
 // the totals that it touched again, so its epochs grow with what they hold, up to eight times as long.
@@ -48,9 +49,13 @@ class EpochPace {
     ++round_blocks_;
   }
 
-  bool RoundIsDue() const { return round_bytes_ >= limits_.round_bytes || round_blocks_ >= limits_.round_blocks; }
+  // `busy`: the commit before is still being written.
+  bool RoundIsDue(bool busy) const {
+    const uint64_t stretch = busy ? kBusyStretch : 1;
+    return round_bytes_ / stretch >= limits_.round_bytes || round_blocks_ / stretch >= limits_.round_blocks;
+  }
 
-  // `events` of this epoch so far. `busy`: the commit before is still being written.
+  // `events` of this epoch so far; `busy` as above.
   bool EpochIsDue(uint64_t events, bool busy) const {
     if (bytes_ == 0) return false;
     if (bytes_ >= limits_.epoch_bytes || events >= limits_.epoch_events) return true;
@@ -66,6 +71,7 @@ class EpochPace {
 
  private:
   static constexpr uint64_t kStretchMax = 8;
+  static constexpr uint64_t kBusyStretch = 4;
   PaceLimits limits_;
   Clock::time_point begin_{};  // of the epoch's first block
   Clock::duration waited_{};

@@ -23,6 +23,8 @@ class WorkerArena {
     }
   }
 
+  int threads() const { return arena_.max_concurrency(); }
+
   template <typename Work>
   void execute(Work&& work) {
     arena_.execute(work);

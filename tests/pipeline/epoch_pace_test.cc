@@ -35,13 +35,23 @@ TEST(EpochPace, RoundsEndByBytesOrBlocks) {
   pace.BeginRound();
   pace.OnBlock(BlockOf(10));
   pace.OnBlock(BlockOf(10));
-  EXPECT_FALSE(pace.RoundIsDue());
+  EXPECT_FALSE(pace.RoundIsDue(false));
   pace.OnBlock(BlockOf(10));
-  EXPECT_TRUE(pace.RoundIsDue());
+  EXPECT_TRUE(pace.RoundIsDue(false));
   pace.BeginRound();
-  EXPECT_FALSE(pace.RoundIsDue());
+  EXPECT_FALSE(pace.RoundIsDue(false));
   pace.OnBlock(BlockOf(100));
-  EXPECT_TRUE(pace.RoundIsDue());
+  EXPECT_TRUE(pace.RoundIsDue(false));
+}
+
+TEST(EpochPace, RoundsGoOnWhileTheCommitBeforeIsWritten) {
+  EpochPace pace({.round_bytes = 100});
+  pace.BeginRound();
+  pace.OnBlock(BlockOf(399));
+  EXPECT_FALSE(pace.RoundIsDue(true));
+  EXPECT_TRUE(pace.RoundIsDue(false));
+  pace.OnBlock(BlockOf(1));
+  EXPECT_TRUE(pace.RoundIsDue(true)) << "four times as long, and no longer";
 }
 
 TEST(EpochPace, ASlowInputIsCommittedSoonAndAtOnceWhenNothingComes) {
