@@ -47,7 +47,6 @@ struct FiscalCalendar {
 
   // Of any day that a Day can name.
   AccountingPeriod PeriodOf(Day day) const;
-  AccountingPeriod PeriodAfter(const AccountingPeriod& period) const { return PeriodOf({period.last.number + 1}); }
   // None: no period of this calendar is called that.
   std::optional<AccountingPeriod> Find(std::string_view name) const;
   friend bool operator==(const FiscalCalendar&, const FiscalCalendar&) = default;

@@ -285,7 +285,18 @@ class SlicesInOne {
     if (!sum->total().amount.zero()) AddDiscount(charge, sum);
   }
 
-  void AddMaximum(const Charge& charge, Arithmetic* sum) const {
+  // What is taken back was first never asked for: that which a maximum kept from being due.
+  void AddWaived(Arithmetic* sum) {
+    const Wide own = sum->total().amount;
+    if (!own.negative() || waived_.amount.zero()) return;
+    const Worth again{std::min(waived_.amount, own.Negated())};
+    if (!Wide::Subtract(waived_.amount, again.amount, &waived_.amount)) return sum->DoesNotFit();
+    sum->Amount(again,
+                [] { return std::string("taken back of what was above the maximum before, and not asked for"); });
+  }
+
+  void AddMaximum(const Charge& charge, Arithmetic* sum) {
+    AddWaived(sum);
     if (!charge.maximum) return;
     Worth bound{Wide::Product(kOneUnit, charge.maximum->attos)}, all, above;
     bound.amount = std::max(bound.amount, total_.amount);
@@ -294,6 +305,7 @@ class SlicesInOne {
       return sum->DoesNotFit();
     }
     if (above.amount.negative() || above.amount.zero()) return;
+    if (!Wide::Add(waived_.amount, above.amount, &waived_.amount)) return sum->DoesNotFit();
     sum->Amount({above.amount.Negated()}, [&] {
       const std::string before = total_.amount.zero() ? "" : ", with " + ToString(total_) + " before";
       return "above the maximum of " + ToString(*charge.maximum) + before;
@@ -327,6 +339,7 @@ class SlicesInOne {
   uint64_t events_before_ = 0;  // of the slices before the one at hand
   Worth cost_;                  // of those, before what stands around their prices
   Worth total_;                 // of those
+  Worth waived_;                // of those, above their maximums
 };
 
 // The first that does not go on from the one before it.

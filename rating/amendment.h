@@ -19,7 +19,8 @@
 //             rolled over from earlier periods go first.
 // Commitment  the slice's own; what slices before were worth counts towards it. What is missing is due of the last.
 // Discount    of the slice's own plan.
-// Maximum     slices before count towards the maximum of the slice at hand; what they came to above it stands.
+// Maximum     slices before count towards the maximum of the slice at hand; what they came to above it stands. A slice
+//             that is worth less than nothing first takes back what those before had above theirs, which is not due.
 // Minimum     of all slices that go on from one another, on the last of them: each plan's by its days, summed; where
 //             the last one's is not prorated, that one alone.
 // Errors      OutOfRange when a quantity or an amount does not fit.

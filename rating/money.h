@@ -4,8 +4,8 @@
 //   Worth   exact: quantity * price, so 36 decimals; 256 bits wide. Never rounded.
 //   Money   whole minor units of a currency (cents, yen, fils): what a posting carries.
 //
-// Rounding  RoundToMinor is the only function of tollbook that drops digits of an amount. It runs once per charge and
-//           billing period, on the running worth. line + residue == exact, so nothing is lost unseen.
+// Rounding  RoundToMinor makes what is booked of what is worth, and nothing else does: once per charge and billing
+//           period, on the running worth. line + residue == exact, so nothing is lost unseen.
 // Errors    Mixed currencies are a bug (assertion); beyond the range is OutOfRange.
 // Source    Currencies and their minor units: ISO 4217.
 #ifndef TOLLBOOK_RATING_MONEY_H_

@@ -344,10 +344,11 @@ bool BillableUnits(const Charge& charge, Quantity metered, Quantity* units) {
 bool TakeShare(const Worth& worth, Price share, Worth* taken) {
   Wide whole, rest, of_whole;
   worth.amount.DivideByPowerOfTen(kPriceScale, &whole, &rest);
-  const Int128 of_rest = rest.ToInt128() * share.attos;  // 10^18 * 10^18 at most
-  if (of_rest % kOneUnit != 0) return false;
-  return Wide::Multiply(whole, static_cast<uint64_t>(share.attos), &of_whole) &&
-         Wide::Add(of_whole, Wide::FromInt128(of_rest / kOneUnit), &taken->amount);
+  const Wide of_rest = Wide::FromInt128(rest.ToInt128() * share.attos);  // 10^18 * 10^18 at most
+  Wide rounded;
+  return RoundedQuotient(of_rest, static_cast<uint64_t>(kOneUnit), Rounding::kHalfEven, &rounded) &&
+         Wide::Multiply(whole, static_cast<uint64_t>(share.attos), &of_whole) &&
+         Wide::Add(of_whole, rounded, &taken->amount);
 }
 
 bool PriceBuckets(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone, Worth* worth) {

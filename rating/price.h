@@ -91,7 +91,7 @@ struct PeriodUsage {
 // An amount's share, half to even at the worth's last decimal. False: it does not fit.
 [[nodiscard]] bool ShareByDays(Price amount, DayShare share, Worth* worth);
 
-// A worth's share, of at most 1. False: it is not exact at the worth's decimals.
+// A worth's share, of at most 1, half to even at the worth's last decimal. False: it does not fit.
 [[nodiscard]] bool TakeShare(const Worth& worth, Price share, Worth* taken);
 
 // Which of a charge's parts takes usage with these values, of the meter that the charge prices: the place of the most

@@ -23,7 +23,8 @@ void AddDue(const RatedCharge& line, DueByDay* due) {
 }
 
 Quantity InMajorUnits(Int128 minor, Currency currency) {
-  return {minor * MinorUnitAttos(currency)};  // kQuantityScale is kPriceScale
+  return {minor *
+          MinorUnitAttos(currency)};  // at most 10^15 major units, as grants.csv may say; kQuantityScale is kPriceScale
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// RateSteps: what the two halves of SubjectRater (rate.cc, rate_carried.cc) share.
+// RateSteps: what the files of SubjectRater (rate.cc, rate_*.cc) share.
 #ifndef TOLLBOOK_RATING_RATE_STEPS_H_
 #define TOLLBOOK_RATING_RATE_STEPS_H_
 

@@ -1,4 +1,7 @@
-// RoundedQuotient: a quotient of whole numbers, rounded once. For units and packages; amounts have RoundToMinor.
+// RoundedQuotient: a quotient of whole numbers, rounded once: of units and packages; of a worth at its last decimal, half
+// to even, where it is shared by days or taken by a factor; of minor units, by the book's rounding, where what is booked
+// is divided on (a discount of booked lines, a fee recognised by day, a tax that is estimated). What is booked of a
+// worth is RoundToMinor's.
 #ifndef TOLLBOOK_RATING_ROUNDED_QUOTIENT_H_
 #define TOLLBOOK_RATING_ROUNDED_QUOTIENT_H_
 

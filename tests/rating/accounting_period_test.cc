@@ -68,7 +68,7 @@ TEST(FiscalCalendar, EveryDayHasOnePeriodAndNamesSort) {
       if (calendar->periods != FiscalPeriods::kMonth) {
         ASSERT_TRUE(days == 28 || days == 35 || days == 42) << Text(period);
       }
-      const AccountingPeriod next = calendar->PeriodAfter(period);
+      const AccountingPeriod next = calendar->PeriodOf({period.last.number + 1});
       ASSERT_EQ(next.first.number, period.last.number + 1);
       ASSERT_LT(period.name, next.name);
       period = next;

@@ -123,6 +123,49 @@ TEST(Amendment, SliceTakesWhatThoseBeforeItCameToOffItsCommitment) {
   EXPECT_EQ(steps.back().what, "from 2025-01-16: above the commitment of 120, 2 times, with 110 before");
 }
 
+// What a discount or a factor is taken of may have come from another plan, with more decimals than the catalog could
+// look at: it is taken at the worth's last one.
+TEST(Amendment, AnotherPlansDecimalsAreNoOverflow) {
+  Charge starter, pro;
+  starter.pricing.unit_price = Each("0.333333333333333333");
+  pro.pricing.unit_price = Each("1");
+  pro.commitment = Commitment{Each("20"), std::nullopt, Each("1.125"), true};
+  pro.discount = Each("0.125");
+  std::vector<UsageSlice> slices = {
+      {&starter, On("2025-01-01"), false, Units("27.000000000000000001"), 1, {15, 31}, {}},
+      {&pro, On("2025-01-16"), true, Units("29.000000000000000001"), 1, {16, 31}, {}},
+  };
+  EXPECT_EQ(ToString(*PriceSlices(slices, starter, true, nullptr)), "8.999999999999999991333333333333333333");
+  // 2, and 9.000000000000000008666666666666666667 up to the commitment; an eighth of both has three decimals more.
+  EXPECT_EQ(ToString(*PriceSlices(slices, pro, true, nullptr)), "9.625000000000000007583333333333333334");
+  // 22 with what was before 30.999999999999999991333333333333333333: an eighth of what lies above 20, and an eighth
+  // off.
+  slices[1].to_date = Units("49.000000000000000001");
+  EXPECT_EQ(ToString(*PriceSlices(slices, pro, true, nullptr)), "20.453124999999999999052083333333333334");
+}
+
+TEST(Amendment, WhatIsTakenBackWasFirstNotAskedForAboveTheMaximum) {
+  Charge starter, pro;
+  starter.pricing.unit_price = pro.pricing.unit_price = Each("1");
+  starter.maximum = Each("50");
+  const auto pro_costs = [&](const char* used_before, const char* to_date) {
+    const std::vector<UsageSlice> slices = {
+        {&starter, On("2025-01-01"), false, Units(used_before), 1, {15, 31}, {}},
+        {&pro, On("2025-01-16"), true, Units(to_date), 1, {16, 31}, {}},
+    };
+    return ToString(*PriceSlices(slices, pro, true, nullptr));
+  };
+  for (const char* maximum : {"", "50", "100"}) {
+    SCOPED_TRACE(maximum);
+    pro.maximum = *maximum == 0 ? std::nullopt : std::optional(Each(maximum));
+    EXPECT_EQ(pro_costs("80", "30"), "-20");  // 80 of which 50 were due; 30 are left
+    EXPECT_EQ(pro_costs("80", "50"), "0");
+    EXPECT_EQ(pro_costs("80", "79"), "0");
+    EXPECT_EQ(pro_costs("40", "30"), "-10");  // nothing was above it
+    EXPECT_EQ(pro_costs("80", "-10"), "-60");
+  }
+}
+
 // What one plan alone costs, however its usage is cut into slices that go on from one another.
 TEST(Amendment, OfOnePlanSlicesThatGoOnCostWhatTheyCostInOne) {
   for (const ChargeModel model : {ChargeModel::kPerUnit, ChargeModel::kGraduated, ChargeModel::kVolume,
@@ -134,7 +177,7 @@ TEST(Amendment, OfOnePlanSlicesThatGoOnCostWhatTheyCostInOne) {
     charge.pricing.package_price = Each("7");
     charge.pricing.steps = {{Units("100"), {}, Each("10")}, {std::nullopt, {}, Each("25")}};
     charge.maximum = Each("30");
-    for (const char* first : {"1", "20", "90", "120", "121", "300"}) {
+    for (const char* first : {"1", "20", "90", "120", "121", "300", "500", "1000"}) {
       SCOPED_TRACE(std::string(ToString(model)) + " " + first);
       const std::vector<UsageSlice> slices = {
           {&charge, On("2025-01-01"), false, Units(first), 1, {15, 31}, {}},

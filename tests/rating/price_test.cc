@@ -271,7 +271,7 @@ TEST(Conversion, WithoutARoundingKeepsEighteenDecimals) {
                     {"likewise", "0.000000000000000003", "0.000000000000000002"}});
 }
 
-TEST(Discount, IsOfTheWorthAndExact) {
+TEST(Discount, IsOfTheWorthAndExactAsFarAsAWorthHasDecimals) {
   Charge charge = PerUnit("0.10");
   charge.discount = Each("0.25");
   CheckAll(charge, {{"a quarter off", "100", "7.5"}, {"off what is given back too", "-100", "-7.5"}});
@@ -279,7 +279,10 @@ TEST(Discount, IsOfTheWorthAndExact) {
   CheckAll(charge, {{"all of it", "100", "0"}});
   charge.pricing.unit_price = {1};
   charge.discount = {1};
-  EXPECT_EQ(PriceQuantity(charge, {1}).status().code(), absl::StatusCode::kOutOfRange);  // 54 decimals
+  EXPECT_EQ(ToString(*PriceQuantity(charge, {1})), "0.000000000000000000000000000000000001");  // 54 decimals
+  charge.discount = Each("0.5");
+  EXPECT_EQ(ToString(*PriceQuantity(charge, {1})), "0.000000000000000000000000000000000001") << "half to even: 0 off";
+  EXPECT_EQ(ToString(*PriceQuantity(charge, {3})), "0.000000000000000000000000000000000001") << "1.5 is 2";
 }
 
 TEST(Bounds, StandAroundTheDiscountedWorth) {

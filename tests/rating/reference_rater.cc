@@ -546,10 +546,18 @@ Rational PriceOfEvents(const Pricing& pricing, const std::vector<Event>& each, c
   return worth;
 }
 
+// What the factor adds to so much above a commitment.
+Rational OverageOf(const Commitment& commitment, const Rational& above) {
+  return At36(above * (Exact(commitment.overage_factor) - 1));
+}
+
+Rational CommittedOf(const Commitment& commitment, const Pricing& pricing) {
+  return commitment.quantity ? PriceOf(pricing, Exact(*commitment.quantity), 0) : Exact(commitment.amount);
+}
+
 Rational WithCommitment(const Commitment& commitment, const Pricing& pricing, const Rational& cost, bool complete) {
-  const Rational committed =
-      commitment.quantity ? PriceOf(pricing, Exact(*commitment.quantity), 0) : Exact(commitment.amount);
-  if (cost >= committed) return committed + (cost - committed) * Exact(commitment.overage_factor);
+  const Rational committed = CommittedOf(commitment, pricing);
+  if (cost >= committed) return cost + OverageOf(commitment, cost - committed);
   return commitment.true_up && complete ? committed : cost;
 }
 
@@ -648,7 +656,7 @@ Rational WorthOf(const Charge& charge, const Buckets& usage, bool complete, cons
     worth += by_bucket && commitment ? WithCommitment(*commitment, pricing, cost, true) : cost;
   }
   if (charge.commitment && !by_bucket) worth = WithCommitment(*charge.commitment, charge.pricing, worth, complete);
-  worth *= 1 - Exact(charge.discount);
+  worth -= At36(worth * Exact(charge.discount));
   if (charge.maximum && worth > Exact(*charge.maximum)) worth = Exact(*charge.maximum);
   if (!charge.minimum || !complete) return worth;
   const Rational minimum = At36(Exact(*charge.minimum) * minimum_share);
@@ -967,7 +975,7 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
       count.push_back(all.size());
       days += slices[k].days;
     }
-    Rational sum = 0, minimum = 0, cost_before = 0;
+    Rational sum = 0, minimum = 0, cost_before = 0, waived = 0;
     bool has_minimum = false;
     int64_t days_before = 0;
     std::set<const Charge*> told;  // of those that share a quantity
@@ -1001,11 +1009,11 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
         const Rational cost = CostOf(held, to_date, zone) - CostOf(held, before, zone) + flat;
         worth = cost;
         if (charge.commitment && charge.per_bucket == PerBucket::kNone) {
-          const auto with = [&](const Rational& of) {
-            return WithCommitment(*charge.commitment, charge.pricing, of, false);
-          };
+          const Rational bound = CommittedOf(*charge.commitment, charge.pricing);
+          const auto above = [&](const Rational& of) { return std::max(Rational(0), Rational(of - bound)); };
           if (result[k].events > 0) {
-            worth = with(cost_before + cost) - (before.empty() ? Rational(0) : with(cost_before));
+            const Rational above_before = before.empty() ? Rational(0) : above(cost_before);
+            worth = cost + OverageOf(*charge.commitment, above(cost_before + cost) - above_before);
           }
           const Rational committed =
               WithCommitment(Commitment{charge.commitment->amount, charge.commitment->quantity, Price{kOneUnit}, true},
@@ -1013,13 +1021,22 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
           if (is_due && charge.commitment->true_up) worth += committed - cost_before - cost;
         }
         cost_before += cost;
-        worth *= 1 - Exact(charge.discount);
+        worth -= At36(worth * Exact(charge.discount));
         result[k].own = QuantityOf(UsageOf(to_date, charge)) - QuantityOf(UsageOf(before, charge));
       }
       days_before = days_to;
+      // A credit first takes back what no maximum had let become due.
+      if (worth < 0) {
+        const Rational again = std::min(waived, Rational(-worth));
+        worth += again;
+        waived -= again;
+      }
       if (charge.maximum) {
         const Rational bound = sum > Exact(*charge.maximum) ? sum : Exact(*charge.maximum);
-        if (sum + worth > bound) worth = bound - sum;
+        if (sum + worth > bound) {
+          waived += sum + worth - bound;
+          worth = bound - sum;
+        }
       }
       sum += worth;
       const bool counts = slices[end - 1].charge->prorates_bound || k + 1 == end;
