@@ -80,9 +80,10 @@ std::vector<ChargeRow> RowsOf(const Catalog& catalog, const SubjectWorth& worth)
     }
     rows[row].booked.minor += amount.minor;
   }
+  for (ChargeRow& row : rows) row.is_rated = worth.status.ok();
   std::erase_if(rows, [](const ChargeRow& row) {
-    const bool is_worth_nothing = !row.meter.empty() || row.exact.amount.zero();
-    return row.events == 0 && row.booked.minor == 0 && is_worth_nothing;
+    const bool is_nothing = row.meter.empty() ? row.exact.amount.zero() : row.quantity == Quantity();
+    return row.events == 0 && row.booked.minor == 0 && is_nothing;
   });
   return rows;
 }
@@ -100,16 +101,18 @@ std::string FilterText(const Charge& charge) {
 }
 
 absl::StatusOr<std::vector<ChargeRow>> Charges(const Book& book, const Catalog& catalog, const WorthWindow& window,
-                                               int threads) {
+                                               int threads, std::vector<std::string>* not_rated) {
   std::vector<ChargeRow> rows;
-  std::mutex rows_mutex;  // guards rows
+  std::mutex rows_mutex;  // guards rows and not_rated
   const absl::Status visited = VisitSubjects(book, catalog, window, threads, [&](int, const SubjectWorth& worth) {
     std::vector<ChargeRow> of_subject = RowsOf(catalog, worth);
     const std::lock_guard lock(rows_mutex);
     std::move(of_subject.begin(), of_subject.end(), std::back_inserter(rows));
+    if (not_rated != nullptr && !worth.status.ok()) not_rated->emplace_back(Std(worth.status.message()));
     return absl::OkStatus();
   });
   if (!visited.ok()) return visited;
+  if (not_rated != nullptr) std::ranges::sort(*not_rated);
   std::sort(rows.begin(), rows.end(), [](const ChargeRow& a, const ChargeRow& b) {
     const std::string_view a_currency = a.currency.code(), b_currency = b.currency.code();
     return std::tie(a.subscription, a.charge, a.meter, a.dimensions, a.period, a_currency, a.quantity, a.exact.amount,

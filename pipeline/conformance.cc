@@ -26,7 +26,7 @@ absl::StatusOr<Worth> ExactDecimal(const JsonTree& tree) {
 absl::StatusOr<std::vector<Worth>> ExpectedOf(const JsonTree& expected) {
   const JsonTree& value = expected.items.front();
   const std::span<const JsonTree> values =
-      value.kind == JsonTree::Kind::kText ? std::span(&value, 1) : std::span(value.items);
+      value.kind == JsonTree::Kind::kList ? std::span(value.items) : std::span(&value, 1);
   std::vector<Worth> all;
   for (const JsonTree& one : values) {
     absl::StatusOr<Worth> decimal = ExactDecimal(one);

@@ -132,7 +132,7 @@ class OfBuckets : public GrowingWorth {
     }
     Worth worth;
     if (!PriceBuckets(charge_, parts, zone_, &worth)) return false;
-    const Quantity more{of_bucket.attos - bucket->quantity.attos};
+    const Quantity more{of_bucket.attos - bucket->quantity.attos};  // both are below 2^126, as stored totals are
     Wide grown;
     if (!Wide::Subtract(worth.amount, bucket->worth.amount, &grown)) return false;
     bucket->quantity = of_bucket;

@@ -65,14 +65,16 @@ bool IsZero(const std::string& decimal) {
 
 // ---- What a model's parameters are as keys of a charge, or of a cell of a matrix.
 
+// The last one goes on without an end, as the catalog's last tier does.
 void AddTiers(VectorParams& params, std::string_view vectors_price, std::string_view price, YamlKeys* keys) {
   YamlItems tiers;
   const JsonTree* list = params.TakeList("tiers");
   if (list == nullptr) return params.Wrong("tiers", "missing");
-  for (const JsonTree& item : list->items) {
-    VectorParams tier(item, params.status());
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    VectorParams tier(list->items[i], params.status());
     YamlKeys of_tier;
-    of_tier.AddIf("up_to", tier.Decimal("up_to"));
+    const std::optional<std::string> up_to = tier.Decimal("up_to");
+    if (i + 1 < list->items.size()) of_tier.AddIf("up_to", up_to);
     of_tier.Add(price, tier.RequiredDecimal(vectors_price));
     of_tier.AddIf("flat", tier.Decimal("flat_amount"));
     tier.RefuseOthers();

@@ -1,7 +1,8 @@
 // VectorCase to what we speak: a catalog, usage as CloudEvents, and what the quote is asked.
 //
 // The translation goes by model and parameter and knows no case. What the catalog has no word for, be it a model, a
-// method or a parameter, is Unimplemented, and the message is its name; nothing is passed over.
+// method or a parameter, is Unimplemented, and the message is its name; nothing is passed over but the end of the last
+// tier, step or block, since the catalog's goes on: usage beyond it costs what usage below it does.
 #ifndef TOLLBOOK_PIPELINE_VECTOR_CASE_H_
 #define TOLLBOOK_PIPELINE_VECTOR_CASE_H_
 

@@ -22,8 +22,8 @@ Table TableOf(const std::vector<ChargeRow>& rows, bool with_plan) {
                                       ToString(row.period.start),
                                       ToString(row.period.end),
                                       std::string(row.currency.code()),
-                                      ToString(row.quantity),
-                                      ToString(row.exact),
+                                      row.is_rated ? ToString(row.quantity) : "",
+                                      row.is_rated ? ToString(row.exact) : "",
                                       ToString(row.booked)};
     if (with_plan) cells.push_back(row.plan);
     table.Add(std::move(cells));
@@ -43,8 +43,9 @@ Table ShortTableOf(const std::vector<ChargeRow>& rows) {
                {"booked", true},
                {"currency", false, Narrow::kKeep}});
   for (const ChargeRow& row : rows) {
-    table.Add({row.subscription, row.plan, row.charge, row.dimensions, ToString(row.period), ToString(row.quantity),
-               ToString(row.exact), ToString(row.booked), std::string(row.currency.code())});
+    table.Add({row.subscription, row.plan, row.charge, row.dimensions, ToString(row.period),
+               row.is_rated ? ToString(row.quantity) : "?", row.is_rated ? ToString(row.exact) : "?",
+               ToString(row.booked), std::string(row.currency.code())});
   }
   return table;
 }
@@ -54,8 +55,10 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   if (!book.ok()) return book.status();
   absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
   if (!catalog.ok()) return catalog.status();
-  const absl::StatusOr<std::vector<ChargeRow>> rows = Charges(**book, *catalog, {}, options.threads);
+  std::vector<std::string> not_rated;
+  const absl::StatusOr<std::vector<ChargeRow>> rows = Charges(**book, *catalog, {}, options.threads, &not_rated);
   if (!rows.ok()) return rows.status();
+  PrintSetAside(not_rated);
   if (!options.format.empty()) return PrintTable(TableOf(*rows, options.format == "json"), options.format);
   const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingDifferences(**book, *catalog, {}, options.threads);
   if (!waiting.ok()) return waiting.status();

@@ -262,14 +262,17 @@ std::string ToText(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+void PrintSetAside(const std::vector<std::string>& not_rated) {
+  for (const std::string& why : not_rated) std::fprintf(stderr, "tollbook: set aside: %s\n", why.c_str());
+}
+
 int PrintReport(const RunReport& report) {
   if (report.absorbed != nullptr) {
     PrintLines(*report.absorbed, report.sealed);
     PrintExceptions(*report.absorbed);
   }
   if (report.sealed != nullptr) {
-    for (const std::string& why : report.sealed->not_rated)
-      std::fprintf(stderr, "tollbook: set aside: %s\n", why.c_str());
+    PrintSetAside(report.sealed->not_rated);
     PrintJournal(*report.sealed);
   }
   if (report.absorbed != nullptr) PrintPace(report);

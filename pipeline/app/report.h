@@ -27,6 +27,8 @@ struct RunReport {
 Json ToJson(const RunReport& report);
 // On one line. Paths need not be UTF-8, which JSON cannot carry: other bytes become U+FFFD.
 std::string ToText(const Json& json);
+// To stderr: the subjects whose worth cannot be held, and why.
+void PrintSetAside(const std::vector<std::string>& not_rated);
 int PrintReport(const RunReport& report);  // the exit code
 
 void PrintLeftOut(const std::vector<LeftOut>& left_out);  // on stderr: each with why, and what to do

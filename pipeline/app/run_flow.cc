@@ -100,7 +100,8 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   if (printed != kDone) return printed;
   if (!not_delivered.ok()) return not_delivered;
   const bool strict = flow.absorb != nullptr && flow.absorb->strict;
-  return strict && HasExceptions(*absorbed) ? kStrictExceptions : kDone;
+  const bool is_all_rated = !sealed || sealed->not_rated.empty();
+  return strict && (HasExceptions(*absorbed) || !is_all_rated) ? kStrictExceptions : kDone;
 }
 
 }  // namespace

@@ -462,6 +462,15 @@ class LaterKnown(Hostile):
         self.assertEqual(sum(int(row["events"]) for row in rows), 175_000)
         self.bill.verify()
 
+    def test_what_is_booked_of_a_subject_that_was_set_aside_stays_and_says_no_worth(self):
+        self.bill.run(self.file("good.ndjson", GOOD))
+        huge = (small.event(f"h{n}", 999_999_999_999_999) for n in range(175_000))
+        self.bill.run(self.file("huge.ndjson", small.lines(*huge)), "--strict", expect=3)
+        row, = self.bill.charges()
+        self.assertEqual((row["quantity"], row["amount_exact"], row["amount_booked"]), ("", "", "0.07"))
+        told = book.tollbook("charges", "--books", self.bill.directory).stderr
+        self.assert_message(told, "set aside", "subject s1")
+
     def test_the_same_bytes_under_another_name_are_other_events_where_the_mapping_uses_it(self):
         first_look = pathlib.Path(__file__).resolve().parents[2] / "data" / "first-look"
         content = (first_look / "calls_jan.csv").read_bytes()
