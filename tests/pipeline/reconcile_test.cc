@@ -64,6 +64,17 @@ TEST(Reconcile, ADeferredFeeCountsOnce) {
                                            "acme-us booked: booked = journal: 62.00, 62.00"));
 }
 
+// An adjustment of January after February has begun does not look at February, whose fee stands.
+TEST(Reconcile, WhatAnEarlierSealBookedBehindTheNewestOnesDayStands) {
+  const SmallBook book;
+  CatalogTexts texts = DeferredFee();
+  SealThrough(book, texts, "2025-02-01");
+  texts.charges.back().price = "62";
+  SealThrough(book, texts, "2025-01-31");
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 93.00, 93.00",
+                                           "acme-us booked: booked = journal: 93.00, 93.00"));
+}
+
 // Each entity has it in its books, once.
 TEST(Reconcile, ADeferredFeeThatAnotherEntityDeliversCountsOnceInEachOfTheirBooks) {
   const SmallBook book;
