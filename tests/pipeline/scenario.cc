@@ -420,6 +420,7 @@ class Runner {
     if (what == "grant" || what == "unit_grant" || what == "discount" || what == "fx") {
       dropped = std::erase_if(RowsOf(what), [&](const std::string& row) { return row.starts_with(name + ","); });
     }
+    if (what == "contract") dropped = std::erase_if(texts_.contracts, [&](const auto& c) { return c.plan == name; });
     if (what == "charge") {
       dropped = std::erase_if(texts_.charges, [&](const auto& c) { return c.plan == name && c.name == Word(s, 3); });
     }
