@@ -16,6 +16,7 @@
 #include "ledger/book_cut.h"
 #include "ledger/book_lock.h"
 #include "ledger/bytes.h"
+#include "ledger/catalog_load.h"
 #include "ledger/decision.h"
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
@@ -41,6 +42,7 @@ constexpr std::string_view kCommitPrefix = "commit/";
 constexpr std::string_view kPeriodPrefix = "period/";
 constexpr std::string_view kDecisionPrefix = "decision/";
 constexpr std::string_view kPurgePrefix = "purge/";
+constexpr std::string_view kCatalogLoadPrefix = "catalog_load/";
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
@@ -398,6 +400,11 @@ class StoredBook final : public Book {
     return Decoded<PurgeRecord>(*store_, Family::kDefault, kPurgePrefix, DecodePurgeRecord);
   }
 
+  absl::Status NoteCatalogLoad(CatalogLoad load);
+  absl::StatusOr<std::vector<CatalogLoad>> CatalogLoads() const {
+    return Decoded<CatalogLoad>(*store_, Family::kDefault, kCatalogLoadPrefix, DecodeCatalogLoad);
+  }
+
   absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
   absl::Status MarkRestored(const RestoreMark& mark);
@@ -463,6 +470,7 @@ class StoredBook final : public Book {
   BookIdentity identity_;
   CommitRecord last_;
   uint64_t next_seal_ = 1;
+  std::optional<CatalogLoad> catalog_load_;  // for the next commit
   bool failed_ = false;  // a commit that failed leaves the store's state unknown until the next Open
   std::atomic<bool> committing_ = false;
   bool cut_ = false;  // there is one
@@ -526,6 +534,10 @@ absl::StatusOr<std::vector<StoredRun>> StoredBook::Runs(Family family, const std
 absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   record.sequence = last_.sequence + 1;
   record.previous = last_.hash;
+  if (catalog_load_) {
+    catalog_load_->sequence = record.sequence;
+    write.PutForEver(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), Encode(*catalog_load_));
+  }
   record.body = write.Digest();
   record.committed_at_nanos = now_ ? now_() : 0;
   record.book = last_.book;
@@ -538,7 +550,22 @@ absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   TOLLBOOK_RETURN_IF_ERROR(store_->Write(write.Take()));
   TOLLBOOK_RETURN_IF_ERROR(high_water_.Raise({record.sequence, record.hash}));
   failed_ = false;
+  catalog_load_.reset();
   last_ = std::move(record);
+  return absl::OkStatus();
+}
+
+absl::Status StoredBook::NoteCatalogLoad(CatalogLoad load) {
+  catalog_load_.reset();
+  const absl::StatusOr<std::vector<CatalogLoad>> loads = CatalogLoads();
+  if (!loads.ok()) return loads.status();
+  const absl::StatusOr<std::vector<SealRecord>> seals = Seals();
+  if (!seals.ok()) return seals.status();
+  // A commit that has both has them of one catalog.
+  const uint64_t loaded = loads->empty() ? 0 : loads->back().sequence;
+  const uint64_t sealed = seals->empty() ? 0 : seals->back().sequence;
+  if (loaded > 0 || sealed > 0) load.before = loaded > sealed ? loads->back().after : seals->back().catalog_digest;
+  if (load.before != load.after) catalog_load_ = std::move(load);
   return absl::OkStatus();
 }
 
@@ -1008,6 +1035,7 @@ absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord&
       TOLLBOOK_RETURN_IF_ERROR(AddDecisions(record.sequence, &body));
       break;
   }
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), &body));
   return body.Digest();
 }
 
@@ -1168,6 +1196,14 @@ absl::Status CommitDecisions(Book& book, std::span<const Decision> decisions) {
 
 absl::StatusOr<std::vector<DecisionCommit>> Decisions(const Book& book) {
   return dynamic_cast<const StoredBook&>(book).Decisions();
+}
+
+absl::Status NoteCatalogLoad(Book& book, CatalogLoad load) {
+  return dynamic_cast<StoredBook&>(book).NoteCatalogLoad(std::move(load));
+}
+
+absl::StatusOr<std::vector<CatalogLoad>> CatalogLoads(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).CatalogLoads();
 }
 
 absl::StatusOr<PurgeReport> PurgePayloads(Book& book, const PurgeTerms& terms) {

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "ledger/catalog_load.h"
 #include "ledger/decision.h"
 
 namespace tollbook {
@@ -23,7 +24,7 @@ absl::StatusOr<std::map<uint64_t, uint64_t>> CorrectionsByCommit(const Book& boo
   return applied;
 }
 
-// A catalog counts as loaded when the first seal books by it.
+// A catalog whose load was not recorded counts as loaded when the first seal books by it.
 void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::string& catalog_before,
              std::vector<AuditRow>* rows) {
   const std::string name = "seal " + std::to_string(seal.number);
@@ -40,6 +41,11 @@ void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::stri
     rows->push_back({commit.sequence, commit.committed_at_nanos, "reversal", seal.reverses, seal.reversed_by,
                      seal.reversed_why, "booked", "reversed by " + name});
   }
+}
+
+AuditRow RowOf(const CommitRecord& commit, const CatalogLoad& load) {
+  return {commit.sequence, commit.committed_at_nanos, "catalog",   load.command,
+          load.by,         "from " + load.from,       load.before, load.after};
 }
 
 AuditRow RowOf(const CommitRecord& commit, const PeriodChange& change) {
@@ -94,6 +100,8 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
   if (!changes.ok()) return changes.status();
   const absl::StatusOr<std::vector<DecisionCommit>> decisions = Decisions(book);
   if (!decisions.ok()) return decisions.status();
+  const absl::StatusOr<std::vector<CatalogLoad>> loads = CatalogLoads(book);
+  if (!loads.ok()) return loads.status();
   const absl::StatusOr<std::map<uint64_t, uint64_t>> corrections = CorrectionsByCommit(book);
   if (!corrections.ok()) return corrections.status();
 
@@ -103,6 +111,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
   auto seal = seals->begin();
   auto change = changes->begin();
   auto decided = decisions->begin();
+  auto load = loads->begin();
   std::string catalog;
   uint64_t held = 0;
   for (const CommitRecord& commit : *commits) {
@@ -110,6 +119,11 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
       log.rows.push_back({commit.sequence, commit.committed_at_nanos, std::move(what), std::move(which), "", "",
                           std::move(before), std::move(after)});
     };
+    if (load != loads->end() && load->sequence == commit.sequence) {
+      log.rows.push_back(RowOf(commit, *load));
+      catalog = load->after;
+      ++load;
+    }
     if (commit.retires_held) {
       row("retry", "held lines", std::to_string(held) + " held", std::to_string(commit.book.held) + " held");
     }

@@ -16,8 +16,8 @@ struct AuditRow {
   int64_t at_nanos = 0;
   std::string what;   // "catalog", "seal", "adjusting seal", "reversal", "period", "approval", "delivery", "purge",
                       // "retry", "corrections"
-  std::string which;  // "seal 3", "acme-us 2025-01", a batch, a target and a batch
-  std::string by;     // who, where a person was named
+  std::string which;  // the command that read the catalog, "seal 3", "acme-us 2025-01", a batch, a target and a batch
+  std::string by;     // who, where a person was named; of a catalog whose account ran the command
   std::string why;
   std::string before;
   std::string after;

@@ -27,6 +27,10 @@ std::string DeliveredName(std::string_view charge);
 std::string AccruedName(std::string_view charge);
 bool IsRecognised(std::string_view charge);
 bool IsAccrued(std::string_view charge);
+// What a difference at the place is worth: one that moves a deferred amount to revenue adds nothing to what is owed.
+inline Int128 WorthAt(const BookedPlace& place, Int128 minor) {
+  return IsRecognised(place.charge) ? 0 : minor;
+}
 // The rated one: "calls".
 std::string_view RatedName(std::string_view charge);
 // The one that is sold: "calls" of "delivered calls".

@@ -8,6 +8,7 @@
 
 #include "ledger/decision.h"
 #include "ledger/outbox.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/verify.h"
@@ -118,7 +119,7 @@ class Findings {
     const Currency currency = difference.key.place->currency;
     auto& [of, sum] = (*sums)[std::string(currency.code())];
     of = currency;
-    if (!sum.Add(difference.minor)) {
+    if (!sum.Add(WorthAt(*difference.key.place, difference.minor))) {
       return MakeError(absl::StatusCode::kOutOfRange, "what is not sealed is too large to be added up",
                        std::string(entity_) + " " + period_.name, "check the prices");
     }

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "pipeline/booked_places.h"
 #include "pipeline/subject_worth.h"
 
 namespace tollbook {
@@ -25,7 +26,7 @@ absl::StatusOr<DueNow> DueBy(const Book& book, const Catalog& catalog, int threa
       const std::string entity(place.entity);
       DueNow::Due& of = due.try_emplace({entity, std::string(place.currency.code())}, entity, place.currency, LineSum{})
                             .first->second;
-      if (!of.sum.Add(difference.minor)) {
+      if (!of.sum.Add(WorthAt(place, difference.minor))) {
         return MakeError(absl::StatusCode::kOutOfRange, "what is due is too large to be added up", entity,
                          "check the prices");
       }

@@ -8,6 +8,7 @@
 #include "ledger/difference_run.h"
 #include "ledger/totals_cells.h"
 #include "ledger/totals_run.h"
+#include "pipeline/allocation.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/charge_events.h"
 #include "pipeline/charges.h"
@@ -18,6 +19,7 @@
 #include "pipeline/recognition.h"
 #include "pipeline/reversal.h"
 #include "pipeline/subject_worth.h"
+#include "rating/contract.h"
 #include "rating/price.h"
 
 namespace tollbook {
@@ -227,12 +229,56 @@ const RecognisedCharge* FindRecognised(const SubjectWorth& worth, const BookedKe
   return nullptr;
 }
 
+// "2025-01-01: 960.00 of 1200.00 by stand-alone price 1200 of 1500, 31 of 365 days".
+std::string StretchInWords(const AllocatedContract& contract, const AllocationStretch& stretch,
+                           const AllocatedShare& share, Currency currency, Day day) {
+  const auto amount = [&](Int128 minor) { return ToString(Money{currency, minor}); };
+  Int128 stand_alone = 0;
+  for (const AllocatedShare& one : stretch.shares) stand_alone += one.stand_alone;
+  const Int128 left = stretch.price - stretch.recognised;
+  std::string words = "from " + ToString(stretch.from) + " " + amount(share.minor) + " of " + amount(left) +
+                      " by stand-alone price " + ToString(Price{share.stand_alone}) + " of " +
+                      ToString(Price{stand_alone});
+  if (share.at_once) return words + ", at once";
+  const Day last = std::min(day, {stretch.to.number - 1});
+  return words + ", " + std::to_string(last.number - stretch.from.number + 1) + " of " +
+         std::to_string(contract.term.end.number - stretch.from.number) + " days";
+}
+
+// What an obligation has of its contract's price, from one amendment to the next. They sum to what is recognised.
+std::vector<PriceStep> AllocationSteps(const Catalog& catalog, std::string_view subject, const BookedKey& key) {
+  std::vector<AllocatedContract> allocated;
+  std::vector<PriceStep> steps;
+  if (!Allocate(catalog, ContractsOf(catalog), key.subscription, catalog.SubscriptionsOf(subject), key.usage_date,
+                &allocated)) {
+    return steps;
+  }
+  for (const AllocatedContract& contract : allocated) {
+    for (const AllocationStretch& stretch : contract.stretches) {
+      for (const AllocatedShare& share : stretch.shares) {
+        const bool is_of_line = contract.term == key.period && share.charge->name == RatedName(key.place->charge) &&
+                                catalog.plans[share.subscription->plan].name == key.place->plan;
+        Int128 minor = 0;
+        if (!is_of_line || !RecognisedBy(contract, stretch, share, key.usage_date, catalog.book.rounding, &minor)) {
+          continue;
+        }
+        steps.push_back({StretchInWords(contract, stretch, share, key.place->currency, key.usage_date),
+                         {},
+                         {},
+                         ExactWorthOf({key.place->currency, minor})});
+      }
+    }
+  }
+  return steps;
+}
+
 // What was due by then, less what is deferred still, is recognised.
-void FillRecognition(const SubjectWorth& worth, const RecognisedCharge& recognised, const BookedKey& key,
-                     ExplainedCharge* explained) {
+void FillRecognition(const Catalog& catalog, const SubjectWorth& worth, const RecognisedCharge& recognised,
+                     const BookedKey& key, ExplainedCharge* explained) {
   explained->rated = true;
+  explained->kind = LineKind::kFee;  // or a discount of one: due by the calendar
   Money due{key.place->currency, 0};
-  for (const DayWorth& day : recognised.of->days) {
+  for (const DayWorth& day : recognised.of == nullptr ? std::span<const DayWorth>() : recognised.of->days) {
     if (day.usage_date <= key.usage_date) due = day.booked_to_date;
   }
   for (const BookedAmount& amount : worth.due) {
@@ -245,6 +291,10 @@ void FillRecognition(const SubjectWorth& worth, const RecognisedCharge& recognis
   const Money deferred{due.currency, explained->rounded_to_date.minor - due.minor};
   explained->worth_to_date = ExactWorthOf(explained->rounded_to_date);
   explained->worth_before = ExactWorthOf(explained->rounded_before);
+  if (recognised.of == nullptr) {
+    explained->steps = AllocationSteps(catalog, worth.subject, key);
+    return;
+  }
   explained->steps = {{"due by then", {}, {}, ExactWorthOf(due)}};
   if (deferred.minor != 0) explained->steps.push_back({"deferred still", {}, {}, ExactWorthOf(deferred)});
 }
@@ -523,7 +573,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       }
       explained.booked_before = BookedFor(worth, key);
       if (const RecognisedCharge* recognised = FindRecognised(worth, key)) {
-        FillRecognition(worth, *recognised, key, &explained);
+        FillRecognition(*catalog, worth, *recognised, key, &explained);
         return absl::OkStatus();
       }
       const RatedCharge* rated = FindRated(worth, key);

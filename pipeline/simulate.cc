@@ -6,6 +6,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "pipeline/booked_places.h"
 #include "pipeline/fixed_meters.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/targets.h"
@@ -266,6 +267,8 @@ class Sums {
     if (after.has_unmapped) TakeUnmapped(&differences_, nullptr);
     for (const BookedAmount& difference : differences_) {
       const BookedPlace& place = *difference.key.place;
+      // What moves between accounts, or stands in the books of who delivers, is worth nothing more.
+      if (RatedName(place.charge) != place.charge) continue;
       Int128& sum = TotalOf(place.entity, place.currency).seal_would_book;
       if (__builtin_add_overflow(sum, difference.minor, &sum)) return SumOutOfRange(place.entity);
     }

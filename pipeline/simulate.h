@@ -43,8 +43,9 @@ struct SimulatedTotal {
   std::string entity;
   Currency currency;
   SimulatedAmounts amounts;
-  // What a seal with the new catalog and the same last day would book now: the difference, if all usage is sealed, and
-  // no line waits for its period's end.
+  // What a seal with the new catalog and the same last day would book of these charges now: the difference, if all usage
+  // is sealed, and no line waits for its period's end. What is recognised of a deferred one, and the same amounts in the
+  // books of another entity that delivers, are not added to it.
   Int128 seal_would_book = 0;
 };
 

@@ -9,12 +9,14 @@
 #include <unordered_set>
 
 #include "pipeline/account_settlement.h"
+#include "pipeline/allocation.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/recognition.h"
 #include "pipeline/shard_booked.h"
 #include "pipeline/shard_totals.h"
 #include "pipeline/worker_arena.h"
 #include "rating/account_grants.h"
+#include "rating/contract.h"
 #include "rating/error.h"
 
 namespace tollbook {
@@ -95,7 +97,11 @@ std::vector<TimedSubjects> TimedSubjectsOf(const Catalog& catalog, uint64_t book
 class CatalogWorth {
  public:
   CatalogWorth(const Catalog& catalog, const RateWindow& window, const SettledGrants* settled)
-      : catalog_(catalog), window_(window), places_(catalog), rater_(catalog, settled) {}
+      : catalog_(catalog),
+        contracts_(ContractsOf(catalog)),
+        window_(window),
+        places_(catalog),
+        rater_(catalog, settled) {}
 
   BookedPlaces& places() { return places_; }
 
@@ -105,7 +111,7 @@ class CatalogWorth {
     if (status_.ok()) status_ = rater_.Rate(subject, totals, window_, &rated_);
     if (!status_.ok() && !absl::IsOutOfRange(status_)) return status_;
     if (!status_.ok()) rated_.Clear();
-    FindDue();
+    FindDue(subject);
     if (status_.ok()) return absl::OkStatus();
     rated_.Clear();
     keys_.clear();
@@ -122,7 +128,7 @@ class CatalogWorth {
   }
 
  private:
-  void FindDue() {
+  void FindDue(std::string_view subject) {
     keys_.clear();
     due_.clear();
     recognised_.clear();
@@ -139,28 +145,68 @@ class CatalogWorth {
         delivered_.push_back({{rated.subscription->id, posting.delivered, rated.period, {}}, &rated});
         AppendDue(rated, {delivered_.back().key, 0}, posting.summary, window_.through, &due_);
       }
-      if (posting.recognised != nullptr) FindRecognised(rated, posting);
+      if (posting.recognised != nullptr && !IsOfContract(rated)) FindRecognised(rated, posting);
     }
+    if (!contracts_.empty()) FindAllocated(catalog_.SubscriptionsOf(subject));
     // The charges of one subscription come by their names, and so do their places.
     if (!several && recognised_.empty() && delivered_.empty()) return;
     std::sort(due_.begin(), due_.end(), [](const BookedAmount& a, const BookedAmount& b) { return a.key < b.key; });
   }
 
+  std::optional<Day> LastRecognised() const { return window_.through ? window_.through : window_.carried_through; }
+
+  void SayRecognisedDoesNotFit(std::string_view subscription, std::string_view charge) {
+    status_ = MakeError(absl::StatusCode::kOutOfRange, "what is recognised of a deferred charge does not fit",
+                        std::string(subscription) + " " + std::string(charge), "check the prices of its plan");
+  }
+
   void FindRecognised(const RatedCharge& rated, const BookedPlaces::Posting& posting) {
-    const std::optional<Day> last = window_.through ? window_.through : window_.carried_through;
+    const std::optional<Day> last = LastRecognised();
     if (!last) return;
     std::vector<RecognisedDay> days;
     if (!Recognise(DeferredOf(catalog_, rated, *posting.rule), *last, catalog_.book.rounding, &days)) {
-      status_ =
-          MakeError(absl::StatusCode::kOutOfRange, "what is recognised of a deferred charge does not fit",
-                    std::string(rated.subscription->id) + " " + rated.charge->name, "check the prices of its plan");
-      return;
+      return SayRecognisedDoesNotFit(rated.subscription->id, rated.charge->name);
     }
     recognised_.push_back({{rated.subscription->id, posting.recognised, rated.period, {}}, &rated});
     AppendRecognised(days, {recognised_.back().key, 0}, posting.rule->summary, *last, &due_);
   }
 
+  bool IsOfContract(const RatedCharge& rated) const {
+    const uint32_t plan = rated.subscription->plan;
+    const auto number = static_cast<size_t>(rated.charge - catalog_.plans[plan].charges.data());
+    return contracts_.HasObligation(plan, number);
+  }
+
+  // What obligations of contracts have of the price, whatever is billed of each.
+  void FindAllocated(const Catalog::SubscriptionRange& versions) {
+    const std::optional<Day> last = LastRecognised();
+    if (!last || !status_.ok()) return;
+    std::set<std::string_view> ids;
+    for (const Subscription& version : versions) {
+      if (ids.insert(version.id).second) FindAllocated(version.id, versions, *last);
+    }
+  }
+
+  void FindAllocated(std::string_view id, const Catalog::SubscriptionRange& versions, Day last) {
+    std::vector<AllocatedContract> allocated;
+    if (!Allocate(catalog_, contracts_, id, versions, last, &allocated)) return SayRecognisedDoesNotFit(id, "contract");
+    for (const AllocatedContract& contract : allocated) {
+      std::vector<AllocatedLine> lines;
+      if (!LinesOf(contract, last, catalog_.book.rounding, &lines)) return SayRecognisedDoesNotFit(id, "contract");
+      for (const AllocatedLine& line : lines) {
+        RatedCharge of_line;
+        of_line.subscription = line.subscription;
+        of_line.charge = line.charge;
+        const BookedPlaces::Posting posting = places_.PostingOf(of_line);
+        TOLLBOOK_ASSERT(posting.recognised != nullptr);  // CheckContracts
+        recognised_.push_back({{id, posting.recognised, contract.term, {}}, nullptr});
+        AppendRecognised(line.days, {recognised_.back().key, 0}, posting.rule->summary, last, &due_);
+      }
+    }
+  }
+
   const Catalog& catalog_;
+  const Contracts contracts_;
   const RateWindow window_;
   BookedPlaces places_;
   SubjectRater rater_;

@@ -27,8 +27,8 @@ struct BookedAmount {
 
 // What of a deferred charge becomes revenue day by day, for which `due` has amounts of its own.
 struct RecognisedCharge {
-  BookedKey key;  // without a usage date
-  const RatedCharge* of = nullptr;
+  BookedKey key;                    // without a usage date
+  const RatedCharge* of = nullptr;  // null: what an obligation of a contract has of its price (allocation.h)
 };
 
 // The same amounts as those of a rated charge, in the books of who delivers what another entity sells; in `due` too.

@@ -618,11 +618,14 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
         for (const BookedAmount& amount : worth.booked) {
           const bool is_recognised = IsRecognised(amount.key.place->charge);
           (is_recognised ? sums_of(amount).recognised : sums_of(amount).booked) += amount.minor;
+          // The newest seal did not look behind its day: what an earlier one booked there stands.
+          const std::optional<Day> through = seals->back().through;
+          const bool stands = worth.status.ok() && through && *through < amount.key.usage_date;
+          if (stands && !is_recognised) sums_of(amount).due += amount.minor;
         }
         if ((periods->all_open() && !worth.has_unmapped) || !worth.status.ok()) return absl::OkStatus();
         std::vector<BookedAmount> differences;
         LessBooked(worth.due, worth.booked, seals->back().through, &differences);
-        std::erase_if(differences, [](const BookedAmount& d) { return IsRecognised(d.key.place->charge); });
         WaitingSums waiting(*periods);
         TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences));
         for (const WaitingAmount& waits : waiting.All())

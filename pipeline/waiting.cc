@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "pipeline/booked_places.h"
 #include "rating/error.h"
 
 namespace tollbook {
@@ -30,8 +31,9 @@ const PostingPlace& WaitingSums::PlaceOf(const BookedKey& key) {
 absl::Status WaitingSums::Take(const BookedAmount& difference, const PostingPlace& place, bool unmapped) {
   const std::string entity(difference.key.place->entity);
   const Currency currency = difference.key.place->currency;
-  return AddTo({entity, place.period.first, std::string(currency.code()), unmapped},
-               {entity, place.period, place.state, currency, {difference.minor, 1}, unmapped});
+  return AddTo(
+      {entity, place.period.first, std::string(currency.code()), unmapped},
+      {entity, place.period, place.state, currency, {WorthAt(*difference.key.place, difference.minor), 1}, unmapped});
 }
 
 absl::Status WaitingSums::TakeWaiting(std::vector<BookedAmount>* differences) {

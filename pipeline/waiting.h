@@ -22,7 +22,7 @@ struct WaitingAmount {
   AccountingPeriod period;
   PeriodState state = PeriodState::kClosed;
   Currency currency;
-  LineSum sum;            // of the differences
+  LineSum sum;            // of the differences; those that only move deferred amounts to revenue add nothing (WorthAt)
   bool unmapped = false;  // no posting rule takes them; `period` is then where one would post them
 };
 

@@ -7,15 +7,16 @@
 #include <tuple>
 
 #include "rating/catalog_draft.h"
+#include "rating/contract.h"
 #include "rating/exchange_rates.h"
 
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 14> kFileNames = {
-    "book.yaml",    "chart.yaml",        "customers.csv", "discounts.csv",  "entities.yaml",
-    "fx.csv",       "grants.csv",        "meters.yaml",   "plans.yaml",     "posting.yaml",
-    "sources.yaml", "subscriptions.csv", "targets.yaml",  "unit_grants.csv"};
+constexpr std::array<std::string_view, 15> kFileNames = {
+    "book.yaml",     "chart.yaml",   "contracts.yaml",    "customers.csv", "discounts.csv",
+    "entities.yaml", "fx.csv",       "grants.csv",        "meters.yaml",   "plans.yaml",
+    "posting.yaml",  "sources.yaml", "subscriptions.csv", "targets.yaml",  "unit_grants.csv"};
 
 // Not part of the catalog: no error, and not in its digest.
 bool IsIgnored(std::string_view name) {
@@ -86,6 +87,7 @@ ParsedCatalog ParseCatalog(std::map<std::string, std::string> files) {
   CheckDiscounts(draft);
   CheckPostingReached(draft);
   CheckExchangeRates(draft);
+  CheckContracts(draft);
 
   ParsedCatalog parsed;
   if (draft.errors.empty()) {

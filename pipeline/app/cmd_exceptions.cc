@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "ledger/purge.h"
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/run_flow.h"
@@ -245,6 +246,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   if (!loaded.ok()) return loaded.status();
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions retry");
   if (!book.ok()) return book.status();
+  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, loaded->catalog, "exceptions retry", options.catalog));
   AbsorbOptions absorb;
   absorb.memory_bytes = DefaultMemoryBytes();
   absorb.threads = options.threads;
@@ -275,6 +277,7 @@ absl::StatusOr<int> Purge(const ExceptionsOptions& options) {
   if (!book.ok()) return book.status();
   const absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
   if (!catalog.ok()) return catalog.status();
+  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, *catalog, "exceptions purge", options.catalog));
   const std::optional<int> months = RetentionOf(*catalog).exception_payloads_months;
   if (!months) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "the catalog keeps payloads for ever", options.books,

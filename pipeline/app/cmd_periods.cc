@@ -1,3 +1,4 @@
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -110,6 +111,7 @@ absl::StatusOr<int> Run(const PeriodsOptions& options) {
   const absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
   if (!catalog.ok()) return catalog.status();
   if (!options.action) return List(options, **book, *catalog);
+  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, *catalog, "periods", options.catalog));
   const PeriodOrder order{*options.action, options.entity, options.period, options.by, options.why, options.waive};
   const absl::StatusOr<PeriodChange> change = ChangePeriod(**book, *catalog, order, options.threads);
   if (!change.ok()) return change.status();

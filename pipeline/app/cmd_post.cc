@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "ledger/book_lock.h"
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/post_flow.h"
 #include "pipeline/app/session.h"
@@ -33,6 +34,7 @@ absl::StatusOr<PassDone> OnePass(const PostOptions& options, const Catalog& cata
   absl::StatusOr<std::unique_ptr<Book>> book =
       OpenBook(options.books, options.watch ? "post --watch" : "post", &catalog);
   if (!book.ok()) return book.status();
+  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, catalog, "post", options.catalog));
   absl::StatusOr<DeliverReport> report = DeliverNow(**book, targets, options.watch ? Now().nanos + kHeldNanos : 0);
   if (!report.ok()) return report.status();
   return PassDone{*std::move(report), LastTaken(options.books)};

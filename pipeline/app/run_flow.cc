@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/post_flow.h"
 #include "pipeline/app/progress.h"
 #include "pipeline/app/report.h"
@@ -58,6 +59,7 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   const WithoutBook without = flow.absorb != nullptr ? WithoutBook::kMakeOne : WithoutBook::kRefuse;
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(flow.books, flow.command, &loaded->catalog, without);
   if (!book.ok()) return book.status();
+  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, loaded->catalog, flow.command, flow.catalog));
 
   RunReport report;
   report.books = flow.books;

@@ -117,6 +117,30 @@ class AccountingTools(book.Case):
         self.assertEqual(bill.status()["batches"], 12)
         self.check(bill)
 
+    def test_a_contract_whose_price_is_allocated(self):
+        catalog = small.write_catalog(
+            self.scratch / "catalog",
+            charges="      - {name: handset, product: suite, model: fee, price: 120, once: true}\n"
+                    "      - {name: platform, product: suite, model: fee, price: 90, billing_anchor: subscription}\n")
+        (catalog / "contracts.yaml").write_text(
+            "contracts:\n  - plan: basic\n    term: 12 months\n    obligations:\n"
+            "      - {charge: handset, stand_alone_price: 600, satisfied: at_point}\n"
+            "      - {charge: platform, stand_alone_price: 100}\n")
+        with (catalog / "posting.yaml").open("a") as posting:
+            posting.write('  - {product: suite, debit: "1200", credit: "4000", recognition: ratable, deferred: "2400"}\n')
+        with (catalog / "chart.yaml").open("a") as chart:
+            chart.write('  - {code: "2400", name: Contract position, type: liability}\n')
+        bill = book.Book(self.scratch / "book", catalog)
+        (self.scratch / "usage.ndjson").write_bytes(b"")
+        bill.run(self.scratch / "usage.ndjson")
+        bill.seal("--through", "2025-01-31")
+        # 400.00 of 1200.00 on the first day, and 31 of 365 days of 800.00; billed are 210.00.
+        _, ours = self.read_back(bill)
+        self.assertEqual(ours, {("acme-us", "1200", "USD"): decimal.Decimal("210.00"),
+                                ("acme-us", "2400", "USD"): decimal.Decimal("257.95"),
+                                ("acme-us", "4000", "USD"): decimal.Decimal("-467.95")})
+        self.check(bill)
+
     def test_functional_amounts_are_what_the_postings_cost(self):
         catalog = small.write_catalog(self.scratch / "catalog")
         entities = (catalog / "entities.yaml").read_text()

@@ -7,6 +7,7 @@ is not.
 import decimal
 import json
 import os
+import pwd
 import random
 import signal
 import time
@@ -109,6 +110,27 @@ class Periods(book.Case):
         self.assertEqual([row["what"] for row in audit["rows"]], ["catalog", "seal", "period"])
         self.assertEqual(audit["rows"][2]["after"], "closed, waived unattributed 1, waived held 1")
         self.assertEqual((audit["rows"][2]["by"], audit["rows"][2]["why"]), ("Ann", "the month is done"))
+
+    def test_each_other_catalog_is_in_the_audit_log_once(self):
+        self.bill.absorb(self.use(small.event(1, 100)))
+        prices = self.bill.catalog / "plans.yaml"
+        first = prices.read_text()
+        prices.write_text(first.replace("0.01", "0.02"))
+        self.bill.absorb(self.use(small.event(2, 100)))
+        self.bill.absorb(self.use(small.event(3, 100)))
+        prices.write_text(first)
+        self.bill.read("charges", "--catalog", self.bill.catalog)  # reads, and changes nothing
+        self.bill.seal()
+        audit = json.loads(self.bill.read("audit", "--json"))
+        rows = [row for row in audit["rows"] if row["what"] == "catalog"]
+        self.assertEqual([(row["commit"], row["which"]) for row in rows], [(1, "absorb"), (2, "absorb"), (4, "seal")])
+        who = pwd.getpwuid(os.geteuid()).pw_name
+        self.assertEqual({(row["by"], row["why"]) for row in rows}, {(who, f"from {self.bill.catalog}")})
+        self.assertEqual(rows[0]["before"], "")
+        self.assertEqual([row["before"] for row in rows[1:]], [row["after"] for row in rows[:-1]])
+        self.assertEqual(rows[0]["after"], rows[2]["after"])
+        self.assertEqual(audit["rows"][-1]["what"], "seal")
+        book.tollbook("verify", "--books", self.bill.directory, "--audit")
 
     def test_an_adjustment_names_who_and_why(self):
         self.bill.run(self.use(small.event(1, 100)))

@@ -133,6 +133,18 @@ std::string PostingYaml(const CatalogTexts& texts) {
   return yaml;
 }
 
+std::string ContractsYaml(const CatalogTexts& texts) {
+  std::string yaml = "contracts:\n";
+  for (const CatalogTexts::Contract& contract : texts.contracts) {
+    std::string obligations;
+    for (const std::string& one : contract.obligations) obligations += (obligations.empty() ? "" : ", ") + one;
+    FlowMap map;
+    map.Text("plan", contract.plan).Text("term", contract.term).Bare("obligations", "[" + obligations + "]");
+    yaml += "  - " + map.str() + "\n";
+  }
+  return yaml;
+}
+
 std::string SubscriptionsCsv(const CatalogTexts& texts) {
   std::string csv =
       "subscription,account,plan,entity,currency,valid_from,valid_to,subject,zone,billing_anchor,quantity,class,"
@@ -177,6 +189,7 @@ std::map<std::string, std::string> CatalogTexts::Files() const {
       {"plans.yaml", PlansYaml(*this)},
       {"posting.yaml", PostingYaml(*this)},
       {"subscriptions.csv", SubscriptionsCsv(*this)}};
+  if (!contracts.empty()) files["contracts.yaml"] = ContractsYaml(*this);
   AddCsv("grants.csv", kGrantColumns, grants, &files);
   AddCsv("unit_grants.csv", kUnitGrantColumns, unit_grants, &files);
   AddCsv("discounts.csv", kDiscountColumns, discounts, &files);

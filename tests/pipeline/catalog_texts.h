@@ -44,6 +44,10 @@ struct CatalogTexts {
     std::string deferred = {};                      // account: recognised day by day
     std::string more = {};                          // members of the flow mapping
   };
+  struct Contract {
+    std::string plan, term;
+    std::vector<std::string> obligations;  // each as the file has it: "{charge: platform, stand_alone_price: 100}"
+  };
   struct Subscription {
     std::string id, plan, entity, currency, from, to, subject, zone;
     std::string billing_anchor = {}, quantity = {}, customer_class = {}, region = {};
@@ -57,6 +61,7 @@ struct CatalogTexts {
   std::vector<Plan> plans;
   std::vector<Charge> charges;
   std::vector<Posting> postings;
+  std::vector<Contract> contracts;
   std::vector<Subscription> subscriptions;
   // Rows; columns left out at the end are empty. Of grants.csv, unit_grants.csv, discounts.csv, fx.csv.
   std::vector<std::string> grants;

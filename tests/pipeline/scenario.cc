@@ -185,7 +185,8 @@ class Runner {
         {"book", &Runner::SetBook},        {"entity", &Runner::SetEntity}, {"meter", &Runner::SetMeter},
         {"plan", &Runner::SetPlan},        {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
         {"sub", &Runner::SetSubscription}, {"grant", &Runner::AddRow},     {"unit_grant", &Runner::AddRow},
-        {"discount", &Runner::AddRow},     {"fx", &Runner::AddRow},        {"drop", &Runner::Drop}};
+        {"discount", &Runner::AddRow},     {"fx", &Runner::AddRow},        {"drop", &Runner::Drop},
+        {"contract", &Runner::SetContract}};
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
     static const std::map<std::string, Handler> other_words = {{"any", &Runner::SetAnyOrder},
                                                                {"seal", &Runner::DoSeal},
@@ -355,6 +356,23 @@ class Runner {
     texts_.postings.push_back(posting);
   }
 
+  // `contract suite 12_months platform@100 handset@600:at_point`: a fee and its stand-alone price. Of the same plan:
+  // replaces.
+  void SetContract(const Statement& s) {
+    CatalogTexts::Contract contract{Word(s, 1), Word(s, 2), {}};
+    std::ranges::replace(contract.term, '_', ' ');
+    for (size_t i = 3; i < s.words.size(); ++i) {
+      const std::string& word = s.words[i];
+      const size_t at = word.find('@'), colon = word.find(':');
+      contract.obligations.push_back(
+          "{charge: " + word.substr(0, at) +
+          ", stand_alone_price: " + word.substr(at + 1, colon == std::string::npos ? colon : colon - at - 1) +
+          (colon == std::string::npos ? "" : ", satisfied: " + word.substr(colon + 1)) + "}");
+    }
+    std::erase_if(texts_.contracts, [&](const CatalogTexts::Contract& old) { return old.plan == contract.plan; });
+    texts_.contracts.push_back(contract);
+  }
+
   // The same subscription from the same day replaces; from another day it is another version.
   void SetSubscription(const Statement& s) {
     Options options(s, 5);
@@ -402,6 +420,7 @@ class Runner {
     if (what == "grant" || what == "unit_grant" || what == "discount" || what == "fx") {
       dropped = std::erase_if(RowsOf(what), [&](const std::string& row) { return row.starts_with(name + ","); });
     }
+    if (what == "contract") dropped = std::erase_if(texts_.contracts, [&](const auto& c) { return c.plan == name; });
     if (what == "charge") {
       dropped = std::erase_if(texts_.charges, [&](const auto& c) { return c.plan == name && c.name == Word(s, 3); });
     }

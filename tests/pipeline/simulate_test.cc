@@ -197,6 +197,35 @@ TEST_F(SimulateTest, ACustomerIsWhoPays) {
   }
 }
 
+// A fee of 31.00 is dearer by 31.00 where it was sealed at 31.00, whatever of it is revenue by now, and in whose books.
+TEST_F(SimulateTest, ADeferredFeeThatAnotherEntityDeliversCountsOnce) {
+  CatalogTexts texts = Before();
+  CatalogTexts::Charge fee = Calls("starter", "31");
+  fee.name = "platform";
+  fee.meter = "";
+  fee.product = "platform";
+  fee.model = "fee";
+  texts.charges.push_back(fee);
+  texts.entities.push_back({"acme-eu", "EUR", "", ""});
+  texts.postings.push_back({"platform", "", "1200", "4500", false, {}, "2400"});
+  texts.postings.back().more = "delivered_by: acme-eu, due_to: \"2500\", due_from: \"1500\"";
+  const Catalog before = Of(texts);
+  SealOptions sealing;
+  sealing.through = ParseDay("2025-01-10");
+  ASSERT_TRUE(Seal(*book_, before, sealing).ok());
+  texts.charges.back().price = "62";
+  SimulateOptions options;
+  options.through = sealing.through;
+  const absl::StatusOr<Simulation> found = Simulate(*book_, before, Of(texts), options);
+  ASSERT_TRUE(found.ok()) << found.status();
+  std::vector<std::string> booked;
+  for (const SimulatedTotal& total : found->totals) {
+    booked.push_back(total.entity + " " + Text(total.currency, total.amounts.difference()) + ", a seal books " +
+                     Text(total.currency, total.seal_would_book));
+  }
+  EXPECT_THAT(booked, ElementsAre("acme-us USD 93.00, a seal books USD 93.00"));
+}
+
 TEST_F(SimulateTest, UsageThatATrialMakesFreeIsCounted) {
   CatalogTexts after = Before();
   after.plans[0].more = "trial_days: 365, trial_usage: free";

@@ -1,0 +1,24 @@
+#include "ledger/catalog_load.h"
+
+#include "ledger/bytes.h"
+#include "ledger/records.h"
+
+namespace tollbook {
+
+std::string Encode(const CatalogLoad& load) {
+  ByteWriter out;
+  out.Varint(load.sequence);
+  for (const std::string* text : {&load.by, &load.command, &load.from, &load.before, &load.after}) out.Text(*text);
+  return out.Take();
+}
+
+absl::StatusOr<CatalogLoad> DecodeCatalogLoad(std::string_view stored) {
+  ByteReader in(stored);
+  CatalogLoad load;
+  load.sequence = in.Varint64();
+  for (std::string* text : {&load.by, &load.command, &load.from, &load.before, &load.after}) *text = in.Text();
+  if (!in.done() || load.after.empty()) return DamagedError("a load of a catalog");
+  return load;
+}
+
+}  // namespace tollbook

@@ -1,0 +1,38 @@
+// CatalogLoad: that a command which changed the book read another catalog than the one before it: who ran it, from
+// where, and what the catalog's hash was and is. Kept in the commit of what the command changed, in the same write.
+#ifndef TOLLBOOK_LEDGER_CATALOG_LOAD_H_
+#define TOLLBOOK_LEDGER_CATALOG_LOAD_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rating/error.h"
+
+namespace tollbook {
+
+class Book;
+
+struct CatalogLoad {
+  uint64_t sequence = 0;  // of the commit, which has the time
+  std::string by;         // whose account of the operating system ran the command
+  std::string command;    // "absorb"
+  std::string from;       // the catalog's directory, as it was named
+  std::string before;     // the digest of the last catalog that was recorded, by a load or a seal; empty: none was
+  std::string after;
+  friend bool operator==(const CatalogLoad&, const CatalogLoad&) = default;
+};
+
+// The book's next commit keeps it, unless `after` is the last digest that was recorded: the same catalog again is no
+// other one. A command that commits nothing leaves nothing. `sequence` and `before` are filled in. Errors: the book's.
+[[nodiscard]] absl::Status NoteCatalogLoad(Book& book, CatalogLoad load);
+// In the order of commits.
+[[nodiscard]] absl::StatusOr<std::vector<CatalogLoad>> CatalogLoads(const Book& book);
+
+std::string Encode(const CatalogLoad& load);
+absl::StatusOr<CatalogLoad> DecodeCatalogLoad(std::string_view stored);
+
+}  // namespace tollbook
+
+#endif  // TOLLBOOK_LEDGER_CATALOG_LOAD_H_

@@ -1,0 +1,116 @@
+#include "ledger/catalog_load.h"
+
+#include <gtest/gtest.h>
+
+#include "ledger/anchor.h"
+#include "ledger/book.h"
+#include "ledger/decision.h"
+#include "tests/ledger/damage.h"
+#include "tests/ledger/scratch_directory.h"
+
+namespace tollbook {
+namespace {
+
+CatalogLoad Load(std::string after, std::string by = "ann") {
+  return {0, std::move(by), "absorb", "prices", "", std::move(after)};
+}
+
+class CatalogLoadTest : public testing::Test {
+ protected:
+  CatalogLoadTest() : book_(Open(directory_)) {}
+
+  static std::unique_ptr<Book> Open(const ScratchDirectory& directory) {
+    BookOptions options;
+    options.directory = directory.path() + "/book";
+    options.create = true;
+    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
+    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
+    EXPECT_TRUE(book.ok()) << book.status();
+    return *std::move(book);
+  }
+
+  static void Absorb(Book& book) { ASSERT_TRUE(book.CommitEpoch({}).ok()); }
+  static void Seal(Book& book, const std::string& digest) {
+    SealCommit seal;
+    seal.record.number = book.next_seal();
+    seal.record.catalog_digest = digest;
+    seal.catalog_files = {{"book.yaml", "of " + digest}};
+    ASSERT_TRUE(book.CommitSeal(seal).ok());
+  }
+  // "1 a->b": the commit, and the digests before and after.
+  static std::vector<std::string> Loads(const Book& book) {
+    std::vector<std::string> texts;
+    const std::vector<CatalogLoad> loads = *CatalogLoads(book);
+    for (const CatalogLoad& load : loads) {
+      texts.push_back(std::to_string(load.sequence) + " " + load.before + "->" + load.after);
+    }
+    return texts;
+  }
+  static void ExpectSound(const Book& book) {
+    for (const Book::Check& check : book.CheckStore()) EXPECT_TRUE(check.holds) << check.name << ": " << check.detail;
+  }
+
+  ScratchDirectory directory_;
+  std::unique_ptr<Book> book_;
+};
+
+TEST_F(CatalogLoadTest, ComesBackAsItWas) {
+  const CatalogLoad load{7, "ann", "exceptions retry", "prices/2025", "old", "new"};
+  const absl::StatusOr<CatalogLoad> back = DecodeCatalogLoad(Encode(load));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, load);
+  TryDamage(Encode(load), [](std::string_view stored) { return DecodeCatalogLoad(stored).ok(); });
+}
+
+// It is in the commit of what changed, whatever that is; another catalog is one, the same again is none.
+TEST_F(CatalogLoadTest, StandsInTheNextCommit) {
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a")).ok());
+  EXPECT_TRUE(Loads(*book_).empty()) << "nothing was changed yet";
+  Absorb(*book_);
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a")).ok());
+  Absorb(*book_);
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("b")).ok());
+  const Decision decision{DecisionKind::kTarget, "erp", "Ann", "their maintenance", "", std::string(kPaused)};
+  ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("c")).ok());
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("b")).ok()) << "the one that is read in the end";
+  Absorb(*book_);
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("c")).ok());
+  Seal(*book_, "c");
+  Absorb(*book_);
+  EXPECT_EQ(Loads(*book_), (std::vector<std::string>{"1 ->a", "3 a->b", "5 b->c"}));
+  EXPECT_EQ(Decisions(*book_)->size(), 1u);
+  ExpectSound(*book_);
+  book_.reset();
+  book_ = Open(directory_);
+  EXPECT_EQ(Loads(*book_).size(), 3u);
+  ExpectSound(*book_);
+}
+
+// A seal records its catalog itself, as those of a book without any loads do.
+TEST_F(CatalogLoadTest, GoesOnFromTheNewestSeal) {
+  Seal(*book_, "a");
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a")).ok());
+  Absorb(*book_);
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("b")).ok());
+  Absorb(*book_);
+  Seal(*book_, "c");
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("b")).ok());
+  Absorb(*book_);
+  EXPECT_EQ(Loads(*book_), (std::vector<std::string>{"3 a->b", "5 c->b"}));
+}
+
+// Another name in it is another book.
+TEST_F(CatalogLoadTest, IsVouchedForByTheChain) {
+  ScratchDirectory other;
+  const std::unique_ptr<Book> forged = Open(other);
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a", "ann")).ok());
+  ASSERT_TRUE(NoteCatalogLoad(*forged, Load("a", "bob")).ok());
+  Absorb(*book_);
+  Absorb(*forged);
+  EXPECT_NE(*AnchorOf(*book_), *AnchorOf(*forged));
+  EXPECT_NE(book_->Commits()->back().body, forged->Commits()->back().body);
+}
+
+}  // namespace
+}  // namespace tollbook

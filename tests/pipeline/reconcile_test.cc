@@ -1,0 +1,109 @@
+// Reconcile: what a controller compares, in amounts. That the two sides of a row agree proves little where both count
+// something twice.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "pipeline/seal.h"
+#include "pipeline/verify.h"
+#include "tests/pipeline/catalog_texts.h"
+#include "tests/pipeline/small_book.h"
+
+namespace tollbook {
+namespace {
+
+using testing::ElementsAre;
+
+// A fee of 31.00 a month, due on the first day, and revenue day by day.
+CatalogTexts DeferredFee() {
+  CatalogTexts texts;
+  texts.entities = {{"acme-us", "USD", "", ""}, {"acme-eu", "EUR", "", ""}};
+  texts.meters.emplace_back();
+  texts.meters.back().name = "api.calls";
+  texts.meters.back().aggregation = "count";
+  texts.plans = {{"starter", "USD"}};
+  texts.charges.emplace_back();
+  texts.charges.back().plan = "starter";
+  texts.charges.back().name = "platform";
+  texts.charges.back().product = "platform";
+  texts.charges.back().model = "fee";
+  texts.charges.back().price = "31";
+  texts.postings = {{"", "", "1200", "4500", false, {}, "2400"}};
+  texts.subscriptions = {{"s1", "starter", "acme-us", "USD", "2025-01-01", "", "", ""}};
+  return texts;
+}
+
+void SealThrough(const SmallBook& book, const CatalogTexts& texts, const std::string& day) {
+  const absl::StatusOr<Catalog> catalog = Parse(texts);
+  ASSERT_TRUE(catalog.ok()) << catalog.status();
+  SealOptions options;
+  options.through = ParseDay(day);
+  const absl::StatusOr<SealReport> sealed = Seal(*book, *catalog, options);
+  ASSERT_TRUE(sealed.ok()) << sealed.status();
+}
+
+// "acme-us worth, rounded 31.00 31.00": the rows of an entity's worth and booked amounts.
+std::vector<std::string> AmountsIn(const SmallBook& book) {
+  const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book, 1);
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  std::vector<std::string> texts;
+  for (const ReconcileRow& row : rows.ok() ? *rows : std::vector<ReconcileRow>()) {
+    if (row.step != "worth, rounded" && row.step != "booked") continue;
+    EXPECT_TRUE(row.equal) << row.entity << " " << row.step;
+    texts.push_back(row.entity + " " + row.step + ": " + row.what + ": " + row.left + ", " + row.right);
+  }
+  return texts;
+}
+
+TEST(Reconcile, ADeferredFeeCountsOnce) {
+  const SmallBook book;
+  SealThrough(book, DeferredFee(), "2025-01-10");
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us booked: booked = journal: 31.00, 31.00"));
+  SealThrough(book, DeferredFee(), "2025-02-28");
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 62.00, 62.00",
+                                           "acme-us booked: booked = journal: 62.00, 62.00"));
+}
+
+// An adjustment of January after February has begun does not look at February, whose fee stands.
+TEST(Reconcile, WhatAnEarlierSealBookedBehindTheNewestOnesDayStands) {
+  const SmallBook book;
+  CatalogTexts texts = DeferredFee();
+  SealThrough(book, texts, "2025-02-01");
+  texts.charges.back().price = "62";
+  SealThrough(book, texts, "2025-01-31");
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 93.00, 93.00",
+                                           "acme-us booked: booked = journal: 93.00, 93.00"));
+}
+
+// Each entity has it in its books, once.
+TEST(Reconcile, ADeferredFeeThatAnotherEntityDeliversCountsOnceInEachOfTheirBooks) {
+  const SmallBook book;
+  CatalogTexts texts = DeferredFee();
+  texts.postings[0].more = "delivered_by: acme-eu, due_to: \"2500\", due_from: \"1500\"";
+  SealThrough(book, texts, "2025-01-10");
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-eu worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-eu booked: booked = journal: 31.00, 31.00",
+                                           "acme-us worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us booked: booked = journal: 31.00, 31.00"));
+}
+
+// What is recognised by a contract is another amount than what is billed, and is no worth either.
+TEST(Reconcile, AnAllocatedPriceCountsAsItIsBilled) {
+  const SmallBook book;
+  CatalogTexts texts = DeferredFee();
+  texts.plans[0].more = "billing_anchor: subscription";
+  texts.charges.push_back(texts.charges[0]);
+  texts.charges.back().name = "handset";
+  texts.charges.back().price = "0";
+  texts.charges.back().more = "once: true";
+  texts.contracts = {{"starter",
+                      "12 months",
+                      {"{charge: platform, stand_alone_price: 31}",
+                       "{charge: handset, stand_alone_price: 372, satisfied: at_point}"}}};
+  SealThrough(book, texts, "2025-01-10");
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us booked: booked = journal: 31.00, 31.00"));
+}
+
+}  // namespace
+}  // namespace tollbook
