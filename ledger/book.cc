@@ -25,6 +25,7 @@
 #include "ledger/purge.h"
 #include "ledger/seen_store.h"
 #include "ledger/store.h"
+#include "ledger/usage_log.h"
 
 namespace tollbook {
 namespace {
@@ -43,6 +44,8 @@ constexpr std::string_view kPeriodPrefix = "period/";
 constexpr std::string_view kDecisionPrefix = "decision/";
 constexpr std::string_view kPurgePrefix = "purge/";
 constexpr std::string_view kCatalogLoadPrefix = "catalog_load/";
+constexpr std::string_view kUsagePrefix = "usage/";
+constexpr std::string_view kUsagePurgePrefix = "usage_purge/";
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
@@ -250,7 +253,8 @@ absl::StatusOr<std::vector<Record>> Decoded(const Store& store, Family family, s
 
 // A directory that holds other things is not made into a book.
 absl::Status CheckNothingForeign(const std::string& directory) {
-  constexpr std::string_view kOurs[] = {"BOOKLOCK", "HIGHWATER", "HIGHWATER.new", "FORMAT.new", "store", "seen"};
+  constexpr std::string_view kOurs[] = {"BOOKLOCK", "HIGHWATER", "HIGHWATER.new", "FORMAT.new",
+                                        "store",    "seen",      "usage"};
   std::error_code error;
   for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
     if (std::find(std::begin(kOurs), std::end(kOurs), entry->path().filename().string()) != std::end(kOurs)) continue;
@@ -339,6 +343,7 @@ class StoredBook final : public Book {
         high_water_(std::move(high_water)),
         store_(std::move(store)),
         seen_(*store_, directory_),
+        usage_(directory_),
         outbox_(*store_, directory_, now),
         now_(std::move(now)) {}
 
@@ -347,6 +352,7 @@ class StoredBook final : public Book {
   absl::Status ReadChain(const std::string& logs);
   absl::Status CountSeals();
   absl::Status OpenSeen() { return seen_.Open(); }
+  absl::Status OpenUsage();
   Outbox& outbox() { return outbox_; }
   const Outbox& outbox() const { return outbox_; }
 
@@ -355,7 +361,8 @@ class StoredBook final : public Book {
   uint64_t last_sequence() const override { return last_.sequence; }
   uint64_t next_seal() const override { return next_seal_; }
 
-  absl::Status CommitEpoch(const EpochCommit& epoch) override;
+  absl::Status CommitEpoch(const EpochCommit& epoch) override { return CommitEpoch(epoch, {}); }
+  absl::Status CommitEpoch(const EpochCommit& epoch, std::span<const PackedUsage> usage);
   absl::Status CommitSeal(const SealCommit& seal) override;
   absl::Status CommitPeriodChange(const PeriodChange& change) override;
 
@@ -404,6 +411,12 @@ class StoredBook final : public Book {
   absl::StatusOr<std::vector<CatalogLoad>> CatalogLoads() const {
     return Decoded<CatalogLoad>(*store_, Family::kDefault, kCatalogLoadPrefix, DecodeCatalogLoad);
   }
+  absl::StatusOr<std::vector<UsageSegment>> UsageSegments() const;
+  absl::StatusOr<std::string> ReadUsage(const UsageSegment& segment) const {
+    TOLLBOOK_ASSERT(segment.purged_by == 0);
+    return usage_.Read(segment.place);
+  }
+  absl::StatusOr<UsagePurgeReport> PurgeUsage(const PurgeTerms& terms);
 
   absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
@@ -425,6 +438,7 @@ class StoredBook final : public Book {
   absl::Status PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
   void PutCorrections(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
   absl::Status PutSeen(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write, SeenSum* sum);
+  absl::Status PutUsage(std::span<const PackedUsage> usage, uint64_t sequence, CommitWrite* write);
   absl::Status PutCatalog(const SealCommit& seal, CommitWrite* write) const;
   absl::Status CheckUsable() const;
   // Finds most of those who break the contract, not all: a commit may begin right after.
@@ -459,12 +473,14 @@ class StoredBook final : public Book {
   absl::Status AddStored(Family family, const std::string& key, Body* body) const;
   absl::StatusOr<uint64_t> CheckCommits(SeenSum* seen) const;
   absl::StatusOr<uint64_t> CheckOutbox() const;
+  absl::Status CheckUsage(std::span<const UsageSegment> segments, std::string* detail) const;
 
   const std::string directory_;
   const BookLock lock_;
   HighWater high_water_;
   const std::unique_ptr<Store> store_;
   SeenStore seen_;
+  UsageFiles usage_;
   Outbox outbox_;
   const std::function<int64_t()> now_;
   BookIdentity identity_;
@@ -593,7 +609,7 @@ absl::Status StoredBook::PutSeen(const EpochCommit& epoch, uint64_t sequence, Co
   return seen_.Prepare(sequence, seen, spills, write->changing(), sum);
 }
 
-absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
+absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch, std::span<const PackedUsage> usage) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
   const Committing committing(&committing_);
   const uint64_t sequence = last_.sequence + 1;
@@ -619,10 +635,113 @@ absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch) {
     write.Put(Family::kDefault, Numbered(kSourcePrefix, source.id), Encode(source));
   }
   if (epoch.retires_held) write.Put(Family::kDefault, kHeldFloorKey, Numbered("", sequence));
+  if (!usage.empty()) TOLLBOOK_RETURN_IF_ERROR(PutUsage(usage, sequence, &write));
   TOLLBOOK_RETURN_IF_ERROR(PutSeen(epoch, sequence, &write, &record.seen));
   TOLLBOOK_RETURN_IF_ERROR(Commit(std::move(record), std::move(write)));
   seen_.Committed();
   return absl::OkStatus();
+}
+
+// On disk before the commit that acknowledges them.
+absl::Status StoredBook::PutUsage(std::span<const PackedUsage> usage, uint64_t sequence, CommitWrite* write) {
+  failed_ = true;
+  std::vector<UsageSegment> segments;
+  for (const PackedUsage& packed : usage) {
+    const absl::StatusOr<SegmentPlace> place = usage_.Append(packed.packed);
+    if (!place.ok()) return place.status();
+    segments.push_back({sequence, packed.source, packed.first_offset, packed.end_offset, *place});
+  }
+  TOLLBOOK_RETURN_IF_ERROR(usage_.Sync());
+  write->PutForEver(Family::kDefault, Numbered(kUsagePrefix, sequence), Encode(segments));
+  return absl::OkStatus();
+}
+
+namespace {
+
+std::vector<SegmentPlace> LivePlaces(std::span<const UsageSegment> segments) {
+  std::vector<SegmentPlace> live;
+  for (const UsageSegment& segment : segments) {
+    if (segment.purged_by == 0) live.push_back(segment.place);
+  }
+  return live;
+}
+
+}  // namespace
+
+absl::Status StoredBook::OpenUsage() {
+  const absl::StatusOr<std::vector<UsageSegment>> segments = UsageSegments();
+  if (!segments.ok()) return segments.status();
+  uint32_t last_file = 0;
+  for (const UsageSegment& segment : *segments) last_file = std::max(last_file, segment.place.file);
+  usage_.Open(LivePlaces(*segments), last_file);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<UsageSegment>> StoredBook::UsageSegments() const {
+  const auto number_of = [](std::string_view key, std::string_view prefix) {
+    ByteReader in(key.substr(prefix.size()));
+    return in.Fixed64();
+  };
+  std::map<uint64_t, uint64_t> purged_by;  // by epoch
+  TOLLBOOK_RETURN_IF_ERROR(
+      store_->Scan(Family::kDefault, kUsagePurgePrefix, [&](std::string_view key, std::string_view value) {
+        const absl::StatusOr<std::vector<uint64_t>> epochs = DecodePurgedUsage(value);
+        if (!epochs.ok()) return epochs.status();
+        for (const uint64_t epoch : *epochs) purged_by[epoch] = number_of(key, kUsagePurgePrefix);
+        return absl::OkStatus();
+      }));
+  std::vector<UsageSegment> segments;
+  TOLLBOOK_RETURN_IF_ERROR(
+      store_->Scan(Family::kDefault, kUsagePrefix, [&](std::string_view key, std::string_view value) {
+        absl::StatusOr<std::vector<UsageSegment>> of_epoch = DecodeUsageSegments(value);
+        if (!of_epoch.ok()) return of_epoch.status();
+        const uint64_t sequence = number_of(key, kUsagePrefix);
+        const auto purged = purged_by.find(sequence);
+        for (UsageSegment& segment : *of_epoch) {
+          segment.sequence = sequence;
+          segment.purged_by = purged == purged_by.end() ? 0 : purged->second;
+          segments.push_back(segment);
+        }
+        return absl::OkStatus();
+      }));
+  return segments;
+}
+
+absl::StatusOr<UsagePurgeReport> StoredBook::PurgeUsage(const PurgeTerms& terms) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  TOLLBOOK_ASSERT(!terms.by.empty() && !terms.why.empty() && !cut_);
+  absl::StatusOr<std::vector<UsageSegment>> segments = UsageSegments();
+  if (!segments.ok()) return segments.status();
+  const absl::StatusOr<std::vector<CommitRecord>> commits = Commits();
+  if (!commits.ok()) return commits.status();
+  const uint64_t sequence = last_.sequence + 1;
+  UsagePurgeReport report;
+  std::vector<uint64_t> epochs;
+  for (UsageSegment& segment : *segments) {
+    const bool is_due = (*commits)[segment.sequence - 1].committed_at_nanos < terms.before_nanos;
+    if (!is_due || segment.purged_by != 0) continue;
+    segment.purged_by = sequence;
+    ++report.segments;
+    report.bytes += segment.place.bytes;
+    if (epochs.empty() || epochs.back() != segment.sequence) epochs.push_back(segment.sequence);
+  }
+  report.epochs = epochs.size();
+  if (!epochs.empty()) {
+    const Committing committing(&committing_);
+    Decision decision{DecisionKind::kPurge, "usage log", terms.by, terms.why, "", "purged"};
+    decision.before = std::to_string(report.segments) + " segments, " + std::to_string(report.bytes) + " bytes, of " +
+                      std::to_string(report.epochs) + " epochs";
+    CommitRecord record;
+    record.kind = CommitKind::kDecisions;
+    CommitWrite write(store_->NewWrite(4096 + 10 * epochs.size()));
+    write.PutForEver(Family::kDefault, Numbered(kDecisionPrefix, sequence),
+                     Encode(DecisionCommit{sequence, {decision}}));
+    write.PutForEver(Family::kDefault, Numbered(kUsagePurgePrefix, sequence), EncodePurgedUsage(epochs));
+    TOLLBOOK_RETURN_IF_ERROR(Commit(std::move(record), std::move(write)));
+  }
+  // Also when there was nothing to do: an earlier call may have been killed between the two.
+  TOLLBOOK_RETURN_IF_ERROR(usage_.Reclaim(LivePlaces(*segments)));
+  return report;
 }
 
 void StoredBook::PutCorrections(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const {
@@ -991,7 +1110,8 @@ absl::Status StoredBook::AddEpoch(uint64_t sequence, const Contents& contents, c
                                           body->Add(Family::kDefault, key, value);
                                           return absl::OkStatus();
                                         }));
-  return AddStored(Family::kDefault, Numbered(kCorrectionPrefix, sequence), body);
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kCorrectionPrefix, sequence), body));
+  return AddStored(Family::kDefault, Numbered(kUsagePrefix, sequence), body);
 }
 
 // In the order of CommitSeal.
@@ -1015,7 +1135,8 @@ absl::Status StoredBook::AddPeriodChange(uint64_t sequence, Body* body) const {
 
 absl::Status StoredBook::AddDecisions(uint64_t sequence, Body* body) const {
   TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kDecisionPrefix, sequence), body));
-  return AddStored(Family::kDefault, Numbered(kPurgePrefix, sequence), body);
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kPurgePrefix, sequence), body));
+  return AddStored(Family::kDefault, Numbered(kUsagePurgePrefix, sequence), body);
 }
 
 absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord& record, const Contents& contents,
@@ -1106,12 +1227,32 @@ std::vector<Book::Check> StoredBook::CheckStore() const {
       {"chain of commits", commits.ok(),
        detail(commits.status(), std::to_string(commits.value_or(0)) + " commits, each with what it stored")},
       {"seen events", seen.ok(), detail(seen, std::to_string(sum.entries) + ", as the commits accepted them")}};
+  const absl::StatusOr<std::vector<UsageSegment>> segments = UsageSegments();
+  if (!segments.ok() || !segments->empty()) {
+    std::string logged;
+    const absl::Status usage = segments.ok() ? CheckUsage(*segments, &logged) : segments.status();
+    checks.push_back({"usage log", usage.ok(), detail(usage, std::move(logged))});
+  }
   const absl::StatusOr<uint64_t> deliveries = CheckOutbox();
   if (deliveries.value_or(1) == 0) return checks;  // a book that delivers nothing
   checks.push_back({"deliveries", deliveries.ok(),
                     detail(deliveries.status(), std::to_string(deliveries.value_or(0)) +
                                                     ", each of a batch, with the bytes that were planned")});
   return checks;
+}
+
+absl::Status StoredBook::CheckUsage(std::span<const UsageSegment> segments, std::string* detail) const {
+  uint64_t there = 0, bytes = 0;
+  for (const UsageSegment& segment : segments) {
+    if (segment.purged_by != 0) continue;
+    TOLLBOOK_RETURN_IF_ERROR(usage_.Read(segment.place).status());
+    ++there;
+    bytes += segment.place.bytes;
+  }
+  const auto count = [](uint64_t number) { return std::to_string(number) + (number == 1 ? " segment" : " segments"); };
+  *detail = count(there) + ", " + std::to_string(bytes) + " bytes, each with its hash";
+  if (there < segments.size()) *detail += "; " + count(segments.size() - there) + " purged";
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> StoredBook::CheckOutbox() const {
@@ -1143,6 +1284,7 @@ absl::Status StoredBook::ListCut(BookCut* cut) {
   cut->hash = last_.hash;
   for (const SeenStore::Extent& extent : seen_.HoldFiles())
     cut->files.push_back({extent.name, extent.bytes, "", false});
+  for (const auto& [name, bytes] : usage_.Extents()) cut->files.push_back({name, bytes, "", false});
   absl::StatusOr<std::vector<StoreFile>> stored = store_->HoldFiles();
   if (!stored.ok()) return stored.status();
   for (StoreFile& file : *stored)
@@ -1210,6 +1352,22 @@ absl::StatusOr<PurgeReport> PurgePayloads(Book& book, const PurgeTerms& terms) {
   return dynamic_cast<StoredBook&>(book).PurgePayloads(terms);
 }
 
+absl::Status CommitEpoch(Book& book, const EpochCommit& epoch, std::span<const PackedUsage> usage) {
+  return dynamic_cast<StoredBook&>(book).CommitEpoch(epoch, usage);
+}
+
+absl::StatusOr<std::vector<UsageSegment>> UsageSegments(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).UsageSegments();
+}
+
+absl::StatusOr<std::string> ReadUsage(const Book& book, const UsageSegment& segment) {
+  return dynamic_cast<const StoredBook&>(book).ReadUsage(segment);
+}
+
+absl::StatusOr<UsagePurgeReport> PurgeUsage(Book& book, const PurgeTerms& terms) {
+  return dynamic_cast<StoredBook&>(book).PurgeUsage(terms);
+}
+
 absl::StatusOr<std::vector<PurgeRecord>> Purges(const Book& book) {
   return dynamic_cast<const StoredBook&>(book).Purges();
 }
@@ -1263,6 +1421,7 @@ absl::StatusOr<std::unique_ptr<Book>> Book::Open(const BookOptions& options) {
   TOLLBOOK_RETURN_IF_ERROR(book->ReadChain(logs));
   TOLLBOOK_RETURN_IF_ERROR(book->CountSeals());
   TOLLBOOK_RETURN_IF_ERROR(book->OpenSeen());
+  TOLLBOOK_RETURN_IF_ERROR(book->OpenUsage());
   return book;
 }
 

@@ -21,6 +21,7 @@
 #include "pipeline/epoch_pace.h"
 #include "pipeline/fixed_meters.h"
 #include "pipeline/side_thread.h"
+#include "pipeline/usage_log.h"
 #include "pipeline/work_pool.h"
 #include "pipeline/worker_arena.h"
 
@@ -82,6 +83,7 @@ class Decoders {
 struct Worker {
   Decoders decoders;
   BlockDecoder blocks;
+  FramePacker packer;
 };
 
 // Held events that are read again: each moves, in its source and in the book, from held to how it ends now.
@@ -158,7 +160,8 @@ class Absorber {
   void Judge(const Works& works, SourceFeeder& feeder, ExceptionCollector* exceptions, EpochCommit* epoch);
   void PackTotals(EpochCommit* epoch);
   void AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch);
-  void StartCommit(EpochCommit epoch);
+  void StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage = {});
+  std::vector<PackedUsage> TakeUsage(SourceFeeder& feeder);
   bool Committing() const;
   bool EpochIsDue(const EpochPace& pace) const;
   uint64_t RoundBytes() const;
@@ -181,6 +184,7 @@ class Absorber {
   ReasonCounters reasons_{};
   std::atomic<uint64_t> events_{0};
   uint64_t events_before_epoch_ = 0;
+  SegmentCollector usage_;  // of the epoch, where the book keeps it
   AbsorbReport report_;
   uint64_t sequence_before_ = 0;  // of the book's newest commit when this run began
   SideThread committer_;          // the last: it uses the others
@@ -207,7 +211,7 @@ absl::Status Absorber::CheckMeters() {
 Works Absorber::DecodeRound(const NextBlock& next, EpochPace* pace) {
   if (workers_ == nullptr) {
     workers_ = std::make_unique<tbb::enumerable_thread_specific<Worker>>([this] {
-      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity(), series_), options_.decoder)};
+      return Worker{Decoders(), BlockDecoder(Measurer(catalog_, book_.identity(), series_), options_.decoder), {}};
     });
   }
   Works works;
@@ -227,6 +231,7 @@ Works Absorber::DecodeRound(const NextBlock& next, EpochPace* pace) {
   };
   const auto decode = [&](BlockWork* work) {
     Worker& worker = workers_->local();
+    worker.packer.Pack(work->content.bytes, &work->packed);
     worker.blocks.Decode(worker.decoders.For(work->from), work);
     events_.fetch_add(work->verdicts.size(), std::memory_order_relaxed);
   };
@@ -331,7 +336,18 @@ void Absorber::AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch) {
   }
 }
 
-void Absorber::StartCommit(EpochCommit epoch) {
+// What the epoch has read, in segments: its blocks', and of sources that had none.
+std::vector<PackedUsage> Absorber::TakeUsage(SourceFeeder& feeder) {
+  FramePacker packer;
+  for (const ReadContent& loose : feeder.TakeLooseContent()) {
+    std::string packed;
+    packer.Pack(loose.bytes, &packed);
+    usage_.Add(loose.source, loose.first_offset, loose.end_offset, packed);
+  }
+  return usage_.Take();
+}
+
+void Absorber::StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage) {
   std::vector<bool> spills(kSeenShards);
   for (const int shard : seen_budget_.Due(seen_, book_.last_sequence() + 1)) {
     spills[shard] = true;
@@ -343,8 +359,8 @@ void Absorber::StartCommit(EpochCommit epoch) {
   }
   ++report_.epochs;
   const AbsorbDurable durable{report_.epochs, report_.counts.lines, report_.counts.accepted};
-  commit_ = committer_.Start([this, durable, epoch = std::move(epoch)] {
-    const absl::Status status = book_.CommitEpoch(epoch);
+  commit_ = committer_.Start([this, durable, epoch = std::move(epoch), usage = std::move(usage)] {
+    const absl::Status status = CommitEpoch(book_, epoch, usage);
     if (status.ok() && options_.durable) options_.durable(durable);
     return status;
   });
@@ -382,6 +398,8 @@ void Absorber::Judge(const Works& works, SourceFeeder& feeder, ExceptionCollecto
     for (size_t reason = 0; reason < reasons_.size(); ++reason) reasons_[reason] += verdicts[i].reasons[reason];
     source.counts += verdicts[i].counts;
     epoch->delta += verdicts[i].counts;
+    const ReadContent& content = work.content;
+    usage_.Add(content.source, content.first_offset, content.end_offset, work.packed);
     if (epoch->covered.empty() || epoch->covered.back().source != source.id) {
       epoch->covered.push_back({source.id, work.block.offset, 0, first_lines[i], 0});
     }
@@ -426,9 +444,13 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.idle_millis = kGatherMillis;
   reading.unpack_ahead = std::min(static_cast<size_t>(arena_.threads()), kUnpackAheadMax);
   SourceFeeder feeder(inputs, *std::move(known), FingerprintOf(catalog_), reading, options_.stop);
+  if (options_.keeps_usage_log) feeder.KeepContent();
+  if (options_.open_content) feeder.ReadFrom(options_.open_content);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
     if (more) work->from = feeder.current();
+    const bool has_lines = more && (work->block.bytes > 0 || !work->block.long_lines.empty());
+    if (has_lines && options_.keeps_usage_log) feeder.TakeContent(&work->content);
     if (options_.progress)
       options_.progress({feeder.bytes_read(), inputs.bytes, events_.load(std::memory_order_relaxed)});
     return more;
@@ -460,7 +482,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
       if (epoch.sources.empty() || epoch.sources.back().id != source) epoch.sources.push_back(feeder.record(source));
     }
     report_.counts += epoch.delta;
-    StartCommit(std::move(epoch));
+    StartCommit(std::move(epoch), TakeUsage(feeder));
   }
   TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
   if (!feeder.stopped()) TOLLBOOK_RETURN_IF_ERROR(ApplyCorrections(/*is_retry=*/false));

@@ -10,7 +10,8 @@
 // decoded in parallel; each dedup shard goes through its identities in input order (so which of two conflicting events
 // is the first does not depend on threads); each total shard adds up what is fresh; then the blocks' memory serves the
 // next round. An epoch is ONE commit, written while the next one's first round is decoded. Memory: one round (input
-// bytes, about as much again for what was decoded), the totals of two epochs, and the seen events: in memory up to what
+// bytes, about as much again for what was decoded, and where the book keeps a usage log as much again and what an epoch
+// is packed), the totals of two epochs, and the seen events: in memory up to what
 // AbsorbOptions::memory_bytes leaves for them, beyond it in runs on disk (seen_budget.h). Threads: absorb uses
 // `threads` of them; a book is absorbed into by one Absorb at a time.
 #ifndef TOLLBOOK_PIPELINE_ABSORB_H_
@@ -56,6 +57,8 @@ struct AbsorbOptions {
   int64_t slow_epoch_millis = 40;                       // nor than this when it is the input that we wait for ...
   uint64_t slow_epoch_events = 16 << 10;                // ... and it brings no more in that time
   uint64_t memory_bytes = 0;                            // for all of absorb; 0: as much as it takes
+  bool keeps_usage_log = false;                         // what is read goes into the book as well, packed
+  OpenContentOf open_content;                           // where inputs come from, when not from their paths
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
   std::function<void(const AbsorbDurable&)> durable;    // called after each commit, likewise

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "pipeline/shard_totals.h"
+#include "pipeline/usage_log.h"
 #include "pipeline/worker_arena.h"
 
 namespace tollbook {
@@ -197,13 +198,10 @@ LawCheck CompareAccepted(const Book& again, const Book& stored) {
               (anew == kept ? ", as in the book" : "; in the book " + std::to_string(kept))};
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<LawCheck>> AbsorbAgain(const Book& book, const Catalog& catalog, InputList inputs,
-                                                  const AbsorbOptions& options, const std::string& scratch) {
-  const absl::StatusOr<std::vector<SourceRecord>> stored = book.Sources();
-  if (!stored.ok()) return stored.status();
-  SortAsAbsorbed(*stored, &inputs);
+// The inputs are in the order of the book's sources.
+absl::StatusOr<std::vector<LawCheck>> AbsorbSorted(const Book& book, const Catalog& catalog,
+                                                   const std::vector<SourceRecord>& stored, const InputList& inputs,
+                                                   const AbsorbOptions& options, const std::string& scratch) {
   BookOptions scratch_options;
   scratch_options.directory = scratch;
   scratch_options.create = true;
@@ -220,10 +218,48 @@ absl::StatusOr<std::vector<LawCheck>> AbsorbAgain(const Book& book, const Catalo
   }
   const absl::StatusOr<std::vector<SourceRecord>> sources = (*again)->Sources();
   if (!sources.ok()) return sources.status();
-  TOLLBOOK_RETURN_IF_ERROR(CheckSources(*stored, *sources));
+  TOLLBOOK_RETURN_IF_ERROR(CheckSources(stored, *sources));
   absl::StatusOr<LawCheck> totals = CompareTotals(**again, book, catalog, options.threads);
   if (!totals.ok()) return totals.status();
   return std::vector<LawCheck>{CompareAccepted(**again, book), *std::move(totals)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<LawCheck>> AbsorbAgain(const Book& book, const Catalog& catalog, InputList inputs,
+                                                  const AbsorbOptions& options, const std::string& scratch) {
+  const absl::StatusOr<std::vector<SourceRecord>> stored = book.Sources();
+  if (!stored.ok()) return stored.status();
+  SortAsAbsorbed(*stored, &inputs);
+  return AbsorbSorted(book, catalog, *stored, inputs, options, scratch);
+}
+
+absl::StatusOr<std::optional<std::vector<LawCheck>>> AbsorbLogAgain(const Book& book, const Catalog& catalog,
+                                                                    const std::vector<SourceMapping>& mappings,
+                                                                    AbsorbOptions options, const std::string& scratch) {
+  UsageLogReader log(book);
+  TOLLBOOK_RETURN_IF_ERROR(log.Open());
+  const absl::StatusOr<std::vector<SourceRecord>> stored = book.Sources();
+  if (!stored.ok()) return stored.status();
+  const std::vector<std::vector<SourceMapping>> known = {mappings};
+  InputList inputs;
+  std::vector<uint32_t> ids;  // of each input
+  for (const SourceRecord& source : *stored) {
+    if (source.counts.lines == 0) continue;
+    const std::optional<InputFile> file = LoggedFile(source, known);
+    if (log.Of(source) != UsageLogReader::Has::kWhole || !file) return std::nullopt;
+    inputs.files.push_back(*file);
+    inputs.bytes += file->bytes;
+    ids.push_back(source.id);
+  }
+  if (ids.empty()) return std::nullopt;
+  options.open_content = [&](const InputFile& file) -> OpenContent {
+    const uint32_t source = ids[&file - inputs.files.data()];
+    return [&log, source] { return log.Content(source); };
+  };
+  absl::StatusOr<std::vector<LawCheck>> checks = AbsorbSorted(book, catalog, *stored, inputs, options, scratch);
+  if (!checks.ok()) return checks.status();
+  return *std::move(checks);
 }
 
 }  // namespace tollbook

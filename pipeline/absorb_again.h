@@ -27,6 +27,12 @@ namespace tollbook {
                                                                 InputList inputs, const AbsorbOptions& options,
                                                                 const std::string& scratch);
 
+// The same with what the book's usage log has, in place of inputs. None: it does not have all sources that had lines,
+// or one of them is read in a way that neither the catalog nor `mappings` know.
+[[nodiscard]] absl::StatusOr<std::optional<std::vector<LawCheck>>> AbsorbLogAgain(
+    const Book& book, const Catalog& catalog, const std::vector<SourceMapping>& mappings, AbsorbOptions options,
+    const std::string& scratch);
+
 }  // namespace tollbook
 
 #endif  // TOLLBOOK_PIPELINE_ABSORB_AGAIN_H_

@@ -104,6 +104,9 @@ struct BlockWork {
   std::vector<Measurement> measurements;
   ShardOrder<kTotalShards> measurements_of;
   std::vector<std::pair<uint32_t, std::string>> held;  // event -> its canonical JSON
+  // Where the book keeps a usage log: what was read for the block, and the same packed.
+  ReadContent content;
+  std::string packed;
 };
 
 // When layouts are tried, and when one is learnt. Neither may cost much where lines have nothing in common.

@@ -15,7 +15,8 @@ namespace {
 // Of a source that cannot be read.
 absl::Status CannotReadAgain(const FaultySource& faulty, const std::string& path) {
   const std::string without = faulty.fault == SourceFault::kPipe ? "; leave out --events" : ", or leave out --events";
-  return MakeError(absl::StatusCode::kFailedPrecondition, WhatIsWrong(faulty), path, RemedyOf(faulty) + without);
+  const std::string which = faulty.of_log.empty() ? path : path + " (" + faulty.of_log + ")";
+  return MakeError(absl::StatusCode::kFailedPrecondition, WhatIsWrong(faulty), which, RemedyOf(faulty) + without);
 }
 
 std::vector<std::string> Copied(DimensionValues values) {
@@ -58,6 +59,9 @@ class EventReader {
         totals_(charges.size()) {
     for (size_t i = 0; i < charges.size(); ++i) of_subject_[charges[i].of.subscription->subject].push_back(i);
   }
+
+  // After Read.
+  std::vector<uint32_t> FromLog() const { return sources_.FromLog(); }
 
   absl::StatusOr<std::vector<std::vector<ChargeEvent>>> Read(uint64_t through_sequence) {
     TOLLBOOK_RETURN_IF_ERROR(sources_.Open());
@@ -294,8 +298,12 @@ ChargeUsage UsageOf(const Catalog& catalog, const RatedCharge& rated, std::span<
 
 absl::StatusOr<std::vector<std::vector<ChargeEvent>>> ReadChargeEvents(const Book& book, const Catalog& catalog,
                                                                        std::span<const ChargeUsage> charges,
-                                                                       uint64_t through_sequence) {
-  return EventReader(book, catalog, charges).Read(through_sequence);
+                                                                       uint64_t through_sequence,
+                                                                       std::vector<uint32_t>* from_log) {
+  EventReader reader(book, catalog, charges);
+  absl::StatusOr<std::vector<std::vector<ChargeEvent>>> events = reader.Read(through_sequence);
+  if (from_log != nullptr) *from_log = reader.FromLog();
+  return events;
 }
 
 }  // namespace tollbook

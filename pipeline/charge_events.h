@@ -47,11 +47,11 @@ struct ChargeUsage {
   };
   SubscribedCharge of;
   BillingPeriod period;
-  Day first, last;                // whose events are asked for, both inclusive
-  DayShare minimum_share;         // of the charge, in this period
-  bool is_by_day = false;         // its meter carries over: it goes on without events, and so does its price
-  bool is_rated_again = false;    // its price needs more than its usage in the period: slices, grants of units
-  std::vector<PartTotal> before;  // of the period's earlier days, in their order
+  Day first, last;                     // whose events are asked for, both inclusive
+  DayShare minimum_share;              // of the charge, in this period
+  bool is_by_day = false;              // its meter carries over: it goes on without events, and so does its price
+  bool is_rated_again = false;         // its price needs more than its usage in the period: slices, grants of units
+  std::vector<PartTotal> before;       // of the period's earlier days, in their order
   std::map<Place, UsageTotal> totals;  // of these days
   std::set<uint64_t> commits;          // that brought them
   // Where it is rated again: what else the subject's subscription used of charges of its name, through the last day.
@@ -88,10 +88,12 @@ struct ChargeEvent {
 
 // For each of the charges its events, by day, time, source and id; where the meter keeps values with their times, by
 // value before source, as the rater takes them. `through_sequence`: the commit that the totals are as of; corrections
-// that were applied later change nothing.
+// that were applied later change nothing. `from_log`, which may be null, gets the sources that are not there as they
+// were, and were read from the usage log.
 // Errors: FailedPrecondition: the usage came from a pipe, or a source is gone or changed; Unavailable, DataLoss.
 [[nodiscard]] absl::StatusOr<std::vector<std::vector<ChargeEvent>>> ReadChargeEvents(
-    const Book& book, const Catalog& catalog, std::span<const ChargeUsage> charges, uint64_t through_sequence);
+    const Book& book, const Catalog& catalog, std::span<const ChargeUsage> charges, uint64_t through_sequence,
+    std::vector<uint32_t>* from_log = nullptr);
 
 }  // namespace tollbook
 

@@ -444,13 +444,15 @@ class EventExplainer {
     gathered_.push_back(std::move(charge));
   }
 
-  absl::Status Explain(std::vector<ExplainedCharge>* charges) {
+  absl::Status Explain(std::vector<ExplainedCharge>* charges, std::vector<std::string>* from_log) {
     if (usages_.empty()) return absl::OkStatus();
+    std::vector<uint32_t> logged;
     absl::StatusOr<std::vector<std::vector<ChargeEvent>>> events =
-        ReadChargeEvents(book_, catalog_, usages_, sequence_);
+        ReadChargeEvents(book_, catalog_, usages_, sequence_, &logged);
     if (!events.ok()) return events.status();
     const absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
     if (!sources.ok()) return sources.status();
+    for (const uint32_t source : logged) from_log->push_back((*sources)[source].path);
     for (size_t i = 0; i < usages_.size(); ++i) {
       ExplainedCharge& charge = (*charges)[gathered_[i].number];
       absl::StatusOr<EventShares> shares =
@@ -623,7 +625,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
     explained.earlier = *std::move(world);
     explanation.largest.push_back(std::move(explained));
   }
-  TOLLBOOK_RETURN_IF_ERROR(single_events.Explain(&explanation.largest));
+  TOLLBOOK_RETURN_IF_ERROR(single_events.Explain(&explanation.largest, &explanation.from_log));
   return explanation;
 }
 

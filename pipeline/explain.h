@@ -80,6 +80,8 @@ struct Explanation {
   uint64_t charges = 0;                  // behind the line
   std::vector<ExplainedCharge> largest;  // of those asked for, by amount; at most `limit`
   Money more_sum;                        // of all that are not among them
+  // Sources of single events that are not there as they were, and were read from the usage log.
+  std::vector<std::string> from_log;
 };
 
 // Which of a line's charges are shown; an empty name is any.

@@ -91,7 +91,8 @@ ReadAgain::ReadAgain(const Book& book, const Catalog& catalog, DecoderChoice cho
     : book_(book),
       catalog_(catalog),
       series_(book.identity().seed[1]),
-      blocks_(Measurer(catalog, book.identity(), series_), choice) {}
+      blocks_(Measurer(catalog, book.identity(), series_), choice),
+      log_(book) {}
 
 absl::Status ReadAgain::Open() {
   absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
@@ -100,6 +101,7 @@ absl::Status ReadAgain::Open() {
   absl::StatusOr<std::vector<CommitRecord>> commits = book_.Commits();
   if (!commits.ok()) return commits.status();
   commits_ = *std::move(commits);
+  TOLLBOOK_RETURN_IF_ERROR(log_.Open());
   return FindMappings();
 }
 
@@ -145,11 +147,37 @@ Stretches ReadAgain::StretchesOf(const std::set<uint64_t>& wanted, uint64_t thro
 const FaultySource& ReadAgain::Check(uint32_t source) {
   const auto [checked, is_new] = checked_.try_emplace(source);
   if (!is_new) return checked->second.faulty;
-  checked->second.faulty = Find(sources_[source], &checked->second.file);
-  if (checked->second.faulty.fault == SourceFault::kNone) {
-    checked->second.faulty = CheckContent(checked->second.file, sources_[source]);
+  Checked& of = checked->second;
+  of.faulty = Find(sources_[source], &of.file);
+  if (of.faulty.fault == SourceFault::kNone) of.faulty = CheckContent(of, sources_[source]);
+  Checked logged;
+  if (of.faulty.fault != SourceFault::kNone && FindLogged(sources_[source], &logged)) {
+    const FaultySource of_log = CheckContent(logged, sources_[source]);
+    if (of_log.fault == SourceFault::kNone) return (of = logged).faulty;
+    of.faulty.of_log = of_log.why.empty() ? "it is not in the usage log as it was absorbed" : of_log.why;
   }
-  return checked->second.faulty;
+  if (const uint64_t purge = log_.purged_by(source); of.faulty.fault != SourceFault::kNone && purge != 0) {
+    const Day day = catalog_.book.zone.DayOf(Instant{commits_[purge - 1].committed_at_nanos});
+    of.faulty.of_log = "its usage log was purged on " + ToString(day);
+  }
+  return of.faulty;
+}
+
+std::vector<uint32_t> ReadAgain::FromLog() const {
+  std::vector<uint32_t> logged;
+  for (const auto& [source, checked] : checked_) {
+    if (checked.is_logged) logged.push_back(source);
+  }
+  return logged;
+}
+
+bool ReadAgain::FindLogged(const SourceRecord& source, Checked* checked) {
+  if (log_.Of(source) != UsageLogReader::Has::kWhole) return false;
+  const std::optional<InputFile> file = LoggedFile(source, mappings_);
+  if (!file) return false;
+  checked->file = *file;
+  checked->is_logged = true;
+  return true;
 }
 
 // As it was read when it was absorbed.
@@ -175,14 +203,15 @@ FaultySource ReadAgain::Find(const SourceRecord& source, InputFile* file) const 
   return why;
 }
 
-absl::StatusOr<std::unique_ptr<BlockReader>> ReadAgain::OpenFile(const InputFile& file) {
+absl::StatusOr<std::unique_ptr<BlockReader>> ReadAgain::OpenFile(const Checked& checked, uint32_t source) const {
   ReaderOptions options;
-  options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
-  return BlockReader::Open(file, options);
+  options.count_rows = checked.file.mapping != nullptr && NeedsRows(*checked.file.mapping);
+  if (!checked.is_logged) return BlockReader::Open(checked.file, options);
+  return BlockReader::Open(checked.file, options, [this, source] { return log_.Content(source); });
 }
 
-FaultySource ReadAgain::CheckContent(const InputFile& file, const SourceRecord& source) const {
-  const absl::StatusOr<std::unique_ptr<BlockReader>> reader = OpenFile(file);
+FaultySource ReadAgain::CheckContent(const Checked& checked, const SourceRecord& source) const {
+  const absl::StatusOr<std::unique_ptr<BlockReader>> reader = OpenFile(checked, source.id);
   if (!reader.ok()) return {SourceFault::kUnreadable, std::string(Std(reader.status().message()))};
   const absl::StatusOr<bool> same = (*reader)->SkipTo({source.offset, source.rows, source.digest[0], source.digest[1]});
   if (!same.ok()) return {SourceFault::kUnreadable, std::string(Std(same.status().message()))};
@@ -193,7 +222,7 @@ absl::Status ReadAgain::Read(uint32_t source, const std::vector<LineRange>& rang
                              const Visit& visit) {
   TOLLBOOK_ASSERT(Check(source).fault == SourceFault::kNone);
   const InputFile& file = checked_[source].file;
-  const absl::StatusOr<std::unique_ptr<BlockReader>> reader = OpenFile(file);
+  const absl::StatusOr<std::unique_ptr<BlockReader>> reader = OpenFile(checked_[source], source);
   if (!reader.ok()) return reader.status();
   const bool is_csv = file.format == InputFormat::kCsv;
   decoder_ = MakeJsonDecoder();

@@ -5,6 +5,7 @@
 // lines that the exceptions name (Book::ForEachNotAccepted): there the first of two that are one event is the one that
 // counted, whichever file it was in. They are decoded and measured by the code of absorb.
 //
+// Log       What of a source is not there as it was is read from the book's usage log, where that has all of it.
 // Proof     A source must have the content that was absorbed, by its digest. Whether the events come to the totals is
 //           for whoever asked to see.
 // Cost      Two passes over what was absorbed of a source: one for the digest, one up to the last stretch, of which
@@ -27,6 +28,7 @@
 #include "pipeline/mapping.h"
 #include "pipeline/series.h"
 #include "pipeline/subject_lines.h"
+#include "pipeline/usage_log.h"
 #include "rating/catalog.h"
 
 namespace tollbook {
@@ -50,7 +52,8 @@ enum class SourceFault : uint8_t {
 };
 struct FaultySource {
   SourceFault fault = SourceFault::kNone;
-  std::string why;  // of an unreadable one
+  std::string why = {};     // of an unreadable one
+  std::string of_log = {};  // why the usage log does not have it instead; empty: it never had all of it
 };
 // For messages, "what: path: remedy".
 [[nodiscard]] std::string_view WhatIsWrong(const FaultySource& faulty);
@@ -77,8 +80,10 @@ class ReadAgain {
   // was held, any commit before it may have read them.
   [[nodiscard]] Stretches StretchesOf(const std::set<uint64_t>& commits, uint64_t through_sequence) const;
 
-  // Is the source there as it was? Each is looked at once.
+  // Is the source there as it was, or in the usage log? Each is looked at once.
   const FaultySource& Check(uint32_t source);
+  // Of what Check found no fault with: sources that are read from the usage log.
+  std::vector<uint32_t> FromLog() const;
 
   using Visit = std::function<void(const MeasuredAgain&)>;
   // All events of the subjects on these lines of a source without fault, and perhaps others, whether they were accepted
@@ -97,8 +102,14 @@ class ReadAgain {
   absl::Status FindMappings();
   void AddMappings(const std::map<std::string, std::string>& files);
   FaultySource Find(const SourceRecord& source, InputFile* file) const;
-  static absl::StatusOr<std::unique_ptr<BlockReader>> OpenFile(const InputFile& file);
-  FaultySource CheckContent(const InputFile& file, const SourceRecord& source) const;
+  struct Checked {
+    FaultySource faulty;
+    InputFile file;
+    bool is_logged = false;
+  };
+  absl::StatusOr<std::unique_ptr<BlockReader>> OpenFile(const Checked& checked, uint32_t source) const;
+  FaultySource CheckContent(const Checked& checked, const SourceRecord& source) const;
+  bool FindLogged(const SourceRecord& source, Checked* checked);
   void VisitBlock(const SourceRecord& source, const std::vector<LineRange>& ranges, uint64_t first_line,
                   const SubjectLines& subjects, const Visit& visit);
 
@@ -109,10 +120,7 @@ class ReadAgain {
   std::vector<SourceRecord> sources_;  // by id
   std::vector<CommitRecord> commits_;
   std::vector<std::vector<SourceMapping>> mappings_;  // of each catalog that has other ones
-  struct Checked {
-    FaultySource faulty;
-    InputFile file;
-  };
+  UsageLogReader log_;
   std::map<uint32_t, Checked> checked_;
 
   // What is visited.

@@ -54,8 +54,7 @@ bool SourceFeeder::Next(Block* block) {
     if (absl::IsCancelled(more.status())) continue;  // the wait for a pipe ended by the stop
     if (!more.ok()) {
       LeaveOut(opened_.back().file->path, more.status());
-      bytes_before_ += reader_->bytes_read();
-      reader_.reset();
+      CloseReader();
       continue;
     }
     if (!*more) {
@@ -79,7 +78,7 @@ bool SourceFeeder::OpenNext() {
   // A pipe may be silent for long: what was read before it is committed first.
   if (!file.regular && !touched_.empty()) return false;
   ++next_file_;
-  if (file.regular && AlreadyAbsorbed(file)) {
+  if (file.regular && !open_content_ && AlreadyAbsorbed(file)) {
     bytes_before_ += file.bytes;
     return true;
   }
@@ -111,10 +110,36 @@ absl::StatusOr<std::unique_ptr<BlockReader>> SourceFeeder::OpenReader(const Inpu
   options.stop = stop_;
   // Files of a size that the book has are likely to be passed over, so they are not unpacked before it is their turn.
   ahead_.Begin(next_file_ - 1, [this](const InputFile& next) { return !by_bytes_.contains(next.bytes); });
-  if (!file.regular || file.compression == Compression::kNone) return BlockReader::Open(file, options);
-  const std::shared_ptr<const Unpacked> unpacked = ahead_.Take(next_file_ - 1);
-  if (!unpacked->status.ok()) return unpacked->status;
-  return BlockReader::Open(file, options, [file, unpacked] { return OpenUnpacked(file, unpacked); });
+  OpenContent open = [path = file.path, waiting = Waiting{options.stop, options.idle_millis}] {
+    return OpenSource(path, waiting);
+  };
+  if (open_content_) {
+    open = open_content_(file);
+  } else if (file.regular && file.compression != Compression::kNone) {
+    const std::shared_ptr<const Unpacked> unpacked = ahead_.Take(next_file_ - 1);
+    if (!unpacked->status.ok()) return unpacked->status;
+    open = [file, unpacked] { return OpenUnpacked(file, unpacked); };
+  }
+  if (!keeps_content_) return BlockReader::Open(file, options, std::move(open));
+  tap_ = std::make_unique<ContentTap>();
+  return BlockReader::Open(file, options, tap_->On(std::move(open)));
+}
+
+void SourceFeeder::TakeContent(ReadContent* content) {
+  const SourceRecord& record = records_[opened_.back().id];
+  content->source = record.id;
+  content->first_offset = tap_->taken();
+  content->end_offset = record.offset;
+  content->bytes.clear();
+  (void)tap_->Take(record.offset, &content->bytes);  // false: they stay empty
+}
+
+// A header with nothing behind it is content, too.
+void SourceFeeder::CloseReader() {
+  bytes_before_ += reader_->bytes_read();
+  reader_.reset();
+  if (!keeps_content_ || tap_->taken() >= records_[opened_.back().id].offset) return;
+  TakeContent(&loose_content_.emplace_back());
 }
 
 bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
@@ -142,10 +167,11 @@ bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
 absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
   const uint64_t reading = ReadingOf(file);
   std::vector<uint32_t>& of_path = by_path_[file.path];
-  for (size_t i = of_path.size(); file.regular && i-- > 0;) {
+  for (size_t i = of_path.size(); file.regular && !open_content_ && i-- > 0;) {
     SourceRecord& record = records_[of_path[i]];
     if (record.reading != reading) continue;
     if (record.counts.rejected > 0 && record.catalog != catalog_) continue;
+    if (tap_ != nullptr) tap_->PassOver(record.offset);
     absl::StatusOr<bool> same = reader_->SkipTo({record.offset, record.rows, record.digest[0], record.digest[1]});
     if (!same.ok()) return same.status();
     if (!*same) continue;
@@ -170,8 +196,7 @@ absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
 void SourceFeeder::FinishCurrent() {
   SourceRecord& record = records_[opened_.back().id];
   const InputFile& file = *opened_.back().file;
-  bytes_before_ += reader_->bytes_read();
-  reader_.reset();
+  CloseReader();
   Touch(opened_.back().id);
   if (!file.regular) {
     record.finished = true;  // never recognised again: it has no size and digest

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ledger/records.h"
+#include "pipeline/content_tap.h"
 #include "pipeline/input.h"
 #include "pipeline/unpacked.h"
 
@@ -36,6 +37,16 @@ struct FedSource {
   std::string header;  // CSV
 };
 
+// Bytes of a source's (decompressed) content, as they were read.
+struct ReadContent {
+  uint32_t source = 0;
+  uint64_t first_offset = 0, end_offset = 0;  // half-open
+  std::string bytes;                          // empty: it came to more than is kept (content_tap.h)
+};
+
+// Where the content of a file comes from, other than from its path.
+using OpenContentOf = std::function<OpenContent(const InputFile&)>;
+
 // Tells two ways of reading the same bytes apart (SourceRecord::reading).
 uint64_t ReadingOf(const InputFile& file);
 
@@ -47,11 +58,21 @@ class SourceFeeder {
   SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, uint64_t catalog, const ReaderOptions& options,
                const std::atomic<bool>* stop);
 
+  // Both before the first Next. KeepContent: what is read can be taken. ReadFrom: all files are read so, each as a
+  // source of its own, and none is passed over.
+  void KeepContent() { keeps_content_ = true; }
+  void ReadFrom(OpenContentOf open) { open_content_ = std::move(open); }
+
   // The next block, with Block::file set to the id of its source. False at the end of all inputs or after a stop.
   bool Next(Block* block);
 
   // Where the last block of Next came from.
   const FedSource* current() const { return &opened_.back(); }
+
+  // What was read for the last block of Next: its lines, and what is of no block before and behind them. Once a block.
+  void TakeContent(ReadContent* content);
+  // What was read of sources that had no block, since the last call.
+  std::vector<ReadContent> TakeLooseContent() { return std::exchange(loose_content_, {}); }
 
   // The record of a source, with everything up to the last block that Next gave.
   SourceRecord& record(uint32_t source);
@@ -69,6 +90,7 @@ class SourceFeeder {
   bool AlreadyAbsorbed(const InputFile& file);
   absl::StatusOr<uint32_t> Resume(const InputFile& file);
   void FinishCurrent();
+  void CloseReader();
   void LeaveOut(const std::string& path, const absl::Status& status);
   void Touch(uint32_t source);
 
@@ -81,6 +103,10 @@ class SourceFeeder {
   const uint64_t catalog_;
   const ReaderOptions options_;
   const std::atomic<bool>* stop_;
+  bool keeps_content_ = false;
+  OpenContentOf open_content_;
+  std::unique_ptr<ContentTap> tap_;  // of the reader, where content is kept
+  std::vector<ReadContent> loose_content_;
   UnpackAhead ahead_;
   size_t next_file_ = 0;
   std::unique_ptr<BlockReader> reader_;

@@ -1,7 +1,7 @@
 // WorkPool: blocks of input and what they became, with their memory, used again and again.
 //
-// Fresh memory is dear: the kernel clears each page and maps it on first touch. A block that comes back is the next to be taken, so that what it touches is
-// still in the cache.
+// Fresh memory is dear: the kernel clears each page and maps it on first touch. A block that comes back is the next to
+// be taken, so that what it touches is still in the cache.
 #ifndef TOLLBOOK_PIPELINE_WORK_POOL_H_
 #define TOLLBOOK_PIPELINE_WORK_POOL_H_
 
@@ -46,6 +46,8 @@ class WorkPool {
     work->verdicts.clear();
     work->measurements.clear();
     work->held.clear();
+    work->content.bytes.clear();
+    work->packed.clear();
   }
   Works idle_;
 };

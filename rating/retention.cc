@@ -11,6 +11,7 @@ namespace tollbook {
 namespace {
 
 constexpr std::string_view kPayloadMonths = "exception_payloads_months";
+constexpr std::string_view kUsageLogMonths = "usage_log_months";
 constexpr int kMonthsMax = 1200;
 
 std::optional<int> ReadMonths(YamlMap& map, std::string_view key, FileErrors& errors) {
@@ -28,10 +29,12 @@ std::optional<int> ReadMonths(YamlMap& map, std::string_view key, FileErrors& er
 
 Retention ReadRetention(YamlMap& book, FileErrors& errors) {
   Retention retention;
+  retention.keeps_usage_log = book.Bool("usage_log", false);
   const YamlNode* const node = book.Find("retention");
   if (node == nullptr) return retention;
   YamlMap map(*node, "retention", errors);
   retention.exception_payloads_months = ReadMonths(map, kPayloadMonths, errors);
+  retention.usage_log_months = ReadMonths(map, kUsageLogMonths, errors);
   map.RefuseOtherKeys();
   return retention;
 }

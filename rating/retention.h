@@ -1,4 +1,5 @@
-// Retention: how long a book keeps what it need not keep to be right: `retention` in book.yaml.
+// Retention: what a book keeps that it need not keep to be right, and for how long: `usage_log` and `retention` in
+// book.yaml.
 #ifndef TOLLBOOK_RATING_RETENTION_H_
 #define TOLLBOOK_RATING_RETENTION_H_
 
@@ -10,7 +11,9 @@
 namespace tollbook {
 
 struct Retention {
+  bool keeps_usage_log = false;                  // what is read of the sources, packed
   std::optional<int> exception_payloads_months;  // none: for ever
+  std::optional<int> usage_log_months;           // likewise
 };
 [[nodiscard]] Retention RetentionOf(const Catalog& catalog);
 

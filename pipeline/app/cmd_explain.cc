@@ -220,6 +220,10 @@ std::string TextOf(const Explanation& explanation, bool picked) {
             (picked ? " others" : " smaller") + ", together " + Signed(explanation.more_sum) +
             (picked ? "\n" : "; --limit shows more\n");
   }
+  for (const std::string& path : explanation.from_log) {
+    text += "\n  " + (path == "-" ? "standard input" : path) +
+            ": not there as it was absorbed; its events were read from the usage log\n";
+  }
   return text;
 }
 
@@ -349,6 +353,7 @@ Json ToJson(const Explanation& explanation) {
   for (const ExplainedCharge& charge : explanation.largest) json["charges"].push_back(ToJson(charge));
   json["more"] = explanation.charges - explanation.largest.size();
   json["more_sum"] = ToString(explanation.more_sum);
+  if (!explanation.from_log.empty()) json["from_usage_log"] = explanation.from_log;
   return json;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "ledger/usage_log.h"
 #include "pipeline/absorb_again.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
@@ -57,17 +58,39 @@ absl::StatusOr<LoadedCatalog> CatalogAndMappings(const Book& book, const std::st
   return loaded;
 }
 
+AbsorbOptions AbsorbAgainOptions(const VerifyOptions& options) {
+  AbsorbOptions absorb;
+  absorb.threads = options.threads;
+  absorb.memory_bytes = DefaultMemoryBytes();
+  absorb.stop = &StopRequested();
+  return absorb;
+}
+
+// The usage log in place of inputs, if it has all that was absorbed.
+absl::StatusOr<std::vector<LawCheck>> LogAgain(const Book& book, const VerifyOptions& options) {
+  const absl::StatusOr<std::vector<UsageSegment>> segments = UsageSegments(book);
+  if (!segments.ok()) return segments.status();
+  if (segments->empty()) return std::vector<LawCheck>();
+  const absl::StatusOr<LoadedCatalog> loaded = CatalogAndMappings(book, options.catalog);
+  if (absl::IsNotFound(loaded.status())) return std::vector<LawCheck>();  // nothing is sealed, and no --catalog
+  if (!loaded.ok()) return loaded.status();
+  const absl::StatusOr<ScratchBeside> scratch = ScratchBeside::Make(options.books);
+  if (!scratch.ok()) return scratch.status();
+  absl::StatusOr<std::optional<std::vector<LawCheck>>> checks =
+      AbsorbLogAgain(book, loaded->catalog, loaded->mappings, AbsorbAgainOptions(options), scratch->path());
+  if (!checks.ok()) return checks.status();
+  if (!checks->has_value()) return std::vector<LawCheck>();
+  for (LawCheck& check : **checks) check.detail += " (from the usage log)";
+  return **std::move(checks);
+}
+
 absl::StatusOr<std::vector<LawCheck>> SourcesAgain(const Book& book, const LoadedCatalog& loaded,
                                                    const VerifyOptions& options) {
   absl::StatusOr<InputList> inputs = FindInputs(options.inputs, loaded.mappings);
   if (!inputs.ok()) return inputs.status();
   const absl::StatusOr<ScratchBeside> scratch = ScratchBeside::Make(options.books);
   if (!scratch.ok()) return scratch.status();
-  AbsorbOptions absorb;
-  absorb.threads = options.threads;
-  absorb.memory_bytes = DefaultMemoryBytes();
-  absorb.stop = &StopRequested();
-  return AbsorbAgain(book, loaded.catalog, *std::move(inputs), absorb, scratch->path());
+  return AbsorbAgain(book, loaded.catalog, *std::move(inputs), AbsorbAgainOptions(options), scratch->path());
 }
 
 // Prices by another catalog than the book's may well be others: that is for a seal to book, and no damage.
@@ -104,6 +127,12 @@ absl::StatusOr<Checked> ChecksOf(const Book& book, const VerifyOptions& options)
   }
   if (!options.inputs.empty()) {
     absl::StatusOr<std::vector<LawCheck>> again = SourcesAgain(book, *loaded, options);
+    if (!again.ok()) return again.status();
+    std::ranges::move(*again, std::back_inserter(checked.checks));
+  }
+  const auto is_broken = [](const LawCheck& check) { return !check.holds; };
+  if (options.inputs.empty() && options.deep && std::ranges::none_of(checked.checks, is_broken)) {
+    absl::StatusOr<std::vector<LawCheck>> again = LogAgain(book, options);
     if (!again.ok()) return again.status();
     std::ranges::move(*again, std::back_inserter(checked.checks));
   }

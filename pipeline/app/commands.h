@@ -151,6 +151,15 @@ struct ExceptionsOptions {
 };
 int CmdExceptions(const ExceptionsOptions& options);
 
+struct UsageLogOptions {
+  std::string books;
+  std::string format;   // "", csv (list only), json
+  std::string catalog;  // for the purge; empty: the one kept with the newest seal
+  bool purge = false;   // what retention no longer keeps
+  std::string by, why;  // of it
+};
+int CmdUsageLog(const UsageLogOptions& options);
+
 struct ExplainOptions {
   std::string books;
   std::string line;           // "<batch>/<line>"

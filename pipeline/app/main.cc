@@ -357,6 +357,7 @@ class CommandLine {
                   "Directory of the catalog (default: the last seal's)");
     AddJournals();
     AddExceptions();
+    AddUsageLog();
     AddRead("status", "What the book holds", "tollbook status --books book", &status_, CmdStatus, {});
     AddRead("reconcile", "Compare counts and amounts, from the lines read to the journal",
             "tollbook reconcile --books book", &reconcile_, CmdReconcile, {"csv", "json"});
@@ -419,6 +420,23 @@ class CommandLine {
             ->group(kCommands);
     AddByAndWhy(purge, &exceptions_.by, &exceptions_.why);
     purge->callback([this] { exceptions_.purge = true; });
+  }
+
+  void AddUsageLog() {
+    CLI::App* sub = Add("usage-log", "What the book keeps of its sources' bytes",
+                        "tollbook usage-log --books book\n"
+                        "  tollbook usage-log purge --books book --by Ann --why \"a year is over\"",
+                        &usage_log_, CmdUsageLog);
+    AddBooks(sub, &usage_log_.books);
+    AddCatalogDir(sub, &usage_log_.catalog, "Directory of the catalog (default: the last seal's)");
+    AddFormat(sub, &usage_log_.format, {"csv", "json"});
+    sub->require_subcommand(0, 1);
+    sub->add_subcommand("list", "List the sources (the default)")->fallthrough()->group(kCommands);
+    CLI::App* purge = sub->add_subcommand("purge", "Take the bytes out that `retention` of book.yaml keeps no longer")
+                          ->fallthrough()
+                          ->group(kCommands);
+    AddByAndWhy(purge, &usage_log_.by, &usage_log_.why);
+    purge->callback([this] { usage_log_.purge = true; });
   }
 
   void AddExplain() {
@@ -609,6 +627,7 @@ class CommandLine {
   JournalsOptions journals_;
   PeriodsOptions periods_;
   ExceptionsOptions exceptions_;
+  UsageLogOptions usage_log_;
   ExplainOptions explain_;
   QuoteOptions quote_;
   SimulateCommandOptions simulate_;

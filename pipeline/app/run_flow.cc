@@ -9,6 +9,7 @@
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "rating/retention.h"
 
 namespace tollbook {
 namespace {
@@ -122,6 +123,7 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   options.memory_bytes = flags.memory_bytes > 0 ? flags.memory_bytes : DefaultMemoryBytes();
   if (flags.epoch_bytes > 0) options.epoch_bytes = flags.epoch_bytes;
   if (flags.block_bytes > 0) options.block_bytes = flags.block_bytes;
+  options.keeps_usage_log = RetentionOf(catalog).keeps_usage_log;
   options.stop = &stop;
   Progress progress(flags.quiet || flags.json || flags.acknowledge);
   options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };

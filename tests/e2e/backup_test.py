@@ -28,7 +28,8 @@ class Backups(book.Case):
         super().setUp()
         self.chance = random.Random(SEED)
         book.say(f"TOLLBOOK_SEED={SEED}")
-        self.catalog = small.write_catalog(self.scratch / "catalog", subscriptions=("s1", "s2"))
+        self.catalog = small.write_catalog(self.scratch / "catalog", subscriptions=("s1", "s2"),
+                                           more=small.USAGE_LOG)
         self.area = self.scratch / "area"  # what goes through the shim
         self.area.mkdir()
         self.bill = book.Book(self.area / "book", self.catalog)

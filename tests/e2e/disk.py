@@ -56,7 +56,8 @@ def kind_of(path):
     """As the shim names it (KindOf)."""
     name, in_seen = os.path.basename(path), "/seen/" in path
     for kind, fits in (("high-water", name.startswith("HIGHWATER")), ("seen-log", in_seen and name.endswith(".log")),
-                       ("seen-run", in_seen and name.endswith(".run")), ("wal", name.endswith(".log"))):
+                       ("seen-run", in_seen and name.endswith(".run")), ("wal", name.endswith(".log")),
+                       ("usage-log", name.endswith(".zst"))):
         if fits:
             return kind
     return "other"

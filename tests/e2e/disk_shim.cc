@@ -82,6 +82,7 @@ std::string KindOf(const std::string& path) {
   if (starts("BOOKLOCK") || name == "LOCK") return "lock";
   if (ends(".log")) return in_seen ? "seen-log" : "wal";
   if (ends(".run")) return "seen-run";
+  if (ends(".zst")) return "usage-log";
   if (ends(".sst")) return "table";
   if (ends(".blob")) return "blob";
   if (starts("MANIFEST")) return "manifest";

@@ -31,7 +31,7 @@ class FailingCalls(book.Case):
         self.chance = random.Random(SEED)
         book.say(f"TOLLBOOK_SEED={SEED}")
         disk.use_for_all(self, self.scratch)
-        catalog = small.write_catalog(self.scratch / "catalog")
+        catalog = small.write_catalog(self.scratch / "catalog", more=small.USAGE_LOG)
         usage = self.scratch / "usage.ndjson"
         usage.write_bytes(small.lines(*(small.event(i, calls=i % 7 + 1, time=f"2025-01-{i % 28 + 1:02}T12:00:00Z")
                                         for i in range(2000))))

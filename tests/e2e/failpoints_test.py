@@ -34,7 +34,7 @@ class Life:
     """Make a book, absorb with spills and merges, seal; then more usage, another seal."""
 
     def __init__(self, scratch):
-        catalog = small.write_catalog(scratch / "catalog")
+        catalog = small.write_catalog(scratch / "catalog", more=small.USAGE_LOG)
         self.commands = []
         for half in range(2):
             usage = scratch / f"usage-{half}.ndjson"
@@ -92,7 +92,8 @@ class Crashes(book.Case):
     def test_a_crash_at_each_point(self):
         names = sorted(self.passed)
         for needed in ("after write wal", "before sync wal", "after sync high-water", "before write seen-log",
-                       "before sync seen-run", "after rename format", "before sync directory", "before punch seen-log"):
+                       "before sync seen-run", "after rename format", "before sync directory", "before punch seen-log",
+                       "after write usage-log", "before sync usage-log"):
             self.assertIn(needed, names)
         crashes = [name for name in names for _ in range(AT_EACH)]
         pairs = [tuple(self.chance.sample(names, 2)) for _ in names]

@@ -43,7 +43,8 @@ class Month:
         self.case, self.area, self.chance = case, area, chance
         self.durations = {}     # of each step, where nobody kills
         self.kills = collections.Counter()  # by command
-        self.catalog = small.write_catalog(area / "catalog", subscriptions=("s1", "s2"))
+        self.catalog = small.write_catalog(area / "catalog", subscriptions=("s1", "s2"),
+                                           more=small.USAGE_LOG)
         (self.catalog / "entities.yaml").write_text(
             "entities:\n  - name: acme-us\n    functional_currency: USD\n    approval: {above: {USD: 20.00}}\n",
             encoding="utf-8")

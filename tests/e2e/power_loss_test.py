@@ -16,6 +16,7 @@ import unittest
 
 import book
 import disk
+import small
 
 SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 POINTS = int(os.environ.get("TOLLBOOK_POINTS", "0")) or (600 if book.LONG else 20)
@@ -57,6 +58,8 @@ class PowerLoss(book.Case):
         book.say(f"TOLLBOOK_SEED={SEED}")
         disk.use_for_all(self, self.scratch)
         events, self.catalog, _ = book.generate(self.scratch, "12k", "--subscriptions", "60")
+        with open(self.catalog / "book.yaml", "a", encoding="utf-8") as policy:
+            policy.write(small.USAGE_LOG)
         first, second, third = split(events, 3)
         common = ("--catalog", self.catalog, "--quiet", "--json", "--acknowledge", "--threads", "1", *SMALL_EPOCHS)
         self.life = [("run", first, *common, "--memory", "100K"),
@@ -99,7 +102,10 @@ class PowerLoss(book.Case):
     def check_end(self, left):
         bill = book.Book(left / "book", self.catalog)
         self.assert_same_journal(self.journals, bill.journals(), "after the power came back")
-        bill.verify()
+        # What was acknowledged can be read again without its sources.
+        checks = json.loads(bill.read("verify", "--deep", "--json"))
+        self.assertTrue(all(check["holds"] for check in checks), checks)
+        self.assertTrue(any("from the usage log" in check["detail"] for check in checks), checks)
 
     def lose_power_going_on(self, left, command, outcome):
         """Goes on from `left`, loses power somewhere in that, and is what is left of it then."""
@@ -162,7 +168,7 @@ class PowerLoss(book.Case):
     def test_a_disk_that_lies_about_a_sync_is_found_out(self):
         """Were a sync left out of the program, so would the disk look: this shows that the test above would see it."""
         traced = self.trace_life()
-        for lie in ("wal", "seen-log", "seen-run", "high-water"):
+        for lie in ("wal", "seen-log", "seen-run", "usage-log", "high-water"):
             image, kind_of = disk.Disk(self.root), {}
             for _, (kind, words, payload) in traced:
                 if kind == "create":

@@ -2,15 +2,17 @@
 
 import json
 
+# For book.yaml: the book keeps what it reads.
+USAGE_LOG = "usage_log: true\n"
 CALLS = 'meters:\n  - {name: api.calls, aggregation: sum, value: calls, dimensions: [region]}\n'
 PRICE = "model: per_unit, price: 0.01"
 
 
-def files(charge=PRICE, meters=CALLS, charges="", subscriptions=("s1",), summary="daily", starts="2025-01-01"):
-    """One legal entity, one plan, one charge for api.calls; what is given replaces a part."""
+def files(charge=PRICE, meters=CALLS, charges="", subscriptions=("s1",), summary="daily", starts="2025-01-01", more=""):
+    """One legal entity, one plan, one charge for api.calls; what is given replaces a part, and `more` ends book.yaml."""
     rows = "".join(f"{name},{name},basic,acme-us,USD,{starts},\n" for name in subscriptions)
     return {
-        "book.yaml": "name: small\nzone: UTC\n",
+        "book.yaml": "name: small\nzone: UTC\n" + more,
         "entities.yaml": "entities:\n  - {name: acme-us, functional_currency: USD}\n",
         "chart.yaml": 'accounts:\n  - {code: "1200", name: Unbilled receivable, type: asset}\n'
                       '  - {code: "4000", name: Usage revenue, type: revenue}\n',

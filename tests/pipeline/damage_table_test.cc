@@ -50,6 +50,7 @@ constexpr Kind kKinds[] = {
     {"`store/N.blob`", "store", "", ".blob", true, {"V", "OV", "V", "V", "OV", "-"}},
     {"`seen/N.log`", "seen", "", ".log", false, {"VN", "OV", "N", "OV", "O", "OV"}},
     {"`seen/N.run`", "seen", "", ".run", false, {"VN", "OV", "N", "OV", "O", "OV"}},
+    {"`usage/N.zst`", "usage", "", ".zst", false, {"V", "V", "N", "V", "V", "V"}},
 };
 
 std::string ReadFile(const std::string& path) {
@@ -128,6 +129,7 @@ class Life {
   void Absorb(int part, bool spills) {
     AbsorbOptions options;
     if (spills) options.memory_bytes = 1;
+    options.keeps_usage_log = true;
     const std::string path = book_.Write("usage" + std::to_string(part) + ".ndjson", Usage(part, value_));
     const auto absorbed = tollbook::Absorb(*book_, catalog_, Inputs({path}), options);
     ASSERT_TRUE(absorbed.ok()) << absorbed.status();
