@@ -15,6 +15,7 @@
 #include "ledger/totals_cells.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
+#include "pipeline/contract_check.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/targets.h"
@@ -198,7 +199,7 @@ void AddWrongCharges(const SubjectWorth& worth, std::span<const BookedAmount> di
 // gets every charge whose amounts differ.
 absl::StatusOr<std::string> WrongAmount(const SubjectWorth& worth, Rounding rounding, std::optional<Day> through,
                                         WaitingSums* waiting, std::vector<Unlike>* charges) {
-  std::string misrounded;
+  std::string misrounded;  // or uneven
   for (const RatedCharge& rated : worth.rated.charges) {
     const DayWorth* const wrong = FirstMisroundedDay(rated, rounding);
     if (wrong == nullptr) continue;
@@ -207,6 +208,7 @@ absl::StatusOr<std::string> WrongAmount(const SubjectWorth& worth, Rounding roun
                  ", which is not what its quantity of " + ToString(wrong->to_date) + " rounds to";
     break;
   }
+  if (misrounded.empty()) misrounded = UnevenContract(worth.recognised, worth.due, through);
   std::vector<BookedAmount> differences;
   LessBooked(worth.due, worth.booked, through, &differences);
   TOLLBOOK_RETURN_IF_ERROR(waiting->TakeWaiting(&differences));
