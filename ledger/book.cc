@@ -1353,6 +1353,7 @@ absl::StatusOr<PurgeReport> PurgePayloads(Book& book, const PurgeTerms& terms) {
 }
 
 absl::Status CommitEpoch(Book& book, const EpochCommit& epoch, std::span<const PackedUsage> usage) {
+  if (usage.empty()) return book.CommitEpoch(epoch);
   return dynamic_cast<StoredBook&>(book).CommitEpoch(epoch, usage);
 }
 

@@ -91,8 +91,7 @@ ReadAgain::ReadAgain(const Book& book, const Catalog& catalog, DecoderChoice cho
     : book_(book),
       catalog_(catalog),
       series_(book.identity().seed[1]),
-      blocks_(Measurer(catalog, book.identity(), series_), choice),
-      log_(book) {}
+      blocks_(Measurer(catalog, book.identity(), series_), choice) {}
 
 absl::Status ReadAgain::Open() {
   absl::StatusOr<std::vector<SourceRecord>> sources = book_.Sources();
@@ -101,7 +100,6 @@ absl::Status ReadAgain::Open() {
   absl::StatusOr<std::vector<CommitRecord>> commits = book_.Commits();
   if (!commits.ok()) return commits.status();
   commits_ = *std::move(commits);
-  TOLLBOOK_RETURN_IF_ERROR(log_.Open());
   return FindMappings();
 }
 
@@ -150,17 +148,33 @@ const FaultySource& ReadAgain::Check(uint32_t source) {
   Checked& of = checked->second;
   of.faulty = Find(sources_[source], &of.file);
   if (of.faulty.fault == SourceFault::kNone) of.faulty = CheckContent(of, sources_[source]);
-  Checked logged;
-  if (of.faulty.fault != SourceFault::kNone && FindLogged(sources_[source], &logged)) {
-    const FaultySource of_log = CheckContent(logged, sources_[source]);
-    if (of_log.fault == SourceFault::kNone) return (of = logged).faulty;
-    of.faulty.of_log = of_log.why.empty() ? "it is not in the usage log as it was absorbed" : of_log.why;
-  }
-  if (const uint64_t purge = log_.purged_by(source); of.faulty.fault != SourceFault::kNone && purge != 0) {
-    const Day day = catalog_.book.zone.DayOf(Instant{commits_[purge - 1].committed_at_nanos});
-    of.faulty.of_log = "its usage log was purged on " + ToString(day);
-  }
+  if (of.faulty.fault != SourceFault::kNone) LookInLog(sources_[source], &of);
   return of.faulty;
+}
+
+// Of a source that is not there as it was: it is, if the log has it; or why the log does not.
+void ReadAgain::LookInLog(const SourceRecord& source, Checked* checked) {
+  if (!log_) {
+    log_.emplace(book_);
+    log_opened_ = log_->Open();
+  }
+  if (!log_opened_.ok()) {
+    checked->faulty.of_log = std::string(Std(log_opened_.message()));
+    return;
+  }
+  Checked logged;
+  if (FindLogged(source, &logged)) {
+    const FaultySource of_log = CheckContent(logged, source);
+    if (of_log.fault == SourceFault::kNone) {
+      *checked = logged;
+      return;
+    }
+    checked->faulty.of_log = of_log.why.empty() ? "it is not in the usage log as it was absorbed" : of_log.why;
+  }
+  if (const uint64_t purge = log_->purged_by(source.id); purge != 0) {
+    const Day day = catalog_.book.zone.DayOf(Instant{commits_[purge - 1].committed_at_nanos});
+    checked->faulty.of_log = "its usage log was purged on " + ToString(day);
+  }
 }
 
 std::vector<uint32_t> ReadAgain::FromLog() const {
@@ -171,8 +185,8 @@ std::vector<uint32_t> ReadAgain::FromLog() const {
   return logged;
 }
 
-bool ReadAgain::FindLogged(const SourceRecord& source, Checked* checked) {
-  if (log_.Of(source) != UsageLogReader::Has::kWhole) return false;
+bool ReadAgain::FindLogged(const SourceRecord& source, Checked* checked) const {
+  if (log_->Of(source) != UsageLogReader::Has::kWhole) return false;
   const std::optional<InputFile> file = LoggedFile(source, mappings_);
   if (!file) return false;
   checked->file = *file;
@@ -207,7 +221,7 @@ absl::StatusOr<std::unique_ptr<BlockReader>> ReadAgain::OpenFile(const Checked& 
   ReaderOptions options;
   options.count_rows = checked.file.mapping != nullptr && NeedsRows(*checked.file.mapping);
   if (!checked.is_logged) return BlockReader::Open(checked.file, options);
-  return BlockReader::Open(checked.file, options, [this, source] { return log_.Content(source); });
+  return BlockReader::Open(checked.file, options, [this, source] { return log_->Content(source); });
 }
 
 FaultySource ReadAgain::CheckContent(const Checked& checked, const SourceRecord& source) const {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -109,7 +110,8 @@ class ReadAgain {
   };
   absl::StatusOr<std::unique_ptr<BlockReader>> OpenFile(const Checked& checked, uint32_t source) const;
   FaultySource CheckContent(const Checked& checked, const SourceRecord& source) const;
-  bool FindLogged(const SourceRecord& source, Checked* checked);
+  void LookInLog(const SourceRecord& source, Checked* checked);
+  bool FindLogged(const SourceRecord& source, Checked* checked) const;
   void VisitBlock(const SourceRecord& source, const std::vector<LineRange>& ranges, uint64_t first_line,
                   const SubjectLines& subjects, const Visit& visit);
 
@@ -120,7 +122,8 @@ class ReadAgain {
   std::vector<SourceRecord> sources_;  // by id
   std::vector<CommitRecord> commits_;
   std::vector<std::vector<SourceMapping>> mappings_;  // of each catalog that has other ones
-  UsageLogReader log_;
+  std::optional<UsageLogReader> log_;                 // once a source is missed
+  absl::Status log_opened_;
   std::map<uint32_t, Checked> checked_;
 
   // What is visited.

@@ -62,6 +62,7 @@ struct FramePacker::Context {
   Context& operator=(const Context&) = delete;
   ~Context() { ZSTD_freeCCtx(zstd); }
   ZSTD_CCtx* const zstd;
+  std::vector<char> frame;  // the next one, with room for what does not get smaller
 };
 
 FramePacker::FramePacker() = default;
@@ -71,12 +72,11 @@ FramePacker::FramePacker(FramePacker&& other) noexcept = default;
 void FramePacker::Pack(std::string_view bytes, std::string* packed) {
   if (bytes.empty()) return;
   if (context_ == nullptr) context_ = std::make_unique<Context>();  // a thread that packs nothing has none
-  const size_t before = packed->size();
-  packed->resize(before + ZSTD_compressBound(bytes.size()));
-  const size_t size =
-      ZSTD_compress2(context_->zstd, packed->data() + before, packed->size() - before, bytes.data(), bytes.size());
+  std::vector<char>& frame = context_->frame;
+  if (const size_t bound = ZSTD_compressBound(bytes.size()); frame.size() < bound) frame.resize(bound);
+  const size_t size = ZSTD_compress2(context_->zstd, frame.data(), frame.size(), bytes.data(), bytes.size());
   TOLLBOOK_ASSERT(!ZSTD_isError(size));  // the room was enough
-  packed->resize(before + size);
+  packed->append(frame.data(), size);
 }
 
 void SegmentCollector::Add(uint32_t source, uint64_t first_offset, uint64_t end_offset, std::string_view frames) {
