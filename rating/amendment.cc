@@ -352,7 +352,7 @@ size_t CountInOne(std::span<const UsageSlice> slices) {
 }  // namespace
 
 bool HasSlicedCharge(const Plan& plan) {
-  return std::ranges::any_of(plan.charges, MayBeSliced);
+  return std::ranges::any_of(plan.charges, [](const Charge& charge) { return MayBeSliced(charge) && !charge.bound; });
 }
 
 bool IsOfParts(const Charge& charge) {

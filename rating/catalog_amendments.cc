@@ -49,6 +49,10 @@ struct Obstacle {
 
 Obstacle ObstacleOf(const Plan& from, const Charge& before, const Plan& to, const Charge& charge) {
   const std::string rename = "give one of the two charges another name, or say `on_amendment: restart`";
+  if (before.bound.has_value() != charge.bound.has_value()) {
+    return {before.bound ? "bounds all charges of its plan" : "does not bound all charges of its plan",
+            "give the one that is no bound another name, or say `on_amendment: restart`"};
+  }
   if (before.meter != charge.meter) {
     return {Join({"prices meter ", Quoted(before.meter), " and not ", Quoted(charge.meter)}), rename};
   }
@@ -101,7 +105,7 @@ class AmendmentCheck {
     if (obstacle.what.empty()) return;
     errors_.Add(version.line,
                 Join({"subscription ", Quoted(version.id), " changes from plan ", Quoted(plan_before.name), " to ",
-                      Quoted(plan.name), ", whose charge ", Quoted(charge.name),
+                      Quoted(plan.name), charge.bound ? ", whose " : ", whose charge ", Quoted(charge.name),
                       " cannot continue: that of the earlier plan (plans.yaml:", std::to_string(before.line), ") ",
                       obstacle.what}),
                 obstacle.what_to_do);
@@ -114,10 +118,14 @@ class AmendmentCheck {
 
 }  // namespace
 
-void ReadAmendment(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors) {
+OnAmendment ReadOnAmendment(YamlMap& map) {
   constexpr std::array<std::pair<std::string_view, OnAmendment>, 2> kWords = {
       {{"continue", OnAmendment::kContinue}, {"restart", OnAmendment::kRestart}}};
-  charge.on_amendment = map.Choice<OnAmendment>("on_amendment", kWords, OnAmendment::kByPlan);
+  return map.Choice<OnAmendment>("on_amendment", kWords, OnAmendment::kByPlan);
+}
+
+void ReadAmendment(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors) {
+  charge.on_amendment = ReadOnAmendment(map);
   ReadRollover(map, charge, errors);
   for (const std::string_view key : {"on_amendment", "included_rollover"}) {
     if (map.Find(key) == nullptr) continue;

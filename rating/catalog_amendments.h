@@ -6,6 +6,9 @@
 
 namespace tollbook {
 
+// on_amendment, of a charge or a plan's bound.
+[[nodiscard]] OnAmendment ReadOnAmendment(YamlMap& map);
+
 // on_amendment and included_rollover, once all else around the price is read.
 void ReadAmendment(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors);
 

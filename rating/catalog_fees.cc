@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "rating/catalog_amendments.h"
 #include "rating/catalog_draft.h"
 
 namespace tollbook {
@@ -108,6 +109,7 @@ std::optional<Charge> ReadPlanBound(YamlMap& plan, std::string_view key, FileErr
   if (map.Required("amount") != nullptr) charge.bound->amount = ReadPrice(map, "amount", errors).value_or(Price());
   charge.product = map.RequiredText("product").value_or("");
   charge.prorates_bound = map.Choice<bool>("proration", kProrations, !charge.bound->is_maximum);
+  charge.on_amendment = ReadOnAmendment(map);
   map.RefuseOtherKeys();
   return charge;
 }

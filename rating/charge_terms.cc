@@ -111,6 +111,18 @@ std::string ToString(const BillingTerms& billing) {
          (cycle.anchor == Day{} ? "" : " from " + ToString(cycle.anchor));
 }
 
+void AddOnAmendment(const Charge& charge, Terms* terms) {
+  if (charge.on_amendment == OnAmendment::kByPlan) return;
+  terms->Add("on amendment", charge.on_amendment == OnAmendment::kContinue ? "continue" : "restart");
+}
+
+void AddBound(const Charge& charge, Terms* terms) {
+  terms->Add(charge.bound->is_maximum ? "maximum of all" : "minimum of all", ToString(charge.bound->amount));
+  const bool is_usual = charge.prorates_bound != charge.bound->is_maximum;
+  if (!is_usual) terms->Add("proration", charge.prorates_bound ? "day" : "none");
+  AddOnAmendment(charge, terms);
+}
+
 void AddAround(const Charge& charge, Terms* terms) {
   if (charge.conversion) terms->Add("conversion", ToString(*charge.conversion));
   terms->AddQuantity("included", charge.included);
@@ -128,9 +140,7 @@ void AddAround(const Charge& charge, Terms* terms) {
   terms->AddOptional("maximum", charge.maximum);
   terms->AddOptional("minimum", charge.minimum);
   if (charge.minimum && !charge.prorates_bound) terms->Add("minimum proration", "none");
-  if (charge.on_amendment != OnAmendment::kByPlan) {
-    terms->Add("on amendment", charge.on_amendment == OnAmendment::kContinue ? "continue" : "restart");
-  }
+  AddOnAmendment(charge, terms);
 }
 
 }  // namespace
@@ -154,9 +164,7 @@ ChargeTerms TermsOf(const Charge& charge, const Plan& plan) {
   Terms terms(&all);
   terms.Add("billing period", ToString(charge.billing.value_or(plan.billing)));
   if (charge.fee) terms.AddFee(*charge.fee);
-  if (charge.bound) {
-    terms.Add(charge.bound->is_maximum ? "maximum of all" : "minimum of all", ToString(charge.bound->amount));
-  }
+  if (charge.bound) AddBound(charge, &terms);
   if (charge.meter.empty()) return all;
   terms.Add("meter", charge.meter);
   if (!charge.filter.empty()) terms.Add("filter", ToString(charge.filter));

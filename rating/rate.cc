@@ -7,6 +7,7 @@
 
 #include "rating/account_grants.h"
 #include "rating/before_end.h"
+#include "rating/bound_slices.h"
 #include "rating/minor_unit.h"
 #include "rating/price.h"
 #include "rating/rate_steps.h"
@@ -63,6 +64,11 @@ absl::StatusOr<Worth> PriceFeeToDate(const RatedCharge& rated, Day day, std::vec
 absl::StatusOr<Worth> PriceBoundToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
   const auto at = static_cast<size_t>(&day - rated.days.data());
   Worth worth;
+  if (!rated.amended.empty()) {
+    const bool fits = PriceBoundSlices(OfDay(rated, rated.amended, day), OfDay(rated, rated.bounded, day),
+                                       *rated.charge, day.booked_to_date.currency, &worth, steps);
+    return fits ? absl::StatusOr<Worth>(worth) : WorthOutOfRange(rated, {});
+  }
   if (!PriceBound(rated, rated.bounded[at], day.booked_to_date.currency, &worth)) return WorthOutOfRange(rated, {});
   const PlanBound& bound = *rated.charge->bound;
   const DayShare share = rated.bound_share();
@@ -120,9 +126,9 @@ absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& d
 
 absl::StatusOr<Worth> PriceDay(const RatedCharge& rated, const DayWorth& day) {
   if (rated.charge->is_of_grant) return GrantToDate(rated.account_grant, day, nullptr);
-  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, IsLastDay(rated, day.usage_date), nullptr);
   if (rated.charge->is_discount) return TakenOffToDate(rated, day, nullptr);
   if (rated.charge->bound) return PriceBoundToDate(rated, day, nullptr);
+  if (!rated.amended.empty()) return PriceSlicesToDate(rated, day, IsLastDay(rated, day.usage_date), nullptr);
   if (rated.charge->fee) {
     Worth worth;
     if (PriceFeeByDays(*rated.charge->fee, FeePeriodOf(rated), day.usage_date, &worth)) return worth;

@@ -54,6 +54,11 @@ bool SumOf(std::span<const UsagePart> parts, Quantity* sum) {
   return std::ranges::all_of(parts, [&](const UsagePart& part) { return Add(*sum, part.quantity, sum); });
 }
 
+// Bounds have slices of their own (bound_slices.h).
+bool MayHaveUsage(const Charge& charge) {
+  return MayBeSliced(charge) && !charge.bound;
+}
+
 // The slices of one billing period, day by day.
 class SlicedPeriod {
  public:
@@ -333,7 +338,7 @@ SubjectRater::SlicedVersions SubjectRater::VersionsOf(const Subscriptions& subsc
   for (const Subscription& version : subscriptions) {
     if (version.id != first.id) continue;
     const PlanCharge* same = PlanOf(version).ChargeNamed(charge.charge->name);
-    if (same == nullptr || !MayBeSliced(*same->charge)) continue;
+    if (same == nullptr || !MayHaveUsage(*same->charge)) continue;
     if (catalog_.CycleOf(same->billing, version) != found.cycle) continue;
     found.versions.push_back(
         {&version, same->charge, version.valid_from, EndOf(version), catalog_.FirstPaidDayOf(version)});
@@ -432,7 +437,7 @@ absl::Status SubjectRater::RateAmended(const Subscriptions& subscriptions, const
     for (const Subscription& version : subscriptions) {
       if (version.id != first.id) continue;
       for (const PlanCharge& charge : PlanOf(version).charges()) {
-        if (!MayBeSliced(*charge.charge) || std::ranges::find(done, charge.charge) != done.end()) continue;
+        if (!MayHaveUsage(*charge.charge) || std::ranges::find(done, charge.charge) != done.end()) continue;
         const SlicedVersions versions = VersionsOf(subscriptions, version, charge);
         for (const Version& same : versions.versions) done.push_back(same.charge);
         TOLLBOOK_RETURN_IF_ERROR(RateVersions(subscriptions, versions, window, rated));

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "rating/bound_slices.h"
 #include "rating/error.h"
 #include "rating/minor_unit.h"
 #include "rating/rate.h"
@@ -30,6 +31,31 @@ Int128 BookedBefore(const RatedCharge& rated, Day day) {
     if (worth.usage_date < day) minor = worth.booked_to_date.minor;
   }
   return minor;
+}
+
+// Which of a bound's lines are due first: a minimum counts what maximums take off.
+enum class TimedPart : uint8_t { kCharges, kMaximums, kMinimums };
+
+TimedPart TimedPartOf(const Charge& charge) {
+  if (!charge.bound) return TimedPart::kCharges;
+  return charge.bound->is_maximum ? TimedPart::kMaximums : TimedPart::kMinimums;
+}
+
+// What the subscription's lines of a plan are booked with by the end of a day, on days that count. Of bounds only a
+// maximum's, where `with_maximum`. False: it does not fit.
+bool AmountOn(const RatedSubject& rated, std::string_view subscription, const PlanDays& days, Day day,
+              bool with_maximum, Int128* amount) {
+  const Day to = std::min(Day{day.number + 1}, days.to);
+  for (const RatedCharge& line : rated.charges) {
+    if (line.subscription->id != subscription || line.subscription->plan != days.plan || to <= days.from) continue;
+    if (line.charge->bound && !(with_maximum && line.charge->bound->is_maximum)) continue;
+    Int128 more = 0;
+    if (__builtin_sub_overflow(BookedBefore(line, to), BookedBefore(line, days.from), &more) ||
+        __builtin_add_overflow(*amount, more, amount)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // The last day of any line, or `least`.
@@ -218,33 +244,40 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
   line.charge = charge.charge;
   line.period = period;
   line.bound_days = charge.charge->prorates_bound ? DaysOfStay(period) : DaysIn(period);
+  BoundSlices of{{}, {{subscription.plan, period.start, period.end}}};
+  const bool is_sliced =
+      IsSliced(catalog_.SubscriptionsOf(subscription.subject), subscription.id, *charge.charge, period);
+  if (is_sliced) of = BoundSlicesOf(catalog_, subscription, *charge.charge, period);
+  const bool with_maximum = is_sliced && !charge.charge->bound->is_maximum;
   std::vector<DayWorth> days;  // not yet the subject's, or those of the other charges would move
-  std::vector<Int128> amounts;
+  std::vector<Int128> amounts, of_day;
+  std::vector<UsageSlice> slices;
   Int128 before = 0;
   for (const Day day : due_days_) {
-    Int128 bounded = 0;
-    for (const RatedCharge& other : rated->charges) {
-      const bool is_of_plan =
-          other.subscription->id == subscription.id && other.subscription->plan == subscription.plan;
-      if (!is_of_plan || other.charge->bound) continue;
-      bounded += BookedBefore(other, {day.number + 1}) - BookedBefore(other, period.start);
+    of_day.assign(of.days.size(), 0);
+    for (size_t i = 0; i < of_day.size(); ++i) {
+      if (!AmountOn(*rated, subscription.id, of.days[i], day, with_maximum, &of_day[i])) {
+        return WorthOutOfRange(line, {});
+      }
     }
     Worth worth;
     Rounded rounded;
-    if (!PriceBound(line, bounded, currency, &worth) ||
-        !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) {
-      return WorthOutOfRange(line, {});
-    }
+    const bool fits = is_sliced ? PriceBoundSlices(of.slices, of_day, *charge.charge, currency, &worth, nullptr)
+                                : PriceBound(line, of_day.front(), currency, &worth);
+    if (!fits || !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) return WorthOutOfRange(line, {});
     if (rounded.line.minor == before) continue;
     before = rounded.line.minor;
     days.push_back({day, {}, rounded.line, 0});
-    amounts.push_back(bounded);
+    amounts.insert(amounts.end(), of_day.begin(), of_day.end());
+    slices.insert(slices.end(), of.slices.begin(), of.slices.end());
   }
   if (days.empty()) return absl::OkStatus();
   line.days = days;  // PointToDays goes by their number
   line.bounded = amounts;
+  line.amended = slices;
   rated->days.insert(rated->days.end(), days.begin(), days.end());
   rated->bounded.insert(rated->bounded.end(), amounts.begin(), amounts.end());
+  rated->amended.insert(rated->amended.end(), slices.begin(), slices.end());
   rated->charges.push_back(line);
   PointToDays(rated);
   return absl::OkStatus();
@@ -270,7 +303,7 @@ absl::Status SubjectRater::RateBound(const PlanCharge& charge, Day through, Rate
 absl::Status SubjectRater::RateTimed(const Subscriptions& subscriptions, const RateWindow& window,
                                      RatedSubject* rated) {
   const std::optional<Day> timed_through = TimedThrough(window);
-  for (const bool is_bound : {false, true}) {
+  for (const TimedPart part : {TimedPart::kCharges, TimedPart::kMaximums, TimedPart::kMinimums}) {
     PointToDays(rated);
     const std::optional<Day> capped_through = window.through ? window.through : LastDayOf(*rated, timed_through);
     for (const Subscription& subscription : subscriptions) {
@@ -281,14 +314,13 @@ absl::Status SubjectRater::RateTimed(const Subscriptions& subscriptions, const R
       if (!is_first || timed.empty()) continue;
       GatherStays(subscriptions, orders_[number]);
       for (const PlanCharge* charge : timed) {
-        if (stays_.empty() || charge->charge->bound.has_value() != is_bound) continue;
+        if (stays_.empty() || TimedPartOf(*charge->charge) != part) continue;
         // A maximum goes by what there is, and not by the calendar.
-        const std::optional<Day> through =
-            is_bound && charge->charge->bound->is_maximum ? capped_through : timed_through;
+        const std::optional<Day> through = part == TimedPart::kMaximums ? capped_through : timed_through;
         if (!through) continue;
-        TOLLBOOK_RETURN_IF_ERROR(is_bound              ? RateBound(*charge, *through, rated)
-                                 : charge->charge->fee ? RateFee(*charge, *through, rated)
-                                                       : RateUnused(*charge, *through, rated));
+        TOLLBOOK_RETURN_IF_ERROR(part != TimedPart::kCharges ? RateBound(*charge, *through, rated)
+                                 : charge->charge->fee       ? RateFee(*charge, *through, rated)
+                                                             : RateUnused(*charge, *through, rated));
       }
     }
   }

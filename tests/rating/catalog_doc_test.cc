@@ -220,8 +220,8 @@ std::string DueInJanuary(const Catalog& catalog, const std::string& calls) {
 }
 
 // All lines of a row of usage in several periods, or by several plans.
-std::string WorthOfLines(const Catalog& catalog, const std::string& text) {
-  return SumOfLines(catalog, UsageOf(catalog, text).totals, std::nullopt);
+std::string WorthOfLines(const Catalog& catalog, const std::string& text, std::optional<Day> through) {
+  return SumOfLines(catalog, UsageOf(catalog, text).totals, through);
 }
 
 // Where the rows of a CSV file are worked through: so much for a call, and a fee.
@@ -277,7 +277,8 @@ std::string WorthOfRow(std::map<std::string, std::string> files, const std::stri
     }
     const ParsedCatalog parsed = ParseCatalog(files);
     EXPECT_EQ(Errors(parsed), "");
-    return parsed.catalog ? WorthOfLines(*parsed.catalog, row) : "";
+    const std::optional<Day> through = is_amended ? std::optional(On("2025-01-31")) : std::nullopt;
+    return parsed.catalog ? WorthOfLines(*parsed.catalog, row, through) : "";
   }
   if (files.contains("grants.csv")) {
     files["subscriptions.csv"] =
@@ -324,7 +325,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 124);
+  EXPECT_EQ(priced, 128);
 }
 
 }  // namespace

@@ -820,6 +820,7 @@ void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charg
     const Line line = LineOf(catalog, s, charge, at->first);
     const int64_t first = FirstOf(line);
     at = days.upper_bound(line.last);
+    if (IsSliced(catalog, charge, line)) continue;  // AddSlicedBound
     const Rational bound = At36(Exact(charge.bound->amount) * (charge.prorates_bound ? ShareOf(days, line, first) : 1));
     Integer before = 0;
     for (int64_t day = is_maximum ? first : line.last; day <= line.last && day <= through; ++day) {
@@ -883,6 +884,93 @@ std::vector<Slice> SlicesOf(const Catalog& catalog, const Line& line) {
     }
   }
   return slices;
+}
+
+// What versions one after the other come to with their bounds, and what a maximum took off and nothing took back.
+struct BoundToDate {
+  Rational kept, waived;
+};
+
+// A bound whose period is cut by versions: all lines of their plans, each on a day of the version it counts for.
+void AddSlicedBound(const Catalog& catalog, const Line& period, bool is_maximum, int64_t through,
+                    const std::map<Line, std::map<int64_t, WorthToDate>>& others, Subject* result) {
+  std::vector<Slice> slices = SlicesOf(catalog, period);
+  std::erase_if(slices, [](const Slice& slice) { return slice.minimum_share == 0; });  // all of it is trial
+  const int64_t first = FirstOf(period);
+  std::map<std::string, Integer> before;  // by plan
+  std::vector<Rational> amounts(slices.size());
+  for (int64_t day = first; day <= period.last && day <= through; ++day) {
+    // Each day's to the plan's version that has begun last, or to its first.
+    for (const auto& [other, worths] : others) {
+      if (other.subscription != period.subscription || !worths.contains(day)) continue;
+      std::optional<size_t> of;
+      for (size_t k = 0; k < slices.size(); ++k) {
+        if (catalog.plans[slices[k].subscription->plan].name != other.plan) continue;
+        if (!of || slices[k].subscription->valid_from.number <= day) of = k;
+      }
+      if (!of) continue;
+      const int digits = catalog.plans[slices[*of].subscription->plan].currency.minor_digits();
+      amounts[*of] += Rational(worths.at(day).booked - BookedUpTo(worths, day - 1), TenTo(digits));
+    }
+    if (!is_maximum && day < period.last) continue;
+    std::map<std::string, Rational> added;
+    BoundToDate of;
+    Rational prorated = 0;  // of all slices that go on from one another
+    for (size_t k = 0; k < slices.size(); ++k) {
+      const Charge& bound = *slices[k].charge;
+      if (slices[k].starts) of = {}, prorated = 0;
+      const Rational own = At36(Exact(bound.bound->amount) * slices[k].minimum_share);
+      prorated += own;
+      const Rational limit = bound.prorates_bound ? prorated : own;
+      Rational& more = added[catalog.plans[slices[k].subscription->plan].name];
+      Rational to = of.kept + amounts[k];
+      if (is_maximum && amounts[k] < 0) to += std::min(of.waived, Rational(-amounts[k]));
+      if (is_maximum && amounts[k] >= 0) to = std::min(to, std::max(limit, of.kept));
+      of.waived += of.kept + amounts[k] - to;
+      const bool is_last = k + 1 == slices.size() || slices[k + 1].starts;
+      if (!is_maximum && is_last && to < limit) to = limit;
+      more += to - of.kept - amounts[k];
+      of.kept = to;
+    }
+    for (size_t k = 0; k < slices.size(); ++k) {
+      const Plan& plan = catalog.plans[slices[k].subscription->plan];
+      Line line = period;
+      line.plan = plan.name;
+      WorthToDate to_date;
+      to_date.worth = added[plan.name];
+      to_date.booked = InMinorUnits(to_date.worth, plan.currency.minor_digits(), catalog.book.rounding);
+      if (to_date.booked != before[plan.name]) result->lines[line][day] = to_date;
+      before[plan.name] = to_date.booked;
+    }
+  }
+}
+
+// Once all but bounds, and for a minimum all but minimums, have their lines.
+void AddSlicedBounds(const Catalog& catalog, const std::string& subject, bool is_maximum, int64_t through,
+                     Subject* result) {
+  const auto is_minimum = [&](const Line& line) {
+    const auto plan = std::ranges::find(catalog.plans, line.plan, &Plan::name);
+    const auto charge = std::ranges::find(plan->charges, line.charge, &Charge::name);
+    return charge->bound && (is_maximum || !charge->bound->is_maximum);
+  };
+  auto others = result->lines;
+  std::erase_if(others, [&](const auto& line) { return is_minimum(line.first); });
+  std::set<Line> done;
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.subject != subject) continue;
+    for (const Charge& charge : catalog.plans[s.plan].charges) {
+      if (!charge.bound || charge.bound->is_maximum != is_maximum) continue;
+      const int64_t end = s.valid_to ? s.valid_to->number - 1 : through;
+      for (int64_t day = s.valid_from.number; day <= std::min(end, through);) {
+        Line period = LineOf(catalog, s, charge, day);
+        day = period.last + 1;
+        period.plan.clear();
+        if (IsSliced(catalog, charge, period) && done.insert(period).second) {
+          AddSlicedBound(catalog, period, is_maximum, through, others, result);
+        }
+      }
+    }
+  }
 }
 
 Rational Clamped(const Rational& value, const Rational& most) {
@@ -1176,7 +1264,7 @@ void AddSliced(const Catalog& catalog, const std::string& subject, const std::ve
   for (const Subscription& s : catalog.subscriptions) {
     if (s.subject != subject) continue;
     for (const Charge& charge : catalog.plans[s.plan].charges) {
-      if (!SaysWhatAmendmentsDo(charge)) continue;
+      if (charge.bound || !SaysWhatAmendmentsDo(charge)) continue;
       AddSlicedCharge(catalog, s, charge, last, usage, through, timed, &done, result);
     }
   }
@@ -1476,6 +1564,9 @@ void AddTimed(const Catalog& catalog, const std::string& subject, std::optional<
         if (!is_bound && has_minimum) AddUnused(catalog, s, charge, days, through, result);
       }
     }
+    if (!is_bound) continue;
+    AddSlicedBounds(catalog, subject, /*is_maximum=*/true, last, result);
+    AddSlicedBounds(catalog, subject, /*is_maximum=*/false, through, result);
   }
 }
 

@@ -489,6 +489,16 @@ bool IsOneQuantity(const Charge& charge) {
          !charge.bound && charge.per_bucket == PerBucket::kNone;
 }
 
+// Of two plans' bound of one name, which go on, start again, or say nothing.
+void MakeAmendableBound(Dice& dice, Charge* before, Charge* charge) {
+  charge->bound->amount = {dice.Decimal(4)};
+  charge->prorates_bound = dice.OneIn(2);
+  if (dice.OneIn(3)) return;
+  for (Charge* one : {before, charge}) {
+    one->on_amendment = !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
+  }
+}
+
 // Makes the second plan one that the first may change to and back: the same charges at other prices, which go on or
 // start again, and units that roll over.
 void MakeAmendable(Dice& dice, Catalog* catalog) {
@@ -498,6 +508,7 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
   to.name = name;
   for (size_t i = 0; i < from.charges.size(); ++i) {
     Charge &before = from.charges[i], &charge = to.charges[i];
+    if (before.bound) MakeAmendableBound(dice, &before, &charge);
     if (before.fee || before.bound || CarriesOn(*catalog, before)) continue;
     const Meter& meter = *std::ranges::find(catalog->meters, before.meter, &Meter::name);
     Charge priced = RandomChargeOf(dice, meter);
