@@ -80,12 +80,6 @@ class Commands(Case):
                 rows = self.assert_is_csv(self.output(command, "--books", books), csv, types)
                 book.say(f"{command}: {len(rows)} rows")
 
-    def test_tables_of_a_generated_month(self):
-        usage, catalog, _ = book.generate(self.scratch, 20_000)
-        bill = book.Book(self.scratch / "book", catalog)
-        bill.run(usage)
-        self.compare(bill.directory)
-
     def test_digits_words_and_nothing(self):
         """Eighteen decimals, text in other letters, bytes that are none, and empty tables."""
         catalog = small.write_catalog(self.scratch / "catalog")
