@@ -136,6 +136,19 @@ std::string JsonOf(const JournalBatch& batch) {
   return json + "]}\n";
 }
 
+absl::StatusOr<std::string> ParquetOf(const JournalBatch& batch) {
+  std::vector<ParquetColumn> columns;
+  for (const JournalColumn& column : kJournalColumns) columns.push_back({std::string(column.name), column.type});
+  std::string file;
+  ParquetWriter writer(std::move(columns), ParquetPages::kUncompressed, [&](std::string_view bytes) {
+    file.append(bytes);
+    return absl::OkStatus();
+  });
+  for (const std::vector<std::string>& row : RowsOf(batch)) TOLLBOOK_RETURN_IF_ERROR(writer.Add(row));
+  TOLLBOOK_RETURN_IF_ERROR(writer.Finish());
+  return file;
+}
+
 LedgerText::LedgerText(const Catalog& catalog) {
   for (const Account& account : catalog.accounts) accounts_[account.code] = account;
 }

@@ -1,4 +1,4 @@
-// JournalText: journal batches as text for other programs: rows of a table, CSV, JSON, plain-text accounting.
+// JournalText: journal batches for other programs: rows of a table, CSV, JSON, plain-text accounting, Parquet.
 #ifndef TOLLBOOK_PIPELINE_JOURNAL_TEXT_H_
 #define TOLLBOOK_PIPELINE_JOURNAL_TEXT_H_
 
@@ -10,6 +10,7 @@
 
 #include "ledger/journal.h"
 #include "pipeline/functional_amounts.h"
+#include "pipeline/parquet.h"
 #include "rating/catalog.h"
 
 namespace tollbook {
@@ -17,16 +18,17 @@ namespace tollbook {
 struct JournalColumn {
   std::string_view name;
   bool is_number = false;
+  ParquetType type = ParquetType::kText;
 };
 inline constexpr std::array<JournalColumn, 13> kJournalColumns = {{{"batch_id"},
                                                                    {"posting_key"},
                                                                    {"entity"},
                                                                    {"accounting_period"},
-                                                                   {"posting_date"},
-                                                                   {"line", true},
+                                                                   {"posting_date", false, ParquetType::kDate},
+                                                                   {"line", true, ParquetType::kWhole},
                                                                    {"account"},
-                                                                   {"debit", true},
-                                                                   {"credit", true},
+                                                                   {"debit", true, ParquetType::kMoney},
+                                                                   {"credit", true, ParquetType::kMoney},
                                                                    {"currency"},
                                                                    {"dimensions"},
                                                                    {"product"},
@@ -36,8 +38,11 @@ inline constexpr std::array<JournalColumn, 13> kJournalColumns = {{{"batch_id"},
 [[nodiscard]] std::vector<std::vector<std::string>> RowsOf(const JournalBatch& batch);
 
 // Behind kJournalColumns, where each amount is told in its entity's functional currency too.
-inline constexpr std::array<JournalColumn, 5> kFunctionalColumns = {
-    {{"functional_debit", true}, {"functional_credit", true}, {"functional_currency"}, {"rate", true}, {"rate_date"}}};
+inline constexpr std::array<JournalColumn, 5> kFunctionalColumns = {{{"functional_debit", true, ParquetType::kMoney},
+                                                                     {"functional_credit", true, ParquetType::kMoney},
+                                                                     {"functional_currency"},
+                                                                     {"rate", true, ParquetType::kQuantity},
+                                                                     {"rate_date", false, ParquetType::kDate}}};
 
 // RowsOf with kFunctionalColumns; `amounts` has one for each line. They are empty where it has none.
 [[nodiscard]] std::vector<std::vector<std::string>> FunctionalRowsOf(const JournalBatch& batch,
@@ -48,6 +53,9 @@ inline constexpr std::array<JournalColumn, 5> kFunctionalColumns = {
 
 // One object: what the batch is, its sums, and its lines; amounts are text. Ends with a line end.
 [[nodiscard]] std::string JsonOf(const JournalBatch& batch);
+
+// RowsOf as a Parquet file, the same bytes for the same batch. OutOfRange: an amount of 10^34 or more.
+[[nodiscard]] absl::StatusOr<std::string> ParquetOf(const JournalBatch& batch);
 
 // Appends a cell, in quotes where RFC 4180 asks for them.
 void AppendCsvCell(std::string_view cell, std::string* out);

@@ -28,8 +28,10 @@ constexpr std::array<std::pair<std::string_view, TargetKind>, 14> kKinds = {{{"f
                                                                              {"salesforce", TargetKind::kSalesforce},
                                                                              {"gainsight", TargetKind::kGainsight},
                                                                              {"totango", TargetKind::kTotango}}};
-constexpr std::array<std::pair<std::string_view, FileFormat>, 3> kFormats = {
-    {{"csv", FileFormat::kCsv}, {"json", FileFormat::kJson}, {"ledger", FileFormat::kLedger}}};
+constexpr std::array<std::pair<std::string_view, FileFormat>, 4> kFormats = {{{"csv", FileFormat::kCsv},
+                                                                              {"json", FileFormat::kJson},
+                                                                              {"ledger", FileFormat::kLedger},
+                                                                              {"parquet", FileFormat::kParquet}}};
 
 // They are told what was used, and price it themselves.
 bool IsBilling(TargetKind kind) {

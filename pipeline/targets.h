@@ -40,7 +40,7 @@ enum class TargetKind : uint8_t {
 };
 std::string_view Word(TargetKind kind);
 
-enum class FileFormat : uint8_t { kCsv, kJson, kLedger };
+enum class FileFormat : uint8_t { kCsv, kJson, kLedger, kParquet };
 
 // How often it may be asked or sent to; 0: as often as there is something.
 struct RequestLimits {

@@ -10,8 +10,17 @@ namespace {
 
 // The columns of the CSV are fixed; of JSON each row also says its plan.
 Table TableOf(const std::vector<ChargeRow>& rows, bool with_plan) {
-  std::vector<Column> columns = {{"subscription"}, {"charge"},   {"meter"},    {"dimensions"},   {"period_start"},
-                                 {"period_end"},   {"currency"}, {"quantity"}, {"amount_exact"}, {"amount_booked"}};
+  // An exact amount has up to 36 decimals, more than a DECIMAL that warehouses read has room for: it stays text.
+  std::vector<Column> columns = {{"subscription"},
+                                 {"charge"},
+                                 {"meter"},
+                                 {"dimensions"},
+                                 {"period_start", false, Narrow::kCut, ParquetType::kDate},
+                                 {"period_end", false, Narrow::kCut, ParquetType::kDate},
+                                 {"currency"},
+                                 {"quantity", true, Narrow::kCut, ParquetType::kQuantity},
+                                 {"amount_exact"},
+                                 {"amount_booked", true, Narrow::kCut, ParquetType::kMoney}};
   if (with_plan) columns.push_back({"plan"});
   Table table(columns);
   for (const ChargeRow& row : rows) {

@@ -19,9 +19,18 @@
 namespace tollbook {
 namespace {
 
-const std::vector<Column> kColumns = {{"reason"},     {"outcome"}, {"source"}, {"line", true}, {"byte_offset", true},
-                                      {"part", true}, {"subject"}, {"meter"},  {"usage_date"}, {"events", true},
-                                      {"payload"},    {"needs"}};
+const std::vector<Column> kColumns = {{"reason"},
+                                      {"outcome"},
+                                      {"source"},
+                                      {"line", true, Narrow::kCut, ParquetType::kWhole},
+                                      {"byte_offset", true, Narrow::kCut, ParquetType::kWhole},
+                                      {"part", true, Narrow::kCut, ParquetType::kWhole},
+                                      {"subject"},
+                                      {"meter"},
+                                      {"usage_date", false, Narrow::kCut, ParquetType::kDate},
+                                      {"events", true, Narrow::kCut, ParquetType::kWhole},
+                                      {"payload"},
+                                      {"needs"}};
 
 // Why a difference is not booked, by the state of its accounting period.
 std::string WaitingReason(PeriodState state) {

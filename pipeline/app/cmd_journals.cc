@@ -31,11 +31,12 @@ absl::StatusOr<BatchAmounts> AmountsOf(const Book& book, const std::vector<Journ
 
 Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amounts, bool functional) {
   std::vector<Column> columns;
-  for (const JournalColumn& column : kJournalColumns) columns.push_back({std::string(column.name), column.is_number});
+  const auto add = [&](const JournalColumn& column) {
+    columns.push_back({std::string(column.name), column.is_number, Narrow::kCut, column.type});
+  };
+  for (const JournalColumn& column : kJournalColumns) add(column);
   if (functional) {
-    for (const JournalColumn& column : kFunctionalColumns) {
-      columns.push_back({std::string(column.name), column.is_number});
-    }
+    for (const JournalColumn& column : kFunctionalColumns) add(column);
   }
   Table table(std::move(columns));
   for (size_t i = 0; i < batches.size(); ++i) {
@@ -143,7 +144,7 @@ Table ReversalsOf(const std::vector<SealRecord>& seals) {
 absl::StatusOr<int> Show(const JournalsOptions& options) {
   if (options.functional && options.format.empty()) {
     return MakeError(absl::StatusCode::kInvalidArgument, "--functional is for other programs", "no --format",
-                     "add --format csv, json or ledger");
+                     "add --format csv, json, ledger or parquet");
   }
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "journals");
   if (!book.ok()) return book.status();

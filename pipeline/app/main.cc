@@ -218,7 +218,7 @@ class CommandLine {
     AddBooks(sub, &periods_.books);
     AddCatalogDir(sub, &periods_.catalog, "Directory of the catalog (default: the last seal's)");
     sub->add_option("--entity", periods_.entity, "The legal entity")->type_name("NAME");
-    AddFormat(sub, &periods_.format, {"csv", "json"});
+    AddFormat(sub, &periods_.format, {"csv", "json", "parquet"});
     AddThreads(sub, &periods_.threads);
     sub->require_subcommand(0, 1);
     sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
@@ -325,7 +325,7 @@ class CommandLine {
                         "  tollbook journals approve --books book BATCH --by Ann --why \"ties to the usage report\"",
                         &journals_, CmdJournals);
     AddBooks(sub, &journals_.books);
-    AddFormat(sub, &journals_.format, {"csv", "json", "ledger"});
+    AddFormat(sub, &journals_.format, {"csv", "json", "ledger", "parquet"});
     sub->add_flag("--functional", journals_.functional, "With each amount in its entity's functional currency");
     AddThreads(sub, &journals_.threads);
     sub->require_subcommand(0, 1);
@@ -352,7 +352,7 @@ class CommandLine {
 
   void AddReaders() {
     AddRead("charges", "What each subscription owes, by charge and billing period",
-            "tollbook charges --books book --format csv", &charges_, CmdCharges, {"csv", "json"});
+            "tollbook charges --books book --format csv", &charges_, CmdCharges, {"csv", "json", "parquet"});
     AddCatalogDir(app_.get_subcommand("charges"), &charges_.catalog,
                   "Directory of the catalog (default: the last seal's)");
     AddJournals();
@@ -406,7 +406,7 @@ class CommandLine {
         ->type_name("N")
         ->check(CLI::NonNegativeNumber);
     AddCatalogDir(sub, &exceptions_.catalog, "Directory of the catalog (default: the last seal's)");
-    AddFormat(sub, &exceptions_.format, {"csv", "json"});
+    AddFormat(sub, &exceptions_.format, {"csv", "json", "parquet"});
     sub->require_subcommand(0, 1);
     sub->add_subcommand("list", "List them (the default)")->fallthrough()->group(kCommands);
     CLI::App* retry =

@@ -119,6 +119,23 @@ absl::Status CannotWriteOutput() {
                    "check where the output goes and the space there");
 }
 
+// A terminal is refused: the bytes are not for people.
+ParquetWriter ParquetOutput(const std::vector<Column>& columns) {
+  std::vector<ParquetColumn> typed;
+  for (const Column& column : columns) typed.push_back({column.name, column.type});
+  return ParquetWriter(std::move(typed), ParquetPages::kZstd, [](std::string_view bytes) {
+    if (isatty(STDOUT_FILENO) == 0) return WriteOutput(bytes);
+    return MakeError(absl::StatusCode::kInvalidArgument, "Parquet is not for a terminal", "--format parquet",
+                     "send it to a file: > FILE.parquet");
+  });
+}
+
+absl::Status AddParquetRow(const Cells& cells, ParquetWriter* writer) {
+  Cells plain;
+  for (const std::string& cell : cells) plain.push_back(PlainUtf8(cell));
+  return writer->Add(plain);
+}
+
 std::string Indented(std::string_view text, size_t blanks) {
   std::string indented;
   for (size_t begin = 0; begin < text.size();) {
@@ -178,9 +195,17 @@ std::string Table::ToJson() const {
   return out.append(JsonEnd(rows_.empty()));
 }
 
+absl::Status Table::WriteParquet() const {
+  ParquetWriter writer = ParquetOutput(columns_);
+  for (const Cells& row : rows_) TOLLBOOK_RETURN_IF_ERROR(AddParquetRow(row, &writer));
+  return writer.Finish();
+}
+
 RowStream::RowStream(std::vector<Column> columns, std::string_view format)
     : columns_(std::move(columns)), json_(format == "json") {
-  if (json_) {
+  if (format == "parquet") {
+    parquet_.emplace(ParquetOutput(columns_));
+  } else if (json_) {
     buffer_ = "[";
   } else {
     AppendCsvHeader(columns_, &buffer_);
@@ -189,6 +214,7 @@ RowStream::RowStream(std::vector<Column> columns, std::string_view format)
 
 absl::Status RowStream::Add(const std::vector<std::string>& cells) {
   TOLLBOOK_ASSERT(cells.size() == columns_.size());
+  if (parquet_) return AddParquetRow(cells, &*parquet_);
   if (json_) {
     AppendJsonRow(columns_, cells, rows_ == 0, &buffer_);
   } else {
@@ -202,6 +228,7 @@ absl::Status RowStream::Add(const std::vector<std::string>& cells) {
 }
 
 absl::Status RowStream::Finish() {
+  if (parquet_) return parquet_->Finish();
   if (json_) buffer_.append(JsonEnd(rows_ == 0)).push_back('\n');
   return WriteOutput(buffer_);
 }
@@ -235,6 +262,10 @@ int EndPrinted() {
 int PrintTable(const Table& table, std::string_view format) {
   if (format == "csv") return Print(table.ToCsv());
   if (format == "json") return Print(table.ToJson() + "\n");
+  if (format == "parquet") {
+    const absl::Status written = table.WriteParquet();
+    return written.ok() ? kDone : Fail(written);
+  }
   return Print(table.ToText());
 }
 

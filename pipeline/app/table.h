@@ -1,13 +1,16 @@
-// Table: rows under named columns, for people (aligned), for spreadsheets (CSV) and for programs (JSON).
+// Table: rows under named columns, for people (aligned), for spreadsheets (CSV), for programs (JSON) and for
+// warehouses (Parquet).
 #ifndef TOLLBOOK_PIPELINE_APP_TABLE_H_
 #define TOLLBOOK_PIPELINE_APP_TABLE_H_
 
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "pipeline/parquet.h"
 #include "rating/error.h"
 
 namespace tollbook {
@@ -24,6 +27,7 @@ struct Column {
   std::string name;    // the CSV header and JSON key; people see it with blanks for underscores
   bool right = false;  // numbers; they are never cut
   Narrow narrow = Narrow::kCut;
+  ParquetType type = ParquetType::kText;  // of its cells in Parquet
 };
 
 class Table {
@@ -39,23 +43,26 @@ class Table {
   std::string ToCsv() const;
   // An array of objects; every cell is text.
   std::string ToJson() const;
+  // A Parquet file, to standard output.
+  absl::Status WriteParquet() const;
 
  private:
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };
 
-// The same rows as Table::ToCsv and Table::ToJson, sent to standard output as they come: any number of them takes the
-// memory of one buffer.
+// The same rows as Table::ToCsv, ToJson and WriteParquet, sent to standard output as they come: any number of them
+// takes the memory of one buffer.
 class RowStream {
  public:
-  RowStream(std::vector<Column> columns, std::string_view format);  // "csv" or "json"
+  RowStream(std::vector<Column> columns, std::string_view format);  // "csv", "json" or "parquet"
   absl::Status Add(const std::vector<std::string>& cells);          // as many as there are columns
   absl::Status Finish();
 
  private:
   std::vector<Column> columns_;
   bool json_;
+  std::optional<ParquetWriter> parquet_;
   uint64_t rows_ = 0;
   std::string buffer_;
 };
@@ -69,7 +76,7 @@ int Print(std::string_view text);
 // Ends what was written with printf: it fails only when its buffer goes out, which may be as late as here.
 int EndPrinted();
 
-// Prints the table as "csv", "json", or, when `format` is empty, for people.
+// Prints the table as "csv", "json", "parquet", or, when `format` is empty, for people.
 int PrintTable(const Table& table, std::string_view format);
 
 }  // namespace tollbook

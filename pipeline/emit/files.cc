@@ -11,7 +11,7 @@
 namespace tollbook {
 namespace {
 
-constexpr std::string_view kEnding[] = {".csv", ".json", ".ledger"};
+constexpr std::string_view kEnding[] = {".csv", ".json", ".ledger", ".parquet"};
 
 std::string Sha256Of(std::string_view bytes) {
   Hash256 hash;
@@ -42,14 +42,14 @@ class FilesEmitter final : public Emitter {
     PlannedDelivery planned;
     planned.batch = batch.id;
     planned.key = batch.id + std::string(kEnding[static_cast<size_t>(format_)]);
-    planned.body = format_ == FileFormat::kCsv    ? CsvOf(batch)
-                   : format_ == FileFormat::kJson ? JsonOf(batch)
-                                                  : ledger_->Of(batch);
+    planned.body = BodyOf(batch);
     return planned;
   }
 
   std::string Show(const Parcel& parcel) const override {
-    return "write " + directory_ + "/" + parcel.key + " and " + SumName(parcel) + "\n\n" + parcel.body;
+    const std::string what = "write " + directory_ + "/" + parcel.key + " and " + SumName(parcel) + "\n\n";
+    if (format_ != FileFormat::kParquet) return what + parcel.body;
+    return what + std::to_string(parcel.body.size()) + " bytes of Parquet, SHA-256 " + Sha256Of(parcel.body) + "\n";
   }
 
   bool AsksFirst() const override { return true; }
@@ -75,6 +75,10 @@ class FilesEmitter final : public Emitter {
   }
 
   Attempt Send(const Parcel& parcel) override {
+    if (parcel.body.empty()) {
+      return Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation,
+                    "an amount of 10^34 or more is no DECIMAL(38, 4) of Parquet: use another format for this target");
+    }
     absl::Status written = MakeDirectorySynced(directory_);
     if (written.ok()) written = WriteFileAtomically(directory_, parcel.key, parcel.body);
     if (written.ok()) written = WriteFileAtomically(directory_, SumName(parcel), SumOf(parcel));
@@ -85,6 +89,20 @@ class FilesEmitter final : public Emitter {
   Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
 
  private:
+  // Empty: Parquet does not hold an amount of it, and Send says so.
+  std::string BodyOf(const JournalBatch& batch) const {
+    switch (format_) {
+      case FileFormat::kCsv:
+        return CsvOf(batch);
+      case FileFormat::kJson:
+        return JsonOf(batch);
+      case FileFormat::kLedger:
+        return ledger_->Of(batch);
+      case FileFormat::kParquet:
+        break;
+    }
+    return ParquetOf(batch).value_or("");
+  }
   static std::string SumName(const Parcel& parcel) { return parcel.key + ".sha256"; }
   static std::string SumOf(const Parcel& parcel) { return Sha256Of(parcel.body) + "  " + parcel.key + "\n"; }
   static Attempt Unreachable(DeliveryEvent event, std::string error) {
