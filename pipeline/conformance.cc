@@ -25,8 +25,9 @@ absl::StatusOr<Worth> ExactDecimal(const JsonTree& tree) {
 
 absl::StatusOr<std::vector<Worth>> ExpectedOf(const JsonTree& expected) {
   const JsonTree& value = expected.items.front();
-  const std::span<const JsonTree> values =
-      value.kind == JsonTree::Kind::kList ? std::span(value.items) : std::span(&value, 1);
+  const std::span<const JsonTree> values = value.kind == JsonTree::Kind::kList || value.kind == JsonTree::Kind::kMap
+                                               ? std::span(value.items)
+                                               : std::span(&value, 1);
   std::vector<Worth> all;
   for (const JsonTree& one : values) {
     absl::StatusOr<Worth> decimal = ExactDecimal(one);

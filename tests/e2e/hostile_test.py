@@ -466,7 +466,7 @@ class LaterKnown(Hostile):
         self.bill.run(self.file("good.ndjson", GOOD))
         huge = (small.event(f"h{n}", 999_999_999_999_999) for n in range(175_000))
         self.bill.run(self.file("huge.ndjson", small.lines(*huge)), "--strict", expect=3)
-        row, = self.bill.charges()
+        row, = book.rows_of(self.bill.charges())
         self.assertEqual((row["quantity"], row["amount_exact"], row["amount_booked"]), ("", "", "0.07"))
         told = book.tollbook("charges", "--books", self.bill.directory).stderr
         self.assert_message(told, "set aside", "subject s1")
