@@ -172,7 +172,9 @@ absl::Status SubjectRater::RateCarriedDay(DayWorth day, const CarriedPeriod& per
     return absl::OkStatus();
   }
   usage_parts_.clear();
-  for (const CarriedPart& part : carried_) {
+  for (CarriedPart& part : carried_) {
+    // What comes on a later day is no part yet: its flat amount must not be due before it.
+    if (day.usage_date < period.rated.subscription->zone.DayOf(part.usage.first_at())) continue;
     usage_parts_.push_back({{}, part.part, part.to_date.quantity, part.to_date.events});
     rated->parts.push_back({{day.usage_date, 0}, part.part, {part.to_date.quantity, part.to_date.events, {}}});
   }
@@ -180,7 +182,7 @@ absl::Status SubjectRater::RateCarriedDay(DayWorth day, const CarriedPeriod& per
   Rounded rounded;
   if (!PriceBuckets(*period.charge->charge, usage_parts_, period.rated.subscription->zone, &before) ||
       !PriceAround(*period.charge->charge, before, IsLastDay(period.rated, day.usage_date), &worth,
-                    MinimumShareOf(period.rated)) ||
+                   MinimumShareOf(period.rated)) ||
       !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) {
     return WorthOutOfRange(period.rated, day.to_date);
   }

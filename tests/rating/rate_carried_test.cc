@@ -123,6 +123,25 @@ TEST_F(RateCarriedTest, CellsHaveLevelsOfTheirOwn) {
               ElementsAre("disk 2025-01: 2, 2025-01-31, 11.00, 3", "disk 2025-02: 2, 2025-02-02, 22.14, 0"));
 }
 
+// A flat amount that is due at zero usage is not due of a cell that only later usage is in.
+TEST_F(RateCarriedTest, WhatComesLaterIsNoCellYet) {
+  Charge& charge = catalog_.plans[0].charges[0];
+  charge.pricing.model = ChargeModel::kMatrix;
+  Cell eu, us;
+  eu.when = {{"region", "eu"}};
+  eu.pricing.unit_price = Each("31");
+  us.when = {{"region", "us"}};
+  us.pricing.model = ChargeModel::kGraduated;
+  us.pricing.tiers = {{std::nullopt, Each("31"), Each("5")}};
+  us.pricing.flat_at_zero = true;
+  charge.cells = {eu, us};
+  Subscribe("s", 0, "2025-01-01", "");
+  Change("2025-01-30T00:00:00Z", "1");
+  Change("2025-01-31T00:00:00Z", "1", "us");
+  EXPECT_THAT(Lines("2025-01-30"), ElementsAre("disk 2025-01: 1, 2025-01-30, 1.00, 1"));
+  EXPECT_THAT(Lines("2025-01-31"), ElementsAre("disk 2025-01: 2, 2025-01-31, 8.00, 2"));
+}
+
 TEST_F(RateCarriedTest, AMinimumIsDueWhenThePeriodIsComplete) {
   catalog_.plans[0].charges[0].minimum = Each("20");
   Subscribe("s", 0, "2025-01-01", "2025-01-04");

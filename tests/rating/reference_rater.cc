@@ -1346,6 +1346,10 @@ void AddCarriedCharge(const Catalog& catalog, const Subscription& s, const Charg
       bool is_nothing = true;
       parts.clear();
       for (const auto& [name, of_part] : elements) {
+        const bool has_begun = std::any_of(of_part.begin(), of_part.end(), [&](const TwinElement& e) {
+          return DayAt(e.total.latest_at, s.zone) <= *at;
+        });
+        if (!has_begun) continue;
         const Rational more = CarriedQuantity(meter, s.zone, of_part, period, {day});
         const bool adds = meter.aggregation == Aggregation::kWeightedSum || meter.reading.proration == Proration::kDay;
         exact[name] = adds ? Rational(exact[name] + more) : more;
