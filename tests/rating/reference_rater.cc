@@ -1371,6 +1371,13 @@ void AddCarriedCharge(const Catalog& catalog, const Subscription& s, const Charg
     }
     const bool is_due = charge.minimum || (charge.commitment && charge.commitment->true_up);
     if (before && is_due && (!through || line.last <= through->number)) {
+      // What came on days that are not the plan's is there, of none of its days.
+      for (const auto& [name, of_part] : elements) {
+        const bool has_begun = std::any_of(of_part.begin(), of_part.end(), [&](const TwinElement& e) {
+          return DayAt(e.total.latest_at, s.zone) <= line.last;
+        });
+        if (has_begun) parts.try_emplace(name);
+      }
       if (!result->lines[line].contains(line.last)) result->lines[line][line.last] = price(line, line.last, events);
     }
   }
