@@ -40,7 +40,8 @@ BillingCycle TermOf(const Catalog& catalog, const Contracts& contracts, const Su
   return catalog.CycleOf({contracts.Of(version.plan)->term, true}, version);
 }
 
-// One contract of a subscription: what it promises, and when.
+// One contract of a subscription: what it promises, and when. Sums of minor units are not checked: each is at most
+// kMinorMax, 10^30, and no term has the 10^8 fees and days that would make them wrap.
 class TermAllocation {
  public:
   TermAllocation(const Catalog& catalog, const Contracts& contracts, std::span<const Stay> stays,

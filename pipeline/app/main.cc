@@ -132,7 +132,7 @@ class CommandLine {
         });
   }
   static void AddStrict(CLI::App* sub, bool* strict) {
-    AddStrictText(sub, strict, "Exit code 3 when a line or an input was not accepted");
+    AddStrictText(sub, strict, "Exit code 3 when a line or an input was not accepted, or a worth cannot be held");
   }
   static void AddStrictText(CLI::App* sub, bool* strict, const std::string& what) {
     sub->add_flag("--strict", *strict, what);

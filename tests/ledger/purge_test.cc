@@ -11,8 +11,8 @@
 #include "ledger/bytes.h"
 #include "ledger/decision.h"
 #include "ledger/store.h"
+#include "tests/ledger/clocked_book.h"
 #include "tests/ledger/damage.h"
-#include "tests/ledger/scratch_directory.h"
 
 namespace tollbook {
 namespace {
@@ -22,7 +22,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-constexpr int64_t kHour = 3'600'000'000'000;
 // Long and never the same, so that it can be looked for in files, and is in no dictionary of a compression.
 std::string Secret(int number) {
   std::string text = "secret " + std::to_string(number) + ":";
@@ -35,23 +34,8 @@ std::string Chunk(const std::vector<ExceptionRecord>& records) {
   return Encode(records);
 }
 
-class PurgeTest : public testing::Test {
+class PurgeTest : public ClockedBookTest {
  protected:
-  void SetUp() override { Open(); }
-
-  void Open() {
-    book_.reset();
-    BookOptions options;
-    options.directory = path();
-    options.create = true;
-    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
-    options.now_nanos = [this] { return now_; };
-    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-    ASSERT_TRUE(book.ok()) << book.status();
-    book_ = *std::move(book);
-  }
-  std::string path() const { return directory_.path() + "/book"; }
-
   // Two lines: one rejected, one duplicate or held.
   void Absorb(int64_t hour, int number, bool held, bool retires = false) {
     now_ = hour * kHour;
@@ -110,10 +94,6 @@ class PurgeTest : public testing::Test {
     }
     return names;
   }
-
-  ScratchDirectory directory_;
-  int64_t now_ = 0;
-  std::unique_ptr<Book> book_;
 };
 
 TEST_F(PurgeTest, TakesOldPayloadsAndKeepsWhatTheySay) {

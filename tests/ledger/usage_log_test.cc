@@ -10,8 +10,8 @@
 
 #include "ledger/anchor.h"
 #include "ledger/decision.h"
+#include "tests/ledger/clocked_book.h"
 #include "tests/ledger/damage.h"
-#include "tests/ledger/scratch_directory.h"
 
 namespace tollbook {
 namespace {
@@ -21,29 +21,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr int64_t kHour = 3'600'000'000'000;
-
 // What packing makes is none of the book's business: here it is text.
 PackedUsage Packed(uint32_t source, uint64_t first, const std::string& text) {
   return {source, first, first + 10 * text.size(), text};
 }
 
-class UsageLogTest : public testing::Test {
+class UsageLogTest : public ClockedBookTest {
  protected:
-  void SetUp() override { Open(); }
-
-  void Open() {
-    book_.reset();
-    BookOptions options;
-    options.directory = path();
-    options.create = true;
-    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
-    options.now_nanos = [this] { return now_; };
-    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-    ASSERT_TRUE(book.ok()) << book.status();
-    book_ = *std::move(book);
-  }
-  std::string path() const { return directory_.path() + "/book"; }
   std::string file(int number) const { return path() + "/usage/" + std::to_string(number) + ".zst"; }
 
   void Commit(int64_t hour, const std::vector<PackedUsage>& usage) {
@@ -83,10 +67,6 @@ class UsageLogTest : public testing::Test {
     }
     return details;
   }
-
-  ScratchDirectory directory_;
-  int64_t now_ = 0;
-  std::unique_ptr<Book> book_;
 };
 
 TEST_F(UsageLogTest, GivesBackWhatEachEpochBrought) {

@@ -14,9 +14,9 @@
 #include "pipeline/content_tap.h"
 #include "pipeline/explain.h"
 #include "pipeline/seal.h"
-#include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/files.h"
 #include "tests/pipeline/small_book.h"
+#include "tests/pipeline/unit_priced_texts.h"
 
 namespace tollbook {
 namespace {
@@ -27,8 +27,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 CatalogTexts Texts() {
-  CatalogTexts texts;
-  texts.entities = {{"acme-us", "USD", ""}};
   CatalogTexts::Meter calls;
   calls.name = calls.event_type = "calls";
   calls.aggregation = "sum";
@@ -36,19 +34,7 @@ CatalogTexts Texts() {
   CatalogTexts::Meter peak = calls;
   peak.name = "peak";
   peak.aggregation = "max";
-  texts.meters = {calls, peak};
-  texts.plans = {{"starter", "USD"}};
-  for (const char* name : {"calls", "peak"}) {
-    CatalogTexts::Charge charge;
-    charge.plan = "starter";
-    charge.name = charge.meter = charge.product = name;
-    charge.model = "per_unit";
-    charge.price = "0.10";
-    texts.charges.push_back(charge);
-    texts.postings.push_back({name, "acme-us", "1200", "4000"});
-  }
-  texts.subscriptions = {{"s1", "starter", "acme-us", "USD", "2025-01-01", "", "", ""}};
-  return texts;
+  return UnitPricedTexts({calls, peak}, {"s1"});
 }
 
 std::string Call(const std::string& id, const std::string& value) {

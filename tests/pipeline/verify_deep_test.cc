@@ -8,8 +8,8 @@
 #include "pipeline/absorb_again.h"
 #include "pipeline/seal.h"
 #include "pipeline/verify.h"
-#include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/small_book.h"
+#include "tests/pipeline/unit_priced_texts.h"
 
 namespace tollbook {
 
@@ -27,8 +27,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 CatalogTexts TwoMeters() {
-  CatalogTexts texts;
-  texts.entities = {{"acme-us", "USD", ""}};
   CatalogTexts::Meter calls;
   calls.name = calls.event_type = "calls";
   calls.aggregation = "sum";
@@ -37,20 +35,7 @@ CatalogTexts TwoMeters() {
   CatalogTexts::Meter users = calls;
   users.name = "users";
   users.aggregation = "unique_count";
-  texts.meters = {calls, users};
-  texts.plans = {{"starter", "USD"}};
-  for (const char* name : {"calls", "users"}) {
-    CatalogTexts::Charge charge;
-    charge.plan = "starter";
-    charge.name = charge.meter = charge.product = name;
-    charge.model = "per_unit";
-    charge.price = "0.10";
-    texts.charges.push_back(charge);
-    texts.postings.push_back({name, "acme-us", "1200", "4000"});
-  }
-  texts.subscriptions = {{"s1", "starter", "acme-us", "USD", "2025-01-01", "", "", ""},
-                         {"s2", "starter", "acme-us", "USD", "2025-01-01", "", "", ""}};
-  return texts;
+  return UnitPricedTexts({calls, users}, {"s1", "s2"});
 }
 
 EventText Event(const std::string& id, const std::string& subject, const std::string& value) {
