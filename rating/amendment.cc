@@ -403,7 +403,7 @@ bool HasVolume(const Charge& charge) {
 
 }  // namespace
 
-SliceTallies::SliceTallies(std::span<const UsageSlice> slices, const Meter& meter)
+SliceTallies::SliceTallies(std::span<const UsageSlice> slices)
     : tallies_(slices.size()), parts_(slices.size()) {
   for (size_t i = 0; i < slices.size(); ++i) {
     const Charge& charge = *slices[i].charge;
@@ -413,9 +413,9 @@ SliceTallies::SliceTallies(std::span<const UsageSlice> slices, const Meter& mete
     tally.is_of_parts = IsOfParts(charge);
     if (!tally.is_of_parts) continue;
     tally.has_buckets = charge.per_bucket != PerBucket::kNone;
-    tally.has_whole = !tally.has_buckets && (SharesQuantity(charge, meter) || HasVolume(charge));
+    tally.has_whole = !tally.has_buckets && (SharesQuantity(charge, *slices[i].meter) || HasVolume(charge));
     for (RunningParts* parts : {&tally.before, &tally.to_date, &tally.whole}) {
-      parts->Begin(charge, meter, *slices[i].zone);
+      parts->Begin(charge, *slices[i].meter, *slices[i].zone);
     }
   }
 }

@@ -57,7 +57,8 @@ struct UsageSlice {
   DayShare minimum_share;          // of its charge's minimum
   Quantity rolled_over;            // priced units from earlier periods; the same in all that go on from one another
   SharedDays shared = {};
-  const Zone* zone = nullptr;  // the subscription's, borrowed; not needed by one quantity
+  const Zone* zone = nullptr;    // the subscription's, borrowed; not needed by one quantity
+  const Meter* meter = nullptr;  // likewise its charge's: slices that start again may be of several
 };
 
 // The same where its charge prices more than one quantity (IsOfParts): by the charge's parts. Borrowed.
@@ -91,8 +92,8 @@ struct SliceParts {
 // The parts of slices, while a period grows day by day: a day costs its own events, and each part once more.
 class SliceTallies {
  public:
-  // Borrows charges and zones. What was used of the slices does not matter.
-  SliceTallies(std::span<const UsageSlice> slices, const Meter& meter);
+  // Borrows charges, zones and meters. What was used of the slices does not matter.
+  explicit SliceTallies(std::span<const UsageSlice> slices);
 
   // Usage as the charge of slice `as` takes it, which is of that slice, or of one that it goes on from or that goes on
   // from it. By day. False: it does not fit.

@@ -98,7 +98,7 @@ absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth
   const std::span<const UsageSlice> slices = OfDay(rated, rated.amended, day);
   const bool has_parts = std::ranges::any_of(slices, [](const UsageSlice& slice) { return IsOfParts(*slice.charge); });
   if (!has_parts) return PriceSlices(slices, *rated.charge, complete, steps);
-  SliceTallies tallies(slices, *rated.meter);
+  SliceTallies tallies(slices);
   for (const SlicedTotal& used : rated.sliced) {
     const Day of_used = used.total.time.day;
     if (day.usage_date < of_used) break;

@@ -66,7 +66,7 @@ class SlicedPeriod {
       : catalog_(catalog), versions_(versions), period_(period) {
     for (size_t i = 0; i < versions.size(); ++i) AddSlice(i);
     const auto is_of_parts = [](const UsageSlice& slice) { return IsOfParts(*slice.charge); };
-    if (std::ranges::any_of(slices_, is_of_parts)) tallies_.emplace(slices_, MeterOf(0));
+    if (std::ranges::any_of(slices_, is_of_parts)) tallies_.emplace(slices_);
   }
 
   bool has_slices() const { return !slices_.empty(); }
@@ -151,15 +151,15 @@ class SlicedPeriod {
     const int32_t days = std::max(0, end.number - paid_from.number), of = DaysIn(period_);
     slice.minimum_share = {days == 0 || version.charge->prorates_bound ? days : of, of};
     slice.zone = &version.subscription->zone;
+    slice.meter = catalog_.FindMeter(version.charge->meter);
     slices_.push_back(slice);
     of_slice_.push_back(number);
     const bool is_trial_free = catalog_.plans[version.subscription->plan].is_trial_free;
     days_.push_back(is_trial_free ? days : end.number - slice.start.number);
-    to_date_.emplace_back().Begin(MeterOf(slices_.size() - 1));
+    to_date_.emplace_back().Begin(*slice.meter);
   }
 
-  const Meter& MeterOf(size_t slice) const { return *catalog_.FindMeter(slices_[slice].charge->meter); }
-  bool Shares(size_t slice) const { return SharesQuantity(*slices_[slice].charge, MeterOf(slice)); }
+  bool Shares(size_t slice) const { return SharesQuantity(*slices_[slice].charge, *slices_[slice].meter); }
 
   // Behind the last one that goes on from the same one as this.
   size_t EndOfOne(size_t slice) const {

@@ -67,12 +67,12 @@ Charge ByModel(const char* first, const char* rest, const char* small) {
 TEST(Amendment, EachCellGoesOnByItself) {
   const Charge starter = ByModel("1", "0.5", "0.10"), pro = ByModel("0.8", "0.4", "0.05");
   const Zone zone;
-  const std::vector<UsageSlice> slices = {
-      {&starter, On("2025-01-01"), false, Units("80"), 1, {15, 31}, {}, {}, &zone},
-      {&pro, On("2025-01-16"), true, Units("160"), 2, {16, 31}, {}, {}, &zone},
-  };
   const Meter meter;
-  SliceTallies tallies(slices, meter);
+  const std::vector<UsageSlice> slices = {
+      {&starter, On("2025-01-01"), false, Units("80"), 1, {15, 31}, {}, {}, &zone, &meter},
+      {&pro, On("2025-01-16"), true, Units("160"), 2, {16, 31}, {}, {}, &zone, &meter},
+  };
+  SliceTallies tallies(slices);
   for (const size_t as : {0, 1}) {
     ASSERT_TRUE(tallies.Add(as, {{On("2025-01-10")}, 0, {Units("80"), 1, {}}}));
     ASSERT_TRUE(tallies.Add(as, {{On("2025-01-20")}, 0, {Units("70"), 1, {}}}));
