@@ -240,12 +240,11 @@ LawCheck BookedIsWorth(const Book& book, int threads, const VerifyDepth& depth) 
   std::mutex mutex;  // guards charges, waiting and check
   WaitingSums waiting(*periods);
   uint64_t charges = 0;
-  uint64_t set_aside = 0;
   const absl::Status visited =
       VisitSubjects(book, catalog, {seal.through, seal.sequence}, threads, [&](int, const SubjectWorth& worth) {
         if (!worth.status.ok()) {
           const std::lock_guard lock(mutex);
-          ++set_aside;
+          check.not_rated.emplace_back(Std(worth.status.message()));
           return absl::OkStatus();
         }
         WaitingSums of_subject(*periods);
@@ -271,8 +270,12 @@ LawCheck BookedIsWorth(const Book& book, int threads, const VerifyDepth& depth) 
                     (waits.unmapped ? " had no posting rule: " : " was " + std::string(ToString(waits.state)) + ": ") +
                     ToString(waits.sum, waits.currency);
   }
-  if (set_aside > 0)
-    check.detail += "; " + std::to_string(set_aside) + " subjects set aside, their worth cannot be held";
+  std::ranges::sort(check.not_rated);
+  if (!check.not_rated.empty()) {
+    const size_t count = check.not_rated.size();
+    check.detail += "; but for " + std::to_string(count) + (count == 1 ? " subject" : " subjects") +
+                    " set aside, whose worth cannot be held";
+  }
   return check;
 }
 

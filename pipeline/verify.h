@@ -29,6 +29,8 @@ struct LawCheck {
   bool holds = false;
   std::string detail;               // what was compared, or the first thing that differs
   std::vector<Unlike> unlike = {};  // all that differ, where they were asked for
+  // Of law 3, which leaves them out as the seal did: subjects whose worth cannot be held, each with why and what to do.
+  std::vector<std::string> not_rated = {};
 };
 
 struct VerifyDepth {

@@ -144,6 +144,7 @@ absl::StatusOr<Checked> ChecksOf(const Book& book, const VerifyOptions& options)
 
 Json ToJson(const LawCheck& check, bool with_unlike) {
   Json json = {{"law", check.law}, {"name", check.name}, {"holds", check.holds}, {"detail", check.detail}};
+  if (check.law == 3) json["not_rated"] = check.not_rated;
   if (!with_unlike) return json;
   json["differences"] = Json::array();
   for (const Unlike& unlike : check.unlike) {
@@ -199,6 +200,7 @@ int CmdVerify(const VerifyOptions& options) {
   Table table({{"law", true}, {"what"}, {"holds"}, {"detail", false, Narrow::kWrap}});
   Json json = Json::array();
   for (const LawCheck& check : checked->checks) {
+    PrintSetAside(check.not_rated);
     table.Add({check.law == 0 ? "" : std::to_string(check.law), check.name, check.holds ? "yes" : "NO", check.detail});
     json.push_back(ToJson(check, options.deep));
   }

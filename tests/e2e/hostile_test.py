@@ -460,7 +460,10 @@ class LaterKnown(Hostile):
         self.assert_booked("0.07")
         rows = [row for row in self.bill.exceptions() if row["reason"] == "out_of_range"]
         self.assertEqual(sum(int(row["events"]) for row in rows), 175_000)
-        self.bill.verify()
+        booked_is_worth, = (check for check in self.bill.verify() if check["law"] == 3)
+        self.assertEqual(booked_is_worth["not_rated"], report["not_rated"])
+        self.assertIn("1 subject set aside", booked_is_worth["detail"])
+        self.assert_message(book.tollbook("verify", "--books", self.bill.directory).stderr, "set aside", "subject s2")
 
     def test_what_is_booked_of_a_subject_that_was_set_aside_stays_and_says_no_worth(self):
         self.bill.run(self.file("good.ndjson", GOOD))

@@ -105,14 +105,15 @@ TEST_F(UsageDays, AnAmendmentMovesUsageToTheOtherPlansCharge) {
 TEST_F(UsageDays, ASubjectThatCannotBeRatedStaysAsItWas) {
   Absorb("1", "2025-01-10", "80");
   Seal();
-  // As much as a quantity can be, twice: s1 is set aside, and s2 has the seal made.
-  texts_.subscriptions.push_back({"s2", "starter", "acme-us", "USD", "2025-01-01", "", "", ""});
-  Absorb("2", "2025-01-10", "170000000000000000000");
-  Absorb("3", "2025-01-10", "170000000000000000000");
+  // At this price it is worth more than can be held: s1 is set aside, and s2 has the seal made.
+  texts_.charges.front().price = "10000000000000000";
+  texts_.subscriptions.push_back({"s2", "team", "acme-us", "USD", "2025-01-01", "", "", ""});
+  Absorb("2", "2025-01-10", "999999999999999");
   const std::string other = ToJson({"4", "gateway", "api.calls", "s2", "2025-01-12T08:00:00Z", "1", {}}) + "\n";
   ASSERT_TRUE(tollbook::Absorb(*book_, Catalog(), Inputs({book_.Write("4.ndjson", other)}), {}).ok());
+  ASSERT_EQ(book_->counts().accepted, 3u);
   Seal();
-  EXPECT_THAT(AsOf(2), ElementsAre("starter/calls 2025-01-10 80", "starter/calls 2025-01-12 1"));
+  EXPECT_THAT(AsOf(2), ElementsAre("starter/calls 2025-01-10 80", "team/calls 2025-01-12 1"));
 }
 
 }  // namespace

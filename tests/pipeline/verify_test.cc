@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "ledger/anchor.h"
 #include "ledger/purge.h"
 #include "pipeline/audit.h"
+#include "pipeline/charges.h"
 #include "pipeline/seal.h"
 #include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/small_book.h"
@@ -79,6 +81,40 @@ TEST_F(VerifyTest, AnAmountRoundedAnotherWayIsFound) {
   SealIt();
   EXPECT_EQ(BrokenLaws(*book_),
             (std::vector<std::string>{"law 3, booked = worth: s1 calls on 2025-01-02 differs by -0.01"}));
+}
+
+// s1 is on a plan by which it is worth more than can be held. s2 has the seal made that sets it aside.
+TEST_F(VerifyTest, ASubjectThatWasSetAsideIsNamedWithWhyAndWhatToDo) {
+  SealIt();
+  CatalogTexts texts = OneCharge();
+  texts.plans.push_back({"dear", "USD"});
+  texts.charges.push_back(texts.charges.front());
+  texts.charges.back().plan = "dear";
+  texts.charges.back().price = "10000000000000000";
+  texts.subscriptions = {{"s1", "dear", "acme-us", "USD", "2025-01-01", "", "", ""},
+                         {"s2", "starter", "acme-us", "USD", "2025-01-01", "", "", ""}};
+  catalog_ = *Parse(texts);
+  const std::string usage = ToJson({"e2", "gateway", "calls", "s1", "2025-01-03T12:00:00Z", "999999999999999", {}}) +
+                            "\n" + ToJson({"e3", "gateway", "calls", "s2", "2025-01-03T12:00:00Z", "5", {}}) + "\n";
+  ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({book_.Write("huge.ndjson", usage)}), {}).ok());
+  SealIt();
+  for (const bool deep : {false, true}) {
+    const std::vector<LawCheck> checks = Verify(*book_, 1, {deep});
+    const auto law = std::ranges::find(checks, 3, &LawCheck::law);
+    ASSERT_NE(law, checks.end());
+    EXPECT_TRUE(law->holds);
+    EXPECT_EQ(law->detail, "1 charges as of seal 2; but for 1 subject set aside, whose worth cannot be held");
+    EXPECT_TRUE(law->unlike.empty());
+    EXPECT_EQ(
+        law->not_rated,
+        (std::vector<std::string>{
+            "the worth of the period does not fit: subscription s1, charge calls, plans.yaml:5, billing period "
+            "2025-01-01 to 2025-02-01, quantity 1000000000000006: check the charge's prices and the meter's unit"}));
+    EXPECT_EQ(law->not_rated, Seal(*book_, catalog_, {})->not_rated);
+    std::vector<std::string> of_charges;
+    ASSERT_TRUE(Charges(*book_, catalog_, {}, 1, &of_charges).ok());
+    EXPECT_EQ(law->not_rated, of_charges);
+  }
 }
 
 TEST_F(VerifyTest, APurgeIsToldAndAnAnchorOfBeforeItIsNotVouchedFor) {
