@@ -47,12 +47,28 @@ struct Obstacle {
   std::string what, what_to_do;
 };
 
+// Of a fee that is due once.
+Obstacle ObstacleOfFee(const Plan& from, const Charge& before, const Plan& to) {
+  const std::string otherwise = "or leave `on_amendment` out: then it is due once for each of the plans";
+  if (!before.fee || !before.fee->once) {
+    return {"is no fee that is due once", "give one of the two charges another name, " + otherwise};
+  }
+  if (from.currency != to.currency) {
+    return {Join({"is in ", from.currency.code(), " and not in ", to.currency.code()}),
+            "give one of the two charges another name, " + otherwise};
+  }
+  if (before.on_amendment == OnAmendment::kContinue) return {};
+  return {"does not say `on_amendment`", "say `on_amendment: continue` there, too, " + otherwise};
+}
+
 Obstacle ObstacleOf(const Plan& from, const Charge& before, const Plan& to, const Charge& charge) {
+  if (charge.fee) return ObstacleOfFee(from, before, to);
   const std::string rename = "give one of the two charges another name, or say `on_amendment: restart`";
   if (before.bound.has_value() != charge.bound.has_value()) {
     return {before.bound ? "bounds all charges of its plan" : "does not bound all charges of its plan",
             "give the one that is no bound another name, or say `on_amendment: restart`"};
   }
+  if (before.fee) return {"is a fee", rename};
   if (before.meter != charge.meter) {
     return {Join({"prices meter ", Quoted(before.meter), " and not ", Quoted(charge.meter)}), rename};
   }

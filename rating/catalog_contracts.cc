@@ -116,6 +116,10 @@ class ContractReader {
   void CheckFee(const YamlMap& map, const Plan& plan, const Charge& charge, const Obligation& obligation,
                 const std::optional<BillingCycle>& term) {
     const BillingTerms billing = charge.billing.value_or(plan.billing);
+    if (charge.on_amendment != OnAmendment::kByPlan) {
+      errors_.Add(obligation.line, Join({map.what(), " may have been due on an earlier plan, by its \"on_amendment\""}),
+                  "leave \"on_amendment\" out of the fee: each contract has its own price");
+    }
     if (charge.fee->once) return;
     if (obligation.at_point) {
       errors_.Add(map.LineOf("satisfied"), Join({map.what(), " is due again and again, so it is satisfied over time"}),

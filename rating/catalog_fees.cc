@@ -57,6 +57,20 @@ void ReadCredit(YamlMap& map, Fee& fee, FileErrors& errors) {
              "leave it out: nothing of it is ever credited");
 }
 
+// Whether it is due once for each plan, or once for all that go on.
+void ReadOnAmendmentOfFee(YamlMap& map, Charge& charge, FileErrors& errors) {
+  charge.on_amendment = ReadOnAmendment(map);
+  if (map.Find("on_amendment") == nullptr) return;
+  if (!charge.fee->once) {
+    errors.Add(map.LineOf("on_amendment"),
+               Join({map.what(), " is due in each period, by its days, and has an \"on_amendment\""}),
+               "leave it out, or make the fee `once: true`");
+  } else if (charge.on_amendment == OnAmendment::kRestart) {
+    errors.Add(map.LineOf("on_amendment"), Join({"\"on_amendment\" of ", map.what(), " is \"restart\""}),
+               "leave it out: a fee that is due once is due again on another plan, and not in a renewal");
+  }
+}
+
 }  // namespace
 
 bool IsFee(const YamlMap& map, const YamlNode& node) {
@@ -79,6 +93,7 @@ void ReadFee(YamlMap& map, const BillingTerms& billing, Charge& charge, FileErro
   }
   ReadCredit(map, fee, errors);
   charge.fee = fee;
+  ReadOnAmendmentOfFee(map, charge, errors);
 }
 
 void ReadTrial(YamlMap& map, Plan& plan, FileErrors& errors) {

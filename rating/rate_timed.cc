@@ -58,6 +58,21 @@ bool AmountOn(const RatedSubject& rated, std::string_view subscription, const Pl
   return true;
 }
 
+// Of a fee that is due once and goes on from other plans: was it due of one that the subscription was on before?
+bool WasDueBefore(const Catalog& catalog, const Charge& fee, const Subscription& version) {
+  if (fee.on_amendment != OnAmendment::kContinue) return false;
+  const auto is_due_of = [&](const Subscription& earlier) {
+    if (earlier.id != version.id || earlier.plan == version.plan || version.valid_from <= earlier.valid_from) {
+      return false;
+    }
+    const std::vector<Charge>& charges = catalog.plans[earlier.plan].charges;
+    const auto same = std::ranges::find(charges, fee.name, &Charge::name);
+    const bool goes_on = same != charges.end() && same->fee && same->on_amendment == OnAmendment::kContinue;
+    return goes_on && catalog.FirstPaidDayOf(earlier) < earlier.valid_to.value_or(kNever);
+  };
+  return std::ranges::any_of(catalog.SubscriptionsOf(version.subject), is_due_of);
+}
+
 // The last day of any line, or `least`.
 std::optional<Day> LastDayOf(const RatedSubject& rated, std::optional<Day> least) {
   for (const RatedCharge& line : rated.charges) least = std::max(least, std::optional(line.days.back().usage_date));
@@ -116,7 +131,7 @@ absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedS
   const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
   if (fee.once) {
     const Stay& first = stays_.front();
-    if (first.start > through) return absl::OkStatus();
+    if (first.start > through || WasDueBefore(catalog_, *charge.charge, *first.subscription)) return absl::OkStatus();
     rated->slices.push_back({first.start, {first.start.number + 1}, first.quantity});
     return RateFeePeriod(charge, {PeriodOf(cycle, first.start), PeriodMonths(cycle), {&rated->slices.back(), 1}}, first,
                          through, rated);
