@@ -23,15 +23,37 @@ struct DiscountedLine {
 using LineKey = std::tuple<std::string_view, uint32_t, const Charge*>;
 using PeriodLines = std::map<LineKey, DiscountedLine>;
 
+// A line whose own billing period lies in several of the plan's may fall in a later one below what came due there: what
+// is credited then comes off those before it, the last one first. None of them is then below zero, unless all of the
+// line is: the first, until as much came due again.
 void AddLine(const RatedCharge& line, const BillingCycle& cycle, std::map<BillingPeriod, PeriodLines>* periods) {
+  struct Part {
+    DiscountedLine* of_period;
+    Int128 due = 0;
+  };
+  std::vector<Part> parts;  // of the plan's periods, ascending
+  const auto add = [&](Part& part, Day day, Int128 due) {
+    part.due += due;
+    part.of_period->due[day] += due;
+  };
   Int128 before = 0;
   for (const DayWorth& day : line.days) {
-    const Int128 due = day.booked_to_date.minor - before;
+    Int128 due = day.booked_to_date.minor - before;
     before = day.booked_to_date.minor;
     DiscountedLine& of_period =
         (*periods)[PeriodOf(cycle, day.usage_date)][{line.charge->name, line.subscription->plan, line.charge}];
     if (of_period.subscription == nullptr) of_period = {line.subscription, line.charge};
-    of_period.due[day.usage_date] += due;
+    if (parts.empty() || parts.back().of_period != &of_period) parts.push_back({&of_period});
+    for (size_t i = parts.size(); due < 0 && i-- > 0;) {
+      const Int128 credited = i == 0 ? -due : std::min(-due, parts[i].due);
+      if (credited != 0) add(parts[i], day.usage_date, -credited);
+      due += credited;
+    }
+    if (const Int128 owed = std::min(due, -parts.front().due); owed > 0) {
+      add(parts.front(), day.usage_date, owed);
+      due -= owed;
+    }
+    add(parts.back(), day.usage_date, due);
   }
 }
 
@@ -49,27 +71,29 @@ Int128 Positive(Int128 minor) {
   return std::max(minor, Int128{0});
 }
 
-// The lines of one billing period and all that is taken off them, day after day.
+// The lines of one billing period and all that is taken off them, day after day; on days behind it what is credited of
+// it.
 class DiscountedPeriod {
  public:
-  DiscountedPeriod(const PeriodLines& lines, std::span<const Discount* const> discounts, Rounding rounding)
-      : discounts_(discounts), rounding_(rounding), to_date_(lines.size()) {
-    for (const auto& [key, line] : lines) lines_.push_back(&line);
+  DiscountedPeriod(const BillingPeriod& period, const PeriodLines& lines, std::span<const Discount* const> discounts,
+                   Rounding rounding)
+      : period_(period), discounts_(discounts), rounding_(rounding), to_date_(lines.size()) {
+    for (const auto& line : lines) lines_.push_back(&line);
     states_.assign(discounts.size(), std::vector<State>(lines.size()));
   }
 
   // `changes`: on which another version of the subscription begins, be it of another account.
-  std::vector<Day> Days(const BillingPeriod& period, std::span<const Day> changes, Day last) const {
+  std::vector<Day> Days(std::span<const Day> changes, Day last) const {
     std::set<Day> days;
-    for (const DiscountedLine* line : lines_) {
-      for (const auto& [day, due] : line->due) days.insert(day);
+    for (const PeriodLines::value_type* line : lines_) {
+      for (const auto& [day, due] : line->second.due) days.insert(day);
     }
     const auto add = [&](Day day) {
-      if (period.start <= day && day < period.end && day <= last) days.insert(day);
+      if (period_.start <= day && day < period_.end && day <= last) days.insert(day);
     };
     for (const Discount* discount : discounts_) {
       if (!discount->reaches_back) continue;
-      add(period.start);  // where it counts already, it reaches back no more when the subscription comes to it again
+      add(period_.start);  // where it counts already, it reaches back no more when the subscription comes to it again
       add(discount->starts_on);
       for (const Day day : changes) add(day);
     }
@@ -79,15 +103,17 @@ class DiscountedPeriod {
   // `is_of(discount, line)`: whether the discount is of the line on this day, its dates apart.
   template <typename IsOf>
   [[nodiscard]] bool AddDay(Day day, const IsOf& is_of) {
-    for (size_t line = 0; line < lines_.size(); ++line) {
-      const auto due = lines_[line]->due.find(day);
-      if (due != lines_[line]->due.end()) to_date_[line] += due->second;
+    for (size_t i = 0; i < lines_.size(); ++i) {
+      const auto due = line(i).due.find(day);
+      if (due != line(i).due.end()) to_date_[i] += due->second;
     }
     std::vector<Int128> left = to_date_;
     for (size_t i = 0; i < discounts_.size(); ++i) {
-      for (size_t line = 0; line < lines_.size(); ++line) {
-        const bool counts = IsValidOn(*discounts_[i], day) && is_of(*discounts_[i], *lines_[line]);
-        states_[i][line].Grow(left[line], counts, discounts_[i]->reaches_back);
+      for (size_t at = 0; at < lines_.size(); ++at) {
+        State& state = states_[i][at];
+        const bool may_count = state.has_begun || day < period_.end;
+        const bool counts = may_count && IsValidOn(*discounts_[i], day) && is_of(*discounts_[i], line(at));
+        state.Grow(left[at], counts, discounts_[i]->reaches_back);
       }
       if (!TakeOff(i)) return false;
       for (size_t line = 0; line < lines_.size(); ++line) left[line] -= states_[i][line].taken;
@@ -96,7 +122,8 @@ class DiscountedPeriod {
   }
 
   Int128 taken(size_t discount, size_t line) const { return states_[discount][line].taken; }
-  const DiscountedLine& line(size_t number) const { return *lines_[number]; }
+  const LineKey& key(size_t number) const { return lines_[number]->first; }
+  const DiscountedLine& line(size_t number) const { return lines_[number]->second; }
   size_t lines() const { return lines_.size(); }
 
  private:
@@ -142,30 +169,37 @@ class DiscountedPeriod {
     return true;
   }
 
+  const BillingPeriod period_;
   std::span<const Discount* const> discounts_;
   const Rounding rounding_;
-  std::vector<const DiscountedLine*> lines_;
+  std::vector<const PeriodLines::value_type*> lines_;
   std::vector<Int128> to_date_;             // of each line
   std::vector<std::vector<State>> states_;  // of each discount and line
 };
 
-// What the discounts of one product take off one line, day by day.
+// What the discounts of one product take off a line, by the days of one billing period of its plan; what is credited of
+// earlier periods included.
 struct DiscountRows {
-  std::vector<DayWorth> days;
-  std::vector<TakenOff> taken;
+  const DiscountedLine* line = nullptr;
+  std::map<Day, std::vector<Int128>> more;  // than on the day before, of each discount of whatever product
 };
+using RowsOf = std::tuple<BillingPeriod, LineKey, uint32_t>;  // and product
 
-// A day on which nothing changes is none of the line's.
-void AddRow(Day day, Currency currency, std::span<const TakenOff> row, DiscountRows* rows) {
-  Int128 sum = 0;
-  for (const TakenOff& taken : row) sum -= taken.minor;
-  const std::span<const TakenOff> last = std::span(rows->taken).last(rows->days.empty() ? 0 : row.size());
-  const bool is_same = rows->days.empty()
-                           ? std::ranges::all_of(row, [](const TakenOff& taken) { return taken.minor == 0; })
-                           : std::ranges::equal(row, last, {}, &TakenOff::minor, &TakenOff::minor);
-  if (is_same) return;
-  rows->days.push_back({day, {}, {currency, sum}, 0});
-  rows->taken.insert(rows->taken.end(), row.begin(), row.end());
+// To date. A day on which nothing changes is none of the line's.
+void SumUp(const DiscountRows& rows, std::span<const Discount* const> discounts, uint32_t product, Currency currency,
+           std::vector<DayWorth>* days, std::vector<TakenOff>* taken) {
+  std::vector<Int128> to_date(discounts.size());
+  for (const auto& [day, more] : rows.more) {
+    if (std::ranges::all_of(more, [](Int128 minor) { return minor == 0; })) continue;
+    Int128 sum = 0;
+    for (size_t i = 0; i < discounts.size(); ++i) {
+      if (discounts[i]->product != product) continue;
+      to_date[i] += more[i];
+      sum -= to_date[i];
+      taken->push_back({discounts[i], to_date[i]});
+    }
+    days->push_back({day, {}, {currency, sum}, 0});
+  }
 }
 
 absl::Status DoesNotFit(std::string_view subscription) {
@@ -194,17 +228,21 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
   if (discounts.empty()) return absl::OkStatus();
   std::ranges::sort(discounts, ComesBefore);
 
+  const auto cycle_of = [&](const Subscription& version) {
+    return catalog_.CycleOf(catalog_.plans[version.plan].billing, version);
+  };
   std::map<BillingPeriod, PeriodLines> periods;
   std::optional<Day> last = TimedThrough(window);
   for (const RatedCharge& line : rated->charges) {
     if (line.subscription->id != id) continue;
-    AddLine(line, catalog_.CycleOf(catalog_.plans[line.subscription->plan].billing, *line.subscription), &periods);
+    AddLine(line, cycle_of(*line.subscription), &periods);
     if (!window.through) last = std::max(last, std::optional(line.days.back().usage_date));
   }
+  std::map<RowsOf, DiscountRows> rows;
   for (const auto& [period, lines] : periods) {
-    DiscountedPeriod discounted(lines, discounts, catalog_.book.rounding);
-    std::map<std::pair<size_t, uint32_t>, DiscountRows> rows;  // by line and product
-    for (const Day day : discounted.Days(period, changes, *last)) {
+    DiscountedPeriod discounted(period, lines, discounts, catalog_.book.rounding);
+    std::vector<Int128> taken(lines.size() * discounts.size());
+    for (const Day day : discounted.Days(changes, *last)) {
       const std::string_view account = VersionOn(subscriptions, id, day).account;
       const auto is_of = [&](const Discount& discount, const DiscountedLine& line) {
         if (!discount.charge.empty() && discount.charge != line.charge->name) return false;
@@ -212,28 +250,37 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
         return discount.of != Discount::Of::kPlan || discount.name == catalog_.plans[line.subscription->plan].name;
       };
       if (!discounted.AddDay(day, is_of)) return DoesNotFit(id);
-      for (size_t line = 0; line < discounted.lines(); ++line) {
-        std::map<uint32_t, std::vector<TakenOff>> by_product;
-        for (size_t i = 0; i < discounts.size(); ++i)
-          by_product[discounts[i]->product].push_back({discounts[i], discounted.taken(i, line)});
-        const Currency currency = catalog_.plans[discounted.line(line).subscription->plan].currency;
-        for (const auto& [product, row] : by_product) AddRow(day, currency, row, &rows[{line, product}]);
+      for (size_t i = 0; i < taken.size(); ++i) {
+        const size_t line = i / discounts.size(), discount = i % discounts.size();
+        const Int128 more = discounted.taken(discount, line) - taken[i];
+        if (more == 0) continue;
+        taken[i] += more;
+        const DiscountedLine& of = discounted.line(line);
+        const BillingPeriod of_day = day < period.end ? period : PeriodOf(cycle_of(*of.subscription), day);
+        DiscountRows& of_line = rows[{of_day, discounted.key(line), discounts[discount]->product}];
+        if (of_line.line == nullptr) of_line.line = &of;
+        of_line.more[day].resize(discounts.size());
+        of_line.more[day][discount] += more;
       }
     }
-    for (const auto& [of, line] : rows) {
-      if (line.days.empty()) continue;
-      const DiscountedLine& from = discounted.line(of.first);
-      const Plan& plan = catalog_.plans[from.subscription->plan];
-      RatedCharge& appended = rated->charges.emplace_back();
-      appended.subscription = from.subscription;
-      appended.charge = &plan.discount_lines[of.second * plan.charges.size() +
-                                             static_cast<size_t>(from.charge - plan.charges.data())];
-      appended.period = period;
-      appended.days = line.days;  // PointToDays goes by their number
-      appended.taken = line.taken;
-      rated->days.insert(rated->days.end(), line.days.begin(), line.days.end());
-      rated->taken.insert(rated->taken.end(), line.taken.begin(), line.taken.end());
-    }
+  }
+  for (const auto& [of, of_line] : rows) {
+    const auto& [period, key, product] = of;
+    const DiscountedLine& from = *of_line.line;
+    const Plan& plan = catalog_.plans[from.subscription->plan];
+    std::vector<DayWorth> days;
+    std::vector<TakenOff> taken;
+    SumUp(of_line, discounts, product, plan.currency, &days, &taken);
+    if (days.empty()) continue;
+    RatedCharge& appended = rated->charges.emplace_back();
+    appended.subscription = from.subscription;
+    appended.charge =
+        &plan.discount_lines[product * plan.charges.size() + static_cast<size_t>(from.charge - plan.charges.data())];
+    appended.period = period;
+    appended.days = days;  // PointToDays goes by their number
+    appended.taken = taken;
+    rated->days.insert(rated->days.end(), days.begin(), days.end());
+    rated->taken.insert(rated->taken.end(), taken.begin(), taken.end());
   }
   PointToDays(rated);
   return absl::OkStatus();

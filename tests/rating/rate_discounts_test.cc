@@ -100,6 +100,40 @@ TEST(RateDiscounts, AreCreditedWithWhatTheyAreOf) {
                                                             {{"discount platform", "2025-01-16"}, 160}}));
 }
 
+// 100 calls cost 100.00, 200 in the quarter 20.00, 500 of them 50.00. A discount of January that is over, or has not
+// begun in it, gets nothing of what is credited in February.
+TEST(RateDiscounts, AreGivenBackWhereALongerPeriodFallsBelowWhatAnEarlierMonthHad) {
+  struct Case {
+    const char* discount;
+    SmallDue off;  // of "discount calls"
+  };
+  const auto off = [](const char* day) { return std::pair<std::string, std::string>{"discount calls", day}; };
+  const Case cases[] = {
+      {"half,s1,,50,,,2025-01-01,,,",
+       {{off("2025-01-10"), -5000}, {off("2025-02-10"), 4000}, {off("2025-03-10"), -1500}}},
+      {"half,s1,,50,,,2025-01-01,2025-02-01,,", {{off("2025-01-10"), -5000}, {off("2025-02-10"), 4000}}},
+      {"half,s1,,50,,,2025-02-01,,,true", {{off("2025-03-10"), -1500}}},
+      {"fixed,s1,,,60.00,USD,2025-01-01,,,",
+       {{off("2025-01-10"), -6000}, {off("2025-02-10"), 4000}, {off("2025-03-10"), -3000}}},
+      {"fixed,s1,,,10.00,USD,2025-01-01,,,", {{off("2025-01-10"), -1000}, {off("2025-03-10"), -1000}}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.discount);
+    const Catalog catalog = SmallCatalog(
+        "      - {name: calls, meter: calls, product: p, model: volume, billing_period: 1 quarter, "
+        "tiers: [{up_to: 100, price: 1}, {price: 0.10}]}\n",
+        {{"discounts.csv", std::string(kColumns) + c.discount + "\n"}});
+    const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "100"},
+                                                                    {"calls", "2025-02-10T00:00:00Z", "100"},
+                                                                    {"calls", "2025-03-10T00:00:00Z", "300"}});
+    SmallDue due = DueOf(catalog, totals, On("2025-03-31"));
+    for (const char* cut : {"2025-01-31", "2025-02-09", "2025-02-10", "2025-02-28"})
+      ExpectTheSameUpTo(On(cut), catalog, totals, due);
+    std::erase_if(due, [](const auto& one) { return !one.first.first.starts_with("discount"); });
+    EXPECT_EQ(due, c.off);
+  }
+}
+
 TEST(RateDiscounts, ThatReachBackAreAtMostWhatIsDue) {
   // 40 off the fee of 31 by a credit note of the 10th, and 16 of the fee are credited on the 16th: nothing is left.
   const Catalog catalog = SmallCatalog(

@@ -84,7 +84,7 @@ struct Discounted {
 using DiscountedLines = std::map<std::pair<std::string, size_t>, Discounted>;
 
 struct Off {
-  Integer left_before = 0, base = 0, taken = 0;
+  Integer left_before = 0, base = 0, taken = 0, told = 0;
   bool has_begun = false;
 };
 
@@ -108,12 +108,16 @@ void Spread(const Integer& amount, std::vector<Off*> all) {
   for (size_t i = 0; left > 0; ++i, --left) ++all[i]->taken;
 }
 
-// Walks through a billing period of the subscription's plan.
+// What each discount takes off more than on the day before, by discount line and day.
+using MoreOff = std::map<Line, std::map<int64_t, std::map<const Discount*, Integer>>>;
+
+// Walks through a billing period of the subscription's plan, and on as far as something of it is credited.
 void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vector<const Discount*>& discounts,
-                   const Line& period, int64_t last, DiscountedLines lines, Subject* result) {
+                   const Line& period, int64_t last, DiscountedLines lines, MoreOff* more) {
   std::map<std::pair<const Discount*, const Discounted*>, Off> offs;
-  std::map<Line, std::vector<Integer>> told;
-  for (int64_t day = FirstOf(period); day <= std::min(period.last, last); ++day) {
+  int64_t end = std::min(period.last, last);
+  for (const auto& [of, line] : lines) end = std::max(end, line.changes.rbegin()->first);
+  for (int64_t day = FirstOf(period); day <= end; ++day) {
     const std::string account(VersionOn(catalog, id, day).account);
     std::map<const Discounted*, Integer> left;
     for (auto& [of, line] : lines) {
@@ -126,7 +130,8 @@ void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vec
       std::vector<Off*> all;
       for (const auto& [of, line] : lines) {
         Off& off = offs[{discount, &line}];
-        bool counts = is_valid && (discount->charge.empty() || discount->charge == of.first);
+        bool counts = is_valid && (off.has_begun || day <= period.last) &&
+                      (discount->charge.empty() || discount->charge == of.first);
         if (discount->of == Discount::Of::kAccount) counts = counts && discount->name == account;
         if (discount->of == Discount::Of::kPlan) counts = counts && discount->name == line.plan->name;
         if (counts && discount->reaches_back && !off.has_begun) {
@@ -146,21 +151,15 @@ void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vec
       for (const auto& [of, line] : lines) left[&line] -= offs[{discount, &line}].taken;
     }
     for (const auto& [of, line] : lines) {
-      std::map<Line, std::vector<Integer>> now;
       for (const Discount* discount : discounts) {
         const std::string& product = catalog.discount_products[discount->product];
-        Line off = period;
-        off.plan = line.plan->name;
-        off.charge = "discount " + of.first + (product.empty() ? "" : " (" + product + ")");
-        now[off].push_back(offs[{discount, &line}].taken);
-      }
-      for (const auto& [off, taken] : now) {
-        std::vector<Integer>& before = told.try_emplace(off, taken.size()).first->second;
-        if (taken == before) continue;
-        before = taken;
-        WorthToDate& worth = result->lines[off][day];
-        for (const Integer& one : taken) worth.booked -= one;
-        worth.worth = InMajorUnits(worth.booked, line.plan->currency);
+        Line period_of_day = period;
+        period_of_day.plan = line.plan->name;
+        const Line off = LineNamed("discount " + of.first + (product.empty() ? "" : " (" + product + ")"), catalog,
+                                   SomeVersionOn(catalog, period_of_day), day);
+        Off& taken = offs[{discount, &line}];
+        if (taken.taken != taken.told) (*more)[off][day][discount] += taken.taken - taken.told;
+        taken.told = taken.taken;
       }
     }
   }
@@ -302,15 +301,48 @@ void TakeOffDiscounts(const Catalog& catalog, const std::string& subject, std::o
       if (line.subscription != id) continue;
       if (!has_window) last = std::max(last, days.rbegin()->first);
       const Subscription& version = SomeVersionOn(catalog, line);
-      for (const auto& [day, change] : ChangesOf(days)) {
+      std::vector<std::pair<Line, Integer>> due;  // by period of the plan; what is credited comes off the last first
+      Integer overdrawn = 0;                      // below all of it
+      for (auto [day, change] : ChangesOf(days)) {
         Line period = LineNamed("", catalog, version, day);
         period.plan.clear();
-        Discounted& discounted = periods[period][{line.charge, version.plan}];
-        discounted.plan = &catalog.plans[version.plan];
-        discounted.changes[day] += change;
+        const auto note = [&](const Line& of, const Integer& more) {
+          Discounted& discounted = periods[of][{line.charge, version.plan}];
+          discounted.plan = &catalog.plans[version.plan];
+          discounted.changes[day] += more;
+        };
+        note(period, 0);
+        if (due.empty() || due.back().first != period) due.push_back({period, 0});
+        for (size_t i = due.size(); i-- > 0 && change < 0;) {
+          const Integer credited = std::min(Integer(-change), due[i].second);
+          due[i].second -= credited;
+          change += credited;
+          note(due[i].first, -credited);
+        }
+        const Integer back = std::min(NotNegative(change), overdrawn);
+        overdrawn += NotNegative(-change) - back;
+        note(due.front().first, change < 0 ? change : back);
+        due.back().second += NotNegative(change) - back;
+        note(due.back().first, NotNegative(change) - back);
       }
     }
-    for (const auto& [period, lines] : periods) TakeOffPeriod(catalog, id, discounts, period, last, lines, result);
+    MoreOff more;
+    for (const auto& [period, lines] : periods) TakeOffPeriod(catalog, id, discounts, period, last, lines, &more);
+    for (const auto& [line, days] : more) {
+      const Currency currency = catalog.plans[SomeVersionOn(catalog, line).plan].currency;
+      Integer to_date = 0;
+      for (const auto& [day, each] : days) {
+        bool changes = false;
+        for (const auto& [discount, minor] : each) {
+          to_date -= minor;
+          changes = changes || minor != 0;
+        }
+        if (!changes) continue;
+        WorthToDate& worth = result->lines[line][day];
+        worth.booked = to_date;
+        worth.worth = InMajorUnits(to_date, currency);
+      }
+    }
   }
 }
 
