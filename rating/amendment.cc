@@ -23,6 +23,7 @@ Quantity TakenOf(Quantity units, Quantity bound) {
 struct Billable {
   Quantity metered, rolled_over, included, priced;
   uint64_t events = 0;
+  bool IsAsUsed(const Billable& other) const { return events == other.events && metered == other.metered; }
 };
 using Billables = std::vector<Billable>;
 
@@ -109,10 +110,11 @@ class SlicesInOne {
   // The next one. `name`: of the steps.
   void Add(size_t at, const std::string& name, Arithmetic* sum) {
     const UsageSlice& slice = slices_[at];
+    const bool is_used = IsUsed(at);
     if (slice.shared.of > 0) {
       PriceShare(at, name, sum);
     } else {
-      if (slice.events > 0) PriceUsage(at, name, sum);
+      if (is_used) PriceUsage(at, name, sum);
       sum->Of([&] { return name; });
       PriceCommitment(at, sum);
       PriceDiscount(*slice.charge, sum);
@@ -121,14 +123,30 @@ class SlicesInOne {
     if (!sum->fits() || !Wide::Add(total_.amount, sum->total().amount, &total_.amount)) return sum->DoesNotFit();
     if (complete_ && at + 1 == slices_.size()) AddMinimum(sum);
     events_before_ += slice.events;
+    is_used_before_ = is_used_before_ || is_used;
   }
 
  private:
+  // What carries over may be there without an event.
+  static bool IsAny(const UsagePart& part) { return part.events > 0 || part.quantity != Quantity(); }
+  bool IsUsed(size_t at) const {
+    if (slices_[at].events > 0) return true;
+    const Parts held = PartsOf(at);
+    return std::ranges::any_of(held.of.to_date, [&](const UsagePart& part) {
+      const UsagePart* const before = Find(held.of.before, part.part);
+      return before == nullptr ? IsAny(part) : before->quantity != part.quantity || before->events != part.events;
+    });
+  }
+  bool IsAnyUsed() const {
+    const auto is_used = [](const UsageSlice& slice) { return slice.events > 0; };
+    return std::ranges::any_of(slices_, is_used) || std::ranges::any_of(PartsOf(slices_.size() - 1).of.whole, IsAny);
+  }
+
   // One quantity is one part.
   struct Parts {
     Parts(UsagePart before, UsagePart to_date, UsagePart whole)
         : one{std::move(before), std::move(to_date), std::move(whole)},
-          of{{&one[0], one[0].events > 0 ? 1U : 0U}, {&one[1], 1}, {&one[2], 1}} {}
+          of{{&one[0], IsAny(one[0]) ? 1U : 0U}, {&one[1], 1}, {&one[2], 1}} {}
     explicit Parts(const SliceParts& parts) : of(parts) {}
     Parts(const Parts&) = delete;
     UsagePart one[3];
@@ -162,7 +180,8 @@ class SlicesInOne {
       const Billable* from =
           used_before == nullptr ? nullptr : &before[static_cast<size_t>(used_before - parts.before.data())];
       const auto of_whole = static_cast<size_t>(Find(parts.whole, part.part) - parts.whole.data());
-      const bool is_same = from != nullptr && from->events == to_date[i].events && from->priced == to_date[i].priced;
+      // Another part may have taken what is included.
+      const bool is_same = from != nullptr && from->IsAsUsed(to_date[i]) && from->priced == to_date[i].priced;
       if (is_same) continue;
       Name(charge, part.part, name, sum);
       if (IsOfEvents(PricingOf(charge, part.part))) {
@@ -195,8 +214,7 @@ class SlicesInOne {
   static void PriceUnits(const Pricing& pricing, const Billable* before, const Billable& to_date, const Billable& whole,
                          Arithmetic* sum) {
     if (pricing.model == ChargeModel::kVolume) {
-      const bool is_last_used =
-          whole.events == to_date.events && (before == nullptr || before->events < to_date.events);
+      const bool is_last_used = whole.IsAsUsed(to_date) && (before == nullptr || !before->IsAsUsed(to_date));
       const Quantity from = before == nullptr ? Quantity() : before->priced;
       return PriceVolumeSlice(pricing, from, to_date.priced, whole.priced, is_last_used, sum);
     }
@@ -238,7 +256,7 @@ class SlicesInOne {
     const UsageSlice& slice = slices_[at];
     const Charge& charge = *slice.charge;
     const SharedDays days = slice.shared;
-    if (events_ == 0 || days.from == days.to) return;
+    if (days.from == days.to || !IsAnyUsed()) return;
     const Parts held = PartsOf(at);
     const std::span<const UsagePart> parts = held.of.whole;
     Billables whole;
@@ -273,10 +291,10 @@ class SlicesInOne {
   void PriceCommitment(size_t at, Arithmetic* sum) {
     const Charge& charge = *slices_[at].charge;
     const Worth cost = sum->total();
-    const std::optional<Worth> before = events_before_ > 0 ? std::optional(cost_) : std::nullopt;
+    const std::optional<Worth> before = is_used_before_ ? std::optional(cost_) : std::nullopt;
     if (!Wide::Add(cost_.amount, cost.amount, &cost_.amount)) return sum->DoesNotFit();
-    const bool is_due = complete_ && at + 1 == slices_.size() && events_ > 0;
-    if (charge.commitment && charge.per_bucket == PerBucket::kNone && (is_due || slices_[at].events > 0)) {
+    const bool is_due = complete_ && at + 1 == slices_.size() && IsAnyUsed();
+    if (charge.commitment && charge.per_bucket == PerBucket::kNone && (is_due || IsUsed(at))) {
       AddCommitment(*charge.commitment, charge.pricing, before, cost, is_due, sum);
     }
   }
@@ -337,9 +355,10 @@ class SlicesInOne {
   bool complete_ = false;
   uint64_t events_ = 0;
   uint64_t events_before_ = 0;  // of the slices before the one at hand
-  Worth cost_;                  // of those, before what stands around their prices
-  Worth total_;                 // of those
-  Worth waived_;                // of those, above their maximums
+  bool is_used_before_ = false;
+  Worth cost_;    // of those, before what stands around their prices
+  Worth total_;   // of those
+  Worth waived_;  // of those, above their maximums
 };
 
 // The first that does not go on from the one before it.
@@ -352,7 +371,8 @@ size_t CountInOne(std::span<const UsageSlice> slices) {
 }  // namespace
 
 bool HasSlicedCharge(const Plan& plan) {
-  return std::ranges::any_of(plan.charges, [](const Charge& charge) { return MayBeSliced(charge) && !charge.bound; });
+  return std::ranges::any_of(plan.charges,
+                             [](const Charge& charge) { return MayBeSliced(charge) && !charge.bound && !charge.fee; });
 }
 
 bool IsOfParts(const Charge& charge) {
@@ -360,6 +380,10 @@ bool IsOfParts(const Charge& charge) {
 }
 
 bool Grows(const Meter& meter) {
+  // Of what carries over that which is a sum over days.
+  if (CarriesOver(meter)) {
+    return meter.aggregation == Aggregation::kWeightedSum || meter.reading.proration == Proration::kDay;
+  }
   return meter.aggregation == Aggregation::kSum || meter.aggregation == Aggregation::kCount ||
          meter.aggregation == Aggregation::kMax || meter.aggregation == Aggregation::kUniqueCount;
 }
@@ -403,8 +427,7 @@ bool HasVolume(const Charge& charge) {
 
 }  // namespace
 
-SliceTallies::SliceTallies(std::span<const UsageSlice> slices)
-    : tallies_(slices.size()), parts_(slices.size()) {
+SliceTallies::SliceTallies(std::span<const UsageSlice> slices) : tallies_(slices.size()), parts_(slices.size()) {
   for (size_t i = 0; i < slices.size(); ++i) {
     const Charge& charge = *slices[i].charge;
     Tally& tally = tallies_[i];

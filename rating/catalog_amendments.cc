@@ -47,6 +47,43 @@ struct Obstacle {
   std::string what, what_to_do;
 };
 
+// Whether two lists hold the same filters, in any order.
+bool HaveSameFilters(const std::vector<Filter>& a, const std::vector<Filter>& b) {
+  return std::ranges::is_permutation(a, b);
+}
+
+// Of all charges of the plan that price the meter.
+std::vector<Filter> FiltersOf(const Plan& plan, std::string_view meter) {
+  std::vector<Filter> filters;
+  for (const Charge& charge : plan.charges) {
+    if (charge.meter == meter) filters.push_back(charge.filter);
+  }
+  return filters;
+}
+
+// Of the cells, where no default takes the rest; of a charge that takes all none.
+std::vector<Filter> CellsOf(const Charge& charge) {
+  std::vector<Filter> filters;
+  for (const Cell& cell : charge.cells) {
+    if (cell.when.empty()) return {};
+    filters.push_back(cell.when);
+  }
+  return filters;
+}
+
+// What is there goes on without usage, so both charges must take the same of it.
+Obstacle ObstacleOfLevel(const Plan& from, const Charge& before, const Plan& to, const Charge& charge) {
+  const std::string restart = ", or say `on_amendment: restart`";
+  if (!HaveSameFilters(FiltersOf(from, charge.meter), FiltersOf(to, charge.meter))) {
+    return {"takes other parts of what is there, as the charges of its meter have other filters",
+            "give the charges of that meter the same filters in both plans" + restart};
+  }
+  if (!HaveSameFilters(CellsOf(before), CellsOf(charge))) {
+    return {"takes other parts of what is there by its cells", "give both the same cells, or a default" + restart};
+  }
+  return {};
+}
+
 // Of a fee that is due once.
 Obstacle ObstacleOfFee(const Plan& from, const Charge& before, const Plan& to) {
   const std::string otherwise = "or leave `on_amendment` out: then it is due once for each of the plans";
@@ -117,7 +154,11 @@ class AmendmentCheck {
   void CheckPair(uint32_t from, const Charge& before, const Subscription& version, const Charge& charge) {
     if (from == version.plan || !known_.insert({from, version.plan, charge.name}).second) return;
     const Plan &plan_before = catalog_.plans[from], &plan = catalog_.plans[version.plan];
-    const Obstacle obstacle = ObstacleOf(plan_before, before, plan, charge);
+    const auto meter = std::ranges::find(catalog_.meters, charge.meter, &Meter::name);
+    Obstacle obstacle = ObstacleOf(plan_before, before, plan, charge);
+    if (obstacle.what.empty() && meter != catalog_.meters.end() && CarriesOver(*meter)) {
+      obstacle = ObstacleOfLevel(plan_before, before, plan, charge);
+    }
     if (obstacle.what.empty()) return;
     errors_.Add(version.line,
                 Join({"subscription ", Quoted(version.id), " changes from plan ", Quoted(plan_before.name), " to ",
@@ -143,18 +184,16 @@ OnAmendment ReadOnAmendment(YamlMap& map) {
 void ReadAmendment(YamlMap& map, const Meter* meter, Charge& charge, FileErrors& errors) {
   charge.on_amendment = ReadOnAmendment(map);
   ReadRollover(map, charge, errors);
-  for (const std::string_view key : {"on_amendment", "included_rollover"}) {
-    if (map.Find(key) == nullptr) continue;
-    const std::string_view reason = ReasonNotOneQuantity(charge);
-    if (meter != nullptr && CarriesOver(*meter)) {
-      errors.Add(
-          map.LineOf(key),
-          Join({map.what(), " has an ", Quoted(key), ", and meter ", Quoted(meter->name), " carries over"}),
-          Join({"leave ", Quoted(key), " out: what is there goes on by itself, and each plan has its days of it"}));
-    } else if (key == "included_rollover" && !reason.empty()) {
-      errors.Add(map.LineOf(key), Join({map.what(), " has an ", Quoted(key), ", and ", reason}),
-                 Join({"leave ", Quoted(key), " out, or price one quantity of the period"}));
-    }
+  if (map.Find("included_rollover") == nullptr) return;
+  const int line = map.LineOf("included_rollover");
+  const std::string_view reason = ReasonNotOneQuantity(charge);
+  if (meter != nullptr && CarriesOver(*meter)) {
+    errors.Add(line,
+               Join({map.what(), " has an \"included_rollover\", and meter ", Quoted(meter->name), " carries over"}),
+               "leave \"included_rollover\" out: what is there goes on by itself, and leaves no units");
+  } else if (!reason.empty()) {
+    errors.Add(line, Join({map.what(), " has an \"included_rollover\", and ", reason}),
+               "leave \"included_rollover\" out, or price one quantity of the period");
   }
 }
 

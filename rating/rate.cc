@@ -8,6 +8,7 @@
 #include "rating/account_grants.h"
 #include "rating/before_end.h"
 #include "rating/bound_slices.h"
+#include "rating/carried_parts.h"
 #include "rating/minor_unit.h"
 #include "rating/price.h"
 #include "rating/rate_steps.h"
@@ -98,6 +99,13 @@ absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth
   const std::span<const UsageSlice> slices = OfDay(rated, rated.amended, day);
   const bool has_parts = std::ranges::any_of(slices, [](const UsageSlice& slice) { return IsOfParts(*slice.charge); });
   if (!has_parts) return PriceSlices(slices, *rated.charge, complete, steps);
+  if (CarriesOver(*rated.meter)) {
+    CarriedParts carried(slices);
+    for (const SlicedTotal& to_date : rated.sliced) {
+      if (to_date.total.time.day <= day.usage_date) carried.Set(to_date.as, to_date.total);
+    }
+    return PriceSlices(slices, *rated.charge, complete, steps, carried.parts());
+  }
   SliceTallies tallies(slices);
   for (const SlicedTotal& used : rated.sliced) {
     const Day of_used = used.total.time.day;

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "rating/carried_parts.h"
 #include "rating/error.h"
 #include "rating/rate.h"
 #include "rating/rate_steps.h"
@@ -54,19 +55,100 @@ bool SumOf(std::span<const UsagePart> parts, Quantity* sum) {
   return std::ranges::all_of(parts, [&](const UsagePart& part) { return Add(*sum, part.quantity, sum); });
 }
 
-// Bounds have slices of their own (bound_slices.h).
+// Bounds have slices of their own (bound_slices.h), and fees none.
 bool MayHaveUsage(const Charge& charge) {
-  return MayBeSliced(charge) && !charge.bound;
+  return MayBeSliced(charge) && !charge.bound && !charge.fee;
 }
+
+// What is there of a meter that carries over, as the charge of one version takes it, on the days that are added.
+class CarriedVersion {
+ public:
+  CarriedVersion(const Charge& charge, const Meter& meter, std::span<const VersionUsage> usage, size_t version) {
+    Begin(meter, 0, /*is_all=*/true);
+    for (const VersionUsage& element : usage) {
+      if (element.version == version) Add(charge, meter, *element.total);
+    }
+  }
+
+  bool is_empty() const { return series_.empty(); }
+  Instant first_at() { return parts_.front().usage.first_at(); }
+  Instant last_at() { return parts_.front().usage.last_at(); }
+
+  void BeginPeriod(const BillingPeriod& period, const Zone& zone) {
+    for (Part& part : parts_) {
+      part.usage.SetZone(zone);
+      part.usage.BeginPeriod(period);
+      part.to_date = {};
+    }
+  }
+
+  // `changed(to_date)` of each part of its charge that the day changes; of a charge of one quantity that is the first.
+  // False: a quantity does not fit.
+  template <typename Changed>
+  [[nodiscard]] bool AddDay(Day day, const Zone& zone, CarriedUsage::ToDate* all, const Changed& changed) {
+    for (Part& part : parts_) {
+      const CarriedUsage::ToDate before = part.to_date;
+      part.usage.SetZone(zone);
+      if (!part.usage.AddDay(day, &part.to_date)) return false;
+      const bool is_same = before.quantity == part.to_date.quantity && before.events == part.to_date.events;
+      const bool is_asked = part.is_all == (parts_.size() == 1);
+      if (is_same || !is_asked) continue;
+      changed(PartTotal{{day, 0}, part.number, {part.to_date.quantity, part.to_date.events, {}}});
+    }
+    *all = parts_.front().to_date;
+    return true;
+  }
+
+ private:
+  struct Part {
+    uint32_t number = 0;
+    bool is_all = false;  // of all parts together
+    CarriedUsage usage;
+    CarriedUsage::ToDate to_date;
+  };
+  Part& Begin(const Meter& meter, uint32_t number, bool is_all) {
+    Part& part = parts_.emplace_back();
+    part.number = number;
+    part.is_all = is_all;
+    part.usage.Begin(meter, Zone());
+    return part;
+  }
+
+  void Add(const Charge& charge, const Meter& meter, const SubjectTotal& element) {
+    const auto known = std::ranges::find_if(
+        series_, [&](DimensionValues values) { return SameValues(values, element.dimension_values); });
+    const auto series = static_cast<uint32_t>(known - series_.begin());
+    if (known == series_.end()) series_.push_back(element.dimension_values);
+    parts_.front().usage.Add(series, element.total);
+    if (!IsOfParts(charge)) return;
+    const uint32_t number = PartOf(charge, meter, element.dimension_values).value_or(0);
+    const auto is_it = [&](const Part& part) { return !part.is_all && part.number == number; };
+    const auto part = std::ranges::find_if(parts_, is_it);
+    (part == parts_.end() ? Begin(meter, number, /*is_all=*/false) : *part).usage.Add(series, element.total);
+  }
+
+  std::vector<Part> parts_;
+  std::vector<DimensionValues> series_;
+};
 
 // The slices of one billing period, day by day.
 class SlicedPeriod {
  public:
-  SlicedPeriod(const Catalog& catalog, std::span<const Version> versions, const BillingPeriod& period)
-      : catalog_(catalog), versions_(versions), period_(period) {
+  // `carried`: of each version, where the meter carries over. `owes_unused`: of which also a period in which nothing is
+  // there owes its minimum.
+  SlicedPeriod(const Catalog& catalog, std::span<const Version> versions, const BillingPeriod& period,
+               std::span<CarriedVersion> carried = {}, bool owes_unused = true)
+      : catalog_(catalog), versions_(versions), period_(period), carried_(carried), owes_unused_(owes_unused) {
     for (size_t i = 0; i < versions.size(); ++i) AddSlice(i);
     const auto is_of_parts = [](const UsageSlice& slice) { return IsOfParts(*slice.charge); };
-    if (std::ranges::any_of(slices_, is_of_parts)) tallies_.emplace(slices_);
+    const bool has_parts = std::ranges::any_of(slices_, is_of_parts);
+    if (has_parts && carried.empty()) tallies_.emplace(slices_);
+    if (has_parts && !carried.empty()) carried_parts_.emplace(slices_);
+    if (carried.empty()) return;
+    events_seen_.assign(slices_.size(), 0);
+    for (size_t i = 0; i < slices_.size(); ++i) {
+      carried_[of_slice_[i]].BeginPeriod(period, versions[of_slice_[FirstOfOne(i)]].subscription->zone);
+    }
   }
 
   bool has_slices() const { return !slices_.empty(); }
@@ -107,13 +189,26 @@ class SlicedPeriod {
       if (!to_date_[i].ToDate(&slices_[i].to_date)) return TotalOutOfRange(LineOf(i));
     }
     if (tallies_ && !tallies_->EndDay()) return TotalOutOfRange(LineOf(0));
-    ShareDays(day);
-    for (size_t i = 0; i < slices_.size(); ++i) {
-      const bool is_first_of_plan = FirstOfCharge(i) == i;
-      if (is_first_of_plan) TOLLBOOK_RETURN_IF_ERROR(RateLine(i, day));
-    }
-    return absl::OkStatus();
+    return RateLines(day);
   }
+
+  // Of what carries over: a day of one of the versions; each slice that goes on into or from its own takes it its way.
+  absl::Status AddCarriedDay(Day day, size_t version) {
+    last_day_ = day;
+    used_today_.assign(slices_.size(), false);
+    const size_t slice = SliceOf(version);
+    for (size_t i = FirstOfOne(slice); i < EndOfOne(slice); ++i) {
+      if (!Carry(i, slice, day)) return TotalOutOfRange(LineOf(i));
+    }
+    return RateLines(day);
+  }
+  // The last day of a period that is complete.
+  absl::Status EndCarried(Day day) {
+    last_day_ = day;
+    used_today_.assign(slices_.size(), false);
+    return RateLines(day);
+  }
+  bool was_used() const { return was_used_; }
 
   void MoveTo(RatedSubject* rated) {
     for (Line& line : lines_) {
@@ -188,6 +283,43 @@ class SlicedPeriod {
     }
   }
 
+  absl::Status RateLines(Day day) {
+    ShareDays(day);
+    for (size_t i = 0; i < slices_.size(); ++i) {
+      const bool is_first_of_plan = FirstOfCharge(i) == i;
+      if (is_first_of_plan) TOLLBOOK_RETURN_IF_ERROR(RateLine(i, day));
+    }
+    return absl::OkStatus();
+  }
+
+  // Into slice `i`, on a day of another one or its own.
+  bool Carry(size_t i, size_t of_day, Day day) {
+    UsageSlice& slice = slices_[i];
+    const Zone& zone = versions_[of_slice_[of_day]].subscription->zone;
+    CarriedUsage::ToDate all;
+    bool is_changed = false;
+    const auto set_part = [&](const PartTotal& to_date) {
+      is_changed = true;
+      if (!IsOfParts(*slice.charge)) return;
+      carried_parts_->Set(i, to_date);
+      sliced_.push_back({static_cast<uint32_t>(i), to_date});
+    };
+    if (!carried_[of_slice_[i]].AddDay(day, zone, &all, set_part)) return false;
+    const uint64_t events = all.events - std::exchange(events_seen_[i], all.events);
+    if (i == of_day) {
+      used_today_[i] = is_changed;
+      was_used_ = was_used_ || used_today_[i];
+      slice.events += events;
+    }
+    if (i >= of_day) slice.to_date = all.quantity;
+    return true;
+  }
+
+  std::span<const SliceParts> Parts() {
+    if (carried_parts_) return carried_parts_->parts();
+    return tallies_ ? tallies_->parts() : std::span<const SliceParts>();
+  }
+
   size_t SliceOf(size_t version) const {
     return static_cast<size_t>(std::ranges::find(of_slice_, version) - of_slice_.begin());
   }
@@ -230,14 +362,14 @@ class SlicedPeriod {
     RatedCharge line;
     line.subscription = version.subscription;
     line.charge = version.charge;
-    line.meter = catalog_.FindMeter(version.charge->meter);
+    line.meter = slices_[slice].meter;
     line.period = period_;
     return line;
   }
 
   // What slice `i` adds to those that it goes on from; where it shares a quantity, all of it, with its first such
   // slice.
-  bool OwnUnits(size_t i, Quantity* units) const {
+  bool OwnUnits(size_t i, Quantity* units) {
     const size_t first = FirstOfOne(i), end = EndOfOne(i);
     const bool is_of_parts = IsOfParts(*slices_[i].charge);
     if (Shares(i)) {
@@ -246,19 +378,19 @@ class SlicedPeriod {
                       slices_.begin() + static_cast<std::ptrdiff_t>(i), is_same)) {
         return true;
       }
-      if (is_of_parts) return SumOf(tallies_->parts()[i].whole, units);
+      if (is_of_parts) return SumOf(Parts()[i].whole, units);
       return *units = slices_[end - 1].to_date, true;
     }
     Quantity before = i == first ? Quantity() : slices_[i - 1].to_date, to_date = slices_[i].to_date;
     if (is_of_parts) {
       before = to_date = {};
-      if (!SumOf(tallies_->parts()[i].before, &before) || !SumOf(tallies_->parts()[i].to_date, &to_date)) return false;
+      if (!SumOf(Parts()[i].before, &before) || !SumOf(Parts()[i].to_date, &to_date)) return false;
     }
     return !__builtin_sub_overflow(to_date.attos, before.attos, &units->attos);
   }
 
   // Its own units and events; whether any of its slices has usage on the day at hand.
-  bool OwnToDate(const Charge* charge, DayWorth* day, bool* is_used_today) const {
+  bool OwnToDate(const Charge* charge, DayWorth* day, bool* is_used_today) {
     for (size_t i = 0; i < slices_.size(); ++i) {
       if (slices_[i].charge != charge) continue;
       Quantity own;
@@ -277,8 +409,8 @@ class SlicedPeriod {
     DayWorth worth{day, {}, {}, 0};
     bool is_used_today = false;
     if (!OwnToDate(&charge, &worth, &is_used_today)) return TotalOutOfRange(LineOf(slice));
-    const std::span<const SliceParts> parts = tallies_ ? tallies_->parts() : std::span<const SliceParts>();
-    const bool is_complete = day.number == period_.end.number - 1;
+    const std::span<const SliceParts> parts = Parts();
+    const bool is_complete = day.number == period_.end.number - 1 && (was_used_ || owes_unused_);
     const absl::StatusOr<Worth> exact = PriceSlices(slices_, charge, is_complete, nullptr, parts);
     Rounded rounded;
     if (!exact.ok() || !RoundToMinor(*exact, currency, catalog_.book.rounding, &rounded)) {
@@ -291,7 +423,7 @@ class SlicedPeriod {
     if (!is_used_today && worth.booked_to_date.minor == before) return absl::OkStatus();
     if (is_new) line = lines_.insert(lines_.end(), {slice, SIZE_MAX, {}, {}});
     for (size_t i = 0; i < slices_.size() && line->first_used == SIZE_MAX; ++i) {
-      if (slices_[i].charge == &charge && slices_[i].events > 0) line->first_used = i;
+      if (slices_[i].charge == &charge && (slices_[i].events > 0 || used_today_[i])) line->first_used = i;
     }
     line->days.push_back(worth);
     line->slices.insert(line->slices.end(), slices_.begin(), slices_.end());
@@ -306,10 +438,98 @@ class SlicedPeriod {
   std::vector<RunningAggregate> to_date_;  // of each slice
   std::vector<int32_t> days_;              // of each slice that it may share a quantity by
   std::optional<SliceTallies> tallies_;    // where any of them prices parts
-  std::vector<SlicedTotal> sliced_;        // what is in them
+  std::vector<SlicedTotal> sliced_;        // what is in them; of carried_parts_ what they were set to
+  const std::span<CarriedVersion> carried_;
+  std::optional<CarriedParts> carried_parts_;  // where any of the slices prices parts of what carries over
+  std::vector<uint64_t> events_seen_;          // by each slice that takes what carries over
+  const bool owes_unused_;
+  bool was_used_ = false;  // what is there of what carries over
   std::optional<Day> last_day_;
   std::vector<bool> used_today_;
   std::vector<Line> lines_;
+};
+
+// The versions of a charge of a meter that carries over. Every day counts, be it without usage. `is_sliced(version,
+// period)`: whether the period is.
+template <typename IsSliced>
+class CarriedVersions {
+ public:
+  CarriedVersions(const Catalog& catalog, std::span<const Version> versions, std::span<const VersionUsage> usage,
+                  const RateWindow& window, const IsSliced& is_sliced)
+      : catalog_(catalog), versions_(versions), window_(window), is_sliced_(is_sliced) {
+    for (size_t i = 0; i < versions.size(); ++i) {
+      carried_.emplace_back(*versions[i].charge, *catalog.FindMeter(versions[i].charge->meter), usage, i);
+      last_.push_back(LastOf(i));
+    }
+  }
+
+  absl::Status Rate(const BillingCycle& cycle, bool has_minimum, RatedSubject* rated) {
+    const std::optional<Day> timed = TimedThrough(window_);
+    std::optional<Day> from, last;
+    for (size_t i = 0; i < versions_.size(); ++i) {
+      if (carried_[i].is_empty()) continue;
+      const Day first = std::max(versions_[i].start, versions_[i].subscription->zone.DayOf(carried_[i].first_at()));
+      from = std::min(from.value_or(first), first);
+      last = std::max(last, std::optional(last_[i]));
+    }
+    // Periods with nothing matter where they owe a minimum.
+    if (has_minimum && timed) from = versions_.front().start, last = std::max(last, timed);
+    if (!last) return absl::OkStatus();
+    for (BillingPeriod period; *from <= *last; *from = period.end) {
+      period = PeriodOf(cycle, *from);
+      TOLLBOOK_RETURN_IF_ERROR(RatePeriod(period, std::max(*from, period.start), *last, rated));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status RatePeriod(const BillingPeriod& period, Day from, Day last, RatedSubject* rated) {
+    const Day last_of_period{period.end.number - 1};
+    const std::optional<Day> timed = TimedThrough(window_);
+    const bool owes_unused = timed && last_of_period <= *timed;
+    SlicedPeriod slices(catalog_, versions_, period, carried_, owes_unused);
+    if (!slices.has_slices() || !is_sliced_(versions_[slices.first_version()], period)) return absl::OkStatus();
+    for (Day day = from; day <= std::min(last, last_of_period); ++day.number) {
+      if (const std::optional<size_t> version = VersionOn(day)) {
+        TOLLBOOK_RETURN_IF_ERROR(slices.AddCarriedDay(day, *version));
+      }
+    }
+    const bool is_used = slices.was_used();
+    const bool is_complete = is_used ? !window_.through || last_of_period <= *window_.through : owes_unused;
+    const bool has_due = slices.has_minimum() || (slices.has_true_up() && is_used);
+    if (has_due && is_complete && slices.last_day() != last_of_period) {
+      TOLLBOOK_RETURN_IF_ERROR(slices.EndCarried(last_of_period));
+    }
+    slices.MoveTo(rated);
+    return absl::OkStatus();
+  }
+
+  // Up to which day what is there of a version is rated.
+  Day LastOf(size_t version) {
+    const Version& of = versions_[version];
+    Day last = {INT32_MIN};
+    if (!carried_[version].is_empty()) last = of.subscription->zone.DayOf(carried_[version].last_at());
+    last = window_.through.value_or(std::max(last, window_.carried_through.value_or(last)));
+    return std::min(last, Day{of.end.number - 1});
+  }
+
+  // Of days that are free none.
+  std::optional<size_t> VersionOn(Day day) const {
+    for (size_t i = 0; i < versions_.size(); ++i) {
+      const bool is_free = catalog_.plans[versions_[i].subscription->plan].is_trial_free;
+      const Day start = is_free ? versions_[i].paid_from : versions_[i].start;
+      if (start <= day && day <= last_[i]) return i;
+    }
+    return std::nullopt;
+  }
+
+  const Catalog& catalog_;
+  const std::span<const Version> versions_;
+  const RateWindow& window_;
+  const IsSliced& is_sliced_;
+  // Of each version.
+  std::vector<CarriedVersion> carried_;
+  std::vector<Day> last_;
 };
 
 }  // namespace
@@ -319,6 +539,7 @@ struct SubjectRater::SlicedVersions {
   std::vector<Version> versions;    // by time
   std::vector<VersionUsage> usage;  // by day
   bool rolls_over = false, has_minimum = false;
+  bool carries_over = false;  // `usage` is all that is there, whoever's days it came on
 };
 
 bool SubjectRater::IsSliced(const Subscriptions& subscriptions, std::string_view id, const Charge& charge,
@@ -334,11 +555,13 @@ SubjectRater::SlicedVersions SubjectRater::VersionsOf(const Subscriptions& subsc
                                                       const PlanCharge& charge) {
   SlicedVersions found;
   found.cycle = catalog_.CycleOf(charge.billing, first);
+  const auto carries_over = [&](const Charge& of) { return CarriesOver(*catalog_.FindMeter(of.meter)); };
+  found.carries_over = carries_over(*charge.charge);
   std::vector<size_t> numbers;  // of the subject's subscriptions
   for (const Subscription& version : subscriptions) {
     if (version.id != first.id) continue;
     const PlanCharge* same = PlanOf(version).ChargeNamed(charge.charge->name);
-    if (same == nullptr || !MayHaveUsage(*same->charge)) continue;
+    if (same == nullptr || !MayHaveUsage(*same->charge) || carries_over(*same->charge) != found.carries_over) continue;
     if (catalog_.CycleOf(same->billing, version) != found.cycle) continue;
     found.versions.push_back(
         {&version, same->charge, version.valid_from, EndOf(version), catalog_.FirstPaidDayOf(version)});
@@ -360,6 +583,12 @@ SubjectRater::SlicedVersions SubjectRater::VersionsOf(const Subscriptions& subsc
 
 absl::Status SubjectRater::RateVersions(const Subscriptions& subscriptions, const SlicedVersions& of,
                                         const RateWindow& window, RatedSubject* rated) {
+  if (of.carries_over) {
+    const auto is_sliced = [&](const Version& version, const BillingPeriod& period) {
+      return IsSliced(subscriptions, version.subscription->id, *version.charge, period);
+    };
+    return CarriedVersions(catalog_, of.versions, of.usage, window, is_sliced).Rate(of.cycle, of.has_minimum, rated);
+  }
   const std::optional<Day> timed = TimedThrough(window);
   std::span<const VersionUsage> rest = of.usage;
   // Periods without usage matter where they leave units, or owe a minimum.

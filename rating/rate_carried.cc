@@ -34,8 +34,15 @@ void SubjectRater::MarkCarried(const Subscriptions& subscriptions, std::span<con
     const std::span<const SubjectTotal> of_meter = OfMeter(totals.subspan(at));
     if (CarriesOver(*of_meter.front().meter)) {
       for (const Subscription& subscription : subscriptions) {
-        const uint64_t order = orders_[static_cast<size_t>(&subscription - subscriptions.begin())];
-        MarkCharges(PlanOf(subscription), order, of_meter, at, first_mark);
+        const auto number = static_cast<size_t>(&subscription - subscriptions.begin());
+        const PreparedPlan& plan = PlanOf(subscription);
+        MarkCharges(plan, orders_[number], of_meter, at, first_mark);
+        // Slices (RateAmended) take all that is there, whoever's days it came on.
+        for (const SubjectTotal& element : has_amended_ ? of_meter : of_meter.first(0)) {
+          const PlanCharge* charge = plan.ChargeFor(*element.meter, element.dimension_values);
+          if (charge == nullptr || !MayBeSliced(*charge->charge)) continue;
+          amended_.push_back({charge, {subscription.zone.DayOf(element.total.latest_at), number, &element}});
+        }
       }
     }
     at += of_meter.size();
@@ -116,6 +123,11 @@ absl::Status SubjectRater::RateVersion(const Subscription& subscription, const R
       TOLLBOOK_RETURN_IF_ERROR(EndCarried(window, period, rated));
       const auto is_over = [](const CarriedPart& part) { return part.usage.is_over(); };
       if (std::all_of(carried_.begin(), carried_.end(), is_over)) break;
+      const BillingPeriod& of_day = PeriodFor(*period->charge, subscription, day);
+      if (IsSliced(catalog_.SubscriptionsOf(subscription.subject), subscription.id, *period->charge->charge, of_day)) {
+        day = {of_day.end.number - 1};  // RateAmended
+        continue;
+      }
       BeginCarried(subscription, day, period, *rated);
     }
     TOLLBOOK_RETURN_IF_ERROR(AddCarriedDay(day, subscription, period, rated));

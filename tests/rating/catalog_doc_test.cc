@@ -325,7 +325,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 131);
+  EXPECT_EQ(priced, 134);
 }
 
 }  // namespace

@@ -841,6 +841,10 @@ void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charg
 
 // ----- charges whose periods are rated by the slices that versions of the subscription make of them
 
+bool IsCarried(const Meter& meter) {
+  return meter.aggregation == Aggregation::kWeightedSum || meter.operation_property != "";
+}
+
 bool SaysWhatAmendmentsDo(const Charge& charge) {
   return charge.on_amendment != OnAmendment::kByPlan || charge.rollover.has_value();
 }
@@ -995,23 +999,24 @@ struct SliceToDate {
 };
 
 // What the charge's plan would make of usage, before what stands around the period.
-Rational CostOf(const Charge& charge, const std::vector<Dated>& dated, const Zone& zone) {
+Rational CostOf(const Charge& charge, const Buckets& usage, const Zone& zone) {
   Charge bare = charge;
   bare.discount = {};
   bare.maximum.reset();
   bare.minimum.reset();
   if (charge.per_bucket == PerBucket::kNone) bare.commitment.reset();
-  return dated.empty() ? Rational(0) : WorthOf(bare, UsageOf(dated, charge), false, zone);
+  return usage.empty() ? Rational(0) : WorthOf(bare, usage, false, zone);
+}
+
+bool IsAlike(const Part& a, const Part& b) {
+  return a.events == b.events && a.quantity == b.quantity;
 }
 
 // A charge whose volume prices are those that hold for all that was used: each of one tier, and without its flat
-// amount. What that comes to, where the part has no usage behind `to_date`, is added to `flat`.
-Charge WithVolumeOf(const Charge& charge, const std::vector<Dated>& before, const std::vector<Dated>& to_date,
-                    const std::vector<Dated>& whole, Rational* flat) {
+// amount. What that comes to, where the part has no usage behind `usage`, is added to `flat`.
+Charge WithVolumeOf(const Charge& charge, Buckets usage_before, Buckets usage, Buckets usage_of_all, Rational* flat) {
   Charge held = charge;
-  if (charge.per_bucket != PerBucket::kNone || whole.empty()) return held;
-  Buckets usage_before = UsageOf(before, charge), usage = UsageOf(to_date, charge),
-          usage_of_all = UsageOf(whole, charge);
+  if (charge.per_bucket != PerBucket::kNone || usage_of_all.empty()) return held;
   Parts of_all = usage_of_all[{0, 0}];
   for (const auto& [name, units] : UnitsToPrice(charge, of_all)) {
     if (PricingOfPart(charge, name).model != ChargeModel::kVolume) continue;
@@ -1022,8 +1027,8 @@ Charge WithVolumeOf(const Charge& charge, const std::vector<Dated>& before, cons
       tier = one;
       if (!one.up_to || units <= Exact(*one.up_to)) break;
     }
-    const Rational events = usage[{0, 0}][name].events;
-    const bool is_last = events > usage_before[{0, 0}][name].events && events == of_all[name].events;
+    const Part to_date = usage[{0, 0}][name];
+    const bool is_last = !IsAlike(to_date, usage_before[{0, 0}][name]) && IsAlike(to_date, of_all[name]);
     if (is_last && (units > 0 || pricing.flat_at_zero)) *flat += Exact(tier.flat);
     tier.up_to.reset();
     tier.flat = {};
@@ -1036,15 +1041,50 @@ bool IsOneQuantityAPeriod(const Meter& meter, const Charge& charge) {
   if (charge.per_bucket != PerBucket::kNone) return false;
   bool has_other = charge.cells.empty() && !PricesEachEvent(charge.pricing);
   for (const Cell& cell : charge.cells) has_other = has_other || !PricesEachEvent(cell.pricing);
+  const bool is_of_day = meter.operation_property != "" && meter.reading.proration == Proration::kNone;
+  if (is_of_day) return true;
   const std::set<Aggregation> grow = {Aggregation::kSum, Aggregation::kCount, Aggregation::kMax,
-                                      Aggregation::kUniqueCount};
+                                      Aggregation::kUniqueCount, Aggregation::kWeightedSum};
   return has_other && !grow.contains(meter.aggregation);
 }
 
-// Every slice of a period at the end of a day.
+// What is there of a meter that carries over, as the charge of each slice takes it, on the days of all slices that go
+// on from one another: to date at the end of each of these days.
+struct CarriedSlice {
+  std::vector<int64_t> days;
+  std::map<std::string, std::vector<Part>> parts;
+  Buckets UpTo(int64_t day) const {
+    Buckets usage;
+    const auto count = std::upper_bound(days.begin(), days.end(), day) - days.begin();
+    for (const auto& [name, to_date] : parts) {
+      if (count > 0 && !IsAlike(to_date[static_cast<size_t>(count - 1)], Part())) {
+        usage[{0, 0}][name] = to_date[static_cast<size_t>(count - 1)];
+      }
+    }
+    return usage;
+  }
+};
+
+bool AreAlike(Buckets a, Buckets b) {
+  for (const auto& [name, part] : a[{0, 0}]) b[{0, 0}].try_emplace(name);
+  for (const auto& [name, part] : b[{0, 0}]) {
+    if (!IsAlike(part, a[{0, 0}][name])) return false;
+  }
+  return true;
+}
+
+Rational EventsOf(const Buckets& usage) {
+  Rational events = 0;
+  for (const auto& [bucket, parts] : usage) {
+    for (const auto& [name, part] : parts) events += part.events;
+  }
+  return events;
+}
+
+// Every slice of a period at the end of a day. `carried`: of each, where the meter carries over; else `usage` counts.
 std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const Line& line,
                                     const std::vector<Slice>& slices, const std::vector<SlicedUsage>& usage,
-                                    const Rational& rolled_over) {
+                                    const Rational& rolled_over, const std::vector<CarriedSlice>& carried = {}) {
   std::vector<SliceToDate> result(slices.size());
   for (size_t first = 0; first < slices.size();) {
     size_t end = first + 1;
@@ -1063,6 +1103,9 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
       count.push_back(all.size());
       days += slices[k].days;
     }
+    const bool is_carried = !carried.empty();
+    bool is_used = !all.empty(), was_used = false;  // any of them; any before the one at hand
+    for (size_t k = first; k < end && is_carried; ++k) is_used = is_used || !carried[k].UpTo(day).empty();
     Rational sum = 0, minimum = 0, cost_before = 0, waived = 0;
     bool has_minimum = false;
     int64_t days_before = 0;
@@ -1071,12 +1114,24 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
       Charge charge = *slices[k].charge;
       const Zone& zone = slices[k].subscription->zone;
       const auto from = all.begin(), to = from + static_cast<std::ptrdiff_t>(count[k - first]);
-      const std::vector<Dated> to_date(from, to);
-      const std::vector<Dated> before(from,
-                                      k == first ? from : from + static_cast<std::ptrdiff_t>(count[k - first - 1]));
+      const auto to_before = k == first ? from : from + static_cast<std::ptrdiff_t>(count[k - first - 1]);
+      Buckets before = UsageOf({from, to_before}, charge), to_date = UsageOf({from, to}, charge),
+              whole = UsageOf(all, charge);
+      bool is_own = result[k].events > 0;
+      if (is_carried) {
+        const int64_t begin = slices[k].subscription->valid_from.number;
+        const int64_t behind = k + 1 < end ? slices[k + 1].subscription->valid_from.number : INT64_MAX;
+        whole = carried[k].UpTo(day);
+        before = carried[k].UpTo(std::min(day, begin - 1));
+        to_date = carried[k].UpTo(std::min(day, behind - 1));
+        is_own = !AreAlike(before, to_date);
+        result[k].events = static_cast<uint64_t>(numerator(Rational(EventsOf(to_date) - EventsOf(before))));
+        const bool is_of_day = begin <= day && day < behind;
+        result[k].is_used_today = is_of_day && !AreAlike(whole, carried[k].UpTo(day - 1));
+      }
       if (first == 0 && charge.per_bucket == PerBucket::kNone)  // each bucket has its own included units, and no others
         charge.included.attos += ParseDecimal(numerator(Rational(rolled_over * TenTo(18))).str(), 0).value;
-      const bool is_due = day == line.last && k + 1 == end && !all.empty();
+      const bool is_due = day == line.last && k + 1 == end && is_used;
       // Of those that have not begun the one before has the days.
       const bool has_next = k + 1 < end && slices[k + 1].subscription->valid_from.number <= day;
       const bool has_begun = k == first || slices[k].subscription->valid_from.number <= day;
@@ -1086,21 +1141,21 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
         Charge alone = charge;
         alone.maximum.reset();
         alone.minimum.reset();
-        if (!all.empty()) {
-          const Rational price = WorthOf(alone, UsageOf(all, charge), day == line.last, zone);
+        if (is_used) {
+          const Rational price = WorthOf(alone, whole, day == line.last, zone);
           worth = At36(price * days_to / days) - At36(price * days_before / days);
         }
-        if (told.insert(slices[k].charge).second) result[k].own = QuantityOf(UsageOf(all, charge));
+        if (told.insert(slices[k].charge).second) result[k].own = QuantityOf(whole);
       } else {
         Rational flat = 0;
-        const Charge held = WithVolumeOf(charge, before, to_date, all, &flat);
+        const Charge held = WithVolumeOf(charge, before, to_date, whole, &flat);
         const Rational cost = CostOf(held, to_date, zone) - CostOf(held, before, zone) + flat;
         worth = cost;
         if (charge.commitment && charge.per_bucket == PerBucket::kNone) {
           const Rational bound = CommittedOf(*charge.commitment, charge.pricing);
           const auto above = [&](const Rational& of) { return std::max(Rational(0), Rational(of - bound)); };
-          if (result[k].events > 0) {
-            const Rational above_before = before.empty() ? Rational(0) : above(cost_before);
+          if (is_own) {
+            const Rational above_before = was_used ? above(cost_before) : Rational(0);
             worth = cost + OverageOf(*charge.commitment, above(cost_before + cost) - above_before);
           }
           const Rational committed =
@@ -1109,8 +1164,9 @@ std::vector<SliceToDate> SlicesUpTo(const Catalog& catalog, int64_t day, const L
           if (is_due && charge.commitment->true_up) worth += committed - cost_before - cost;
         }
         cost_before += cost;
+        was_used = was_used || is_own;
         worth -= At36(worth * Exact(charge.discount));
-        result[k].own = QuantityOf(UsageOf(to_date, charge)) - QuantityOf(UsageOf(before, charge));
+        result[k].own = QuantityOf(to_date) - QuantityOf(before);
       }
       days_before = days_to;
       // A credit first takes back what no maximum had let become due.
@@ -1144,40 +1200,47 @@ bool HasMinimum(const std::vector<Slice>& slices) {
   return std::any_of(slices.begin(), slices.end(), [](const Slice& s) { return s.charge->minimum.has_value(); });
 }
 
+void AddDayOfSlices(const Catalog& catalog, int64_t day, const Line& period, const std::vector<Slice>& slices,
+                    const std::vector<SliceToDate>& to_date, Subject* result) {
+  std::map<Line, WorthToDate> of_lines;
+  std::set<Line> used_today;
+  for (size_t k = 0; k < slices.size(); ++k) {
+    Line line = period;
+    line.plan = catalog.plans[slices[k].subscription->plan].name;
+    WorthToDate& worth = of_lines[line];
+    worth.quantity += to_date[k].own;
+    worth.worth += to_date[k].worth;
+    worth.events += to_date[k].events;
+    const Currency currency = catalog.plans[slices[k].subscription->plan].currency;
+    worth.booked = InMinorUnits(worth.worth, currency.minor_digits(), catalog.book.rounding);
+    if (to_date[k].is_used_today) used_today.insert(line);
+  }
+  for (const auto& [line, worth] : of_lines) {
+    const auto known = result->lines.find(line);
+    const Integer before = known == result->lines.end() ? Integer(0) : known->second.rbegin()->second.booked;
+    if (used_today.contains(line) || worth.booked != before) result->lines[line][day] = worth;
+  }
+}
+
+bool HasTrueUp(const std::vector<Slice>& slices) {
+  return std::any_of(slices.begin(), slices.end(), [](const Slice& s) {
+    return s.charge->commitment && s.charge->commitment->true_up && s.charge->per_bucket == PerBucket::kNone;
+  });
+}
+
 void AddSlicedPeriod(const Catalog& catalog, const Line& period, const std::vector<Slice>& slices,
                      const std::vector<SlicedUsage>& usage, const Rational& rolled_over, bool is_complete,
                      std::optional<Day> through, Subject* result) {
   std::set<int64_t> days;
   for (const SlicedUsage& used : usage) days.insert(used.dated.day);
-  const bool has_true_up = std::any_of(slices.begin(), slices.end(), [](const Slice& s) {
-    return s.charge->commitment && s.charge->commitment->true_up && s.charge->per_bucket == PerBucket::kNone;
-  });
-  if ((HasMinimum(slices) || (has_true_up && !days.empty())) && is_complete) days.insert(period.last);
+  if ((HasMinimum(slices) || (HasTrueUp(slices) && !days.empty())) && is_complete) days.insert(period.last);
   // Shares change where a version begins.
   for (const Slice& slice : slices) {
     const int64_t from = slice.subscription->valid_from.number;
     if (!days.empty() && *days.begin() < from && (!through || from <= through->number)) days.insert(from);
   }
   for (const int64_t day : days) {
-    std::map<Line, WorthToDate> of_lines;
-    std::set<Line> used_today;
-    const std::vector<SliceToDate> to_date = SlicesUpTo(catalog, day, period, slices, usage, rolled_over);
-    for (size_t k = 0; k < slices.size(); ++k) {
-      Line line = period;
-      line.plan = catalog.plans[slices[k].subscription->plan].name;
-      WorthToDate& worth = of_lines[line];
-      worth.quantity += to_date[k].own;
-      worth.worth += to_date[k].worth;
-      worth.events += to_date[k].events;
-      const Currency currency = catalog.plans[slices[k].subscription->plan].currency;
-      worth.booked = InMinorUnits(worth.worth, currency.minor_digits(), catalog.book.rounding);
-      if (to_date[k].is_used_today) used_today.insert(line);
-    }
-    for (const auto& [line, worth] : of_lines) {
-      const auto known = result->lines.find(line);
-      const Integer before = known == result->lines.end() ? Integer(0) : known->second.rbegin()->second.booked;
-      if (used_today.contains(line) || worth.booked != before) result->lines[line][day] = worth;
-    }
+    AddDayOfSlices(catalog, day, period, slices, SlicesUpTo(catalog, day, period, slices, usage, rolled_over), result);
   }
 }
 
@@ -1264,7 +1327,8 @@ void AddSliced(const Catalog& catalog, const std::string& subject, const std::ve
   for (const Subscription& s : catalog.subscriptions) {
     if (s.subject != subject) continue;
     for (const Charge& charge : catalog.plans[s.plan].charges) {
-      if (charge.bound || !SaysWhatAmendmentsDo(charge)) continue;
+      const auto meter = std::ranges::find(catalog.meters, charge.meter, &Meter::name);
+      if (charge.bound || !SaysWhatAmendmentsDo(charge) || IsCarried(*meter)) continue;  // AddCarriedSlices
       AddSlicedCharge(catalog, s, charge, last, usage, through, timed, &done, result);
     }
   }
@@ -1275,10 +1339,6 @@ int64_t DayAt(Instant at, const Zone& zone) {
 }
 
 // ----- meters that carry over: levels, and sets with removals
-
-bool IsCarried(const Meter& meter) {
-  return meter.aggregation == Aggregation::kWeightedSum || meter.operation_property != "";
-}
 
 // The elements of one part of a charge.
 using Elements = std::map<std::string, std::vector<TwinElement>>;
@@ -1338,6 +1398,10 @@ void AddCarriedCharge(const Catalog& catalog, const Subscription& s, const Charg
   for (auto at = days.begin(); at != days.end();) {
     const Line line = LineOf(catalog, s, charge, *at);
     const BillingPeriod period = {{static_cast<int32_t>(FirstOf(line))}, {static_cast<int32_t>(line.last + 1)}};
+    if (IsSliced(catalog, charge, line)) {
+      at = days.upper_bound(line.last);  // AddCarriedSlices
+      continue;
+    }
     exact.clear();
     uint64_t events = 0;
     std::optional<WorthToDate> before;
@@ -1383,6 +1447,97 @@ void AddCarriedCharge(const Catalog& catalog, const Subscription& s, const Charg
   }
 }
 
+// The same where the period is cut by versions.
+std::vector<CarriedSlice> CarriedSlicesOf(const Catalog& catalog, const Line& period, const std::vector<Slice>& slices,
+                                          const std::vector<SubjectTotal>& totals, std::optional<Day> through,
+                                          std::optional<Day> carried_through) {
+  const BillingPeriod days_of = {{static_cast<int32_t>(FirstOf(period))}, {static_cast<int32_t>(period.last + 1)}};
+  std::vector<Elements> elements;
+  std::vector<std::vector<int64_t>> own_days;
+  for (const Slice& slice : slices) {
+    const Subscription& s = *slice.subscription;
+    const Plan& plan = catalog.plans[s.plan];
+    elements.push_back(ElementsOf(plan, *slice.charge, totals));
+    int64_t last = INT64_MIN;
+    for (const auto& [name, of_part] : elements.back()) {
+      for (const TwinElement& e : of_part) last = std::max(last, DayAt(e.total.latest_at, s.zone));
+    }
+    if (!elements.back().empty() && carried_through) last = std::max<int64_t>(last, carried_through->number);
+    if (through) last = through->number;
+    std::vector<int64_t>& own = own_days.emplace_back();
+    const Days paid = DaysOn(catalog, std::string(s.id), plan, period.last + 1);
+    for (int64_t day = FirstOf(period); day <= std::min(last, period.last); ++day) {
+      const bool is_valid = s.valid_from.number <= day && (!s.valid_to || day < s.valid_to->number);
+      if (is_valid && (!plan.is_trial_free || paid.contains(day))) own.push_back(day);
+    }
+  }
+  std::vector<CarriedSlice> carried(slices.size());
+  for (size_t k = 0; k < slices.size(); ++k) {
+    size_t first = k, end = k + 1;
+    while (!slices[first].starts) --first;
+    while (end < slices.size() && !slices[end].starts) ++end;
+    for (size_t i = first; i < end; ++i) {
+      carried[k].days.insert(carried[k].days.end(), own_days[i].begin(), own_days[i].end());
+    }
+    const Meter& meter = *std::ranges::find(catalog.meters, slices[k].charge->meter, &Meter::name);
+    const bool adds = meter.aggregation == Aggregation::kWeightedSum || meter.reading.proration == Proration::kDay;
+    for (const auto& [name, of_part] : elements[k]) {
+      Rational exact = 0;
+      Part part;
+      for (const int64_t day : carried[k].days) {
+        const Zone& zone = slices[k].subscription->zone;
+        const Rational of_day = CarriedQuantity(meter, zone, of_part, days_of, {{static_cast<int32_t>(day)}});
+        exact = adds ? Rational(exact + of_day) : of_day;
+        part.quantity = Rational(RoundedTo(meter, exact), TenTo(18));
+        for (const TwinElement& e : of_part) {
+          if (DayAt(e.total.latest_at, zone) == day) part.events += e.total.events;
+        }
+        carried[k].parts[name].push_back(part);
+      }
+    }
+  }
+  return carried;
+}
+
+void AddCarriedSlices(const Catalog& catalog, const Line& period, const std::vector<SubjectTotal>& totals,
+                      std::optional<Day> through, std::optional<Day> carried_through, Subject* result) {
+  const std::vector<Slice> slices = SlicesOf(catalog, period);
+  const std::vector<CarriedSlice> carried = CarriedSlicesOf(catalog, period, slices, totals, through, carried_through);
+  std::set<int64_t> days;
+  bool is_used = false;
+  for (const CarriedSlice& slice : carried) {
+    is_used = is_used || (!slice.days.empty() && !slice.UpTo(slice.days.back()).empty());
+  }
+  for (const CarriedSlice& slice : carried) {
+    if (is_used) days.insert(slice.days.begin(), slice.days.end());
+  }
+  const std::optional<Day> timed = through ? through : carried_through;
+  const bool is_complete = is_used ? !through || period.last <= through->number : timed && period.last <= timed->number;
+  if (is_complete && (HasMinimum(slices) || (HasTrueUp(slices) && is_used))) days.insert(period.last);
+  for (const int64_t day : days) {
+    AddDayOfSlices(catalog, day, period, slices, SlicesUpTo(catalog, day, period, slices, {}, 0, carried), result);
+  }
+}
+
+void AddCarriedSlicesOf(const Catalog& catalog, const Subscription& s, const Charge& charge,
+                        const std::vector<SubjectTotal>& totals, std::optional<Day> through,
+                        std::optional<Day> carried_through, std::set<Line>* done, Subject* result) {
+  const std::optional<Day> timed = through ? through : carried_through;
+  int64_t last = timed ? timed->number : INT64_MIN / 2;
+  if (!through) {
+    for (const SubjectTotal& total : totals) last = std::max(last, DayAt(total.total.latest_at, s.zone));
+  }
+  const int64_t end = s.valid_to ? s.valid_to->number - 1 : last;
+  for (int64_t day = s.valid_from.number; day <= std::min(last, end);) {
+    Line period = LineOf(catalog, s, charge, day);
+    day = period.last + 1;
+    period.plan.clear();
+    if (IsSliced(catalog, charge, period) && done->insert(period).second) {
+      AddCarriedSlices(catalog, period, totals, through, carried_through, result);
+    }
+  }
+}
+
 void AddCarried(const Catalog& catalog, const std::string& subject, const std::vector<SubjectTotal>& totals,
                 std::optional<Day> through, std::optional<Day> carried_through, Subject* result) {
   std::set<std::pair<std::string, uint32_t>> done;
@@ -1392,6 +1547,15 @@ void AddCarried(const Catalog& catalog, const std::string& subject, const std::v
       const auto meter = std::ranges::find(catalog.meters, charge.meter, &Meter::name);
       if (meter == catalog.meters.end() || !IsCarried(*meter)) continue;
       AddCarriedCharge(catalog, s, charge, totals, through, carried_through, result);
+    }
+  }
+  std::set<Line> sliced;  // periods, without a plan
+  for (const Subscription& s : catalog.subscriptions) {
+    if (s.subject != subject) continue;
+    for (const Charge& charge : catalog.plans[s.plan].charges) {
+      const auto meter = std::ranges::find(catalog.meters, charge.meter, &Meter::name);
+      if (meter == catalog.meters.end() || !IsCarried(*meter) || !SaysWhatAmendmentsDo(charge)) continue;
+      AddCarriedSlicesOf(catalog, s, charge, totals, through, carried_through, &sliced, result);
     }
   }
 }

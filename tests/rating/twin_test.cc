@@ -499,6 +499,13 @@ void MakeAmendableBound(Dice& dice, Charge* before, Charge* charge) {
   }
 }
 
+// A matrix that takes all.
+void AddDefault(Charge* charge) {
+  const auto is_default = [](const Cell& cell) { return cell.when.empty(); };
+  if (charge->cells.empty() || std::ranges::any_of(charge->cells, is_default)) return;
+  charge->cells.back().when.clear();
+}
+
 // Makes the second plan one that the first may change to and back: the same charges at other prices, which go on or
 // start again, and units that roll over.
 void MakeAmendable(Dice& dice, Catalog* catalog) {
@@ -509,17 +516,19 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
   for (size_t i = 0; i < from.charges.size(); ++i) {
     Charge &before = from.charges[i], &charge = to.charges[i];
     if (before.bound) MakeAmendableBound(dice, &before, &charge);
-    if (before.fee || before.bound || CarriesOn(*catalog, before)) continue;
+    if (before.fee || before.bound) continue;
     const Meter& meter = *std::ranges::find(catalog->meters, before.meter, &Meter::name);
     Charge priced = RandomChargeOf(dice, meter);
     priced.name = before.name, priced.meter = before.meter, priced.filter = before.filter;
     priced.billing = before.billing, priced.prorates_bound = dice.OneIn(2);
     charge = std::move(priced);
+    // The catalog's check: of what is there both take the same, by their filters and by their cells.
+    if (CarriesOver(meter)) AddDefault(&before), AddDefault(&charge);
     for (Charge* one : {&before, &charge}) {
       if (!dice.OneIn(8)) {
         one->on_amendment = !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
       }
-      const bool rolls_over = one->included.attos > 0 && IsOneQuantity(*one) && dice.OneIn(3);
+      const bool rolls_over = one->included.attos > 0 && IsOneQuantity(*one) && !CarriesOver(meter) && dice.OneIn(3);
       if (rolls_over) one->rollover = Rollover{std::nullopt, static_cast<int32_t>(1 + dice.UpTo(2))};
       if (rolls_over && dice.OneIn(2)) one->rollover->most = Quantity{1 + dice.Decimal(3)};
     }
@@ -651,7 +660,7 @@ Catalog RandomCatalog(Dice& dice) {
   if (has_grants || has_discounts) catalog.plans[1].currency = catalog.plans[0].currency;
   if (has_grants) AddGrants(dice, &catalog);
   if (has_discounts) AddDiscounts(dice, &catalog);
-  if (one_zone && !is_amendable && dice.OneIn(2)) AddUnitGrants(dice, &catalog);
+  if (one_zone && dice.OneIn(2)) AddUnitGrants(dice, &catalog);
   catalog.BuildIndex();
   return catalog;
 }
