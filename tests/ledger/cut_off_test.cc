@@ -15,9 +15,11 @@
 
 #include "ledger/anchor.h"
 #include "ledger/book.h"
+#include "ledger/bytes.h"
 #include "ledger/decision.h"
 #include "ledger/seen_budget.h"
 #include "ledger/seen_opening.h"
+#include "ledger/store.h"
 #include "tests/ledger/damage.h"
 #include "tests/ledger/scratch_directory.h"
 
@@ -132,7 +134,9 @@ class ForgettingBook {
   void ExpectSound() const {
     for (const Book::Check& check : book_->CheckStore()) EXPECT_TRUE(check.holds) << check.name << ": " << check.detail;
     uint64_t forgotten = 0, kept = 0;
-    for (const CutOff& cut_off : *CutOffs(*book_)) forgotten += cut_off.forgotten.entries;
+    const absl::StatusOr<std::vector<CutOff>> cut_offs = CutOffs(*book_);
+    ASSERT_TRUE(cut_offs.ok()) << cut_offs.status();
+    for (const CutOff& cut_off : *cut_offs) forgotten += cut_off.forgotten.entries;
     for (const auto& [date, of_date] : KeptKeys(*book_)) kept += of_date.entries;
     EXPECT_EQ(kept + forgotten, first_.size());
     EXPECT_EQ(book_->counts().accepted, first_.size());
@@ -335,8 +339,43 @@ TEST(CutOff, ACrashOnEitherSideOfTheCommitLosesNothing) {
   }
 }
 
-// Who took the record out, or altered it, is found out: by the chain, and by the sum.
+// Who takes the record out, or says that more was forgotten or of another day, is found out.
 TEST(CutOff, TheRecordIsInTheChain) {
+  const ScratchDirectory scratch;
+  const std::string directory = scratch.path() + "/book";
+  ForgettingBook book(directory);
+  book.Absorb(0, 5000);
+  book.Absorb(9000, 9100);
+  ASSERT_EQ(book.Forget({6}).keys, 5000u);
+  const CutOff right = CutOffs(book.book())->front();
+  CutOff later = right, more = right;
+  later.before = {7};
+  more.forgotten.entries += 1;
+  for (const std::optional<CutOff>& instead :
+       {std::optional(right), std::optional(later), std::optional(more), std::optional<CutOff>()}) {
+    book.Close();
+    {
+      const absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory, StoreAccess::kWhole);
+      ASSERT_TRUE(store.ok()) << store.status();
+      std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+      ByteWriter key;
+      key.Raw("cut_off/");
+      key.Fixed64(right.sequence);
+      if (instead) {
+        write->Put(Family::kDefault, key.bytes(), Encode(*instead));
+      } else {
+        write->Delete(Family::kDefault, key.bytes());
+      }
+      ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+    }
+    book.OpenBook();
+    const std::vector<Book::Check> checks = book.book().CheckStore();
+    const bool all_hold = std::ranges::all_of(checks, &Book::Check::holds);
+    EXPECT_EQ(all_hold, instead == right);
+  }
+}
+
+TEST(CutOff, TheRecordIsReadAsItWasWritten) {
   const CutOff cut_off{7, {20'089}, {3, static_cast<Uint128>(1) << 100 | 9}};
   const std::string bytes = Encode(cut_off);
   EXPECT_EQ(*DecodeCutOff(bytes), cut_off);
