@@ -11,6 +11,7 @@
 
 #include "bench/bench_data.h"
 #include "ledger/book.h"
+#include "ledger/cut_off.h"
 #include "ledger/seen_budget.h"
 #include "ledger/seen_set.h"
 #include "ledger/seen_shard.h"
@@ -363,7 +364,8 @@ uint64_t BytesOnDisk(const std::string& directory) {
 }
 
 // A book of nothing but fresh seen events, many times what memory may hold: dedup, spills, merges and commits on one
-// thread; then it is opened again. $TOLLBOOK_BENCH_SEEN_MILLIONS of them (4), $TOLLBOOK_BENCH_SEEN_MB of memory (16).
+// thread; then it is opened again, and the first half of its year is forgotten. $TOLLBOOK_BENCH_SEEN_MILLIONS of them
+// (4), $TOLLBOOK_BENCH_SEEN_MB of memory (16), kept apart by $TOLLBOOK_BENCH_SEEN_SPAN days (0: not).
 void SeenGrowth(benchmark::State& state) {
   const auto setting = [](const char* name, uint64_t otherwise) {
     const char* text = std::getenv(name);
@@ -371,7 +373,9 @@ void SeenGrowth(benchmark::State& state) {
   };
   const uint64_t events = setting("TOLLBOOK_BENCH_SEEN_MILLIONS", 4) * 1'000'000;
   const SeenBudget budget(setting("TOLLBOOK_BENCH_SEEN_MB", 16) << 20);
+  const auto span_days = static_cast<int>(setting("TOLLBOOK_BENCH_SEEN_SPAN", 0));
   constexpr uint64_t kEpoch = 500'000;
+  constexpr int32_t kYearDays = 360;
   for (auto _ : state) {
     const BenchDirectory directory;
     size_t runs_max = 0;
@@ -388,7 +392,9 @@ void SeenGrowth(benchmark::State& state) {
                                    static_cast<uint32_t>(low >> 32), static_cast<uint32_t>(low), 1};
           asked[SeenShardOf(entry)].push_back({entry});
         }
+        const Day date{static_cast<int32_t>(done * kYearDays / events)};
         EpochCommit epoch;
+        epoch.seen_span_days = span_days;
         epoch.delta.lines = epoch.delta.accepted = kEpoch;
         uint64_t fresh = 0;
         for (int shard = 0; shard < kSeenShards; ++shard) {
@@ -397,7 +403,7 @@ void SeenGrowth(benchmark::State& state) {
           Require(shards[shard].Answer());
           for (size_t i = 0; i < items.size(); ++i) {
             if (i + 12 < items.size()) shards[shard].Prefetch(items[i + 12].entry);
-            fresh += shards[shard].Insert(items[i].entry) == Seen::kFresh;
+            fresh += shards[shard].Insert(items[i].entry, date) == Seen::kFresh;
           }
         }
         RequireEqual(fresh, kEpoch, "fresh events");
@@ -405,7 +411,7 @@ void SeenGrowth(benchmark::State& state) {
         for (const int shard : due) epoch.spills.emplace_back(shard, &shards[shard]);
         for (int shard = 0; shard < kSeenShards; ++shard) {
           if (!std::binary_search(due.begin(), due.end(), shard))
-            epoch.seen.emplace_back(shard, shards[shard].hot().uncommitted());
+            epoch.seen.push_back({shard, shards[shard].hot().uncommitted(), shards[shard].latest_fresh()});
         }
         Require(book->CommitEpoch(epoch));
         for (SeenShard& shard : shards) shard.MarkCommitted();
@@ -426,6 +432,18 @@ void SeenGrowth(benchmark::State& state) {
     std::vector<SeenShard> shards(kSeenShards);
     for (int shard = 0; shard < kSeenShards; ++shard) Require(book->LoadSeen(shard, &shards[shard]));
     state.counters["open_seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    shards.clear();
+    const uint64_t before = BytesOnDisk(directory.path + "/seen");
+    const auto forgetting = std::chrono::steady_clock::now();
+    const ForgetReport report = Require(ForgetKeys(*book, {{kYearDays / 2}, "bench", "half a year is over", ""}));
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - forgetting).count();
+    uint64_t kept = 0;
+    for (const auto& [latest, of_date] : KeptKeys(*book)) kept += of_date.entries;
+    RequireEqual(kept + report.keys, events, "keys kept and forgotten");
+    state.counters["forget_seconds"] = seconds;
+    state.counters["forgotten"] = static_cast<double>(report.keys) / static_cast<double>(events);
+    state.counters["disk_given_back"] =
+        1 - static_cast<double>(BytesOnDisk(directory.path + "/seen")) / static_cast<double>(before);
   }
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * events));
 }

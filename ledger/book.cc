@@ -17,6 +17,7 @@
 #include "ledger/book_lock.h"
 #include "ledger/bytes.h"
 #include "ledger/catalog_load.h"
+#include "ledger/cut_off.h"
 #include "ledger/decision.h"
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
@@ -46,6 +47,7 @@ constexpr std::string_view kPurgePrefix = "purge/";
 constexpr std::string_view kCatalogLoadPrefix = "catalog_load/";
 constexpr std::string_view kUsagePrefix = "usage/";
 constexpr std::string_view kUsagePurgePrefix = "usage_purge/";
+constexpr std::string_view kCutOffPrefix = "cut_off/";
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kSealPrefix = "seal/";
 constexpr std::string_view kBatchPrefix = "batch/";
@@ -417,6 +419,14 @@ class StoredBook final : public Book {
     return usage_.Read(segment.place);
   }
   absl::StatusOr<UsagePurgeReport> PurgeUsage(const PurgeTerms& terms);
+  absl::StatusOr<ForgetReport> ForgetKeys(const ForgetTerms& terms);
+  absl::StatusOr<std::vector<CutOff>> CutOffs() const {
+    return Decoded<CutOff>(*store_, Family::kDefault, kCutOffPrefix, DecodeCutOff);
+  }
+  std::map<Day, SeenKept> KeptKeys() const {
+    AssertNoCommit();
+    return seen_.Kept();
+  }
 
   absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
@@ -470,8 +480,10 @@ class StoredBook final : public Book {
   absl::Status AddSeal(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddPeriodChange(uint64_t sequence, Body* body) const;
   absl::Status AddDecisions(uint64_t sequence, Body* body) const;
+  absl::Status AddCutOff(uint64_t sequence, Body* body) const;
   absl::Status AddStored(Family family, const std::string& key, Body* body) const;
   absl::StatusOr<uint64_t> CheckCommits(SeenSum* seen) const;
+  absl::Status LessForgotten(SeenSum* seen, uint64_t* forgotten) const;
   absl::StatusOr<uint64_t> CheckOutbox() const;
   absl::Status CheckUsage(std::span<const UsageSegment> segments, std::string* detail) const;
 
@@ -593,20 +605,17 @@ absl::Status StoredBook::CheckUsable() const {
 
 // Seen entries first: what a commit refers to is on disk before it.
 absl::Status StoredBook::PutSeen(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write, SeenSum* sum) {
-  SeenByShard seen;
-  for (const auto* run : ByShard(epoch.seen, kSeenShards, [](const auto& of) { return of.first; })) {
-    seen.push_back(*run);
-  }
+  const auto seen = ByShard(epoch.seen, kSeenShards, [](const FreshSeen& fresh) { return fresh.shard; });
   SeenSpills spills;
   for (const auto* spill : ByShard(epoch.spills, kSeenShards, [](const auto& of) { return of.first; })) {
     spills.push_back(*spill);
   }
-  for (const auto& [shard, entries] : seen) {
-    const auto spilled = [shard = shard](const auto& spill) { return spill.first == shard; };
+  for (const FreshSeen* fresh : seen) {
+    const auto spilled = [fresh](const auto& spill) { return spill.first == fresh->shard; };
     TOLLBOOK_ASSERT(std::none_of(spills.begin(), spills.end(), spilled));  // its entries would be in the book twice
   }
   failed_ = true;
-  return seen_.Prepare(sequence, seen, spills, write->changing(), sum);
+  return seen_.Prepare(sequence, seen, spills, epoch.seen_span_days, write->changing(), sum);
 }
 
 absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch, std::span<const PackedUsage> usage) {
@@ -741,6 +750,38 @@ absl::StatusOr<UsagePurgeReport> StoredBook::PurgeUsage(const PurgeTerms& terms)
   }
   // Also when there was nothing to do: an earlier call may have been killed between the two.
   TOLLBOOK_RETURN_IF_ERROR(usage_.Reclaim(LivePlaces(*segments)));
+  return report;
+}
+
+absl::StatusOr<ForgetReport> StoredBook::ForgetKeys(const ForgetTerms& terms) {
+  TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
+  TOLLBOOK_ASSERT(!terms.by.empty() && !terms.why.empty() && !cut_);
+  const absl::StatusOr<Day> cut_off = CutOffOf(*this);
+  if (!cut_off.ok()) return cut_off.status();
+  const Day before = std::max(terms.before, *cut_off);
+  const Committing committing(&committing_);
+  const uint64_t sequence = last_.sequence + 1;
+  CommitWrite write(store_->NewWrite(4096));
+  SeenForgotten forgotten;
+  TOLLBOOK_RETURN_IF_ERROR(seen_.PrepareForgetting(before, write.changing(), &forgotten));
+  ForgetReport report{*cut_off, forgotten.sum.entries, forgotten.bytes};
+  if (report.keys > 0) {
+    Decision decision{DecisionKind::kPurge, "dedup keys", terms.by, terms.why, "", ""};
+    decision.before = std::to_string(report.keys) + " keys, " + std::to_string(report.bytes) + " bytes";
+    decision.after = "forgotten, and usage before " + ToString(before) + " is refused";
+    if (!terms.waived.empty()) decision.after += ", waived " + terms.waived;
+    CommitRecord record;
+    record.kind = CommitKind::kCutOff;
+    write.PutForEver(Family::kDefault, Numbered(kDecisionPrefix, sequence),
+                     Encode(DecisionCommit{sequence, {decision}}));
+    write.PutForEver(Family::kDefault, Numbered(kCutOffPrefix, sequence),
+                     Encode(CutOff{sequence, before, forgotten.sum}));
+    TOLLBOOK_RETURN_IF_ERROR(Commit(std::move(record), std::move(write)));
+    seen_.Committed();
+    report.before = before;
+  }
+  // Also when there was nothing to do: an earlier call may have been killed between the two.
+  TOLLBOOK_RETURN_IF_ERROR(seen_.Reclaim());
   return report;
 }
 
@@ -1139,6 +1180,11 @@ absl::Status StoredBook::AddDecisions(uint64_t sequence, Body* body) const {
   return AddStored(Family::kDefault, Numbered(kUsagePurgePrefix, sequence), body);
 }
 
+absl::Status StoredBook::AddCutOff(uint64_t sequence, Body* body) const {
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kDecisionPrefix, sequence), body));
+  return AddStored(Family::kDefault, Numbered(kCutOffPrefix, sequence), body);
+}
+
 absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord& record, const Contents& contents,
                                                              Sha256Stream* also, const Instead* instead) const {
   Body body(also);
@@ -1154,6 +1200,9 @@ absl::StatusOr<std::array<uint64_t, 2>> StoredBook::DigestOf(const CommitRecord&
       break;
     case CommitKind::kDecisions:
       TOLLBOOK_RETURN_IF_ERROR(AddDecisions(record.sequence, &body));
+      break;
+    case CommitKind::kCutOff:
+      TOLLBOOK_RETURN_IF_ERROR(AddCutOff(record.sequence, &body));
       break;
   }
   TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), &body));
@@ -1213,12 +1262,28 @@ absl::StatusOr<uint64_t> StoredBook::CheckCommits(SeenSum* seen) const {
   return newest->sequence;
 }
 
+// What the chain's decisions let go.
+absl::Status StoredBook::LessForgotten(SeenSum* seen, uint64_t* forgotten) const {
+  const absl::StatusOr<std::vector<CutOff>> cut_offs = CutOffs();
+  if (!cut_offs.ok()) return cut_offs.status();
+  for (const CutOff& cut_off : *cut_offs) {
+    if (seen->entries < cut_off.forgotten.entries) return DamagedError("more keys are forgotten than were accepted");
+    *seen -= cut_off.forgotten;
+    *forgotten += cut_off.forgotten.entries;
+  }
+  return absl::OkStatus();
+}
+
 std::vector<Book::Check> StoredBook::CheckStore() const {
   AssertNoCommit();
   const absl::Status checksums = store_->VerifyChecksums();
   SeenSum sum;
+  uint64_t forgotten = 0;
   const absl::StatusOr<uint64_t> commits = CheckCommits(&sum);
-  const absl::Status seen = commits.ok() ? seen_.Check(sum) : commits.status();
+  absl::Status seen = commits.status();
+  if (seen.ok()) seen = LessForgotten(&sum, &forgotten);
+  if (seen.ok()) seen = seen_.Check(sum);
+  const std::string of_them = forgotten == 0 ? "" : ", but for " + std::to_string(forgotten) + " forgotten";
   const auto detail = [](const absl::Status& status, std::string when_ok) {
     return status.ok() ? std::move(when_ok) : std::string(Std(status.message()));
   };
@@ -1226,7 +1291,8 @@ std::vector<Book::Check> StoredBook::CheckStore() const {
       {"checksums of the store", checksums.ok(), detail(checksums, "every block of its tables")},
       {"chain of commits", commits.ok(),
        detail(commits.status(), std::to_string(commits.value_or(0)) + " commits, each with what it stored")},
-      {"seen events", seen.ok(), detail(seen, std::to_string(sum.entries) + ", as the commits accepted them")}};
+      {"seen events", seen.ok(),
+       detail(seen, std::to_string(sum.entries) + ", as the commits accepted them" + of_them)}};
   const absl::StatusOr<std::vector<UsageSegment>> segments = UsageSegments();
   if (!segments.ok() || !segments->empty()) {
     std::string logged;
@@ -1367,6 +1433,20 @@ absl::StatusOr<std::string> ReadUsage(const Book& book, const UsageSegment& segm
 
 absl::StatusOr<UsagePurgeReport> PurgeUsage(Book& book, const PurgeTerms& terms) {
   return dynamic_cast<StoredBook&>(book).PurgeUsage(terms);
+}
+
+absl::StatusOr<ForgetReport> ForgetKeys(Book& book, const ForgetTerms& terms) {
+  return dynamic_cast<StoredBook&>(book).ForgetKeys(terms);
+}
+
+// Absorb asks it of every book, also of one that a test has put before the real one; that forgets nothing.
+absl::StatusOr<std::vector<CutOff>> CutOffs(const Book& book) {
+  const auto* const stored = dynamic_cast<const StoredBook*>(&book);
+  return stored == nullptr ? std::vector<CutOff>() : stored->CutOffs();
+}
+
+std::map<Day, SeenKept> KeptKeys(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).KeptKeys();
 }
 
 absl::StatusOr<std::vector<PurgeRecord>> Purges(const Book& book) {

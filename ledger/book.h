@@ -57,15 +57,25 @@ struct ExceptionChunk {
   bool corrections = false;  // held ones (IsHeldCorrection): retired apart from the others
 };
 
+// What an epoch accepted of one dedup shard.
+struct FreshSeen {
+  int shard = 0;
+  std::span<const SeenEntry> entries;
+  Day latest = kLatestUnknown;  // usage date
+};
+
 // One epoch. `seen` and `spills` borrow until CommitEpoch returns. A shard is in one of them at most, once, in any
 // order.
 struct EpochCommit {
   LineCounts delta;
   std::vector<CoveredRange> covered;
-  std::vector<std::pair<int, std::span<const SeenEntry>>> seen;
+  std::vector<FreshSeen> seen;
   // Shards whose hot set leaves memory with this commit, the entries that are new in it included. When the commit is
   // made, they are as after LoadSeen; when it fails, as before.
   std::vector<std::pair<int, SeenShard*>> spills;
+  // Where keys are to be forgotten one day (cut_off.h): runs whose latest usage dates are in different spans of so many
+  // days are not merged, so that the old ones can go. 0: all are.
+  int seen_span_days = 0;
   std::vector<ShardRun> totals;
   std::vector<ExceptionChunk> exceptions;
   std::vector<SourceRecord> sources;  // new or changed

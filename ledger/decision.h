@@ -20,7 +20,7 @@ class Book;
 enum class DecisionKind : uint8_t {
   kApproval = 1,  // of a batch that its seal held: which is its id
   kDelivery = 2,  // where a delivery of a batch stands: which is target and batch id, "erp acme-us-USD-2025-01-0001"
-  kPurge = 3,     // payloads of exceptions taken out (purge.h): which is "payloads of exceptions before 2025-01-01"
+  kPurge = 3,     // payloads of exceptions or the usage log taken out (purge.h), or dedup keys (cut_off.h): which says
   kTarget = 4,    // whether a target is delivered to: which is its name
 };
 

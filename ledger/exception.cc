@@ -83,6 +83,8 @@ constexpr std::array<Entry, kReasons> kEntries = {{
      "Put the source back that it needs; each absorb, and exceptions retry, try the correction again."},
     {Reason::kSourceChanged, "source_changed", Outcome::kHeld,
      "Put the source that it needs back as it was when it was absorbed; then retry the exceptions."},
+    {Reason::kBeforeCutOff, "before_cut_off", Outcome::kRejected,
+     "Nothing if it was counted before: the ids of that time are forgotten. Else credit or charge it by hand."},
 }};
 
 constexpr bool InOrder() {

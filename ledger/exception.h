@@ -62,6 +62,8 @@ enum class Reason : uint8_t {
   kCannotTakeBack = 34,  // from a pipe, or what is read again does not come to the total
   kSourceGone = 35,      // a source of the usage is gone or cannot be read: ExceptionRecord::needs
   kSourceChanged = 36,   // likewise: it was changed, or is read otherwise
+  // The envelope again, behind the time
+  kBeforeCutOff = 37,  // dated before the book's cut-off (cut_off.h); likewise what corrects such usage
 };
 
 std::string_view ToString(Outcome outcome);  // "accepted", "duplicate", …
@@ -80,7 +82,7 @@ inline bool IsHeldCorrection(Reason reason) {
   return reason == Reason::kUnknownOriginal || reason == Reason::kCannotTakeBack || NeedsSource(reason);
 }
 
-inline constexpr int kReasons = 37;
+inline constexpr int kReasons = 38;
 
 }  // namespace tollbook
 

@@ -205,7 +205,7 @@ absl::StatusOr<CommitRecord> DecodeCommitRecord(std::string_view stored) {
   ByteReader in(stored);
   CommitRecord record;
   record.sequence = in.Varint64();
-  record.kind = in.OneOf(CommitKind::kDecisions);
+  record.kind = in.OneOf(CommitKind::kCutOff);
   record.previous = ReadHash(&in);
   record.body = ReadPair(&in);
   record.committed_at_nanos = in.Zigzag64();

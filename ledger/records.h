@@ -73,7 +73,8 @@ using Hash256 = std::array<uint8_t, 32>;
 std::string ToHex(std::string_view bytes);
 std::string ToHex(const Hash256& hash);
 
-enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2, kPeriodChange = 3, kDecisions = 4 };
+// A cut-off is a decision, too, but of a kind of its own: who does not know it must not add to the book.
+enum class CommitKind : uint8_t { kEpoch = 1, kSeal = 2, kPeriodChange = 3, kDecisions = 4, kCutOff = 5 };
 
 // One link of the chain: every commit of the book, in order. `hash` covers the link before it, this record and every
 // value that the commit stored and that never changes, so a missing, swapped or altered commit shows. Seen entries move

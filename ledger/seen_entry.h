@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 
+#include "rating/calendar.h"
 #include "rating/decimal.h"
 
 namespace tollbook {
@@ -58,9 +59,19 @@ struct SeenSum {
     hashes += other.hashes;
     return *this;
   }
+  SeenSum& operator-=(const SeenSum& other) {
+    entries -= other.entries;
+    hashes -= other.hashes;
+    return *this;
+  }
   friend bool operator==(const SeenSum&, const SeenSum&) = default;
 };
 SeenSum SumOf(std::span<const SeenEntry> entries);
+
+// The latest usage date among some entries, which themselves have none: what is before a day may be forgotten then
+// (cut_off.h). Dates are compared, so of several parts the latest is the largest.
+inline constexpr Day kNoUsage{INT32_MIN};        // of no entries
+inline constexpr Day kLatestUnknown{INT32_MAX};  // it was not kept: they are never forgotten
 
 }  // namespace tollbook
 

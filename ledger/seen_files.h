@@ -75,6 +75,8 @@ class SeenFiles {
   absl::Status Append(std::string_view bytes);
   absl::StatusOr<SeenPlace> End();
   absl::Status Sync();
+  // Gives back what lies between what lives, as the first Begin does. Once.
+  absl::Status Reclaim() { return ready_to_write_ ? absl::OkStatus() : RemoveForeign(); }
 
   // Nothing refers to it any more, durably.
   void Free(const SeenPlace& place);

@@ -36,7 +36,7 @@ absl::Status Load(const Book& book, std::span<const int> numbers, const ForEachS
 }  // namespace
 
 absl::Status OpenSeen(Book& book, const SeenBudget& budget, const ForEachShard& for_each,
-                      std::vector<SeenShard>* shards) {
+                      std::vector<SeenShard>* shards, int span_days) {
   TOLLBOOK_ASSERT(shards->size() == kSeenShards);
   std::vector<bool> spilled(shards->size());
   for (;;) {
@@ -45,6 +45,7 @@ absl::Status OpenSeen(Book& book, const SeenBudget& budget, const ForEachShard& 
     const std::vector<int> due = FirstDue(book, budget, sizes);
     TOLLBOOK_RETURN_IF_ERROR(Load(book, due, for_each, shards));
     EpochCommit nothing_new;
+    nothing_new.seen_span_days = span_days;
     for (const int shard : due) {
       nothing_new.spills.emplace_back(shard, &(*shards)[shard]);
       spilled[shard] = true;

@@ -20,9 +20,9 @@ namespace tollbook {
 // Calls `load` for each of the shards, side by side where there are threads to, and returns when all are done.
 using ForEachShard = std::function<void(std::span<const int> shards, const std::function<void(int shard)>& load)>;
 
-// `shards`: kSeenShards of them, empty. Errors: the book's.
+// `shards`: kSeenShards of them, empty. `span_days`: EpochCommit::seen_span_days. Errors: the book's.
 absl::Status OpenSeen(Book& book, const SeenBudget& budget, const ForEachShard& for_each,
-                      std::vector<SeenShard>* shards);
+                      std::vector<SeenShard>* shards, int span_days = 0);
 
 }  // namespace tollbook
 

@@ -34,6 +34,7 @@ std::string Encode(const SeenRunRecord& record) {
   out.Varint(record.sum.entries);
   out.Fixed64(static_cast<uint64_t>(record.sum.hashes >> 64));
   out.Fixed64(static_cast<uint64_t>(record.sum.hashes));
+  if (record.latest != kLatestUnknown) out.Zigzag(record.latest.number);
   return out.Take();
 }
 
@@ -48,6 +49,7 @@ absl::StatusOr<SeenRunRecord> DecodeSeenRunRecord(std::string_view stored) {
   record.sum.entries = in.Varint64();
   record.sum.hashes = static_cast<Uint128>(in.Fixed64()) << 64;
   record.sum.hashes |= in.Fixed64();
+  if (in.ok() && !in.done()) record.latest = {in.Zigzag32()};
   if (!in.done()) return DamagedError("the record of a run of seen keys");
   return record;
 }
@@ -135,7 +137,7 @@ absl::Status SeenRunWriter::EndPage() {
   return files_.Append(bytes_);
 }
 
-absl::StatusOr<std::shared_ptr<const SeenRun>> SeenRunWriter::Finish(uint64_t number) {
+absl::StatusOr<std::shared_ptr<const SeenRun>> SeenRunWriter::Finish(uint64_t number, Day latest) {
   TOLLBOOK_RETURN_IF_ERROR(EndPage());
   const std::string_view index(reinterpret_cast<const char*>(run_->index_.data()),
                                run_->index_.size() * sizeof(SeenRun::PageStart));
@@ -148,6 +150,7 @@ absl::StatusOr<std::shared_ptr<const SeenRun>> SeenRunWriter::Finish(uint64_t nu
   record.place = *place;
   record.page_bytes = page_bytes_;
   record.checksum = Checksum(index, run_->filter_.bytes());
+  record.latest = latest;
   TOLLBOOK_ASSERT(run_->filter_.size() == SeenFilter::BytesFor(record.sum.entries));
   absl::StatusOr<std::shared_ptr<const SeenFile>> file = files_.File(place->file);
   if (!file.ok()) return file.status();

@@ -30,6 +30,7 @@ struct SeenRunRecord {
   uint64_t page_bytes = 0;  // of all pages together
   uint64_t checksum = 0;    // XXH3-64 of index and filter
   SeenSum sum;
+  Day latest = kLatestUnknown;  // usage date of its entries
 };
 std::string Encode(const SeenRunRecord& record);
 absl::StatusOr<SeenRunRecord> DecodeSeenRunRecord(std::string_view stored);
@@ -89,8 +90,8 @@ class SeenRunWriter {
   }
   absl::Status Begin() { return files_.Begin(); }
   absl::Status Add(const SeenEntry& entry);
-  // Durable once the files are synced.
-  absl::StatusOr<std::shared_ptr<const SeenRun>> Finish(uint64_t number);
+  // Durable once the files are synced. `latest`: the record's.
+  absl::StatusOr<std::shared_ptr<const SeenRun>> Finish(uint64_t number, Day latest);
 
  private:
   absl::Status EndPage();

@@ -12,10 +12,12 @@
 #ifndef TOLLBOOK_LEDGER_SEEN_SHARD_H_
 #define TOLLBOOK_LEDGER_SEEN_SHARD_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ledger/seen_run.h"
@@ -52,27 +54,39 @@ class SeenShard {
   }
   absl::Status Answer();
 
-  Seen Insert(const SeenEntry& entry) {
+  // `date`: of the usage.
+  Seen Insert(const SeenEntry& entry, Day date = kLatestUnknown) {
     if (next_known_ < known_.size()) {
       if (known_[next_known_].ordinal == inserted_++) {
         return known_[next_known_++].content == ContentOf(entry) ? Seen::kDuplicate : Seen::kConflict;
       }
     }
-    return hot_.Insert(entry);
+    const Seen answer = hot_.Insert(entry);
+    if (answer == Seen::kFresh) latest_fresh_ = std::max(latest_fresh_, date);
+    return answer;
   }
   void Prefetch(const SeenEntry& entry) const { hot_.Prefetch(entry); }
 
   // For the few that are looked at one by one, between epochs: the content kept for the entry's identity, waiting for
   // the disk; and remembering one that Find did not find.
   absl::StatusOr<std::optional<uint64_t>> Find(const SeenEntry& entry) const;
-  void InsertFresh(const SeenEntry& entry) {
+  void InsertFresh(const SeenEntry& entry, Day date = kLatestUnknown) {
     const Seen answer = hot_.Insert(entry);
     TOLLBOOK_ASSERT(answer == Seen::kFresh);
+    latest_fresh_ = std::max(latest_fresh_, date);
   }
 
   const SeenSet& hot() const { return hot_; }
   SeenSet* mutable_hot() { return &hot_; }
-  void MarkCommitted() { hot_.MarkCommitted(); }
+  void MarkCommitted() {
+    hot_.MarkCommitted();
+    latest_committed_ = std::max(latest_committed_, std::exchange(latest_fresh_, kNoUsage));
+  }
+  // The latest usage date of what is hot and not committed yet, and of all that is hot.
+  Day latest_fresh() const { return latest_fresh_; }
+  Day latest_hot() const { return std::max(latest_committed_, latest_fresh_); }
+  // That of what was loaded into mutable_hot().
+  void LoadedThrough(Day latest) { latest_committed_ = std::max(latest_committed_, latest); }
 
   const std::vector<std::shared_ptr<const SeenRun>>& runs() const { return runs_; }
   size_t runs_in_memory_bytes() const;
@@ -89,6 +103,7 @@ class SeenShard {
   void Spilled(std::vector<std::shared_ptr<const SeenRun>> runs, uint64_t spilled_through) {
     SetRuns(std::move(runs), spilled_through);
     hot_ = SeenSet();
+    latest_committed_ = latest_fresh_ = kNoUsage;
   }
 
  private:
@@ -110,6 +125,8 @@ class SeenShard {
   SeenSet hot_;
   std::vector<std::shared_ptr<const SeenRun>> runs_;
   uint64_t spilled_through_ = 0;
+  Day latest_committed_ = kNoUsage;
+  Day latest_fresh_ = kNoUsage;
 
   std::vector<Known> known_;  // by ordinal, once answered
   std::vector<Waiting> waiting_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ledger/book.h"
 #include "ledger/bytes.h"
 #include "ledger/records.h"
 
@@ -44,6 +45,14 @@ bool ByKey(const SeenEntry& a, const SeenEntry& b) {
 uint64_t EndOf(const SeenPlace& place) {
   constexpr uint64_t kBlockBytes = 4096;
   return (place.offset + place.bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
+// Runs of different ones are not merged. Dates that were not kept are one of their own.
+int SpanOf(Day latest, int span_days) {
+  if (latest == kLatestUnknown) return INT32_MAX;
+  if (span_days == 0) return 0;
+  const int into = latest.number % span_days;
+  return (latest.number - (into < 0 ? into + span_days : into)) / span_days;
 }
 
 // The next of several sorted sources.
@@ -105,6 +114,9 @@ std::string SeenStore::Encode(const LogStretch& stretch) {
     out.Varint(part.entries);
     out.Fixed64(part.checksum);
   }
+  const auto is_known = [](const LogPart& part) { return part.latest != kLatestUnknown; };
+  if (std::none_of(stretch.parts.begin(), stretch.parts.end(), is_known)) return out.Take();
+  for (const LogPart& part : stretch.parts) out.Zigzag(part.latest.number);
   return out.Take();
 }
 
@@ -125,6 +137,8 @@ absl::StatusOr<SeenStore::LogStretch> SeenStore::DecodeLogStretch(std::string_vi
     stretch.place.bytes += part.entries * sizeof(SeenEntry);
     stretch.parts.push_back(part);
   }
+  const bool has_dates = in.ok() && !in.done();
+  for (LogPart& part : stretch.parts) part.latest = has_dates ? Day{in.Zigzag32()} : kLatestUnknown;
   if (!in.done() || stretch.parts.empty()) return Damaged("where seen keys of an epoch are");
   return stretch;
 }
@@ -197,15 +211,20 @@ absl::Status SeenStore::ForEachLogPart(int shard, const VisitPart& visit) const 
   return absl::OkStatus();
 }
 
+absl::Status SeenStore::ReadPart(const LogName& name, const SeenPlace& place, const LogPart& part,
+                                 std::vector<SeenEntry>* entries) const {
+  const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(place.file);
+  if (!file.ok()) return file.status();
+  entries->resize(part.entries);
+  TOLLBOOK_RETURN_IF_ERROR((*file)->Read(place.offset, place.bytes, reinterpret_cast<char*>(entries->data())));
+  if (XXH3_64bits(entries->data(), place.bytes) == part.checksum) return absl::OkStatus();
+  return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(name.first));
+}
+
 absl::Status SeenStore::VisitHot(int shard, const Visit& visit) const {
   std::vector<SeenEntry> entries;
   return ForEachLogPart(shard, [&](const LogName& name, const SeenPlace& place, const LogPart& part) -> absl::Status {
-    const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(place.file);
-    if (!file.ok()) return file.status();
-    entries.resize(part.entries);
-    TOLLBOOK_RETURN_IF_ERROR((*file)->Read(place.offset, place.bytes, reinterpret_cast<char*>(entries.data())));
-    if (XXH3_64bits(entries.data(), place.bytes) != part.checksum)
-      return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(name.first));
+    TOLLBOOK_RETURN_IF_ERROR(ReadPart(name, place, part, &entries));
     return visit(entries);
   });
 }
@@ -249,7 +268,17 @@ absl::Status SeenStore::Load(int shard, SeenShard* into) const {
     runs.push_back(*std::move(run));
   }
   into->SetRuns(std::move(runs), floors_[shard]);
+  into->LoadedThrough(LatestHot(shard));
   return LoadHot(shard, into->mutable_hot());
+}
+
+Day SeenStore::LatestHot(int shard) const {
+  Day latest = kNoUsage;
+  (void)ForEachLogPart(shard, [&](const LogName&, const SeenPlace&, const LogPart& part) {
+    latest = std::max(latest, part.latest);
+    return absl::OkStatus();
+  });
+  return latest;
 }
 
 absl::Status SeenStore::LoadHot(int shard, SeenSet* into) const {
@@ -273,12 +302,12 @@ absl::Status SeenStore::Load(int shard, SeenSet* into) const {
   return LoadHot(shard, into);
 }
 
-absl::Status SeenStore::Prepare(uint64_t sequence, const SeenByShard& seen, const SeenSpills& spills, StoreWrite* write,
-                                SeenSum* sum) {
+absl::Status SeenStore::Prepare(uint64_t sequence, SeenByShard seen, const SeenSpills& spills, int span_days,
+                                StoreWrite* write, SeenSum* sum) {
   pending_ = {};
   pending_.sequence = sequence;
   pending_.floors = floors_;
-  for (const auto& [shard, from] : spills) TOLLBOOK_RETURN_IF_ERROR(Spill(shard, from, write, sum));
+  for (const auto& [shard, from] : spills) TOLLBOOK_RETURN_IF_ERROR(Spill(shard, from, span_days, write, sum));
   TOLLBOOK_RETURN_IF_ERROR(AppendLog(sequence, seen, write, sum));
   TOLLBOOK_RETURN_IF_ERROR(run_files_.Sync());
   TOLLBOOK_RETURN_IF_ERROR(log_files_.Sync());
@@ -289,18 +318,19 @@ absl::Status SeenStore::Prepare(uint64_t sequence, const SeenByShard& seen, cons
   return absl::OkStatus();
 }
 
-absl::Status SeenStore::AppendLog(uint64_t sequence, const SeenByShard& seen, StoreWrite* write, SeenSum* sum) {
+absl::Status SeenStore::AppendLog(uint64_t sequence, SeenByShard seen, StoreWrite* write, SeenSum* sum) {
   uint64_t all_bytes = 0;
-  for (const auto& [shard, entries] : seen) all_bytes += entries.size_bytes();
+  for (const FreshSeen* fresh : seen) all_bytes += fresh->entries.size_bytes();
   const uint64_t stretch_bytes = std::max(all_bytes / kLogStretches, kLogStretchBytesMin);
   LogStretch stretch;
   uint64_t bytes = 0;
-  for (const auto& [shard, entries] : seen) {
+  for (const FreshSeen* fresh : seen) {
+    const std::span<const SeenEntry> entries = fresh->entries;
     if (entries.empty()) continue;
     if (stretch.parts.empty()) TOLLBOOK_RETURN_IF_ERROR(log_files_.Begin());
     TOLLBOOK_RETURN_IF_ERROR(log_files_.Append(BytesOf(entries)));
-    stretch.parts.push_back({static_cast<uint8_t>(shard), static_cast<uint32_t>(entries.size()),
-                             XXH3_64bits(entries.data(), entries.size_bytes())});
+    stretch.parts.push_back({static_cast<uint8_t>(fresh->shard), static_cast<uint32_t>(entries.size()),
+                             XXH3_64bits(entries.data(), entries.size_bytes()), fresh->latest});
     *sum += SumOf(entries);
     bytes += entries.size_bytes();
     if (bytes < stretch_bytes) continue;
@@ -321,7 +351,8 @@ absl::Status SeenStore::EndLogStretch(uint64_t sequence, LogStretch stretch, Sto
 }
 
 absl::StatusOr<std::shared_ptr<const SeenRun>> SeenStore::WriteRun(
-    std::span<const SeenEntry> sorted, std::span<const std::shared_ptr<const SeenRun>> merged, uint64_t number) {
+    std::span<const SeenEntry> sorted, std::span<const std::shared_ptr<const SeenRun>> merged, uint64_t number,
+    Day latest) {
   uint64_t entries = sorted.size();
   std::vector<Head> heads;
   for (const auto& run : merged) {
@@ -354,33 +385,49 @@ absl::StatusOr<std::shared_ptr<const SeenRun>> SeenStore::WriteRun(
     if (!more.ok()) return more.status();
     if (!*more) heads.erase(least);
   }
-  return writer.Finish(number);
+  return writer.Finish(number, latest);
 }
 
-absl::Status SeenStore::Spill(int shard, SeenShard* from, StoreWrite* write, SeenSum* sum) {
+absl::Status SeenStore::Merge(std::span<const SeenEntry> sorted, Day latest,
+                              std::span<const std::shared_ptr<const SeenRun>> merged, Merging* shard,
+                              StoreWrite* write) {
+  const uint64_t number = shard->all.empty() ? 1 : shard->all.back()->record().number + 1;
+  for (const auto& old : merged) latest = std::max(latest, old->record().latest);
+  absl::StatusOr<std::shared_ptr<const SeenRun>> run = WriteRun(sorted, merged, number, latest);
+  if (!run.ok()) return run.status();
+  SeenSum expected = SumOf(sorted);
+  for (const auto& old : merged) expected += old->record().sum;
+  TOLLBOOK_ASSERT((*run)->record().sum == expected);  // before anything that it replaces is let go
+  for (const auto& old : merged) {
+    shard->freed.push_back(old->record().place);
+    write->Delete(Family::kSeen, RunKey(shard->shard, old->record().number));
+    std::erase(shard->all, old);
+  }
+  shard->all.push_back(*run);
+  write->Put(Family::kSeen, RunKey(shard->shard, number), tollbook::Encode((*run)->record()));
+  return absl::OkStatus();
+}
+
+absl::Status SeenStore::Spill(int shard, SeenShard* from, int span_days, StoreWrite* write, SeenSum* sum) {
   *sum += SumOf(from->hot().uncommitted());
-  Pending::Spilled spilled;
-  spilled.shard = shard;
-  spilled.from = from;
-  spilled.runs = from->runs();
+  Pending::Spilled spilled{from, {shard, from->runs(), {}}};
   if (from->hot().size() > 0) {
-    std::vector<uint64_t> sizes;
-    for (const auto& run : spilled.runs) sizes.push_back(run->size());
-    const size_t kept = sizes.size() - RunsToMerge(sizes, from->hot().size());
-    const auto merged = std::span(spilled.runs).subspan(kept);
-    const uint64_t number = spilled.runs.empty() ? 1 : spilled.runs.back()->record().number + 1;
-    absl::StatusOr<std::shared_ptr<const SeenRun>> run = WriteRun(SortedByKey(from->hot().entries()), merged, number);
-    if (!run.ok()) return run.status();
-    SeenSum expected = SumOf(from->hot().entries());
-    for (const auto& old : merged) expected += old->record().sum;
-    TOLLBOOK_ASSERT((*run)->record().sum == expected);  // before anything that it replaces is let go
-    for (const auto& old : merged) {
-      spilled.freed.push_back(old->record().place);
-      write->Delete(Family::kSeen, RunKey(shard, old->record().number));
+    const Day latest = from->latest_hot() == kNoUsage ? kLatestUnknown : from->latest_hot();
+    const int span = SpanOf(latest, span_days);
+    std::map<int, std::vector<std::shared_ptr<const SeenRun>>> spans;
+    for (const auto& run : spilled.runs.all) spans[SpanOf(run->record().latest, span_days)].push_back(run);
+    if (latest != kLatestUnknown) {
+      for (const auto& [earlier, runs] : spans) {
+        if (earlier < span && runs.size() > 1)
+          TOLLBOOK_RETURN_IF_ERROR(Merge({}, kNoUsage, runs, &spilled.runs, write));
+      }
     }
-    spilled.runs.resize(kept);
-    spilled.runs.push_back(*run);
-    write->Put(Family::kSeen, RunKey(shard, number), tollbook::Encode((*run)->record()));
+    const std::vector<std::shared_ptr<const SeenRun>>& of_span = spans[span];
+    std::vector<uint64_t> sizes;
+    for (const auto& run : of_span) sizes.push_back(run->size());
+    const size_t kept = sizes.size() - RunsToMerge(sizes, from->hot().size());
+    TOLLBOOK_RETURN_IF_ERROR(
+        Merge(SortedByKey(from->hot().entries()), latest, std::span(of_span).subspan(kept), &spilled.runs, write));
   }
   pending_.spilled.push_back(std::move(spilled));
   return absl::OkStatus();
@@ -400,24 +447,97 @@ void SeenStore::DropCoveredLog(StoreWrite* write) {
     const auto spilled = [&](const LogPart& part) { return pending_.floors[part.shard] >= sequence; };
     if (!std::all_of(stretch.parts.begin(), stretch.parts.end(), spilled)) continue;
     write->Delete(Family::kSeen, LogKey(name));
-    pending_.log_covered.push_back(name);
+    pending_.log_freed.push_back(name);
   }
 }
 
 void SeenStore::Committed() {
   for (auto& [name, stretch] : pending_.log) log_.emplace(name, std::move(stretch));
-  for (const LogName& name : pending_.log_covered) {
+  for (const LogName& name : pending_.log_freed) {
     Free(&log_files_, log_.at(name).place);
     log_.erase(name);
   }
   floors_ = pending_.floors;
   for (Pending::Spilled& spilled : pending_.spilled) {
-    for (const SeenPlace& place : spilled.freed) Free(&run_files_, place);
-    runs_[spilled.shard].clear();
-    for (const auto& run : spilled.runs) runs_[spilled.shard].push_back(run->record());
-    spilled.from->Spilled(std::move(spilled.runs), pending_.sequence);
+    for (const SeenPlace& place : spilled.runs.freed) Free(&run_files_, place);
+    Runs& runs = runs_[spilled.runs.shard];
+    runs.clear();
+    for (const auto& run : spilled.runs.all) runs.push_back(run->record());
+    spilled.from->Spilled(std::move(spilled.runs.all), pending_.sequence);
+  }
+  for (const auto& [shard, number] : pending_.forgotten) {
+    const auto run = std::ranges::find(runs_[shard], number, &SeenRunRecord::number);
+    Free(&run_files_, run->place);
+    runs_[shard].erase(run);
   }
   pending_ = {};
+}
+
+absl::Status SeenStore::PrepareForgetting(Day before, StoreWrite* write, SeenForgotten* forgotten) {
+  pending_ = {};
+  pending_.floors = floors_;
+  TOLLBOOK_RETURN_IF_ERROR(ForgetRuns(before, write, forgotten));
+  return ForgetLog(before, write, forgotten);
+}
+
+absl::Status SeenStore::ForgetRuns(Day before, StoreWrite* write, SeenForgotten* forgotten) {
+  for (int shard = 0; shard < kSeenShards; ++shard) {
+    for (const SeenRunRecord& record : runs_[shard]) {
+      if (record.latest >= before) continue;
+      TOLLBOOK_RETURN_IF_ERROR(VisitRun(shard, record, [](std::span<const SeenEntry>) { return absl::OkStatus(); }));
+      forgotten->sum += record.sum;
+      forgotten->bytes += EndOf(record.place) - record.place.offset;
+      write->Delete(Family::kSeen, RunKey(shard, record.number));
+      pending_.forgotten.emplace_back(shard, record.number);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What of a stretch is in runs does not keep it.
+bool SeenStore::IsForgettable(const LogName& name, const LogStretch& stretch, Day before) const {
+  return std::ranges::all_of(
+      stretch.parts, [&](const LogPart& part) { return part.latest < before || floors_[part.shard] >= name.first; });
+}
+
+absl::Status SeenStore::ForgetLog(Day before, StoreWrite* write, SeenForgotten* forgotten) {
+  std::vector<SeenEntry> entries;
+  for (const auto& [name, stretch] : log_) {
+    if (!IsForgettable(name, stretch, before)) continue;
+    uint64_t offset = stretch.place.offset;
+    for (const LogPart& part : stretch.parts) {
+      const SeenPlace place{stretch.place.file, offset, part.entries * sizeof(SeenEntry)};
+      TOLLBOOK_RETURN_IF_ERROR(ReadPart(name, place, part, &entries));
+      offset += place.bytes;
+      if (floors_[part.shard] < name.first) forgotten->sum += SumOf(entries);
+    }
+    forgotten->bytes += EndOf(stretch.place) - stretch.place.offset;
+    write->Delete(Family::kSeen, LogKey(name));
+    pending_.log_freed.push_back(name);
+  }
+  return absl::OkStatus();
+}
+
+std::map<Day, SeenKept> SeenStore::Kept() const {
+  std::map<Day, SeenKept> kept;
+  for (const Runs& runs : runs_) {
+    for (const SeenRunRecord& record : runs) {
+      kept[record.latest].entries += record.sum.entries;
+      kept[record.latest].bytes += EndOf(record.place) - record.place.offset;
+    }
+  }
+  for (const auto& [name, stretch] : log_) {
+    for (const LogPart& part : stretch.parts) {
+      if (name.first > floors_[part.shard]) kept[part.latest].entries += part.entries;
+      kept[part.latest].bytes += part.entries * sizeof(SeenEntry);
+    }
+  }
+  return kept;
+}
+
+absl::Status SeenStore::Reclaim() {
+  TOLLBOOK_RETURN_IF_ERROR(run_files_.Reclaim());
+  return log_files_.Reclaim();
 }
 
 std::vector<SeenStore::Extent> SeenStore::HoldFiles() {

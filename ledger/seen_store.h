@@ -10,6 +10,10 @@
 // Merging   when a shard spills, its newest runs are merged into the new one as far back as what comes after a run is
 //           2.5 times as large as it: of equal spills four become one, four of those again. A shard of n entries in
 //           spills of s has at most 3 log4(n/s) + 1 runs, and each entry was written log4(n/s) + 1 times.
+// Spans     Where entries are to be forgotten one day, those of old usage must not be in a run with those of new. Then
+//           only runs of one span of days are merged (by the latest usage date of each), and when a shard's first run
+//           of a new span is written, its runs of each span before become one: one more write of an entry, and one run
+//           for each span that is over. Runs whose date was not kept are a span of their own.
 // Log       shards spill by turns, and between two of its spills as many entries come to a book as memory holds twice: so
 //           old would the log of an epoch get if it were freed as a whole, and so large. In sixteen stretches the log is
 //           about as large as what memory holds (seen_store_test).
@@ -37,8 +41,19 @@
 
 namespace tollbook {
 
-using SeenByShard = std::vector<std::pair<int, std::span<const SeenEntry>>>;
+struct FreshSeen;  // book.h
+using SeenByShard = std::span<const FreshSeen* const>;
 using SeenSpills = std::vector<std::pair<int, SeenShard*>>;
+
+// Entries of one latest usage date.
+struct SeenKept {
+  uint64_t entries = 0;
+  uint64_t bytes = 0;
+};
+struct SeenForgotten {
+  SeenSum sum;
+  uint64_t bytes = 0;
+};
 
 // How many of a shard's runs, sizes oldest first, are merged with a spill of `spilled` entries: the newest so many.
 size_t RunsToMerge(std::span<const uint64_t> sizes, uint64_t spilled);
@@ -66,10 +81,20 @@ class SeenStore {
 
   // Writes and syncs the bytes of a commit, and puts into `write` what refers to them. `seen` and the fresh entries of
   // the spilled shards are what the commit accepted; `sum` says so.
-  absl::Status Prepare(uint64_t sequence, const SeenByShard& seen, const SeenSpills& spills, StoreWrite* write,
+  absl::Status Prepare(uint64_t sequence, SeenByShard seen, const SeenSpills& spills, int span_days, StoreWrite* write,
                        SeenSum* sum);
+  // The same of a commit that forgets: every run and stretch of the log whose latest usage date is before the day,
+  // after all of it was read and is what was written. What goes, and its bytes on disk. Shards that were loaded before
+  // must not be committed afterwards: they know what is gone.
+  absl::Status PrepareForgetting(Day before, StoreWrite* write, SeenForgotten* forgotten);
   // That commit is acknowledged: frees what it replaced, and tells the spilled shards.
   void Committed();
+
+  // What is there, by latest usage date: entries and bytes on disk. What the log has besides of entries that are in a
+  // run is in the bytes alone.
+  std::map<Day, SeenKept> Kept() const;
+  // Gives back what a crash after Prepare… has left, though nothing is written.
+  absl::Status Reclaim();
 
   // The files that a copy needs, and how much of each. From then on nothing of them is given back, until ReleaseFiles.
   struct Extent {
@@ -87,7 +112,8 @@ class SeenStore {
   struct LogPart {
     uint8_t shard = 0;
     uint32_t entries = 0;
-    uint64_t checksum = 0;  // XXH3-64 of its bytes
+    uint64_t checksum = 0;        // XXH3-64 of its bytes
+    Day latest = kLatestUnknown;  // usage date of its entries
   };
   struct LogStretch {
     SeenPlace place;
@@ -105,23 +131,37 @@ class SeenStore {
   absl::Status OpenFiles();
   absl::Status Damaged(std::string_view which) const;
 
-  absl::Status AppendLog(uint64_t sequence, const SeenByShard& seen, StoreWrite* write, SeenSum* sum);
+  absl::Status AppendLog(uint64_t sequence, SeenByShard seen, StoreWrite* write, SeenSum* sum);
   absl::Status EndLogStretch(uint64_t sequence, LogStretch stretch, StoreWrite* write);
   // Of the shard, what is in none of its runs.
   using VisitPart = std::function<absl::Status(const LogName&, const SeenPlace&, const LogPart&)>;
   absl::Status ForEachLogPart(int shard, const VisitPart& visit) const;
-  absl::Status Spill(int shard, SeenShard* from, StoreWrite* write, SeenSum* sum);
+  absl::Status Spill(int shard, SeenShard* from, int span_days, StoreWrite* write, SeenSum* sum);
+  // Sorted entries and runs become one run, which takes the place of those runs among `all`.
+  struct Merging {
+    int shard = 0;
+    std::vector<std::shared_ptr<const SeenRun>> all;
+    std::vector<SeenPlace> freed;
+  };
+  absl::Status Merge(std::span<const SeenEntry> sorted, Day latest,
+                     std::span<const std::shared_ptr<const SeenRun>> merged, Merging* shard, StoreWrite* write);
   void PutFloors(uint64_t sequence, const SeenSpills& spills, StoreWrite* write);
   void DropCoveredLog(StoreWrite* write);
   absl::StatusOr<std::shared_ptr<const SeenRun>> WriteRun(std::span<const SeenEntry> sorted,
                                                           std::span<const std::shared_ptr<const SeenRun>> merged,
-                                                          uint64_t number);
+                                                          uint64_t number, Day latest);
 
   // The entries of a shard, with their checks made: what the log has for the hot set, and a run.
   using Visit = std::function<absl::Status(std::span<const SeenEntry>)>;
+  absl::Status ReadPart(const LogName& name, const SeenPlace& place, const LogPart& part,
+                        std::vector<SeenEntry>* entries) const;
   absl::Status VisitHot(int shard, const Visit& visit) const;
   absl::Status VisitRun(int shard, const SeenRunRecord& record, const Visit& visit) const;
   absl::Status LoadHot(int shard, SeenSet* into) const;
+  Day LatestHot(int shard) const;
+  bool IsForgettable(const LogName& name, const LogStretch& stretch, Day before) const;
+  absl::Status ForgetRuns(Day before, StoreWrite* write, SeenForgotten* forgotten);
+  absl::Status ForgetLog(Day before, StoreWrite* write, SeenForgotten* forgotten);
   absl::Status CheckKeys() const;
 
   const Store& store_;
@@ -138,14 +178,13 @@ class SeenStore {
     uint64_t sequence = 0;
     std::vector<std::pair<LogName, LogStretch>> log;
     std::array<uint64_t, kSeenShards> floors{};
-    std::vector<LogName> log_covered;
+    std::vector<LogName> log_freed;  // all of it is in runs, or forgotten
     struct Spilled {
-      int shard = 0;
       SeenShard* from = nullptr;
-      std::vector<std::shared_ptr<const SeenRun>> runs;
-      std::vector<SeenPlace> freed;
+      Merging runs;
     };
     std::vector<Spilled> spilled;
+    std::vector<std::pair<int, uint64_t>> forgotten;  // runs: shard, number
   };
   Pending pending_;
 

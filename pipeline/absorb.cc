@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 
+#include "ledger/cut_off.h"
 #include "ledger/seen_budget.h"
 #include "ledger/seen_opening.h"
 #include "ledger/totals_run.h"
@@ -148,6 +149,7 @@ class Absorber {
     return cells;
   }
   absl::Status Prepare();
+  const SourceCutOffs* OwnCutOff() const { return cut_off_.empty() ? nullptr : &cut_off_; }
   absl::Status CheckMeters();
   absl::Status RetryEvents();
   absl::Status ApplyCorrections(bool is_retry);
@@ -186,6 +188,7 @@ class Absorber {
   uint64_t events_before_epoch_ = 0;
   SegmentCollector usage_;  // of the epoch, where the book keeps it
   AbsorbReport report_;
+  SourceCutOffs cut_off_;         // the book's
   uint64_t sequence_before_ = 0;  // of the book's newest commit when this run began
   SideThread committer_;          // the last: it uses the others
 };
@@ -193,10 +196,13 @@ class Absorber {
 absl::Status Absorber::Prepare() {
   sequence_before_ = book_.last_sequence();
   TOLLBOOK_RETURN_IF_ERROR(CheckMeters());
+  const absl::StatusOr<Day> cut_off = CutOffOf(book_);
+  if (!cut_off.ok()) return cut_off.status();
+  if (*cut_off != kNoUsage) cut_off_ = {{0, *cut_off}};
   const auto side_by_side = [&](std::span<const int> shards, const std::function<void(int)>& load) {
     arena_.execute([&] { tbb::parallel_for_each(shards.begin(), shards.end(), load); });
   };
-  return OpenSeen(book_, seen_budget_, side_by_side, &seen_);
+  return OpenSeen(book_, seen_budget_, side_by_side, &seen_, options_.seen_span_days);
 }
 
 absl::Status Absorber::CheckMeters() {
@@ -282,7 +288,7 @@ void Absorber::InsertShard(const Works& works, int shard) {
   }
   for (size_t i = 0; i < arrived.size(); ++i) {
     if (i + kPrefetchAhead < arrived.size()) seen.Prefetch(arrived[i + kPrefetchAhead].identity->entry);
-    const Seen answer = seen.Insert(arrived[i].identity->entry);
+    const Seen answer = seen.Insert(arrived[i].identity->entry, arrived[i].identity->date);
     if (answer == Seen::kFresh) continue;
     arrived[i].work->verdicts[arrived[i].identity->event] =
         answer == Seen::kDuplicate ? Reason::kDuplicate : Reason::kConflict;
@@ -348,6 +354,7 @@ std::vector<PackedUsage> Absorber::TakeUsage(SourceFeeder& feeder) {
 }
 
 void Absorber::StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage) {
+  epoch.seen_span_days = options_.seen_span_days;
   std::vector<bool> spills(kSeenShards);
   for (const int shard : seen_budget_.Due(seen_, book_.last_sequence() + 1)) {
     spills[shard] = true;
@@ -355,7 +362,7 @@ void Absorber::StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage) {
   }
   for (int shard = 0; shard < kSeenShards; ++shard) {
     const std::span<const SeenEntry> fresh = seen_[shard].hot().uncommitted();
-    if (!spills[shard] && !fresh.empty()) epoch.seen.emplace_back(shard, fresh);
+    if (!spills[shard] && !fresh.empty()) epoch.seen.push_back({shard, fresh, seen_[shard].latest_fresh()});
   }
   ++report_.epochs;
   const AbsorbDurable durable{report_.epochs, report_.counts.lines, report_.counts.accepted};
@@ -448,7 +455,10 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   if (options_.open_content) feeder.ReadFrom(options_.open_content);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
-    if (more) work->from = feeder.current();
+    if (more) {
+      work->from = feeder.current();
+      work->cut_offs = options_.cut_offs_of ? options_.cut_offs_of(*work->from->file) : OwnCutOff();
+    }
     const bool has_lines = more && (work->block.bytes > 0 || !work->block.long_lines.empty());
     if (has_lines && options_.keeps_usage_log) feeder.TakeContent(&work->content);
     if (options_.progress)
@@ -513,6 +523,7 @@ absl::Status Absorber::RetryEvents() {
   const auto next = [&](BlockWork* work) {
     Block* block = &work->block;
     if (next_chunk == chunks.size()) return false;
+    work->cut_offs = OwnCutOff();
     absl::StatusOr<std::vector<ExceptionRecord>> decoded = DecodeExceptions(chunks[next_chunk++].bytes);
     if (!decoded.ok()) {
       damaged = decoded.status();
@@ -583,7 +594,8 @@ absl::Status Absorber::ApplyCorrections(bool is_retry) {
   }));
   if (chunks.empty()) return absl::OkStatus();
   std::vector<Held> held;
-  Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_);
+  Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_,
+                          cut_off_.empty() ? kNoUsage : cut_off_[0].before);
   for (const StoredExceptions& chunk : chunks) {
     const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
     if (!records.ok()) return records.status();

@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "ledger/cut_off.h"
 #include "pipeline/shard_totals.h"
 #include "pipeline/usage_log.h"
 #include "pipeline/worker_arena.h"
@@ -198,10 +199,57 @@ LawCheck CompareAccepted(const Book& again, const Book& stored) {
               (anew == kept ? ", as in the book" : "; in the book " + std::to_string(kept))};
 }
 
+// What was refused for its date is refused again: by the cut-off that the book had when it absorbed the line. By the
+// source's number.
+absl::StatusOr<std::map<uint32_t, SourceCutOffs>> CutOffsWhenAbsorbed(const Book& book) {
+  std::map<uint32_t, SourceCutOffs> of_sources;
+  const absl::StatusOr<std::vector<CutOff>> cut_offs = CutOffs(book);
+  if (!cut_offs.ok()) return cut_offs.status();
+  if (cut_offs->empty()) return of_sources;
+  const absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
+  if (!commits.ok()) return commits.status();
+  size_t next = 0;
+  Day before = kNoUsage;
+  for (const CommitRecord& commit : *commits) {
+    for (; next < cut_offs->size() && (*cut_offs)[next].sequence < commit.sequence; ++next)
+      before = (*cut_offs)[next].before;
+    if (before == kNoUsage) continue;
+    for (const CoveredRange& range : commit.covered) {
+      SourceCutOffs& steps = of_sources[range.source];
+      if (steps.empty() || steps.back().before != before) steps.push_back({range.first_offset, before});
+    }
+  }
+  return of_sources;
+}
+
+// Of the inputs, which are in the order of the book's sources. A source that has moved is read as if there were none.
+absl::StatusOr<std::map<const InputFile*, SourceCutOffs>> CutOffsOfInputs(const Book& book,
+                                                                          const std::vector<SourceRecord>& stored,
+                                                                          const InputList& inputs) {
+  absl::StatusOr<std::map<uint32_t, SourceCutOffs>> of_sources = CutOffsWhenAbsorbed(book);
+  if (!of_sources.ok()) return of_sources.status();
+  std::map<std::string_view, uint32_t> met;
+  for (const SourceRecord& source : stored) met.emplace(source.path, source.id);
+  std::map<const InputFile*, SourceCutOffs> of_inputs;
+  for (const InputFile& file : inputs.files) {
+    const auto source = met.find(file.path);
+    if (source == met.end()) continue;
+    const auto found = of_sources->find(source->second);
+    if (found != of_sources->end()) of_inputs.emplace(&file, found->second);
+  }
+  return of_inputs;
+}
+
 // The inputs are in the order of the book's sources.
 absl::StatusOr<std::vector<LawCheck>> AbsorbSorted(const Book& book, const Catalog& catalog,
                                                    const std::vector<SourceRecord>& stored, const InputList& inputs,
-                                                   const AbsorbOptions& options, const std::string& scratch) {
+                                                   AbsorbOptions options, const std::string& scratch) {
+  const absl::StatusOr<std::map<const InputFile*, SourceCutOffs>> cut_offs = CutOffsOfInputs(book, stored, inputs);
+  if (!cut_offs.ok()) return cut_offs.status();
+  options.cut_offs_of = [&cut_offs](const InputFile& file) {
+    const auto found = cut_offs->find(&file);
+    return found == cut_offs->end() ? nullptr : &found->second;
+  };
   BookOptions scratch_options;
   scratch_options.directory = scratch;
   scratch_options.create = true;

@@ -11,6 +11,11 @@ bool IsIn(const Block& block, std::string_view text) {
   return reinterpret_cast<uintptr_t>(text.data()) - reinterpret_cast<uintptr_t>(block.data) < block.bytes;
 }
 
+// `offset`: of the line in its block.
+bool IsRefused(const BlockWork& work, uint64_t offset, Day date) {
+  return work.cut_offs != nullptr && date < CutOffAt(*work.cut_offs, work.block.offset + offset);
+}
+
 // Where a subject had to be unescaped or put together, it must be kept as long as the block.
 void KeepSubject(std::span<Measurement> measurements, Block* block) {
   const std::string_view subject = measurements[0].subject_name();
@@ -69,14 +74,19 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   const auto event = static_cast<uint32_t>(work->verdicts.size());
   const size_t first = work->measurements.size();
   Identity identity;
-  const bool matched = layout >= 0 && measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event,
-                                                             line_arena_, &identity.entry, &work->measurements);
+  const bool matched = layout >= 0 &&
+                       measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event, line_arena_,
+                                              &identity.entry, &work->measurements) &&
+                       DateIsTaken(*work, line.offset, first, &identity.date);
   if (pace_.OnTried(matched) && layouts_.full()) {
     layouts_.Clear();
     plans_.clear();
     pace_.Renew();
   }
-  if (!matched) return 0;
+  if (!matched) {
+    work->measurements.resize(first);
+    return 0;
+  }
   ++matched_;
   identity.event = event;
   identities_.push_back(identity);
@@ -87,6 +97,11 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
                           static_cast<uint32_t>(bytes - line_end), 0});
   work->verdicts.push_back(Reason::kNone);
   return bytes;
+}
+
+bool BlockDecoder::DateIsTaken(const BlockWork& work, uint64_t offset, size_t first, Day* date) {
+  *date = measurer_.DayOf(work.measurements[first].time);
+  return !IsRefused(work, offset, *date);
 }
 
 // A row of CSV as its mapping's slots: its bytes with the line end; 0 when it must go the general way.
@@ -104,7 +119,7 @@ size_t BlockDecoder::TryRow(CsvRows& rows, const BlockLine& line, BlockWork* wor
   if (cut.bytes == 0) return 0;
   const size_t first_identity = identities_.size();
   const size_t first_measurement = work->measurements.size();
-  if (!MeasureRow(rows, work)) {
+  if (!MeasureRow(rows, line.offset, work)) {
     identities_.resize(first_identity);
     work->measurements.resize(first_measurement);
     return 0;
@@ -119,7 +134,7 @@ size_t BlockDecoder::TryRow(CsvRows& rows, const BlockLine& line, BlockWork* wor
 }
 
 // All events of the row, or false.
-bool BlockDecoder::MeasureRow(CsvRows& rows, BlockWork* work) {
+bool BlockDecoder::MeasureRow(CsvRows& rows, uint64_t offset, BlockWork* work) {
   for (size_t part = 0; part < rows.events(); ++part) {
     const auto event = static_cast<uint32_t>(work->verdicts.size() + part);
     const size_t first = work->measurements.size();
@@ -127,7 +142,8 @@ bool BlockDecoder::MeasureRow(CsvRows& rows, BlockWork* work) {
     Identity identity;
     identity.event = event;
     if (plan == nullptr ||
-        !measurer_.MeasureSlots(*plan, slots_, event, line_arena_, &identity.entry, &work->measurements)) {
+        !measurer_.MeasureSlots(*plan, slots_, event, line_arena_, &identity.entry, &work->measurements) ||
+        !DateIsTaken(*work, offset, first, &identity.date)) {
       return false;
     }
     identities_.push_back(identity);
@@ -148,11 +164,7 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     identity.event = event;
     const size_t first = work->measurements.size();
     Reason verdict = decoded.reason;
-    if (verdict == Reason::kNone) {
-      verdict = decoded.event.correction != nullptr
-                    ? JudgeCorrection(decoded.event)
-                    : measurer_.Measure(decoded.event, line_arena_, &identity.entry, &work->measurements);
-    }
+    if (verdict == Reason::kNone) verdict = JudgeEvent(decoded.event, line.offset, work, &identity);
     if (verdict == Reason::kNone) {
       const auto measured = std::span(work->measurements).subspan(first);
       for (Measurement& measurement : measured) measurement.event = event;
@@ -169,6 +181,15 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     work->verdicts.push_back(verdict);
     ++place.part;
   }
+}
+
+// A correction of usage that is refused is refused, too.
+Reason BlockDecoder::JudgeEvent(const UsageEvent& event, uint64_t offset, BlockWork* work, Identity* identity) {
+  identity->date = measurer_.DayOf(event.time);
+  if (IsRefused(*work, offset, identity->date)) return Reason::kBeforeCutOff;
+  if (event.correction == nullptr) return measurer_.Measure(event, line_arena_, &identity->entry, &work->measurements);
+  if (IsRefused(*work, offset, measurer_.DayOf(event.correction->original.time))) return Reason::kBeforeCutOff;
+  return JudgeCorrection(event);
 }
 
 // A correction waits until all that was read with it is in the book: then it is found out what it corrects. Here, only

@@ -1,22 +1,25 @@
 #include "pipeline/corrections.h"
 
+#include <algorithm>
 #include <set>
 
 namespace tollbook {
 
 Corrections::Corrections(const Book& book, const Catalog& catalog, SeriesTable& series, DecoderChoice decoder,
-                         std::vector<SeenShard>* seen)
+                         std::vector<SeenShard>* seen, Day cut_off)
     : book_(book),
       catalog_(catalog),
       series_(series),
       seen_(*seen),
+      book_zone_(Zone::FromName(book.identity().zone).value_or(Zone())),
+      cut_off_(cut_off),
       decoder_(Measurer(catalog, book.identity(), series)),
       rebuild_(book, catalog, series, decoder) {}
 
 absl::Status Corrections::Add(std::string_view payload) {
   const absl::StatusOr<Reason> reason = decoder_.Decode(payload, arena_, &all_.emplace_back());
   if (!reason.ok()) return reason.status();
-  verdicts_.push_back({*reason});
+  verdicts_.push_back({IsRefused(all_.back().event) ? Reason::kBeforeCutOff : *reason});
   return absl::OkStatus();
 }
 
@@ -68,14 +71,27 @@ absl::Status Corrections::JudgeOne(uint32_t number) {
     verdicts_[due[i]] = *verdict;
     if (verdict->reason == Reason::kUnknownOriginal) waiting_[KeyOf(correction.original)].push_back(due[i]);
     if (verdict->reason != Reason::kNone) continue;
-    Remember(correction.identity);
-    Remember(correction.claim);
+    const Day latest = LatestDateOf(all_[due[i]]);
+    Remember(correction.identity, latest);
+    Remember(correction.claim, latest);
     const auto waited = waiting_.find(KeyOf(correction.identity));
     if (waited == waiting_.end()) continue;
     due.insert(due.end(), waited->second.begin(), waited->second.end());
     waiting_.erase(waited);
   }
   return absl::OkStatus();
+}
+
+bool Corrections::IsRefused(const UsageEvent& correction) const {
+  if (cut_off_ == kNoUsage) return false;
+  return book_zone_.DayOf(std::min(correction.time, correction.correction->original.time)) < cut_off_;
+}
+
+// Until usage of all these dates is refused, it may come again, or be corrected itself.
+Day Corrections::LatestDateOf(const StoredCorrection& correction) const {
+  Instant latest = correction.event.time;
+  for (const Measurement& event : correction.before) latest = std::max(latest, event.time);
+  return book_zone_.DayOf(latest);
 }
 
 // A total that cannot be rebuilt holds the whole correction.

@@ -5,7 +5,7 @@
 // So all of them are judged after an absorb's last epoch, by one thread, in the order in which they were held. One that
 // names another correction waits until that is applied: in which order they came does not matter. Of two that name the
 // same event the first one is applied. What a meter cannot give up (CanTakeBack) is reckoned anew from the sources
-// (rebuild.h), or the correction stays held.
+// (rebuild.h), or the correction stays held. What is of usage before `cut_off` is refused.
 //
 // Memory: all that are held, some hundred bytes each.
 #ifndef TOLLBOOK_PIPELINE_CORRECTIONS_H_
@@ -32,7 +32,7 @@ namespace tollbook {
 class Corrections {
  public:
   Corrections(const Book& book, const Catalog& catalog, SeriesTable& series, DecoderChoice decoder,
-              std::vector<SeenShard>* seen);
+              std::vector<SeenShard>* seen, Day cut_off = kNoUsage);
 
   // A held correction, as canonical JSON. DataLoss when it is none.
   absl::Status Add(std::string_view payload);
@@ -56,13 +56,17 @@ class Corrections {
   absl::StatusOr<Verdict> VerdictOf(uint32_t number) const;
   absl::StatusOr<Reason> ReasonOf(const MeasuredCorrection& correction) const;
   absl::StatusOr<std::optional<uint64_t>> Find(const SeenEntry& entry) const;
-  void Remember(const SeenEntry& entry) { seen_[SeenShardOf(entry)].InsertFresh(entry); }
+  void Remember(const SeenEntry& entry, Day latest) { seen_[SeenShardOf(entry)].InsertFresh(entry, latest); }
+  Day LatestDateOf(const StoredCorrection& correction) const;
+  bool IsRefused(const UsageEvent& correction) const;
   bool IsTakenFrom(const Measurement& measured) const;
 
   const Book& book_;
   const Catalog& catalog_;
   SeriesTable& series_;
   std::vector<SeenShard>& seen_;
+  const Zone book_zone_;
+  const Day cut_off_;
   CorrectionDecoder decoder_;
   Rebuild rebuild_;
   Arena arena_;

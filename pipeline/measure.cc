@@ -401,13 +401,14 @@ bool Measurer::LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& ar
 
 Bucket Measurer::BucketOfCached(Granularity granularity, Instant time) {
   if (granularity != Granularity::kDay) return BucketOf(granularity, time, book_zone_);
-  if (time < day_start_ || !(time < day_end_)) {
-    const Day day = book_zone_.DayOf(time);
-    day_ = {day.number};
-    day_start_ = book_zone_.StartOf(day);
-    day_end_ = book_zone_.StartOf({day.number + 1});
-  }
-  return day_;
+  return {DayOf(time).number};
+}
+
+void Measurer::FindDay(Instant time) {
+  const Day day = book_zone_.DayOf(time);
+  day_ = {day.number};
+  day_start_ = book_zone_.StartOf(day);
+  day_end_ = book_zone_.StartOf({day.number + 1});
 }
 
 // 128 bits of hash from source and id each. The source goes in with all of them, by the seed and by the sum, so that a

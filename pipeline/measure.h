@@ -91,6 +91,12 @@ class Measurer {
   Reason MeasureCorrection(const UsageEvent& event, Arena& arena, MeasuredCorrection* correction,
                            std::vector<Measurement>* out);
 
+  // The usage date: in the book's zone.
+  Day DayOf(Instant time) {
+    if (time < day_start_ || !(time < day_end_)) FindDay(time);
+    return {day_.number};
+  }
+
   // The plan of a layout that was learnt from `event`, which was measured.
   LayoutPlan PlanOf(const LineShape& shape, const UsageEvent& event);
   // The same as Measure on the event that a matched line stands for. False, and nothing is appended: the general way
@@ -114,6 +120,7 @@ class Measurer {
   bool SlotSeries(const MeterPlan& plan, const Slots& slots, Arena& arena, SeriesMemo::Known* series);
   [[gnu::noinline]] bool LookUpSeries(const MeterPlan& plan, const Slots& slots, Arena& arena,
                                       SeriesMemo::Known* series);
+  void FindDay(Instant time);
   Bucket BucketOfCached(Granularity granularity, Instant time);
   SeenEntry IdentityOf(std::string_view source, std::string_view id, uint64_t content) const;
   SeenEntry ClaimOf(const SeenEntry& original, const SeenEntry& by) const;

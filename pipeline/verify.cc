@@ -8,6 +8,7 @@
 #include <span>
 #include <tuple>
 
+#include "ledger/cut_off.h"
 #include "ledger/decision.h"
 #include "ledger/difference_run.h"
 #include "ledger/outbox.h"
@@ -145,11 +146,19 @@ LawCheck CountedOnce(const Book& book) {
   }
   const absl::StatusOr<uint64_t> corrections = AppliedCorrections(book);
   if (!corrections.ok()) return Failed(2, check.name, corrections.status());
+  const absl::StatusOr<std::vector<CutOff>> cut_offs = CutOffs(book);
+  if (!cut_offs.ok()) return Failed(2, check.name, cut_offs.status());
+  uint64_t forgotten = 0;
+  for (const CutOff& cut_off : *cut_offs) forgotten += cut_off.forgotten.entries;
   // Each correction has the right to be the only one of its event, which is a key too.
-  check.holds = keys == book.counts().accepted + *corrections;
-  const uint64_t events = keys - std::min(keys, *corrections);
+  check.holds = keys + forgotten == book.counts().accepted + *corrections;
+  const uint64_t events = keys + forgotten - std::min(keys + forgotten, *corrections);
   check.detail =
       std::to_string(events) + " different events for " + std::to_string(book.counts().accepted) + " accepted";
+  if (forgotten > 0) {
+    check.detail += ", " + std::to_string(forgotten) + " of their keys forgotten; usage before " +
+                    ToString(cut_offs->back().before) + " is refused";
+  }
   const absl::StatusOr<uint64_t> replaced = ReplacedTotals(book);
   if (!replaced.ok()) return Failed(2, check.name, replaced.status());
   if (*corrections > 0) check.detail += ", " + std::to_string(*corrections) + " of them corrections";

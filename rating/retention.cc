@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kPayloadMonths = "exception_payloads_months";
 constexpr std::string_view kUsageLogMonths = "usage_log_months";
+constexpr std::string_view kDedupKeysMonths = "dedup_keys_months";
 constexpr int kMonthsMax = 1200;
 
 std::optional<int> ReadMonths(YamlMap& map, std::string_view key, FileErrors& errors) {
@@ -35,6 +36,7 @@ Retention ReadRetention(YamlMap& book, FileErrors& errors) {
   YamlMap map(*node, "retention", errors);
   retention.exception_payloads_months = ReadMonths(map, kPayloadMonths, errors);
   retention.usage_log_months = ReadMonths(map, kUsageLogMonths, errors);
+  retention.dedup_keys_months = ReadMonths(map, kDedupKeysMonths, errors);
   map.RefuseOtherKeys();
   return retention;
 }

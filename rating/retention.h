@@ -14,6 +14,7 @@ struct Retention {
   bool keeps_usage_log = false;                  // what is read of the sources, packed
   std::optional<int> exception_payloads_months;  // none: for ever
   std::optional<int> usage_log_months;           // likewise
+  std::optional<int> dedup_keys_months;          // likewise; of usage
 };
 [[nodiscard]] Retention RetentionOf(const Catalog& catalog);
 

@@ -3,7 +3,8 @@
 A reason is a heading "### `word` (outcome)", then its remedy, then a fenced block: `json` lines, or `csv` rows that the
 document's sources.yaml maps, or `sh`, whose output is the input (for bytes that a document cannot hold). Of each
 example's lines, the last is the exception; those before it are accepted. `json pipe`: through a pipe. `json gone` and
-`json changed`: the last line comes later, when the file of the others is gone or another.
+`json changed`: the last line comes later, when the file of the others is gone or another; `json cut off`: when the ids of
+the others are forgotten.
 
 Usage: exceptions_doc_test.py TOLLBOOK SOURCE_DIRECTORY
 """
@@ -21,7 +22,7 @@ TOLLBOOK = pathlib.Path(sys.argv.pop(1)).resolve()
 ROOT = pathlib.Path(sys.argv.pop(1)).resolve()
 
 DOCUMENT = (ROOT / "docs/exceptions.md").read_text(encoding="utf-8")
-SECTION = re.compile(r"^### `(\w+)` \((\w+)\)\n\n(.*?)\n\n```(json|csv|sh|json pipe|json gone|json changed)\n(.*?)^```$", re.M | re.S)
+SECTION = re.compile(r"^### `(\w+)` \((\w+)\)\n\n(.*?)\n\n```(json|csv|sh|json pipe|json gone|json changed|json cut off)\n(.*?)^```$", re.M | re.S)
 # Not reasons of lines: accepted usage that nothing prices yet.
 NOT_A_LINES = {"unattributed": "accepted", "unpriced": "accepted"}
 
@@ -56,6 +57,14 @@ class Exceptions(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
         return run
 
+    def forget(self, directory):
+        book = ("--books", directory / "book", "--catalog", directory / "catalog", "--by", "Ann", "--why", "a test")
+        with open(directory / "catalog/book.yaml", "a", encoding="utf-8") as book_yaml:
+            book_yaml.write("retention: {dedup_keys_months: 1}\n")
+        for command in (("periods", "close", "--entity", "acme-us", "--period", "2025-01"), ("dedup-keys", "purge")):
+            done = subprocess.run([TOLLBOOK, *command, *book], capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
     def exceptions_of(self, kind, example, directory):
         catalog = directory / "catalog"
         shutil.copytree(ROOT / "data/first-look/catalog", catalog)
@@ -66,11 +75,13 @@ class Exceptions(unittest.TestCase):
             usage.write_bytes(subprocess.run(["bash", "-c", example], capture_output=True, check=True).stdout)
         else:
             usage.write_text(example, encoding="utf-8")
-        if kind in ("json gone", "json changed"):
+        if kind in ("json gone", "json changed", "json cut off"):
             *before, example = example.splitlines(keepends=True)
             usage.write_text("".join(before), encoding="utf-8")
             self.run_with(directory, usage)
-            if kind == "json gone":
+            if kind == "json cut off":
+                self.forget(directory)
+            elif kind == "json gone":
                 usage.unlink()
             else:
                 usage.write_text("\n" + "".join(before), encoding="utf-8")

@@ -13,6 +13,7 @@
 #include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/due_now.h"
+#include "pipeline/forget_keys.h"
 #include "pipeline/waiting.h"
 #include "rating/retention.h"
 
@@ -259,6 +260,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   AbsorbOptions absorb;
   absorb.memory_bytes = DefaultMemoryBytes();
   absorb.threads = options.threads;
+  absorb.seen_span_days = SeenSpanDays(RetentionOf(loaded->catalog).dedup_keys_months);
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
   if (!report.ok()) return report.status();
   // What was held for want of a meter is in the book now; what is held for want of a posting rule never left it.

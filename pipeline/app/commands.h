@@ -160,6 +160,17 @@ struct UsageLogOptions {
 };
 int CmdUsageLog(const UsageLogOptions& options);
 
+struct DedupKeysOptions {
+  std::string books;
+  std::string format;   // "", csv (list only), json
+  std::string catalog;  // for the purge; empty: the one kept with the newest seal
+  bool purge = false;   // what retention no longer keeps
+  std::string by, why;  // of it
+  std::string waive;    // "held" or empty
+  int threads = 0;
+};
+int CmdDedupKeys(const DedupKeysOptions& options);
+
 struct ExplainOptions {
   std::string books;
   std::string line;           // "<batch>/<line>"

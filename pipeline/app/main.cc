@@ -358,6 +358,7 @@ class CommandLine {
     AddJournals();
     AddExceptions();
     AddUsageLog();
+    AddDedupKeys();
     AddRead("status", "What the book holds", "tollbook status --books book", &status_, CmdStatus, {});
     AddRead("reconcile", "Compare counts and amounts, from the lines read to the journal",
             "tollbook reconcile --books book", &reconcile_, CmdReconcile, {"csv", "json"});
@@ -437,6 +438,29 @@ class CommandLine {
                           ->group(kCommands);
     AddByAndWhy(purge, &usage_log_.by, &usage_log_.why);
     purge->callback([this] { usage_log_.purge = true; });
+  }
+
+  void AddDedupKeys() {
+    CLI::App* sub = Add("dedup-keys", "The ids that the book remembers, so that nothing is counted twice",
+                        "tollbook dedup-keys --books book\n"
+                        "  tollbook dedup-keys purge --books book --by Ann --why \"three years are over\"",
+                        &dedup_keys_, CmdDedupKeys);
+    AddBooks(sub, &dedup_keys_.books);
+    AddCatalogDir(sub, &dedup_keys_.catalog, "Directory of the catalog (default: the last seal's)");
+    AddFormat(sub, &dedup_keys_.format, {"csv", "json"});
+    sub->require_subcommand(0, 1);
+    sub->add_subcommand("list", "List how many there are (the default)")->fallthrough()->group(kCommands);
+    CLI::App* purge =
+        sub->add_subcommand("purge",
+                            "Forget those of usage that `retention` of book.yaml keeps no longer. Usage of before is "
+                            "refused from then on, for ever; an id of it that comes again under a later date is "
+                            "counted as new usage")
+            ->fallthrough()
+            ->group(kCommands);
+    AddByAndWhy(purge, &dedup_keys_.by, &dedup_keys_.why);
+    purge->add_option("--waive", dedup_keys_.waive, "held: lines held of that time are rejected")->type_name("WORD");
+    AddThreads(purge, &dedup_keys_.threads);
+    purge->callback([this] { dedup_keys_.purge = true; });
   }
 
   void AddExplain() {
@@ -628,6 +652,7 @@ class CommandLine {
   PeriodsOptions periods_;
   ExceptionsOptions exceptions_;
   UsageLogOptions usage_log_;
+  DedupKeysOptions dedup_keys_;
   ExplainOptions explain_;
   QuoteOptions quote_;
   SimulateCommandOptions simulate_;

@@ -9,6 +9,7 @@
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
+#include "pipeline/forget_keys.h"
 #include "rating/retention.h"
 
 namespace tollbook {
@@ -123,7 +124,9 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   options.memory_bytes = flags.memory_bytes > 0 ? flags.memory_bytes : DefaultMemoryBytes();
   if (flags.epoch_bytes > 0) options.epoch_bytes = flags.epoch_bytes;
   if (flags.block_bytes > 0) options.block_bytes = flags.block_bytes;
-  options.keeps_usage_log = RetentionOf(catalog).keeps_usage_log;
+  const Retention retention = RetentionOf(catalog);
+  options.keeps_usage_log = retention.keeps_usage_log;
+  options.seen_span_days = SeenSpanDays(retention.dedup_keys_months);
   options.stop = &stop;
   Progress progress(flags.quiet || flags.json || flags.acknowledge);
   options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };
