@@ -11,6 +11,16 @@
 
 namespace tollbook {
 
+namespace {
+
+std::string TextOf(int fd) {
+  char text[256];
+  const ssize_t size = pread(fd, text, sizeof text, 0);
+  return size > 0 ? std::string(text, static_cast<size_t>(size)) : "";
+}
+
+}  // namespace
+
 absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::string_view holder) {
   const std::string path = directory + "/BOOKLOCK";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
@@ -18,11 +28,9 @@ absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::strin
   BookLock lock(fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return FileError("cannot lock", path);
-    char first[256] = {};
-    const ssize_t size = pread(fd, first, sizeof first - 1, 0);
-    return MakeError(
-        absl::StatusCode::kAborted, "the book is in use", directory,
-        "wait for " + (size > 0 ? std::string(first, size) : std::string("the other process")) + " to end, or end it");
+    const std::string holder = TextOf(fd);
+    return MakeError(absl::StatusCode::kAborted, "the book is in use", directory,
+                     "wait for " + (holder.empty() ? "the other process" : holder) + " to end, or end it");
   }
   if (ftruncate(fd, 0) != 0) return FileError("cannot write", path);
   TOLLBOOK_RETURN_IF_ERROR(WriteAll(fd, holder, 0, path));
@@ -31,6 +39,14 @@ absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::strin
 
 BookLock::~BookLock() {
   if (fd_ >= 0) close(fd_);
+}
+
+std::string HolderOf(const std::string& directory) {
+  const int fd = open((directory + "/BOOKLOCK").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string holder = TextOf(fd);
+  close(fd);
+  return holder;
 }
 
 int64_t LastTaken(const std::string& directory) {

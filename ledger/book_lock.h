@@ -25,6 +25,11 @@ class BookLock {
   int fd_;
 };
 
+// Who has the book, in its own words, or had it last; empty: nobody ever has, or somebody is just about to.
+[[nodiscard]] std::string HolderOf(const std::string& directory);
+// In the words of one that lets go of the book every few seconds: "process 7 (tollbook post, by turns)".
+inline constexpr std::string_view kByTurns = ", by turns";
+
 // Another number whenever a process has taken the lock meanwhile; 0: nobody ever has.
 [[nodiscard]] int64_t LastTaken(const std::string& directory);
 

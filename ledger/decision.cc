@@ -3,6 +3,7 @@
 #include "ledger/book.h"
 #include "ledger/bytes.h"
 #include "ledger/records.h"
+#include "rating/calendar.h"
 
 namespace tollbook {
 
@@ -33,17 +34,32 @@ absl::StatusOr<std::map<std::string, Pause, std::less<>>> PausedTargets(const Bo
   const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
   if (!commits.ok()) return commits.status();
   std::map<std::string, Pause, std::less<>> paused;
+  std::map<std::string, uint64_t> paused_by;  // the sequence of the commit
   for (const DecisionCommit& commit : *commits) {
     for (const Decision& decision : commit.decisions) {
       if (decision.kind != DecisionKind::kTarget) continue;
       if (decision.after == kPaused) {
-        paused.insert_or_assign(decision.which, Pause{decision.by, decision.why});
+        paused.insert_or_assign(decision.which, Pause{decision.by, decision.why, 0});
+        paused_by[decision.which] = commit.sequence;
       } else {
         paused.erase(decision.which);
       }
     }
   }
+  if (paused.empty()) return paused;
+  const absl::StatusOr<std::vector<CommitRecord>> records = book.Commits();
+  if (!records.ok()) return records.status();
+  for (auto& [target, pause] : paused) {
+    const uint64_t sequence = paused_by.at(target);
+    if (sequence == 0 || sequence > records->size()) return DamagedError("decision about " + target);
+    pause.since_nanos = (*records)[sequence - 1].committed_at_nanos;
+  }
   return paused;
+}
+
+std::string ToString(const Pause& pause) {
+  const Instant since{pause.since_nanos / 1'000'000'000 * 1'000'000'000};
+  return "by " + pause.by + " since " + ToString(since) + ": " + pause.why;
 }
 
 std::string Encode(const DecisionCommit& commit) {

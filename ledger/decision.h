@@ -64,11 +64,13 @@ struct Approval {
 inline constexpr std::string_view kDelivering = "delivering";
 inline constexpr std::string_view kPaused = "paused";
 
-// Who paused a target, and why.
+// Who paused a target, why, and when.
 struct Pause {
   std::string by, why;
+  int64_t since_nanos = 0;  // UTC
   friend bool operator==(const Pause&, const Pause&) = default;
 };
+std::string ToString(const Pause& pause);  // "by Ann since 2025-01-31T10:00:00Z: their month-end"
 // Those that are paused, by name.
 [[nodiscard]] absl::StatusOr<std::map<std::string, Pause, std::less<>>> PausedTargets(const Book& book);
 

@@ -91,12 +91,12 @@ constexpr Transition kTransitions[] = {
 constexpr std::array<std::string_view, kDeliveryStates> kStateWords = {
     "pending", "sending", "accepted", "confirmed", "uncertain", "retry-wait", "parked", "superseded"};
 constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
-    "send",       "restarted",  "accepted",       "confirmed",      "not applied", "unclear",
-    "cannot ask", "not there",  "may repeat",     "refused",        "different",   "park",
-    "retry",      "say posted", "say not posted", "say superseded", "outdated",    "still runs",
-    "not shown"};
+    "send",           "restarted",      "accepted", "confirmed",  "not applied", "unclear", "cannot ask",
+    "not there",      "may repeat",     "refused",  "different",  "park",        "retry",   "say posted",
+    "say not posted", "say superseded", "outdated", "still runs", "not shown"};
 constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
-    "", "validation", "mapping", "authentication", "rate limit", "availability", "ambiguous", "configuration"};
+    "",          "validation",    "mapping",  "authentication", "rate limit", "availability",
+    "ambiguous", "configuration", "different"};
 // Of what waits, and of what is parked. The order is that of DeliveryProblem.
 constexpr std::array<Remedy, kDeliveryProblems> kWhileItWaits = {{
     {"", ""},
@@ -107,6 +107,7 @@ constexpr std::array<Remedy, kDeliveryProblems> kWhileItWaits = {{
     {"the target's operator", "nothing, unless it lasts: then see to the target, or its url"},
     {"nobody, the target is asked", "nothing: the next `tollbook post` asks the target, or parks what cannot be asked"},
     {"the keeper of targets.yaml", "correct targets.yaml; it is tried again by itself"},
+    {"nobody, the target is asked", "nothing: the next `tollbook post` looks what the target has now"},
 }};
 constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
     {"whoever parked it", "`tollbook deliveries retry` when it may go"},
@@ -117,6 +118,9 @@ constexpr std::array<Remedy, kDeliveryProblems> kOfParked = {{
     {"the target's operator", "see to the target, then `tollbook deliveries retry`"},
     {"finance", "look whether it is in the target, then `tollbook deliveries resolve`"},
     {"the keeper of targets.yaml", "correct targets.yaml, then `tollbook deliveries retry`"},
+    {"finance",
+     "compare what the target has under the key with `tollbook deliveries show --body`; mend or reverse it there, then "
+     "`tollbook deliveries retry`, or `resolve` it"},
 }};
 
 // Names of what is delivered in parts: "usage:0003-001".
@@ -224,7 +228,7 @@ absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_vie
   delivery.document = in.Text();
   delivery.attempts = in.Varint32();
   delivery.failures = in.Varint32();
-  delivery.problem = in.OneOf(DeliveryProblem::kConfiguration);
+  delivery.problem = in.OneOf(DeliveryProblem::kDifferent);
   delivery.last_error = in.Text();
   delivery.planned_at_nanos = in.Zigzag64();
   delivery.changed_at_nanos = in.Zigzag64();

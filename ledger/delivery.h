@@ -81,8 +81,9 @@ enum class DeliveryProblem : uint8_t {
   kAvailability,    // whoever runs the target; it waits
   kAmbiguous,       // nobody: the target is asked
   kConfiguration,   // targets.yaml: whoever wrote it
+  kDifferent,       // what it has under our key is not what we sent: finance
 };
-inline constexpr size_t kDeliveryProblems = 8;
+inline constexpr size_t kDeliveryProblems = 9;
 std::string_view Word(DeliveryProblem problem);  // "rate limit"
 
 // Who acts on what is wrong ("finance"; "nobody, it waits"), and what there is to do. Empty: nothing is wrong, or it is

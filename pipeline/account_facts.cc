@@ -32,6 +32,7 @@ struct Facts {
   std::map<std::pair<std::string, std::string>, Quantity> usage, usage_before;  // by plan and charge
   std::map<std::string, MoneyFacts> money;                                      // by currency
   std::set<std::string> batches;                                                // with its differences of the month
+  std::set<std::string> entities;                                               // whose all of these are
 };
 
 bool Has(const std::vector<std::string>& entities, std::string_view entity) {
@@ -108,6 +109,7 @@ class FactsReader {
     const bool is_now = MonthOf(day.day) == month_ && day.day <= last_;
     const bool is_before = day.day.number + 1 <= month_.start.number && MonthOf(day.day).end == month_.start;
     if (!is_now && !is_before) return absl::OkStatus();
+    facts.entities.emplace(day.entity);
     MoneyFacts& money = facts.money[std::string(day.amount.currency.code())];
     bool fits = true;
     if (day.line == DayLine::kUsage) {
@@ -140,7 +142,9 @@ class FactsReader {
     }
     balance.AdvanceTo(last_);
     if (balance.overflowed()) return TooLarge("grant " + grant.id);
-    MoneyFacts& money = facts_[name].money[std::string(grant.amount.currency.code())];
+    Facts& facts = facts_[name];
+    if (version != nullptr) facts.entities.insert(catalog_.entities[version->entity].name);
+    MoneyFacts& money = facts.money[std::string(grant.amount.currency.code())];
     money.has_grant = true;
     const bool is_in_force = !grant.ends_on || last_ < *grant.ends_on;
     const bool fits =
@@ -180,7 +184,9 @@ class FactsReader {
         if (one.line.batch >= seal.batches.size()) return false;
         const Subscription* const version = VersionOn(one.key.subscription, day);
         if (version == nullptr) continue;
-        facts_[NameOf(one.key.subscription, version->account)].batches.insert(seal.batches[one.line.batch]);
+        Facts& facts = facts_[NameOf(one.key.subscription, version->account)];
+        facts.batches.insert(seal.batches[one.line.batch]);
+        facts.entities.emplace(one.key.place->entity);
       }
     }
     return reader.ok();
@@ -359,6 +365,8 @@ absl::StatusOr<std::vector<AccountRecord>> AccountRecordsOf(const Book& book, co
     }
     AccountRecord& record = records.emplace_back();
     record.id = *id;
+    record.entities.assign(facts.entities.begin(), facts.entities.end());
+    record.month = reader.month();
     const auto posting = postings ? postings->Of(facts.batches) : std::pair(kPostingNone, int64_t{0});
     for (const AccountField& field : target.fields) {
       absl::StatusOr<AccountValue> value = ValueOf(facts, field, reader.month(), posting);

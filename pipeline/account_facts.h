@@ -31,8 +31,10 @@ struct AccountValue {
 };
 
 struct AccountRecord {
-  std::string id;                    // there
-  std::vector<AccountValue> values;  // as the target's fields are
+  std::string id;                          // there
+  std::vector<AccountValue> values;        // as the target's fields are
+  std::vector<std::string> entities = {};  // whose lines, grants and batches they are of, in order
+  std::string month = {};                  // that they are of
   friend bool operator==(const AccountRecord&, const AccountRecord&) = default;
 };
 

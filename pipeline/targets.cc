@@ -49,6 +49,27 @@ constexpr std::string_view kSapItems = "/sap/opu/odata/sap/API_OPLACCTGDOCITEMCU
 
 constexpr size_t kCodeBytesMax = 100;  // of a code or an id there
 
+// How many requests bring a delivery from one step that is kept, by the book or by the target, to the next: of a
+// process that has no session yet. Those for OAuth tokens are not counted.
+uint32_t RequestsInARow(const Target& target) {
+  switch (target.kind) {
+    case TargetKind::kTryton:
+      return 10;  // login, company, its moves; journal, period and accounts, twice; the move that is made
+    case TargetKind::kDynamics:
+      return 3;  // of a journal that is there: it, its lines, and one line more
+    case TargetKind::kOracle:
+      return 3;  // its name, the request that was made before, and a new one
+    case TargetKind::kNetsuite:
+    case TargetKind::kSap:
+    case TargetKind::kChargebee:
+      return 2;
+    case TargetKind::kZuora:
+      return target.key_field.empty() ? 1 : 2;
+    default:
+      return 1;
+  }
+}
+
 bool IsAccountingPeriod(std::string_view text) {
   return text.size() == 7 && ParseDay(std::string(text) + "-01").has_value();
 }
@@ -88,8 +109,19 @@ class TargetReader {
     ReadPace(map, &target);
     ReadWindows(map, &target);
     if (map.Find("kind") != nullptr) ReadKind(map, &target);
+    CheckRequestsOfDay(map, target);
     map.RefuseOtherKeys();
     return target;
+  }
+
+  // What a day is too short for is begun anew every day, and never ends.
+  void CheckRequestsOfDay(const YamlMap& map, const Target& target) {
+    const uint32_t in_a_row = RequestsInARow(target), per_day = target.requests.per_day;
+    if (per_day == 0 || per_day >= in_a_row) return;
+    errors_.Add(map.LineOf("requests"),
+                map.what() + " may be sent " + std::to_string(per_day) + " a day, and one delivery takes " +
+                    std::to_string(in_a_row) + " requests in a row, for it is looked for before it is sent",
+                "let `per_day` be " + std::to_string(in_a_row) + " at least, or leave it out");
   }
 
   void ReadKind(YamlMap& map, Target* target) {

@@ -5,9 +5,9 @@
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
+#include "pipeline/app/standstill.h"
 #include "pipeline/app/table.h"
 #include "pipeline/emit/deliver.h"
-#include "pipeline/targets.h"
 
 namespace tollbook {
 namespace {
@@ -75,36 +75,56 @@ Table ShortTableOf(const std::vector<Delivery>& deliveries) {
   return table;
 }
 
-Table TableOf(const std::vector<Delivery>& deliveries) {
-  Table table({{"target"},
-               {"batch"},
-               {"state"},
-               {"key"},
-               {"body_sha256"},
-               {"job"},
-               {"document"},
-               {"attempts", true},
-               {"problem"},
-               {"owner"},
-               {"next_step"},
-               {"age_seconds", true},
-               {"last_error"},
-               {"planned_at"},
-               {"changed_at"},
-               {"not_before"}});
+Table TableOf(const std::vector<Delivery>& deliveries, const Standstill& standstill) {
+  Table table({{"target"},      {"batch"},      {"state"},        {"key"},
+               {"body_sha256"}, {"job"},        {"document"},     {"attempts", true},
+               {"problem"},     {"owner"},      {"next_step"},    {"age_seconds", true},
+               {"last_error"},  {"planned_at"}, {"changed_at"},   {"not_before"},
+               {"opens_at"},    {"paused_by"},  {"paused_since"}, {"paused_why"}});
   for (const Delivery& delivery : deliveries) {
     const Remedy remedy = RemedyOf(delivery.state, delivery.problem);
     const std::optional<int64_t> age = AgeSeconds(delivery);
-    table.Add({delivery.target, delivery.batch, std::string(Word(delivery.state)), delivery.key,
-               ToHex(delivery.body_hash), delivery.job, delivery.document, std::to_string(delivery.attempts),
-               std::string(Word(delivery.problem)), std::string(remedy.owner), NextStepOf(delivery, remedy),
-               age ? std::to_string(*age) : "", delivery.last_error, TimeText(delivery.planned_at_nanos),
-               TimeText(delivery.changed_at_nanos), TimeText(delivery.not_before_nanos)});
+    const std::optional<Instant> opens = standstill.OpensFor(delivery);
+    const Pause* const pauses = IsFinal(delivery.state) ? nullptr : standstill.PauseOf(delivery.target);
+    const Pause paused = pauses == nullptr ? Pause{} : *pauses;
+    table.Add({delivery.target,
+               delivery.batch,
+               std::string(Word(delivery.state)),
+               delivery.key,
+               ToHex(delivery.body_hash),
+               delivery.job,
+               delivery.document,
+               std::to_string(delivery.attempts),
+               std::string(Word(delivery.problem)),
+               std::string(remedy.owner),
+               NextStepOf(delivery, remedy),
+               age ? std::to_string(*age) : "",
+               delivery.last_error,
+               TimeText(delivery.planned_at_nanos),
+               TimeText(delivery.changed_at_nanos),
+               TimeText(delivery.not_before_nanos),
+               opens ? TimeText(opens->nanos) : "",
+               paused.by,
+               TimeText(paused.since_nanos),
+               paused.why});
   }
   return table;
 }
 
-absl::StatusOr<int> List(const DeliveriesOptions& options, const Outbox& outbox) {
+// "erp is paused by …", a line each.
+std::string StandstillText(const std::vector<TargetState>& states, const std::string& only) {
+  std::string text;
+  bool is_paused = false;
+  for (const TargetState& state : states) {
+    const std::string why = ToText(state);
+    if (why.empty() || (!only.empty() && state.target != only)) continue;
+    text += "target " + state.target + " is " + why + "\n";
+    is_paused = is_paused || state.paused;
+  }
+  return is_paused ? text + "`tollbook deliveries resume` goes on with a target that is paused.\n" : text;
+}
+
+absl::StatusOr<int> List(const DeliveriesOptions& options, const Outbox& outbox, const Standstill& standstill) {
   const std::optional<DeliveryState> state = StateOf(options.state);
   if (!options.state.empty() && !state) {
     return MakeError(absl::StatusCode::kInvalidArgument, "no state of a delivery", "--state " + options.state,
@@ -115,17 +135,19 @@ absl::StatusOr<int> List(const DeliveriesOptions& options, const Outbox& outbox)
   std::erase_if(*deliveries, [&](const Delivery& delivery) {
     return (state && delivery.state != *state) || (!options.target.empty() && delivery.target != options.target);
   });
-  if (!options.format.empty()) return PrintTable(TableOf(*deliveries), options.format);
-  if (deliveries->empty()) return Print("No deliveries: `tollbook post` makes them from the journal.\n");
-  return Print(ShortTableOf(*deliveries).ToText());
+  if (!options.format.empty()) return PrintTable(TableOf(*deliveries, standstill), options.format);
+  const std::string none = "No deliveries: `tollbook post` makes them from the journal.\n";
+  const std::string waits = StandstillText(standstill.StatesOf(*deliveries), options.target);
+  return Print((deliveries->empty() ? none : ShortTableOf(*deliveries).ToText()) + waits);
 }
 
-absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outbox, const Delivery& delivery) {
+absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outbox, const Standstill& standstill,
+                            const Delivery& delivery) {
   if (options.body) {
     const absl::StatusOr<std::string> body = outbox.BodyOf(delivery);
     return body.ok() ? absl::StatusOr<int>(Print(*body)) : body.status();
   }
-  if (!options.format.empty()) return PrintTable(TableOf({delivery}), options.format);
+  if (!options.format.empty()) return PrintTable(TableOf({delivery}, standstill), options.format);
   Table table({{"delivery"}, {delivery.batch + " to " + delivery.target, false, Narrow::kWrap}});
   table.Add({"state", std::string(Word(delivery.state))});
   table.Add({"key", delivery.key});
@@ -141,6 +163,13 @@ absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outb
   table.Add({"planned", TimeText(delivery.planned_at_nanos)});
   table.Add({"changed", TimeText(delivery.changed_at_nanos)});
   table.Add({"not before", TimeText(delivery.not_before_nanos)});
+  if (IsFinal(delivery.state)) return Print(table.ToText());
+  if (const Pause* const paused = standstill.PauseOf(delivery.target)) {
+    table.Add({"paused", ToString(*paused)});
+  }
+  if (const std::optional<Instant> opens = standstill.OpensFor(delivery)) {
+    table.Add({"outside its windows", "until " + TimeText(opens->nanos)});
+  }
   return Print(table.ToText());
 }
 
@@ -159,33 +188,28 @@ absl::Status NobodyVouches(std::string_view command) {
                    "say who, and why: --by NAME --why TEXT");
 }
 
-// A target that the book has deliveries to, or that the catalog of its newest seal names.
-absl::StatusOr<bool> IsTarget(const Book& book, const Outbox& outbox, const std::string& name) {
-  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.Deliveries();
+// What nobody knows is mistyped, and would be paused for nothing.
+absl::Status CheckTarget(const DeliveriesOptions& options, const Outbox& outbox, const Standstill& standstill) {
+  if (standstill.Knows(options.target)) return absl::OkStatus();
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.DeliveriesTo(options.target);
   if (!deliveries.ok()) return deliveries.status();
-  const bool is_told = std::any_of(deliveries->begin(), deliveries->end(),
-                                   [&](const Delivery& delivery) { return delivery.target == name; });
-  if (is_told) return true;
-  const absl::StatusOr<Catalog> catalog = CatalogFor(book, "");
-  if (!catalog.ok()) return catalog.status();
-  const std::vector<Target> targets = TargetsOf(*catalog);
-  return std::any_of(targets.begin(), targets.end(), [&](const Target& target) { return target.name == name; });
+  if (!deliveries->empty()) return absl::OkStatus();
+  const std::string known = "name one that `tollbook deliveries` lists or ";
+  return MakeError(absl::StatusCode::kNotFound, "there is no such target", options.target,
+                   options.catalog.empty()
+                       ? known + "the newest seal's targets.yaml has; one that only a catalog has: with --catalog DIR"
+                       : known + "that stands in " + options.catalog + "/" + std::string(kTargetsFile));
 }
 
-absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, Book& book) {
+absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, const Standstill& standstill, Book& book) {
   const bool pauses = options.action == Action::kPause;
   if (options.by.empty() || options.why.empty()) return NobodyVouches(pauses ? "pause" : "resume");
-  const absl::StatusOr<bool> is_target = IsTarget(book, OutboxOf(book), options.target);
-  if (!is_target.ok()) return is_target.status();
-  if (!*is_target) {
-    return MakeError(absl::StatusCode::kNotFound, "there is no such target", options.target,
-                     "name one that `tollbook deliveries` lists, or of the targets.yaml of the newest seal");
-  }
-  const auto paused = PausedTargets(book);
-  if (!paused.ok()) return paused.status();
-  if (paused->contains(options.target) == pauses) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, pauses ? "it is paused already" : "it is not paused",
-                     options.target, "`tollbook audit` says who decided what");
+  TOLLBOOK_RETURN_IF_ERROR(CheckTarget(options, OutboxOf(book), standstill));
+  const Pause* const paused = standstill.PauseOf(options.target);
+  if ((paused != nullptr) == pauses) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     pauses ? "it is paused already, " + ToString(*paused) : "it is not paused", options.target,
+                     "`tollbook audit` says who decided what");
   }
   const std::string before(pauses ? kDelivering : kPaused), after(pauses ? kPaused : kDelivering);
   const Decision decision{DecisionKind::kTarget, options.target, options.by, options.why, before, after};
@@ -197,8 +221,11 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "deliveries");
   if (!book.ok()) return book.status();
   Outbox& outbox = OutboxOf(**book);
-  if (options.action == Action::kPause || options.action == Action::kResume) return PauseOrResume(options, **book);
-  if (options.action == Action::kList) return List(options, outbox);
+  const absl::StatusOr<Standstill> standstill = Standstill::Of(**book, options.catalog, Now());
+  if (!standstill.ok()) return standstill.status();
+  const bool is_of_target = options.action == Action::kPause || options.action == Action::kResume;
+  if (is_of_target) return PauseOrResume(options, *standstill, **book);
+  if (options.action == Action::kList) return List(options, outbox, *standstill);
   absl::StatusOr<std::optional<Delivery>> found = outbox.Find(options.target, options.batch);
   if (!found.ok()) return found.status();
   if (!found->has_value()) {
@@ -206,7 +233,7 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
                      "see `tollbook deliveries list`");
   }
   Delivery& delivery = **found;
-  if (options.action == Action::kShow) return ShowOne(options, outbox, delivery);
+  if (options.action == Action::kShow) return ShowOne(options, outbox, *standstill, delivery);
   const bool is_said = options.action != Action::kRetry && options.action != Action::kPark;
   if (is_said && (options.by.empty() || options.why.empty())) {
     return NobodyVouches("resolve");
@@ -220,7 +247,7 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   const Decision decision{DecisionKind::kDelivery,          NameOf(delivery), options.by, options.why, before,
                           std::string(Word(delivery.state))};
   TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(**book, {&decision, 1}));
-  return ShowOne(options, outbox, delivery);
+  return ShowOne(options, outbox, *standstill, delivery);
 }
 
 }  // namespace

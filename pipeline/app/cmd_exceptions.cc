@@ -6,6 +6,7 @@
 #include "ledger/purge.h"
 #include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
+#include "pipeline/app/one_answer.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/run_flow.h"
 #include "pipeline/app/session.h"
@@ -312,6 +313,10 @@ absl::StatusOr<int> Purge(const ExceptionsOptions& options) {
 }  // namespace
 
 int CmdExceptions(const ExceptionsOptions& options) {
+  if (options.purge || options.retry) {
+    const absl::Status one = OneAnswer(options.purge ? "exceptions purge" : "exceptions retry", options.format);
+    if (!one.ok()) return Fail(one);
+  }
   const absl::StatusOr<int> code = options.purge ? Purge(options) : options.retry ? Retry(options) : List(options);
   return code.ok() ? *code : Fail(code.status());
 }

@@ -2,6 +2,7 @@
 
 #include "ledger/decision.h"
 #include "pipeline/app/commands.h"
+#include "pipeline/app/one_answer.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/run_flow.h"
 #include "pipeline/app/session.h"
@@ -86,6 +87,10 @@ Table TableOf(const Approved& approvals, bool all) {
 }
 
 absl::StatusOr<int> ShowHeld(const JournalsOptions& options) {
+  if (options.format == "ledger") {
+    return MakeError(absl::StatusCode::kInvalidArgument, "journals held has no postings", "--format ledger",
+                     "leave it out, or use csv, json or parquet");
+  }
   const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "journals held");
   if (!book.ok()) return book.status();
   const absl::StatusOr<Approved> approvals = Approvals(**book);
@@ -96,8 +101,9 @@ absl::StatusOr<int> ShowHeld(const JournalsOptions& options) {
 
 absl::StatusOr<int> Decide(const JournalsOptions& options) {
   const bool approves = options.action == JournalsOptions::Action::kApprove;
-  const absl::StatusOr<std::unique_ptr<Book>> book =
-      OpenBook(options.books, approves ? "journals approve" : "journals reject");
+  const std::string command = approves ? "journals approve" : "journals reject";
+  TOLLBOOK_RETURN_IF_ERROR(OneAnswer(command, options.format));
+  const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, command);
   if (!book.ok()) return book.status();
   const absl::StatusOr<Decision> made = DecideApproval(**book, {options.batch, approves, options.by, options.why});
   if (!made.ok()) return made.status();
@@ -114,10 +120,7 @@ absl::StatusOr<int> Decide(const JournalsOptions& options) {
 
 // A seal, reported as one.
 int Reverse(const JournalsOptions& options) {
-  if (!options.format.empty() && options.format != "json") {
-    return Fail(MakeError(absl::StatusCode::kInvalidArgument, "a reversal is no table", "--format " + options.format,
-                          "leave it out, or use --json"));
-  }
+  if (const absl::Status one = OneAnswer("journals reverse", options.format); !one.ok()) return Fail(one);
   RunFlow flow{"journals reverse", options.books, options.catalog, options.through};
   flow.seal = true;
   flow.reversal = ReversalOrder{options.batch, options.by, options.why};

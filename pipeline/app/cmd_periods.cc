@@ -1,5 +1,6 @@
 #include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
+#include "pipeline/app/one_answer.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
@@ -106,6 +107,7 @@ int PrintChange(const PeriodChange& change, const std::string& format) {
 }
 
 absl::StatusOr<int> Run(const PeriodsOptions& options) {
+  if (options.action) TOLLBOOK_RETURN_IF_ERROR(OneAnswer("a change of a period", options.format));
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "periods");
   if (!book.ok()) return book.status();
   const absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);

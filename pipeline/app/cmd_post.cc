@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <chrono>
-#include <thread>
+#include <cstdint>
 
 #include "ledger/book_lock.h"
-#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/post_flow.h"
 #include "pipeline/app/session.h"
@@ -14,42 +12,15 @@ namespace tollbook {
 namespace {
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
-// Of a watch: how long it has the book at most before it begins nothing more, and how long it leaves it alone at least.
-constexpr int64_t kHeldNanos = 10 * kNanosPerSecond;
-constexpr int64_t kFreeNanos = kNanosPerSecond / 2;
 constexpr int64_t kLookAgainNanos = 600 * kNanosPerSecond;
 
-// Until then, or until a signal asks to stop.
-void SleepUntil(int64_t until_nanos) {
-  while (!StopRequested().load() && Now().nanos < until_nanos) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
+PostPlace PlaceOf(const PostOptions& options, const Catalog& catalog) {
+  return {options.books, &catalog, options.catalog, options.watch ? "post --watch" : "post"};
 }
 
-struct PassDone {
-  DeliverReport report;
-  int64_t taken = 0;  // LastTaken of the book while it was ours
-};
-absl::StatusOr<PassDone> OnePass(const PostOptions& options, const Catalog& catalog, const PostTargets& targets) {
-  absl::StatusOr<std::unique_ptr<Book>> book =
-      OpenBook(options.books, options.watch ? "post --watch" : "post", &catalog);
-  if (!book.ok()) return book.status();
-  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, catalog, "post", options.catalog));
-  absl::StatusOr<DeliverReport> report = DeliverNow(**book, targets, options.watch ? Now().nanos + kHeldNanos : 0);
-  if (!report.ok()) return report.status();
-  return PassDone{*std::move(report), LastTaken(options.books)};
-}
-
-// The book is open only while a pass runs, so that others can have it in between.
 absl::StatusOr<DeliverReport> Passes(const PostOptions& options, const Catalog& catalog, const PostTargets& targets) {
   const int64_t end = Now().nanos + static_cast<int64_t>(options.wait_seconds) * kNanosPerSecond;
-  for (;;) {
-    absl::StatusOr<PassDone> pass = OnePass(options, catalog, targets);
-    if (!pass.ok()) return pass.status();
-    const int64_t now = Now().nanos;
-    if (StopRequested().load() || pass->report.waiting == 0 || now >= end) return std::move(pass->report);
-    SleepUntil(std::max(now + kNanosPerSecond / 20, std::min(pass->report.next_due_nanos, end)));
-  }
+  return DeliverByTurns(PlaceOf(options, catalog), targets, end);
 }
 
 // Until a signal asks to stop; then what the last pass left. A pass when something is due, and when somebody else has
@@ -57,10 +28,11 @@ absl::StatusOr<DeliverReport> Passes(const PostOptions& options, const Catalog& 
 absl::StatusOr<DeliverReport> Watch(const PostOptions& options, const Catalog& catalog, const PostTargets& targets) {
   const absl::StatusOr<WatchLock> lock = WatchLock::Take(options.books);
   if (!lock.ok()) return lock.status();
+  const PostPlace place = PlaceOf(options, catalog);
   DeliverReport last;
   std::string not_planned;  // as it was told
   while (!StopRequested().load()) {
-    absl::StatusOr<PassDone> pass = OnePass(options, catalog, targets);
+    absl::StatusOr<PostTurn> pass = TakeTurn(place, targets);
     if (absl::IsAborted(pass.status())) {
       SleepUntil(Now().nanos + kNanosPerSecond);  // somebody else has it
       continue;
@@ -71,7 +43,8 @@ absl::StatusOr<DeliverReport> Watch(const PostOptions& options, const Catalog& c
     if (!planned.ok() && not_planned != Std(planned.message())) Fail(planned);
     not_planned = Std(planned.message());
     const int64_t now = Now().nanos;
-    const int64_t due = last.waiting > 0 ? std::min(last.next_due_nanos, now + kLookAgainNanos) : now + kLookAgainNanos;
+    const int64_t waits_until = last.waiting > 0 ? last.next_due_nanos : INT64_MAX;
+    const int64_t due = last.cut_short ? now : std::min(waits_until, now + kLookAgainNanos);
     SleepUntil(now + kFreeNanos);
     while (!StopRequested().load() && Now().nanos < due && LastTaken(options.books) == pass->taken) {
       SleepUntil(std::min(due, Now().nanos + kNanosPerSecond / 2));
@@ -85,7 +58,7 @@ absl::StatusOr<int> Show(const PostOptions& options, const Catalog& catalog) {
   TOLLBOOK_RETURN_IF_ERROR(targets.status);
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "post", &catalog);
   if (!book.ok()) return book.status();
-  const absl::StatusOr<std::string> text = ShowDue(**book, targets.emitters);
+  const absl::StatusOr<std::string> text = ShowDue(**book, targets.emitters, Now());
   if (!text.ok()) return text.status();
   return Print(text->empty() ? "Nothing to deliver.\n" : *text);
 }

@@ -4,9 +4,11 @@
 #include <span>
 
 #include "ledger/book_cut.h"
+#include "ledger/outbox.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
+#include "pipeline/app/standstill.h"
 #include "pipeline/app/table.h"
 #include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
@@ -47,6 +49,17 @@ absl::StatusOr<std::vector<WaitingAmount>> WaitingIn(const Book& book, std::span
   return WaitingDifferences(book, *catalog, {.through_sequence = seals.back().sequence}, threads);
 }
 
+Table TableOf(const std::vector<TargetState>& targets) {
+  Table table({{"target", false, Narrow::kKeep},
+               {"waiting", true},
+               {"parked", true},
+               {"hears nothing while", false, Narrow::kWrap}});
+  for (const TargetState& target : targets) {
+    table.Add({target.target, Thousands(target.waiting), Thousands(target.parked), ToText(target)});
+  }
+  return table;
+}
+
 absl::StatusOr<int> Show(const ReadOptions& options) {
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "status");
   if (!book.ok()) return book.status();
@@ -64,6 +77,12 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
   if (!restored.ok()) return restored.status();
   const absl::StatusOr<std::vector<WaitingAmount>> waiting = WaitingIn(**book, *seals, options.threads);
   if (!waiting.ok()) return waiting.status();
+
+  const absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesOf(**book);
+  if (!deliveries.ok()) return deliveries.status();
+  const absl::StatusOr<Standstill> standstill = Standstill::Of(**book, "", Now());
+  if (!standstill.ok()) return standstill.status();
+  const std::vector<TargetState> targets = standstill->StatesOf(*deliveries);
 
   const BookIdentity& identity = (*book)->identity();
   const LineCounts& counts = (*book)->counts();
@@ -100,6 +119,8 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
           {{"backup", mark.backup}, {"commits", mark.sequence}, {"at", ToSeconds(mark.restored_at_nanos)}});
     }
     json["waiting"] = ToJson(*waiting);
+    json["targets"] = Json::array();
+    for (const TargetState& target : targets) json["targets"].push_back(ToJson(target));
     json["bytes_on_disk"] = BytesOnDisk(options.books);
     return Print(ToText(json));
   }
@@ -124,7 +145,8 @@ absl::StatusOr<int> Show(const ReadOptions& options) {
                                ", with " + Thousands(mark.sequence) + " commits"});
   }
   table.Add({"bytes on disk", Thousands(BytesOnDisk(options.books))});
-  return Print(table.ToText() + (waiting->empty() ? "" : "\nNot booked\n" + ToText(*waiting)));
+  return Print(table.ToText() + (waiting->empty() ? "" : "\nNot booked\n" + ToText(*waiting)) +
+               (targets.empty() ? "" : "\n" + TableOf(targets).ToText()));
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ struct DeliveriesOptions {
     kResume
   };
   std::string books;
+  std::string catalog;  // whose targets.yaml has windows, and names what may be paused; empty: the newest seal's
   Action action = Action::kList;
   std::string target;    // of list: empty: all
   std::string batch;     // not of list, pause and resume

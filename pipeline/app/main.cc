@@ -267,6 +267,7 @@ class CommandLine {
                         "  tollbook deliveries show --books book erp BATCH",
                         &deliveries_, CmdDeliveries);
     AddBooks(sub, &deliveries_.books);
+    AddCatalogDir(sub, &deliveries_.catalog, "Whose targets.yaml holds (default: the newest seal's)");
     sub->add_option("--state", deliveries_.state, "Only this state")->type_name("WORD");
     sub->add_option("--target", deliveries_.target, "Only this target")->type_name("NAME");
     AddFormat(sub, &deliveries_.format, {"csv", "json"});

@@ -2,14 +2,22 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <random>
 #include <thread>
 
+#include "ledger/book_lock.h"
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/session.h"
+#include "pipeline/app/standstill.h"
 #include "pipeline/app/table.h"
 
 namespace tollbook {
 namespace {
+
+// How long a turn begins something more.
+constexpr int64_t kHeldNanos = 10'000'000'000;
+constexpr int64_t kLookAgainNanos = 1'000'000'000;
 
 int64_t NowNanos() {
   return Now().nanos;
@@ -36,6 +44,15 @@ absl::Status Connect(const EmitterContext& context, EmitterOf* of) {
     }
   }
   return absl::OkStatus();
+}
+
+// What a turn did comes to that of those before; how all stands is as it left it.
+void AddTurn(DeliverReport turn, std::optional<DeliverReport>* so_far) {
+  for (size_t i = 0; so_far->has_value() && i < turn.targets.size(); ++i) {
+    turn.targets[i].planned += (*so_far)->targets[i].planned;
+    turn.targets[i].confirmed += (*so_far)->targets[i].confirmed;
+  }
+  *so_far = std::move(turn);
 }
 
 uint64_t In(const TargetReport& target, DeliveryState state) {
@@ -77,13 +94,57 @@ PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_direct
   return targets;
 }
 
-absl::StatusOr<DeliverReport> DeliverNow(Book& book, const PostTargets& targets, int64_t until_nanos) {
+absl::StatusOr<PostTurn> TakeTurn(const PostPlace& place, const PostTargets& targets, std::unique_ptr<Book> book) {
+  if (book == nullptr) {
+    absl::StatusOr<std::unique_ptr<Book>> opened =
+        OpenBook(place.books, place.command + std::string(kByTurns), place.catalog);
+    if (!opened.ok()) return opened.status();
+    book = *std::move(opened);
+    TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(*book, *place.catalog, place.command, place.catalog_directory));
+  }
   DeliverOptions options;
   options.now_nanos = NowNanos;
   options.chance = Chance;
   options.stop = &StopRequested();
-  options.until_nanos = until_nanos;
-  return Deliver(book, targets.emitters, options);
+  options.until_nanos = NowNanos() + kHeldNanos;
+  absl::StatusOr<DeliverReport> report = Deliver(*book, targets.emitters, options);
+  if (!report.ok()) return report.status();
+  return PostTurn{*std::move(report), LastTaken(place.books)};
+}
+
+absl::StatusOr<DeliverReport> DeliverByTurns(const PostPlace& place, const PostTargets& targets, int64_t end_nanos,
+                                             std::unique_ptr<Book> book) {
+  std::optional<DeliverReport> so_far;
+  bool had_it = book != nullptr;
+  for (;;) {
+    absl::StatusOr<PostTurn> turn = TakeTurn(place, targets, std::move(book));
+    book = nullptr;
+    if (had_it && absl::IsAborted(turn.status())) {
+      const bool has_due = !so_far || so_far->cut_short;
+      if (StopRequested().load() || (!has_due && NowNanos() >= end_nanos)) break;
+      SleepUntil(NowNanos() + kLookAgainNanos);  // somebody else has it
+      continue;
+    }
+    if (!turn.ok()) return turn.status();
+    had_it = true;
+    AddTurn(std::move(turn->report), &so_far);
+    const int64_t now = NowNanos();
+    if (StopRequested().load()) break;
+    if (so_far->cut_short) {
+      SleepUntil(now + kFreeNanos);
+    } else if (so_far->waiting == 0 || now >= end_nanos) {
+      break;
+    } else {
+      SleepUntil(std::max(now + kFreeNanos / 10, std::min(so_far->next_due_nanos, end_nanos)));
+    }
+  }
+  return so_far ? *std::move(so_far) : DeliverReport{};
+}
+
+void SleepUntil(int64_t until_nanos) {
+  while (!StopRequested().load() && NowNanos() < until_nanos) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 Json ToJson(const DeliverReport& report) {
@@ -91,7 +152,7 @@ Json ToJson(const DeliverReport& report) {
   for (const TargetReport& target : report.targets) {
     Json one = {{"target", target.target}, {"planned_now", target.planned}, {"confirmed_now", target.confirmed}};
     if (!target.not_planned.empty()) one["not_planned"] = target.not_planned;
-    if (target.paused) one["paused"] = {{"by", target.paused->by}, {"why", target.paused->why}};
+    if (target.paused) one["paused"] = ToJson(*target.paused);
     for (size_t state = 0; state < kDeliveryStates; ++state) {
       one[std::string(Word(static_cast<DeliveryState>(state)))] = target.by_state[state];
     }
@@ -120,7 +181,7 @@ std::string ToText(const DeliverReport& report) {
   std::string text = table.ToText();
   for (const TargetReport& target : report.targets) {
     if (target.paused) {
-      text += "Paused by " + target.paused->by + ": " + target.target + ", " + target.paused->why +
+      text += target.target + " is paused " + ToString(*target.paused) +
               "; `tollbook deliveries resume` goes on with it.\n";
     }
   }

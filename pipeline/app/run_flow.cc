@@ -88,7 +88,8 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   if (flow.post) {
     PostTargets targets = TargetsFor(loaded->catalog, flow.catalog, "");
     not_delivered = targets.status;
-    absl::StatusOr<DeliverReport> result = DeliverNow(**book, targets);
+    const PostPlace place{flow.books, &loaded->catalog, flow.catalog, std::string(flow.command) + " --post"};
+    absl::StatusOr<DeliverReport> result = DeliverByTurns(place, targets, 0, *std::move(book));
     if (result.ok()) {
       if (not_delivered.ok()) not_delivered = NotPlanned(*result);
       delivered = *std::move(result);

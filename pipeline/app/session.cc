@@ -21,9 +21,15 @@
 namespace tollbook {
 namespace {
 
-// For a book that is watched: a minute, in steps shorter than a watch leaves it alone.
-constexpr std::chrono::milliseconds kWatchWait{100};
-constexpr int kWatchWaits = 600;
+// For a book that others have by turns: a minute, in steps shorter than they leave it alone.
+constexpr std::chrono::milliseconds kTurnWait{100};
+constexpr int kTurnWaits = 600;
+
+// Whoever has it now lets go of it every few seconds, or somebody does who watches it.
+bool IsHadByTurns(const std::string& directory) {
+  const std::string holder = HolderOf(directory);
+  return holder.empty() || holder.find(kByTurns) != std::string::npos || WatchLock::IsTaken(directory);
+}
 
 std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free);  // it is written in a signal handler
@@ -73,10 +79,9 @@ absl::StatusOr<std::unique_ptr<Book>> OpenBook(const std::string& directory, std
     options.identity.seed = *seed;
   }
   absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-  // Who watches a book lets go of it every few seconds.
-  for (int waited = 0; absl::IsAborted(book.status()) && WatchLock::IsTaken(directory); ++waited) {
-    if (waited == kWatchWaits || StopRequested().load()) break;
-    std::this_thread::sleep_for(kWatchWait);
+  for (int waited = 0; absl::IsAborted(book.status()) && IsHadByTurns(directory); ++waited) {
+    if (waited == kTurnWaits || StopRequested().load()) break;
+    std::this_thread::sleep_for(kTurnWait);
     book = Book::Open(options);
   }
   return book;

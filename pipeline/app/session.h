@@ -24,7 +24,7 @@ int Fail(const absl::Status& status);
 enum class WithoutBook : uint8_t { kRefuse, kMakeOne };
 
 // A book that is there, or the new one for `catalog` where a command may begin a book. With `catalog`, name and zone
-// must agree. One that another process has open is Aborted; while somebody watches it, not before a minute is over.
+// must agree. One that another process has open is Aborted; while others have it by turns, not before a minute is over.
 absl::StatusOr<std::unique_ptr<Book>> OpenBook(const std::string& directory, std::string_view command,
                                                const Catalog* catalog = nullptr,
                                                WithoutBook without = WithoutBook::kRefuse);

@@ -27,13 +27,15 @@ struct Statement {
 std::map<std::string_view, Statement> LastStatements(std::span<const StoredReport> stored, int64_t restored_at_nanos) {
   std::map<std::string_view, Statement> last;
   for (const StoredReport& report : stored) {
+    const bool is_confirmed = report.delivery.state == DeliveryState::kConfirmed;
     if (report.delivery.planned_at_nanos < restored_at_nanos) continue;
+    if (!report.is_still_for && !is_confirmed) continue;
     std::string_view rest = report.body;
     while (!rest.empty()) {
       const size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;
       const std::string_view line = rest.substr(0, end);
       rest.remove_prefix(end);
-      last.emplace(IdOfLine(line), Statement{line, report.delivery.state == DeliveryState::kConfirmed});
+      last.emplace(IdOfLine(line), Statement{line, is_confirmed});
     }
   }
   return last;
@@ -41,7 +43,7 @@ std::map<std::string_view, Statement> LastStatements(std::span<const StoredRepor
 
 }  // namespace
 
-AccountPlan PlanRecords(std::string_view book_name, std::span<const std::string> lines,
+AccountPlan PlanRecords(std::string_view book_name, std::span<const AccountLine> lines,
                         std::span<const StoredReport> stored, int64_t restored_at_nanos) {
   AccountPlan plan;
   uint64_t newest = 0;
@@ -49,18 +51,19 @@ AccountPlan PlanRecords(std::string_view book_name, std::span<const std::string>
     newest = std::max(newest, NumberOfAccountReport(report.delivery.batch).value_or(0));
   }
   const std::map<std::string_view, Statement> last = LastStatements(stored, restored_at_nanos);
-  std::vector<std::string_view> to_tell;
+  std::vector<const AccountLine*> to_tell;
   bool is_news = false;
-  for (const std::string& line : lines) {
-    const auto found = last.find(IdOfLine(line));
-    const bool is_new = found == last.end() || found->second.line != line;
-    if (is_new || !found->second.is_confirmed) to_tell.push_back(line);
+  for (const AccountLine& line : lines) {
+    const auto found = last.find(IdOfLine(line.line));
+    const bool is_new = found == last.end() || found->second.line != line.line;
+    if (is_new || !found->second.is_confirmed) to_tell.push_back(&line);
     is_news = is_news || is_new;
   }
   if (is_news) ++newest;
   for (const StoredReport& report : stored) {
     const bool is_older = NumberOfAccountReport(report.delivery.batch).value_or(0) < newest;
-    if (is_older && IsOpen(report.delivery.state)) plan.outdated.push_back(report.delivery);
+    const bool is_outdated = is_older || !report.is_still_for;
+    if (is_outdated && IsOpen(report.delivery.state)) plan.outdated.push_back(report.delivery);
   }
   for (size_t i = 0; is_news && i < to_tell.size(); ++i) {
     if (i % kRecordsOfReport == 0) {
@@ -68,7 +71,13 @@ AccountPlan PlanRecords(std::string_view book_name, std::span<const std::string>
       part.batch = AccountReportName(newest, static_cast<uint32_t>(plan.planned.size()));
       part.key = UsageReportKey(book_name, part.batch);
     }
-    plan.planned.back().body += to_tell[i];
+    PlannedDelivery& part = plan.planned.back();
+    part.body += to_tell[i]->line;
+    part.entities.insert(part.entities.end(), to_tell[i]->entities.begin(), to_tell[i]->entities.end());
+  }
+  for (PlannedDelivery& part : plan.planned) {
+    std::sort(part.entities.begin(), part.entities.end());
+    part.entities.erase(std::unique(part.entities.begin(), part.entities.end()), part.entities.end());
   }
   return plan;
 }
@@ -83,17 +92,17 @@ absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox,
     const bool is_unclear = IsOpen(delivery.state) && delivery.state != DeliveryState::kPending &&
                             delivery.state != DeliveryState::kRetryWait && delivery.state != DeliveryState::kParked;
     if (is_unclear) return AccountPlan{true, {}, {}};
-    stored.push_back({delivery, ""});
+    stored.push_back({delivery, "", IsStillFor(target, delivery)});
   }
   std::sort(stored.begin(), stored.end(), [](const StoredReport& a, const StoredReport& b) {
     return NumberOfAccountReport(a.delivery.batch) > NumberOfAccountReport(b.delivery.batch);
   });
   const absl::StatusOr<std::vector<AccountRecord>> records = AccountRecordsOf(book, target, threads);
   if (!records.ok()) return records.status();
-  std::vector<std::string> lines;
+  std::vector<AccountLine> lines;
   std::set<std::string_view> missing;  // accounts that no report that was read tells of
   for (const AccountRecord& record : *records) {
-    lines.push_back(emitter.MakeAccount(record));
+    lines.push_back({emitter.MakeAccount(record), record.entities});
     missing.insert(record.id);
   }
   // The newest reports, until each account is in one of them.
@@ -107,7 +116,9 @@ absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox,
   const absl::StatusOr<std::vector<RestoreMark>> restored = RestoreMarks(book);
   if (!restored.ok()) return restored.status();
   const int64_t restored_at = restored->empty() ? 0 : restored->back().restored_at_nanos;
-  return PlanRecords(book.identity().name, lines, stored, restored_at);
+  AccountPlan plan = PlanRecords(book.identity().name, lines, stored, restored_at);
+  for (PlannedDelivery& part : plan.planned) part.first_period = records->front().month;
+  return plan;
 }
 
 void AppendJsonMembers(const std::string& id_name, const AccountRecord& record, std::string* json) {

@@ -27,6 +27,12 @@ inline constexpr size_t kRecordsOfReport = 1000;
 struct StoredReport {
   Delivery delivery;
   std::string body;
+  bool is_still_for = true;  // false: it has something of an entity that the target is not to be told of any more
+};
+// A record as it stands, as Emitter::MakeAccount has it.
+struct AccountLine {
+  std::string line;
+  std::vector<std::string> entities = {};
 };
 
 struct AccountPlan {
@@ -35,9 +41,10 @@ struct AccountPlan {
   std::vector<Delivery> outdated;        // to be superseded, once `planned` is
 };
 
-// Pure. `lines`: of all accounts as they stand, each Emitter::MakeAccount. `stored`: by number, newest first.
+// Pure. `lines`: of all accounts as they stand. `stored`: by number, newest first. One that is not for the target any
+// more, and not confirmed, is outdated, and what it says of others is told anew.
 // `restored_at_nanos`: what was planned before is told again; 0: the book never came out of a backup.
-[[nodiscard]] AccountPlan PlanRecords(std::string_view book_name, std::span<const std::string> lines,
+[[nodiscard]] AccountPlan PlanRecords(std::string_view book_name, std::span<const AccountLine> lines,
                                       std::span<const StoredReport> stored, int64_t restored_at_nanos);
 
 // The plan of a book as it stands. FailedPrecondition: AccountRecordsOf's.

@@ -98,14 +98,17 @@ int64_t PollNanos(const Target& target, uint32_t polls) {
   return static_cast<int64_t>(std::min(wait, cap)) * kNanosPerSecond;
 }
 
-// Whether what was planned is still for the target: `entities`, `from` and `regions` may have changed since.
+// Whether what was planned is still for the target.
 bool IsStillFor(const Target& target, const Delivery& delivery, const BatchesById& batches) {
   const auto batch = batches.find(delivery.batch);
   if (batch != batches.end()) return Concerns(target, batch->second);
-  const bool has_period = !delivery.first_period.empty();
-  return std::all_of(delivery.entities.begin(), delivery.entities.end(),
-                     [&](const std::string& entity) { return Gets(target, entity); }) &&
-         (!has_period || delivery.first_period >= target.from);
+  return tollbook::IsStillFor(target, delivery);
+}
+
+// When the target may next be told of a batch, or a report, from then on.
+Instant OpensFor(const Target& target, std::string_view delivered, const BatchesById& batches, Instant from) {
+  const auto batch = batches.find(delivered);
+  return OpensAt(target, batch == batches.end() ? "" : batch->second.entity, from);
 }
 
 absl::StatusOr<BatchesById> BatchesOf(const Book& book) {
@@ -218,6 +221,7 @@ class Pass {
   // What is due of them.
   absl::Status RunDue(const std::vector<const EmitterOf*>& targets);
   absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
+  bool was_cut_short() const { return was_cut_short_; }
 
  private:
   absl::Status Plan(const EmitterOf& of, const std::set<std::string, std::less<>>& there, TargetReport* report);
@@ -225,7 +229,7 @@ class Pass {
   absl::Status BeginPace(const EmitterOf& of);
   // The deliveries of a target whose turn it may be now; none when it is to be left alone.
   absl::StatusOr<std::vector<Delivery>> DueOf(const EmitterOf& of, DispatchTarget* target);
-  DispatchWord MayGo(const EmitterOf& of, const Delivery& delivery) const;
+  DispatchWord MayGo(const EmitterOf& of, const Delivery& delivery);
   // Until it is final, waits or is parked.
   absl::StatusOr<DispatchOutcome> RunOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
   absl::StatusOr<Attempt> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel, Delivery* delivery);
@@ -237,11 +241,12 @@ class Pass {
     return options_.chance();
   }
   int64_t DueAt(const EmitterOf& of, const Delivery& delivery) const;
-  // When its target may next be told of it, from then on.
-  int64_t OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const;
-  bool Stopped() const {
-    return (options_.stop != nullptr && options_.stop->load()) ||
-           (options_.until_nanos != 0 && options_.now_nanos() >= options_.until_nanos);
+  bool Stopped() const { return options_.stop != nullptr && options_.stop->load(); }
+  // Before something more is begun. The first thing is begun however late it is, so that every pass brings some on.
+  bool IsTimeOver() {
+    const bool is_late = options_.until_nanos != 0 && options_.now_nanos() >= options_.until_nanos;
+    if (is_late && has_begun_) was_cut_short_ = true;
+    return was_cut_short_;
   }
 
   const Book& book_;
@@ -251,7 +256,8 @@ class Pass {
   const std::set<std::string, std::less<>>& held_;
   const Pauses& pauses_;
   const DeliverOptions& options_;
-  std::mutex chance_mutex_;  // of options_.chance
+  bool has_begun_ = false, was_cut_short_ = false;  // of planning, or of Dispatch, which asks one at a time
+  std::mutex chance_mutex_;                         // of options_.chance
   // How a target stands; several of its deliveries may be under way.
   struct Stands {
     std::mutex mutex;  // of it, and of writing it
@@ -294,7 +300,8 @@ absl::Status Pass::Plan(const EmitterOf& of, const std::set<std::string, std::le
 absl::Status Pass::PlanUsage(const EmitterOf& of, TargetReport* report) {
   const absl::StatusOr<uint64_t> through = outbox_.UsagePlannedThrough(of.target.name);
   if (!through.ok()) return through.status();
-  for (uint64_t seal = *through + 1; seal <= usages_.newest_seal() && !Stopped(); ++seal) {
+  for (uint64_t seal = *through + 1; seal <= usages_.newest_seal(); ++seal) {
+    if (Stopped() || IsTimeOver()) break;
     const absl::StatusOr<SealedUsage> usage = usages_.Of(seal);
     if (!usage.ok()) return usage.status();
     absl::StatusOr<std::vector<PlannedDelivery>> planned = of.emitter->MakeUsage(*usage);
@@ -305,6 +312,7 @@ absl::Status Pass::PlanUsage(const EmitterOf& of, TargetReport* report) {
     }
     for (PlannedDelivery& one : *planned) one.target = of.target.name;
     TOLLBOOK_RETURN_IF_ERROR(outbox_.PlanUsage(*planned, {of.target.name, seal}));
+    has_begun_ = true;
     report->planned += planned->size();
   }
   return absl::OkStatus();
@@ -351,11 +359,6 @@ int64_t Pass::DueAt(const EmitterOf& of, const Delivery& delivery) const {
   return std::max(not_before, std::min(delivery.since_nanos, now) + of.target.quiet_seconds * kNanosPerSecond);
 }
 
-int64_t Pass::OpenFrom(const Target& target, const Delivery& delivery, int64_t from_nanos) const {
-  const auto batch = batches_.find(delivery.batch);
-  return OpensAt(target, batch == batches_.end() ? "" : batch->second.entity, Instant{from_nanos}).nanos;
-}
-
 absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchTarget* target) {
   std::vector<Delivery> due;
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(of.target.name);
@@ -383,11 +386,14 @@ absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchT
   return due;
 }
 
-DispatchWord Pass::MayGo(const EmitterOf& of, const Delivery& delivery) const {
+DispatchWord Pass::MayGo(const EmitterOf& of, const Delivery& delivery) {
   if (Stopped() || (of.pace != nullptr && of.pace->UsedUpUntil() > 0)) return DispatchWord::kEnd;
-  const int64_t now = options_.now_nanos();
-  const bool is_due = DueAt(of, delivery) <= now && OpenFrom(of.target, delivery, now) <= now;
-  return is_due ? DispatchWord::kGo : DispatchWord::kSkip;
+  const Instant now{options_.now_nanos()};
+  const bool is_due = DueAt(of, delivery) <= now.nanos && OpensFor(of.target, delivery.batch, batches_, now) <= now;
+  if (!is_due) return DispatchWord::kSkip;
+  if (IsTimeOver()) return DispatchWord::kEnd;
+  has_begun_ = true;
+  return DispatchWord::kGo;
 }
 
 absl::Status Pass::RunDue(const std::vector<const EmitterOf*>& targets) {
@@ -426,7 +432,7 @@ absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, Deliver
     if (!IsOpen(delivery) || target->paused) continue;
     const int64_t let_go = std::max(MayProbe(of, standing, delivery) ? 0 : held_until, used_up_until);
     const int64_t ready = std::max({DueAt(of, delivery), let_go, options_.now_nanos(), int64_t{1}});
-    const int64_t due = OpenFrom(of.target, delivery, ready);
+    const int64_t due = OpensFor(of.target, delivery.batch, batches_, Instant{ready}).nanos;
     report->next_due_nanos = ++report->waiting == 1 ? due : std::min(report->next_due_nanos, due);
   }
   return absl::OkStatus();
@@ -612,6 +618,7 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
     TOLLBOOK_RETURN_IF_ERROR(pass.CountAfter(targets[i], &target, &report));
     target.confirmed = target.by_state[static_cast<size_t>(State::kConfirmed)] - confirmed_before[i];
   }
+  report.cut_short = pass.was_cut_short();
   return report;
 }
 
@@ -645,11 +652,13 @@ std::string NameOf(const Delivery& delivery) {
   return delivery.target + " " + delivery.batch;
 }
 
-absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, int threads) {
+absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, Instant now, int threads) {
   const absl::StatusOr<BatchesById> batches = BatchesOf(book);
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
+  const absl::StatusOr<Pauses> pauses = PausedTargets(book);
+  if (!pauses.ok()) return pauses.status();
   Outbox& outbox = OutboxOf(book);
   SealedUsages usages(book, threads);
   std::string text;
@@ -690,11 +699,16 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       if (!planned.ok()) return planned.status();
       for (PlannedDelivery& one : *planned) parcels.push_back(FirstParcel(std::move(one)));
     }
+    const auto pause = pauses->find(of.target.name);
     for (const Parcel& parcel : parcels) {
       const bool is_batch =
           !SealOfUsageReport(parcel.batch) && !CommitOfEvent(parcel.batch) && !NumberOfAccountReport(parcel.batch);
       const char* const what = is_batch ? "batch " : "";
-      text += "# target " + of.target.name + ", " + what + parcel.batch + "\n" + of.emitter->Show(parcel);
+      text += "# target " + of.target.name + ", " + what + parcel.batch + "\n";
+      if (pause != pauses->end()) text += "# paused " + ToString(pause->second) + "\n";
+      const Instant opens = OpensFor(of.target, parcel.batch, *batches, now);
+      if (opens > now) text += "# outside its windows until " + ToString(opens) + "\n";
+      text += of.emitter->Show(parcel);
       text += text.ends_with('\n') ? "\n" : "\n\n";
     }
   }

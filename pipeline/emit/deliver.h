@@ -35,7 +35,7 @@ struct DeliverOptions {
   std::function<int64_t()> now_nanos;       // called from several threads
   std::function<uint64_t()> chance;         // any 64 bits, for the jitter
   const std::atomic<bool>* stop = nullptr;  // ends the pass after the deliveries under way
-  int64_t until_nanos = 0;                  // so does this moment; 0: none
+  int64_t until_nanos = 0;                  // so does this moment, but that it does something; 0: none
   int threads = 0;                          // that rate usage; 0: as many as there are cores
 };
 
@@ -52,6 +52,7 @@ struct DeliverReport {
   std::vector<TargetReport> targets;
   uint64_t waiting = 0;        // deliveries that will be tried again by themselves, so none of a target that is paused
   int64_t next_due_nanos = 0;  // the first of them; 0: none waits
+  bool cut_short = false;      // `until_nanos` came before all that was due was done: another pass goes on
   uint64_t held = 0;           // batches that nobody has approved yet: they are passed over
 };
 
@@ -66,8 +67,10 @@ struct DeliverReport {
 // What the chain calls a delivery: "erp acme-us-USD-2025-01-0001".
 std::string NameOf(const Delivery& delivery);
 
-// What a pass would send now, in its order: "target erp, batch …", and what Emitter::Show says. Changes nothing.
-[[nodiscard]] absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, int threads = 0);
+// What a pass would send, in its order: "target erp, batch …", and what Emitter::Show says. Of a target that is paused,
+// or outside its windows `now`, with that it is. Changes nothing.
+[[nodiscard]] absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, Instant now,
+                                                  int threads = 0);
 
 // How long after so many failures in a row: between nothing and first * 2^(failures - 1), at most the cap, by chance.
 // So targets that come back are not met by everybody at once.

@@ -154,7 +154,7 @@ std::optional<JsonTree> DynamicsEmitter::Query(std::string_view path, const std:
 }
 
 Attempt DynamicsEmitter::Different(const std::string& what) const {
-  return Failed(Event::kDifferent, Problem::kValidation, what);
+  return Failed(Event::kDifferent, Problem::kDifferent, what);
 }
 
 std::optional<DynamicsEmitter::Found> DynamicsEmitter::Look(const Ours& ours, const Parcel& parcel, Attempt* outcome) {

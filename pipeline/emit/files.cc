@@ -64,7 +64,7 @@ class FilesEmitter final : public Emitter {
     const std::optional<std::string> bytes = Read(path, parcel.body.size());
     if (!bytes) return Unreachable(DeliveryEvent::kCannotAsk, path + " cannot be read");
     if (*bytes != parcel.body) {
-      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kDifferent,
                     path + " is there and says something else: look who wrote it, and move it away");
     }
     // The file without its sum: a crash came between the two, and sending again writes the same.

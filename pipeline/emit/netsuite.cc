@@ -139,7 +139,7 @@ Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours)
                     ScalarAt(record, "tranDate") == ours.date;
   const std::string id = ScalarAt(record, "id");
   if (same) return Succeeded(Event::kConfirmed, "", id.empty() ? ScalarAt(record, "tranId") : id);
-  return Failed(Event::kDifferent, Problem::kValidation,
+  return Failed(Event::kDifferent, Problem::kDifferent,
                 "journal " + id + " has our key in NetSuite and says something else: look who changed it");
 }
 

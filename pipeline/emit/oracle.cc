@@ -197,7 +197,7 @@ Attempt OracleEmitter::Compare(const JsonTree& batch, const ErpJournal& ours) co
                     PlainAmount(ScalarAt(batch, "RunningTotalCr")) == total;
   const std::string id = ScalarAt(batch, "JeBatchId");
   if (same) return Succeeded(Event::kConfirmed, "", id.empty() ? name : id);
-  return Failed(Event::kDifferent, Problem::kValidation,
+  return Failed(Event::kDifferent, Problem::kDifferent,
                 "journal batch " + id + " has our name in Oracle and says something else: look who changed it");
 }
 
@@ -210,7 +210,7 @@ Attempt OracleEmitter::Look(const Parcel& parcel) {
   if (!batches) return outcome;
   if (batches->items.empty()) return Succeeded(Event::kNotThere, "", "");
   if (batches->items.size() == 1) return Compare(batches->items[0], ours);
-  return Failed(Event::kDifferent, Problem::kValidation,
+  return Failed(Event::kDifferent, Problem::kDifferent,
                 "journal batches " + ScalarAt(batches->items[0], "JeBatchId") + " and " +
                     ScalarAt(batches->items[1], "JeBatchId") +
                     " have our name in Oracle: reverse or delete what is too many, and `resolve` it");

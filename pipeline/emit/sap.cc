@@ -178,13 +178,13 @@ Attempt SapEmitter::Compare(const JsonTree& items, const ErpJournal& ours) const
   std::string names;
   for (const std::string& one : documents) names += (names.empty() ? "" : ", ") + one;
   if (documents.size() > 1) {
-    return Failed(Event::kDifferent, Problem::kValidation,
+    return Failed(Event::kDifferent, Problem::kDifferent,
                   "documents " + names + " have our reference in SAP: reverse what is too many, and `resolve` it");
   }
   std::sort(want.begin(), want.end());
   std::sort(have.begin(), have.end());
   if (same && want == have) return Succeeded(Event::kConfirmed, names, names);
-  return Failed(Event::kDifferent, Problem::kValidation,
+  return Failed(Event::kDifferent, Problem::kDifferent,
                 "document " + names + " has our reference in SAP and says something else: look what it is");
 }
 

@@ -336,7 +336,7 @@ std::optional<Attempt> TrytonEmitter::Compare(const Json& body, int64_t company,
   const bool same_date =
       moves.size() == 1 && moves[0].contains("date") && DateText(moves[0]["date"]) == TextAt(body, "date");
   if (same_lines && same_date) return std::nullopt;
-  return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+  return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kDifferent,
                 "move " + std::to_string(move.id) + " (" + (move.posted ? "posted as " : "draft ") + move.number +
                     ") has our key and says something else: look who changed it");
 }
@@ -361,7 +361,7 @@ Attempt TrytonEmitter::Ask(const Parcel& parcel) {
   }
   const auto posted = std::count_if(moves.begin(), moves.end(), [](const Move& move) { return move.posted; });
   if (posted > 1) {
-    return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+    return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kDifferent,
                   "posted " + std::to_string(posted) + " times in Tryton: reverse all but one");
   }
   // A draft beside it is a late twin, which Finish takes away.
@@ -428,7 +428,7 @@ Attempt TrytonEmitter::Finish(const Parcel& parcel) {
   for (const Move& move : moves) {
     if (move.id == ours->id) continue;
     if (move.posted) {
-      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kValidation,
+      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kDifferent,
                     "move " + std::to_string(move.id) + " has our key and is posted, beside " + parcel.job);
     }
     DeleteDraft(company.id, move.id);

@@ -284,6 +284,13 @@ bool SameQuantity(const std::string& a, const std::string& b) {
   return x.error == DecimalError::kNone && y.error == DecimalError::kNone && x.value == y.value;
 }
 
+bool IsStillFor(const Target& target, const Delivery& delivery) {
+  const bool has_period = !delivery.first_period.empty();
+  return std::all_of(delivery.entities.begin(), delivery.entities.end(),
+                     [&](const std::string& entity) { return Gets(target, entity); }) &&
+         (!has_period || delivery.first_period >= target.from);
+}
+
 void AppendMember(std::string_view name, std::string_view text, std::string* json) {
   *json += json->back() == '{' ? "" : ",";
   AppendJsonString(name, json);

@@ -89,6 +89,10 @@ ReportProgress ProgressOf(std::string_view job, size_t items);
 // Whether two decimals are one: "0", "1250" and "1250.0" of the same quantity.
 bool SameQuantity(const std::string& a, const std::string& b);
 
+// Whether what is no batch is still for the target that it was planned for: `entities`, `from` and `regions` may have
+// changed since.
+bool IsStillFor(const Target& target, const Delivery& delivery);
+
 // Adds a member to a JSON object that is open.
 void AppendMember(std::string_view name, std::string_view text, std::string* json);
 

@@ -50,6 +50,21 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(done.stdout, b"")
                 self.assertRegex(done.stderr.decode(), r"^tollbook: [^\n]+: [^\n]+: [^\n]+\n$")
 
+    def test_a_format_of_tables_is_refused_by_what_gives_none(self):
+        say = ("--books", "nowhere", "--by", "Ann", "--why", "it ties", "--format")
+        for command, form, message in (
+                (("journals", "approve", "B"), "parquet", "journals approve gives no table"),
+                (("journals", "reject", "B"), "csv", "journals reject gives no table"),
+                (("journals", "held"), "ledger", "journals held has no postings"),
+                (("periods", "close", "--entity", "acme-us", "--period", "2025-01"), "parquet",
+                 "a change of a period gives no table"),
+                (("exceptions", "purge"), "parquet", "exceptions purge gives no table")):
+            with self.subTest(command):
+                done = tollbook(*command, *(say if command[-1] != "held" else ("--books", "nowhere", "--format")), form)
+                self.assertEqual((done.returncode, done.stdout), (2, b""))
+                self.assertRegex(done.stderr.decode(),
+                                 rf"^tollbook: {message}: --format {form}: leave it out, or use .*\n$")
+
     def test_a_directory_without_a_name_is_said_by_its_flag(self):
         for flag, arguments in (("--books", ["status", "--books", ""]),
                                 ("--catalog", ["run", "--books", "b", "--catalog", "", "usage"]),

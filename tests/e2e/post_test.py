@@ -6,6 +6,7 @@ plays more of them; TOLLBOOK_SEED repeats the order of another time.
 
 import collections
 import datetime
+import fcntl
 import hashlib
 import json
 import os
@@ -162,10 +163,12 @@ class Files(Case):
         parked, = self.deliveries("--state", "parked")
         self.assertIn("says something else", parked["last_error"])
         self.assertEqual([parked["owner"], parked["next_step"]],
-                         ["finance", "correct what the target refuses, then `tollbook deliveries retry`"])
+                         ["finance", "compare what the target has under the key with `tollbook deliveries show --body`; mend or "
+                          "reverse it there, then `tollbook deliveries retry`, or `resolve` it"])
+        self.assertEqual(parked["problem"], "different")
         self.assertLess(int(parked["age_seconds"]), 600)
         shown = book.tollbook("deliveries", "show", "--books", self.books, "archive", parked["batch"]).stdout.decode()
-        self.assertRegex(shown, r"(?s)next step +correct what .*\nage +\d+ s\n")
+        self.assertRegex(shown, r"(?s)next step +compare what .*\nage +\d+ s\n")
         done = next(row for row in self.deliveries() if row["state"] == "confirmed")
         self.assertEqual([done["owner"], done["next_step"], done["age_seconds"]], ["", "", ""])
         self.assertEqual(self.states(), {"parked": 1, "confirmed": 1}, "the other batch is not held up")
@@ -202,19 +205,45 @@ class Files(Case):
         book.tollbook("deliveries", "resume", "other", *say, expect=1)  # it is not paused
         book.tollbook("deliveries", "pause", "other", *say)
         book.tollbook("deliveries", "pause", "other", *say, expect=1)  # already
+        # One that only a catalog has, and one that only its pause remembers.
+        self.targets(files(), files("other"), files("new"))
+        self.assertIn(b"with --catalog DIR", book.tollbook("deliveries", "pause", "new", *say, expect=1).stderr)
+        book.tollbook("deliveries", "pause", "new", *say, "--catalog", self.catalog)
+        self.targets(files(), files("other"))
+        self.assertIn(b"target new is paused by Ann", book.tollbook("deliveries", "--books", self.books).stdout)
+        book.tollbook("deliveries", "resume", "new", *say)
         self.seal_more(1)
         report = json.loads(self.post("--json", "--wait", "60", "--strict", expect=3).stdout)  # waits for nothing
         archive, other = report["targets"]
         self.assertEqual(archive["confirmed_now"], 3, "the other target goes on")
         self.assertEqual([other["planned_now"], other["confirmed_now"], other["pending"]], [1, 0, 1])
-        self.assertEqual(other["paused"], {"by": "Ann", "why": "their maintenance"})
-        self.assertIn(b"Paused by Ann: other, their maintenance", self.post().stdout)
+        pause = other["paused"]
+        self.assertEqual([pause["by"], pause["why"]], ["Ann", "their maintenance"])
+        said = f"paused by Ann since {pause['since']}: their maintenance"
+        since = datetime.datetime.fromisoformat(pause["since"].replace("Z", "+00:00"))
+        self.assertLess(abs(time.time() - since.timestamp()), 600)
+        self.assertIn("other is " + said, self.post().stdout.decode())
+        self.assertIn("target other is " + said, book.tollbook("deliveries", "--books", self.books).stdout.decode())
+        self.assertNotIn(b"is paused", book.tollbook("deliveries", "--target", "archive", "--books", self.books).stdout)
+        waits, = self.deliveries("--state", "pending")
+        self.assertEqual([waits["target"], waits["paused_by"], waits["paused_since"], waits["paused_why"]],
+                         ["other", "Ann", pause["since"], "their maintenance"])
+        done = self.deliveries("--state", "confirmed")
+        self.assertEqual({row["paused_by"] for row in done}, {""}, "what is over waits for nobody")
+        show = ("deliveries", "show", "--books", self.books, "other", waits["batch"])
+        self.assertIn(said[len("paused "):], book.tollbook(*show).stdout.decode())
+        self.assertIn("# " + said, self.post("--dry-run").stdout.decode())
+        self.assertIn(said, book.tollbook("status", "--books", self.books).stdout.decode())
+        status = json.loads(book.tollbook("status", "--books", self.books, "--json").stdout)["targets"]
+        self.assertEqual(status, [{"target": "archive", "waiting": 0, "parked": 0, "outside_windows": []},
+                                  {"target": "other", "waiting": 1, "parked": 0, "paused": pause, "outside_windows": []}])
         book.tollbook("deliveries", "resume", "other", *say)
         self.post("--strict")
         self.assertEqual(self.states(), {"confirmed": 6})
         audit = book.rows_of(book.tollbook("audit", "--books", self.books, "--format", "csv").stdout)
         told = [(row["which"], row["by"], row["before"], row["after"]) for row in audit if row["what"] == "target"]
-        self.assertEqual(told, [("other", "Ann", "delivering", "paused"), ("other", "Ann", "paused", "delivering")])
+        self.assertEqual([row for row in told if row[0] == "other"],
+                         [("other", "Ann", "delivering", "paused"), ("other", "Ann", "paused", "delivering")])
         self.verify()
 
     def test_a_window_that_is_shut_keeps_what_is_due_until_it_opens(self):
@@ -230,6 +259,25 @@ class Files(Case):
         opens = datetime.datetime.fromisoformat(report["next_due"].replace("Z", "+00:00"))
         self.assertEqual([opens.hour, opens.minute, opens.second], [0, 0, 0])
         self.assertIn((opens.date() - datetime.date(*now[:3])).days, (1, 2, 3))  # midnight may pass meanwhile
+        # By the catalog that is named: the one of the newest seal has no targets.
+        until = report["next_due"]
+        known = ("--books", self.books, "--catalog", self.catalog)
+        said = f"target shut is outside its windows for acme-us until {until}\n"
+        self.assertIn(said, book.tollbook("deliveries", *known).stdout.decode())
+        self.assertNotIn(b"windows", book.tollbook("deliveries", *known, "--state", "confirmed").stdout)
+        rows = {row["target"]: row for row in self.deliveries("--catalog", self.catalog)}
+        self.assertEqual([rows[name]["opens_at"] for name in ("today", "shut", "others")], ["", until, ""])
+        self.assertIn(f"until {until}",
+                      book.tollbook("deliveries", "show", *known, "shut", rows["shut"]["batch"]).stdout.decode())
+        self.assertEqual(self.deliveries()[0]["opens_at"], "")
+        self.assertEqual(self.post("--dry-run").stdout.decode().count(f"# outside its windows until {until}\n"), 1)
+        # `status` goes by the newest seal.
+        self.seal_more(1)
+        status = json.loads(book.tollbook("status", "--books", self.books, "--json").stdout)["targets"]
+        self.assertEqual([(target["target"], target["outside_windows"]) for target in status],
+                         [("others", []), ("shut", [{"entity": "acme-us", "opens_at": until}]), ("today", [])])
+        self.assertIn(f"outside its windows for acme-us until {until}",
+                      " ".join(book.tollbook("status", "--books", self.books).stdout.decode().split()))
 
     def test_a_run_can_deliver(self):
         self.seal(1)
@@ -445,6 +493,39 @@ class Webhook(Case):
             self.assertGreater(pending, 0, "it had not to wait for all of them")
             watching.send_signal(signal.SIGINT)
             self.assertEqual((watching.wait(timeout=20), watching.communicate()[1]), (0, b""))
+
+    def test_a_post_gives_way_while_much_is_due(self):
+        """Sixty batches at four a second are fifteen seconds' work; somebody pauses the target meanwhile."""
+        self.seal(60)
+        with fault_server.Server(SECRET) as server:
+            self.targets(webhook(server.url) + "    requests: {per_second: 4}\n")
+            posting = self.start_post("--json")
+            self.addCleanup(posting.kill)
+            self.await_(lambda: len(server.taken) >= 2)
+            book.tollbook("deliveries", "pause", "hook", "--books", self.books, "--by", "Ann", "--why", "enough")
+            said, errors = posting.communicate(timeout=60)
+            self.assertEqual((posting.returncode, errors), (0, b""))
+            told, = json.loads(said)["targets"]
+            self.assertEqual(told["paused"]["by"], "Ann")
+            self.assertEqual((told["planned_now"], told["confirmed_now"]), (60, len(server.taken)), "of all its turns")
+            self.assertLess(len(server.taken), 60)
+
+    def test_a_post_that_waits_waits_for_who_has_the_book_meanwhile(self):
+        self.seal(1)
+        with fault_server.Server(SECRET, lambda kind, key, count: "503_retry_after" if count == 1 else None) as server:
+            self.targets(webhook(server.url))
+            posting = self.start_post("--wait", "20", "--strict")
+            self.addCleanup(posting.kill)
+            self.await_(lambda: len(server.requests) == 1)
+            with (self.books / "BOOKLOCK").open("r+b") as held:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                held.truncate(0)
+                held.write(b"process 1 (tollbook run)")
+                held.flush()
+                time.sleep(fault_server.RETRY_AFTER_SECONDS + 1.5)
+                self.assertIsNone(posting.poll(), "it waits")
+            self.assertEqual((posting.wait(timeout=30), posting.communicate()[1]), (0, b""))
+            self.assertEqual(len(server.taken), 1)
 
     def await_(self, holds):
         end = time.monotonic() + 30

@@ -25,10 +25,16 @@ StoredReport Report(uint64_t number, State state, const std::string& body, int64
   return report;
 }
 
+std::vector<AccountLine> AccountLines(const std::vector<std::string>& lines) {
+  std::vector<AccountLine> made;
+  for (const std::string& line : lines) made.push_back({line, {"us"}});
+  return made;
+}
+
 // "2: a b; without 1": the number of what is planned, whose records it has, and which are superseded.
 std::string Planned(const std::vector<std::string>& lines, const std::vector<StoredReport>& stored,
                     int64_t restored_at = 0) {
-  const AccountPlan plan = PlanRecords("small", lines, stored, restored_at);
+  const AccountPlan plan = PlanRecords("small", AccountLines(lines), stored, restored_at);
   std::string text;
   for (const PlannedDelivery& part : plan.planned) {
     text += std::to_string(*NumberOfAccountReport(part.batch)) + ":";
@@ -77,6 +83,24 @@ TEST(AccountReport, HasWhatIsNewAndWhatIsNotConfirmed) {
   }
 }
 
+// What it says of the others is told anew, and nothing of the entity that the target is not to be told of any more.
+TEST(AccountReport, WhatIsNotForTheTargetAnyMoreIsOutdated) {
+  const std::string a = Line("a", "1"), b = Line("b", "1");
+  StoredReport before = Report(1, State::kRetryWait, a + b);
+  before.is_still_for = false;
+  EXPECT_EQ(Planned({b}, {before}), "2: b; without 1");
+  EXPECT_EQ(Planned({}, {before}), "; without 1");
+  before.delivery.state = State::kConfirmed;
+  EXPECT_EQ(Planned({b}, {before}), "") << "it was told then";
+}
+
+TEST(AccountReport, EachPartHasTheEntitiesOfItsRecords) {
+  const AccountPlan plan = PlanRecords(
+      "small", std::vector<AccountLine>{{Line("a", "1"), {"eu", "us"}}, {Line("b", "1"), {"de", "us"}}}, {}, 0);
+  ASSERT_EQ(plan.planned.size(), 1u);
+  EXPECT_THAT(plan.planned[0].entities, ElementsAre("de", "eu", "us"));
+}
+
 TEST(AccountReport, ABookOutOfABackupTellsAllAgain) {
   const std::string a = Line("a", "1"), b = Line("b", "1");
   const StoredReport before = Report(1, State::kConfirmed, a + b, 10);
@@ -88,7 +112,7 @@ TEST(AccountReport, IsCutIntoParts) {
   std::vector<std::string> lines;
   for (int i = 0; i < 2500; ++i) lines.push_back(Line(("a" + std::to_string(i)).c_str(), "1"));
   std::vector<std::string> parts;
-  for (const PlannedDelivery& part : PlanRecords("small", lines, {}, 0).planned) {
+  for (const PlannedDelivery& part : PlanRecords("small", AccountLines(lines), {}, 0).planned) {
     parts.push_back(part.batch + " " + std::to_string(DecodeItems(part.body).size()));
   }
   EXPECT_THAT(parts, ElementsAre("accounts:0001-001 1000", "accounts:0001-002 1000", "accounts:0001-003 500"));
@@ -96,8 +120,10 @@ TEST(AccountReport, IsCutIntoParts) {
 
 TEST(AccountReport, ItsKeysAreOfTheBook) {
   const std::vector<std::string> lines = {Line("a", "1")};
-  EXPECT_EQ(PlanRecords("small", lines, {}, 0).planned[0].key, PlanRecords("small", lines, {}, 0).planned[0].key);
-  EXPECT_NE(PlanRecords("small", lines, {}, 0).planned[0].key, PlanRecords("other", lines, {}, 0).planned[0].key);
+  EXPECT_EQ(PlanRecords("small", AccountLines(lines), {}, 0).planned[0].key,
+            PlanRecords("small", AccountLines(lines), {}, 0).planned[0].key);
+  EXPECT_NE(PlanRecords("small", AccountLines(lines), {}, 0).planned[0].key,
+            PlanRecords("other", AccountLines(lines), {}, 0).planned[0].key);
 }
 
 AccountRecord Record() {

@@ -109,6 +109,7 @@ class DeliverTest : public testing::Test {
     targets[0].pace = pace_;
     DeliverOptions options;
     options.now_nanos = [this] { return now_; };
+    options.until_nanos = until_;
     options.chance = [] { return uint64_t{2'000'000'000}; };  // the longest first wait: two seconds
     absl::StatusOr<DeliverReport> report = Deliver(*book_, targets, options);
     EXPECT_TRUE(report.ok()) << report.status();
@@ -131,6 +132,7 @@ class DeliverTest : public testing::Test {
 
   ScratchDirectory directory_;
   int64_t now_ = kStart;
+  int64_t until_ = 0;
   std::unique_ptr<Book> book_;
   Target target_;
   bool can_be_asked_ = true;
@@ -228,6 +230,18 @@ TEST_F(DeliverTest, GoesWhenTheWindowOfItsEntityIsOpen) {
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
 }
 
+TEST_F(DeliverTest, APassWhoseTimeIsOverBeginsOneAndLeavesTheOthersToTheNext) {
+  Seal({"us-1", "us-2", "us-3"});
+  until_ = now_;  // it is over before the first
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  EXPECT_TRUE(report_.cut_short);
+  EXPECT_THAT(Pass(), ElementsAre("us-2"));
+  EXPECT_THAT(Pass(), ElementsAre("us-3"));
+  EXPECT_FALSE(report_.cut_short) << "nothing that is due is left";
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_FALSE(report_.cut_short);
+}
+
 TEST_F(DeliverTest, ADaysRequestsHoldOverARestart) {
   const auto start = [&] {
     Open();
@@ -251,7 +265,7 @@ TEST_F(DeliverTest, NothingGoesToATargetThatIsPaused) {
   Decision decision{DecisionKind::kTarget, "erp", "Ann", "their maintenance", "", std::string(kPaused)};
   ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
   EXPECT_THAT(Pass(), IsEmpty());
-  EXPECT_EQ(report_.targets[0].paused, (Pause{"Ann", "their maintenance"}));
+  EXPECT_EQ(report_.targets[0].paused, (Pause{"Ann", "their maintenance", now_}));
   EXPECT_EQ(report_.waiting, 0u) << "it does not go on by itself";
   decision.after = kDelivering;
   ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());

@@ -23,12 +23,14 @@ TEST(BookLock, ASecondOneIsToldWhoTheFirstIs) {
     const absl::Status second = BookLock::Take(directory.path(), "another").status();
     EXPECT_TRUE(absl::IsAborted(second));
     EXPECT_THAT(std::string(Std(second.message())), HasSubstr("process 7 (tollbook seal)"));
+    EXPECT_EQ(HolderOf(directory.path()), "process 7 (tollbook seal)");
   }
   EXPECT_TRUE(BookLock::Take(directory.path(), "another").ok()) << "it is free when the first is over";
 }
 
 TEST(BookLock, ShowsWhenSomebodyHasTakenItMeanwhile) {
   const ScratchDirectory directory;
+  EXPECT_EQ(HolderOf(directory.path()), "");
   EXPECT_EQ(LastTaken(directory.path()), 0);
   ASSERT_TRUE(BookLock::Take(directory.path(), "first").ok());
   const int64_t first = LastTaken(directory.path());

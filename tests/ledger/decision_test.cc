@@ -25,6 +25,7 @@ class DecisionTest : public testing::Test {
     options.directory = directory_.path() + "/book";
     options.create = true;
     options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
+    options.now_nanos = [this] { return now_nanos_; };
     absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
     EXPECT_TRUE(book.ok()) << book.status();
     return *std::move(book);
@@ -46,6 +47,7 @@ class DecisionTest : public testing::Test {
     return seal;
   }
   ScratchDirectory directory_;
+  int64_t now_nanos_ = 0;
 };
 
 TEST_F(DecisionTest, ComesBackAsItWas) {
@@ -64,11 +66,14 @@ TEST_F(DecisionTest, ATargetIsPausedUntilItIsResumed) {
   };
   EXPECT_TRUE(PausedTargets(*book)->empty());
   decide("erp", "Ann", kPaused);
+  now_nanos_ = 1'738'317'600'500'000'000;
   decide("hook", "Ben", kPaused);
+  now_nanos_ += 1'000'000'000;
   decide("erp", "Ann", kDelivering);
   const auto paused = *PausedTargets(*book);
   ASSERT_EQ(paused.size(), 1u);
-  EXPECT_EQ(paused.at("hook"), (Pause{"Ben", "their maintenance"}));
+  EXPECT_EQ(paused.at("hook"), (Pause{"Ben", "their maintenance", 1'738'317'600'500'000'000}));
+  EXPECT_EQ(ToString(paused.at("hook")), "by Ben since 2025-01-31T10:00:00Z: their maintenance");
 }
 
 TEST_F(DecisionTest, IsACommitOfTheChain) {

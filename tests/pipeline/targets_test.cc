@@ -218,6 +218,9 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "targets.yaml:12: \"0\" as per_day of the request limits of target \"hook\" is not taken: write a whole number "
        "from 1 to "
        "1000000000"},
+      {"a day in which nothing ends", "    journal: USAGE\n", "    journal: USAGE\n    requests: {per_day: 9}\n",
+       "may be sent 9 a day, and one delivery takes 10 requests in a row, for it is looked for before it is sent: let "
+       "`per_day` be 10 at least, or leave it out"},
       {"a pace of what is no unit", "deduplicates: true", "deduplicates: true\n    requests: {per_minute: 3}",
        "targets.yaml:12: the request limits of target \"hook\" has an unknown key \"per_minute\""},
       {"more at a time than are taken", "deduplicates: true", "deduplicates: true\n    requests: {concurrency: 17}",
