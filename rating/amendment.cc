@@ -114,7 +114,7 @@ class SlicesInOne {
     if (slice.shared.of > 0) {
       PriceShare(at, name, sum);
     } else {
-      if (is_used) PriceUsage(at, name, sum);
+      if (is_used || IsThere(at)) PriceUsage(at, name, sum);
       sum->Of([&] { return name; });
       PriceCommitment(at, sum);
       PriceDiscount(*slice.charge, sum);
@@ -137,6 +137,11 @@ class SlicesInOne {
       return before == nullptr ? IsAny(part) : before->quantity != part.quantity || before->events != part.events;
     });
   }
+  // What carries over has parts that may be new with nothing in them, and cost something nevertheless.
+  bool IsThere(size_t at) const {
+    const UsageSlice& slice = slices_[at];
+    return IsOfParts(*slice.charge) && CarriesOver(*slice.meter) && std::ranges::any_of(PartsOf(at).of.to_date, IsAny);
+  }
   bool IsAnyUsed() const {
     const auto is_used = [](const UsageSlice& slice) { return slice.events > 0; };
     return std::ranges::any_of(slices_, is_used) || std::ranges::any_of(PartsOf(slices_.size() - 1).of.whole, IsAny);
@@ -147,7 +152,10 @@ class SlicesInOne {
     Parts(UsagePart before, UsagePart to_date, UsagePart whole)
         : one{std::move(before), std::move(to_date), std::move(whole)},
           of{{&one[0], IsAny(one[0]) ? 1U : 0U}, {&one[1], 1}, {&one[2], 1}} {}
-    explicit Parts(const SliceParts& parts) : of(parts) {}
+    // Parts of what carries over may be there with nothing in them. A line begins with the first that has something.
+    explicit Parts(const SliceParts& parts) : of(parts) {
+      if (std::ranges::none_of(of.before, IsAny)) of.before = {};
+    }
     Parts(const Parts&) = delete;
     UsagePart one[3];
     SliceParts of;

@@ -2,6 +2,7 @@
 // lie, where the charge says what becomes of it; and of every period where included units roll over.
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
 #include <vector>
 
 #include "rating/carried_parts.h"
@@ -63,72 +64,91 @@ bool MayHaveUsage(const Charge& charge) {
 // What is there of a meter that carries over, as the charge of one version takes it, on the days that are added.
 class CarriedVersion {
  public:
-  CarriedVersion(const Charge& charge, const Meter& meter, std::span<const VersionUsage> usage, size_t version) {
-    Begin(meter, 0, /*is_all=*/true);
+  // `usage`: as the book has it, so that the elements of one series stand together.
+  CarriedVersion(const Charge& charge, const Meter& meter, std::span<const VersionUsage> usage, size_t version)
+      : meter_(meter), is_of_parts_(IsOfParts(charge)) {
+    all_.usage.Begin(meter, Zone());
     for (const VersionUsage& element : usage) {
-      if (element.version == version) Add(charge, meter, *element.total);
+      if (element.version == version) Add(charge, *element.total);
     }
   }
 
-  bool is_empty() const { return series_.empty(); }
-  Instant first_at() { return parts_.front().usage.first_at(); }
-  Instant last_at() { return parts_.front().usage.last_at(); }
+  bool is_empty() const { return series_ == 0; }
+  Instant first_at() { return all_.usage.first_at(); }
+  Instant last_at() { return all_.usage.last_at(); }
 
   void BeginPeriod(const BillingPeriod& period, const Zone& zone) {
-    for (Part& part : parts_) {
-      part.usage.SetZone(zone);
-      part.usage.BeginPeriod(period);
-      part.to_date = {};
-    }
+    all_.Begin(period, zone);
+    for (Part& part : parts_) part.Begin(period, zone);
   }
 
-  // `changed(to_date)` of each part of its charge that the day changes; of a charge of one quantity that is the first.
-  // False: a quantity does not fit.
-  template <typename Changed>
-  [[nodiscard]] bool AddDay(Day day, const Zone& zone, CarriedUsage::ToDate* all, const Changed& changed) {
+  // `set(number, to_date)` of each part of a charge of parts that has begun and that the day changes, or finds there
+  // for the first time in the period; `is_changed`: whether a quantity or a count of events is another. False: a
+  // quantity does not fit.
+  template <typename Set>
+  [[nodiscard]] bool AddDay(Day day, const Zone& zone, CarriedUsage::ToDate* all, bool* is_changed, const Set& set) {
+    if (!all_.AddDay(day, zone, is_changed)) return false;
+    *all = all_.to_date;
+    if (is_of_parts_) *is_changed = false;  // its quantity is that of the parts, each rounded
     for (Part& part : parts_) {
-      const CarriedUsage::ToDate before = part.to_date;
-      part.usage.SetZone(zone);
-      if (!part.usage.AddDay(day, &part.to_date)) return false;
-      const bool is_same = before.quantity == part.to_date.quantity && before.events == part.to_date.events;
-      const bool is_asked = part.is_all == (parts_.size() == 1);
-      if (is_same || !is_asked) continue;
-      changed(PartTotal{{day, 0}, part.number, {part.to_date.quantity, part.to_date.events, {}}});
+      bool is_other = false;
+      if (!part.AddDay(day, zone, &is_other)) return false;
+      // What comes on a later day is no part yet: its flat amount must not be due before it.
+      const bool is_new = !part.is_there && zone.DayOf(part.usage.first_at()) <= day;
+      part.is_there = part.is_there || is_new;
+      *is_changed = *is_changed || is_other;
+      if (is_other || is_new) set(PartTotal{{day, 0}, part.number, {part.to_date.quantity, part.to_date.events, {}}});
     }
-    *all = parts_.front().to_date;
     return true;
   }
 
  private:
   struct Part {
+    void Begin(const BillingPeriod& period, const Zone& zone) {
+      usage.SetZone(zone);
+      usage.BeginPeriod(period);
+      to_date = {};
+      is_there = false;
+    }
+    [[nodiscard]] bool AddDay(Day day, const Zone& zone, bool* is_changed) {
+      const CarriedUsage::ToDate before = to_date;
+      usage.SetZone(zone);
+      if (!usage.AddDay(day, &to_date)) return false;
+      *is_changed = before.quantity != to_date.quantity || before.events != to_date.events;
+      return true;
+    }
     uint32_t number = 0;
-    bool is_all = false;  // of all parts together
     CarriedUsage usage;
     CarriedUsage::ToDate to_date;
+    bool is_there = false;  // in the period at hand, be it nothing
   };
-  Part& Begin(const Meter& meter, uint32_t number, bool is_all) {
-    Part& part = parts_.emplace_back();
-    part.number = number;
-    part.is_all = is_all;
-    part.usage.Begin(meter, Zone());
-    return part;
+
+  void Add(const Charge& charge, const SubjectTotal& element) {
+    if (series_ == 0 || !SameValues(last_values_, element.dimension_values)) BeginSeries(charge, element);
+    all_.usage.Add(series_ - 1, element.total);
+    if (is_of_parts_) parts_[part_].usage.Add(series_ - 1, element.total);
+  }
+  void BeginSeries(const Charge& charge, const SubjectTotal& first) {
+    ++series_;
+    last_values_ = first.dimension_values;
+    if (!is_of_parts_) return;
+    const uint32_t number = PartOf(charge, meter_, first.dimension_values).value_or(0);
+    const auto [known, is_new] = part_of_.try_emplace(number, parts_.size());
+    part_ = known->second;
+    if (!is_new) return;
+    parts_.emplace_back().number = number;
+    parts_.back().usage.Begin(meter_, Zone());
   }
 
-  void Add(const Charge& charge, const Meter& meter, const SubjectTotal& element) {
-    const auto known = std::ranges::find_if(
-        series_, [&](DimensionValues values) { return SameValues(values, element.dimension_values); });
-    const auto series = static_cast<uint32_t>(known - series_.begin());
-    if (known == series_.end()) series_.push_back(element.dimension_values);
-    parts_.front().usage.Add(series, element.total);
-    if (!IsOfParts(charge)) return;
-    const uint32_t number = PartOf(charge, meter, element.dimension_values).value_or(0);
-    const auto is_it = [&](const Part& part) { return !part.is_all && part.number == number; };
-    const auto part = std::ranges::find_if(parts_, is_it);
-    (part == parts_.end() ? Begin(meter, number, /*is_all=*/false) : *part).usage.Add(series, element.total);
-  }
-
+  const Meter& meter_;
+  const bool is_of_parts_;
+  Part all_;  // all parts together
   std::vector<Part> parts_;
-  std::vector<DimensionValues> series_;
+  std::unordered_map<uint32_t, size_t> part_of_;  // by number
+  // Of the element that was added last.
+  uint32_t series_ = 0;  // and how many there are
+  size_t part_ = 0;
+  DimensionValues last_values_;
 };
 
 // The slices of one billing period, day by day.
@@ -299,12 +319,10 @@ class SlicedPeriod {
     CarriedUsage::ToDate all;
     bool is_changed = false;
     const auto set_part = [&](const PartTotal& to_date) {
-      is_changed = true;
-      if (!IsOfParts(*slice.charge)) return;
       carried_parts_->Set(i, to_date);
       sliced_.push_back({static_cast<uint32_t>(i), to_date});
     };
-    if (!carried_[of_slice_[i]].AddDay(day, zone, &all, set_part)) return false;
+    if (!carried_[of_slice_[i]].AddDay(day, zone, &all, &is_changed, set_part)) return false;
     const uint64_t events = all.events - std::exchange(events_seen_[i], all.events);
     if (i == of_day) {
       used_today_[i] = is_changed;
@@ -575,7 +593,8 @@ SubjectRater::SlicedVersions SubjectRater::VersionsOf(const Subscriptions& subsc
     if (at == numbers.end() || found.versions[version].charge != total.charge->charge) continue;
     found.usage.push_back({total.priced.day(), version, &total.priced.total()});
   }
-  std::ranges::sort(found.usage, [](const VersionUsage& a, const VersionUsage& b) {
+  std::ranges::sort(found.usage, [&](const VersionUsage& a, const VersionUsage& b) {
+    if (found.carries_over) return a.total < b.total;
     return std::tie(a.day, a.version, a.total) < std::tie(b.day, b.version, b.total);
   });
   return found;

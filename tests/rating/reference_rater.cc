@@ -1027,8 +1027,10 @@ Charge WithVolumeOf(const Charge& charge, Buckets usage_before, Buckets usage, B
       tier = one;
       if (!one.up_to || units <= Exact(*one.up_to)) break;
     }
+    const bool was_there = usage_before[{0, 0}].contains(name), is_there = usage[{0, 0}].contains(name);
     const Part to_date = usage[{0, 0}][name];
-    const bool is_last = !IsAlike(to_date, usage_before[{0, 0}][name]) && IsAlike(to_date, of_all[name]);
+    const bool is_changed = !was_there || !IsAlike(to_date, usage_before[{0, 0}][name]);
+    const bool is_last = is_there && is_changed && IsAlike(to_date, of_all[name]);
     if (is_last && (units > 0 || pricing.flat_at_zero)) *flat += Exact(tier.flat);
     tier.up_to.reset();
     tier.flat = {};
@@ -1053,15 +1055,18 @@ bool IsOneQuantityAPeriod(const Meter& meter, const Charge& charge) {
 struct CarriedSlice {
   std::vector<int64_t> days;
   std::map<std::string, std::vector<Part>> parts;
+  std::map<std::string, int64_t> begins;  // of each part the day of its first element
+  // All that have begun, once there is anything in one of them.
   Buckets UpTo(int64_t day) const {
-    Buckets usage;
+    Parts there;
+    bool is_any = false;
     const auto count = std::upper_bound(days.begin(), days.end(), day) - days.begin();
     for (const auto& [name, to_date] : parts) {
-      if (count > 0 && !IsAlike(to_date[static_cast<size_t>(count - 1)], Part())) {
-        usage[{0, 0}][name] = to_date[static_cast<size_t>(count - 1)];
-      }
+      if (count == 0 || begins.at(name) > days[static_cast<size_t>(count - 1)]) continue;
+      there[name] = to_date[static_cast<size_t>(count - 1)];
+      is_any = is_any || !IsAlike(there[name], Part());
     }
-    return usage;
+    return is_any ? Buckets{{{0, 0}, there}} : Buckets();
   }
 };
 
@@ -1484,6 +1489,10 @@ std::vector<CarriedSlice> CarriedSlicesOf(const Catalog& catalog, const Line& pe
     for (const auto& [name, of_part] : elements[k]) {
       Rational exact = 0;
       Part part;
+      int64_t& begins = carried[k].begins.try_emplace(name, INT64_MAX).first->second;
+      for (const TwinElement& e : of_part) {
+        begins = std::min(begins, DayAt(e.total.latest_at, slices[k].subscription->zone));
+      }
       for (const int64_t day : carried[k].days) {
         const Zone& zone = slices[k].subscription->zone;
         const Rational of_day = CarriedQuantity(meter, zone, of_part, days_of, {{static_cast<int32_t>(day)}});
@@ -1506,7 +1515,7 @@ void AddCarriedSlices(const Catalog& catalog, const Line& period, const std::vec
   std::set<int64_t> days;
   bool is_used = false;
   for (const CarriedSlice& slice : carried) {
-    is_used = is_used || (!slice.days.empty() && !slice.UpTo(slice.days.back()).empty());
+    for (const int64_t day : slice.days) is_used = is_used || !slice.UpTo(day).empty();
   }
   for (const CarriedSlice& slice : carried) {
     if (is_used) days.insert(slice.days.begin(), slice.days.end());
