@@ -89,9 +89,10 @@ void PriceBehind(const PriceTo& price_to, const PriceFrom& price_from, Arithmeti
   }
 }
 
+// Not of buckets: of a part there is one.
 const UsagePart* Find(std::span<const UsagePart> parts, uint32_t part) {
-  const auto at = std::ranges::find(parts, part, &UsagePart::part);
-  return at == parts.end() ? nullptr : &*at;
+  const auto at = std::ranges::lower_bound(parts, part, {}, &UsagePart::part);
+  return at == parts.end() || at->part != part ? nullptr : &*at;
 }
 
 std::string ShareInWords(const SharedDays& shared) {
@@ -378,9 +379,12 @@ size_t CountInOne(std::span<const UsageSlice> slices) {
 
 }  // namespace
 
+bool HasSlicedUsage(const Charge& charge) {
+  return MayBeSliced(charge) && !charge.bound && !charge.fee;
+}
+
 bool HasSlicedCharge(const Plan& plan) {
-  return std::ranges::any_of(plan.charges,
-                             [](const Charge& charge) { return MayBeSliced(charge) && !charge.bound && !charge.fee; });
+  return std::ranges::any_of(plan.charges, HasSlicedUsage);
 }
 
 bool IsOfParts(const Charge& charge) {

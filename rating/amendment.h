@@ -77,10 +77,12 @@ struct SliceParts {
 // Whether a slice of the charge shares the quantity of all that go on from one another, instead of having its own.
 [[nodiscard]] bool SharesQuantity(const Charge& charge, const Meter& meter);
 
-// Whether a charge may be rated by slices at all, and whether any of a plan's is.
+// Whether a charge may be rated by slices at all; whether these are of usage: bounds have slices of their own
+// (bound_slices.h), and fees none; and whether any of a plan's is.
 [[nodiscard]] inline bool MayBeSliced(const Charge& charge) {
   return charge.on_amendment != OnAmendment::kByPlan || charge.rollover.has_value();
 }
+[[nodiscard]] bool HasSlicedUsage(const Charge& charge);
 [[nodiscard]] bool HasSlicedCharge(const Plan& plan);
 
 // What those of the slices that are of `charge` come to; `slices` are all of the period, by time. `complete`: minimums

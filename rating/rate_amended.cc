@@ -21,9 +21,10 @@ struct Version {
   Day paid_from;   // behind its days of trial
 };
 
+// A total of those that a subscription's charge counts.
 struct VersionUsage {
   Day day;
-  size_t version = 0;
+  size_t version = 0;  // of the versions at hand: the one by which it is attributed
   const SubjectTotal* total = nullptr;
 };
 
@@ -54,11 +55,6 @@ bool HasTrueUp(const Charge& charge) {
 // Of all parts. False: it does not fit.
 bool SumOf(std::span<const UsagePart> parts, Quantity* sum) {
   return std::ranges::all_of(parts, [&](const UsagePart& part) { return Add(*sum, part.quantity, sum); });
-}
-
-// Bounds have slices of their own (bound_slices.h), and fees none.
-bool MayHaveUsage(const Charge& charge) {
-  return MayBeSliced(charge) && !charge.bound && !charge.fee;
 }
 
 // What is there of a meter that carries over, as the charge of one version takes it, on the days that are added.
@@ -579,7 +575,8 @@ SubjectRater::SlicedVersions SubjectRater::VersionsOf(const Subscriptions& subsc
   for (const Subscription& version : subscriptions) {
     if (version.id != first.id) continue;
     const PlanCharge* same = PlanOf(version).ChargeNamed(charge.charge->name);
-    if (same == nullptr || !MayHaveUsage(*same->charge) || carries_over(*same->charge) != found.carries_over) continue;
+    if (same == nullptr || !HasSlicedUsage(*same->charge) || carries_over(*same->charge) != found.carries_over)
+      continue;
     if (catalog_.CycleOf(same->billing, version) != found.cycle) continue;
     found.versions.push_back(
         {&version, same->charge, version.valid_from, EndOf(version), catalog_.FirstPaidDayOf(version)});
@@ -685,7 +682,7 @@ absl::Status SubjectRater::RateAmended(const Subscriptions& subscriptions, const
     for (const Subscription& version : subscriptions) {
       if (version.id != first.id) continue;
       for (const PlanCharge& charge : PlanOf(version).charges()) {
-        if (!MayHaveUsage(*charge.charge) || std::ranges::find(done, charge.charge) != done.end()) continue;
+        if (!HasSlicedUsage(*charge.charge) || std::ranges::find(done, charge.charge) != done.end()) continue;
         const SlicedVersions versions = VersionsOf(subscriptions, version, charge);
         for (const Version& same : versions.versions) done.push_back(same.charge);
         TOLLBOOK_RETURN_IF_ERROR(RateVersions(subscriptions, versions, window, rated));

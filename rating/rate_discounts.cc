@@ -127,24 +127,42 @@ class DiscountedPeriod {
   size_t lines() const { return lines_.size(); }
 
  private:
+  // What is left of a line of what came due on days in a row, on all of which the discount counted or on none.
+  struct Layer {
+    Int128 due = 0;
+    bool counted = false;
+  };
+
   // Of one discount and line, to date.
   struct State {
     Int128 before = 0;  // what was left of the line the day before
-    Int128 base = 0;    // of what the discount is
+    std::vector<Layer> layers;
+    Int128 base = 0;  // of what the discount is: the layers on which it counted
     Int128 taken = 0;
     bool has_begun = false;
 
     void Grow(Int128 left, bool counts, bool reaches_back) {
-      const bool takes_all = counts && reaches_back && !has_begun;
-      if (takes_all) {
-        base = left;
-      } else if (counts) {
-        base += left - before;
+      if (counts && reaches_back && !has_begun) {
+        for (Layer& layer : layers) layer.counted = true;
+        base = Positive(before);
       }
       has_begun = has_begun || counts;
-      // What is credited comes off what was due before.
-      base = std::min(Positive(base), Positive(left));
+      Int128 more = Positive(left) - Positive(before);
       before = left;
+      if (more > 0) {
+        if (layers.empty() || layers.back().counted != counts) layers.push_back({0, counts});
+        layers.back().due += more;
+        if (counts) base += more;
+      }
+      // What is credited comes off what came due last before it, whether the discount is still valid or not.
+      while (more < 0) {
+        Layer& last = layers.back();
+        const Int128 credited = std::min(-more, last.due);
+        last.due -= credited;
+        if (last.counted) base -= credited;
+        more += credited;
+        if (last.due == 0) layers.pop_back();
+      }
     }
   };
 

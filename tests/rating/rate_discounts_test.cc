@@ -134,6 +134,40 @@ TEST(RateDiscounts, AreGivenBackWhereALongerPeriodFallsBelowWhatAnEarlierMonthHa
   }
 }
 
+// 60.00 and 40.00 of calls, of which 80.00 are credited once there are 200, and 300 more at 0.10.
+TEST(RateDiscounts, AreCreditedFirstOfWhatCameDueLast) {
+  struct Case {
+    const char* discount;
+    const char* between;  // a day on which ten more are used, or empty
+    int64_t off;          // of January in the end
+  };
+  const Case cases[] = {
+      {"half,s1,,50,,,2025-01-20,,,", "", 0},               // the last 40.00 and 40.00 of what came before
+      {"half,s1,,50,,,2025-01-20,2025-02-01,,", "", 0},     // the same, though it is over
+      {"half,s1,,50,,,2025-01-01,2025-01-20,,", "", 1000},  // of 60.00 20.00 are left
+      {"half,s1,,50,,,2025-01-25,2025-01-26,,", "", 0},
+      {"half,s1,,50,,,2025-01-26,,,true", "2025-01-26T00:00:00Z",
+       1000},  // reaches back: of all of the 20.00 that are left
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.discount);
+    const Catalog catalog = SmallCatalog(
+        "      - {name: calls, meter: calls, product: p, model: volume, billing_period: 1 quarter, "
+        "tiers: [{up_to: 110, price: 1}, {price: 0.10}]}\n",
+        {{"discounts.csv", std::string(kColumns) + c.discount + "\n"}});
+    std::vector<SmallUse> uses = {{"calls", "2025-01-10T00:00:00Z", "60"}, {"calls", "2025-01-25T00:00:00Z", "40"}};
+    if (*c.between != '\0') uses.push_back({"calls", c.between, "10"});
+    uses.push_back({"calls", "2025-02-10T00:00:00Z", *c.between == '\0' ? "100" : "90"});
+    const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, uses);
+    const SmallDue due = DueOf(catalog, totals, On("2025-03-31"));
+    for (const char* cut : {"2025-01-31", "2025-02-09", "2025-02-10"}) ExpectTheSameUpTo(On(cut), catalog, totals, due);
+    int64_t off = 0, calls = 0;
+    for (const auto& [of, cents] : due) (of.first == "calls" ? calls : off) += cents;
+    EXPECT_EQ(calls, 2000);
+    EXPECT_EQ(off, -c.off);
+  }
+}
+
 TEST(RateDiscounts, ThatReachBackAreAtMostWhatIsDue) {
   // 40 off the fee of 31 by a credit note of the 10th, and 16 of the fee are credited on the 16th: nothing is left.
   const Catalog catalog = SmallCatalog(
@@ -239,6 +273,7 @@ SmallDue ReckonedPlainly(const Catalog& catalog, const SmallDue& gross) {
     std::map<std::string, int64_t> total;
     // From the month's first day on, all again.
     struct Of {
+      std::vector<std::pair<bool, int64_t>> due;  // of each day: whether it is discounted, and what is left of it
       int64_t base = 0, before = 0, taken = 0;
       bool has_begun = false;
     };
@@ -257,12 +292,19 @@ SmallDue ReckonedPlainly(const Catalog& catalog, const SmallDue& gross) {
         int64_t sum = 0;
         for (auto& [line, of] : left) {
           Of& state = states[{i, line}];
-          if (is_valid && (discount.charge.empty() || discount.charge == line)) {
-            state.base = discount.reaches_back && !state.has_begun ? of : state.base + of - state.before;
-            state.has_begun = true;
-          }
+          const bool counts = is_valid && (discount.charge.empty() || discount.charge == line);
+          for (auto& earlier : state.due)
+            if (counts && discount.reaches_back && !state.has_begun) earlier.first = true;
+          state.has_begun = state.has_begun || counts;
+          int64_t more = std::max<int64_t>(0, of) - std::max<int64_t>(0, state.before);
           state.before = of;
-          state.base = std::max<int64_t>(0, std::min(state.base, of));
+          state.due.push_back({counts, std::max<int64_t>(0, more)});
+          for (; more < 0; ++more) {  // cent by cent, off the last day that has one
+            const auto last = std::find_if(state.due.rbegin(), state.due.rend(), [](auto& d) { return d.second > 0; });
+            --last->second;
+          }
+          state.base = 0;
+          for (const auto& [is_discounted, cents] : state.due) state.base += is_discounted ? cents : 0;
           sum += state.base;
         }
         if (discount.amount) {

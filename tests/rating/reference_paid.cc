@@ -85,6 +85,8 @@ using DiscountedLines = std::map<std::pair<std::string, size_t>, Discounted>;
 
 struct Off {
   Integer left_before = 0, base = 0, taken = 0, told = 0;
+  std::map<int64_t, Integer> due;  // what is left of what came due on a day
+  std::set<int64_t> counted;       // the days on which the discount was of the line
   bool has_begun = false;
 };
 
@@ -134,14 +136,22 @@ void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vec
                       (discount->charge.empty() || discount->charge == of.first);
         if (discount->of == Discount::Of::kAccount) counts = counts && discount->name == account;
         if (discount->of == Discount::Of::kPlan) counts = counts && discount->name == line.plan->name;
+        if (counts) off.counted.insert(day);
         if (counts && discount->reaches_back && !off.has_begun) {
-          off.base = left[&line];
-        } else if (counts) {
-          off.base += left[&line] - off.left_before;
+          for (const auto& [earlier, due] : off.due) off.counted.insert(earlier);
         }
         off.has_begun = off.has_begun || counts;
-        off.base = std::min(NotNegative(off.base), NotNegative(left[&line]));
+        const Integer more = NotNegative(left[&line]) - NotNegative(off.left_before);
         off.left_before = left[&line];
+        if (more > 0) off.due[day] = more;
+        Integer credited = NotNegative(-more);
+        off.base = 0;
+        for (auto due = off.due.rbegin(); due != off.due.rend(); ++due) {  // the last that came due is credited first
+          const Integer of_day = std::min(credited, due->second);
+          due->second -= of_day;
+          credited -= of_day;
+          if (off.counted.contains(due->first)) off.base += due->second;
+        }
         if (!discount->amount) {
           off.taken = InMinorUnits(Exact(discount->share) * Rational(off.base), 0, catalog.book.rounding);
         }

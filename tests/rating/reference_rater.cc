@@ -212,9 +212,10 @@ absl::CivilDay Boundary(const BillingCycle& cycle, int64_t number) {
 
 // From some period that is too early on, one after the other.
 std::pair<absl::CivilDay, absl::CivilDay> PeriodAround(const BillingCycle& cycle, int64_t day) {
-  const int64_t days_max = (cycle.unit == BillingCycle::Unit::kDay ? 1 : 31) * cycle.count;
+  const bool in_days = cycle.unit == BillingCycle::Unit::kDay;
+  const int64_t days_min = (in_days ? 1 : 28) * cycle.count, days_max = (in_days ? 1 : 31) * cycle.count;
   const int64_t days = day - cycle.anchor.number;
-  int64_t number = days >= 0 ? days / days_max - 1 : 12 * (days / days_max) - 12;
+  int64_t number = days / (days >= 0 ? days_max : days_min) - 2;
   while (Boundary(cycle, number + 1) <= kDayZero + day) ++number;
   return {Boundary(cycle, number), Boundary(cycle, number + 1)};
 }
@@ -773,6 +774,18 @@ void AddFee(const Catalog& catalog, const Subscription& s, const Charge& charge,
     if (fee.once) break;
     at = days.upper_bound(line.last);
   }
+}
+
+// A fee that goes on from plan to plan is due on the first day of any of them that is paid.
+bool WasDueOfOther(const Catalog& catalog, const Subscription& s, const Charge& fee, const Days& days) {
+  if (fee.on_amendment != OnAmendment::kContinue || days.empty()) return false;
+  for (const Plan& plan : catalog.plans) {
+    const auto same = std::ranges::find(plan.charges, fee.name, &Charge::name);
+    if (plan.name == catalog.plans[s.plan].name || same == plan.charges.end()) continue;
+    if (!same->fee || same->on_amendment != OnAmendment::kContinue) continue;
+    if (!DaysOn(catalog, std::string(s.id), plan, days.begin()->first).empty()) return true;
+  }
+  return false;
 }
 
 bool LiesIn(const Subscription& s, int64_t first, int64_t last) {
@@ -1743,7 +1756,8 @@ void AddTimed(const Catalog& catalog, const std::string& subject, std::optional<
       for (const Charge& charge : plan.charges) {
         const int64_t bound_through = charge.bound && charge.bound->is_maximum ? last : through;
         if (is_bound && charge.bound) AddBound(catalog, s, charge, days, bound_through, others, result);
-        if (!is_bound && charge.fee) AddFee(catalog, s, charge, days, through, result);
+        const bool is_fee_due = charge.fee && !WasDueOfOther(catalog, s, charge, days);
+        if (!is_bound && is_fee_due) AddFee(catalog, s, charge, days, through, result);
         const bool has_minimum = charge.minimum && *charge.minimum != Price{};
         if (!is_bound && has_minimum) AddUnused(catalog, s, charge, days, through, result);
       }

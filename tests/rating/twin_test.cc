@@ -499,6 +499,13 @@ void MakeAmendableBound(Dice& dice, Charge* before, Charge* charge) {
   }
 }
 
+// Of two plans' fee of one name: at another price and, where it is due once, once for both.
+void MakeAmendableFee(Dice& dice, Charge* before, Charge* charge) {
+  charge->fee->price = {dice.Decimal(4)};
+  if (!charge->fee->once || dice.OneIn(3)) return;
+  before->on_amendment = charge->on_amendment = OnAmendment::kContinue;
+}
+
 // A matrix that takes all.
 void AddDefault(Charge* charge) {
   const auto is_default = [](const Cell& cell) { return cell.when.empty(); };
@@ -516,10 +523,15 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
   for (size_t i = 0; i < from.charges.size(); ++i) {
     Charge &before = from.charges[i], &charge = to.charges[i];
     if (before.bound) MakeAmendableBound(dice, &before, &charge);
+    if (before.fee) MakeAmendableFee(dice, &before, &charge);
     if (before.fee || before.bound) continue;
     const Meter& meter = *std::ranges::find(catalog->meters, before.meter, &Meter::name);
-    Charge priced = RandomChargeOf(dice, meter);
-    priced.name = before.name, priced.meter = before.meter, priced.filter = before.filter;
+    const Meter& other = dice.Of(catalog->meters);
+    // Only where it starts again, and counts no days of what is there.
+    const bool changes_meter = &other != &meter && !CarriesOver(meter) && !CarriesOver(other) && dice.OneIn(3);
+    Charge priced = RandomChargeOf(dice, changes_meter ? other : meter);
+    priced.name = before.name, priced.meter = changes_meter ? other.name : meter.name;
+    if (!changes_meter) priced.filter = before.filter;
     priced.billing = before.billing, priced.prorates_bound = dice.OneIn(2);
     charge = std::move(priced);
     // The catalog's check: of what is there both take the same, by their filters and by their cells.
@@ -528,6 +540,7 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
       if (!dice.OneIn(8)) {
         one->on_amendment = !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
       }
+      if (changes_meter) one->on_amendment = OnAmendment::kRestart;
       const bool rolls_over = one->included.attos > 0 && IsOneQuantity(*one) && !CarriesOver(meter) && dice.OneIn(3);
       if (rolls_over) one->rollover = Rollover{std::nullopt, static_cast<int32_t>(1 + dice.UpTo(2))};
       if (rolls_over && dice.OneIn(2)) one->rollover->most = Quantity{1 + dice.Decimal(3)};
