@@ -90,7 +90,7 @@ struct Entity {
   std::string name;
   std::optional<Zone> zone;
   Currency functional_currency;
-  FiscalCalendar fiscal_calendar;
+  FiscalCalendar fiscal_calendar = {};
   PeriodState new_periods = PeriodState::kOpen;  // of those that nobody has changed: open or future
   LateUsage late_usage = LateUsage::kOpenPeriod;
   uint32_t batch_lines_max = UINT32_MAX;  // a batch of more lines is cut into several

@@ -51,6 +51,17 @@ struct UnitRounding {
 inline constexpr int kUnitPlacesMin = -18;
 inline constexpr int kUnitPlacesMax = 17;  // 18 are all that a quantity has
 
+// How its quantity is read off what is counted; may change like a price.
+struct MeterReading {
+  Quantity percentile;  // above 0, up to 100
+  PercentileMethod method = PercentileMethod::kNearestRank;
+  ValueIs value_is = ValueIs::kDelta;
+  Proration proration = Proration::kNone;
+  bool floor_at_zero = false;  // of latest: what is below zero counts as zero
+  std::optional<UnitRounding> rounding;
+  friend bool operator==(const MeterReading&, const MeterReading&) = default;
+};
+
 struct Meter {
   std::string name;        // "api.calls"
   std::string event_type;  // the CloudEvents `type` that feeds it; several meters may share one
@@ -61,21 +72,12 @@ struct Meter {
   std::string unit;                     // for people: "token"
   Granularity granularity = Granularity::kDay;
   bool allow_negative = false;
-  std::string value_expression;    // as written: "bytes / 1000 * weight" (expression.h); empty: a property, or none
-  std::string operation_property;  // of a unique count: path in `data`, add or remove; empty: all are added
+  std::string value_expression = {};  // as written: "bytes / 1000 * weight" (expression.h); empty: a property, or none
+  std::string operation_property = {};  // of a unique count: path in `data`, add or remove; empty: all are added
   bool keep_events = false;  // each event's value and time, whatever the aggregation: for charges that look at each
   // Path in `data` of a second number, for charges by prorated units: the last of the dimensions. Empty: there is none.
-  std::string prorated_property;
-
-  struct Reading {
-    Quantity percentile;  // above 0, up to 100
-    PercentileMethod method = PercentileMethod::kNearestRank;
-    ValueIs value_is = ValueIs::kDelta;
-    Proration proration = Proration::kNone;
-    bool floor_at_zero = false;  // of latest: what is below zero counts as zero
-    std::optional<UnitRounding> rounding;
-    friend bool operator==(const Reading&, const Reading&) = default;
-  } reading;
+  std::string prorated_property = {};
+  MeterReading reading = {};
 
   friend bool operator==(const Meter&, const Meter&) = default;
 };

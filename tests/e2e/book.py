@@ -2,7 +2,8 @@
 
 Every test here is started as `<name>_test.py TOLLBOOK`. Data that is not part of the repository is looked for in
 $TOLLBOOK_SHARED, or in ../shared beside the repository; a test that finds none of what it needs says so and ends
-with code 77, which ctest reports as skipped. TOLLBOOK_LONG=1 runs a test at full strength.
+with code 77, which ctest reports as skipped. TOLLBOOK_LONG=1 runs a test at full strength. TOLLBOOK_DECODER says who
+decodes wherever a test does not: auto, simdjson, or mixed: one of them each time the program is started.
 """
 
 import csv
@@ -10,6 +11,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -20,6 +22,7 @@ import unittest
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("TOLLBOOK_SHARED", REPOSITORY.parent / "shared"))
 LONG = os.environ.get("TOLLBOOK_LONG", "") not in ("", "0")
+DECODER = os.environ.get("TOLLBOOK_DECODER", "")
 TOLLBOOK = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "tollbook"
 
 SKIPPED = 77
@@ -52,12 +55,21 @@ def main():
         skip("; ".join(sorted({why for _, why in result.skipped})))
 
 
+def command_of(arguments):
+    """The program and its arguments; with the decoder that TOLLBOOK_DECODER wants, where it reads events."""
+    command = [TOLLBOOK, *map(str, arguments)]
+    if DECODER and command[1] in ("run", "absorb") and "--decoder" not in command:
+        command[2:2] = ["--decoder", random.choice(["auto", "simdjson"]) if DECODER == "mixed" else DECODER]
+    return command
+
+
 def tollbook(*arguments, expect=0, timeout=600, **how):
     """Runs the program to its end; fails when it ends otherwise than expected (None: however it likes)."""
-    done = subprocess.run([TOLLBOOK, *map(str, arguments)], stdin=how.pop("stdin", subprocess.DEVNULL),
+    command = command_of(arguments)
+    done = subprocess.run(command, stdin=how.pop("stdin", subprocess.DEVNULL),
                           capture_output=True, timeout=timeout, **how)
     if expect is not None and done.returncode != expect:
-        raise AssertionError(f"tollbook {' '.join(map(str, arguments))}\nended with {done.returncode}, not {expect}\n"
+        raise AssertionError(f"tollbook {' '.join(command[1:])}\nended with {done.returncode}, not {expect}\n"
                              f"{done.stdout.decode(errors='replace')[-2000:]}\n"
                              f"{done.stderr.decode(errors='replace')[-2000:]}")
     return done
@@ -65,7 +77,7 @@ def tollbook(*arguments, expect=0, timeout=600, **how):
 
 def start(*arguments, **how):
     """Starts the program and leaves it running."""
-    return subprocess.Popen([TOLLBOOK, *map(str, arguments)], stdin=how.pop("stdin", subprocess.DEVNULL),
+    return subprocess.Popen(command_of(arguments), stdin=how.pop("stdin", subprocess.DEVNULL),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
 
 

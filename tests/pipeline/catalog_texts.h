@@ -21,7 +21,7 @@ struct CatalogTexts {
     std::string name, event_type, aggregation, value, granularity;
     std::vector<std::string> dimensions;
     bool allow_negative = false;
-    std::map<std::string, std::string> more;  // other keys
+    std::map<std::string, std::string> more = {};  // other keys
   };
   struct Tier {
     std::string up_to, price, flat;
@@ -31,7 +31,7 @@ struct CatalogTexts {
     std::map<std::string, std::string> filter;
     std::vector<Tier> tiers;
     bool flat_at_zero = false;
-    std::string more;  // other keys, as the file has them: "maximum: 100, cells: [...]"
+    std::string more = {};  // other keys, as the file has them: "maximum: 100, cells: [...]"
   };
   struct Plan {
     std::string name, currency;

@@ -59,8 +59,8 @@ std::vector<Kept> KeptExceptions(const Book& book);  // by (source, line, part)
 // One line of CloudEvents JSON.
 struct EventText {
   std::string id, source = "gateway", type, subject, time;
-  std::string value;                                        // of `data.value`, as a JSON number; empty: none
-  std::vector<std::pair<std::string, std::string>> labels;  // more of `data`, as JSON strings
+  std::string value;                                             // of `data.value`, as a JSON number; empty: none
+  std::vector<std::pair<std::string, std::string>> labels = {};  // more of `data`, as JSON strings
 };
 std::string ToJson(const EventText& event);
 

@@ -542,7 +542,9 @@ TEST(TargetAuth, ReadsEachKind) {
     const TargetAuth& auth = parsed.targets[1].auth;
     EXPECT_EQ(auth.kind, c.kind);
     EXPECT_EQ(auth.secret.name, c.secret);
-    if (c.kind == AuthKind::kClientSecret) EXPECT_TRUE(auth.secret_in_body);
+    if (c.kind == AuthKind::kClientSecret) {
+      EXPECT_TRUE(auth.secret_in_body);
+    }
     if (c.kind == AuthKind::kClientAssertion) {
       EXPECT_EQ(auth.audience, "https://l/t");
       EXPECT_EQ(auth.subject, "c");

@@ -396,7 +396,9 @@ TEST(ShardTotals, WhatReplacesStandsInsteadOfAllBeforeIt) {
       ASSERT_TRUE(totals.StatusOf(0).ok());
       ASSERT_EQ(totals.TotalsOf(0).size(), to_none ? 1u : 2u);
       EXPECT_EQ(totals.TotalsOf(0).back().bucket.number, 6);
-      if (!to_none) EXPECT_EQ(totals.TotalsOf(0)[0].total, expected);
+      if (!to_none) {
+        EXPECT_EQ(totals.TotalsOf(0)[0].total, expected);
+      }
     }
   }
 }

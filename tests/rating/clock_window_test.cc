@@ -29,7 +29,9 @@ TEST(ClockTimes, AreThoseOfTheLibrary) {
       const int offset = library_zone.At(absl::FromUnixNanos(at.nanos)).offset;
       const int64_t until = std::min(clock.even_for_nanos, 24 * kHour);
       ASSERT_EQ(library_zone.At(absl::FromUnixNanos(at.nanos + until - 1)).offset, offset);
-      if (until < 24 * kHour) ASSERT_NE(library_zone.At(absl::FromUnixNanos(at.nanos + until)).offset, offset);
+      if (until < 24 * kHour) {
+        ASSERT_NE(library_zone.At(absl::FromUnixNanos(at.nanos + until)).offset, offset);
+      }
     }
   }
 }
