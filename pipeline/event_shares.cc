@@ -76,16 +76,21 @@ class OfParts : public GrowingWorth {
       : charge_(charge), minimum_share_(minimum_share) {
     running_.Begin(charge, meter, zone);
   }
-  bool Add(const PartTotal& usage) override { return running_.Add(usage); }
+  bool Add(const PartTotal& usage) override {
+    is_used_ = true;
+    return running_.Add(usage);
+  }
   bool Price(bool complete, Quantity* quantity, Worth* worth) override {
     if (!running_.EndDay()) return false;
     *quantity = running_.quantity();
+    if (!is_used_ && complete) return PriceUnused(charge_, minimum_share_, worth);
     return PriceAround(charge_, running_.worth(), complete, worth, minimum_share_);
   }
 
  private:
   const Charge& charge_;
   const DayShare minimum_share_;
+  bool is_used_ = false;
   RunningUsage running_;
 };
 

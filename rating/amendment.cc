@@ -143,9 +143,14 @@ class SlicesInOne {
     const UsageSlice& slice = slices_[at];
     return IsOfParts(*slice.charge) && CarriesOver(*slice.meter) && std::ranges::any_of(PartsOf(at).of.to_date, IsAny);
   }
+  // By whatever slice's parts: a set that counts for one by regions may be empty for another that takes all in one.
   bool IsAnyUsed() const {
     const auto is_used = [](const UsageSlice& slice) { return slice.events > 0; };
-    return std::ranges::any_of(slices_, is_used) || std::ranges::any_of(PartsOf(slices_.size() - 1).of.whole, IsAny);
+    if (std::ranges::any_of(slices_, is_used)) return true;
+    for (size_t at = 0; at < slices_.size(); ++at) {
+      if (std::ranges::any_of(PartsOf(at).of.whole, IsAny)) return true;
+    }
+    return false;
   }
 
   // One quantity is one part.

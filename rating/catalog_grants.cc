@@ -155,6 +155,21 @@ void CheckPlan(const Grant& grant, const Subscription& subscription, const Plan&
   }
 }
 
+// What an account's grants have paid already is not a debt any more, and a subscription's own grants pay before them.
+void CheckEarlier(const Grant& grant, std::span<const Subscription* const> versions, std::span<const Grant> grants,
+                  const std::string& user, FileErrors& errors) {
+  if (!grant.pays_earlier || !grant.account.empty()) return;
+  for (const Subscription* version : versions) {
+    const auto of_account = std::ranges::find(grants, version->account, &Grant::account);
+    if (version->account.empty() || of_account == grants.end()) continue;
+    errors.Add(grant.line,
+               Join({user, " pays what came due earlier, and account ", Quoted(version->account),
+                     " of its subscription has grants, such as ", Quoted(of_account->id)}),
+               "make it a grant of the account, or leave \"pays_earlier\" out");
+    return;
+  }
+}
+
 }  // namespace
 
 // A grant pays subscriptions that there are, in their currency.
@@ -181,6 +196,7 @@ void CheckGrants(CatalogDraft& draft) {
       draft.granted.try_emplace({grant.credit.product, version->entity}, version->line);
       if (grant.breakage) draft.granted.try_emplace({grant.breakage->product, version->entity}, version->line);
     }
+    CheckEarlier(grant, versions, draft.catalog.grants, user, errors);
   }
 }
 

@@ -2,20 +2,20 @@
 // rebate, a credit note.
 //
 // Base      what the lines that it is of come to within one of the plan's billing periods, by the amounts as they are
-//           booked, on days on which the discount is valid. A credit (a fee that is given back, a price that falls)
-//           comes off what came due last before it, be the discount still valid or not, down to zero. So what is
-//           credited of a discounted fee is credited at its discount, and in a billing period a discount never takes
-//           a line below zero, its own credits of later days included.
+//           booked, on days on which the discount is valid. What a plan's maximum takes off comes off what came due on
+//           that day, in minor units by the lines' amounts of it, spread like an amount (below). A credit (a fee that
+//           is given back, a price that falls) comes off what came due last before it, be the discount still valid or
+//           not, down to zero. So what is credited of a discounted fee is credited at its discount, and in a billing
+//           period a discount never takes a line below zero, its own credits of later days included.
 // Order     percentages first, each of what those before it left; then amounts, likewise. Among the ones and the others
 //           by `order`, then by id. All come after the charge's own discount_percent, minimum and maximum and after the
 //           bounds of the plan, and before what grants pay.
 // Rounding  a percentage of the base to date, of each line, once, as the book rounds. An amount is spread over its
-// lines
-//           in minor units by their bases to date: the floor of each share, and one more for the largest remainders (of
-//           equal ones the first line). Both are functions of what came due up to the day, so what a day takes off is
-//           the difference to the day before, and any cut into seals sums to the same. A credit that shrinks one line
-//           moves its part of an amount to the others, on the day of the credit: so of a day or of a later period alone
-//           a line may have more taken off than came due in it.
+//           lines in minor units by their bases to date: the floor of each share, and one more for the largest
+//           remainders (of equal ones the first line). Both are functions of what came due up to the day, so what a day
+//           takes off is the difference to the day before, and any cut into seals sums to the same. A credit that
+//           shrinks one line moves its part of an amount to the others, on the day of the credit: so of a day or of a
+//           later period alone a line may have more taken off than came due in it.
 // Lines     what is taken off a charge is a line of its own, below zero, under the discount's product or the charge's.
 #ifndef TOLLBOOK_RATING_DISCOUNT_H_
 #define TOLLBOOK_RATING_DISCOUNT_H_

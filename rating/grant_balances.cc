@@ -121,6 +121,13 @@ void GrantBalancesBy<Time>::GiveBack(Int128 amount, size_t debtor) {
   overages_[debtor] -= of_overage;
   amount -= of_overage;
   for (auto grant = order_.rbegin(); grant != order_.rend(); ++grant) amount -= GiveBackTo(*grant, amount, debtor);
+  for (auto grant = order_.rbegin(); grant != order_.rend(); ++grant) {
+    Share& share = SharesOf(*grant)[debtor];
+    const Int128 lapsed = std::min(share.burned, amount);
+    share.burned -= lapsed;
+    lost_fits_ = AddTo(&states_[*grant].lost, lapsed) && lost_fits_;
+    amount -= lapsed;
+  }
 }
 
 template class GrantBalancesBy<Day>;

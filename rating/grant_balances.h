@@ -11,7 +11,9 @@
 //             what was left; the rest is lost.
 // Overage     usage that no grant paid. A grant that `pays_earlier` pays it first, when it starts or is refilled.
 // Given back  usage that was less after all (a volume price may fall): first the overage shrinks, then the grants, the
-//             last in the burn order first, have back what they burned since their start or refill.
+//             last in the burn order first, have back what they burned since their start or refill. What they burned
+//             before, or have burned and ended, is not burned any more and lost, in the same order: an expired credit
+//             is paid out to nobody.
 // Reset       what is left of a grant becomes max(rollover_min, min(rollover, left)). The overage so far is forgotten
 //             unless the grant keeps it; one that also pays earlier usage then pays it.
 // Debtors     several may use the same grants. Each has an overage of its own, and is given back what was burned for it
@@ -60,7 +62,7 @@ class GrantBalancesBy {
   void AdvanceTo(Time day);
   // On the day reached. False: the overage does not fit, and nothing is burned.
   [[nodiscard]] bool Burn(Int128 amount, size_t debtor = 0);
-  // Usage that is taken back, on the day reached. What no overage and no grant takes has nowhere to go and is dropped.
+  // Usage that is taken back, on the day reached. What is more than all usage was has nowhere to go and is dropped.
   void GiveBack(Int128 amount, size_t debtor = 0);
   // The same to one grant: how much of it that takes, of what it burned since its start, refill or reset.
   Int128 GiveBackTo(size_t grant, Int128 amount, size_t debtor = 0);

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "rating/error.h"
 #include "rating/rate.h"
@@ -23,22 +24,27 @@ struct DiscountedLine {
 using LineKey = std::tuple<std::string_view, uint32_t, const Charge*>;
 using PeriodLines = std::map<LineKey, DiscountedLine>;
 
+bool IsMaximum(const Charge& charge) {
+  return charge.bound && charge.bound->is_maximum;
+}
+
 // A line whose own billing period lies in several of the plan's may fall in a later one below what came due there: what
 // is credited then comes off those before it, the last one first. None of them is then below zero, unless all of the
-// line is: the first, until as much came due again.
+// line is: the first, until as much came due again. A maximum's line is below zero, and so told the other way round.
 void AddLine(const RatedCharge& line, const BillingCycle& cycle, std::map<BillingPeriod, PeriodLines>* periods) {
   struct Part {
     DiscountedLine* of_period;
     Int128 due = 0;
   };
   std::vector<Part> parts;  // of the plan's periods, ascending
+  const int sign = IsMaximum(*line.charge) ? -1 : 1;
   const auto add = [&](Part& part, Day day, Int128 due) {
     part.due += due;
-    part.of_period->due[day] += due;
+    part.of_period->due[day] += sign * due;
   };
   Int128 before = 0;
   for (const DayWorth& day : line.days) {
-    Int128 due = day.booked_to_date.minor - before;
+    Int128 due = sign * (day.booked_to_date.minor - before);
     before = day.booked_to_date.minor;
     DiscountedLine& of_period =
         (*periods)[PeriodOf(cycle, day.usage_date)][{line.charge->name, line.subscription->plan, line.charge}];
@@ -77,7 +83,7 @@ class DiscountedPeriod {
  public:
   DiscountedPeriod(const BillingPeriod& period, const PeriodLines& lines, std::span<const Discount* const> discounts,
                    Rounding rounding)
-      : period_(period), discounts_(discounts), rounding_(rounding), to_date_(lines.size()) {
+      : period_(period), discounts_(discounts), rounding_(rounding), to_date_(lines.size()), capped_(lines.size()) {
     for (const auto& line : lines) lines_.push_back(&line);
     states_.assign(discounts.size(), std::vector<State>(lines.size()));
   }
@@ -103,11 +109,14 @@ class DiscountedPeriod {
   // `is_of(discount, line)`: whether the discount is of the line on this day, its dates apart.
   template <typename IsOf>
   [[nodiscard]] bool AddDay(Day day, const IsOf& is_of) {
+    std::vector<Int128> today(lines_.size());
     for (size_t i = 0; i < lines_.size(); ++i) {
       const auto due = line(i).due.find(day);
-      if (due != line(i).due.end()) to_date_[i] += due->second;
+      if (due != line(i).due.end()) to_date_[i] += today[i] = due->second;
     }
+    if (!ShareMaximums(today)) return false;
     std::vector<Int128> left = to_date_;
+    for (size_t i = 0; i < lines_.size(); ++i) left[i] = IsMaximum(*line(i).charge) ? Int128{0} : left[i] - capped_[i];
     for (size_t i = 0; i < discounts_.size(); ++i) {
       for (size_t at = 0; at < lines_.size(); ++at) {
         State& state = states_[i][at];
@@ -166,6 +175,40 @@ class DiscountedPeriod {
     }
   };
 
+  enum class SharedBy : uint8_t { kDayOfPlan, kPlan, kAll };
+
+  // What a maximum takes off comes off what comes due on the day, and what it gives back goes to what is credited on
+  // it. What is more is shared by what the lines of its plan come to, or by what it took off them; and what is still
+  // more by all lines: a maximum that goes on from another plan may be below what came due there. `today`: each line's
+  // change.
+  bool ShareMaximums(std::vector<Int128> today) {
+    for (size_t maximum = 0; maximum < lines_.size(); ++maximum) {
+      if (!IsMaximum(*line(maximum).charge)) continue;
+      const Int128 sign = today[maximum] < 0 ? 1 : -1;  // it takes off, or gives back
+      Int128 rest = -sign * today[maximum];
+      for (const SharedBy by : {SharedBy::kDayOfPlan, SharedBy::kPlan, SharedBy::kAll}) {
+        std::vector<Int128> weights(lines_.size());
+        Int128 sum = 0;
+        for (size_t i = 0; i < weights.size(); ++i) {
+          const bool is_of_plan = line(i).subscription->plan == line(maximum).subscription->plan;
+          if (line(i).charge->bound || (!is_of_plan && by != SharedBy::kAll)) continue;
+          weights[i] = Positive(sign > 0 ? to_date_[i] - capped_[i] : capped_[i]);
+          if (by == SharedBy::kDayOfPlan) weights[i] = std::min(weights[i], Positive(sign * today[i]));
+          if (__builtin_add_overflow(sum, weights[i], &sum)) return false;
+        }
+        const Int128 shared = std::min(rest, sum);
+        if (shared == 0) continue;
+        const std::vector<Int128> shares = SpreadByLargestRemainder(shared, weights);
+        for (size_t i = 0; i < weights.size(); ++i) {
+          capped_[i] += sign * shares[i];
+          today[i] -= sign * shares[i];
+        }
+        rest -= shared;
+      }
+    }
+    return true;
+  }
+
   bool TakeOff(size_t number) {
     const Discount& discount = *discounts_[number];
     std::vector<State>& states = states_[number];
@@ -192,6 +235,7 @@ class DiscountedPeriod {
   const Rounding rounding_;
   std::vector<const PeriodLines::value_type*> lines_;
   std::vector<Int128> to_date_;             // of each line
+  std::vector<Int128> capped_;              // likewise what maximums take off it
   std::vector<std::vector<State>> states_;  // of each discount and line
 };
 

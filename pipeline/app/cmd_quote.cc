@@ -22,6 +22,9 @@ absl::Status Wrong(std::string_view what, std::string_view which, std::string_vi
 absl::StatusOr<Int128> DecimalOf(const std::string& text, std::string_view flag) {
   const ParsedDecimal parsed = ParseDecimal(text, 18);
   if (parsed.error == DecimalError::kNone) return parsed.value;
+  if (parsed.error == DecimalError::kTooLarge) {
+    return Wrong("too large a number", std::string(flag) + " " + text, "at most 20 digits may stand before the point");
+  }
   return Wrong("not a number of at most 18 decimals", std::string(flag) + " " + text, "write it as 1250 or 0.004");
 }
 

@@ -181,6 +181,14 @@ TEST_F(EventSharesTest, LeaveAMinimumOfSeveralPlansToThePeriodsEnd) {
                           "c to 42 for 3 [from 2025-01-16: tier 1 +30]", "period's end 3.8"));
 }
 
+// A commitment is trued up in a period with usage. February has none, and its minimum alone.
+TEST_F(EventSharesTest, LeaveTheMinimumOfAPeriodWithoutUsageToItsEnd) {
+  const CatalogTexts texts = PerUnit("1", "", "commitment: {amount: 50, true_up: true}, minimum: 31");
+  ASSERT_NO_FATAL_FAILURE(BookIt(texts, {{"a", "2025-01-10T08", "10"}}, "2025-02-28"));
+  EXPECT_THAT(SharesOn(*book_, "2025-01-31"), ElementsAre("starter 40.00: before 10", "period's end 40"));
+  EXPECT_THAT(SharesOn(*book_, "2025-02-28"), ElementsAre("starter 31.00: before 0", "period's end 31"));
+}
+
 // January leaves 70 of its 100: of February's calls 170 cost nothing, and 5 of the third event do.
 TEST_F(EventSharesTest, FallInUnitsOfEarlierPeriodsFirst) {
   const std::vector<Used> usage = {{"a", "2025-01-10T08", "30"},

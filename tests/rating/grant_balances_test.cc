@@ -149,10 +149,32 @@ TEST(GrantBalances, TakeBackInTheOrderOppositeToBurning) {
   EXPECT_EQ(Small(balances.overage()), 0);
   EXPECT_EQ(Small(balances.balance(1)), 3);
   balances.AdvanceTo(On("2024-01-05"));
-  balances.GiveBack(20);  // b has what it burned, and a is gone
+  balances.GiveBack(11);  // b has what it burned; a is gone, so what it burned of the rest is lost
   EXPECT_EQ(Small(balances.balance(0)), 0);
+  EXPECT_EQ(Small(balances.burned(0)), 6);
+  EXPECT_EQ(Small(balances.lost(0)), 4);
   EXPECT_EQ(Small(balances.balance(1)), 10);
   EXPECT_EQ(Small(balances.burned(1)), 0);
+  balances.GiveBack(20);  // more than all that was used
+  EXPECT_EQ(Small(balances.burned(0)), 0);
+  EXPECT_EQ(Small(balances.lost(0)), 10);
+}
+
+TEST(GrantBalances, LoseWhatIsGivenBackOfATimeBeforeTheirRefill) {
+  std::vector<GrantTerms> terms = {Grant("g", 10, 0, "2024-01-01", "")};
+  terms.front().refills = {On("2024-02-01")};
+  GrantBalances balances(terms, 2);
+  balances.AdvanceTo(On("2024-01-01"));
+  ASSERT_TRUE(balances.Burn(6, 0));
+  ASSERT_TRUE(balances.Burn(3, 1));
+  balances.AdvanceTo(On("2024-02-01"));
+  ASSERT_TRUE(balances.Burn(2, 0));
+  EXPECT_EQ(Small(balances.lost(0)), 1);
+  balances.GiveBack(5, 0);  // 2 of this month, 3 of the last
+  EXPECT_EQ(Small(balances.balance(0)), 10);
+  EXPECT_EQ(Small(balances.burned(0, 0)), 3);
+  EXPECT_EQ(Small(balances.burned(0, 1)), 3);
+  EXPECT_EQ(Small(balances.lost(0)), 4);
 }
 
 TEST(GrantBalances, SayThatUsageDoesNotFit) {

@@ -202,6 +202,45 @@ TEST(RateDiscounts, ThatReachBackDoSoOnce) {
                                                                 {{"discount calls", "2025-01-20"}, -500}}));
 }
 
+// A fee of 50.00 and 150 calls at 1.00 are together at most 100.00: 50.00 of each are left, as the fee came due first.
+TEST(RateDiscounts, ComeBehindThePlansMaximum) {
+  struct Case {
+    const char* discount;
+    int64_t calls, platform;  // what is off in the end, in cents
+  };
+  const Case cases[] = {
+      {"tenth,s1,,10,,,2025-01-01,,,", -500, -500},
+      {"all,s1,,100,,,2025-01-01,,,", -5000, -5000},
+      {"much,s1,,,150.00,USD,2025-01-01,,,", -5000, -5000},
+      {"little,s1,,,10.00,USD,2025-01-01,,,", -500, -500},
+      {"one,s1,calls,20,,,2025-01-01,,,", -1000, 0},
+      {"both,s1,calls,20,,,2025-01-01,,1,\nthen,s1,,10,,,2025-01-01,,2,", -1400, -500},  // 50.00 less 20 %, less 10 %
+      {"late,s1,,50,,,2025-01-21,,,", 0, 0},  // nothing comes due any more, as the maximum is reached
+      {"note,s1,,50,,,2025-01-21,,,true", -2500, -2500},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.discount);
+    const Catalog catalog = SmallCatalog(
+        "      - {name: calls, meter: calls, product: p, model: per_unit, price: 1}\n"
+        "      - {name: platform, product: p, model: fee, price: 50}\n"
+        "    maximum: {amount: 100, product: p}\n",
+        {{"discounts.csv", std::string(kColumns) + c.discount + "\n"}});
+    const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "30"},
+                                                                    {"calls", "2025-01-20T00:00:00Z", "70"},
+                                                                    {"calls", "2025-01-25T00:00:00Z", "50"}});
+    const SmallDue due = DueOf(catalog, totals, On("2025-01-31"));
+    for (const char* cut : {"2025-01-01", "2025-01-10", "2025-01-20", "2025-01-24"})
+      ExpectTheSameUpTo(On(cut), catalog, totals, due);
+    std::map<std::string, int64_t> sums;
+    for (const auto& [of, cents] : due) sums[of.first] += cents;
+    EXPECT_EQ(sums["calls"], 15000);
+    EXPECT_EQ(sums["maximum"], -10000);
+    EXPECT_EQ(sums["discount calls"], c.calls);
+    EXPECT_EQ(sums["discount platform"], c.platform);
+    EXPECT_EQ(sums["discount maximum"], 0);
+  }
+}
+
 TEST(RateDiscounts, SayWhatEachTakesOff) {
   const Catalog catalog = With("ten,s1,calls,10,,,2025-01-01,,,\nfive,s1,calls,,5.00,USD,2025-01-01,,,\n");
   const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "1000"}});

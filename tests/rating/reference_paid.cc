@@ -110,6 +110,52 @@ void Spread(const Integer& amount, std::vector<Off*> all) {
   for (size_t i = 0; left > 0; ++i, --left) ++all[i]->taken;
 }
 
+const Charge* ChargeOf(const Plan& plan, const std::string& name) {
+  const auto charge = std::ranges::find(plan.charges, name, &Charge::name);
+  return charge == plan.charges.end() ? nullptr : &*charge;
+}
+
+bool IsMaximum(const Plan& plan, const std::string& name) {
+  const Charge* charge = ChargeOf(plan, name);
+  return charge != nullptr && charge->bound && charge->bound->is_maximum;
+}
+
+// What a maximum takes off, or gives back, on a day: of what its plan's lines come to on it, then of all that is left
+// of them (or was taken off them), then of what is left of all lines.
+void ShareMaximums(const DiscountedLines& lines, int64_t day, std::map<const Discounted*, Integer>* capped) {
+  std::map<const Discounted*, Integer> today;
+  for (const auto& [of, line] : lines) {
+    const auto change = line.changes.find(day);
+    today[&line] = change == line.changes.end() ? Integer(0) : change->second;
+  }
+  for (const auto& [name, maximum] : lines) {
+    if (!IsMaximum(*maximum.plan, name.first) || today[&maximum] == 0) continue;
+    const bool takes = today[&maximum] < 0;
+    Integer rest = takes ? Integer(-today[&maximum]) : today[&maximum];
+    for (const std::string by : {"day", "plan", "all"}) {
+      std::map<const Discounted*, Off> shares;
+      std::vector<Off*> all;
+      for (const auto& [of, line] : lines) {
+        Off& share = shares[&line];
+        const Charge* charge = ChargeOf(*line.plan, of.first);
+        const bool is_bound = charge != nullptr && charge->bound.has_value();
+        if (!is_bound && (line.plan == maximum.plan || by == "all")) {
+          share.base = NotNegative(takes ? Integer(line.due - (*capped)[&line]) : (*capped)[&line]);
+          const Integer of_day = NotNegative(takes ? today[&line] : Integer(-today[&line]));
+          if (by == "day") share.base = std::min(share.base, of_day);
+        }
+        all.push_back(&share);
+      }
+      Spread(rest, all);
+      for (auto& [line, share] : shares) {
+        (*capped)[line] += takes ? share.taken : Integer(-share.taken);
+        today[line] -= takes ? share.taken : Integer(-share.taken);
+        rest -= share.taken;
+      }
+    }
+  }
+}
+
 // What each discount takes off more than on the day before, by discount line and day.
 using MoreOff = std::map<Line, std::map<int64_t, std::map<const Discount*, Integer>>>;
 
@@ -117,6 +163,7 @@ using MoreOff = std::map<Line, std::map<int64_t, std::map<const Discount*, Integ
 void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vector<const Discount*>& discounts,
                    const Line& period, int64_t last, DiscountedLines lines, MoreOff* more) {
   std::map<std::pair<const Discount*, const Discounted*>, Off> offs;
+  std::map<const Discounted*, Integer> capped;  // what maximums take off a line, to date
   int64_t end = std::min(period.last, last);
   for (const auto& [of, line] : lines) end = std::max(end, line.changes.rbegin()->first);
   for (int64_t day = FirstOf(period); day <= end; ++day) {
@@ -125,6 +172,10 @@ void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vec
     for (auto& [of, line] : lines) {
       if (const auto change = line.changes.find(day); change != line.changes.end()) line.due += change->second;
       left[&line] = line.due;
+    }
+    ShareMaximums(lines, day, &capped);
+    for (const auto& [of, line] : lines) {
+      left[&line] = IsMaximum(*line.plan, of.first) ? Integer(0) : Integer(line.due - capped[&line]);
     }
     for (const Discount* discount : discounts) {
       const bool is_valid =
@@ -316,10 +367,13 @@ void TakeOffDiscounts(const Catalog& catalog, const std::string& subject, std::o
       for (auto [day, change] : ChangesOf(days)) {
         Line period = LineNamed("", catalog, version, day);
         period.plan.clear();
+        // What a maximum takes off is told as an amount above zero.
+        const int sign = IsMaximum(catalog.plans[version.plan], line.charge) ? -1 : 1;
+        change *= sign;
         const auto note = [&](const Line& of, const Integer& more) {
           Discounted& discounted = periods[of][{line.charge, version.plan}];
           discounted.plan = &catalog.plans[version.plan];
-          discounted.changes[day] += more;
+          discounted.changes[day] += sign * more;
         };
         note(period, 0);
         if (due.empty() || due.back().first != period) due.push_back({period, 0});
@@ -405,6 +459,12 @@ std::vector<PaidBy> Pay(const std::vector<const Grant*>& grants, const Debts& de
           wallet->paid[id] -= back;
           wallet->may_return[id] -= back;
           rest -= back;
+        }
+        for (auto wallet = wallets.rbegin(); wallet != wallets.rend(); ++wallet) {
+          const Integer expired = std::min(wallet->paid[id], rest);
+          wallet->paid[id] -= expired;
+          wallet->lost += expired;
+          rest -= expired;
         }
       }
     }

@@ -586,6 +586,11 @@ void AddGrants(Dice& dice, Catalog* catalog) {
     grant.breakage = grant.credit;
     grant.breakage->name = "breakage " + grant.id;
   }
+  // The catalog's check: beside an account's grants a subscription's own do not pay earlier.
+  const bool has_accounts = std::ranges::any_of(catalog->grants, [](const Grant& one) { return !one.account.empty(); });
+  for (Grant& grant : catalog->grants) {
+    if (has_accounts && grant.account.empty()) grant.pays_earlier = false;
+  }
   std::ranges::sort(catalog->grants, {},
                     [](const Grant& grant) { return std::tie(grant.account, grant.subscription, grant.id); });
 }
