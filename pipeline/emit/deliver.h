@@ -44,7 +44,7 @@ struct TargetReport {
   uint64_t planned = 0;         // by this pass
   std::string not_planned;      // why usage, or accounts, are not: they have no name there, or are not taken
   uint64_t confirmed = 0;       // by this pass
-  std::optional<Pause> paused;  // by somebody: nothing was sent to it
+  std::optional<Pause> paused;  // by somebody, or by a restore: nothing was sent to it
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
 
