@@ -19,6 +19,7 @@
 #include "ledger/catalog_load.h"
 #include "ledger/cut_off.h"
 #include "ledger/decision.h"
+#include "ledger/delivery_told.h"
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
 #include "ledger/high_water.h"
@@ -1326,7 +1327,14 @@ absl::StatusOr<uint64_t> StoredBook::CheckOutbox() const {
   if (!batches.ok()) return batches.status();
   std::set<std::string, std::less<>> ids;
   for (const JournalBatch& batch : *batches) ids.insert(batch.id);
-  return outbox_.Check(ids, next_seal() - 1, last_sequence());
+  const absl::StatusOr<uint64_t> count = outbox_.Check(ids, next_seal() - 1, last_sequence());
+  if (!count.ok()) return count;
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  const absl::StatusOr<std::vector<DecisionCommit>> decisions = Decisions();
+  if (!decisions.ok()) return decisions.status();
+  TOLLBOOK_RETURN_IF_ERROR(CheckTold(ToldStatesOf(*decisions), *deliveries));
+  return count;
 }
 
 class StoredBook::HeldCut final : public BookCut {

@@ -241,6 +241,11 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   if (is_said && (options.by.empty() || options.why.empty())) {
     return NobodyVouches("resolve");
   }
+  if (!is_said) {  // what somebody says is there, or not, is how such a one is mended
+    const absl::StatusOr<std::vector<DecisionCommit>> decisions = Decisions(**book);
+    if (!decisions.ok()) return decisions.status();
+    TOLLBOOK_RETURN_IF_ERROR(CheckToldOf(ToldStatesOf(*decisions), delivery));
+  }
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);
   step.document = options.document;

@@ -180,6 +180,15 @@ PlannedDelivery MakeFor(const EmitterOf& of, const JournalBatch& batch, const st
   return since_restore ? of.emitter->MakeSinceRestore(batch) : of.emitter->Make(batch);
 }
 
+// Before anything is sent: that nothing is to be sent again which the chain of commits has as ended.
+absl::Status CheckOutbox(const Book& book) {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesOf(book);
+  if (!deliveries.ok()) return deliveries.status();
+  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
+  if (!commits.ok()) return commits.status();
+  return CheckTold(ToldStatesOf(*commits), *deliveries);
+}
+
 absl::StatusOr<Pauses> HeldOf(const Book& book, const std::vector<EmitterOf>& targets) {
   std::vector<const Target*> those;
   for (const EmitterOf& of : targets) those.push_back(&of.target);
@@ -615,6 +624,7 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
+  TOLLBOOK_RETURN_IF_ERROR(CheckOutbox(book));
   const absl::StatusOr<Pauses> pauses = HeldOf(book, targets);
   if (!pauses.ok()) return pauses.status();
   const absl::StatusOr<std::optional<Restored>> restored = RestoredOf(book);
@@ -668,12 +678,8 @@ absl::Status RecordDeliveries(Book& book) {
   if (deliveries->empty()) return absl::OkStatus();
   const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
   if (!commits.ok()) return commits.status();
-  std::map<std::string, std::string> told;  // the state that the chain knows, by target and batch
-  for (const DecisionCommit& commit : *commits) {
-    for (const Decision& decision : commit.decisions) {
-      if (decision.kind == DecisionKind::kDelivery) told[decision.which] = decision.after;
-    }
-  }
+  const ToldStates told = ToldStatesOf(*commits);
+  TOLLBOOK_RETURN_IF_ERROR(CheckTold(told, *deliveries));
   std::vector<Decision> news;
   for (const Delivery& delivery : *deliveries) {
     const std::string which = NameOf(delivery), state(Word(delivery.state));
@@ -688,15 +694,12 @@ absl::Status RecordDeliveries(Book& book) {
   return news.empty() ? absl::OkStatus() : CommitDecisions(book, news);
 }
 
-std::string NameOf(const Delivery& delivery) {
-  return delivery.target + " " + delivery.batch;
-}
-
 absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, Instant now, int threads) {
   const absl::StatusOr<BatchesById> batches = BatchesOf(book);
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
+  if (const absl::Status checked = CheckOutbox(book); !checked.ok()) return checked;
   const absl::StatusOr<Pauses> pauses = HeldOf(book, targets);
   if (!pauses.ok()) return pauses.status();
   const absl::StatusOr<std::optional<Restored>> restored = RestoredOf(book);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "ledger/backup.h"
+#include "ledger/store.h"
 #include "pipeline/restore_hold.h"
 #include "tests/ledger/scratch_directory.h"
 
@@ -121,6 +122,48 @@ class DeliverTest : public testing::Test {
       seal.batches.push_back(batch);
     }
     ASSERT_TRUE(book_->CommitSeal(seal).ok());
+  }
+
+  // The row of a delivery as nothing that tollbook does would leave it; nothing: it is gone.
+  void Alter(const std::string& batch, const std::function<void(Delivery*)>& change) {
+    Delivery delivery = Of(batch);
+    const std::string key = "delivery/erp/" + batch;
+    book_.reset();
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path() + "/" + name_, StoreAccess::kWhole);
+    ASSERT_TRUE(store.ok()) << store.status();
+    std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+    if (change) {
+      change(&delivery);
+      write->Put(Family::kDefault, key, Encode(delivery));
+    } else {
+      write->Delete(Family::kDefault, key);
+    }
+    ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+    store->reset();
+    Open();
+  }
+  // The whole pass is refused, nothing is sent, and `verify` has it, too.
+  void ExpectDamaged(const std::string& which) {
+    sent_.clear();
+    std::vector<EmitterOf> targets(1);
+    targets[0].target = target_;
+    targets[0].emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_);
+    DeliverOptions options;
+    options.now_nanos = [this] { return now_; };
+    options.chance = [] { return uint64_t{0}; };
+    const absl::Status refused = Deliver(*book_, targets, options).status();
+    EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+    EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("erp " + which));
+    EXPECT_TRUE(absl::IsDataLoss(ShowDue(*book_, targets, Instant{now_}).status()));
+    EXPECT_TRUE(absl::IsDataLoss(RecordDeliveries(*book_))) << "the chain would believe it";
+    EXPECT_THAT(sent_, IsEmpty());
+    bool is_told = false;
+    for (const Book::Check& check : book_->CheckStore()) {
+      if (check.holds) continue;
+      EXPECT_EQ(check.name, "deliveries");
+      is_told = check.detail.find("erp " + which) != std::string::npos;
+    }
+    EXPECT_TRUE(is_told);
   }
 
   // One pass; what was sent in it, and "?us-1" where it was asked how far that is.
@@ -459,6 +502,33 @@ TEST(WebhookKey, IsOfWhatItSaysSinceARestore) {
   EXPECT_EQ(two.body, same.body);
   EXPECT_THAT(two.body, testing::HasSubstr("\"id\":\"" + two.key + "\""));
   EXPECT_THAT(two.body, testing::HasSubstr("\"posting_key\":\"tb-us-2\"")) << "it is the journal's still";
+}
+
+// The outbox lies beside the chain of commits, which knows what ended.
+TEST_F(DeliverTest, WhatTheChainHasAsEndedIsNotSentAgain) {
+  Seal({"us-1", "us-2"});
+  EXPECT_THAT(Pass(), ElementsAre("us-1", "us-2"));
+  for (const DeliveryState state : {DeliveryState::kPending, DeliveryState::kRetryWait, DeliveryState::kUncertain,
+                                    DeliveryState::kAccepted, DeliveryState::kSuperseded}) {
+    SCOPED_TRACE(Word(state));
+    const Delivery before = Of("us-2");
+    Alter("us-2", [&](Delivery* delivery) { delivery->state = state; });
+    ExpectDamaged("us-2");
+    Alter("us-2", [&](Delivery* delivery) { *delivery = before; });
+    EXPECT_THAT(Pass(), IsEmpty());
+  }
+  const Delivery before = Of("us-2");
+  Alter("us-2", nullptr);
+  ExpectDamaged("us-2");
+
+  // A person says what is so.
+  Alter("us-2", [&](Delivery* delivery) {
+    *delivery = before;
+    delivery->state = DeliveryState::kPending;
+  });
+  ByPerson("us-2", Event::kSayPosted);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 2u);
 }
 
 Attempt StillRuns() {
