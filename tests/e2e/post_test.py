@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import random
 import re
 import shutil
@@ -752,8 +753,11 @@ class Restored(Case):
             self.assertEqual(sorted(self.amounts(server).values()), ["1.00", "1.00"], "each once")
             self.assertEqual(len(server.requests), 2)
             self.assertEqual(server.problems, [])
-        resumed, = (row for row in json.loads(book.tollbook("audit", "--books", self.books, "--json").stdout)["rows"]
-                    if row["what"] == "target")
+        audit = json.loads(book.tollbook("audit", "--books", self.books, "--json").stdout)["rows"]
+        restore, = (row for row in audit if row["what"] == "restore")
+        self.assertEqual([restore[column] for column in ("commit", "which", "by", "after")],
+                         [2, "backup 1", pwd.getpwuid(os.geteuid()).pw_name, "2 commits"])
+        resumed, = (row for row in audit if row["what"] == "target")
         self.assertEqual([resumed[column] for column in ("which", "by", "why", "before", "after")],
                          ["hook", "Ann", "the second is not there", "held since a restore", "delivering"])
         self.verify()
