@@ -254,7 +254,7 @@ absl::Status CheckAndMark(const RestoreOptions& options, const std::string& dire
                     (commits->empty() ? list.sequence == 0 : commits->back().hash == list.hash);
   if (!same) return DamagedBackupError(PathOf(options.backups, number) + ": the book is not the one it names");
   TOLLBOOK_RETURN_IF_ERROR(CheckSound(**book, directory));
-  return MarkRestored(**book, {list.sequence, number, options.now_nanos});
+  return MarkRestored(**book, {list.sequence, number, options.now_nanos, options.by});
 }
 
 }  // namespace

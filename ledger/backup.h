@@ -38,6 +38,7 @@ struct RestoreOptions {
   std::string directory;  // of the book to be; empty or not there
   std::string holder;     // as in BookOptions
   int64_t now_nanos = 0;
+  std::string by = {};  // who restores it, for the book's mark
 };
 // DataLoss: the backup is damaged; the message names the file. What an interrupted Restore left beside `directory` is
 // removed first.

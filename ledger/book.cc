@@ -19,6 +19,7 @@
 #include "ledger/catalog_load.h"
 #include "ledger/cut_off.h"
 #include "ledger/decision.h"
+#include "ledger/delivery_told.h"
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
 #include "ledger/high_water.h"
@@ -498,7 +499,7 @@ class StoredBook final : public Book {
   BookIdentity identity_;
   CommitRecord last_;
   uint64_t next_seal_ = 1;
-  std::optional<CatalogLoad> catalog_load_;  // for the next commit
+  std::optional<CatalogLoad> catalog_load_;  // of this process, for its next commits
   bool failed_ = false;  // a commit that failed leaves the store's state unknown until the next Open
   std::atomic<bool> committing_ = false;
   bool cut_ = false;  // there is one
@@ -562,7 +563,9 @@ absl::StatusOr<std::vector<StoredRun>> StoredBook::Runs(Family family, const std
 absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   record.sequence = last_.sequence + 1;
   record.previous = last_.hash;
-  if (catalog_load_) {
+  const bool is_signed_so = record.kind == CommitKind::kSeal || record.retires_held;
+  const bool keeps_load = catalog_load_ && (is_signed_so || catalog_load_->before != catalog_load_->after);
+  if (keeps_load) {
     catalog_load_->sequence = record.sequence;
     write.PutForEver(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), Encode(*catalog_load_));
   }
@@ -578,7 +581,7 @@ absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   TOLLBOOK_RETURN_IF_ERROR(store_->Write(write.Take()));
   TOLLBOOK_RETURN_IF_ERROR(high_water_.Raise({record.sequence, record.hash}));
   failed_ = false;
-  catalog_load_.reset();
+  if (keeps_load) catalog_load_->before = catalog_load_->after;
   last_ = std::move(record);
   return absl::OkStatus();
 }
@@ -593,7 +596,7 @@ absl::Status StoredBook::NoteCatalogLoad(CatalogLoad load) {
   const uint64_t loaded = loads->empty() ? 0 : loads->back().sequence;
   const uint64_t sealed = seals->empty() ? 0 : seals->back().sequence;
   if (loaded > 0 || sealed > 0) load.before = loaded > sealed ? loads->back().after : seals->back().catalog_digest;
-  if (load.before != load.after) catalog_load_ = std::move(load);
+  catalog_load_ = std::move(load);
   return absl::OkStatus();
 }
 
@@ -1326,7 +1329,14 @@ absl::StatusOr<uint64_t> StoredBook::CheckOutbox() const {
   if (!batches.ok()) return batches.status();
   std::set<std::string, std::less<>> ids;
   for (const JournalBatch& batch : *batches) ids.insert(batch.id);
-  return outbox_.Check(ids, next_seal() - 1, last_sequence());
+  const absl::StatusOr<uint64_t> count = outbox_.Check(ids, next_seal() - 1, last_sequence());
+  if (!count.ok()) return count;
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.Deliveries();
+  if (!deliveries.ok()) return deliveries.status();
+  const absl::StatusOr<std::vector<DecisionCommit>> decisions = Decisions();
+  if (!decisions.ok()) return decisions.status();
+  TOLLBOOK_RETURN_IF_ERROR(CheckTold(ToldStatesOf(*decisions), *deliveries));
+  return count;
 }
 
 class StoredBook::HeldCut final : public BookCut {
@@ -1470,6 +1480,7 @@ std::string Encode(const RestoreMark& mark) {
   out.Varint(mark.sequence);
   out.Varint(mark.backup);
   out.Zigzag(mark.restored_at_nanos);
+  out.Text(mark.by);
   return out.Take();
 }
 
@@ -1479,6 +1490,7 @@ absl::StatusOr<RestoreMark> DecodeRestoreMark(std::string_view stored) {
   mark.sequence = in.Varint64();
   mark.backup = in.Varint64();
   mark.restored_at_nanos = in.Zigzag64();
+  if (!in.done()) mark.by = in.Text();  // of earlier ones nothing
   if (!in.done()) return DamagedError("the mark of a restore");
   return mark;
 }

@@ -48,6 +48,7 @@ struct RestoreMark {
   uint64_t sequence = 0;  // the newest commit when it was restored
   uint64_t backup = 0;    // the number of the backup
   int64_t restored_at_nanos = 0;
+  std::string by = {};  // whose account of the operating system; empty: not known
 };
 std::string Encode(const RestoreMark& mark);
 absl::StatusOr<RestoreMark> DecodeRestoreMark(std::string_view stored);

@@ -1,5 +1,6 @@
-// CatalogLoad: that a command which changed the book read another catalog than the one before it: who ran it, from
-// where, and what the catalog's hash was and is. Kept in the commit of what the command changed, in the same write.
+// CatalogLoad: who ran a command that changed the book, with the catalog from where, and what the catalog's hash was
+// and is. Kept in the commit of what the command changed, in the same write: where the catalog is another one than the
+// one before it, and of each seal and each retry of what was held, which nobody signs otherwise.
 #ifndef TOLLBOOK_LEDGER_CATALOG_LOAD_H_
 #define TOLLBOOK_LEDGER_CATALOG_LOAD_H_
 
@@ -25,7 +26,8 @@ struct CatalogLoad {
 };
 
 // The book's next commit keeps it, unless `after` is the last digest that was recorded: the same catalog again is no
-// other one. A command that commits nothing leaves nothing. `sequence` and `before` are filled in. Errors: the book's.
+// other one. The seals and retries of this process keep it in any case. A command that commits nothing leaves nothing.
+// `sequence` and `before` are filled in. Errors: the book's.
 [[nodiscard]] absl::Status NoteCatalogLoad(Book& book, CatalogLoad load);
 // In the order of commits.
 [[nodiscard]] absl::StatusOr<std::vector<CatalogLoad>> CatalogLoads(const Book& book);

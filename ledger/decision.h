@@ -63,11 +63,13 @@ struct Approval {
 // The words of a target's states.
 inline constexpr std::string_view kDelivering = "delivering";
 inline constexpr std::string_view kPaused = "paused";
+inline constexpr std::string_view kHeldByRestore = "held since a restore";  // before it is resumed
 
 // Who paused a target, why, and when.
 struct Pause {
   std::string by, why;
   int64_t since_nanos = 0;  // UTC
+  bool by_restore = false;  // nobody did, but the book came out of a backup (pipeline/restore_hold.h)
   friend bool operator==(const Pause&, const Pause&) = default;
 };
 std::string ToString(const Pause& pause);  // "by Ann since 2025-01-31T10:00:00Z: their month-end"

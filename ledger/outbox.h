@@ -4,7 +4,8 @@
 // write, so that a crash between two of them leaves the earlier one. It lies beside the chain of commits, not in it: a
 // step says nothing about what usage is worth, and the chain would cost each of them two syncs more and every open a
 // walk over them. What that leaves open: steps behind the newest commit that a damaged log lost are not missed. The
-// delivery then looks as it did before, and the target is asked before it is sent anything (where it can be).
+// delivery then looks as it did before, and the target is asked before it is sent anything (where it can be). What the
+// chain was told of an end is held against the outbox (delivery_told.h).
 //
 // Threads   Step, BodyOf and CountRequests from several at once, for different deliveries and targets (of steps with a
 //           standing, for different targets); all else from one at a time. Nothing beside a commit of the book.

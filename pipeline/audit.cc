@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "ledger/book_cut.h"
 #include "ledger/catalog_load.h"
 #include "ledger/decision.h"
 
@@ -26,7 +27,7 @@ absl::StatusOr<std::map<uint64_t, uint64_t>> CorrectionsByCommit(const Book& boo
 
 // A catalog whose load was not recorded counts as loaded when the first seal books by it.
 void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::string& catalog_before,
-             std::vector<AuditRow>* rows) {
+             const std::string& run_by, std::vector<AuditRow>* rows) {
   const std::string name = "seal " + std::to_string(seal.number);
   if (seal.catalog_digest != catalog_before) {
     rows->push_back(
@@ -34,7 +35,7 @@ void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::stri
   }
   const std::string through = seal.through ? " through " + ToString(*seal.through) : "";
   rows->push_back({commit.sequence, commit.committed_at_nanos, seal.adjusted_by.empty() ? "seal" : "adjusting seal",
-                   name + through, seal.adjusted_by, seal.adjusted_why, "",
+                   name + through, seal.adjusted_by.empty() ? run_by : seal.adjusted_by, seal.adjusted_why, "",
                    Counted(seal.differences, "difference", "differences") + " in " +
                        Counted(seal.batches.size(), "batch", "batches")});
   if (!seal.reverses.empty()) {
@@ -89,6 +90,18 @@ AuditRow RowOf(const CommitRecord& commit, const Decision& decision) {
           decision.after};
 }
 
+// Behind the newest commit of then.
+AuditRow RowOf(const RestoreMark& mark) {
+  return {mark.sequence,
+          mark.restored_at_nanos,
+          "restore",
+          "backup " + std::to_string(mark.backup),
+          mark.by,
+          "",
+          "",
+          Counted(mark.sequence, "commit", "commits")};
+}
+
 }  // namespace
 
 absl::StatusOr<AuditLog> Audit(const Book& book) {
@@ -102,6 +115,8 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
   if (!decisions.ok()) return decisions.status();
   const absl::StatusOr<std::vector<CatalogLoad>> loads = CatalogLoads(book);
   if (!loads.ok()) return loads.status();
+  const absl::StatusOr<std::vector<RestoreMark>> restored = RestoreMarks(book);
+  if (!restored.ok()) return restored.status();
   const absl::StatusOr<std::map<uint64_t, uint64_t>> corrections = CorrectionsByCommit(book);
   if (!corrections.ok()) return corrections.status();
 
@@ -112,15 +127,19 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
   auto change = changes->begin();
   auto decided = decisions->begin();
   auto load = loads->begin();
+  auto mark = restored->begin();
   std::string catalog;
   uint64_t held = 0;
   for (const CommitRecord& commit : *commits) {
+    for (; mark != restored->end() && mark->sequence < commit.sequence; ++mark) log.rows.push_back(RowOf(*mark));
+    std::string run_by;  // whose account ran what nobody signs
     const auto row = [&](std::string what, std::string which, std::string before, std::string after) {
-      log.rows.push_back({commit.sequence, commit.committed_at_nanos, std::move(what), std::move(which), "", "",
+      log.rows.push_back({commit.sequence, commit.committed_at_nanos, std::move(what), std::move(which), run_by, "",
                           std::move(before), std::move(after)});
     };
     if (load != loads->end() && load->sequence == commit.sequence) {
-      log.rows.push_back(RowOf(commit, *load));
+      if (load->before != load->after) log.rows.push_back(RowOf(commit, *load));
+      run_by = load->by;
       catalog = load->after;
       ++load;
     }
@@ -132,7 +151,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
       row("corrections", "accepted usage", "", Counted(applied->second, "correction", "corrections") + " applied");
     }
     if (seal != seals->end() && seal->sequence == commit.sequence) {
-      AddSeal(commit, *seal, catalog, &log.rows);
+      AddSeal(commit, *seal, catalog, run_by, &log.rows);
       catalog = seal->catalog_digest;
       ++seal;
     }
@@ -145,6 +164,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
       ++decided;
     }
   }
+  for (; mark != restored->end(); ++mark) log.rows.push_back(RowOf(*mark));
   return log;
 }
 

@@ -15,9 +15,9 @@ struct AuditRow {
   uint64_t commit = 0;
   int64_t at_nanos = 0;
   std::string what;   // "catalog", "seal", "adjusting seal", "reversal", "period", "approval", "delivery", "purge",
-                      // "retry", "corrections"
+                      // "retry", "corrections", "restore"
   std::string which;  // the command that read the catalog, "seal 3", "acme-us 2025-01", a batch, a target and a batch
-  std::string by;     // who, where a person was named; of a catalog whose account ran the command
+  std::string by;  // who, where a person was named; of catalogs, seals, retries, restores whose account ran the command
   std::string why;
   std::string before;
   std::string after;

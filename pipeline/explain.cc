@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 
+#include "ledger/bytes.h"
 #include "ledger/difference_run.h"
 #include "ledger/totals_cells.h"
 #include "ledger/totals_run.h"
@@ -127,6 +128,15 @@ absl::Status Pick(const OnlyCharges& only, std::vector<LineDifference>* differen
                    "without --subscription and --charge the line's largest charges are shown");
 }
 
+// In the canonical order of XXH128: the high half first.
+std::string DigestText(const SourceRecord& source) {
+  const std::array<uint64_t, 2>& digest = source.finished && source.file_bytes > 0 ? source.file_digest : source.digest;
+  ByteWriter halves;
+  halves.Fixed64(digest[1]);
+  halves.Fixed64(digest[0]);
+  return ToHex(halves.bytes());
+}
+
 // Which commits brought the usage of a charge, on one day or in the whole period.
 class OriginFinder {
  public:
@@ -195,7 +205,8 @@ class OriginFinder {
     const auto commit = commits_.find(sequence);
     if (commit == commits_.end()) return origin;
     for (const CoveredRange& range : commit->second.covered) {
-      origin.stretches.push_back({sources_[range.source].path, range.first_line, range.end_line - 1});
+      const SourceRecord& source = sources_[range.source];
+      origin.stretches.push_back({source.path, range.first_line, range.end_line - 1, DigestText(source)});
     }
     return origin;
   }

@@ -28,6 +28,9 @@ struct UsageOrigin {
   struct Stretch {
     std::string path;
     uint64_t first_line = 0, last_line = 0;  // 1-based, inclusive
+    // XXH3-128 of the source's file, as `xxhsum -H2` prints it; of one that was not read to its end, or came through a
+    // pipe, of the (decompressed) content that was read.
+    std::string xxh3_128 = {};
   };
   std::vector<Stretch> stretches;  // of the sources, that the commit covered
 };

@@ -25,8 +25,6 @@
 namespace tollbook {
 namespace {
 
-using EntityCurrency = std::pair<std::string, Currency>;
-
 LawCheck Failed(int law, std::string name, const absl::Status& status) {
   return {law, std::move(name), false, std::string(Std(status.message()))};
 }
@@ -476,6 +474,20 @@ PeriodKey KeyOf(const JournalBatch& batch) {
   return {batch.entity, std::string(batch.currency.code()), batch.accounting_period};
 }
 
+// How many events are in totals; and of these, how many were rated, and how many were not.
+struct MeteredEvents {
+  uint64_t all = 0, rated = 0, unrated = 0;
+
+  void Add(const SubjectWorth& worth) {
+    for (const SubjectTotal& total : worth.totals) {
+      all += total.total.events;
+      if (!worth.status.ok()) unrated += total.total.events;
+    }
+    for (const RatedCharge& charge : worth.rated.charges) rated += charge.days.back().events_to_date;
+    for (const UnratedUsage& usage : worth.rated.unrated) unrated += usage.events;
+  }
+};
+
 Int128 DebitsOf(const JournalBatch& batch) {
   Int128 debits = 0;
   for (const JournalLine& line : batch.lines) debits += line.amount().minor;
@@ -577,10 +589,10 @@ absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const st
 absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int threads) {
   std::vector<ReconcileRow> rows;
   const auto add = [&](std::string step, std::string what, std::string left, std::string right,
-                       const EntityCurrency* of = nullptr) {
+                       const PeriodKey* of = nullptr) {
     const bool equal = left == right;
-    rows.push_back({std::move(step), of ? of->first : "", of ? std::string(of->second.code()) : "", std::move(left),
-                    std::move(right), std::move(what), equal});
+    rows.push_back({std::move(step), of ? of->entity : "", of ? of->currency : "", std::move(left), std::move(right),
+                    std::move(what), equal, of ? of->period : ""});
   };
   absl::StatusOr<LineCounts> sources = CountsOfSources(book);
   if (!sources.ok()) return sources.status();
@@ -606,25 +618,20 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
     Int128 due = 0, booked = 0, waiting = 0, journal = 0;
     Int128 recognised = 0;  // of the journal: what moves from deferred to revenue, and is worth nothing more
   };
-  std::map<EntityCurrency, Sums> sums;
-  std::mutex sums_mutex;  // guards sums and the events
-  uint64_t events = 0, events_rated = 0, events_unrated = 0;
+  std::map<std::tuple<std::string, Currency, Day>, Sums> by_day;  // entity, currency, usage date
+  std::mutex sums_mutex;                                          // guards it and the events
+  const std::optional<Day> through = seals->back().through;
+  MeteredEvents events;
   // Totals that came after the newest seal count too: then booked lags behind, and the row says so.
   const absl::Status visited =
-      VisitSubjects(book, *catalog, {.through = seals->back().through}, threads, [&](int, const SubjectWorth& worth) {
+      VisitSubjects(book, *catalog, {.through = through}, threads, [&](int, const SubjectWorth& worth) {
         // A subject that is set aside keeps what is booked, and all its usage is unrated.
         const std::span<const BookedAmount> due = worth.status.ok() ? worth.due : worth.booked;
-        uint64_t rated_events = 0;
-        for (const RatedCharge& rated : worth.rated.charges) rated_events += rated.days.back().events_to_date;
         const std::lock_guard lock(sums_mutex);
-        for (const SubjectTotal& total : worth.totals) {
-          events += total.total.events;
-          if (!worth.status.ok()) events_unrated += total.total.events;
-        }
-        events_rated += rated_events;
-        for (const UnratedUsage& unrated : worth.rated.unrated) events_unrated += unrated.events;
+        if (!through) events.Add(worth);
         const auto sums_of = [&](const BookedAmount& amount) -> Sums& {
-          return sums[{std::string(amount.key.place->entity), amount.key.place->currency}];
+          const BookedPlace& place = *amount.key.place;
+          return by_day[{std::string(place.entity), place.currency, amount.key.usage_date}];
         };
         for (const BookedAmount& amount : due) {
           if (!IsRecognised(amount.key.place->charge)) sums_of(amount).due += amount.minor;
@@ -633,34 +640,60 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
           const bool is_recognised = IsRecognised(amount.key.place->charge);
           (is_recognised ? sums_of(amount).recognised : sums_of(amount).booked) += amount.minor;
           // The newest seal did not look behind its day: what an earlier one booked there stands.
-          const std::optional<Day> through = seals->back().through;
           const bool stands = worth.status.ok() && through && *through < amount.key.usage_date;
           if (stands && !is_recognised) sums_of(amount).due += amount.minor;
         }
         if ((periods->all_open() && !worth.has_unmapped) || !worth.status.ok()) return absl::OkStatus();
         std::vector<BookedAmount> differences;
-        LessBooked(worth.due, worth.booked, seals->back().through, &differences);
+        LessBooked(worth.due, worth.booked, through, &differences);
+        // What waits is what TakeWaiting takes out; what only moves deferred amounts is worth nothing.
+        const auto add_waiting = [&](int sign) {
+          for (const BookedAmount& difference : differences) {
+            if (!IsRecognised(difference.key.place->charge)) sums_of(difference).waiting += sign * difference.minor;
+          }
+        };
+        add_waiting(1);
         WaitingSums waiting(*periods);
         TOLLBOOK_RETURN_IF_ERROR(waiting.TakeWaiting(&differences));
-        for (const WaitingAmount& waits : waiting.All())
-          sums[{waits.entity, waits.currency}].waiting += waits.sum.minor;
+        add_waiting(-1);
         return absl::OkStatus();
       });
   if (!visited.ok()) return visited;
-  if (!seals->back().through) {
-    add("metered events", "totals = rated + unrated", std::to_string(events),
-        std::to_string(events_rated + events_unrated));
+  if (through) {  // the usage behind the day is there too: all of it can be rated, though it is not booked yet
+    const absl::Status counted = VisitSubjects(book, *catalog, {}, threads, [&](int, const SubjectWorth& worth) {
+      const std::lock_guard lock(sums_mutex);
+      events.Add(worth);
+      return absl::OkStatus();
+    });
+    if (!counted.ok()) return counted;
   }
+  add("metered events", "totals = rated + unrated", std::to_string(events.all),
+      std::to_string(events.rated + events.unrated));
   absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return batches.status();
   for (const JournalBatch& batch : *batches) {
-    for (const JournalLine& line : batch.lines) sums[{batch.entity, batch.currency}].journal += line.minor;
+    for (const JournalLine& line : batch.lines) {
+      by_day[{batch.entity, batch.currency, UsedOn(line.key)}].journal += line.minor;
+    }
   }
-  for (const auto& [of, sum] : sums) {
+  std::map<PeriodKey, std::pair<Currency, Sums>> sums;  // of the usage date, wherever it is posted
+  for (const auto& [of, day] : by_day) {
+    const auto& [entity, currency, usage_date] = of;
+    auto& [its_currency, sum] =
+        sums[{entity, std::string(currency.code()), periods->PeriodOf(entity, usage_date).name}];
+    its_currency = currency;
+    sum.due += day.due;
+    sum.booked += day.booked;
+    sum.waiting += day.waiting;
+    sum.journal += day.journal;
+    sum.recognised += day.recognised;
+  }
+  for (const auto& [of, its] : sums) {
+    const auto& [currency, sum] = its;
     add("worth, rounded", sum.waiting == 0 ? "worth = booked" : "worth = booked + waiting",
-        ToString(Money{of.second, sum.due}), ToString(Money{of.second, sum.booked + sum.waiting}), &of);
-    add("booked", "booked = journal", ToString(Money{of.second, sum.booked}),
-        ToString(Money{of.second, sum.journal - sum.recognised}), &of);
+        ToString(Money{currency, sum.due}), ToString(Money{currency, sum.booked + sum.waiting}), &of);
+    add("booked", "booked = journal", ToString(Money{currency, sum.booked}),
+        ToString(Money{currency, sum.journal - sum.recognised}), &of);
   }
   TOLLBOOK_RETURN_IF_ERROR(AddJournalRows(book, *batches, &rows));
   TOLLBOOK_RETURN_IF_ERROR(AddDeliveredRows(book, *catalog, *batches, &rows));

@@ -54,11 +54,11 @@ struct ReconcileRow {
   std::string left, right;       // what should be equal, as text
   std::string what;              // "sources = book"
   bool equal = false;
-  std::string period = {};     // the accounting period; empty: all of them
+  std::string period = {};     // the accounting period: of a batch, or of worth and booked the usage date's; empty: all
   std::string explained = {};  // what of a delivered amount is not there yet, and why
 };
 
-// Lines, events, worth, booked amounts and the journal, the last by accounting period; then, of a book that delivers,
+// Lines, events, worth, booked amounts and the journal, amounts by accounting period; then, of a book that delivers,
 // what was sealed against what each target of the newest seal's catalog has: equal when all that it has not is
 // explained (waits, held for approval, parked, superseded). What may or may not have arrived explains nothing.
 [[nodiscard]] absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int threads);

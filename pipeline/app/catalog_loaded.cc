@@ -8,9 +8,7 @@
 #include "ledger/catalog_load.h"
 
 namespace tollbook {
-namespace {
 
-// "ann"; "uid 1000" where the system has no name of the account.
 std::string AccountName() {
   const uid_t uid = geteuid();
   std::vector<char> room(16384);
@@ -20,8 +18,6 @@ std::string AccountName() {
   const std::string name = is_known ? entry.pw_name : "";
   return name.empty() ? "uid " + std::to_string(uid) : name;
 }
-
-}  // namespace
 
 absl::Status CatalogLoaded(Book& book, const Catalog& catalog, std::string_view command, const std::string& directory) {
   if (directory.empty()) return absl::OkStatus();

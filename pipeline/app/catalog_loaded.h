@@ -10,6 +10,9 @@
 
 namespace tollbook {
 
+// Whose account of the operating system runs this process: "ann"; "uid 1000" where the system has no name of it.
+std::string AccountName();
+
 // For the audit log (catalog_load.h), by the name of who runs this process. `directory` empty: it is the newest seal's,
 // and nothing is told.
 [[nodiscard]] absl::Status CatalogLoaded(Book& book, const Catalog& catalog, std::string_view command,

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "ledger/backup.h"
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -40,6 +41,7 @@ int CmdRestore(const RestoreCommandOptions& options) {
   restore.directory = options.books;
   restore.holder = "process " + std::to_string(getpid()) + " (tollbook restore)";
   restore.now_nanos = Now().nanos;
+  restore.by = AccountName();
   const absl::StatusOr<BackupReport> report = Restore(restore);
   if (!report.ok()) return Fail(report.status());
   if (options.json) {

@@ -209,9 +209,12 @@ absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, const Stands
   if ((paused != nullptr) == pauses) {
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      pauses ? "it is paused already, " + ToString(*paused) : "it is not paused", options.target,
-                     "`tollbook audit` says who decided what");
+                     pauses || !options.catalog.empty() || standstill.Knows(options.target)
+                         ? "`tollbook audit` says who decided what"
+                         : "the newest seal's targets.yaml does not have it: name the one that has with --catalog DIR");
   }
-  const std::string before(pauses ? kDelivering : kPaused), after(pauses ? kPaused : kDelivering);
+  const std::string_view held = paused != nullptr && paused->by_restore ? kHeldByRestore : kPaused;
+  const std::string before(pauses ? kDelivering : held), after(pauses ? kPaused : kDelivering);
   const Decision decision{DecisionKind::kTarget, options.target, options.by, options.why, before, after};
   TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(book, {&decision, 1}));
   return Print(options.target + " is " + (pauses ? "paused.\n" : "delivered to again.\n"));
@@ -237,6 +240,11 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   const bool is_said = options.action != Action::kRetry && options.action != Action::kPark;
   if (is_said && (options.by.empty() || options.why.empty())) {
     return NobodyVouches("resolve");
+  }
+  if (!is_said) {  // what somebody says is there, or not, is how such a one is mended
+    const absl::StatusOr<std::vector<DecisionCommit>> decisions = Decisions(**book);
+    if (!decisions.ok()) return decisions.status();
+    TOLLBOOK_RETURN_IF_ERROR(CheckToldOf(ToldStatesOf(*decisions), delivery));
   }
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "pipeline/app/commands.h"
 #include "pipeline/app/price_steps.h"
 #include "pipeline/app/report.h"
@@ -192,6 +194,25 @@ std::string ChargeText(const ExplainedCharge& charge) {
   return charge.events ? text + EventsText(charge) : text;
 }
 
+// Each source of what is shown, once, with its hash.
+std::string SourcesText(const Explanation& explanation) {
+  std::set<std::pair<std::string, std::string>> hashes;
+  for (const ExplainedCharge& charge : explanation.largest) {
+    for (const UsageOrigin& origin : charge.origins) {
+      for (const UsageOrigin::Stretch& stretch : origin.stretches) hashes.emplace(stretch.path, stretch.xxh3_128);
+    }
+  }
+  std::string text;
+  size_t shown = 0;
+  for (const auto& [path, hash] : hashes) {
+    if (++shown > kStretchesShown) {
+      return text + "  and " + Thousands(hashes.size() - kStretchesShown) + " sources more\n";
+    }
+    text += "  source " + hash + " " + (path == "-" ? "standard input" : path) + "\n";
+  }
+  return text;
+}
+
 // `picked`: only some of the line's charges were asked for.
 std::string TextOf(const Explanation& explanation, bool picked) {
   const JournalLine& line = explanation.line;
@@ -204,6 +225,7 @@ std::string TextOf(const Explanation& explanation, bool picked) {
           std::string(line.credit_account()) + "  " + amount + "\n";
   text += "  seal " + std::to_string(explanation.seal.number) + " (commit " +
           std::to_string(explanation.seal.sequence) + ")\n  catalog " + explanation.seal.catalog_digest + "\n";
+  text += SourcesText(explanation);
   if (!explanation.reverses.empty()) {
     text += "  reverses " + explanation.reverses + ", by " + explanation.seal.reversed_by + ": " +
             explanation.seal.reversed_why + "\n";
@@ -321,8 +343,10 @@ Json ToJson(const ExplainedCharge& charge) {
                  {"rebuilt", origin.rebuilt}};
     from["sources"] = Json::array();
     for (const UsageOrigin::Stretch& stretch : origin.stretches) {
-      from["sources"].push_back(
-          {{"path", stretch.path}, {"first_line", stretch.first_line}, {"last_line", stretch.last_line}});
+      from["sources"].push_back({{"path", stretch.path},
+                                 {"first_line", stretch.first_line},
+                                 {"last_line", stretch.last_line},
+                                 {"xxh3_128", stretch.xxh3_128}});
     }
     json["origins"].push_back(std::move(from));
   }

@@ -4,6 +4,7 @@
 
 #include "pipeline/app/session.h"
 #include "pipeline/charges.h"
+#include "pipeline/restore_hold.h"
 
 namespace tollbook {
 namespace {
@@ -60,11 +61,13 @@ std::string ToText(const std::vector<ShutWindow>& shut) {
 absl::StatusOr<Standstill> Standstill::Of(const Book& book, const std::string& catalog_directory, Instant now) {
   Standstill standstill;
   standstill.now_ = now;
-  absl::StatusOr<std::map<std::string, Pause, std::less<>>> pauses = PausedTargets(book);
-  if (!pauses.ok()) return pauses.status();
-  standstill.pauses_ = *std::move(pauses);
   absl::StatusOr<std::vector<Target>> targets = KnownTargets(book, catalog_directory);
   if (!targets.ok()) return targets.status();
+  std::vector<const Target*> known;
+  for (const Target& target : *targets) known.push_back(&target);
+  absl::StatusOr<std::map<std::string, Pause, std::less<>>> pauses = HeldTargets(book, known);
+  if (!pauses.ok()) return pauses.status();
+  standstill.pauses_ = *std::move(pauses);
   if (HasWindows(*targets)) {
     absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
     if (!batches.ok()) return batches.status();

@@ -1,4 +1,5 @@
-// Standstill: why deliveries wait though nothing is wrong: somebody paused their target, or its windows are shut.
+// Standstill: why deliveries wait though nothing is wrong: somebody paused their target, or a restore holds it, or its
+// windows are shut.
 #ifndef TOLLBOOK_PIPELINE_APP_STANDSTILL_H_
 #define TOLLBOOK_PIPELINE_APP_STANDSTILL_H_
 

@@ -9,6 +9,7 @@
 #include "pipeline/emit/account_report.h"
 #include "pipeline/emit/dispatch.h"
 #include "pipeline/emit/http.h"
+#include "pipeline/restore_hold.h"
 
 namespace tollbook {
 namespace {
@@ -133,7 +134,8 @@ absl::StatusOr<std::set<std::string, std::less<>>> NotApproved(const Book& book)
 // What was used as of the seals that are planned, each found once for all targets.
 class SealedUsages {
  public:
-  SealedUsages(const Book& book, int threads) : book_(book), threads_(threads) {}
+  SealedUsages(const Book& book, const std::optional<Restored>& restored, int threads)
+      : book_(book), first_since_restore_(restored ? restored->first_seal : UINT64_MAX), threads_(threads) {}
 
   uint64_t newest_seal() const { return book_.next_seal() - 1; }
 
@@ -149,7 +151,7 @@ class SealedUsages {
       TOLLBOOK_RETURN_IF_ERROR(Read(seal, &after_));
       seal_ = seal;
     }
-    return SealedUsage{seal, before_, after_};
+    return SealedUsage{seal, before_, after_, seal >= first_since_restore_};
   }
 
  private:
@@ -161,10 +163,37 @@ class SealedUsages {
   }
 
   const Book& book_;
+  const uint64_t first_since_restore_;
   const int threads_;
   uint64_t seal_ = 0;
   std::vector<UsageDay> before_, after_;
 };
+
+// Of which it is; 0: of none.
+uint64_t SealOf(std::string_view delivered, const BatchesById& batches) {
+  const auto batch = batches.find(delivered);
+  return batch != batches.end() ? batch->second.seal : SealOfUsageReport(delivered).value_or(0);
+}
+
+PlannedDelivery MakeFor(const EmitterOf& of, const JournalBatch& batch, const std::optional<Restored>& restored) {
+  const bool since_restore = restored && batch.seal >= restored->first_seal;
+  return since_restore ? of.emitter->MakeSinceRestore(batch) : of.emitter->Make(batch);
+}
+
+// Before anything is sent: that nothing is to be sent again which the chain of commits has as ended.
+absl::Status CheckOutbox(const Book& book) {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesOf(book);
+  if (!deliveries.ok()) return deliveries.status();
+  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
+  if (!commits.ok()) return commits.status();
+  return CheckTold(ToldStatesOf(*commits), *deliveries);
+}
+
+absl::StatusOr<Pauses> HeldOf(const Book& book, const std::vector<EmitterOf>& targets) {
+  std::vector<const Target*> those;
+  for (const EmitterOf& of : targets) those.push_back(&of.target);
+  return HeldTargets(book, those);
+}
 
 // The open ones of a target's, in the order in which they are tried.
 std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const BatchesById& batches) {
@@ -204,13 +233,14 @@ absl::StatusOr<std::vector<PlannedDelivery>> EventDeliveries(const EmitterOf& of
 class Pass {
  public:
   Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Pauses& pauses,
-       const DeliverOptions& options)
+       const std::optional<Restored>& restored, const DeliverOptions& options)
       : book_(book),
         outbox_(OutboxOf(book)),
-        usages_(book, options.threads),
+        usages_(book, restored, options.threads),
         batches_(batches),
         held_(held),
         pauses_(pauses),
+        restored_(restored),
         options_(options) {}
 
   // Plans batches and usage; how many deliveries were confirmed before.
@@ -230,9 +260,18 @@ class Pass {
   // The deliveries of a target whose turn it may be now; none when it is to be left alone.
   absl::StatusOr<std::vector<Delivery>> DueOf(const EmitterOf& of, DispatchTarget* target);
   DispatchWord MayGo(const EmitterOf& of, const Delivery& delivery);
+  const Pause* PauseOf(const EmitterOf& of) const {
+    const auto pause = pauses_.find(of.target.name);
+    return pause == pauses_.end() ? nullptr : &pause->second;
+  }
+  bool IsHeldNow(const EmitterOf& of, const Delivery& delivery) const {
+    return IsHeld(of.target, PauseOf(of), restored_, SealOf(delivery.batch, batches_));
+  }
   // Until it is final, waits or is parked.
   absl::StatusOr<DispatchOutcome> RunOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
-  absl::StatusOr<Attempt> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel, Delivery* delivery);
+  // None: it was asked for and is not there, and is not to be sent.
+  absl::StatusOr<std::optional<Attempt>> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
+                                                Delivery* delivery);
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
   // With what the attempt says of the target, where that is news.
   absl::Status Keep(const EmitterOf& of, const Attempt& outcome, DeliveryStep step, Delivery* delivery);
@@ -255,6 +294,7 @@ class Pass {
   const BatchesById& batches_;
   const std::set<std::string, std::less<>>& held_;
   const Pauses& pauses_;
+  const std::optional<Restored>& restored_;
   const DeliverOptions& options_;
   bool has_begun_ = false, was_cut_short_ = false;  // of planning, or of Dispatch, which asks one at a time
   std::mutex chance_mutex_;                         // of options_.chance
@@ -268,7 +308,7 @@ class Pass {
 
 absl::StatusOr<uint64_t> Pass::Begin(const EmitterOf& of, TargetReport* report) {
   report->target = of.target.name;
-  if (const auto pause = pauses_.find(report->target); pause != pauses_.end()) report->paused = pause->second;
+  if (const Pause* const pause = PauseOf(of)) report->paused = *pause;
   const absl::StatusOr<TargetStanding> standing = outbox_.StandingOf(of.target.name);
   if (!standing.ok()) return standing.status();
   stands_[of.target.name].standing = *standing;
@@ -289,7 +329,7 @@ absl::Status Pass::Plan(const EmitterOf& of, const std::set<std::string, std::le
   std::vector<PlannedDelivery> planned;
   for (const auto& [id, batch] : batches_) {
     if (there.contains(id) || held_.contains(id) || !Concerns(of.target, batch)) continue;
-    planned.push_back(of.emitter->Make(batch));
+    planned.push_back(MakeFor(of, batch, restored_));
     planned.back().target = of.target.name;
   }
   report->planned = planned.size();
@@ -350,10 +390,12 @@ absl::Status Pass::PlanAccounts(const EmitterOf& of, TargetReport* report) {
   return absl::OkStatus();
 }
 
-// An unclear end is asked about once nothing can be under way any more.
+// An unclear end, and what the book may have sent before it was lost, is asked about once nothing can be under way any
+// more.
 int64_t Pass::DueAt(const EmitterOf& of, const Delivery& delivery) const {
   const int64_t now = options_.now_nanos();
-  const int64_t not_before = std::min(delivery.not_before_nanos, now + LongestWaitNanos(of.target));
+  const int64_t not_before = std::max(std::min(delivery.not_before_nanos, now + LongestWaitNanos(of.target)),
+                                      ClearAtNanos(of.target, restored_, now));
   if (delivery.state != State::kUncertain) return not_before;
   if (!of.emitter->CanBeAsked()) return 0;
   return std::max(not_before, std::min(delivery.since_nanos, now) + of.target.quiet_seconds * kNanosPerSecond);
@@ -363,10 +405,11 @@ absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchT
   std::vector<Delivery> due;
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(of.target.name);
   if (!deliveries.ok()) return deliveries.status();
-  if (pauses_.contains(of.target.name)) return due;
+  if (IsHeld(of.target, PauseOf(of), restored_, 0)) return due;
   const TargetStanding& standing = stands_.at(of.target.name).standing;
   const int64_t now = options_.now_nanos();
   due = InOrder(*std::move(deliveries), batches_);
+  if (!of.emitter->AsksFirst()) std::erase_if(due, [&](const Delivery& delivery) { return IsHeldNow(of, delivery); });
   if (HeldUntil(of.target, standing, now) > now) {
     const auto probe =
         std::find_if(due.begin(), due.end(), [&](const Delivery& one) { return MayProbe(of, standing, one); });
@@ -429,7 +472,7 @@ absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, Deliver
   const int64_t held_until = HeldUntil(of.target, standing, options_.now_nanos());
   for (const Delivery& delivery : *deliveries) {
     ++target->by_state[static_cast<size_t>(delivery.state)];
-    if (!IsOpen(delivery) || target->paused) continue;
+    if (!IsOpen(delivery) || IsHeldNow(of, delivery)) continue;
     const int64_t let_go = std::max(MayProbe(of, standing, delivery) ? 0 : held_until, used_up_until);
     const int64_t ready = std::max({DueAt(of, delivery), let_go, options_.now_nanos(), int64_t{1}});
     const int64_t due = OpensFor(of.target, delivery.batch, batches_, Instant{ready}).nanos;
@@ -459,8 +502,10 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
     parcel.since_nanos = delivery.since_nanos;
     parcel.unclear_for_nanos.reset();
     if (delivery.may_be_there) parcel.unclear_for_nanos = options_.now_nanos() - delivery.since_nanos;
-    const absl::StatusOr<Attempt> outcome = NextOf(of, emitter, &parcel, &delivery);
-    if (!outcome.ok()) return outcome.status();
+    const absl::StatusOr<std::optional<Attempt>> next = NextOf(of, emitter, &parcel, &delivery);
+    if (!next.ok()) return next.status();
+    const std::optional<Attempt>& outcome = *next;
+    if (!outcome) break;
     TOLLBOOK_RETURN_IF_ERROR(Apply(of, *outcome, &delivery));
     const DispatchOutcome word = WordOf(*outcome);
     if (word != DispatchOutcome::kNothing) said = word;
@@ -469,7 +514,8 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
   return said;
 }
 
-absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel, Delivery* delivery) {
+absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
+                                                    Delivery* delivery) {
   if (!IsStillFor(of.target, *delivery, batches_)) {
     return RefusedHere(
         DeliveryProblem::kConfiguration,
@@ -487,6 +533,7 @@ absl::StatusOr<Attempt> Pass::NextOf(const EmitterOf& of, Emitter& emitter, Parc
     Attempt found = emitter.Ask(*parcel);
     if (found.step.event != Event::kNotThere) return found;
   }
+  if (IsHeldNow(of, *delivery)) return std::optional<Attempt>();
   DeliveryStep send;
   send.event = Event::kSend;
   TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
@@ -577,11 +624,14 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
-  const absl::StatusOr<Pauses> pauses = PausedTargets(book);
+  TOLLBOOK_RETURN_IF_ERROR(CheckOutbox(book));
+  const absl::StatusOr<Pauses> pauses = HeldOf(book, targets);
   if (!pauses.ok()) return pauses.status();
+  const absl::StatusOr<std::optional<Restored>> restored = RestoredOf(book);
+  if (!restored.ok()) return restored.status();
   DeliverReport report;
   report.held = held->size();
-  Pass pass(book, *batches, *held, *pauses, options);
+  Pass pass(book, *batches, *held, *pauses, *restored, options);
   report.targets.resize(targets.size());
   std::vector<const EmitterOf*> all, tellers;
   std::vector<uint64_t> confirmed_before;
@@ -628,12 +678,8 @@ absl::Status RecordDeliveries(Book& book) {
   if (deliveries->empty()) return absl::OkStatus();
   const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
   if (!commits.ok()) return commits.status();
-  std::map<std::string, std::string> told;  // the state that the chain knows, by target and batch
-  for (const DecisionCommit& commit : *commits) {
-    for (const Decision& decision : commit.decisions) {
-      if (decision.kind == DecisionKind::kDelivery) told[decision.which] = decision.after;
-    }
-  }
+  const ToldStates told = ToldStatesOf(*commits);
+  TOLLBOOK_RETURN_IF_ERROR(CheckTold(told, *deliveries));
   std::vector<Decision> news;
   for (const Delivery& delivery : *deliveries) {
     const std::string which = NameOf(delivery), state(Word(delivery.state));
@@ -648,19 +694,18 @@ absl::Status RecordDeliveries(Book& book) {
   return news.empty() ? absl::OkStatus() : CommitDecisions(book, news);
 }
 
-std::string NameOf(const Delivery& delivery) {
-  return delivery.target + " " + delivery.batch;
-}
-
 absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, Instant now, int threads) {
   const absl::StatusOr<BatchesById> batches = BatchesOf(book);
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
-  const absl::StatusOr<Pauses> pauses = PausedTargets(book);
+  if (const absl::Status checked = CheckOutbox(book); !checked.ok()) return checked;
+  const absl::StatusOr<Pauses> pauses = HeldOf(book, targets);
   if (!pauses.ok()) return pauses.status();
+  const absl::StatusOr<std::optional<Restored>> restored = RestoredOf(book);
+  if (!restored.ok()) return restored.status();
   Outbox& outbox = OutboxOf(book);
-  SealedUsages usages(book, threads);
+  SealedUsages usages(book, *restored, threads);
   std::string text;
   for (const EmitterOf& of : targets) {
     const absl::StatusOr<std::vector<Delivery>> stored = outbox.DeliveriesTo(of.target.name);
@@ -677,7 +722,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
     }
     for (const auto& [id, batch] : *batches) {
       if (!TakesJournal(of.target) || there.contains(id) || held->contains(id) || !Concerns(of.target, batch)) continue;
-      parcels.push_back(FirstParcel(of.emitter->Make(batch)));
+      parcels.push_back(FirstParcel(MakeFor(of, batch, *restored)));
     }
     if (TakesUsage(of.target)) {
       const absl::Status added = AddUsage(of, outbox, &usages, &parcels);
@@ -705,7 +750,10 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
           !SealOfUsageReport(parcel.batch) && !CommitOfEvent(parcel.batch) && !NumberOfAccountReport(parcel.batch);
       const char* const what = is_batch ? "batch " : "";
       text += "# target " + of.target.name + ", " + what + parcel.batch + "\n";
-      if (pause != pauses->end()) text += "# paused " + ToString(pause->second) + "\n";
+      const Pause* const held_by = pause == pauses->end() ? nullptr : &pause->second;
+      if (IsHeld(of.target, held_by, *restored, SealOf(parcel.batch, *batches))) {
+        text += "# paused " + ToString(*held_by) + "\n";
+      }
       const Instant opens = OpensFor(of.target, parcel.batch, *batches, now);
       if (opens > now) text += "# outside its windows until " + ToString(opens) + "\n";
       text += of.emitter->Show(parcel);

@@ -18,6 +18,7 @@
 
 #include "ledger/book.h"
 #include "ledger/decision.h"
+#include "ledger/delivery_told.h"
 #include "pipeline/emit/emitter.h"
 #include "pipeline/emit/request_pace.h"
 
@@ -44,7 +45,7 @@ struct TargetReport {
   uint64_t planned = 0;         // by this pass
   std::string not_planned;      // why usage, or accounts, are not: they have no name there, or are not taken
   uint64_t confirmed = 0;       // by this pass
-  std::optional<Pause> paused;  // by somebody: nothing was sent to it
+  std::optional<Pause> paused;  // by somebody, or by a restore: nothing was sent to it
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
 
@@ -56,7 +57,8 @@ struct DeliverReport {
   uint64_t held = 0;           // batches that nobody has approved yet: they are passed over
 };
 
-// A failed status: the book. What goes wrong with a target is in its deliveries.
+// A failed status: the book; DataLoss: its outbox says less than its chain of commits (delivery_told.h), and nothing is
+// sent. What goes wrong with a target is in its deliveries.
 [[nodiscard]] absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& targets,
                                                     const DeliverOptions& options);
 
@@ -64,8 +66,6 @@ struct DeliverReport {
 // was last told: one commit for all of them, none where there are none. Deliver does so at the end of each pass; after
 // a crash the next pass does. So the chain says what was handed off, though it is not told each step.
 [[nodiscard]] absl::Status RecordDeliveries(Book& book);
-// What the chain calls a delivery: "erp acme-us-USD-2025-01-0001".
-std::string NameOf(const Delivery& delivery);
 
 // What a pass would send, in its order: "target erp, batch …", and what Emitter::Show says. Of a target that is paused,
 // or outside its windows `now`, with that it is. Changes nothing.

@@ -40,6 +40,7 @@ struct SealedUsage {
   uint64_t seal = 0;
   std::span<const UsageDay> before;  // as of the seal before
   std::span<const UsageDay> after;   // as of this one
+  bool since_restore = false;        // the book may have told otherwise of a seal of this number, and not know it
 };
 
 // What came of an attempt: the step that follows from it, in the words of the delivery's table.
@@ -59,6 +60,9 @@ class Emitter {
   virtual PlannedDelivery Make(const JournalBatch&) const {
     AssertionFailed("the target takes journal batches", __FILE__, __LINE__);
   }
+  // As Make, for a book that came out of a backup and may have posted another batch of this name: of a target that is
+  // not asked first, under a key that is of what it says, too, so that the two are never taken for one.
+  virtual PlannedDelivery MakeSinceRestore(const JournalBatch& batch) const { return Make(batch); }
   // The usage reports of a seal, as pure; none where the seal changes nothing that the target is told. Of a target that
   // TakesUsage. FailedPrecondition: something has no name there, or is not taken there; then none is planned.
   virtual absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage&) const {

@@ -22,7 +22,9 @@
 namespace tollbook {
 
 struct UsageItem {
-  std::string key;       // "tb-" and 32 digits: from book name, seal, customer, code and day
+  // "tb-" and 32 digits: from book name, seal, customer, code and day; since a restore, where the target cannot be
+  // asked for it, from the change, too.
+  std::string key;
   std::string customer;  // the id there
   std::string code;      // the charge's there
   Day day;
@@ -48,8 +50,10 @@ struct UsageChange {
 // Notes in a report whose it is, and from when on.
 void AddScope(const std::string& entity, const std::string& accounting_period, PlannedDelivery* report);
 
-// The key of a report as a whole: from book name and its own.
-std::string UsageReportKey(std::string_view book_name, std::string_view report);
+// The key of a report as a whole: from book name and its own, and from what it says where that is given.
+std::string UsageReportKey(std::string_view book_name, std::string_view report, std::string_view says = {});
+// The posting key of a batch, bound to what it says.
+std::string BoundKey(std::string_view posting_key, std::string_view says);
 // The key of an event: of what it says, and of which commit.
 std::string EventKey(std::string_view book_name, const BookEvent& event);
 

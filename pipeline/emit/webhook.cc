@@ -81,13 +81,12 @@ class WebhookEmitter final : public Emitter {
         http_(std::move(http)) {}
 
   PlannedDelivery Make(const JournalBatch& batch) const override {
-    PlannedDelivery planned;
-    planned.batch = batch.id;
-    planned.key = batch.posting_key;
-    std::string& body = planned.body;
-    body = EventHead(batch.posting_key, "journal.sealed", batch.id) + JsonOf(batch);
-    body.back() = '}';  // in place of the line end
-    return planned;
+    return MakeUnder(batch.posting_key, batch.id, DataOf(batch));
+  }
+
+  PlannedDelivery MakeSinceRestore(const JournalBatch& batch) const override {
+    const std::string data = DataOf(batch);
+    return MakeUnder(BoundKey(batch.posting_key, data), batch.id, data);
   }
 
   absl::StatusOr<std::vector<PlannedDelivery>> MakeUsage(const SealedUsage& usage) const override {
@@ -97,16 +96,15 @@ class WebhookEmitter final : public Emitter {
     for (size_t first = 0; first < changes->size(); first += kDaysOfEvent) {
       PlannedDelivery& report = reports.emplace_back();
       report.batch = UsageReportName(usage.seal, static_cast<uint32_t>(reports.size()));
-      report.key = UsageReportKey(book_name_, report.batch);
-      std::string& body = report.body;
-      body = EventHead(report.key, "usage.rated", report.batch) + "{\"seal\":" + std::to_string(usage.seal) +
-             ",\"days\":[";
+      std::string data = "{\"seal\":" + std::to_string(usage.seal) + ",\"days\":[";
       for (size_t i = first; i < std::min(first + kDaysOfEvent, changes->size()); ++i) {
-        body += i == first ? "" : ",";
-        AppendChange((*changes)[i], &body);
+        data += i == first ? "" : ",";
+        AppendChange((*changes)[i], &data);
         AddScope((*changes)[i].day->entity, AccountingPeriodOf((*changes)[i].day->day), &report);
       }
-      body += "]}}";
+      data += "]}";
+      report.key = UsageReportKey(book_name_, report.batch, usage.since_restore ? data : "");
+      report.body = EventHead(report.key, "usage.rated", report.batch) + data + "}";
     }
     return reports;
   }
@@ -159,6 +157,19 @@ class WebhookEmitter final : public Emitter {
   Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
 
  private:
+  static std::string DataOf(const JournalBatch& batch) {
+    std::string data = JsonOf(batch);
+    data.pop_back();  // the line end
+    return data;
+  }
+  PlannedDelivery MakeUnder(const std::string& key, const std::string& batch, const std::string& data) const {
+    PlannedDelivery planned;
+    planned.batch = batch;
+    planned.key = key;
+    planned.body = EventHead(key, "journal.sealed", batch) + data + "}";
+    return planned;
+  }
+
   // Up to its data.
   std::string EventHead(const std::string& id, std::string_view type, const std::string& subject) const {
     std::string head = "{\"specversion\":\"1.0\",\"id\":";

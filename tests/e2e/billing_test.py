@@ -256,6 +256,27 @@ class Stripe(AnySystem, Usage):
             self.assertEqual(server.sums(), {("s2", "api_calls"): 7000}, "nor what later seals say")
 
 
+class RestoredBook(Usage):
+    def test_what_is_told_since_has_keys_of_its_own(self):
+        """Stripe drops an identifier that it has seen: what a lost seal told must not hide what this one tells."""
+        with billing_server.Stripe(KEY) as server:
+            self.targets(self.target("stripe", server.url))
+            self.absorb(("s1", 3, 8, {}))
+            self.back_up()
+            self.absorb(("s1", 2, 2, {}))
+            self.post("--strict")
+            self.restore()
+            self.absorb(("s1", 2, 3, {}))
+            requests = len(server.requests)
+            self.post()
+            self.assertEqual(len(server.requests), requests, "nothing is told before somebody says so")
+            self.resume("billing", "cancelled the 2 there")
+            self.post("--strict")
+            self.assertEqual(server.problems, [])
+            self.assertEqual(server.sums(), {("s1", "api_calls"): 1000 * (8 + 2 + 3)})
+        self.verify()
+
+
 class Chargebee(AnySystem, Usage):
     kind, server = "chargebee", billing_server.Chargebee
 

@@ -126,6 +126,7 @@ class Month:
         change("reopen", "open")
         do("run", *with_catalog(), self.area / "next.ndjson", *SMALL_EPOCHS)
         approve()
+        do("deliveries", "resume", *of_book(), "archive", *SIGNED, is_done=self.is_resumed)
         do("post", *with_catalog())
         change("close", "closed", "--waive", "held")
         return self
@@ -135,6 +136,9 @@ class Month:
 
     def is_approved(self, batch):
         return any(row["batch"] == batch and row["state"] == "approved" for row in self.rows("journals", "held"))
+
+    def is_resumed(self):
+        return any(row["what"] == "target" and row["after"] == "delivering" for row in self.rows("audit")["rows"])
 
     def state_of(self, period):
         rows = json.loads(self.bill.read("periods", "--json", "--catalog", self.catalog))

@@ -130,6 +130,12 @@ class Periods(book.Case):
         self.assertEqual([row["before"] for row in rows[1:]], [row["after"] for row in rows[:-1]])
         self.assertEqual(rows[0]["after"], rows[2]["after"])
         self.assertEqual(audit["rows"][-1]["what"], "seal")
+        self.bill.seal()  # nothing to book, and the same catalog
+        self.bill.run(self.use(small.event(4, 100)))
+        audit = json.loads(self.bill.read("audit", "--json"))
+        seals = [row["by"] for row in audit["rows"] if row["what"] == "seal"]
+        self.assertEqual(seals, [who] * len(seals), "each says whose account ran it")
+        self.assertGreaterEqual(len(seals), 2)
         book.tollbook("verify", "--books", self.bill.directory, "--audit")
 
     def test_an_adjustment_names_who_and_why(self):

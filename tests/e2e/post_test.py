@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import random
 import re
 import shutil
@@ -91,6 +92,19 @@ class Case(book.Case):
             self.assertEqual(running.returncode, -signal.SIGKILL)
         self.assertEqual(len(killed), kills)
         self.post("--wait", "20", "--strict")
+
+    def back_up(self):
+        book.tollbook("backup", "--books", self.books, "--to", self.scratch / "backups")
+
+    def restore(self):
+        """From then on the book is one that knows nothing of what was done since the backup."""
+        lost, self.books = self.books, self.books.with_name(self.books.name + "-restored")
+        book.tollbook("restore", "--from", self.scratch / "backups", "--books", self.books)
+        shutil.rmtree(lost)
+
+    def resume(self, target, why="looked there"):
+        book.tollbook("deliveries", "resume", "--books", self.books, "--catalog", self.catalog, target, "--by", "Ann",
+                      "--why", why)
 
     def deliveries(self, *more):
         return json.loads(book.tollbook("deliveries", "--books", self.books, "--json", *more).stdout)
@@ -698,6 +712,151 @@ class Ledger(Case):
 
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
+class Restored(Case):
+    """A book that came out of a backup does not know what was posted since: it posts nothing of it again."""
+
+    def seal_calls(self, *numbers):
+        """100 calls each, which are 1.00 USD."""
+        events = self.scratch / ("usage-%s.ndjson" % "-".join(map(str, numbers)))
+        events.write_bytes(small.lines(*(small.event(number, calls=100) for number in numbers)))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", events)
+
+    def amounts(self, server):
+        """webhook-id -> what is debited."""
+        return {key: json.loads(body)["data"]["debit"] for key, body in server.taken.items()}
+
+    def test_what_cannot_be_asked_waits_for_a_person(self):
+        self.seal_calls(1)
+        with fault_server.Server(SECRET) as server:
+            self.targets(webhook(server.url, deduplicates="false"))
+            self.back_up()
+            self.post("--strict")
+            self.restore()
+            self.seal_calls(2)
+            self.assertIn(b"the restore of backup 1", self.post().stdout)
+            self.post("--strict", expect=3)
+            self.assertIn(b"# paused by the restore of backup 1", self.post("--dry-run").stdout)
+            self.assertEqual(len(server.requests), 1, "nothing more was sent")
+            held = self.deliveries()
+            self.assertEqual({(row["state"], row["paused_by"]) for row in held},
+                             {("pending", "the restore of backup 1")})
+            for shown in (("deliveries", "list"), ("deliveries", "show"), ("status",)):
+                which = ("hook", held[0]["batch"]) if shown[-1] == "show" else ()
+                text = book.tollbook(*shown, "--books", self.books, *which).stdout
+                self.assertIn(b"the restore of backup 1", b" ".join(text.split()))
+            refused = book.tollbook("deliveries", "resume", "--books", self.books, "hook", expect=2).stderr
+            self.assertIn(b"nobody vouches for it", refused)
+            book.tollbook("deliveries", "resolve", "--books", self.books, "hook", held[0]["batch"], "--posted", "H1",
+                          "--by", "Ann", "--why", "seen there")
+            self.resume("hook", "the second is not there")
+            self.post("--strict")
+            self.assertEqual(sorted(self.amounts(server).values()), ["1.00", "1.00"], "each once")
+            self.assertEqual(len(server.requests), 2)
+            self.assertEqual(server.problems, [])
+        audit = json.loads(book.tollbook("audit", "--books", self.books, "--json").stdout)["rows"]
+        restore, = (row for row in audit if row["what"] == "restore")
+        self.assertEqual([restore[column] for column in ("commit", "which", "by", "after")],
+                         [2, "backup 1", pwd.getpwuid(os.geteuid()).pw_name, "2 commits"])
+        resumed, = (row for row in audit if row["what"] == "target")
+        self.assertEqual([resumed[column] for column in ("which", "by", "why", "before", "after")],
+                         ["hook", "Ann", "the second is not there", "held since a restore", "delivering"])
+        self.verify()
+
+    def test_another_batch_of_the_same_name_has_another_key(self):
+        """The receiver drops a key that it has seen: the restored book's seal 2 must not be taken for the lost one's."""
+        self.seal_calls(*range(1, 9))
+        with fault_server.Server(SECRET) as server:
+            self.targets(webhook(server.url))
+            self.back_up()
+            self.seal_calls(10, 11)
+            self.post("--strict")
+            self.assertEqual(sorted(self.amounts(server).values()), ["2.00", "8.00"])
+            self.restore()
+            self.seal_calls(10, 11, 12)
+            self.post()
+            self.assertEqual(len(server.requests), 2)
+            self.resume("hook", "took back the 2.00 there")
+            self.post("--strict")
+            self.assertEqual(sorted(self.amounts(server).values()), ["2.00", "3.00", "8.00"])
+            # The first was posted before and after under one key, so the receiver has it once.
+            self.assertEqual(len(server.requests), 4)
+            self.assertEqual(server.problems, [])
+        self.verify()
+
+    def test_a_file_that_was_taken_away_is_not_written_again(self):
+        self.seal_calls(1)
+        self.targets(files())
+        self.back_up()
+        self.post("--strict")
+        shutil.rmtree(self.catalog / "out-archive")
+        self.restore()
+        self.post()
+        self.assertFalse((self.catalog / "out-archive").exists())
+        self.resume("archive", "it was lost")
+        self.post("--strict")
+        self.assertEqual(len(list((self.catalog / "out-archive").glob("*.csv"))), 1)
+
+    def test_a_ledger_is_asked_and_has_each_once(self):
+        self.seal_calls(1)
+        with fault_server.Server() as server:
+            self.targets(ledger(server.url))
+            self.back_up()
+            self.seal_calls(2)
+            self.post("--strict")
+            self.restore()
+            self.post("--strict")
+            self.assertEqual(len(server.ledger.moves), 2)
+            self.seal_calls(2)
+            self.post("--strict")
+            self.assert_ledger_equals_journal(server)
+
+    def test_a_ledger_gets_nothing_that_a_lost_seal_of_another_number_posted(self):
+        """One seal of both months in place of two: the second month's key is not there, but its amount is."""
+        day = lambda month: f"2025-{month:02d}-15T12:00:00Z"
+        usage = []
+        for month in (1, 2, 3):
+            usage.append(self.scratch / f"month-{month}.ndjson")
+            usage[-1].write_bytes(small.lines(small.event(month, calls=100 * month, time=day(month))))
+        run = ("run", "--books", self.books, "--catalog", self.catalog, "--quiet")
+        with fault_server.Server() as server:
+            self.targets(ledger(server.url))
+            book.tollbook(*run, usage[0])
+            self.back_up()
+            book.tollbook(*run, usage[1])
+            book.tollbook(*run, usage[2])
+            self.post("--strict")
+            self.assertEqual(len(server.ledger.moves), 3)
+            self.restore()
+            book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", *usage[1:])
+            self.post("--strict", expect=3)
+            self.assertEqual(len(server.ledger.moves), 3, "no amount twice")
+            held, = self.deliveries("--state", "pending")
+            self.assertEqual((held["batch"], held["paused_by"]),
+                             ("acme-us-USD-2025-03-0002", "the restore of backup 1"))
+            book.tollbook("deliveries", "resolve", "--books", self.books, "erp", held["batch"], "--posted", "M3", "--by",
+                          "Ann", "--why", "it is there as seal 3")
+            self.resume("erp")
+            self.seal_calls(9)
+            self.post("--strict")
+            self.assertEqual(len(server.ledger.moves), 4)
+            self.assertEqual(server.problems, [])
+        self.verify()
+
+    def test_a_ledger_that_has_another_batch_of_the_same_key_is_told_to_a_person(self):
+        self.seal_calls(1)
+        with fault_server.Server() as server:
+            self.targets(ledger(server.url))
+            self.back_up()
+            self.seal_calls(2)
+            self.post("--strict")
+            self.restore()
+            self.seal_calls(2, 3)
+            self.post()
+            self.assertEqual(len(server.ledger.moves), 2)
+        parked, = self.deliveries("--state", "parked")
+        self.assertEqual(parked["problem"], "different")
+
+
 class Order(Case):
     def test_the_decision_to_send_is_synced_before_the_first_byte(self):
         """Of four connections at a time, whose decisions one sync may cover."""

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ledger/backup.h"
+#include "ledger/store.h"
+#include "pipeline/restore_hold.h"
 #include "tests/ledger/scratch_directory.h"
 
 namespace tollbook {
@@ -21,14 +24,17 @@ constexpr int64_t kStart = 20'089 * 86'400 * kSecond;  // 2025-01-01T00:00:00Z
 class ScriptedEmitter final : public Emitter {
  public:
   using Script = std::function<Attempt(const std::string& batch)>;
-  ScriptedEmitter(std::vector<std::string>* sent, const Script* script, const Script* finish, bool can_be_asked)
-      : sent_(*sent), script_(*script), finish_(*finish), can_be_asked_(can_be_asked) {}
+  // `ask`: what it is asked before it is sent anything; null: it is not.
+  ScriptedEmitter(std::vector<std::string>* sent, const Script* script, const Script* finish, bool can_be_asked,
+                  const Script* ask = nullptr)
+      : sent_(*sent), script_(*script), finish_(*finish), can_be_asked_(can_be_asked), ask_(ask) {}
 
   PlannedDelivery Make(const JournalBatch& batch) const override { return {"", batch.id, batch.posting_key, "body"}; }
   std::string Show(const Parcel& parcel) const override { return parcel.body; }
-  bool AsksFirst() const override { return false; }
+  bool AsksFirst() const override { return ask_ != nullptr; }
   bool CanBeAsked() const override { return can_be_asked_; }
-  Attempt Ask(const Parcel&) override {
+  Attempt Ask(const Parcel& parcel) override {
+    if (ask_ != nullptr) return (*ask_)(parcel.batch);
     if (can_be_asked_) return Succeeded(Event::kNotThere, "", "");
     return RefusedHere(Problem::kAmbiguous, "it may have arrived");
   }
@@ -46,6 +52,7 @@ class ScriptedEmitter final : public Emitter {
   const Script& script_;
   const Script& finish_;
   const bool can_be_asked_;
+  const Script* const ask_;
 };
 
 Attempt Confirmed() {
@@ -73,13 +80,30 @@ class DeliverTest : public testing::Test {
   void Open() {
     book_.reset();
     BookOptions options;
-    options.directory = directory_.path() + "/book";
+    options.directory = directory_.path() + "/" + name_;
     options.create = true;
     options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
     options.now_nanos = [this] { return now_; };
     absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
     ASSERT_TRUE(book.ok()) << book.status();
     book_ = *std::move(book);
+  }
+
+  // Into a book of another name, which is then open; what was done since the backup is not known there.
+  void Restore(const std::string& name) {
+    book_.reset();
+    RestoreOptions options;
+    options.backups = directory_.path() + "/backups";
+    options.directory = directory_.path() + "/" + name;
+    options.now_nanos = now_;
+    const absl::StatusOr<BackupReport> restored = tollbook::Restore(options);
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    name_ = name;
+    Open();
+  }
+  void BackUp() {
+    const absl::StatusOr<BackupReport> backup = tollbook::BackUp(*book_, directory_.path() + "/backups", now_);
+    ASSERT_TRUE(backup.ok()) << backup.status();
   }
 
   // One seal with a batch of each of these names, "us-1": of that entity.
@@ -100,12 +124,55 @@ class DeliverTest : public testing::Test {
     ASSERT_TRUE(book_->CommitSeal(seal).ok());
   }
 
+  // The row of a delivery as nothing that tollbook does would leave it; nothing: it is gone.
+  void Alter(const std::string& batch, const std::function<void(Delivery*)>& change) {
+    Delivery delivery = Of(batch);
+    const std::string key = "delivery/erp/" + batch;
+    book_.reset();
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path() + "/" + name_, StoreAccess::kWhole);
+    ASSERT_TRUE(store.ok()) << store.status();
+    std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+    if (change) {
+      change(&delivery);
+      write->Put(Family::kDefault, key, Encode(delivery));
+    } else {
+      write->Delete(Family::kDefault, key);
+    }
+    ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+    store->reset();
+    Open();
+  }
+  // The whole pass is refused, nothing is sent, and `verify` has it, too.
+  void ExpectDamaged(const std::string& which) {
+    sent_.clear();
+    std::vector<EmitterOf> targets(1);
+    targets[0].target = target_;
+    targets[0].emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_);
+    DeliverOptions options;
+    options.now_nanos = [this] { return now_; };
+    options.chance = [] { return uint64_t{0}; };
+    const absl::Status refused = Deliver(*book_, targets, options).status();
+    EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+    EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("erp " + which));
+    EXPECT_TRUE(absl::IsDataLoss(ShowDue(*book_, targets, Instant{now_}).status()));
+    EXPECT_TRUE(absl::IsDataLoss(RecordDeliveries(*book_))) << "the chain would believe it";
+    EXPECT_THAT(sent_, IsEmpty());
+    bool is_told = false;
+    for (const Book::Check& check : book_->CheckStore()) {
+      if (check.holds) continue;
+      EXPECT_EQ(check.name, "deliveries");
+      is_told = check.detail.find("erp " + which) != std::string::npos;
+    }
+    EXPECT_TRUE(is_told);
+  }
+
   // One pass; what was sent in it, and "?us-1" where it was asked how far that is.
   std::vector<std::string> Pass() {
     sent_.clear();
     std::vector<EmitterOf> targets(1);
     targets[0].target = target_;
-    targets[0].emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_);
+    targets[0].emitter =
+        std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_, ask_ ? &ask_ : nullptr);
     targets[0].pace = pace_;
     DeliverOptions options;
     options.now_nanos = [this] { return now_; };
@@ -131,6 +198,7 @@ class DeliverTest : public testing::Test {
   int64_t DueInSeconds() const { return (report_.next_due_nanos - now_) / kSecond; }
 
   ScratchDirectory directory_;
+  std::string name_ = "book";
   int64_t now_ = kStart;
   int64_t until_ = 0;
   std::unique_ptr<Book> book_;
@@ -138,6 +206,7 @@ class DeliverTest : public testing::Test {
   bool can_be_asked_ = true;
   ScriptedEmitter::Script script_ = [](const std::string&) { return Confirmed(); };
   ScriptedEmitter::Script finish_ = [](const std::string&) { return Confirmed(); };
+  ScriptedEmitter::Script ask_;  // before it is sent anything; none: it is not asked
   std::vector<std::string> sent_;
   std::shared_ptr<RequestPace> pace_;
   DeliverReport report_;
@@ -270,6 +339,196 @@ TEST_F(DeliverTest, NothingGoesToATargetThatIsPaused) {
   decision.after = kDelivering;
   ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
+void Decide(Book& book, std::string_view after) {
+  const Decision decision{DecisionKind::kTarget, "erp", "Ann", "looked there", "", std::string(after)};
+  ASSERT_TRUE(CommitDecisions(book, {&decision, 1}).ok());
+}
+
+// Nobody can be asked what the book sent after its backup: a person looks there.
+TEST_F(DeliverTest, ARestoredBookSendsNothingToWhoCannotBeAskedUntilSomebodySaysSo) {
+  Seal({"us-1"});
+  BackUp();
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  Restore("restored");
+  Seal({"us-2"});
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Count(DeliveryState::kPending), 2u) << "planned, for a person to say what is there";
+  EXPECT_EQ(report_.waiting, 0u) << "it does not go on by itself";
+  ASSERT_TRUE(report_.targets[0].paused);
+  EXPECT_TRUE(report_.targets[0].paused->by_restore);
+  EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
+  ByPerson("us-1", Event::kSayPosted);
+  Open();
+  EXPECT_THAT(Pass(), IsEmpty()) << "kept over a restart";
+  Decide(*book_, kDelivering);
+  EXPECT_THAT(Pass(), ElementsAre("us-2"));
+
+  BackUp();
+  Restore("again");
+  Seal({"us-3"});
+  EXPECT_THAT(Pass(), IsEmpty()) << "what was said of the first restore is not said of the second";
+}
+
+// A resume of before the backup, and a pause of then, which a resume ends, too.
+TEST_F(DeliverTest, ARestoreHoldsWhoWasResumedOrPausedBefore) {
+  Seal({"us-1"});
+  Decide(*book_, kPaused);
+  Decide(*book_, kDelivering);
+  Decide(*book_, kPaused);
+  BackUp();
+  Restore("restored");
+  EXPECT_THAT(Pass(), IsEmpty());
+  ASSERT_TRUE(report_.targets[0].paused);
+  EXPECT_THAT(
+      ToString(*report_.targets[0].paused),
+      testing::HasSubstr("by Ann since 2025-01-01T00:00:00Z: looked there; and by the restore of backup 1 since"));
+  Decide(*book_, kDelivering);
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
+// Who is asked first goes on by itself, once nothing of the time before can be under way.
+TEST_F(DeliverTest, ARestoredBookAsksWhenNothingCanBeUnderWay) {
+  target_.kind = TargetKind::kTryton;
+  target_.quiet_seconds = 60;
+  Seal({"us-1"});
+  BackUp();
+  After(10);
+  Restore("restored");
+  After(10);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(DueInSeconds(), 50);
+  After(49);
+  EXPECT_THAT(Pass(), IsEmpty());
+  After(1);
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
+// What a later seal books, a lost one of another number may have posted, under a key that nobody asks for: what is
+// found is done, and what is not is for a person.
+TEST_F(DeliverTest, ARestoredBookSendsNothingOfItsLaterSealsUntilSomebodySaysSo) {
+  target_.kind = TargetKind::kTryton;
+  std::string there = "us-2";
+  ask_ = [&](const std::string& batch) { return batch == there ? Confirmed() : Succeeded(Event::kNotThere, "", ""); };
+  Seal({"us-1"});
+  BackUp();
+  Restore("restored");
+  Seal({"us-2", "us-3"});
+  EXPECT_THAT(Pass(), ElementsAre("us-1")) << "the backup had it: its key is asked for";
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 2u) << "one was found";
+  EXPECT_EQ(Of("us-3").state, DeliveryState::kPending);
+  EXPECT_EQ(report_.waiting, 0u) << "it does not go on by itself";
+  ASSERT_TRUE(report_.targets[0].paused);
+  EXPECT_TRUE(report_.targets[0].paused->by_restore);
+  there = "us-3";
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Of("us-3").state, DeliveryState::kConfirmed) << "it came to be seen";
+  Seal({"us-4"});
+  EXPECT_THAT(Pass(), IsEmpty());
+  Decide(*book_, kDelivering);
+  EXPECT_THAT(Pass(), ElementsAre("us-4"));
+  EXPECT_FALSE(report_.targets[0].paused);
+}
+
+// Of usage that is looked for while it is sent, likewise; accounts are told as they stand.
+TEST_F(DeliverTest, ARestoreHoldsAllButAccountsInWholeOrInPart) {
+  const auto restored = std::optional(Restored{kStart, 3});
+  Pause by_restore;
+  by_restore.by_restore = true;
+  const auto is_held = [&](TargetKind kind, uint64_t seal, const Pause& pause) {
+    Target target;
+    target.kind = kind;
+    return IsHeld(target, &pause, restored, seal);
+  };
+  EXPECT_TRUE(is_held(TargetKind::kWebhook, 2, by_restore));
+  EXPECT_FALSE(is_held(TargetKind::kSap, 2, by_restore));
+  EXPECT_TRUE(is_held(TargetKind::kSap, 3, by_restore));
+  EXPECT_TRUE(is_held(TargetKind::kSap, 2, Pause{"Ann", "their month-end", kStart}));
+  EXPECT_FALSE(IsHeld(target_, nullptr, restored, 3));
+  Seal({"us-1"});
+  BackUp();
+  Restore("restored");
+  std::vector<Target> targets(3);
+  targets[0].name = "hook", targets[0].kind = TargetKind::kWebhook;
+  targets[1].name = "erp", targets[1].kind = TargetKind::kSap;
+  targets[2].name = "crm", targets[2].kind = TargetKind::kSalesforce;
+  const auto held = *HeldTargets(*book_, std::vector<const Target*>{&targets[0], &targets[1], &targets[2]});
+  EXPECT_EQ(held.size(), 2u);
+  EXPECT_TRUE(held.contains("hook") && held.contains("erp"));
+}
+
+TEST(RestoreHold, KnowsWhoCanBeAskedByKey) {
+  const auto is_looked_up = [](TargetKind kind, const char* key_field = "", uint32_t resend_after_seconds = 0) {
+    Target target;
+    target.kind = kind;
+    target.key_field = key_field;
+    target.resend_after_seconds = resend_after_seconds;
+    return IsLookedUp(target);
+  };
+  for (const TargetKind kind : {TargetKind::kFiles, TargetKind::kWebhook, TargetKind::kStripe, TargetKind::kChargebee,
+                                TargetKind::kMaxio, TargetKind::kZuora, TargetKind::kOracle}) {
+    EXPECT_FALSE(is_looked_up(kind)) << Word(kind);
+  }
+  for (const TargetKind kind : {TargetKind::kTryton, TargetKind::kNetsuite, TargetKind::kDynamics, TargetKind::kSap,
+                                TargetKind::kSalesforce, TargetKind::kGainsight, TargetKind::kTotango}) {
+    EXPECT_TRUE(is_looked_up(kind)) << Word(kind);
+  }
+  EXPECT_TRUE(is_looked_up(TargetKind::kZuora, "Key__c"));
+  EXPECT_TRUE(is_looked_up(TargetKind::kOracle, "", 3'600));
+}
+
+// The batch that a lost life of the book posted under the same name is never taken for another one.
+TEST(WebhookKey, IsOfWhatItSaysSinceARestore) {
+  EmitterContext context;
+  context.with_secrets = false;
+  Target target;
+  target.kind = TargetKind::kWebhook;
+  target.http.url = "https://hook.example";
+  const std::unique_ptr<Emitter> emitter = *MakeEmitter(target, context);
+  JournalBatch batch;
+  batch.id = "us-2";
+  batch.posting_key = "tb-us-2";
+  batch.currency = *Currency::FromCode("USD");
+  batch.lines = {{1, {"us", batch.currency, "2025-01", {20'089}, "api", "1200", "4000", ""}, 200, 1}};
+  const PlannedDelivery plain = emitter->Make(batch), two = emitter->MakeSinceRestore(batch);
+  const PlannedDelivery same = emitter->MakeSinceRestore(batch);
+  batch.lines[0].minor = 800;
+  const PlannedDelivery eight = emitter->MakeSinceRestore(batch);
+  EXPECT_EQ(plain.key, "tb-us-2");
+  EXPECT_NE(two.key, plain.key);
+  EXPECT_NE(two.key, eight.key);
+  EXPECT_EQ(two.key, same.key) << "what is said again is the same fact";
+  EXPECT_EQ(two.body, same.body);
+  EXPECT_THAT(two.body, testing::HasSubstr("\"id\":\"" + two.key + "\""));
+  EXPECT_THAT(two.body, testing::HasSubstr("\"posting_key\":\"tb-us-2\"")) << "it is the journal's still";
+}
+
+// The outbox lies beside the chain of commits, which knows what ended.
+TEST_F(DeliverTest, WhatTheChainHasAsEndedIsNotSentAgain) {
+  Seal({"us-1", "us-2"});
+  EXPECT_THAT(Pass(), ElementsAre("us-1", "us-2"));
+  for (const DeliveryState state : {DeliveryState::kPending, DeliveryState::kRetryWait, DeliveryState::kUncertain,
+                                    DeliveryState::kAccepted, DeliveryState::kSuperseded}) {
+    SCOPED_TRACE(Word(state));
+    const Delivery before = Of("us-2");
+    Alter("us-2", [&](Delivery* delivery) { delivery->state = state; });
+    ExpectDamaged("us-2");
+    Alter("us-2", [&](Delivery* delivery) { *delivery = before; });
+    EXPECT_THAT(Pass(), IsEmpty());
+  }
+  const Delivery before = Of("us-2");
+  Alter("us-2", nullptr);
+  ExpectDamaged("us-2");
+
+  // A person says what is so.
+  Alter("us-2", [&](Delivery* delivery) {
+    *delivery = before;
+    delivery->state = DeliveryState::kPending;
+  });
+  ByPerson("us-2", Event::kSayPosted);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 2u);
 }
 
 Attempt StillRuns() {

@@ -97,7 +97,27 @@ TEST_F(CatalogLoadTest, GoesOnFromTheNewestSeal) {
   Seal(*book_, "c");
   ASSERT_TRUE(NoteCatalogLoad(*book_, Load("b")).ok());
   Absorb(*book_);
-  EXPECT_EQ(Loads(*book_), (std::vector<std::string>{"3 a->b", "5 c->b"}));
+  EXPECT_EQ(Loads(*book_), (std::vector<std::string>{"3 a->b", "4 b->b", "5 c->b"}));
+}
+
+// Nobody signs a plain seal, or a retry of what was held: whose account ran it is kept with each of them.
+TEST_F(CatalogLoadTest, SaysWhoseAccountRanEachSealAndRetry) {
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a", "ann")).ok());
+  Absorb(*book_);
+  Seal(*book_, "a");
+  book_.reset();
+  book_ = Open(directory_);
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a", "bob")).ok());
+  Absorb(*book_);
+  EpochCommit retry;
+  retry.retires_held = true;
+  ASSERT_TRUE(book_->CommitEpoch(retry).ok());
+  Seal(*book_, "a");
+  std::vector<std::string> by;
+  const std::vector<CatalogLoad> loads = *CatalogLoads(*book_);
+  for (const CatalogLoad& load : loads) by.push_back(std::to_string(load.sequence) + " " + load.by);
+  EXPECT_EQ(by, (std::vector<std::string>{"1 ann", "2 ann", "4 bob", "5 bob"}));
+  ExpectSound(*book_);
 }
 
 // Another name in it is another book.

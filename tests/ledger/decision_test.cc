@@ -4,6 +4,7 @@
 
 #include "ledger/anchor.h"
 #include "ledger/book.h"
+#include "ledger/outbox.h"
 #include "tests/ledger/damage.h"
 #include "tests/ledger/scratch_directory.h"
 
@@ -81,6 +82,12 @@ TEST_F(DecisionTest, IsACommitOfTheChain) {
     const std::unique_ptr<Book> book = Open();
     ASSERT_TRUE(book->CommitSeal(HoldingSeal(*book)).ok());
     EXPECT_EQ(Approvals(*book)->at("acme-us-USD-2025-01-0001").state, kHeldForApproval);
+    const PlannedDelivery planned{"erp", "acme-us-USD-2025-01-0001", "tb-1", "body"};
+    ASSERT_TRUE(OutboxOf(*book).Plan({&planned, 1}).ok());
+    Delivery delivery = OutboxOf(*book).Deliveries()->front();
+    DeliveryStep step;
+    step.event = DeliveryEvent::kSayPosted;
+    ASSERT_TRUE(OutboxOf(*book).Step(step, &delivery).ok());
     ASSERT_TRUE(CommitDecisions(*book, std::vector<Decision>{Approve(), Deliver("as P17")}).ok());
     EXPECT_EQ(book->last_sequence(), 2u);
   }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <filesystem>
 
 #include "pipeline/seal.h"
@@ -81,6 +82,13 @@ TEST(Explain, GoesFromALineToItsChargesTheirTiersAndTheLinesOfTheSources) {
   EXPECT_EQ(charge.origins[1].stretches[0].path, late);
   EXPECT_EQ(charge.origins[1].stretches[0].first_line, 1u);
   EXPECT_EQ(charge.origins[1].stretches[0].last_line, 2u);
+  const absl::StatusOr<FileDigest> digest = DigestFile(late);
+  ASSERT_TRUE(digest.ok());
+  char hash[33];
+  std::snprintf(hash, sizeof hash, "%016llx%016llx", static_cast<unsigned long long>(digest->high),
+                static_cast<unsigned long long>(digest->low));
+  EXPECT_EQ(charge.origins[1].stretches[0].xxh3_128, hash);
+  EXPECT_NE(charge.origins[0].stretches.at(0).xxh3_128, hash);
 
   for (const char* none : {"", "acme-us-USD-2025-01-0001", "acme-us-USD-2025-01-0001/0", "acme-us-USD-2025-01-0001/3",
                            "acme-us-USD-2025-01-0003/1", "/1"}) {

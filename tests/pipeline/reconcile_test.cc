@@ -41,7 +41,7 @@ void SealThrough(const SmallBook& book, const CatalogTexts& texts, const std::st
   ASSERT_TRUE(sealed.ok()) << sealed.status();
 }
 
-// "acme-us worth, rounded 31.00 31.00": the rows of an entity's worth and booked amounts.
+// "acme-us 2025-01 worth, rounded: worth = booked: 31.00, 31.00": the rows of an entity's worth and booked amounts.
 std::vector<std::string> AmountsIn(const SmallBook& book) {
   const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book, 1);
   EXPECT_TRUE(rows.ok()) << rows.status();
@@ -49,7 +49,8 @@ std::vector<std::string> AmountsIn(const SmallBook& book) {
   for (const ReconcileRow& row : rows.ok() ? *rows : std::vector<ReconcileRow>()) {
     if (row.step != "worth, rounded" && row.step != "booked") continue;
     EXPECT_TRUE(row.equal) << row.entity << " " << row.step;
-    texts.push_back(row.entity + " " + row.step + ": " + row.what + ": " + row.left + ", " + row.right);
+    texts.push_back(row.entity + " " + row.period + " " + row.step + ": " + row.what + ": " + row.left + ", " +
+                    row.right);
   }
   return texts;
 }
@@ -57,11 +58,13 @@ std::vector<std::string> AmountsIn(const SmallBook& book) {
 TEST(Reconcile, ADeferredFeeCountsOnce) {
   const SmallBook book;
   SealThrough(book, DeferredFee(), "2025-01-10");
-  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 31.00, 31.00",
-                                           "acme-us booked: booked = journal: 31.00, 31.00"));
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us 2025-01 worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us 2025-01 booked: booked = journal: 31.00, 31.00"));
   SealThrough(book, DeferredFee(), "2025-02-28");
-  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 62.00, 62.00",
-                                           "acme-us booked: booked = journal: 62.00, 62.00"));
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us 2025-01 worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us 2025-01 booked: booked = journal: 31.00, 31.00",
+                                           "acme-us 2025-02 worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us 2025-02 booked: booked = journal: 31.00, 31.00"));
 }
 
 // An adjustment of January after February has begun does not look at February, whose fee stands.
@@ -71,8 +74,10 @@ TEST(Reconcile, WhatAnEarlierSealBookedBehindTheNewestOnesDayStands) {
   SealThrough(book, texts, "2025-02-01");
   texts.charges.back().price = "62";
   SealThrough(book, texts, "2025-01-31");
-  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 93.00, 93.00",
-                                           "acme-us booked: booked = journal: 93.00, 93.00"));
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us 2025-01 worth, rounded: worth = booked: 62.00, 62.00",
+                                           "acme-us 2025-01 booked: booked = journal: 62.00, 62.00",
+                                           "acme-us 2025-02 worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us 2025-02 booked: booked = journal: 31.00, 31.00"));
 }
 
 // Each entity has it in its books, once.
@@ -81,10 +86,10 @@ TEST(Reconcile, ADeferredFeeThatAnotherEntityDeliversCountsOnceInEachOfTheirBook
   CatalogTexts texts = DeferredFee();
   texts.postings[0].more = "delivered_by: acme-eu, due_to: \"2500\", due_from: \"1500\"";
   SealThrough(book, texts, "2025-01-10");
-  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-eu worth, rounded: worth = booked: 31.00, 31.00",
-                                           "acme-eu booked: booked = journal: 31.00, 31.00",
-                                           "acme-us worth, rounded: worth = booked: 31.00, 31.00",
-                                           "acme-us booked: booked = journal: 31.00, 31.00"));
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-eu 2025-01 worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-eu 2025-01 booked: booked = journal: 31.00, 31.00",
+                                           "acme-us 2025-01 worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us 2025-01 booked: booked = journal: 31.00, 31.00"));
 }
 
 // What is recognised by a contract is another amount than what is billed, and is no worth either.
@@ -101,8 +106,8 @@ TEST(Reconcile, AnAllocatedPriceCountsAsItIsBilled) {
                       {"{charge: platform, stand_alone_price: 31}",
                        "{charge: handset, stand_alone_price: 372, satisfied: at_point}"}}};
   SealThrough(book, texts, "2025-01-10");
-  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us worth, rounded: worth = booked: 31.00, 31.00",
-                                           "acme-us booked: booked = journal: 31.00, 31.00"));
+  EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us 2025-01 worth, rounded: worth = booked: 31.00, 31.00",
+                                           "acme-us 2025-01 booked: booked = journal: 31.00, 31.00"));
 }
 
 }  // namespace

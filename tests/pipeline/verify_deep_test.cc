@@ -1,9 +1,11 @@
-// Verify in depth: one amount or one total that is off by the least there is, is named, with what it should be.
+// Verify in depth: one amount or one total that is off by the least there is, is named, with what it should be. And
+// reconcile: the step that it makes unequal says so.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "ledger/bytes.h"
 #include "ledger/difference_run.h"
+#include "ledger/outbox.h"
 #include "ledger/store.h"
 #include "pipeline/absorb_again.h"
 #include "pipeline/seal.h"
@@ -81,6 +83,61 @@ class VerifyDeepTest : public testing::Test {
     return std::string(Std(Again(paths).status().message()));
   }
 
+  // So many cents to what a seal booked of s1's calls.
+  void AddToDifference(uint64_t seal, int cents) {
+    const absl::StatusOr<std::vector<SealRecord>> seals = book_->Seals();
+    ASSERT_TRUE(seals.ok());
+    const uint64_t sequence = seals->at(seal - 1).sequence;
+    int altered = 0;
+    for (int shard = 0; shard < kTotalShards; ++shard) {
+      const absl::StatusOr<std::vector<StoredRun>> runs = book_->Differences(shard);
+      ASSERT_TRUE(runs.ok());
+      for (const StoredRun& run : *runs) {
+        if (run.sequence != sequence) continue;
+        DifferenceRunReader reader(run.bytes);
+        DifferenceRunWriter writer;
+        std::vector<LineRef> lines;
+        std::string_view subject;
+        uint32_t count = 0;
+        bool is_s1 = false;
+        while (reader.NextSubject(&subject, &count)) {
+          writer.BeginSubject(subject, count);
+          Difference difference;
+          for (uint32_t i = 0; i < count && reader.Next(&difference); ++i) {
+            const bool is_it = subject == "s1" && difference.key.place->charge == "calls";
+            is_s1 = is_s1 || is_it;
+            writer.Add(difference.key, difference.minor + (is_it ? cents : 0), static_cast<uint32_t>(lines.size()));
+            lines.push_back(difference.line);
+          }
+        }
+        if (!is_s1) continue;
+        Alter(Family::kJournal, "difference/", shard, sequence, writer.Finish(lines));
+        ++altered;
+      }
+    }
+    ASSERT_EQ(altered, 1);
+  }
+
+  // The steps of reconcile that do not agree: "booked 2025-01".
+  std::vector<std::string> Unequal() const {
+    const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book_, 2);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    std::vector<std::string> steps;
+    for (const ReconcileRow& row : rows.ok() ? *rows : std::vector<ReconcileRow>()) {
+      if (!row.equal) steps.push_back(row.step + (row.period.empty() ? "" : " " + row.period));
+    }
+    return steps;
+  }
+
+  // Usage of s1 in February, and a seal.
+  void SealFebruary(const SealOptions& options) {
+    EventText event = Event("e3", "s1", "5");
+    event.time = "2025-02-02T12:00:00Z";
+    ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({files_.Write("february.ndjson", ToJson(event) + "\n")}), {}).ok());
+    const absl::StatusOr<SealReport> sealed = Seal(*book_, catalog_, options);
+    ASSERT_TRUE(sealed.ok()) << sealed.status();
+  }
+
   // The value that the family has under a shard's key, changed.
   void Alter(Family family, std::string_view prefix, int shard, uint64_t sequence, const std::string& value) {
     ByteWriter key;
@@ -113,28 +170,7 @@ TEST_F(VerifyDeepTest, ARightBookIsRight) {
 }
 
 TEST_F(VerifyDeepTest, ABookedAmountOneCentOffIsNamed) {
-  for (int shard = 0; shard < kTotalShards; ++shard) {
-    const absl::StatusOr<std::vector<StoredRun>> runs = book_->Differences(shard);
-    ASSERT_TRUE(runs.ok());
-    if (runs->empty()) continue;
-    DifferenceRunReader reader(runs->front().bytes);
-    DifferenceRunWriter writer;
-    std::vector<LineRef> lines;
-    std::string_view subject;
-    uint32_t count = 0;
-    bool is_s1 = false;
-    while (reader.NextSubject(&subject, &count)) {
-      writer.BeginSubject(subject, count);
-      Difference difference;
-      for (uint32_t i = 0; i < count && reader.Next(&difference); ++i) {
-        const bool is_it = subject == "s1" && difference.key.place->charge == "calls";
-        is_s1 = is_s1 || is_it;
-        writer.Add(difference.key, difference.minor + (is_it ? 1 : 0), static_cast<uint32_t>(lines.size()));
-        lines.push_back(difference.line);
-      }
-    }
-    if (is_s1) Alter(Family::kJournal, "difference/", shard, runs->front().sequence, writer.Finish(lines));
-  }
+  AddToDifference(1, 1);
   EXPECT_THAT(Unalike(),
               ElementsAre(Unlike{"s1", "starter calls", "2025-01-01 to 2025-01-31", "0.70 USD", "0.71 USD"}));
 }
@@ -196,6 +232,63 @@ TEST_F(VerifyDeepTest, InputsThatAreNotTheSourcesAreRefused) {
   EXPECT_THAT(WhyNotAgain({paths_[0], paths_[1], other}), HasSubstr("an input was never absorbed: " + other));
   files_.Write("a.ndjson", ToJson(Event("e2", "s2", "31")) + "\n");
   EXPECT_THAT(WhyNotAgain(paths_), HasSubstr("a source is not what the book has absorbed: " + paths_[1]));
+}
+
+// A cent more in January and one less in February are no cent in all, and show in each.
+TEST_F(VerifyDeepTest, ReconcileSaysInWhichMonthADifferenceIsOff) {
+  SealFebruary({});
+  EXPECT_THAT(Unequal(), IsEmpty());
+  AddToDifference(1, 1);
+  EXPECT_THAT(Unequal(), ElementsAre("worth, rounded 2025-01", "booked 2025-01", "sealed 2025-01"));
+  AddToDifference(2, -1);
+  EXPECT_THAT(Unequal(), ElementsAre("worth, rounded 2025-01", "booked 2025-01", "worth, rounded 2025-02",
+                                     "booked 2025-02", "sealed 2025-01", "sealed 2025-02"));
+}
+
+TEST_F(VerifyDeepTest, ReconcileSaysThatASourceCountsOtherwise) {
+  const absl::StatusOr<std::vector<SourceRecord>> sources = book_->Sources();
+  ASSERT_TRUE(sources.ok());
+  SourceRecord source = sources->front();
+  ++source.counts.lines;
+  ++source.counts.accepted;
+  book_.Change([&](const std::string& directory) {
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory, StoreAccess::kWhole);
+    ASSERT_TRUE(store.ok());
+    ByteWriter key;
+    key.Raw("source/");
+    key.Fixed64(source.id);
+    std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
+    write->Put(Family::kDefault, key.bytes(), Encode(source));
+    ASSERT_TRUE((*store)->Write(std::move(write)).ok());
+  });
+  EXPECT_THAT(Unequal(), ElementsAre("lines read", "accepted"));
+}
+
+// What is on its way is explained; what may or may not have arrived is not.
+TEST_F(VerifyDeepTest, ReconcileSaysThatADeliveryIsUnclear) {
+  const PlannedDelivery planned{"erp", "acme-us-USD-2025-01-0001", "tb-1", "body"};
+  ASSERT_TRUE(OutboxOf(*book_).Plan({&planned, 1}).ok());
+  EXPECT_THAT(Unequal(), IsEmpty());
+  Delivery delivery = OutboxOf(*book_).Deliveries()->front();
+  ASSERT_TRUE(OutboxOf(*book_).Step({}, &delivery).ok());
+  book_.Reopen();
+  EXPECT_THAT(Unequal(), ElementsAre("delivered to erp 2025-01"));
+}
+
+// Usage behind the day of the seal is in the totals, too, and all of it is accounted for.
+TEST_F(VerifyDeepTest, ReconcileCountsTheUsageBehindASealsDay) {
+  const std::string late = ToJson(Event("e4", "s1", "1"));
+  ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({files_.Write("late.ndjson", late + "\n")}), {}).ok());
+  SealOptions january;
+  january.through = ParseDay("2025-01-31");
+  SealFebruary(january);
+  const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book_, 2);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  const auto events = std::ranges::find_if(*rows, [](const ReconcileRow& row) { return row.step == "metered events"; });
+  ASSERT_NE(events, rows->end());
+  EXPECT_EQ(events->left, "8") << "four events, each of two meters";
+  EXPECT_TRUE(events->equal);
+  EXPECT_THAT(Unequal(), IsEmpty());
 }
 
 }  // namespace
