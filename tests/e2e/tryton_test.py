@@ -6,12 +6,15 @@ moments of another time.
 
 import collections
 import decimal
+import http.server
 import json
 import os
 import random
 import signal
+import threading
 import time
-import unittest
+import urllib.error
+import urllib.request
 
 import book
 import small
@@ -28,6 +31,59 @@ PLANS = "plans:\n" + "".join(
     f"  - name: basic-{currency}\n    currency: {currency}\n    charges:\n"
     f"      - {{name: calls, meter: api.calls, product: api, model: per_unit, price: 0.0137}}\n"
     for _, currency in COMPANIES.values())
+
+
+class LosesALine(http.server.ThreadingHTTPServer):
+    """Between tollbook and Tryton: of each move that is made the last line is lost, and yet read back."""
+
+    daemon_threads = True
+
+    def __init__(self, url):
+        relay = self
+        self.codes = {}  # account id -> code
+        self.lost = None
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                relay.change_request(request)
+                headers = {name: value for name, value in self.headers.items()
+                           if name in ("Content-Type", "Authorization")}
+                asked = urllib.request.Request(url, json.dumps(request).encode(), headers)
+                try:
+                    with urllib.request.urlopen(asked, timeout=60) as said:
+                        status, body = said.status, said.read()
+                except urllib.error.HTTPError as error:
+                    status, body = error.code, error.read()
+                if status == 200:
+                    answer = json.loads(body)
+                    relay.change_answer(request["method"], answer)
+                    body = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d/%s/" % (self.server_address[1], tryton.DATABASE)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def change_request(self, request):
+        if request["method"] == "model.account.move.create":
+            self.lost = request["params"][0][0]["lines"][0][1].pop()
+
+    def change_answer(self, method, answer):
+        if method == "model.account.account.search_read":
+            self.codes.update({row["id"]: row["code"] for row in answer["result"]})
+        if method == "model.account.move.line.search_read" and self.lost:
+            answer["result"].append({"id": 0, "account.": {"code": self.codes[self.lost["account"]]},
+                                     "debit": self.lost["debit"], "credit": self.lost["credit"]})
 
 
 class Month(book.Case):
@@ -56,10 +112,10 @@ class Month(book.Case):
         (self.catalog / "password").write_text(tryton.PASSWORD)
         (self.catalog / "password").chmod(0o600)
 
-    def write_targets(self):
+    def write_targets(self, url=None):
         companies = ", ".join(f"{entity}: {company}" for entity, (company, _) in COMPANIES.items())
         (self.catalog / "targets.yaml").write_text(
-            f"targets:\n  - name: erp\n    kind: tryton\n    url: {self.erp.url}\n    plain_http: true\n"
+            f"targets:\n  - name: erp\n    kind: tryton\n    url: {url or self.erp.url}\n    plain_http: true\n"
             f"    user: {tryton.USER}\n    password: file:password\n    journal: USAGE\n"
             f"    companies: {{{companies}}}\n"
             "    accounts: {\"1200\": \"1100\"}\n    quiet_seconds: 1\n"
@@ -143,6 +199,26 @@ class Month(book.Case):
         book.tollbook(*self.post("--strict", "--target", "erp2"), expect=3)
         rows = json.loads(book.tollbook("deliveries", "--books", self.books, "--target", "erp2", "--json").stdout)
         self.assertEqual({row["state"] for row in rows}, {"parked"})
+
+    def test_a_move_that_does_not_balance_is_refused_in_trytons_words(self):
+        """Ours always balance: what came to Tryton was not what was sent."""
+        self.seal_month(1)
+        with LosesALine(self.erp.url) as relay:
+            self.write_targets(relay.url)
+            book.tollbook(*self.post("--strict"), expect=3)
+            relay.shutdown()
+        rows = json.loads(book.tollbook("deliveries", "--books", self.books, "--json").stdout)
+        for row in rows:
+            self.assertEqual([row["state"], row["problem"], row["owner"]], ["parked", "validation", "finance"])
+            self.assertIn("you must balance all its lines debits and credits", row["last_error"])
+        self.assertIsNotNone(relay.lost)
+        for name, _ in COMPANIES.values():
+            self.assertEqual(self.erp.moves(self.erp.company(name)), [], "no draft is left")
+        self.write_targets()
+        for row in rows:
+            book.tollbook("deliveries", "retry", "--books", self.books, "erp", row["batch"])
+        book.tollbook(*self.post("--strict"))
+        self.assert_erp_equals_journal()
 
 
 if __name__ == "__main__":
