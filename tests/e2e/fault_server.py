@@ -178,6 +178,7 @@ class Server:
         self.requests = []    # (monotonic time, kind, key, fault)
         self.problems = []    # what a client must never do
         self.wire = []        # (method, path and query, headers, body) as they came
+        self.times = []       # when each came, whatever it was; monotonic
         self.connections = 0  # that came to a request
         self.kill = lambda: None
         self.lock = threading.Lock()
@@ -197,6 +198,7 @@ class Server:
                 if len(body) < length:  # the client was killed while it sent it: no request came
                     self.close_connection = True
                     return
+                outer.times.append(time.monotonic())
                 outer.wire.append((self.command, self.path, dict(self.headers), body))
                 outer.serve(self, body)
 
