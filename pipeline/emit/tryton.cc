@@ -128,6 +128,7 @@ class TrytonEmitter final : public Emitter {
       : target_(target), rpc_(Paced(MakeHttpClient(target.http), context.pace), target.user, std::move(password)) {}
 
   PlannedDelivery Make(const JournalBatch& batch) const override;
+  absl::StatusOr<std::string> Wire(const Parcel& parcel) const override;
   std::string Show(const Parcel& parcel) const override;
   bool AsksFirst() const override { return true; }
   Attempt Ask(const Parcel& parcel) override;
@@ -182,8 +183,7 @@ absl::StatusOr<Json> TrytonEmitter::MoveOf(const Parcel& parcel) const {
     // Planned when Tryton's codes were stored in place of ours: it says all that it will ever say.
     Json move = Json::parse(parcel.body, nullptr, false);
     if (move.is_object() && move.contains("lines") && move["lines"].is_array()) return move;
-    return MakeError(absl::StatusCode::kFailedPrecondition, "the stored journal cannot be read", parcel.batch,
-                     "supersede it with `tollbook deliveries resolve`, and book it by hand");
+    return NoStoredJournal(parcel);
   }
   const absl::StatusOr<std::string> company =
       ErpCode(target_.companies, journal->entity, "entity", "Tryton", "companies");
@@ -207,16 +207,20 @@ absl::StatusOr<Json> TrytonEmitter::MoveOf(const Parcel& parcel) const {
               {"lines", std::move(lines)}};
 }
 
-std::string TrytonEmitter::Show(const Parcel& parcel) const {
+absl::StatusOr<std::string> TrytonEmitter::Wire(const Parcel& parcel) const {
   const absl::StatusOr<Json> move = MoveOf(parcel);
+  if (!move.ok()) return move.status();
+  return move->dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string TrytonEmitter::Show(const Parcel& parcel) const {
+  const absl::StatusOr<std::string> move = Wire(parcel);
   return "POST " + target_.http.url +
          "\nContent-Type: application/json\nAuthorization: Session ****\n\n"
          "model.account.move.search_read by description; where it is not there, model.account.move.create of this, "
          "each\n"
          "code by its id; then model.account.move.post of the id that was given:\n" +
-         (move.ok() ? move->dump(-1, ' ', false, Json::error_handler_t::replace)
-                    : "(not sent: " + std::string(Std(move.status().message())) + ")") +
-         "\n";
+         (move.ok() ? *move : "(not sent: " + std::string(Std(move.status().message())) + ")") + "\n";
 }
 
 std::optional<Attempt> TrytonEmitter::Rows(std::string_view model, Json domain, const Json& fields, int64_t company,
