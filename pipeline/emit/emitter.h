@@ -74,8 +74,8 @@ class Emitter {
   virtual PlannedDelivery MakeEvent(const BookEvent&, const std::string& /*name*/) const {
     AssertionFailed("the target takes events", __FILE__, __LINE__);
   }
-  // What goes to the target under the key: for as long as targets.yaml has the same codes the same bytes, so without what
-  // tells one attempt from another. FailedPrecondition names the code that targets.yaml has not.
+  // What goes to the target under the key: for as long as targets.yaml has the same codes the same bytes, so without
+  // what tells one attempt from another. FailedPrecondition names the code that targets.yaml has not.
   virtual absl::StatusOr<std::string> Wire(const Parcel& parcel) const { return parcel.body; }
   // What Send would send, to the letter but for the secrets.
   virtual std::string Show(const Parcel& parcel) const = 0;
