@@ -2,7 +2,8 @@
 
 Half of the targets are webhooks, half ledgers that speak Tryton's JSON-RPC (fault_server.py). Each batch meets its
 faults by chance: what is carried out and answered wrongly or not at all, what is not and looks as if it were, what is
-carried out late. Half of them are sent four at a time; some want a token, which expires after a few requests. TOLLBOOK_LONG=1 plays the whole; TOLLBOOK_SEED, TOLLBOOK_SEEDS, TOLLBOOK_KILLS say which, how many.
+carried out late. Half of them are sent four at a time; some want a token, which expires after a few requests.
+TOLLBOOK_LONG=1 plays the whole; TOLLBOOK_SEED, TOLLBOOK_SEEDS, TOLLBOOK_KILLS say which, how many.
 """
 
 import bisect
