@@ -212,6 +212,9 @@ std::string Encode(const Delivery& delivery) {
   out.Varint(delivery.entities.size());
   for (const std::string& entity : delivery.entities) out.Text(entity);
   out.Text(delivery.first_period);
+  if (delivery.sent_hash) {
+    out.Raw({reinterpret_cast<const char*>(delivery.sent_hash->data()), delivery.sent_hash->size()});
+  }
   return out.Take();
 }
 
@@ -244,6 +247,9 @@ absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_vie
   delivery.may_be_there = in.Flag();
   for (uint64_t left = in.Count(); left > 0 && in.ok(); --left) delivery.entities.emplace_back(in.Text());
   delivery.first_period = in.Text();
+  if (in.done()) return delivery;
+  const std::string_view sent = in.Raw(delivery.sent_hash.emplace().size());
+  if (in.ok()) std::memcpy(delivery.sent_hash->data(), sent.data(), sent.size());
   if (in.done()) return delivery;
   return DamagedError("the delivery of " + delivery.batch + " to " + delivery.target);
 }

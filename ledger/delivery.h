@@ -127,6 +127,8 @@ struct Delivery {
   // Whose the body is, where it is no batch's: names in order, and the first accounting period; empty: nobody's, none.
   std::vector<std::string> entities;
   std::string first_period;
+  // SHA-256 of what went to the target last, in its own codes; none: nothing did, or that was not kept yet.
+  std::optional<Hash256> sent_hash;
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
 inline constexpr size_t kLastErrorBytes = 500;

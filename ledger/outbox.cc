@@ -24,12 +24,6 @@ std::string KeyOf(std::string_view prefix, std::string_view target, std::string_
   return key;
 }
 
-Hash256 HashOf(std::string_view body) {
-  Hash256 hash;
-  SHA256(reinterpret_cast<const unsigned char*>(body.data()), body.size(), hash.data());
-  return hash;
-}
-
 absl::Status Conflict(std::string_view what, const PlannedDelivery& planned, std::string_view what_to_do) {
   return MakeError(absl::StatusCode::kFailedPrecondition, what, planned.batch + " to " + planned.target, what_to_do);
 }
@@ -72,6 +66,12 @@ bool MayBeThere(const Delivery& before, DeliveryEvent event) {
 }
 
 }  // namespace
+
+Hash256 HashOfBody(std::string_view body) {
+  Hash256 hash;
+  SHA256(reinterpret_cast<const unsigned char*>(body.data()), body.size(), hash.data());
+  return hash;
+}
 
 absl::Status Outbox::CheckUsable() const {
   const std::lock_guard lock(mutex_);
@@ -135,7 +135,7 @@ absl::StatusOr<std::string> Outbox::BodyOf(const Delivery& delivery) const {
   absl::StatusOr<std::optional<std::string>> body =
       store_.Get(Family::kJournal, KeyOf(kBodyPrefix, delivery.target, delivery.batch));
   if (!body.ok()) return body.status();
-  if (body->has_value() && HashOf(**body) == delivery.body_hash) return **std::move(body);
+  if (body->has_value() && HashOfBody(**body) == delivery.body_hash) return **std::move(body);
   return DamagedError(directory_ + ": the body of " + delivery.batch + " to " + delivery.target);
 }
 
@@ -227,7 +227,7 @@ absl::Status Outbox::PlanAll(std::span<const PlannedDelivery> planned, const std
   std::unique_ptr<StoreWrite> write = store_.NewWrite(bytes);
   bool anything = false;
   for (const PlannedDelivery& plan : planned) {
-    const Hash256 hash = HashOf(plan.body);
+    const Hash256 hash = HashOfBody(plan.body);
     if (const auto found = by_batch.find({plan.target, plan.batch}); found != by_batch.end()) {
       if (found->second.key == plan.key && found->second.body_hash == hash) continue;
       return Conflict("a delivery that is planned cannot change", plan,
@@ -280,6 +280,7 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
   if (!step.error.empty()) after.last_error = Cut(step.error);
   if (!step.job.empty()) after.job = step.job;
   if (!step.document.empty()) after.document = step.document;
+  if (step.sent_hash) after.sent_hash = step.sent_hash;
   after.changed_at_nanos = Now();
   if (after.state != delivery->state) after.since_nanos = after.changed_at_nanos;
   if (step.event == DeliveryEvent::kNotShown && after.over_nanos == 0) after.over_nanos = after.changed_at_nanos;

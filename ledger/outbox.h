@@ -79,7 +79,11 @@ struct DeliveryStep {
   std::string document = {};
   int64_t not_before_nanos = 0;
   std::optional<TargetStanding> standing = {};  // of the target, where the step changes it
+  std::optional<Hash256> sent_hash = {};        // of what is about to be sent
 };
+
+// SHA-256, as deliveries tell bodies apart.
+[[nodiscard]] Hash256 HashOfBody(std::string_view body);
 
 class Outbox {
  public:

@@ -10,8 +10,9 @@ packages=(
   libzstd-dev zlib1g-dev libcurl4-openssl-dev
   # RocksDB; its CMake configuration looks for each compression library
   librocksdb-dev libgflags-dev libsnappy-dev libbz2-dev liblz4-dev
-  # tests and benchmarks; ledger and hledger check the journals
+  # tests and benchmarks; ledger and hledger check the journals; the last line checks requests by the APIs' descriptions
   libgtest-dev libgmock-dev libbenchmark-dev libboost1.81-dev zstd ledger hledger strace
+  libxml2-utils python3-yaml python3-jsonschema
 )
 
 missing=()

@@ -151,7 +151,8 @@ absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outb
   Table table({{"delivery"}, {delivery.batch + " to " + delivery.target, false, Narrow::kWrap}});
   table.Add({"state", std::string(Word(delivery.state))});
   table.Add({"key", delivery.key});
-  table.Add({"sha256 of what is sent", ToHex(delivery.body_hash)});
+  table.Add({"sha256 of the stored body", ToHex(delivery.body_hash)});
+  if (delivery.sent_hash) table.Add({"sha256 of what was sent last", ToHex(*delivery.sent_hash)});
   table.Add({"attempts", std::to_string(delivery.attempts)});
   table.Add({"there as", delivery.document.empty() ? delivery.job : delivery.document});
   table.Add({"problem", std::string(Word(delivery.problem))});

@@ -230,6 +230,13 @@ absl::StatusOr<std::vector<PlannedDelivery>> EventDeliveries(const EmitterOf& of
   return planned;
 }
 
+// Whether what would be sent is not what went to the target last. What cannot be sent now is refused elsewhere.
+bool IsOther(const Emitter& emitter, const Parcel& parcel, const Delivery& delivery) {
+  if (!delivery.sent_hash) return false;
+  const absl::StatusOr<std::string> wire = emitter.Wire(parcel);
+  return wire.ok() && HashOfBody(*wire) != *delivery.sent_hash;
+}
+
 class Pass {
  public:
   Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Pauses& pauses,
@@ -502,6 +509,7 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
     parcel.since_nanos = delivery.since_nanos;
     parcel.unclear_for_nanos.reset();
     if (delivery.may_be_there) parcel.unclear_for_nanos = options_.now_nanos() - delivery.since_nanos;
+    parcel.is_other = IsOther(emitter, parcel, delivery);
     const absl::StatusOr<std::optional<Attempt>> next = NextOf(of, emitter, &parcel, &delivery);
     if (!next.ok()) return next.status();
     const std::optional<Attempt>& outcome = *next;
@@ -532,10 +540,17 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
   if (emitter.AsksFirst()) {
     Attempt found = emitter.Ask(*parcel);
     if (found.step.event != Event::kNotThere) return found;
+  } else if (parcel->is_other) {
+    return RefusedHere(DeliveryProblem::kDifferent,
+                       "something else was sent under its key, and the target cannot be asked what it has of it: put "
+                       "the codes of targets.yaml back, or `resolve` it");
   }
   if (IsHeldNow(of, *delivery)) return std::optional<Attempt>();
+  const absl::StatusOr<std::string> wire = emitter.Wire(*parcel);
+  if (!wire.ok()) return RefusedHere(DeliveryProblem::kMapping, std::string(Std(wire.status().message())));
   DeliveryStep send;
   send.event = Event::kSend;
+  send.sent_hash = HashOfBody(*wire);
   TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
   parcel->sends = delivery->attempts;
   return emitter.Send(*parcel);

@@ -68,6 +68,7 @@ class DynamicsEmitter final : public ErpEmitter {
  public:
   DynamicsEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
+  absl::StatusOr<std::string> Wire(const Parcel& parcel) const override;
   std::string Show(const Parcel& parcel) const override;
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
@@ -118,6 +119,16 @@ std::optional<DynamicsEmitter::Ours> DynamicsEmitter::Read(const Parcel& parcel,
   if (there.ok()) return Ours{*std::move(journal), *std::move(there)};
   *outcome = RefusedHere(Problem::kMapping, std::string(Std(there.status().message())));
   return std::nullopt;
+}
+
+absl::StatusOr<std::string> DynamicsEmitter::Wire(const Parcel& parcel) const {
+  const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
+  if (!journal) return NoStoredJournal(parcel);
+  const absl::StatusOr<DynamicsJournal> there = DynamicsJournalOf(*journal, target_);
+  if (!there.ok()) return there.status();
+  std::string text = there->header;
+  for (const std::string& line : there->lines) text += "\n" + line;
+  return text;
 }
 
 std::string DynamicsEmitter::Show(const Parcel& parcel) const {
@@ -286,6 +297,12 @@ Attempt DynamicsEmitter::Finish(const Parcel& parcel) {
   if (!ours) return outcome;
   std::optional<Found> found = Look(*ours, parcel, &outcome);
   if (!found) return outcome;
+  // A line of other codes might meet one of its number that was sent before and is late.
+  if (!found->is_whole && parcel.is_other) {
+    return Different("journal " + found->number +
+                     " was begun with other codes than targets.yaml has now: put them back, or delete it in Dynamics, "
+                     "then `tollbook deliveries retry`");
+  }
   if (!found->is_whole) {
     for (size_t line = 0; line < found->lines.size(); ++line) {
       if (found->lines[line]) continue;

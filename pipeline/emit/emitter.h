@@ -31,6 +31,7 @@ struct Parcel {
   uint32_t sends = 0;  // how often it has been sent, this time included
   int64_t since_nanos =
       0;  // when its delivery came into its state: of one that is uncertain, when it was sent or retried
+  bool is_other = false;  // what would be sent is not what was sent last: targets.yaml has other codes than then
   // How long since then, where nobody knows how it ended when it was sent last.
   std::optional<int64_t> unclear_for_nanos = std::nullopt;
 };
@@ -77,6 +78,9 @@ class Emitter {
   virtual PlannedDelivery MakeEvent(const BookEvent&, const std::string& /*name*/) const {
     AssertionFailed("the target takes events", __FILE__, __LINE__);
   }
+  // What goes to the target under the key: for as long as targets.yaml has the same codes the same bytes, so without
+  // what tells one attempt from another. FailedPrecondition names the code that targets.yaml has not.
+  virtual absl::StatusOr<std::string> Wire(const Parcel& parcel) const { return parcel.body; }
   // What Send would send, to the letter but for the secrets.
   virtual std::string Show(const Parcel& parcel) const = 0;
 

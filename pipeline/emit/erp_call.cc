@@ -83,6 +83,11 @@ std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, Event unsent, Eve
   return std::nullopt;
 }
 
+absl::Status NoStoredJournal(const Parcel& parcel) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "the stored journal cannot be read", parcel.batch,
+                   "supersede it with `tollbook deliveries resolve`, and book it by hand");
+}
+
 std::optional<ErpJournal> StoredJournal(const Parcel& parcel, Attempt* outcome) {
   std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
   if (!journal) *outcome = RefusedHere(Problem::kValidation, "the stored journal cannot be read");

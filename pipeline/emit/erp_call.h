@@ -51,6 +51,8 @@ class ErpEmitter : public Emitter {
 [[nodiscard]] std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, DeliveryEvent unsent,
                                                    DeliveryEvent unclear);
 
+// FailedPrecondition: the stored journal cannot be read.
+[[nodiscard]] absl::Status NoStoredJournal(const Parcel& parcel);
 // The journal that was stored; nothing: `outcome` says why not.
 [[nodiscard]] std::optional<ErpJournal> StoredJournal(const Parcel& parcel, Attempt* outcome);
 

@@ -85,6 +85,7 @@ class NetsuiteEmitter final : public ErpEmitter {
  public:
   NetsuiteEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
+  absl::StatusOr<std::string> Wire(const Parcel& parcel) const override;
   std::string Show(const Parcel& parcel) const override;
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
@@ -94,9 +95,9 @@ class NetsuiteEmitter final : public ErpEmitter {
   enum class JobState : uint8_t { kRuns, kSucceeded, kFailed, kForgotten };
 
   HttpAnswer Get(const std::string& path) { return http_->Do({"GET", base_ + path, {"Accept: application/json"}, {}}); }
-  static std::vector<std::string> Headers(const Parcel& parcel) {
+  static std::vector<std::string> Headers(const Parcel& parcel, std::string_view body) {
     return {"Content-Type: application/json", "Accept: application/json", "Prefer: respond-async",
-            "X-NetSuite-Idempotency-Key: " + NetsuiteIdempotencyKey(parcel.key, parcel.job)};
+            "X-NetSuite-Idempotency-Key: " + NetsuiteIdempotencyKey(parcel.key, parcel.job, body)};
   }
   // The record as it is there: confirmed, different, not there, cannot ask.
   Attempt Record(const Parcel& parcel);
@@ -107,11 +108,15 @@ class NetsuiteEmitter final : public ErpEmitter {
 };
 
 std::string NetsuiteEmitter::Show(const Parcel& parcel) const {
-  const std::string text = ShowHead(kRecord, Headers(parcel));
+  const absl::StatusOr<std::string> body = Wire(parcel);
+  if (body.ok()) return ShowHead(kRecord, Headers(parcel, *body)) + *body + "\n";
+  return ShowHead(kRecord, {}) + "(not sent: " + std::string(Std(body.status().message())) + ")\n";
+}
+
+absl::StatusOr<std::string> NetsuiteEmitter::Wire(const Parcel& parcel) const {
   const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
-  if (!journal) return text + "(the stored journal cannot be read)\n";
-  const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
-  return text + (body.ok() ? *body : "(not sent: " + std::string(Std(body.status().message())) + ")") + "\n";
+  if (!journal) return NoStoredJournal(parcel);
+  return NetsuiteJournal(*journal, target_);
 }
 
 Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours) const {
@@ -170,12 +175,9 @@ Attempt NetsuiteEmitter::Ask(const Parcel& parcel) {
 }
 
 Attempt NetsuiteEmitter::Send(const Parcel& parcel) {
-  Attempt unread;
-  const std::optional<ErpJournal> journal = StoredJournal(parcel, &unread);
-  if (!journal) return unread;
-  const absl::StatusOr<std::string> body = NetsuiteJournal(*journal, target_);
+  const absl::StatusOr<std::string> body = Wire(parcel);
   if (!body.ok()) return RefusedHere(Problem::kMapping, std::string(Std(body.status().message())));
-  const HttpAnswer answer = http_->Do({"POST", base_ + std::string(kRecord), Headers(parcel), *body});
+  const HttpAnswer answer = http_->Do({"POST", base_ + std::string(kRecord), Headers(parcel, *body), *body});
   if (auto outcome = OutcomeOfCall(answer, Event::kNotApplied, Event::kUnclear)) return *outcome;
   const std::optional<Fault> fault = FaultOf(answer);
   const std::string job = Named(answer.location, kJob);
@@ -259,13 +261,14 @@ absl::StatusOr<std::string> NetsuiteJournal(const ErpJournal& journal, const Tar
   return json + "]}}";
 }
 
-std::string NetsuiteIdempotencyKey(std::string_view posting_key, std::string_view failed_job) {
+std::string NetsuiteIdempotencyKey(std::string_view posting_key, std::string_view failed_job, std::string_view body) {
   // RFC 4122 4.3: SHA-1 of the namespace's 16 bytes and the name.
   constexpr unsigned char kUrls[16] = {0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1,
                                        0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
   std::string text(reinterpret_cast<const char*>(kUrls), sizeof kUrls);
   text += posting_key;
   if (!failed_job.empty()) text.append("/").append(failed_job);
+  text.append("/").append(ToHex(HashOfBody(body)));
   unsigned char hash[EVP_MAX_MD_SIZE];
   unsigned bytes = 0;
   TOLLBOOK_ASSERT(EVP_Digest(text.data(), text.size(), hash, &bytes, EVP_sha1(), nullptr) == 1);

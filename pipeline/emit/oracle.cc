@@ -89,6 +89,7 @@ class OracleEmitter final : public ErpEmitter {
  public:
   OracleEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
+  absl::StatusOr<std::string> Wire(const Parcel& parcel) const override;
   std::string Show(const Parcel& parcel) const override;
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
@@ -153,6 +154,14 @@ std::string OracleEmitter::Request(const ErpJournal& journal, const std::string&
     AppendJsonString(value, &json);
   }
   return json + "}";
+}
+
+absl::StatusOr<std::string> OracleEmitter::Wire(const Parcel& parcel) const {
+  const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
+  if (!journal) return NoStoredJournal(parcel);
+  const absl::StatusOr<std::string> csv = OracleJournal(*journal, target_, "");  // each send has a group of its own
+  if (!csv.ok()) return csv.status();
+  return Request(*journal, "", *csv);
 }
 
 std::string OracleEmitter::Show(const Parcel& parcel) const {

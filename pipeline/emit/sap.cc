@@ -116,6 +116,7 @@ class SapEmitter final : public ErpEmitter {
  public:
   SapEmitter(const Target& target, std::unique_ptr<HttpClient> http) : ErpEmitter(target, std::move(http)) {}
 
+  absl::StatusOr<std::string> Wire(const Parcel& parcel) const override;
   std::string Show(const Parcel& parcel) const override;
   Attempt Ask(const Parcel& parcel) override;
   Attempt Send(const Parcel& parcel) override;
@@ -143,6 +144,12 @@ std::optional<std::string> SapEmitter::Body(const Parcel& parcel, ErpJournal* jo
   if (request.ok()) return Enveloped(*request);
   *outcome = RefusedHere(Problem::kMapping, std::string(Std(request.status().message())));
   return std::nullopt;
+}
+
+absl::StatusOr<std::string> SapEmitter::Wire(const Parcel& parcel) const {
+  const std::optional<ErpJournal> journal = DecodeErpJournal(parcel.body);
+  if (!journal) return NoStoredJournal(parcel);
+  return SapJournal(*journal, target_);
 }
 
 std::string SapEmitter::Show(const Parcel& parcel) const {

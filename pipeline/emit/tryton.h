@@ -5,7 +5,8 @@
 // a stored id is posted. What cannot be booked (a closed period, lines that do not balance) leaves no draft behind, for
 // a draft would keep the period from being closed.
 //
-// The stored body says company, journal, accounts and currency by their codes; ids are looked up for each session.
+// The stored body has our codes; Tryton's are put in each time, and their ids looked up for each session. A body that
+// was stored when Tryton's were put in at once is read as it stands.
 #ifndef TOLLBOOK_PIPELINE_EMIT_TRYTON_H_
 #define TOLLBOOK_PIPELINE_EMIT_TRYTON_H_
 

@@ -23,8 +23,8 @@ CANARY = "canary-client-secret-5b1e"
 class TokenServer(fault_server.Server):
     """Gives tokens at /token, and takes an event only with one of them."""
 
-    def __init__(self, secret):
-        super().__init__(secret)
+    def __init__(self, secret, **how):
+        super().__init__(secret, **how)
         self.tokens, self.forms, self.refused = [], [], 0
         self.valid = lambda token: token == self.tokens[-1]
         self.token_answer = None  # in place of a token: (status, body)

@@ -176,6 +176,24 @@ class Dynamics(Erp, DynamicsTarget):
     def reference(key):
         return key
 
+    def test_a_journal_that_was_begun_with_other_codes_is_not_gone_on_with(self):
+        self.seal(1)
+        with self.Server(faults=lambda kind, *_: "500_before" if kind == "line" else None) as server:
+            self.targets(self.target(server))
+            self.post()
+            self.assertEqual(self.states(), {"accepted": 1})
+            server.faults = lambda *_: None
+            self.targets(self.target(server).replace('"4000": "401000"', '"4000": "130100"'))
+            self.post("--wait", "10")
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"])
+            self.assertIn("journal GJ000001 was begun with other codes", parked["last_error"])
+            self.assertEqual(server.lines, {}, "a late line of the first body might meet one of the other")
+            self.targets(self.target(server))
+            book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
+            self.post("--wait", "10", "--strict")
+            self.assert_equal_to_journal(server)
+
     def test_two_journals_of_one_key_are_told_and_none_of_them_filled(self):
         """The first came after it was looked for: what may happen where a header is sent twice."""
         self.seal(1)

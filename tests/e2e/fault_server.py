@@ -75,6 +75,15 @@ SHOWN_AFTER_SECONDS = 0.4
 RETRY_AFTER_SECONDS = 1
 
 
+def tls(certificate):
+    """`certificate`: a file with its key, or what this makes of one."""
+    if isinstance(certificate, ssl.SSLContext):
+        return certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
 class Ledger:
     """As much of Tryton as is asked of it: drafts, posting, closed periods, sessions that are forgotten."""
 
@@ -169,6 +178,8 @@ class Server:
         self.requests = []    # (monotonic time, kind, key, fault)
         self.problems = []    # what a client must never do
         self.wire = []        # (method, path and query, headers, body) as they came
+        self.times = []       # when each came, whatever it was; monotonic
+        self.connections = 0  # that came to a request
         self.kill = lambda: None
         self.lock = threading.Lock()
         outer = self
@@ -177,12 +188,17 @@ class Server:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its head
 
+            def setup(self):
+                super().setup()
+                outer.connections += 1
+
             def do_POST(self):
                 length = int(self.headers.get("Content-Length", 0))
                 body = self.rfile.read(length)
                 if len(body) < length:  # the client was killed while it sent it: no request came
                     self.close_connection = True
                     return
+                outer.times.append(time.monotonic())
                 outer.wire.append((self.command, self.path, dict(self.headers), body))
                 outer.serve(self, body)
 
@@ -198,10 +214,8 @@ class Server:
                 pass  # a client that was killed
 
         self.server = Threads(("127.0.0.1", 0), Handler)
-        if certificate:  # a file with its key
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        if certificate:
+            self.server.socket = tls(certificate).wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         self.url = "http://127.0.0.1:%d/" % self.port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

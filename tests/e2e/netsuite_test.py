@@ -3,6 +3,7 @@
 Against netsuite_server.py, which was written from the public contract; no real NetSuite was asked.
 """
 
+import collections
 import os
 import shutil
 import signal
@@ -142,6 +143,37 @@ class NetSuite(Case):
             book.tollbook("deliveries", "retry", "--books", self.books, "ns", parked["batch"])
             self.post("--wait", "10", "--strict")
             self.assert_equal_to_journal(server)
+
+    def test_a_body_of_other_codes_never_goes_under_a_key_that_was_used(self):
+        """500_before: NetSuite may have what was sent, for all that is known. Then finance mends the mapping."""
+        self.seal(3)
+        with netsuite_server.NetSuite(faults=lambda kind, *_: "500_before" if kind == "create" else None) as server:
+            self.targets(target(server))
+            self.post()
+            self.assertEqual(server.jobs, {})
+            server.faults = lambda *_: None
+            self.targets(target(server).replace('"4000": "4"', '"4000": "58"'))
+            self.post("--wait", "15", "--strict")
+            self.assertEqual(set(server.records), set(self.journal()))
+            bodies = collections.defaultdict(set)
+            for method, path, headers, body in server.wire:
+                if method == "POST" and path.endswith("/journalEntry"):
+                    bodies[headers["X-NetSuite-Idempotency-Key"]].add(body)
+            self.assertEqual(len(bodies), 6, "of each batch two bodies came")
+            self.assertEqual({len(of_key) for of_key in bodies.values()}, {1})
+            self.assertEqual(server.problems, [])
+
+    def test_a_body_of_other_codes_does_not_go_where_the_first_one_is(self):
+        self.seal(1)
+        with netsuite_server.NetSuite(faults=lambda kind, _, count: "drop_after" if (kind, count) == ("create", 1)
+                                      else None) as server:
+            self.targets(target(server))
+            self.post()
+            self.targets(target(server).replace('"4000": "4"', '"4000": "58"'))
+            self.post("--wait", "15")
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"])
+            self.assertEqual(len(server.jobs), 1, "nothing more was sent")
 
     def test_a_journal_that_somebody_changed_is_told(self):
         self.seal(1)

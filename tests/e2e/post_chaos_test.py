@@ -2,9 +2,11 @@
 
 Half of the targets are webhooks, half ledgers that speak Tryton's JSON-RPC (fault_server.py). Each batch meets its
 faults by chance: what is carried out and answered wrongly or not at all, what is not and looks as if it were, what is
-carried out late. TOLLBOOK_LONG=1 plays the whole; TOLLBOOK_SEED, TOLLBOOK_SEEDS, TOLLBOOK_KILLS say which, how many.
+carried out late. Half of them are sent four at a time; some want a token, which expires after a few requests.
+TOLLBOOK_LONG=1 plays the whole; TOLLBOOK_SEED, TOLLBOOK_SEEDS, TOLLBOOK_KILLS say which, how many.
 """
 
+import bisect
 import collections
 import contextlib
 import json
@@ -14,6 +16,7 @@ import signal
 import threading
 import time
 
+import authorization_test
 import book
 import fault_server
 import post_test
@@ -24,6 +27,8 @@ SEEDS = int(os.environ.get("TOLLBOOK_SEEDS", "20" if book.LONG else "1"))
 KILLS = int(os.environ.get("TOLLBOOK_KILLS", "300" if book.LONG else "6"))
 TARGETS, MONTHS, FAULTS = (20, 100, 5.0) if book.LONG else (4, 4, 1.5)
 PER_SECOND = 40
+CONNECTIONS = 4
+USES_OF_A_TOKEN = 2
 # Fewer of them: seconds each, or a person's work.
 RARE = ("drip_after", "drip_head_after", "silent_after", "huge_after", *fault_server.REFUSALS)
 
@@ -64,9 +69,24 @@ class Play:
             return name
 
 
+class TokenServer(authorization_test.TokenServer):
+    """Its tokens expire sooner than it says."""
+
+    def __init__(self, secret, faults, companies):
+        super().__init__(secret, faults=faults, companies=companies)
+        self.uses = collections.Counter()
+        self.valid = self.use
+
+    def use(self, token):
+        with self.lock:
+            self.uses[token] += 1
+            return self.uses[token] <= USES_OF_A_TOKEN
+
+
 class Chaos(post_test.Case):
     def setUp(self):
         super().setUp()
+        self.environment["CLIENT_SECRET"] = authorization_test.CANARY
         self.entities = [f"entity-{number:02d}" for number in range(TARGETS)]
         small.write_catalog(self.catalog, subscriptions=())
         (self.catalog / "entities.yaml").write_text("entities:\n" + "".join(
@@ -92,16 +112,26 @@ class Chaos(post_test.Case):
     def servers(self, play):
         """One of each entity, and the targets.yaml that names them."""
         with contextlib.ExitStack() as stack:
-            servers = {entity: stack.enter_context(fault_server.Server(
-                post_test.SECRET, play, {entity: "USD"})) for entity in self.entities}
-            targets = []
+            servers, targets = {}, []
             for number, entity in enumerate(self.entities):
+                wants_token = number % 4 == 0
+                server = (TokenServer if wants_token else fault_server.Server)(post_test.SECRET, play, {entity: "USD"})
+                servers[entity] = stack.enter_context(server)
                 make = post_test.ledger if number % 2 else post_test.webhook
                 text = make(servers[entity].url, name="to-" + entity).replace("quiet_seconds: 0", "quiet_seconds: 1")
                 text = text.replace("{acme-us: Acme US}", f"{{{entity}: {entity}}}")
-                targets.append(text + f"    entities: [{entity}]\n    requests: {{per_second: {PER_SECOND}}}\n")
+                if wants_token:
+                    text += (f"    auth: {{token_url: {server.url}token, client_id: tollbook, "
+                             f"{authorization_test.WITH_SECRET}}}\n")
+                concurrency = CONNECTIONS if self.goes_several_at_a_time(number) else 1
+                targets.append(text + f"    entities: [{entity}]\n    requests: {{per_second: {PER_SECOND}, "
+                               f"concurrency: {concurrency}}}\n")
             self.targets(*targets)
             yield servers
+
+    @staticmethod
+    def goes_several_at_a_time(number):
+        return number % 4 >= 2
 
     def post_until_nothing_waits(self, seconds):
         end = time.monotonic() + seconds
@@ -128,16 +158,25 @@ class Chaos(post_test.Case):
                 self.assertEqual(set(server.taken), keys)
 
     def assert_manners(self, servers):
-        """No Retry-After is broken, and no limit of requests, also when what was down comes back."""
+        """No Retry-After is broken, and no limit of requests, also when what was down comes back: of all that came, what
+        logs in and asks, too. What was under way on other connections ends, and is no new request."""
         waits = 0
-        for server in servers.values():
-            times = [at for at, *_ in server.requests]
-            for place, (at, _, _, fault) in enumerate(server.requests):
-                if fault and fault.endswith("retry_after") and place + 1 < len(times):
-                    self.assertGreaterEqual(times[place + 1] - at, fault_server.RETRY_AFTER_SECONDS - 0.01)
+        for number, entity in enumerate(self.entities):
+            server = servers[entity]
+            times = list(server.times)
+            if isinstance(server, TokenServer):  # what it is asked for tokens is not the target's
+                times = [at for at, (_, path, *_) in zip(server.times, server.wire) if path != "/token"]
+            for at, _, _, fault in server.requests:
+                after = bisect.bisect_right(times, at)
+                if fault and fault.endswith("retry_after") and after < len(times):
+                    if self.goes_several_at_a_time(number):
+                        continue
+                    self.assertGreaterEqual(times[after] - at, fault_server.RETRY_AFTER_SECONDS - 0.01)
                     waits += 1
-                if place + PER_SECOND < len(times):  # as many and one more in a second, but for what a network adds
-                    self.assertGreater(times[place + PER_SECOND] - at, 0.8)
+            for first, last in zip(times, times[PER_SECOND:]):
+                self.assertGreater(last - first, 0.8)  # as many and one more in a second, but for what a network adds
+            if isinstance(server, TokenServer):
+                self.assertGreaterEqual(len(server.tokens), server.refused, "each refusal is answered by a new token")
         return waits
 
     def test_every_batch_once_among_faults(self):
@@ -172,6 +211,8 @@ class Chaos(post_test.Case):
             self.assert_each_is_there_once(servers)
             waits = self.assert_manners(servers)
             played = play.played + events.played
+            played["401_expired"] = sum(server.refused for server in servers.values() if isinstance(server, TokenServer))
+            self.assertGreater(played["401_expired"], 0)
             book.say(f"seed {seed}: {len(self.batches)} batches, {sum(played.values())} faults of {len(played)} kinds, "
                      f"{len(poison)} poison, {len(refused)} refused by a lie, {waits} waits kept, "
                      f"{time.monotonic() - began:.0f} s")

@@ -669,6 +669,23 @@ class Ledger(Case):
             self.assertEqual(move["state"], "draft")
             self.assertIn("says something else", self.deliveries()[0]["last_error"])
 
+    def test_a_mapping_that_was_mended_takes_effect(self):
+        self.seal(2)
+        with fault_server.Server() as server:
+            self.targets(ledger(server.url, more='    accounts: {"4000": "4999"}\n'))
+            self.post("--strict", expect=3)
+            for parked in self.deliveries():
+                self.assertEqual([parked["state"], parked["problem"], parked["owner"]],
+                                 ["parked", "mapping", "finance"])
+                self.assertIn("has no account 4999 in Tryton", parked["last_error"])
+            self.assertEqual(server.ledger.moves, {})
+            self.targets(ledger(server.url))
+            for parked in self.deliveries():
+                book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
+            self.post("--strict")
+            self.assertEqual(self.states(), {"confirmed": 2})
+            self.assert_ledger_equals_journal(server)
+
     def test_a_refused_login_is_no_loop(self):
         self.seal(5)
         with fault_server.Server() as server:

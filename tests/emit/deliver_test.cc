@@ -28,8 +28,10 @@ class ScriptedEmitter final : public Emitter {
   ScriptedEmitter(std::vector<std::string>* sent, const Script* script, const Script* finish, bool can_be_asked,
                   const Script* ask = nullptr)
       : sent_(*sent), script_(*script), finish_(*finish), can_be_asked_(can_be_asked), ask_(ask) {}
+  std::string codes;  // of an ERP: what it puts in
 
   PlannedDelivery Make(const JournalBatch& batch) const override { return {"", batch.id, batch.posting_key, "body"}; }
+  absl::StatusOr<std::string> Wire(const Parcel& parcel) const override { return parcel.body + codes; }
   std::string Show(const Parcel& parcel) const override { return parcel.body; }
   bool AsksFirst() const override { return ask_ != nullptr; }
   bool CanBeAsked() const override { return can_be_asked_; }
@@ -39,7 +41,7 @@ class ScriptedEmitter final : public Emitter {
     return RefusedHere(Problem::kAmbiguous, "it may have arrived");
   }
   Attempt Send(const Parcel& parcel) override {
-    sent_.push_back(parcel.batch);
+    sent_.push_back(parcel.batch + codes + (parcel.is_other ? " (other)" : ""));
     return script_(parcel.batch);
   }
   Attempt Finish(const Parcel& parcel) override {
@@ -171,8 +173,9 @@ class DeliverTest : public testing::Test {
     sent_.clear();
     std::vector<EmitterOf> targets(1);
     targets[0].target = target_;
-    targets[0].emitter =
-        std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_, ask_ ? &ask_ : nullptr);
+    auto emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_, ask_ ? &ask_ : nullptr);
+    emitter->codes = codes_;
+    targets[0].emitter = std::move(emitter);
     targets[0].pace = pace_;
     DeliverOptions options;
     options.now_nanos = [this] { return now_; };
@@ -204,6 +207,7 @@ class DeliverTest : public testing::Test {
   std::unique_ptr<Book> book_;
   Target target_;
   bool can_be_asked_ = true;
+  std::string codes_;
   ScriptedEmitter::Script script_ = [](const std::string&) { return Confirmed(); };
   ScriptedEmitter::Script finish_ = [](const std::string&) { return Confirmed(); };
   ScriptedEmitter::Script ask_;  // before it is sent anything; none: it is not asked
@@ -221,6 +225,46 @@ TEST_F(DeliverTest, ABatchThatNobodyTakesHoldsUpNone) {
   Seal({"us-4"});
   After(1);
   EXPECT_THAT(Pass(), ElementsAre("us-4", "us-1")) << "what failed less goes first";
+}
+
+// The law: the same key with another body is refused before the target sees it.
+TEST_F(DeliverTest, AnotherBodyUnderAKeyIsNotSentToWhoCannotBeAsked) {
+  Seal({"us-1"});
+  codes_ = " 4000";
+  script_ = [](const std::string&) { return Down(0); };
+  EXPECT_THAT(Pass(), ElementsAre("us-1 4000"));
+  After(2);
+  Open();
+  codes_ = " 4999";
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  EXPECT_EQ(Of("us-1").problem, Problem::kDifferent);
+  codes_ = " 4000";
+  script_ = [](const std::string&) { return Confirmed(); };
+  ByPerson("us-1", Event::kRetry);
+  EXPECT_THAT(Pass(), ElementsAre("us-1 4000")) << "the same body may go again";
+}
+
+// A target that can be asked has the last word, and is told that it is another one.
+TEST_F(DeliverTest, AnotherBodyUnderAKeyGoesOnlyWhereTheTargetHasNone) {
+  Seal({"us-1"});
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  codes_ = " 4000";
+  script_ = [](const std::string&) { return Unclear(); };
+  EXPECT_THAT(Pass(), ElementsAre("us-1 4000"));
+  codes_ = " 4999";
+  ask_ = [](const std::string&) { return Failed(Event::kCannotAsk, Problem::kAvailability, "it is down"); };
+  After(2);
+  EXPECT_THAT(Pass(), IsEmpty()) << "nobody knows what it has";
+  ask_ = [](const std::string&) { return Failed(Event::kDifferent, Problem::kDifferent, "it says something else"); };
+  After(4);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  script_ = [](const std::string&) { return Confirmed(); };
+  ByPerson("us-1", Event::kRetry);
+  EXPECT_THAT(Pass(), ElementsAre("us-1 4999 (other)"));
+  EXPECT_EQ(Of("us-1").sent_hash, HashOfBody("body 4999"));
 }
 
 // Whatever is planned meanwhile, and whether the process is another.

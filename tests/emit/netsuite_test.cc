@@ -89,10 +89,11 @@ TEST(NetsuiteJournal, NamesTheCodeThatIsMissing) {
   }
 }
 
-// Python: uuid.uuid5(uuid.NAMESPACE_URL, "tb-1"), and of "tb-1/70".
-TEST(NetsuiteIdempotencyKey, IsOfTheKeyAndTheFailedJob) {
-  EXPECT_EQ(NetsuiteIdempotencyKey("tb-1", ""), "7caa0491-57a8-516c-be5a-ca3a80b50f8d");
-  EXPECT_EQ(NetsuiteIdempotencyKey("tb-1", "70"), "717ec017-5183-57ed-bcd6-25b77571c7da");
+// Python: uuid.uuid5(uuid.NAMESPACE_URL, "tb-1/" + hashlib.sha256(b"{}").hexdigest()), with "tb-1/70/", and of b"[]".
+TEST(NetsuiteIdempotencyKey, IsOfTheKeyTheFailedJobAndTheBody) {
+  EXPECT_EQ(NetsuiteIdempotencyKey("tb-1", "", "{}"), "9aa8578a-ed5a-583b-a71e-8b13e8e791a7");
+  EXPECT_EQ(NetsuiteIdempotencyKey("tb-1", "70", "{}"), "f074ff81-4da1-57e3-b875-e139d4611c5f");
+  EXPECT_EQ(NetsuiteIdempotencyKey("tb-1", "", "[]"), "99ccd2da-d2b3-5c57-8bca-0de6c1b6ca0c");
 }
 
 }  // namespace

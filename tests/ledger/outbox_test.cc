@@ -99,6 +99,8 @@ TEST(Delivery, IsStoredInTheseBytes) {
   delivery.may_be_there = true;
   delivery.entities = {"us"};
   delivery.first_period = "p";
+  const std::string unsent = Encode(delivery);
+  delivery.sent_hash.emplace().fill(0xcd);
   const std::string bytes = Encode(delivery);
   EXPECT_EQ(ToHex(bytes), "02016b" + ToHex(delivery.body_hash) +
                               "0137"
@@ -115,17 +117,21 @@ TEST(Delivery, IsStoredInTheseBytes) {
                               "02"
                               "01"
                               "01027573"
-                              "0170");
+                              "0170" +
+                              ToHex(*delivery.sent_hash));
   EXPECT_EQ(*DecodeDelivery("erp", "b1", bytes), delivery);
-  const size_t earlier = bytes.size() - 10;  // as it was before there was more behind `not_before`
+  const size_t earlier = unsent.size() - 10;  // as it was before there was more behind `not_before`
   for (size_t size = 0; size < bytes.size(); ++size) {
-    if (size == earlier) continue;
+    if (size == earlier || size == unsent.size()) continue;
     EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes.substr(0, size)).status())) << size;
   }
   const absl::StatusOr<Delivery> of_earlier = DecodeDelivery("erp", "b1", bytes.substr(0, earlier));
   ASSERT_TRUE(of_earlier.ok());
   EXPECT_EQ(of_earlier->since_nanos, of_earlier->changed_at_nanos);
   EXPECT_FALSE(of_earlier->may_be_there) << "accepted";
+  Delivery of_unsent = delivery;
+  of_unsent.sent_hash.reset();
+  EXPECT_EQ(*DecodeDelivery("erp", "b1", unsent), of_unsent);
   EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes + "x").status()));
 }
 
@@ -213,6 +219,24 @@ TEST_F(OutboxTest, KeepsEachStep) {
   EXPECT_EQ(Only().attempts, 2u);
   delivery = Only();
   EXPECT_TRUE(absl::IsFailedPrecondition(outbox().Step({Event::kSend}, &delivery))) << "it is final";
+}
+
+// Written with the decision to send, so that a crash leaves no doubt of what went under the key.
+TEST_F(OutboxTest, KeepsTheHashOfWhatWasSentLast) {
+  ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
+  Delivery delivery = Only();
+  EXPECT_EQ(delivery.sent_hash, std::nullopt);
+  for (const char* sent : {"in one code", "in another"}) {
+    DeliveryStep send{Event::kSend};
+    send.sent_hash = HashOfBody(sent);
+    ASSERT_TRUE(outbox().Step(send, &delivery).ok());
+    Open();
+    delivery = Only();
+    EXPECT_EQ(delivery.state, State::kUncertain);
+    EXPECT_EQ(delivery.sent_hash, HashOfBody(sent));
+    ASSERT_TRUE(outbox().Step({Event::kNotThere}, &delivery).ok());
+    EXPECT_EQ(Only().sent_hash, HashOfBody(sent)) << "until something else is sent";
+  }
 }
 
 TEST_F(OutboxTest, WhatWasSendingIsUncertainAfterARestart) {
