@@ -175,8 +175,10 @@ std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const BatchesByI
     const uint64_t seal = batch != batches.end()          ? batch->second.seal
                           : CommitOfEvent(delivery.batch) ? UINT64_MAX
                                                           : SealOfUsageReport(delivery.batch).value_or(0);
-    // What was taken is seen to its end before more is sent.
-    const bool is_taken = delivery.state == State::kAccepted && delivery.failures == 0;
+    // What was taken is seen to its end before more is sent. That a day's requests were used up is no failure of its:
+    // or what comes new each day would go before it for ever.
+    const bool was_limited = delivery.problem == DeliveryProblem::kRateLimit;
+    const bool is_taken = delivery.state == State::kAccepted && (delivery.failures == 0 || was_limited);
     return std::tuple(!is_taken, delivery.failures, seal, delivery.batch);
   };
   std::sort(deliveries.begin(), deliveries.end(),

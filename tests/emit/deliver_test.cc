@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/ledger/scratch_directory.h"
+#include "tests/ledger/clocked_book.h"
 
 namespace tollbook {
 namespace {
@@ -61,25 +61,13 @@ Attempt Down(int64_t wait_seconds) {
   return attempt;
 }
 
-class DeliverTest : public testing::Test {
+class DeliverTest : public ClockedBookTest {
  protected:
   DeliverTest() {
+    now_ = kStart;
     target_.name = "erp";
     target_.kind = TargetKind::kWebhook;
     target_.quiet_seconds = 0;
-    Open();
-  }
-
-  void Open() {
-    book_.reset();
-    BookOptions options;
-    options.directory = directory_.path() + "/book";
-    options.create = true;
-    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
-    options.now_nanos = [this] { return now_; };
-    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-    ASSERT_TRUE(book.ok()) << book.status();
-    book_ = *std::move(book);
   }
 
   // One seal with a batch of each of these names, "us-1": of that entity.
@@ -130,10 +118,7 @@ class DeliverTest : public testing::Test {
   void After(int64_t seconds) { now_ += seconds * kSecond; }
   int64_t DueInSeconds() const { return (report_.next_due_nanos - now_) / kSecond; }
 
-  ScratchDirectory directory_;
-  int64_t now_ = kStart;
   int64_t until_ = 0;
-  std::unique_ptr<Book> book_;
   Target target_;
   bool can_be_asked_ = true;
   ScriptedEmitter::Script script_ = [](const std::string&) { return Confirmed(); };
