@@ -210,6 +210,7 @@ class Pass {
       : book_(book),
         outbox_(OutboxOf(book)),
         usages_(book, options.threads),
+        standings_(book, options.threads),
         batches_(batches),
         held_(held),
         pauses_(pauses),
@@ -254,6 +255,7 @@ class Pass {
   const Book& book_;
   Outbox& outbox_;
   SealedUsages usages_;
+  AccountStandings standings_;
   const BatchesById& batches_;
   const std::set<std::string, std::less<>>& held_;
   const Pauses& pauses_;
@@ -334,7 +336,7 @@ absl::Status Pass::PlanEvents(const EmitterOf& of, TargetReport* report) {
 
 absl::Status Pass::PlanAccounts(const EmitterOf& of, TargetReport* report) {
   if (of.accounts_planned_at == book_.last_sequence()) return absl::OkStatus();
-  absl::StatusOr<AccountPlan> plan = tollbook::PlanAccounts(book_, outbox_, of.target, *of.emitter, options_.threads);
+  absl::StatusOr<AccountPlan> plan = tollbook::PlanAccounts(book_, outbox_, of.target, *of.emitter, &standings_);
   if (!plan.ok()) {
     if (!absl::IsFailedPrecondition(plan.status()) && !absl::IsOutOfRange(plan.status())) return plan.status();
     report->not_planned = std::string(Std(plan.status().message()));
@@ -663,6 +665,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
   if (!pauses.ok()) return pauses.status();
   Outbox& outbox = OutboxOf(book);
   SealedUsages usages(book, threads);
+  AccountStandings standings(book, threads);
   std::string text;
   for (const EmitterOf& of : targets) {
     const absl::StatusOr<std::vector<Delivery>> stored = outbox.DeliveriesTo(of.target.name);
@@ -686,7 +689,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       if (!added.ok()) return added;
     }
     if (TakesAccounts(of.target)) {
-      absl::StatusOr<AccountPlan> plan = PlanAccounts(book, outbox, of.target, *of.emitter, threads);
+      absl::StatusOr<AccountPlan> plan = PlanAccounts(book, outbox, of.target, *of.emitter, &standings);
       if (!plan.ok()) return plan.status();
       std::erase_if(parcels, [&](const Parcel& parcel) {
         return std::any_of(plan->outdated.begin(), plan->outdated.end(),
