@@ -426,8 +426,7 @@ class TargetReader {
                                     [&](const AccountFactWord& word) { return word.fact == field.fact; });
     if (known->of == FactOf::kCharge) CheckCharge(field.of, map, "fields");
     if (known->of == FactOf::kCommitment) {
-      CheckCharge(field.of, IsCommitted, "no charge with a commitment of the period, and no plan's minimum", map,
-                  "fields");
+      CheckCharge(field.of, IsCommitted, "no charge with a commitment and no plan's minimum", map, "fields");
     }
     if (known->of == FactOf::kCurrency && !Currency::FromCode(field.of)) {
       errors_.Add(map.LineOf("fields"), map.what() + " names " + Quoted(field.of) + ", no currency",
