@@ -22,17 +22,20 @@ enum class AccountFact : uint8_t {
   kOverage,     // what they did not, of who has any
   kGranted,     // by grants in force
   kCreditLeft,  // of all grants
+  kCommitted,   // by a charge or a plan, for the billing period at hand; what counts towards it; what is missing
+  kCommittedSpend,
+  kCommittedLeft,
 };
 
 // Of what there is one fact each.
-enum class FactOf : uint8_t { kAccount, kCharge, kCurrency };
+enum class FactOf : uint8_t { kAccount, kCharge, kCurrency, kCommitment };
 
 struct AccountFactWord {
   std::string_view word;  // as `fields` has it: "usage/calls", "spend/USD"
   AccountFact fact;
   FactOf of;
 };
-inline constexpr std::array<AccountFactWord, 11> kAccountFacts = {{
+inline constexpr std::array<AccountFactWord, 14> kAccountFacts = {{
     {"month", AccountFact::kMonth, FactOf::kAccount},
     {"posting_status", AccountFact::kPostingStatus, FactOf::kAccount},
     {"posted_at", AccountFact::kPostedAt, FactOf::kAccount},
@@ -44,14 +47,21 @@ inline constexpr std::array<AccountFactWord, 11> kAccountFacts = {{
     {"overage", AccountFact::kOverage, FactOf::kCurrency},
     {"granted", AccountFact::kGranted, FactOf::kCurrency},
     {"credit_left", AccountFact::kCreditLeft, FactOf::kCurrency},
+    {"committed", AccountFact::kCommitted, FactOf::kCommitment},
+    {"committed_spend", AccountFact::kCommittedSpend, FactOf::kCommitment},
+    {"committed_left", AccountFact::kCommittedLeft, FactOf::kCommitment},
 }};
 
 // A fact that a target is told, and where it stands there.
 struct AccountField {
   AccountFact fact = AccountFact::kMonth;
-  std::string of;     // the charge, "plan/charge", or the currency
+  std::string of;     // the charge, "plan/charge", or the currency; of a plan's minimum "minimum"
   std::string field;  // its name there
 };
+
+inline constexpr bool IsOfCommitment(AccountFact fact) {
+  return fact == AccountFact::kCommitted || fact == AccountFact::kCommittedSpend || fact == AccountFact::kCommittedLeft;
+}
 
 inline constexpr bool IsOfPosting(AccountFact fact) {
   return fact == AccountFact::kPostingStatus || fact == AccountFact::kPostedAt;

@@ -9,6 +9,7 @@
 #include "rating/catalog_csv.h"
 #include "rating/catalog_draft.h"
 #include "rating/catalog_errors.h"
+#include "rating/committed.h"
 #include "rating/yaml_text.h"
 
 namespace tollbook {
@@ -393,7 +394,7 @@ class TargetReader {
         std::string words;
         for (const AccountFactWord& known : kAccountFacts) {
           words.append(words.empty() ? "" : ", ").append(known.word);
-          words += known.of == FactOf::kCharge ? "/CHARGE" : known.of == FactOf::kCurrency ? "/CURRENCY" : "";
+          words += known.of == FactOf::kAccount ? "" : known.of == FactOf::kCurrency ? "/CURRENCY" : "/CHARGE";
         }
         errors_.Add(line, map.what() + " maps " + Quoted(fact) + ", no fact of an account", "use " + words);
         continue;
@@ -424,6 +425,9 @@ class TargetReader {
     const auto known = std::find_if(kAccountFacts.begin(), kAccountFacts.end(),
                                     [&](const AccountFactWord& word) { return word.fact == field.fact; });
     if (known->of == FactOf::kCharge) CheckCharge(field.of, map, "fields");
+    if (known->of == FactOf::kCommitment) {
+      CheckCharge(field.of, IsCommitted, "no charge with a commitment and no plan's minimum", map, "fields");
+    }
     if (known->of == FactOf::kCurrency && !Currency::FromCode(field.of)) {
       errors_.Add(map.LineOf("fields"), map.what() + " names " + Quoted(field.of) + ", no currency",
                   std::string(kCurrencyAdvice));
@@ -479,11 +483,19 @@ class TargetReader {
   }
 
   void CheckCharge(const std::string& name, YamlMap& map, std::string_view key) {
+    const auto has_usage = [](const Charge& charge) { return !charge.meter.empty(); };  // a fee has none
+    CheckCharge(name, has_usage, "no charge of usage", map, key);
+  }
+
+  // `others`: what it is if none of the charges that `is_meant`.
+  template <typename IsMeant>
+  void CheckCharge(const std::string& name, const IsMeant& is_meant, std::string_view others, YamlMap& map,
+                   std::string_view key) {
     if (catalog_ == nullptr) return;
     std::vector<std::string> names;
     for (const Plan& plan : catalog_->plans) {
       for (const Charge& charge : plan.charges) {
-        if (charge.meter.empty()) continue;  // a fee has no usage
+        if (!is_meant(charge)) continue;
         names.push_back(charge.name);
         names.push_back(plan.name + "/" + charge.name);
       }
@@ -491,7 +503,7 @@ class TargetReader {
     if (std::find(names.begin(), names.end(), name) != names.end()) return;
     const std::vector<std::string_view> known(names.begin(), names.end());
     const bool is_near = !NearestWord(name, known).empty();
-    errors_.Add(map.LineOf(key), map.what() + " names " + Quoted(name) + ", no charge of usage in plans.yaml",
+    errors_.Add(map.LineOf(key), map.what() + " names " + Quoted(name) + ", " + std::string(others) + " in plans.yaml",
                 is_near ? DidYouMean(name, known) : "write a charge, or plan/charge where two plans name theirs alike");
   }
 

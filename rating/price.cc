@@ -217,6 +217,13 @@ void AddCommitment(const Commitment& commitment, const Pricing& pricing, const s
   }
 }
 
+bool PriceCommitted(const Charge& charge, Worth* worth) {
+  TOLLBOOK_ASSERT(charge.commitment && charge.per_bucket == PerBucket::kNone);
+  Worth committed;
+  return CommittedWorth(*charge.commitment, charge.pricing, &committed) &&
+         PriceAround(charge, committed, /*complete=*/false, worth);
+}
+
 void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, const Zone& zone,
                      std::span<const UnitsPaid> granted, Arithmetic* sum) {
   while (!parts.empty()) {

@@ -27,6 +27,10 @@ void PriceEachBucket(const Charge& charge, std::span<const UsagePart> parts, con
 void AddCommitment(const Commitment& commitment, const Pricing& pricing, const std::optional<Worth>& before,
                    const Worth& cost, bool is_due, Arithmetic* sum);
 
+// What a period comes to whose usage is worth just what the charge's commitment of the period says: less the charge's
+// discount, at most its maximum. False: it does not fit.
+[[nodiscard]] bool PriceCommitted(const Charge& charge, Worth* worth);
+
 // Off all of the sum.
 void AddDiscount(const Charge& charge, Arithmetic* sum);
 

@@ -83,7 +83,7 @@ AccountPlan PlanRecords(std::string_view book_name, std::span<const AccountLine>
 }
 
 absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox, const Target& target,
-                                         const Emitter& emitter, int threads) {
+                                         const Emitter& emitter, AccountStandings* standings) {
   const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.DeliveriesTo(target.name);
   if (!deliveries.ok()) return deliveries.status();
   std::vector<StoredReport> stored;
@@ -97,7 +97,7 @@ absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox,
   std::sort(stored.begin(), stored.end(), [](const StoredReport& a, const StoredReport& b) {
     return NumberOfAccountReport(a.delivery.batch) > NumberOfAccountReport(b.delivery.batch);
   });
-  const absl::StatusOr<std::vector<AccountRecord>> records = AccountRecordsOf(book, target, threads);
+  const absl::StatusOr<std::vector<AccountRecord>> records = standings->RecordsFor(target);
   if (!records.ok()) return records.status();
   std::vector<AccountLine> lines;
   std::set<std::string_view> missing;  // accounts that no report that was read tells of

@@ -47,9 +47,9 @@ struct AccountPlan {
 [[nodiscard]] AccountPlan PlanRecords(std::string_view book_name, std::span<const AccountLine> lines,
                                       std::span<const StoredReport> stored, int64_t restored_at_nanos);
 
-// The plan of a book as it stands. FailedPrecondition: AccountRecordsOf's.
+// The plan of a book as it stands. `standings`: of the book. FailedPrecondition: RecordsFor's.
 [[nodiscard]] absl::StatusOr<AccountPlan> PlanAccounts(const Book& book, const Outbox& outbox, const Target& target,
-                                                       const Emitter& emitter, int threads);
+                                                       const Emitter& emitter, AccountStandings* standings);
 
 // Members of a JSON object: the record's id under that name, then its values; numbers as they are, what is nothing as
 // null.

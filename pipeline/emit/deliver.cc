@@ -204,8 +204,10 @@ std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const BatchesByI
     const uint64_t seal = batch != batches.end()          ? batch->second.seal
                           : CommitOfEvent(delivery.batch) ? UINT64_MAX
                                                           : SealOfUsageReport(delivery.batch).value_or(0);
-    // What was taken is seen to its end before more is sent.
-    const bool is_taken = delivery.state == State::kAccepted && delivery.failures == 0;
+    // What was taken is seen to its end before more is sent. That a day's requests were used up is no failure of its:
+    // or what comes new each day would go before it for ever.
+    const bool was_limited = delivery.problem == DeliveryProblem::kRateLimit;
+    const bool is_taken = delivery.state == State::kAccepted && (delivery.failures == 0 || was_limited);
     return std::tuple(!is_taken, delivery.failures, seal, delivery.batch);
   };
   std::sort(deliveries.begin(), deliveries.end(),
@@ -244,6 +246,7 @@ class Pass {
       : book_(book),
         outbox_(OutboxOf(book)),
         usages_(book, restored, options.threads),
+        standings_(book, options.threads),
         batches_(batches),
         held_(held),
         pauses_(pauses),
@@ -298,6 +301,7 @@ class Pass {
   const Book& book_;
   Outbox& outbox_;
   SealedUsages usages_;
+  AccountStandings standings_;
   const BatchesById& batches_;
   const std::set<std::string, std::less<>>& held_;
   const Pauses& pauses_;
@@ -379,7 +383,7 @@ absl::Status Pass::PlanEvents(const EmitterOf& of, TargetReport* report) {
 
 absl::Status Pass::PlanAccounts(const EmitterOf& of, TargetReport* report) {
   if (of.accounts_planned_at == book_.last_sequence()) return absl::OkStatus();
-  absl::StatusOr<AccountPlan> plan = tollbook::PlanAccounts(book_, outbox_, of.target, *of.emitter, options_.threads);
+  absl::StatusOr<AccountPlan> plan = tollbook::PlanAccounts(book_, outbox_, of.target, *of.emitter, &standings_);
   if (!plan.ok()) {
     if (!absl::IsFailedPrecondition(plan.status()) && !absl::IsOutOfRange(plan.status())) return plan.status();
     report->not_planned = std::string(Std(plan.status().message()));
@@ -721,6 +725,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
   if (!restored.ok()) return restored.status();
   Outbox& outbox = OutboxOf(book);
   SealedUsages usages(book, *restored, threads);
+  AccountStandings standings(book, threads);
   std::string text;
   for (const EmitterOf& of : targets) {
     const absl::StatusOr<std::vector<Delivery>> stored = outbox.DeliveriesTo(of.target.name);
@@ -744,7 +749,7 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       if (!added.ok()) return added;
     }
     if (TakesAccounts(of.target)) {
-      absl::StatusOr<AccountPlan> plan = PlanAccounts(book, outbox, of.target, *of.emitter, threads);
+      absl::StatusOr<AccountPlan> plan = PlanAccounts(book, outbox, of.target, *of.emitter, &standings);
       if (!plan.ok()) return plan.status();
       std::erase_if(parcels, [&](const Parcel& parcel) {
         return std::any_of(plan->outdated.begin(), plan->outdated.end(),

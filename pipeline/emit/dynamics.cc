@@ -1,5 +1,6 @@
 #include "pipeline/emit/dynamics.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -17,7 +18,7 @@ using Problem = DeliveryProblem;
 constexpr std::string_view kSystem = "Dynamics";
 constexpr std::string_view kHeaders = "/data/LedgerJournalHeaders";
 constexpr std::string_view kLines = "/data/LedgerJournalLines";
-constexpr size_t kPage = 1'000;         // lines asked for at a time: well below what an answer may be
+constexpr size_t kPage = 5'000;         // lines asked for at a time: of 300 bytes or so, below what an answer may be
 constexpr size_t kTextCharacters = 60;  // of Description and Text
 
 void Add(std::string_view name, std::string_view value, std::string* json) {
@@ -89,6 +90,8 @@ class DynamicsEmitter final : public ErpEmitter {
   };
 
   std::optional<Ours> Read(const Parcel& parcel, Attempt* outcome) const;
+  // Whether a day's requests are enough to look for the journal, and to send one line more: or it never ends.
+  bool IsWithinADay(size_t lines, Attempt* outcome) const;
   // The rows that answer the filter, from the first row on; nothing: `outcome` says why not.
   std::optional<JsonTree> Query(std::string_view path, const std::string& filter, const std::string& more,
                                 Attempt* outcome);
@@ -115,6 +118,7 @@ std::string LineBody(const std::string& line, std::string_view number) {
 std::optional<DynamicsEmitter::Ours> DynamicsEmitter::Read(const Parcel& parcel, Attempt* outcome) const {
   std::optional<ErpJournal> journal = StoredJournal(parcel, outcome);
   if (!journal) return std::nullopt;
+  if (!IsWithinADay(journal->lines.size(), outcome)) return std::nullopt;
   absl::StatusOr<DynamicsJournal> there = DynamicsJournalOf(*journal, target_);
   if (there.ok()) return Ours{*std::move(journal), *std::move(there)};
   *outcome = RefusedHere(Problem::kMapping, std::string(Std(there.status().message())));
@@ -129,6 +133,16 @@ absl::StatusOr<std::string> DynamicsEmitter::Wire(const Parcel& parcel) const {
   std::string text = there->header;
   for (const std::string& line : there->lines) text += "\n" + line;
   return text;
+}
+
+bool DynamicsEmitter::IsWithinADay(size_t lines, Attempt* outcome) const {
+  const uint64_t needed = 1 + (lines / kPage + 1) + 1, per_day = target_.requests.per_day;
+  if (per_day == 0 || needed <= per_day) return true;
+  *outcome =
+      RefusedHere(Problem::kConfiguration, "a journal of " + std::to_string(lines) + " lines takes " +
+                                               std::to_string(needed) + " requests in a row, and per_day allows " +
+                                               std::to_string(per_day) + ": raise it, or have less in a batch");
+  return false;
 }
 
 std::string DynamicsEmitter::Show(const Parcel& parcel) const {
@@ -224,8 +238,9 @@ bool DynamicsEmitter::ReadLines(const Ours& ours, Found* found, Attempt* outcome
       "dataAreaId eq " + Text(ours.there.company) + " and JournalBatchNumber eq " + Text(found->number);
   found->lines.assign(ours.there.lines.size(), false);
   size_t rows = 0;
-  for (size_t page = kPage; page == kPage;) {
-    const std::string more = "&$orderby=LineNumber&$skip=" + std::to_string(rows) + "&$top=" + std::to_string(kPage) +
+  for (size_t page = 0, top = 0; page == top;) {
+    top = std::min(kPage, found->lines.size() + 1 - rows);  // one more than ours: to see whether there is another
+    const std::string more = "&$orderby=LineNumber&$skip=" + std::to_string(rows) + "&$top=" + std::to_string(top) +
                              "&$select=LineNumber,AccountDisplayValue,DebitAmount,CreditAmount,CurrencyCode,TransDate";
     const std::optional<JsonTree> lines = Query(kLines, filter, more, outcome);
     if (!lines) return false;
@@ -276,7 +291,8 @@ Attempt DynamicsEmitter::Send(const Parcel& parcel) {
 
 std::optional<Attempt> DynamicsEmitter::SendLine(const Ours& ours, const std::string& number, size_t line) {
   const HttpAnswer answer = Post(kLines, LineBody(ours.there.lines[line], number));
-  const std::string which = "line " + std::to_string(line + 1) + " of journal " + number + ": ";
+  const std::string which = "line " + std::to_string(line + 1) + " of " + std::to_string(ours.there.lines.size()) +
+                            " of journal " + number + ": ";
   if (auto failed = OutcomeOfCall(answer, Event::kNotApplied, Event::kUnclear)) {
     failed->step.error = which + failed->step.error;
     return failed;

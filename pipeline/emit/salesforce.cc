@@ -1,5 +1,7 @@
 #include "pipeline/emit/salesforce.h"
 
+#include <set>
+
 #include "pipeline/emit/account_report.h"
 #include "pipeline/emit/erp_call.h"
 #include "pipeline/json_text.h"
@@ -73,7 +75,15 @@ class SalesforceEmitter final : public AccountReportEmitter {
       return {Failed(Event::kUnclear, Problem::kAmbiguous, "the answer is not of these records: " + Summary(answer))};
     }
     std::vector<Attempt> each;
-    for (size_t i = 0; i < items.size(); ++i) each.push_back(OfRecord(items[i], said->items[i]));
+    std::set<std::string> ids;
+    for (size_t i = 0; i < items.size(); ++i) {
+      each.push_back(OfRecord(items[i], said->items[i]));
+      // Two results of one record: another's is missing.
+      const std::string& id = each.back().step.document;
+      if (!id.empty() && !ids.insert(id).second) {
+        return {Failed(Event::kUnclear, Problem::kAmbiguous, "the answer has two results of record " + id)};
+      }
+    }
     return each;
   }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -428,35 +429,38 @@ void ReportEmitter::Refuse(Attempt attempt, Sending* sending) {
   if (++sending->refused == 1) sending->first_refused = std::move(attempt);
 }
 
-std::optional<Attempt> ReportEmitter::TellRange(size_t first, size_t end, Sending* sending) {
-  std::vector<Attempt> each = TellEach(std::span(sending->items).subspan(first, end - first));
-  if (each.size() == end - first && each.size() > 1) {
-    std::optional<Attempt> stopped;
-    for (size_t i = 0; i < each.size(); ++i) {
-      sending->progress.told[first + i] = each[i].step.event == DeliveryEvent::kConfirmed;
-      if (each[i].step.event == DeliveryEvent::kConfirmed) continue;
-      if (each[i].step.event == DeliveryEvent::kRefused) {
-        Refuse(std::move(each[i]), sending);
-      } else if (!stopped) {
-        stopped = std::move(each[i]);
-      }
+std::optional<Attempt> ReportEmitter::TellPlaces(const Places& places, Sending* sending) {
+  std::vector<StoredItem> items;
+  for (const size_t place : places) items.push_back(sending->items[place]);
+  std::vector<Attempt> each = TellEach(items);
+  TOLLBOOK_ASSERT(each.size() == 1 || each.size() == items.size());
+  Places taken, others;
+  for (size_t i = 0; i < each.size(); ++i) {
+    (each[i].step.event == DeliveryEvent::kConfirmed ? taken : others).push_back(places[i]);
+  }
+  if (others.empty()) {
+    for (const size_t place : places) sending->progress.told[place] = true;
+    return std::nullopt;
+  }
+  if (!taken.empty()) return TellApart(taken, others, sending);
+  if (each.size() < items.size() && each.front().step.event == DeliveryEvent::kRefused) {
+    const auto middle = places.begin() + static_cast<ptrdiff_t>(places.size() / 2);
+    return TellApart({places.begin(), middle}, {middle, places.end()}, sending);
+  }
+  std::optional<Attempt> stopped;
+  for (Attempt& attempt : each) {
+    if (attempt.step.event == DeliveryEvent::kRefused) {
+      Refuse(std::move(attempt), sending);
+    } else if (!stopped) {
+      stopped = std::move(attempt);
     }
-    return stopped;
   }
-  TOLLBOOK_ASSERT(each.size() == 1);
-  Attempt told = std::move(each.front());
-  if (told.step.event == DeliveryEvent::kConfirmed) {
-    std::fill_n(sending->progress.told.begin() + static_cast<ptrdiff_t>(first), end - first, true);
-    return std::nullopt;
-  }
-  if (told.step.event != DeliveryEvent::kRefused) return told;
-  if (end - first == 1) {
-    Refuse(std::move(told), sending);
-    return std::nullopt;
-  }
-  const size_t middle = first + (end - first) / 2;
-  if (std::optional<Attempt> stopped = TellRange(first, middle, sending)) return stopped;
-  return TellRange(middle, end, sending);
+  return stopped;
+}
+
+std::optional<Attempt> ReportEmitter::TellApart(const Places& some, const Places& others, Sending* sending) {
+  if (std::optional<Attempt> stopped = TellPlaces(some, sending)) return stopped;
+  return TellPlaces(others, sending);
 }
 
 Attempt ReportEmitter::Send(const Parcel& parcel) {
@@ -473,8 +477,10 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
     }
     if (const std::string why = WhyRefused(items[first]); !why.empty()) {
       Refuse(RefusedHere(DeliveryProblem::kValidation, items[first].key + ": " + why), &sending);
-    } else if (std::optional<Attempt> stopped = TellRange(first, end, &sending)) {
-      return End(*std::move(stopped), progress);
+    } else {
+      Places places(end - first);
+      std::iota(places.begin(), places.end(), first);
+      if (std::optional<Attempt> stopped = TellPlaces(places, &sending)) return End(*std::move(stopped), progress);
     }
     first = end;
   }

@@ -133,7 +133,9 @@ class ReportEmitter : public Emitter {
   // The body of one request for these items, of which there is one unless Traits says more.
   virtual std::string RequestBody(std::span<const StoredItem> items) const { return items.front().body; }
   // Tells them by one request: confirmed, refused, not applied, unclear; one word for all of them, or one for each. Of
-  // several that are refused as one each half is told apart. `SendItems` and `Request` are for it.
+  // several that are refused as one each half is told apart. An answer with a word for each knows them by their places
+  // only: where it says the one of some and the other of others, these and those are told apart, so that no order is
+  // believed but that of an answer in which all are taken, or none. `SendItems` and `Request` are for it.
   virtual std::vector<Attempt> TellEach(std::span<const StoredItem> items) { return {Tell(items)}; }
   virtual Attempt Tell(std::span<const StoredItem>) {
     AssertionFailed("a report tells each item, or all as one", __FILE__, __LINE__);
@@ -158,8 +160,10 @@ class ReportEmitter : public Emitter {
   // By the target's own rules, or for its age.
   std::string WhyRefused(const StoredItem& item) const;
   size_t EndOfRequest(const Sending& sending, size_t first) const;
-  // None: told or refused, and to be gone on with.
-  std::optional<Attempt> TellRange(size_t first, size_t end, Sending* sending);
+  // The items at these places, by one request or more. None: told or refused, and to be gone on with.
+  using Places = std::vector<size_t>;
+  std::optional<Attempt> TellPlaces(const Places& places, Sending* sending);
+  std::optional<Attempt> TellApart(const Places& some, const Places& others, Sending* sending);
   static void Refuse(Attempt attempt, Sending* sending);
   Attempt End(Attempt attempt, const ReportProgress& progress) const;
   int64_t NowSeconds() const;

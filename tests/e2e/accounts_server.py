@@ -6,6 +6,7 @@ descriptions, none of them was asked.
 """
 
 import json
+import random
 import re
 import urllib.parse
 
@@ -31,6 +32,9 @@ class Records(fault_server.Server):
         self.bodies = []
         self.refused = set()  # ids
         self.locked = {}      # id -> how often it is still held by somebody
+        self.left_out = set()  # ids that had no word of an answer, and did not come again yet
+        self.ids = {}         # id -> the system's own number of it
+        self.chance = random.Random(0)
 
     def serve(self, handler, body):
         for header, value in self.AUTHORIZATION.items():
@@ -42,7 +46,12 @@ class Records(fault_server.Server):
             self.problems.append(f"{handler.command} {handler.path}")
             return self.answer(handler, 404, b"[]")
         self.bodies.append(body.decode())
+        with self.lock:
+            self.left_out -= {key for key, _ in rows}
         fault = self.choose("accounts", rows[0][0])
+        if fault in fault_server.BULK:
+            with self.lock:
+                return self.answer(handler, *self.take_in_part(rows, fault))
         truth = []
 
         def carry_out():
@@ -63,7 +72,8 @@ class Salesforce(Records):
 
     AUTHORIZATION = {"Authorization": "Bearer a-token"}
     FIELDS = {"Month__c", "Calls__c", "Calls_Before__c", "Spend__c", "Spend_Before__c", "Used__c", "Overage__c",
-              "Granted__c", "Left__c", "Posting__c", "Posted_At__c"}
+              "Granted__c", "Left__c", "Posting__c", "Posted_At__c", "Committed__c", "Committed_Spend__c",
+              "Committed_Left__c"}
 
     def rows(self, handler, path, query, body):
         match = re.fullmatch(r"/services/data/v\d+\.\d/composite/sobjects/(\w+)/(\w+)", path)
@@ -84,6 +94,33 @@ class Salesforce(Records):
         return {"success": False, "errors": [{"statusCode": code, "message": message, "fields": list(fields)}]}
 
     def take(self, rows):
+        return 200, json.dumps(self.take_each(rows)).encode()
+
+    def take_in_part(self, rows, fault):
+        def some():
+            return self.chance.sample(range(len(rows)), max(1, len(rows) // 5))
+
+        failing = some() if fault in ("bulk_refused", "bulk_missing", "bulk_instead", "bulk_order", "bulk_all") else ()
+        results = []
+        for place, row in enumerate(rows):
+            results += [self.failure("UNKNOWN_EXCEPTION", "not this time")] if place in failing else self.take_each([row])
+        words = [[result] for result in results]  # of each record
+        if fault in ("bulk_missing", "bulk_missing_after", "bulk_all"):
+            for place in failing if fault == "bulk_missing" else some():
+                words[place] = []
+                self.left_out.add(rows[place][0])
+        if fault in ("bulk_twice", "bulk_all"):
+            for place in some():
+                words[place] *= 2
+        if fault == "bulk_instead":
+            for place in failing:
+                words[place] = words[(place + 1) % len(words)]
+        words = [word for of_record in words for word in of_record]
+        if fault in ("bulk_order", "bulk_all"):
+            self.chance.shuffle(words)
+        return 200, json.dumps(words).encode()
+
+    def take_each(self, rows):
         results = []
         for key, fields in rows:
             unknown = sorted(set(fields) - self.FIELDS)
@@ -95,8 +132,9 @@ class Salesforce(Records):
             else:
                 created = key not in self.records
                 self.upsert(key, fields)
-                results.append({"id": "001%015d" % len(self.records), "success": True, "created": created, "errors": []})
-        return 200, json.dumps(results).encode()
+                number = self.ids.setdefault(key, 1 + len(self.ids))
+                results.append({"id": "001%015d" % number, "success": True, "created": created, "errors": []})
+        return results
 
 
 class Gainsight(Records):
@@ -115,6 +153,13 @@ class Gainsight(Records):
             self.problems.append("members, or more than 50 records")
         return [(record.pop(keys[0]), record) for record in told["records"]]
 
+    def take_in_part(self, rows, fault):
+        assert fault == "bulk_refused", fault
+        for row in self.chance.sample(rows, len(rows) // 2):
+            if row[0] not in self.refused:
+                self.upsert(*row)
+        return self.envelope(200, False, "GSOBJ_1002", "some of them could not be saved")
+
     def take(self, rows):
         for key, fields in rows:
             if key in self.refused or set(fields) - self.FIELDS:
@@ -132,7 +177,7 @@ class Totango(Records):
     """200 and a picture, to whatever came; a request that is not well formed is dropped without a word."""
 
     FIELDS = {"Month", "Calls", "Calls Before", "Spend", "Spend Before", "Used", "Overage", "Granted", "Left", "Posting",
-              "Posted At"}
+              "Posted At", "Committed", "Committed Spend", "Committed Left"}
 
     def rows(self, handler, path, query, body):
         if (handler.command, path, query) != ("POST", "/pixel.gif", ""):

@@ -36,8 +36,9 @@ class Billing(fault_server.Server):
         fields = urllib.parse.parse_qs(body.decode(), strict_parsing=bool(body))
         return self.serve_form(handler, method, path, {name: values[0] for name, values in fields.items()}, query)
 
-    def change(self, handler, key, make):
-        """Plays the fault that is due for the item, around `make`: () -> (status, body)."""
+    def change(self, handler, key, make, in_part=None):
+        """Plays the fault that is due for the item, around `make`: () -> (status, body); so is `in_part`, of some of the
+        items."""
         fault = self.choose("usage", key)
         truth = []
 
@@ -47,6 +48,9 @@ class Billing(fault_server.Server):
 
         if fault == "lying_200":
             return self.answer(handler, 200, LYING_200)
+        if fault in fault_server.BULK:
+            with self.lock:
+                return self.answer(handler, *in_part())
         self.play(handler, fault, carry_out, lambda: truth[0])
 
     def sums(self):
@@ -159,6 +163,10 @@ class Maxio(Billing):
 
     STREAMS = ("api_calls", "eu_calls")
 
+    def __init__(self, key, faults=None):
+        super().__init__(key, faults)
+        self.refused = set()  # subscriptions
+
     def authorised(self, header):
         return header == "Basic " + base64.b64encode((self.api_key + ":x").encode()).decode()
 
@@ -168,12 +176,18 @@ class Maxio(Billing):
             return self.answer(handler, 404, b"{}")
         events = json.loads(body, parse_float=str, parse_int=str)
         key = events[0]["chargify"]["uniqueness_token"]
-        self.change(handler, key, lambda: self.take(match[1], events))
+        self.change(handler, key, lambda: self.take(match[1], events), lambda: self.take_in_part(match[1], events))
+
+    def take_in_part(self, stream, events):
+        """Some are taken, and all are refused as one."""
+        self.take(stream, events[::2])
+        return 422, b'{"errors":["some are not taken"]}'
 
     def take(self, stream, events):
         if stream not in self.STREAMS:
             return 404, b'{"errors":["no such stream"]}'
-        if len(events) > 1000 or any(event["chargify"].get("subscription_reference") == "refused" for event in events):
+        if len(events) > 1000 or any(
+                event["chargify"].get("subscription_reference") in self.refused for event in events):
             return 422, b'{"errors":["an event is not taken"]}'
         for event in events:
             chargify = event["chargify"]

@@ -14,6 +14,7 @@ import book
 import fault_server
 import post_test
 import small
+import told
 from post_test import Case, HTTP
 
 KEY = "sk-canary-51d2"
@@ -25,6 +26,11 @@ TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 
 def day(back):
     return str(TODAY - datetime.timedelta(days=back)) + "T12:00:00Z"
+
+
+def target(kind, url, name, more, codes):
+    return (f"  - name: {name}\n    kind: {kind}\n    url: {url.rstrip('/')}\n    api_key: env:BILLING_KEY\n"
+            f"    charges: {{{codes}}}\n    same_ids: true\n" + HTTP + more)
 
 
 class Usage(Case):
@@ -49,7 +55,7 @@ class Usage(Case):
         path.write_bytes(small.lines(*made))
         book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", path)
 
-    def month(self):
+    def three_seals(self):
         """Usage of three seals: plain, then late and corrected, then moved from one charge to the other."""
         self.absorb(*[(subject, back, 10 * back + index, {"region": "eu"} if back % 3 == 0 else {})
                       for index, subject in enumerate(self.subscriptions) for back in range(1, 13)])
@@ -60,8 +66,7 @@ class Usage(Case):
         self.absorb(("s3", 4, 3, {}), ("s1", 12, 2, {"region": "eu"}))
 
     def target(self, kind, url, name="billing", more="", codes="calls: api_calls, eu-calls: eu_calls"):
-        return (f"  - name: {name}\n    kind: {kind}\n    url: {url.rstrip('/')}\n    api_key: env:BILLING_KEY\n"
-                f"    charges: {{{codes}}}\n    same_ids: true\n" + HTTP + more)
+        return target(kind, url, name, more, codes)
 
     def used(self, codes={"calls": "api_calls", "eu-calls": "eu_calls"}, ids={}):
         """(customer, code) -> what `charges` says was used, in thousandths."""
@@ -77,15 +82,21 @@ class Usage(Case):
         self.assertEqual(server.sums(), self.used(**how))
 
 
-class AnySystem:
-    """Each system's tests; `kind` and `server` say which. `in_bulk`: a request has many items, so there are few."""
+class AnySystem(told.AnySystem):
+    """Each system's tests; `kind` and `server` say which."""
 
     in_bulk = False
+
+    def serve(self, faults=None):
+        return self.server(KEY, faults)
+
+    def text(self, server):
+        return self.target(self.kind, server.url)
 
     def test_told_is_used_through_late_usage_and_corrections(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url))
-            self.month()
+            self.three_seals()
             self.post("--strict")
             self.assert_told(server)
             requests = len(server.requests)
@@ -96,70 +107,12 @@ class AnySystem:
             self.assert_told(server)
         self.verify()
 
-    def test_each_seal_as_it_comes_is_the_same_in_the_end(self):
-        with self.server(KEY) as server:
-            self.targets(self.target(self.kind, server.url))
-            absorb = self.absorb
-
-            def absorb_and_post(*events):
-                absorb(*events)
-                self.post("--strict")
-                self.assert_told(server)
-
-            self.absorb = absorb_and_post
-            self.month()
-
-    def test_every_fault_ends_with_each_item_once(self):
-        names = [name for name in fault_server.FAULTS if not name.startswith("kill")] + ["lying_200"]
-        if not book.LONG:  # those that wait for a time-out take seconds each
-            quick = [name for name in names if name not in ("silent_after", "drip_after", "huge_after")]
-            names = self.chance.sample(quick, 10)
-        due = list(names)
-
-        def fault(kind, key, count):
-            return due.pop() if due and (count == 1 or self.in_bulk) else None
-
-        with self.server(KEY, fault) as server:
-            self.targets(self.target(self.kind, server.url))
-            self.month()
-            self.post("--wait", "120", "--strict")
-            self.assertEqual(due, [])
-            self.assert_told(server)
-        self.verify()
-
-    def test_killed_between_sending_and_answer(self):
-        kills = 30 if book.LONG else 8
-        killed = []
-
-        def fault(kind, key, count):
-            if len(killed) < kills and (key not in killed or self.in_bulk):
-                killed.append(key)
-                return ("kill_before", "kill_after")[len(killed) % 2]
-            return None
-
-        with self.server(KEY, fault) as server:
-            self.targets(self.target(self.kind, server.url))
-            self.month()
-            self.post_through_kills(server, killed, kills)
-            self.assert_told(server)
-
-    def test_a_book_put_back_tells_the_same_under_the_same_keys(self):
-        with self.server(KEY) as server:
-            self.targets(self.target(self.kind, server.url))
-            self.month()
-            shutil.copytree(self.books, self.scratch / "earlier")
-            self.post("--strict")
-            shutil.rmtree(self.books)
-            shutil.copytree(self.scratch / "earlier", self.books)
-            self.post("--strict")
-            self.assert_told(server)
-
     def test_a_subscription_without_an_id_is_told_before_anything_is_sent(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url).replace("    same_ids: true\n", ""))
             rows = "target,subscription,id\nbilling,s1,cus_1\nbilling,s2,cus_2\n"
             (self.catalog / "customers.csv").write_text(rows)
-            self.month()
+            self.three_seals()
             done = self.post(expect=1)
             self.assertIn(b"not told to target billing: usage of seal 1: subscriptions have no id in target billing: "
                           b"s3", done.stderr)
@@ -169,34 +122,23 @@ class AnySystem:
             self.assert_told(server, ids={"s1": "cus_1", "s2": "cus_2", "s3": "cus_3"})
 
     def test_dry_run_shows_the_requests_and_no_secret(self):
-        with self.server(KEY) as server:
-            self.targets(self.target(self.kind, server.url))
-            self.month()
-            shown = self.post("--dry-run").stdout.decode()
-            self.assertEqual(server.requests, [])
-            self.assertIn("# target billing, usage:0001-001", shown)
-            self.assertIn("****", shown)
+        with self.serve() as server:
+            shown = self.dry_run(server)
+            self.assertIn(b"# target billing, usage:0001-001", shown)
             self.post("--strict")
             for key in server.told:
-                self.assertIn(key, shown)
-        said = shown.encode() + book.tollbook("deliveries", "--books", self.books, "--json").stdout
-        for path in self.books.rglob("*"):
-            said += path.read_bytes() if path.is_file() else b""
-        self.assertNotIn(KEY.encode(), said)
+                self.assertIn(key.encode(), shown)
+        self.assert_secret_is_nowhere(KEY, shown)
 
     def test_a_wrong_key_is_no_loop_and_nothing_is_lost(self):
-        with self.server(KEY) as server:
-            self.targets(self.target(self.kind, server.url))
-            self.month()
-            self.post(env=dict(self.environment, BILLING_KEY="sk-another"))
-            waiting = [row for row in self.deliveries() if row["problem"] == "authentication"]
-            self.assertEqual([row["state"] for row in waiting], ["retry-wait"])
+        with self.serve() as server:
+            self.assert_wrong_secret_is_no_loop(server, "BILLING_KEY")
             self.assertEqual(server.told, {})
 
     def test_entities_and_periods_that_are_none_of_its(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url, more='    from: "2099-01"\n'))
-            self.month()
+            self.three_seals()
             self.post("--strict")
             self.assertEqual(server.requests, [])
 
@@ -207,7 +149,7 @@ class Stripe(AnySystem, Usage):
     def test_a_correction_is_an_event_of_the_difference(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url))
-            self.month()
+            self.three_seals()
             self.post("--strict")
             values = [int(value) for customer, _, _, value in server.told.values() if customer == "s1"]
             self.assertEqual([value for value in values if value < 0], [-20])
@@ -216,7 +158,7 @@ class Stripe(AnySystem, Usage):
     def test_one_refused_item_keeps_back_no_other(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url, codes="calls: api_calls, eu-calls: no_meter"))
-            self.month()
+            self.three_seals()
             self.post()
             parked = self.deliveries("--state", "parked")
             self.assertTrue(parked)
@@ -300,8 +242,8 @@ class Maxio(AnySystem, Usage):
     def test_one_refused_item_keeps_back_no_other(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url))
-            (self.catalog / "customers.csv").write_text("target,subscription,id\nbilling,s2,refused\n")
-            self.month()
+            server.refused.add("s2")
+            self.three_seals()
             self.post()
             parked = self.deliveries("--state", "parked")
             self.assertIn("an event is not taken", parked[0]["last_error"])
@@ -331,7 +273,7 @@ class Zuora(AnySystem, ZuoraCase):
             self.targets(self.target(self.kind, server.url))
             rows = "target,subscription,id\nbilling,s1,A-s1/s1\nbilling,s2,A-s2/s2\n"
             (self.catalog / "customers.csv").write_text(rows)
-            self.month()
+            self.three_seals()
             done = self.post(expect=1)
             self.assertIn(b"subscriptions have no id in target billing: s3", done.stderr)
             self.assertEqual(server.requests, [])
@@ -340,7 +282,7 @@ class Zuora(AnySystem, ZuoraCase):
         with self.server(KEY) as server:
             server.refused.add("eu_calls")
             self.targets(self.target(self.kind, server.url))
-            self.month()
+            self.three_seals()
             self.post()
             parked = self.deliveries("--state", "parked")
             self.assertIn("The UOM is invalid", parked[0]["last_error"])
@@ -355,7 +297,7 @@ class Zuora(AnySystem, ZuoraCase):
     def test_what_it_forgot_is_looked_for(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url))
-            self.month()
+            self.three_seals()
             shutil.copytree(self.books, self.scratch / "earlier")
             self.post("--strict")
             server.answers.clear()

@@ -229,7 +229,7 @@ class Usage(Contract):
     def tell(self):
         with self.server(billing_test.KEY, self.lose_first_of_each) as server:
             self.targets(self.target(self.kind, server.url))
-            self.month()
+            self.three_seals()
             self.post("--wait", "30", "--strict")
             return server.wire
 
@@ -259,7 +259,7 @@ class Accounts(Contract):
     def tell(self):
         with self.server(faults=self.lose_first_of_each) as server:
             self.targets(self.target(server.url))
-            self.months()
+            self.three_seals()
             self.post("--wait", "30", "--strict")
             return server.wire
 

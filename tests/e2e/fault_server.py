@@ -72,6 +72,17 @@ LYING = {
 FORGETTING = {"401_before": (False, 401)}
 SEARCH_LAG = "search_lag"
 SHOWN_AFTER_SECONDS = 0.4
+# Of a request with many items: the others are carried out, and become what they become; some of them are not, and their
+# words are as here. A system with one word for all of a request has the first of these only, and refuses all.
+BULK = {
+    "bulk_refused": "some are refused, and so are their words",
+    "bulk_missing": "some are not there, and have no word",
+    "bulk_missing_after": "all are there, and some have no word",
+    "bulk_twice": "all are there, and some have two words",
+    "bulk_instead": "some are not there, and have words of others, so that there are as many as items",
+    "bulk_order": "some are refused, and the words come in another order",
+    "bulk_all": "refused, missing and twice, in another order",
+}
 RETRY_AFTER_SECONDS = 1
 
 
@@ -82,6 +93,11 @@ def tls(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+def names():
+    """All of them, in the order of the tables."""
+    return [*FAULTS, *REFUSALS, *LATE, *LYING, *FORGETTING, SEARCH_LAG, *BULK]
 
 
 class Ledger:

@@ -2,8 +2,9 @@
 
 Half of the targets are webhooks, half ledgers that speak Tryton's JSON-RPC (fault_server.py). Each batch meets its
 faults by chance: what is carried out and answered wrongly or not at all, what is not and looks as if it were, what is
-carried out late. Half of them are sent four at a time; some want a token, which expires after a few requests.
-TOLLBOOK_LONG=1 plays the whole; TOLLBOOK_SEED, TOLLBOOK_SEEDS, TOLLBOOK_KILLS say which, how many.
+carried out late. Half of them are sent four at a time; some want a token, which expires after a few requests. Three
+systems that take many items in a request do a part of it, and answer in part. TOLLBOOK_LONG=1 plays the whole;
+TOLLBOOK_SEED, TOLLBOOK_SEEDS, TOLLBOOK_KILLS say which, how many. --list-faults shows the faults.
 """
 
 import bisect
@@ -12,11 +13,17 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
+import sys
 import threading
 import time
 
+import accounts_server
+import accounts_test
 import authorization_test
+import billing_server
+import billing_test
 import book
 import fault_server
 import post_test
@@ -26,6 +33,7 @@ SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randra
 SEEDS = int(os.environ.get("TOLLBOOK_SEEDS", "20" if book.LONG else "1"))
 KILLS = int(os.environ.get("TOLLBOOK_KILLS", "300" if book.LONG else "6"))
 TARGETS, MONTHS, FAULTS = (20, 100, 5.0) if book.LONG else (4, 4, 1.5)
+ACCOUNTS, SEALS, REQUEST_FAULTS = (2000, 10, 40) if book.LONG else (450, 2, 8)
 PER_SECOND = 40
 CONNECTIONS = 4
 USES_OF_A_TOKEN = 2
@@ -268,6 +276,125 @@ class Chaos(post_test.Case):
         self.verify()
 
 
+class InPart(post_test.Case):
+    """Accounts and their usage, told to systems that take many of them in one request."""
+
+    CODES = {"calls": "api_calls"}
+
+    def setUp(self):
+        super().setUp()
+        self.names = [f"a{number:04d}" for number in range(ACCOUNTS)]
+        small.write_catalog(self.catalog, subscriptions=self.names)
+        self.environment.update(CRM_TOKEN=accounts_test.TOKEN, BILLING_KEY=billing_test.KEY)
+        self.used = collections.Counter()
+
+    def seal_more(self, chance, number):
+        """Usage of half of the accounts."""
+        events = []
+        for name in self.names if number == 0 else chance.sample(self.names, ACCOUNTS // 2):
+            calls = chance.randint(1, 99)
+            self.used[name] += calls
+            events.append(small.event(f"{number}-{name}", calls=calls, subject=name, time="2025-03-05T12:00:00Z"))
+        path = self.scratch / f"usage-{number}.ndjson"
+        path.write_bytes(small.lines(*events))
+        book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", path)
+
+    @staticmethod
+    def plan(chance, kinds, played):
+        """Three of four requests meet a fault, while there are some left; `left` is how many."""
+        lock = threading.Lock()
+
+        def faults(kind, key, count):
+            with lock:
+                if faults.left == 0 or chance.random() < 0.25:
+                    return None
+                faults.left -= 1
+                name = chance.choice(kinds)
+                if name in RARE and chance.random() < 0.9:
+                    name = chance.choice(faults.often)
+                played[name] += 1
+                return name
+
+        faults.left = 0
+        faults.often = [name for name in kinds if name not in RARE]
+        return faults
+
+    def assert_refused_and_seen(self, target, wrong, poison):
+        """What is not as it should be there is told as refused, item by item; and it has all of the poison."""
+        self.assertLessEqual(poison, wrong, "poison is refused")
+        refused = 0
+        for row in self.deliveries("--target", target, "--state", "parked"):
+            self.assertEqual([row["problem"], row["owner"]], ["validation", "finance"])
+            several = re.match(r"(\d+) of \d+ items refused, the others are told: ", row["last_error"])
+            self.assertTrue(several, row["last_error"])
+            refused += int(several[1])
+        self.assertLessEqual(len(wrong), refused, "nothing is missing that nobody was told of")
+
+    def test_every_record_once_among_answers_in_part(self):
+        for seed in range(SEED, SEED + SEEDS):
+            with self.subTest(seed=seed):
+                self.books = self.scratch / f"seed-{seed}"
+                self.used.clear()
+                self.one_seed(seed)
+
+    def one_seed(self, seed):
+        began = time.monotonic()
+        chance = random.Random(seed)
+        each_has_a_word = [*fault_server.BULK] * 4 + OF_EVENTS
+        all_have_one = ["bulk_refused"] * 12 + OF_EVENTS
+        played = collections.Counter()
+        plans = [self.plan(random.Random(seed + place), kinds, played)
+                 for place, kinds in enumerate((each_has_a_word, all_have_one, all_have_one))]
+        poison = set(chance.sample(self.names, max(2, ACCOUNTS // 200)))
+        facts = "    fields: {month: Month%s, usage/calls: Calls%s, spend/USD: Spend%s}\n"
+        with (accounts_server.Salesforce(plans[0]) as crm, accounts_server.Gainsight(plans[1]) as success,
+              billing_server.Maxio(billing_test.KEY, plans[2]) as billing):
+            crm.chance = success.chance = random.Random(seed)
+            crm.refused, success.refused, billing.refused = set(poison), set(poison), set(poison)
+            targets = (accounts_test.salesforce(crm.url, facts % (("__c",) * 3)),
+                       accounts_test.gainsight(success.url, facts % (("__gc",) * 3), name="success"),
+                       billing_test.target("maxio", billing.url, "billing", "", "calls: api_calls"))
+            self.targets(*(target.replace("quiet_seconds: 0", "quiet_seconds: 1") for target in targets))
+
+            def wrong():
+                """target -> whose record, or sum, is not as it should be."""
+                sums = billing.sums()
+                of = {"billing": {name for name in self.names
+                                  if sums.get((name, "api_calls"), 0) != 1000 * self.used[name]}}
+                for target, server, suffix in (("crm", crm, "__c"), ("success", success, "__gc")):
+                    of[target] = {name for name in self.names if server.records.get(name) != {
+                        "Month" + suffix: "2025-03", "Calls" + suffix: ("number", str(self.used[name])),
+                        "Spend" + suffix: ("number", f"{self.used[name] / 100:.2f}")}}
+                return of
+
+            for number in range(SEALS):
+                self.seal_more(chance, number)
+                for plan in plans:
+                    plan.left = REQUEST_FAULTS
+                self.post("--wait", "3600")
+            for plan in plans:
+                plan.left = 0
+            self.assertLessEqual(set(self.states()), {"confirmed", "superseded", "parked"}, "all else healed")
+            found = wrong()
+            for target, names in found.items():
+                self.assert_refused_and_seen(target, names, poison)
+            self.assertEqual([crm.left_out, crm.problems, success.problems, billing.problems], [set(), [], [], []])
+            for server in (crm, success, billing):
+                server.refused.clear()
+            for row in self.deliveries("--state", "parked"):
+                book.tollbook("deliveries", "retry", "--books", self.books, row["target"], row["batch"])
+            self.post("--wait", "600", "--strict")
+            self.assertEqual(wrong(), {"billing": set(), "crm": set(), "success": set()})
+            requests = sum(len(server.requests) for server in (crm, success, billing))
+            book.say(f"seed {seed}: {ACCOUNTS} accounts, {SEALS} seals, {requests} requests, {sum(played.values())} "
+                     f"faults of {len(played)} kinds, {len(poison)} poison, {sum(map(len, found.values()))} parked, "
+                     f"{time.monotonic() - began:.0f} s")
+        book.tollbook("verify", "--books", self.books)
+
+
 if __name__ == "__main__":
+    if "--list-faults" in sys.argv:
+        print("\n".join(fault_server.names()))
+        sys.exit()
     book.say(f"TOLLBOOK_SEED={SEED}")
     book.main()

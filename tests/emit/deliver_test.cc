@@ -7,7 +7,7 @@
 #include "ledger/backup.h"
 #include "ledger/store.h"
 #include "pipeline/restore_hold.h"
-#include "tests/ledger/scratch_directory.h"
+#include "tests/ledger/clocked_book.h"
 
 namespace tollbook {
 namespace {
@@ -70,25 +70,13 @@ Attempt Down(int64_t wait_seconds) {
   return attempt;
 }
 
-class DeliverTest : public testing::Test {
+class DeliverTest : public ClockedBookTest {
  protected:
   DeliverTest() {
+    now_ = kStart;
     target_.name = "erp";
     target_.kind = TargetKind::kWebhook;
     target_.quiet_seconds = 0;
-    Open();
-  }
-
-  void Open() {
-    book_.reset();
-    BookOptions options;
-    options.directory = directory_.path() + "/" + name_;
-    options.create = true;
-    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
-    options.now_nanos = [this] { return now_; };
-    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-    ASSERT_TRUE(book.ok()) << book.status();
-    book_ = *std::move(book);
   }
 
   // Into a book of another name, which is then open; what was done since the backup is not known there.
@@ -200,11 +188,7 @@ class DeliverTest : public testing::Test {
   void After(int64_t seconds) { now_ += seconds * kSecond; }
   int64_t DueInSeconds() const { return (report_.next_due_nanos - now_) / kSecond; }
 
-  ScratchDirectory directory_;
-  std::string name_ = "book";
-  int64_t now_ = kStart;
   int64_t until_ = 0;
-  std::unique_ptr<Book> book_;
   Target target_;
   bool can_be_asked_ = true;
   std::string codes_;

@@ -29,11 +29,12 @@ class ClockedBookTest : public testing::Test {
     ASSERT_TRUE(book.ok()) << book.status();
     book_ = *std::move(book);
   }
-  std::string path() const { return directory_.path() + "/book"; }
+  std::string path() const { return directory_.path() + "/" + name_; }
 
   static constexpr int64_t kHour = 3'600'000'000'000;
 
   ScratchDirectory directory_;
+  std::string name_ = "book";
   int64_t now_ = 0;
   std::unique_ptr<Book> book_;
 };

@@ -11,7 +11,7 @@
 
 #include "ledger/book.h"
 #include "ledger/store.h"
-#include "tests/ledger/scratch_directory.h"
+#include "tests/ledger/clocked_book.h"
 
 namespace tollbook {
 namespace {
@@ -135,20 +135,9 @@ TEST(Delivery, IsStoredInTheseBytes) {
   EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes + "x").status()));
 }
 
-class OutboxTest : public testing::Test {
+class OutboxTest : public ClockedBookTest {
  protected:
-  void SetUp() override { Open(); }
-  void Open() {
-    book_.reset();
-    BookOptions options;
-    options.directory = directory_.path();
-    options.create = true;
-    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
-    options.now_nanos = [this] { return now_; };
-    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-    ASSERT_TRUE(book.ok()) << book.status();
-    book_ = *std::move(book);
-  }
+  OutboxTest() { now_ = 100; }
   Outbox& outbox() { return OutboxOf(*book_); }
   Delivery Only() {
     const absl::StatusOr<std::vector<Delivery>> deliveries = outbox().Deliveries();
@@ -161,10 +150,6 @@ class OutboxTest : public testing::Test {
     const PlannedDelivery planned{target, batch, key, body};
     return outbox().Plan({&planned, 1});
   }
-
-  ScratchDirectory directory_;
-  int64_t now_ = 100;
-  std::unique_ptr<Book> book_;
 };
 
 TEST_F(OutboxTest, KeepsKeyAndBodyBeforeAnythingIsSent) {
@@ -295,7 +280,7 @@ TEST_F(OutboxTest, CheckFindsWhatIsNotAsPlanned) {
   EXPECT_TRUE(absl::IsDataLoss(outbox().Check({"b2"}, 0, 0).status())) << "of no batch of the book";
   book_.reset();
   {
-    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path(), StoreAccess::kWhole);
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(path(), StoreAccess::kWhole);
     ASSERT_TRUE(store.ok());
     std::unique_ptr<StoreWrite> write = (*store)->NewWrite(0);
     write->Put(Family::kJournal, "delivery_body/erp/b1", "bytez");

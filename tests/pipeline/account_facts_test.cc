@@ -76,7 +76,10 @@ class AccountFacts : public testing::Test {
   }
   // "acme 2025-02 110 30"
   std::vector<std::string> Told(const Target& target) const {
-    const absl::StatusOr<std::vector<AccountRecord>> records = AccountRecordsOf(*book_, target, 1);
+    AccountStandings standings(*book_, 1);
+    return Rows(standings.RecordsFor(target));
+  }
+  static std::vector<std::string> Rows(const absl::StatusOr<std::vector<AccountRecord>>& records) {
     if (!records.ok()) return {std::string(Std(records.status().message()))};
     std::vector<std::string> rows;
     for (const AccountRecord& record : *records) {
@@ -169,6 +172,116 @@ TEST_F(AccountFacts, EntitiesAndMonthsThatAreNoneOfIts) {
   EXPECT_THAT(Told(crm), ElementsAre("t1 0.10"));
   crm.entities = {"acme-eu"};
   EXPECT_THAT(Told(crm), IsEmpty());
+}
+
+TEST_F(AccountFacts, TheBookIsRatedOnceForAllTargetsAndASeal) {
+  texts_.entities.push_back({"acme-eu", "USD", ""});
+  texts_.subscriptions.back().entity = "acme-eu";
+  texts_.grants = {"prepaid,s1,10.00,USD,credits,2025-01-01"};
+  Absorb("s1", "2025-01-10", "80");
+  Absorb("s2", "2025-01-20", "30");
+  Absorb("t1", "2025-01-20", "7");
+  Seal("2025-01-31");
+  std::vector<Target> targets = {Crm({"month", "usage/calls", "spend/USD"}), Crm({"credit_left/USD", "spend/USD"}),
+                                 Crm({"posting_status", "spend/USD"}), Crm({"usage/calls"}), Crm({"usage/calls"})};
+  targets[1].per_subscription = true;
+  targets[2].poster = std::make_shared<Target>(Target());
+  targets[3].entities = {"acme-eu"};
+  targets[4].from = "2025-02";
+  const std::vector<std::vector<std::string>> want = {{"acme 2025-01 110 16.00", "t1 2025-01 7 0.70"},
+                                                      {"s1 2.00 8.00", "s2 0.00 8.00", "t1 0.00 0.70"},
+                                                      {"acme pending 16.00", "t1 pending 0.70"},
+                                                      {"t1 7"},
+                                                      {}};
+  AccountStandings standings(*book_, 2);
+  for (int again = 0; again < 2; ++again) {
+    for (size_t i = 0; i < targets.size(); ++i) {
+      EXPECT_EQ(Rows(standings.RecordsFor(targets[i])), want[i]) << i;
+      EXPECT_EQ(Told(targets[i]), want[i]) << i << ": as alone";
+    }
+  }
+  EXPECT_EQ(standings.times_rated(), 1);
+  Absorb("t1", "2025-01-21", "1");
+  Seal("2025-01-31");
+  EXPECT_THAT(Rows(standings.RecordsFor(targets[3])), ElementsAre("t1 8"));
+  EXPECT_THAT(Rows(standings.RecordsFor(targets[0])), ElementsAre("acme 2025-01 110 16.00", "t1 2025-01 8 0.80"));
+  EXPECT_EQ(standings.times_rated(), 2) << "once more, for the newer seal";
+}
+
+// 100.00 a month of s1's and t1's calls, of which January used 8.00 and 120.00, at twice the price above it; and 60.00
+// of all that team comes to, from the 16th on, which is 31.00 for January.
+TEST_F(AccountFacts, SpendStandsAgainstCommitments) {
+  texts_.charges[0].more = "commitment: {amount: 100, overage_factor: 2, true_up: true}";
+  texts_.plans[1].more = "minimum: {amount: 60.0625, product: seats}";
+  texts_.subscriptions[1].from = "2025-01-16";
+  const std::vector<const char*> facts = {
+      "committed/calls",   "committed_spend/calls",        "committed_left/starter/calls",
+      "committed/minimum", "committed_spend/team/minimum", "committed_left/minimum"};
+  Absorb("s1", "2025-01-10", "80");
+  Absorb("s2", "2025-01-20", "30");
+  Absorb("t1", "2025-01-20", "1200");
+  Seal("2025-01-30");
+  EXPECT_THAT(Told(Crm(facts)),
+              ElementsAre("acme 100.00 8.00 92.00 31.00 3.00 28.00", "t1 100.00 140.00 0.00 nothing nothing nothing"));
+  Target orders = Crm(facts);
+  orders.per_subscription = true;
+  EXPECT_THAT(Told(orders),
+              ElementsAre("s1 100.00 8.00 92.00 nothing nothing nothing", "s2 nothing nothing nothing 31.00 3.00 28.00",
+                          "t1 100.00 140.00 0.00 nothing nothing nothing"));
+  // The month's last day: the true-up, the fee and the minimum are due.
+  Seal("2025-01-31");
+  EXPECT_EQ(Told(Crm(facts))[0], "acme 100.00 100.00 0.00 31.00 5.58 25.42");
+  // A new month, of which they have used nothing.
+  Absorb("t1", "2025-02-01", "1");
+  Seal("2025-02-01");
+  EXPECT_EQ(Told(Crm(facts))[0], "acme 100.00 0.00 100.00 60.06 0.00 60.06");
+  EXPECT_THAT(Told(Crm({"spend/USD"})), ElementsAre("acme 0.00", "t1 0.10"));
+}
+
+TEST_F(AccountFacts, CommitmentsInTwoCurrenciesAreNotAdded) {
+  texts_.plans.push_back({"europe", "EUR"});
+  texts_.charges.push_back(texts_.charges[0]);
+  texts_.charges.back().plan = "europe";
+  texts_.charges[0].more = "commitment: {amount: 100}";
+  texts_.charges.back().more = "commitment: {amount: 90}";
+  texts_.subscriptions.push_back({"s3", "europe", "acme-us", "EUR", "2025-01-01", "", "", ""});
+  texts_.subscriptions.back().account = "acme";
+  Absorb("s1", "2025-01-10", "80");
+  Absorb("s3", "2025-01-10", "80");
+  Seal("2025-01-30");
+  EXPECT_THAT(Told(Crm({"committed/calls"}))[0],
+              HasSubstr("commitments of one name are in several currencies: calls: EUR and USD: map plan/charge"));
+  EXPECT_THAT(Told(Crm({"committed/starter/calls", "committed/europe/calls"})),
+              ElementsAre("acme 100.00 90.00", "t1 100.00 nothing"));
+}
+
+// s1's account spans two entities, so its grant and s1's are told to who is told of both; what its lines paid is each
+// one's own.
+TEST_F(AccountFacts, GrantsAreToldToWhoIsToldOfAllThatMayUseThem) {
+  texts_.entities.push_back({"acme-eu", "USD", ""});
+  texts_.subscriptions[1].entity = "acme-eu";
+  texts_.grants = {"shared,,100.00,USD,credits,2025-01-01,,,,,,,acme", "own,t1,10.00,USD,credits,2025-01-01"};
+  Absorb("s1", "2025-01-10", "80");
+  Absorb("s2", "2025-01-20", "30");
+  Absorb("t1", "2025-01-20", "7");
+  Seal("2025-01-30");
+  Target crm = Crm({"spend/USD", "credit_used/USD", "granted/USD", "credit_left/USD"});
+  EXPECT_THAT(Told(crm), ElementsAre("acme 11.00 11.00 100.00 89.00", "t1 0.70 0.70 10.00 9.30"));
+  crm.entities = {"acme-us"};
+  EXPECT_THAT(Told(crm), ElementsAre("acme 8.00 8.00 0.00 0.00", "t1 0.70 0.70 10.00 9.30"));
+  crm.entities = {"acme-eu"};
+  EXPECT_THAT(Told(crm), ElementsAre("acme 3.00 3.00 0.00 0.00"));
+}
+
+TEST_F(AccountFacts, AGrantOfAnotherEntitysAccountIsNotTold) {
+  texts_.entities.push_back({"acme-eu", "USD", ""});
+  texts_.subscriptions.back().entity = "acme-eu";
+  texts_.grants = {"shared,,100.00,USD,credits,2025-01-01,,,,,,,acme"};
+  Absorb("t1", "2025-01-20", "7");
+  Seal("2025-01-30");
+  Target crm = Crm({"spend/USD", "granted/USD"});
+  crm.entities = {"acme-eu"};
+  EXPECT_THAT(Told(crm), ElementsAre("t1 0.70 0.00"));
 }
 
 TEST_F(AccountFacts, WhoHasNoIdIsNamed) {

@@ -363,6 +363,12 @@ TEST(ParseTargets, EachMistakeOfAccountsIsToldWithItsLine) {
       {"spend/USD", "spend/USX", "targets.yaml:11: target \"crm\" names \"USX\", no currency"},
       {"starter/calls", "starter/cals",
        "targets.yaml:11: target \"crm\" names \"starter/cals\", no charge of usage in plans.yaml: did you mean"},
+      {"spend/USD", "committed/starter/calls",
+       "targets.yaml:11: target \"crm\" names \"starter/calls\", no charge with a commitment and no plan's minimum in "
+       "plans.yaml: write a charge"},
+      {"spend/USD", "committed/USD",
+       "targets.yaml:11: target \"crm\" names \"USD\", no charge with a commitment and no plan's minimum in "
+       "plans.yaml"},
       {"Spend__c", "Spend c", "targets.yaml:11: target \"crm\" has \"Spend c\" as the field of \"spend/USD\""},
       {"Spend__c", "Calls__c", "targets.yaml:11: target \"crm\" has two facts, or a fact and the id, in \"Calls__c\""},
       {"Spend__c", "Id__c", "targets.yaml:11: target \"crm\" has two facts, or a fact and the id, in \"Id__c\""},
