@@ -13,6 +13,7 @@ import signal
 import book
 import disk
 import old_month
+import small
 
 SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 POINTS = int(os.environ.get("TOLLBOOK_POINTS", "0")) or (0 if book.LONG else 12)  # 0: all
@@ -45,6 +46,29 @@ class ForgetKeys(book.Case):
         listed = book.rows_of(self.month.bill(root).read("dedup-keys", "--format", "csv"))
         self.assertEqual([(row["state"], row["keys"]) for row in listed],
                          [("forgotten", str(old_month.EVENTS)), ("kept", "1")])
+
+    def test_a_correction_that_names_a_forgotten_event_is_told_what_to_do(self):
+        root = self.month.copy("forgets")
+        correction = json.loads(small.event("c", calls=2, time="2030-02-02T00:00:00Z"))
+        correction |= {"corrects": "nowhere", "original": {"data": {"calls": 1}}}
+
+        def send(name):
+            path = self.month.file(name, json.dumps(correction).encode())
+            return self.month.do(root, "absorb", path).stdout.decode()
+
+        told = send("before")
+        self.assertIn("unknown_original", told)
+        self.assertNotIn("forgotten", told)
+        self.purge(root)
+        correction |= {"id": "d", "corrects": "j0"}
+        told = " ".join(send("held").split())
+        listed = " ".join(self.month.bill(root).read("exceptions").decode().split())
+        day = json.loads(self.month.purge(root).stdout)["refused_before"]
+        for text in (told, listed):
+            self.assertIn("unknown_original", text)
+            self.assertIn(f"One dated before {day} is forgotten: credit or charge it by hand.", text)
+        correction["original"]["time"] = "2025-01-01T12:00:00Z"
+        self.assertIn("before_cut_off", send("restated"))
 
     def test_a_crash_at_each_point_of_forgetting(self):
         book.say(f"TOLLBOOK_SEED={SEED}")

@@ -314,6 +314,16 @@ TEST(CutOff, TheRecordIsInTheChain) {
   }
 }
 
+// Only what waits for an event may wait for a forgotten one.
+TEST(CutOff, WhatNamesAnEventThatMayBeForgottenIsToldSo) {
+  for (int i = 0; i < kReasons; ++i) {
+    const auto reason = static_cast<Reason>(i);
+    EXPECT_EQ(RemedyOf(reason, kNoUsage), RemedyOf(reason));
+    EXPECT_EQ(RemedyOf(reason, Day{20'120}) != RemedyOf(reason), reason == Reason::kUnknownOriginal);
+  }
+  EXPECT_THAT(RemedyOf(Reason::kUnknownOriginal, Day{20'120}), HasSubstr("dated before 2025-02-01 is forgotten"));
+}
+
 TEST(CutOff, TheRecordIsReadAsItWasWritten) {
   const CutOff cut_off{7, {20'089}, {3, static_cast<Uint128>(1) << 100 | 9}};
   const std::string bytes = Encode(cut_off);
