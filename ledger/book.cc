@@ -562,8 +562,8 @@ absl::StatusOr<std::vector<StoredRun>> StoredBook::Runs(Family family, const std
   return runs;
 }
 
-// Before the first commit of this program: what it writes, a program of the earlier format would call damaged. A crash in
-// between leaves a book of the newer format with nothing of it.
+// Before the first commit of this program: what it writes, a program of the earlier format would call damaged. A crash
+// in between leaves a book of the newer format with nothing of it.
 absl::Status StoredBook::RaiseFormat() {
   if (format_version_ == kFormatVersion) return absl::OkStatus();
   TOLLBOOK_RETURN_IF_ERROR(WriteFormatFile(directory_));

@@ -57,11 +57,10 @@ absl::Status NewerFormatError(const std::string& directory, uint32_t version) {
 }
 
 absl::Status OlderFormatError(const std::string& directory, uint32_t version) {
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, "the book was made by an older tollbook",
-      directory + " has format " + std::to_string(version) + ", this program reads " +
-          std::to_string(kFormatVersionOldest) + " and later",
-      "use the older program, or make the book anew from its inputs");
+  return MakeError(absl::StatusCode::kFailedPrecondition, "the book was made by an older tollbook",
+                   directory + " has format " + std::to_string(version) + ", this program reads " +
+                       std::to_string(kFormatVersionOldest) + " and later",
+                   "use the older program, or make the book anew from its inputs");
 }
 
 }  // namespace tollbook

@@ -3,8 +3,8 @@
 // Price      What all fees of a contract come to over its term (contract.h), by the amounts as they are billed: rounded
 //            for each fee and billing period. Nobody knows before an amendment that it will come: so it is the price as
 //            if the version in force went on to the term's end, until another one begins.
-// Allocated  By the relative stand-alone prices of what is still to be delivered, in a stretch from one amendment to the
-//            next: (price - what is recognised before) * stand-alone price / sum of stand-alone prices.
+// Allocated  In a stretch from one amendment to the next, by the relative stand-alone prices of what is still to be
+//            delivered: (price - what is recognised before) * stand-alone price / sum of stand-alone prices.
 // Amended    Prospectively: what a version, another quantity or another plan, is recognised before it stays, and the
 //            rest of the price as it is now is allocated anew over what is left of the term. What of an obligation is
 //            left is the share of its days. Where nothing is left, what is not recognised yet is, at once, by what was

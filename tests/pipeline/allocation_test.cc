@@ -104,9 +104,9 @@ TEST(Allocation, IsToldWhenANumberDoesNotFit) {
     const absl::StatusOr<Catalog> catalog = Parse(texts);
     ASSERT_TRUE(catalog.ok()) << catalog.status();
     std::vector<AllocatedContract> allocated;
-    EXPECT_EQ(Allocate(*catalog, ContractsOf(*catalog), "s1", catalog->SubscriptionsOf("s1"), On("2025-12-31"),
-                       &allocated),
-              c.fits);
+    EXPECT_EQ(
+        Allocate(*catalog, ContractsOf(*catalog), "s1", catalog->SubscriptionsOf("s1"), On("2025-12-31"), &allocated),
+        c.fits);
   }
 }
 

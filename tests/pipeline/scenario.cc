@@ -610,7 +610,8 @@ class Runner {
   void CheckVerify(const Statement& s) {
     const std::string name = Joined({s.words.begin() + 1, s.words.end()});
     for (const LawCheck& check : Verify(*book_, run_.absorb.threads)) {
-      if (check.name == name) return Expect(s.outcome, check.holds ? check.detail : "it does not hold: " + check.detail);
+      if (check.name == name)
+        return Expect(s.outcome, check.holds ? check.detail : "it does not hold: " + check.detail);
     }
     Problem("verify has no such law");
   }
