@@ -340,7 +340,7 @@ class Committing {
 class StoredBook final : public Book {
  public:
   StoredBook(std::string directory, BookLock lock, HighWater high_water, std::unique_ptr<Store> store,
-             std::function<int64_t()> now)
+             std::function<int64_t()> now, uint32_t format_version)
       : directory_(std::move(directory)),
         lock_(std::move(lock)),
         high_water_(std::move(high_water)),
@@ -348,7 +348,8 @@ class StoredBook final : public Book {
         seen_(*store_, directory_),
         usage_(directory_),
         outbox_(*store_, directory_, now),
-        now_(std::move(now)) {}
+        now_(std::move(now)),
+        format_version_(format_version) {}
 
   // After the constructor, once.
   absl::Status ReadIdentity(const BookOptions& options);
@@ -455,6 +456,7 @@ class StoredBook final : public Book {
   // Finds most of those who break the contract, not all: a commit may begin right after.
   void AssertNoCommit() const { TOLLBOOK_ASSERT(!committing_.load(std::memory_order_relaxed)); }
   absl::Status Commit(CommitRecord record, CommitWrite write);
+  absl::Status RaiseFormat();
 
   // What the commits of each kind stored beside their runs, by sequence.
   struct Contents {
@@ -496,6 +498,7 @@ class StoredBook final : public Book {
   UsageFiles usage_;
   Outbox outbox_;
   const std::function<int64_t()> now_;
+  uint32_t format_version_;  // in FORMAT
   BookIdentity identity_;
   CommitRecord last_;
   uint64_t next_seal_ = 1;
@@ -560,6 +563,15 @@ absl::StatusOr<std::vector<StoredRun>> StoredBook::Runs(Family family, const std
   return runs;
 }
 
+// Before the first commit of this program: what it writes, a program of the earlier format would call damaged. A crash
+// in between leaves a book of the newer format with nothing of it.
+absl::Status StoredBook::RaiseFormat() {
+  if (format_version_ == kFormatVersion) return absl::OkStatus();
+  TOLLBOOK_RETURN_IF_ERROR(WriteFormatFile(directory_));
+  format_version_ = kFormatVersion;
+  return absl::OkStatus();
+}
+
 absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   record.sequence = last_.sequence + 1;
   record.previous = last_.hash;
@@ -577,6 +589,7 @@ absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   // Law 1 holds in the book at every commit, or the commit is not made.
   TOLLBOOK_ASSERT(record.book.balanced());
   write.Put(Family::kDefault, Numbered(kCommitPrefix, record.sequence), Encode(record));
+  TOLLBOOK_RETURN_IF_ERROR(RaiseFormat());
   failed_ = true;
   TOLLBOOK_RETURN_IF_ERROR(store_->Write(write.Take()));
   TOLLBOOK_RETURN_IF_ERROR(high_water_.Raise({record.sequence, record.hash}));
@@ -1372,7 +1385,7 @@ absl::Status StoredBook::ListCut(BookCut* cut) {
     cut->files.push_back({std::string(name), contents.size(), std::move(contents), false});
   };
   add(HighWater::kFileName, HighWater::BytesOf(high_water_.mark()));
-  add(kFormatFileName, FormatFileBytes());
+  add(kFormatFileName, FormatFileBytes(format_version_));
   return absl::OkStatus();
 }
 
@@ -1502,14 +1515,15 @@ absl::StatusOr<std::unique_ptr<Book>> Book::Open(const BookOptions& options) {
   if (!lock.ok()) return lock.status();
   const absl::StatusOr<uint32_t> version = ReadFormatFile(directory);  // again: now nobody else is making it
   if (!version.ok()) return version.status();
-  if (*version == 0) TOLLBOOK_RETURN_IF_ERROR(MakeBook(options));
+  const bool is_new = *version == 0;
+  if (is_new) TOLLBOOK_RETURN_IF_ERROR(MakeBook(options));
   absl::StatusOr<HighWater> high_water = HighWater::Open(directory);
   if (!high_water.ok()) return high_water.status();
   const std::string logs = Store::LogsOf(directory);
   absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(directory, *high_water);
   if (!store.ok()) return store.status();
   auto book = std::make_unique<StoredBook>(directory, *std::move(lock), *std::move(high_water), *std::move(store),
-                                           options.now_nanos);
+                                           options.now_nanos, is_new ? kFormatVersion : *version);
   TOLLBOOK_RETURN_IF_ERROR(book->ReadIdentity(options));
   TOLLBOOK_RETURN_IF_ERROR(book->ReadChain(logs));
   TOLLBOOK_RETURN_IF_ERROR(book->CountSeals());

@@ -11,6 +11,12 @@ absl::StatusOr<Day> CutOffOf(const Book& book) {
   return cut_offs->empty() ? kNoUsage : cut_offs->back().before;
 }
 
+std::string RemedyOf(Reason reason, Day cut_off) {
+  if (reason != Reason::kUnknownOriginal || cut_off == kNoUsage) return std::string(RemedyOf(reason));
+  return "Send the event that it names, and it is tried again. One dated before " + ToString(cut_off) +
+         " is forgotten: credit or charge it by hand.";
+}
+
 std::string Encode(const CutOff& cut_off) {
   ByteWriter out;
   out.Varint(cut_off.sequence);

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ledger/exception.h"
 #include "ledger/seen_store.h"
 #include "rating/calendar.h"
 #include "rating/error.h"
@@ -51,6 +52,9 @@ struct ForgetReport {
 // loaded before may be committed afterwards. Errors: the book's; DataLoss, and nothing is changed, when keys are not
 // what was written.
 [[nodiscard]] absl::StatusOr<ForgetReport> ForgetKeys(Book& book, const ForgetTerms& terms);
+
+// RemedyOf (exception.h) in a book with that cut-off: what names an event that is not there may name a forgotten one.
+[[nodiscard]] std::string RemedyOf(Reason reason, Day cut_off);
 
 // The keys that are there, by the latest usage date of what they lie in; kLatestUnknown: it was not kept.
 [[nodiscard]] std::map<Day, SeenKept> KeptKeys(const Book& book);

@@ -37,16 +37,16 @@ absl::StatusOr<uint32_t> ReadFormatFile(const std::string& directory) {
   const uint32_t version = VersionOf(line);
   if (version == 0) return DamagedError(path);
   if (version > kFormatVersion) return NewerFormatError(directory, version);
-  if (version < kFormatVersion) return OlderFormatError(directory, version);
+  if (version < kFormatVersionOldest) return OlderFormatError(directory, version);
   return version;
 }
 
-std::string FormatFileBytes() {
-  return std::string(kStart) + std::to_string(kFormatVersion) + "\n";
+std::string FormatFileBytes(uint32_t version) {
+  return std::string(kStart) + std::to_string(version) + "\n";
 }
 
 absl::Status WriteFormatFile(const std::string& directory) {
-  return WriteFileAtomically(directory, kFormatFileName, FormatFileBytes());
+  return WriteFileAtomically(directory, kFormatFileName, FormatFileBytes(kFormatVersion));
 }
 
 absl::Status NewerFormatError(const std::string& directory, uint32_t version) {
@@ -57,10 +57,10 @@ absl::Status NewerFormatError(const std::string& directory, uint32_t version) {
 }
 
 absl::Status OlderFormatError(const std::string& directory, uint32_t version) {
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, "the book was made by an older tollbook",
-      directory + " has format " + std::to_string(version) + ", this program reads " + std::to_string(kFormatVersion),
-      "use the older program, or make the book anew from its inputs");
+  return MakeError(absl::StatusCode::kFailedPrecondition, "the book was made by an older tollbook",
+                   directory + " has format " + std::to_string(version) + ", this program reads " +
+                       std::to_string(kFormatVersionOldest) + " and later",
+                   "use the older program, or make the book anew from its inputs");
 }
 
 }  // namespace tollbook

@@ -13,9 +13,11 @@ namespace tollbook {
 
 inline constexpr std::string_view kFormatFileName = "FORMAT";
 
-// 0: the directory has no such file. FailedPrecondition: a newer format than this program's. DataLoss: unreadable.
+// 0: the directory has no such file. FailedPrecondition: a newer format than this program's, or one that it reads no
+// more. DataLoss: unreadable.
 absl::StatusOr<uint32_t> ReadFormatFile(const std::string& directory);
-std::string FormatFileBytes();
+std::string FormatFileBytes(uint32_t version);
+// With kFormatVersion; synced when it returns.
 absl::Status WriteFormatFile(const std::string& directory);
 
 // FailedPrecondition, with the versions and the remedy.

@@ -18,7 +18,9 @@
 
 namespace tollbook {
 
-inline constexpr uint32_t kFormatVersion = 5;
+inline constexpr uint32_t kFormatVersion = 6;
+// Books of this one are read as they are; the first commit makes them of kFormatVersion (FORMAT.md, Versions).
+inline constexpr uint32_t kFormatVersionOldest = 5;
 
 // How lines ended. Law 1: lines = accepted + duplicate + conflict + held + rejected.
 struct LineCounts {

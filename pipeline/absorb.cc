@@ -199,6 +199,7 @@ absl::Status Absorber::Prepare() {
   const absl::StatusOr<Day> cut_off = CutOffOf(book_);
   if (!cut_off.ok()) return cut_off.status();
   if (*cut_off != kNoUsage) cut_off_ = {{0, *cut_off}};
+  report_.cut_off = *cut_off;
   const auto side_by_side = [&](std::span<const int> shards, const std::function<void(int)>& load) {
     arena_.execute([&] { tbb::parallel_for_each(shards.begin(), shards.end(), load); });
   };

@@ -74,6 +74,7 @@ struct AbsorbReport {
   std::vector<SkippedSource> skipped;                // absorbed before
   std::vector<LeftOut> left_out;                     // could not be read, or not to the end
   std::vector<LeftOut> needed;                       // sources that held corrections wait for, and why
+  Day cut_off = kNoUsage;                            // of the book: usage dated before it is refused
   uint64_t corrections = 0;                          // applied, those that earlier runs had held included
   uint64_t epochs = 0;
   uint64_t bytes = 0;  // decompressed

@@ -40,8 +40,8 @@ BillingCycle TermOf(const Catalog& catalog, const Contracts& contracts, const Su
   return catalog.CycleOf({contracts.Of(version.plan)->term, true}, version);
 }
 
-// One contract of a subscription: what it promises, and when. Sums of minor units are not checked: each is at most
-// kMinorMax, 10^30, and no term has the 10^8 fees and days that would make them wrap.
+// One contract of a subscription: what it promises, and when. Its price is at most kMinorMax, 10^30, so what is summed
+// up of it is not checked: no term has the 10^8 amendments that would make it wrap.
 class TermAllocation {
  public:
   TermAllocation(const Catalog& catalog, const Contracts& contracts, std::span<const Stay> stays,
@@ -143,7 +143,7 @@ class TermAllocation {
         return false;
       }
       *price += rounded.line.minor;
-      return true;
+      return -kMinorMax <= *price && *price <= kMinorMax;
     };
     const BillingCycle cycle = catalog_.CycleOf(charge.billing.value_or(plan.billing), *first.version);
     if (fee.once) {

@@ -3,9 +3,8 @@
 // Price      What all fees of a contract come to over its term (contract.h), by the amounts as they are billed: rounded
 //            for each fee and billing period. Nobody knows before an amendment that it will come: so it is the price as
 //            if the version in force went on to the term's end, until another one begins.
-// Allocated  By the relative stand-alone prices of what is still to be delivered, in a stretch from one amendment to
-// the
-//            next: (price - what is recognised before) * stand-alone price / sum of stand-alone prices.
+// Allocated  In a stretch from one amendment to the next, by the relative stand-alone prices of what is still to be
+//            delivered: (price - what is recognised before) * stand-alone price / sum of stand-alone prices.
 // Amended    Prospectively: what a version, another quantity or another plan, is recognised before it stays, and the
 //            rest of the price as it is now is allocated anew over what is left of the term. What of an obligation is
 //            left is the share of its days. Where nothing is left, what is not recognised yet is, at once, by what was
@@ -13,6 +12,8 @@
 // Recognised Over time: in equal parts by day, to the term's end. At a point: on the day on which it is due.
 // Rounding   Each share once, by the book's mode, and the last one takes what is left: so they sum to the price to the
 //            minor unit. Of a share what is recognised to date, once. Stand-alone prices: half to even at 18 decimals.
+// Bounds     A contract's price is at most kMinorMax, and the stand-alone prices of a stretch come to less than
+//            2^127 * 10^-18 of the major unit: beyond it, false.
 // Source     IFRS 15 paragraphs 73 to 80 and 21(a), ASC 606-10-32-28 to -35, 606-10-25-13(a).
 #ifndef TOLLBOOK_PIPELINE_ALLOCATION_H_
 #define TOLLBOOK_PIPELINE_ALLOCATION_H_

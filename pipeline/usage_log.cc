@@ -17,6 +17,9 @@ namespace {
 constexpr int kLevel = 1;
 // Packed. What is read back is in memory a segment at a time.
 constexpr size_t kSegmentBytes = 16 << 20;
+// A segment that grows has so many times the room that it needs: what is new of memory must be faulted in, and what was
+// there copied, by the one thread that puts an epoch together. Room that is never written is no memory.
+constexpr size_t kSegmentGrowth = 4;
 
 // The packed bytes of a source, one segment behind the other.
 class SegmentSource final : public ByteSource {
@@ -85,7 +88,11 @@ void SegmentCollector::Add(uint32_t source, uint64_t first_offset, uint64_t end_
                        segments_.back().end_offset == first_offset && segments_.back().packed.size() < kSegmentBytes;
   if (!goes_on) segments_.push_back({source, first_offset, first_offset, ""});
   segments_.back().end_offset = end_offset;
-  segments_.back().packed.append(frames);
+  std::string& packed = segments_.back().packed;
+  const size_t needed = packed.size() + frames.size();
+  if (needed > packed.capacity() && !packed.empty())
+    packed.reserve(std::min(kSegmentGrowth * needed, kSegmentBytes + frames.size()));
+  packed.append(frames);
 }
 
 absl::Status UsageLogReader::Open() {

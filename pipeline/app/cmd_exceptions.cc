@@ -3,6 +3,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "ledger/cut_off.h"
 #include "ledger/purge.h"
 #include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
@@ -54,8 +55,9 @@ bool IsWaitingReason(std::string_view reason) {
 // it is met, people see the first.
 class Listing {
  public:
-  explicit Listing(const ExceptionsOptions& options)
-      : options_(options), for_people_(options.format.empty()), stream_(kColumns, options.format) {}
+  // `cut_off`: the book's (cut_off.h).
+  Listing(const ExceptionsOptions& options, Day cut_off)
+      : options_(options), cut_off_(cut_off), for_people_(options.format.empty()), stream_(kColumns, options.format) {}
 
   absl::Status AddLines(const Book& book) {
     absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
@@ -178,7 +180,7 @@ class Listing {
     count.first = outcome;
     count.second += events;
   }
-  static std::string Remedy(const std::string& reason) {
+  std::string Remedy(const std::string& reason) const {
     if (reason == "unattributed")
       return "Add the subject's subscription to subscriptions.csv and seal; nothing is read again.";
     if (reason == "out_of_range")
@@ -194,9 +196,10 @@ class Listing {
     if (reason == WaitingReason(PeriodState::kFuture))
       return "Open the period with `tollbook periods open` and seal; nothing is read again.";
     const std::optional<Reason> known = ReasonFromString(reason);
-    return known ? std::string(RemedyOf(*known)) : "";
+    return known ? RemedyOf(*known, cut_off_) : "";
   }
   const ExceptionsOptions& options_;
+  const Day cut_off_;
   const bool for_people_;
   RowStream stream_;
   // The same for people, who need less of it.
@@ -220,7 +223,9 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
   // Before the first row goes out.
   absl::StatusOr<Catalog> catalog = CatalogFor(**book, options.catalog);
   if (!catalog.ok() && !absl::IsNotFound(catalog.status())) return catalog.status();
-  Listing listing(options);
+  const absl::StatusOr<Day> cut_off = CutOffOf(**book);
+  if (!cut_off.ok()) return cut_off.status();
+  Listing listing(options, *cut_off);
   TOLLBOOK_RETURN_IF_ERROR(listing.AddLines(**book));
   if (catalog.ok()) {
     TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));

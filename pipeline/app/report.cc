@@ -3,6 +3,7 @@
 #include <map>
 #include <tuple>
 
+#include "ledger/cut_off.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/app/text.h"
@@ -129,7 +130,7 @@ void PrintExceptions(const AbsorbReport& absorbed) {
       {{"exception", false, Narrow::kKeep}, {"outcome"}, {"count", true}, {"what_to_do", false, Narrow::kWrap}});
   for (const auto& [reason, count] : absorbed.reasons) {
     table.Add({std::string(ToString(reason)), std::string(ToString(OutcomeOf(reason))), Thousands(count),
-               std::string(RemedyOf(reason))});
+               RemedyOf(reason, absorbed.cut_off)});
   }
   std::printf("\n%s", table.ToText().c_str());
 }

@@ -1,7 +1,8 @@
 """A month from its first event to its last delivery, each command killed at any moment, ends with the same journal.
 
 One book is absorbed, sealed, approved, backed up, posted, closed, told late usage, restored to another directory, reopened
-and gone on with there; every command is killed at random moments, verified, and given again. Its journal, its charges, what
+and gone on with there, closed again, told to forget its dedup keys and sent all of its usage once more, which must be
+refused; every command is killed at random moments, verified, and given again. Its journal, its charges, what
 was delivered and who decided what are those of a book that nobody killed, byte for byte. TOLLBOOK_KILLS is how many
 kills there are (40; 1,000 with TOLLBOOK_LONG=1), about 50 to a month; each month has a seed of its own, the first one is
 TOLLBOOK_SEED.
@@ -44,7 +45,7 @@ class Month:
         self.durations = {}     # of each step, where nobody kills
         self.kills = collections.Counter()  # by command
         self.catalog = small.write_catalog(area / "catalog", subscriptions=("s1", "s2"),
-                                           more=small.USAGE_LOG)
+                                           more=small.USAGE_LOG + "retention: {dedup_keys_months: 1}\n")
         (self.catalog / "entities.yaml").write_text(
             "entities:\n  - name: acme-us\n    functional_currency: USD\n    approval: {above: {USD: 20.00}}\n",
             encoding="utf-8")
@@ -52,9 +53,12 @@ class Month:
             "targets:\n  - {name: archive, kind: files, directory: out, format: csv}\n", encoding="utf-8")
         self.bill = book.Book(area / "book", self.catalog)
         self.steps = 0
-        for name, content in (("begin", usage(0, 20, 2000)), ("end", usage(10_000, 31, 2000)),
-                              ("late", usage(20_000, 31, 300) + usage(30_000, 10, 1000, month=2)),
-                              ("next", usage(40_000, 28, 1500, month=2))):
+        files = {"begin": usage(0, 20, 2000), "end": usage(10_000, 31, 2000),
+                 "late": usage(20_000, 31, 300) + usage(30_000, 10, 1000, month=2),
+                 "next": usage(40_000, 28, 1500, month=2)}
+        # All of it, and no source that the book knows.
+        files["again"] = small.lines(small.event("new", time="2030-01-05T12:00:00Z")) + b"".join(files.values())
+        for name, content in files.items():
             (area / f"{name}.ndjson").write_bytes(content)
 
     def do(self, command, *arguments, is_done=lambda: False, kills=0, durations=None):
@@ -103,9 +107,9 @@ class Month:
                     batch = row["batch"]
                     do("journals", "approve", batch, *of_book(), *SIGNED, is_done=lambda: self.is_approved(batch))
 
-        def change(action, state, *flags):
-            do("periods", action, *with_catalog(), "--entity", "acme-us", "--period", "2025-01", *SIGNED, *flags,
-               is_done=lambda: self.state_of("2025-01") == state)
+        def change(action, state, *flags, period="2025-01"):
+            do("periods", action, *with_catalog(), "--entity", "acme-us", "--period", period, *SIGNED, *flags,
+               is_done=lambda: self.state_of(period) == state)
 
         def back_up(number):
             do("backup", *of_book(), "--to", self.area / "backups",
@@ -129,6 +133,10 @@ class Month:
         do("deliveries", "resume", *of_book(), "archive", *SIGNED, is_done=self.is_resumed)
         do("post", *with_catalog())
         change("close", "closed", "--waive", "held")
+        change("close", "closed", "--waive", "held", period="2025-02")
+        do("dedup-keys", "purge", *with_catalog(), *SIGNED, "--waive", "held")
+        do("run", *with_catalog(), self.area / "again.ndjson", *SMALL_EPOCHS)
+        do("post", *with_catalog())
         return self
 
     def rows(self, *command):
@@ -149,12 +157,16 @@ class Month:
         self.bill.verify()
         self.bill.read("reconcile")  # ends with 0
         delivered = {path.name: path.read_bytes() for path in (self.catalog / "out").glob("*.csv")}
+        audit = self.rows("audit")["rows"]
         decided = [(row["what"], row["which"], row["by"], row["before"], row["after"])
-                   for row in self.rows("audit")["rows"] if row["what"] in ("approval", "period", "delivery")]
+                   for row in audit if row["what"] in ("approval", "period", "delivery")]
+        # How many bytes went depends on how the keys lay.
+        forgotten = [(row["which"], row["by"], row["before"].split(",")[0], row["after"])
+                     for row in audit if row["what"] == "purge"]
         status = self.bill.status()
         counts = {name: status[name] for name in ("lines_read", *book.COUNTS, "seals", "batches")}
         return {"journals": self.bill.journals(), "charges": self.bill.charges(), "delivered": delivered,
-                "decided": decided, "counts": counts}
+                "decided": decided, "forgotten": forgotten, "counts": counts}
 
 
 class KilledInEachCommand(book.Case):
@@ -164,6 +176,7 @@ class KilledInEachCommand(book.Case):
         expected = whole.outcome()
         self.assertEqual(len(expected["delivered"]), expected["counts"]["batches"])
         self.assertGreater(expected["counts"]["seals"], 3)
+        self.assertEqual(len(expected["forgotten"]), 1)
         of_a_step = -(-KILLS_OF_A_MONTH // len(whole.durations))
         kills, months = collections.Counter(), 0
         while kills.total() < KILLS:

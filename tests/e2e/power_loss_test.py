@@ -4,7 +4,9 @@ One life of a book (absorb with spills and merges, seal, open with less memory, 
 the program being the one that is shipped. Then, for chosen points of it, what a disk may hold when the power goes there
 is laid out (disk.py says what may be missing), and the program goes on from it: every acknowledged line and seal is
 there, `verify` holds, and the journal at the end is that of the uninterrupted life. A part of these lose power once
-more while they go on. TOLLBOOK_POINTS is how many points (20; 600 with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
+more while they go on. Likewise the end of a month: closed, its dedup keys forgotten, and delivered once more.
+TOLLBOOK_POINTS is how many points (20; 600 with TOLLBOOK_LONG=1), a third as many of the month's end; TOLLBOOK_SEED
+repeats a run.
 """
 
 import collections
@@ -16,6 +18,7 @@ import unittest
 
 import book
 import disk
+import old_month
 import small
 
 SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
@@ -40,6 +43,8 @@ class Told:
         self.text = b""
         self.lines = 0
         self.seals = 0
+        self.forgotten = 0
+        self.closed = False
 
     def add(self, text):
         *whole, self.text = (self.text + text).split(b"\n")
@@ -48,44 +53,36 @@ class Told:
             if "durable" in said:
                 self.lines = max(self.lines, said["durable"]["lines"])
             self.seals = max(self.seals, said.get("seal", 0))
+            self.forgotten = max(self.forgotten, said.get("keys", 0))
+            self.closed = self.closed or said.get("after") == "closed"
+
+    def update(self, other):
+        self.lines = max(self.lines, other.lines)
+        self.seals = max(self.seals, other.seals)
+        self.forgotten = max(self.forgotten, other.forgotten)
+        self.closed = self.closed or other.closed
 
 
-class PowerLoss(book.Case):
-    def setUp(self):
-        super().setUp()
-        disk.needs_shim()
-        self.chance = random.Random(SEED)
-        book.say(f"TOLLBOOK_SEED={SEED}")
-        disk.use_for_all(self, self.scratch)
-        events, self.catalog, _ = book.generate(self.scratch, "12k", "--subscriptions", "60")
+class Growing:
+    """From nothing: absorb with spills and merges, seal, open with less memory, seal again."""
+
+    KINDS = ("write", "sync", "syncdir", "rename", "punch", "unlink", "told")
+
+    def __init__(self, case):
+        self.case, self.root = case, case.scratch / "life"
+        events, self.catalog, _ = book.generate(case.scratch, "12k", "--subscriptions", "60")
         with open(self.catalog / "book.yaml", "a", encoding="utf-8") as policy:
             policy.write(small.USAGE_LOG)
         first, second, third = split(events, 3)
         common = ("--catalog", self.catalog, "--quiet", "--json", "--acknowledge", "--threads", "1", *SMALL_EPOCHS)
-        self.life = [("run", first, *common, "--memory", "100K"),
-                     ("absorb", second, *common, "--memory", "1G"),
-                     ("run", second, third, *common, "--memory", "100K")]
-        self.root = self.scratch / "life"
+        self.commands = [("run", first, *common, "--memory", "100K"),
+                         ("absorb", second, *common, "--memory", "1G"),
+                         ("run", second, third, *common, "--memory", "100K")]
         self.root.mkdir()
 
-    def go_on(self, root, command, expect=0, **how):
-        """From this command of its life to the end."""
-        for arguments in self.life[command:]:
-            done = disk.run((*arguments, "--books", root / "book"), root, **how)
-            self.assertEqual(done.returncode, expect, (arguments, done.stderr.decode()))
-
-    def trace_life(self):
-        """The effects of each command, and the journal and charges at the end."""
-        traced = []
-        for number, arguments in enumerate(self.life):
-            trace = self.scratch / f"trace-{number}"
-            done = disk.run((*arguments, "--books", self.root / "book"), self.root, trace=trace)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            traced += [(number, effect) for effect in disk.effects(trace)]
-        whole = book.Book(self.root / "book", self.catalog)
-        whole.verify()
-        self.journals = whole.journals()
-        return traced
+    def is_given(self, root, command):
+        """Was it done, and cannot be given again?"""
+        return False
 
     def check_left(self, left, told):
         """What is there right after the power came back; False when there is no book yet."""
@@ -95,13 +92,84 @@ class PowerLoss(book.Case):
         details = {check["law"]: check["detail"] for check in bill.verify()}
         lines = int(details[1].split(" lines = ")[0])
         seals = int(details[3].split("as of seal ")[1]) if "as of seal " in details[3] else 0
-        self.assertGreaterEqual(lines, told.lines, "lines that were acknowledged are gone")
-        self.assertGreaterEqual(seals, told.seals, "a seal that was acknowledged is gone")
+        self.case.assertGreaterEqual(lines, told.lines, "lines that were acknowledged are gone")
+        self.case.assertGreaterEqual(seals, told.seals, "a seal that was acknowledged is gone")
         return True
 
+
+class Forgetting(old_month.OldMonth):
+    """A month is closed, its dedup keys are forgotten, and it is delivered once more."""
+
+    KINDS = ("write", "sync", "syncdir", "punch", "unlink", "told")
+
+    def __init__(self, case):
+        super().__init__(case, closed=False, more=small.USAGE_LOG)
+        self.root = self.base
+        again = ("run", self.again, "--quiet", "--json", "--acknowledge", "--threads", "1", *SMALL_EPOCHS)
+        self.commands = [(*words, "--catalog", self.catalog) for words in (old_month.CLOSE, old_month.PURGE, again)]
+
+    def is_given(self, root, command):
+        return self.commands[command][:2] == ("periods", "close") and self.is_closed(root)
+
+    def check_left(self, left, told):
+        """What was forgotten stays so; and whatever is forgotten, no event of the month is counted once more."""
+        bill = self.bill(left)
+        bill.verify()
+        forgotten = self.forgotten(left)
+        self.case.assertIn(forgotten, (0, old_month.EVENTS))
+        self.case.assertGreaterEqual(forgotten, told.forgotten, "what is forgotten came back")
+        self.case.assertGreaterEqual(self.is_closed(left), told.closed, "a period that was closed is open")
+        read = bill.status()["lines_read"]
+        self.case.assertGreaterEqual(read, old_month.EVENTS + told.lines, "lines that were acknowledged are gone")
+        if read == old_month.EVENTS:  # it has not come once more yet
+            self.case.assertEqual(self.deliver_to_a_copy(left), old_month.REFUSED if forgotten else old_month.DUPLICATE)
+        return True
+
+
+class PowerLoss(book.Case):
+    def setUp(self):
+        super().setUp()
+        disk.needs_shim()
+        self.chance = random.Random(SEED)
+        book.say(f"TOLLBOOK_SEED={SEED}")
+        disk.use_for_all(self, self.scratch)
+
+    def live(self, life):
+        """The life that the test is of, as it is before its first command."""
+        self.life, self.root = life, life.root
+        self.before = disk.Disk.of(self.root)
+
+    def give(self, number, root, **how):
+        """One command of the life."""
+        done = disk.run((*self.life.commands[number], "--books", root / "book"), root, **how)
+        self.assertEqual(done.returncode, 0, (self.life.commands[number], done.stderr.decode()))
+
+    def go_on(self, root, command):
+        """From this command of its life to the end."""
+        for number in range(command, len(self.life.commands)):
+            if not self.life.is_given(root, number):
+                self.give(number, root)
+
+    def trace_life(self):
+        """The effects of each command, and the journal and charges at the end."""
+        traced = []
+        for number in range(len(self.life.commands)):
+            trace = self.scratch / f"trace-{number}"
+            self.give(number, self.root, trace=trace)
+            traced += [(number, effect) for effect in disk.effects(trace)]
+        whole = book.Book(self.root / "book", self.life.catalog)
+        whole.verify()
+        self.journals, self.counts = whole.journals(), self.counts_of(whole)
+        return traced
+
+    def counts_of(self, bill):
+        status = bill.status()
+        return {name: status[name] for name in ("lines_read", *book.COUNTS)}
+
     def check_end(self, left):
-        bill = book.Book(left / "book", self.catalog)
+        bill = book.Book(left / "book", self.life.catalog)
         self.assert_same_journal(self.journals, bill.journals(), "after the power came back")
+        self.assertEqual(self.counts, self.counts_of(bill))
         # What was acknowledged can be read again without its sources.
         checks = json.loads(bill.read("verify", "--deep", "--json"))
         self.assertTrue(all(check["holds"] for check in checks), checks)
@@ -112,8 +180,7 @@ class PowerLoss(book.Case):
         image = disk.Disk.of(left)
         trace = self.scratch / "trace-again"
         trace.unlink(missing_ok=True)
-        done = disk.run((*self.life[command], "--books", left / "book"), left, trace=trace)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.give(command, left, trace=trace)
         again = list(disk.effects(trace))
         told = Told()
         for kind, words, payload in again[:self.chance.randrange(len(again) + 1)]:
@@ -125,21 +192,29 @@ class PowerLoss(book.Case):
         return told
 
     def test_power_loss_at_many_points(self):
+        self.live(Growing(self))
+        self.lose_power(POINTS)
+
+    def test_power_loss_while_keys_are_forgotten(self):
+        self.live(Forgetting(self))
+        self.lose_power(-(-POINTS // 3))
+
+    def lose_power(self, points):
         traced = self.trace_life()
         kinds = collections.Counter(kind for _, (kind, _, _) in traced)
         book.say(f"{len(traced)} effects: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
-        for kind in ("write", "sync", "syncdir", "rename", "punch", "unlink", "told"):
+        for kind in self.life.KINDS:
             self.assertGreater(kinds[kind], 0, f"the life has no {kind}")
         # Spread over all of it; where more happens than one more write, closer together.
         weights = [1 if kind in ("write", "punch") else 5 for _, (kind, _, _) in traced]
         wanted, passed, next_one = {}, 0, self.chance.random()
         for place, weight in enumerate(weights):
-            passed += weight * POINTS / sum(weights)
+            passed += weight * points / sum(weights)
             while next_one < passed:
                 outcome = OUTCOMES[int(next_one) % len(OUTCOMES)]
                 wanted.setdefault(place, []).append(outcome)
                 next_one = int(next_one) + 1 + self.chance.random()
-        image = disk.Disk(self.root)
+        image = self.before.copy()
         told = Told()
         before_book, twice, outcomes = 0, 0, collections.Counter()
         left = self.scratch / "left"
@@ -152,13 +227,13 @@ class PowerLoss(book.Case):
                     outcomes[outcome] += 1
                     shutil.rmtree(left, ignore_errors=True)
                     image.leave(left, outcome, self.chance)
-                    is_book = self.check_left(left, told)
+                    is_book = self.life.check_left(left, told)
                     before_book += not is_book
-                    if self.chance.random() < 1 / 4:
+                    if self.chance.random() < 1 / 4 and not self.life.is_given(left, command):
                         twice += 1
                         again = self.lose_power_going_on(left, command, self.chance.choice(OUTCOMES))
-                        again.lines, again.seals = max(again.lines, told.lines), max(again.seals, told.seals)
-                        self.check_left(left, again)
+                        again.update(told)
+                        self.life.check_left(left, again)
                     self.go_on(left, command)
                     self.check_end(left)
         book.say(f"{sum(outcomes.values())} power losses ({', '.join(f'{n} {o}' for o, n in outcomes.items())}), "
@@ -167,9 +242,10 @@ class PowerLoss(book.Case):
 
     def test_a_disk_that_lies_about_a_sync_is_found_out(self):
         """Were a sync left out of the program, so would the disk look: this shows that the test above would see it."""
+        self.live(Growing(self))
         traced = self.trace_life()
         for lie in ("wal", "seen-log", "seen-run", "usage-log", "high-water"):
-            image, kind_of = disk.Disk(self.root), {}
+            image, kind_of = self.before.copy(), {}
             for _, (kind, words, payload) in traced:
                 if kind == "create":
                     kind_of[words[0]] = disk.kind_of(words[1])

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "ledger/bytes.h"
 #include "ledger/high_water.h"
@@ -291,11 +292,33 @@ TEST_F(BookTest, ASecondOpenIsToldWhoHasIt) {
 
 TEST_F(BookTest, RefusesAnOlderFormat) {
   (void)Make();
-  for (uint32_t version = 1; version < kFormatVersion; ++version) {
+  for (uint32_t version = 1; version < kFormatVersionOldest; ++version) {
     WriteFile(path() + "/FORMAT", "tollbook book, format " + std::to_string(version) + "\n");
     const absl::Status older = Reopen(path()).status();
     EXPECT_TRUE(absl::IsFailedPrecondition(older));
     EXPECT_THAT(std::string(Std(older.message())), HasSubstr("has format " + std::to_string(version)));
+  }
+}
+
+std::string FormatIn(const std::string& directory) {
+  std::string line;
+  std::ifstream file(directory + "/FORMAT");
+  std::getline(file, line);
+  return line;
+}
+
+// What a program commits, one of the earlier format would call damaged: by the number it knows that it is too old.
+TEST_F(BookTest, ABookOfAnEarlierFormatIsOfThisOneFromItsFirstCommitOn) {
+  ASSERT_TRUE(CommitEpochs(Make().get(), 1, 1).ok());
+  const std::string earlier = "tollbook book, format " + std::to_string(kFormatVersionOldest);
+  WriteFile(path() + "/FORMAT", earlier + "\n");
+  for (const uint32_t commit : {2u, 3u}) {
+    const absl::StatusOr<std::unique_ptr<Book>> book = Reopen(path());
+    ASSERT_TRUE(book.ok()) << book.status();
+    if (commit == 2) EXPECT_EQ(FormatIn(path()), earlier) << "nothing was committed yet";
+    ASSERT_TRUE(CommitEpochs(book->get(), commit, commit).ok());
+    EXPECT_EQ(FormatIn(path()), "tollbook book, format " + std::to_string(kFormatVersion));
+    EXPECT_TRUE(Sound(**book));
   }
 }
 

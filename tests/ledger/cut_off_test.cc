@@ -9,19 +9,16 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <optional>
 #include <random>
 
 #include "ledger/anchor.h"
-#include "ledger/book.h"
 #include "ledger/bytes.h"
 #include "ledger/decision.h"
-#include "ledger/seen_budget.h"
-#include "ledger/seen_opening.h"
 #include "ledger/store.h"
 #include "tests/ledger/damage.h"
 #include "tests/ledger/scratch_directory.h"
+#include "tests/ledger/seen_book.h"
 
 namespace tollbook {
 namespace {
@@ -30,10 +27,7 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-struct Item {
-  SeenEntry entry;
-  Day date;
-};
+using Item = SeenBook::Item;
 
 // The event with this number: its identity, and the day of its usage, a thousand events a day and some of them late.
 Item Event(uint64_t number, uint64_t content = 0) {
@@ -46,73 +40,31 @@ Item Event(uint64_t number, uint64_t content = 0) {
 }
 
 // A book that forgets, and a map that does not. Both refuse what is dated before the cut-off.
-class ForgettingBook {
+class ForgettingBook : public SeenBook {
  public:
   explicit ForgettingBook(std::string directory, uint64_t memory_bytes = 1 << 30, int span_days = 5)
-      : directory_(std::move(directory)), budget_(memory_bytes), span_days_(span_days) {
+      : SeenBook(directory), directory_(std::move(directory)), budget_(memory_bytes), span_days_(span_days) {
     Open();
   }
 
-  // Without the shards, as a command that absorbs nothing has it.
-  void OpenBook() {
-    shards_.clear();
-    book_.reset();
-    BookOptions options;
-    options.directory = directory_;
-    options.create = true;
-    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
-    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-    ASSERT_TRUE(book.ok()) << book.status();
-    book_ = *std::move(book);
-  }
   void Open() {
-    OpenBook();
-    shards_.resize(kSeenShards);
-    const auto load = [](std::span<const int> shards, const std::function<void(int)>& load_shard) {
-      for (const int shard : shards) load_shard(shard);
-    };
-    const absl::Status opened = OpenSeen(*book_, budget_, load, &shards_, span_days_);
-    ASSERT_TRUE(opened.ok()) << opened;
-    cut_off_ = *CutOffOf(*book_);
+    SeenBook::Open(budget_, span_days_);
+    cut_off_ = *CutOffOf(book());
   }
 
   void Absorb(const std::vector<Item>& events) {
     EpochCommit epoch;
     epoch.seen_span_days = span_days_;
-    std::vector<std::vector<Item>> by_shard(kSeenShards);
+    std::vector<Item> asked;
     for (const Item& event : events) {
-      ++epoch.delta.lines;
       if (event.date < cut_off_) {
+        ++epoch.delta.lines;
         ++epoch.delta.rejected;
       } else {
-        by_shard[SeenShardOf(event.entry)].push_back(event);
+        asked.push_back(event);
       }
     }
-    for (int shard = 0; shard < kSeenShards; ++shard) {
-      SeenShard& seen = shards_[shard];
-      ASSERT_TRUE(seen.Ask(std::span<const Item>(by_shard[shard])).ok());
-      ASSERT_TRUE(seen.Answer().ok());
-      for (const Item& item : by_shard[shard]) {
-        const auto [known, fresh] = first_.try_emplace(KeyOf(item.entry), ContentOf(item.entry));
-        const Seen expected = fresh                                    ? Seen::kFresh
-                              : known->second == ContentOf(item.entry) ? Seen::kDuplicate
-                                                                       : Seen::kConflict;
-        ASSERT_EQ(seen.Insert(item.entry, item.date), expected) << ToString(item.date);
-        ++(expected == Seen::kFresh       ? epoch.delta.accepted
-           : expected == Seen::kDuplicate ? epoch.delta.duplicate
-                                          : epoch.delta.conflict);
-      }
-    }
-    const std::vector<int> due = budget_.Due(shards_, book_->last_sequence() + 1);
-    for (const int shard : due) epoch.spills.emplace_back(shard, &shards_[shard]);
-    for (int shard = 0; shard < kSeenShards; ++shard) {
-      const std::span<const SeenEntry> fresh = shards_[shard].hot().uncommitted();
-      if (!std::binary_search(due.begin(), due.end(), shard) && !fresh.empty())
-        epoch.seen.push_back({shard, fresh, shards_[shard].latest_fresh()});
-    }
-    const absl::Status committed = book_->CommitEpoch(epoch);
-    ASSERT_TRUE(committed.ok()) << committed;
-    for (SeenShard& shard : shards_) shard.MarkCommitted();
+    SeenBook::Absorb(asked, budget_, std::move(epoch));
   }
   void Absorb(uint64_t first, uint64_t end) {
     std::vector<Item> events;
@@ -122,7 +74,7 @@ class ForgettingBook {
 
   absl::StatusOr<ForgetReport> TryForgetting(Day before) {
     OpenBook();
-    return ForgetKeys(*book_, {before, "Ann", "three years are over", ""});
+    return ForgetKeys(book(), {before, "Ann", "three years are over", ""});
   }
   ForgetReport Forget(Day before) {
     const absl::StatusOr<ForgetReport> report = TryForgetting(before);
@@ -132,19 +84,19 @@ class ForgettingBook {
   }
 
   void ExpectSound() const {
-    for (const Book::Check& check : book_->CheckStore()) EXPECT_TRUE(check.holds) << check.name << ": " << check.detail;
+    for (const Book::Check& check : book().CheckStore()) EXPECT_TRUE(check.holds) << check.name << ": " << check.detail;
     uint64_t forgotten = 0, kept = 0;
-    const absl::StatusOr<std::vector<CutOff>> cut_offs = CutOffs(*book_);
+    const absl::StatusOr<std::vector<CutOff>> cut_offs = CutOffs(book());
     ASSERT_TRUE(cut_offs.ok()) << cut_offs.status();
     for (const CutOff& cut_off : *cut_offs) forgotten += cut_off.forgotten.entries;
-    for (const auto& [date, of_date] : KeptKeys(*book_)) kept += of_date.entries;
-    EXPECT_EQ(kept + forgotten, first_.size());
-    EXPECT_EQ(book_->counts().accepted, first_.size());
+    for (const auto& [date, of_date] : KeptKeys(book())) kept += of_date.entries;
+    EXPECT_EQ(kept + forgotten, events());
+    EXPECT_EQ(book().counts().accepted, events());
   }
 
   uint64_t Kept() const {
     uint64_t keys = 0;
-    for (const auto& [date, of_date] : KeptKeys(*book_)) keys += of_date.entries;
+    for (const auto& [date, of_date] : KeptKeys(book())) keys += of_date.entries;
     return keys;
   }
   // What the disk has given to the seen files.
@@ -157,25 +109,12 @@ class ForgettingBook {
     }
     return bytes;
   }
-  size_t runs_max() const {
-    size_t most = 0;
-    for (const SeenShard& shard : shards_) most = std::max(most, shard.runs().size());
-    return most;
-  }
-  void Close() {
-    shards_.clear();
-    book_.reset();
-  }
-  Book& book() { return *book_; }
   Day cut_off() const { return cut_off_; }
 
  private:
   const std::string directory_;
   const SeenBudget budget_;
   const int span_days_;
-  std::unique_ptr<Book> book_;
-  std::vector<SeenShard> shards_;
-  std::map<Uint128, uint64_t> first_;
   Day cut_off_ = kNoUsage;
 };
 
@@ -373,6 +312,16 @@ TEST(CutOff, TheRecordIsInTheChain) {
     const bool all_hold = std::ranges::all_of(checks, &Book::Check::holds);
     EXPECT_EQ(all_hold, instead == right);
   }
+}
+
+// Only what waits for an event may wait for a forgotten one.
+TEST(CutOff, WhatNamesAnEventThatMayBeForgottenIsToldSo) {
+  for (int i = 0; i < kReasons; ++i) {
+    const auto reason = static_cast<Reason>(i);
+    EXPECT_EQ(RemedyOf(reason, kNoUsage), RemedyOf(reason));
+    EXPECT_EQ(RemedyOf(reason, Day{20'120}) != RemedyOf(reason), reason == Reason::kUnknownOriginal);
+  }
+  EXPECT_THAT(RemedyOf(Reason::kUnknownOriginal, Day{20'120}), HasSubstr("dated before 2025-02-01 is forgotten"));
 }
 
 TEST(CutOff, TheRecordIsReadAsItWasWritten) {

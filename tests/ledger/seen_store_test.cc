@@ -7,29 +7,22 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <random>
 
-#include "ledger/book.h"
-#include "ledger/seen_budget.h"
-#include "ledger/seen_opening.h"
 #include "tests/ledger/scratch_directory.h"
+#include "tests/ledger/seen_book.h"
 
 namespace tollbook {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Item {
-  SeenEntry entry;
-};
-
-// A book and its shards, and what a map says about the same events.
-class Twin {
+// With a budget of its own.
+class Twin : public SeenBook {
  public:
   Twin(const std::string& directory, uint64_t memory_bytes, uint64_t log_commits_max = 4096)
-      : directory_(directory), log_commits_max_(log_commits_max) {
+      : SeenBook(directory), log_commits_max_(log_commits_max) {
     Open(memory_bytes);
   }
 
@@ -37,109 +30,28 @@ class Twin {
     budget_.emplace(memory_bytes, log_commits_max_);
     Open();
   }
-  void Open() {
-    shards_.clear();
-    book_.reset();
-    BookOptions options;
-    options.directory = directory_;
-    options.create = true;
-    options.identity = {kFormatVersion, "demo", "UTC", {1, 2}};
-    absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(options);
-    ASSERT_TRUE(book.ok()) << book.status();
-    book_ = *std::move(book);
-    shards_.resize(kSeenShards);
-    hot_while_opening_ = 0;
-    const auto load = [&](std::span<const int> shards, const std::function<void(int)>& load_shard) {
-      for (const int shard : shards) load_shard(shard);
-      hot_while_opening_ = std::max(hot_while_opening_, hot());
-    };
-    const absl::Status opened = OpenSeen(*book_, *budget_, load, &shards_);
-    ASSERT_TRUE(opened.ok()) << opened;
-    ASSERT_LE(hot(), budget_->HotEntriesMax(shards_));
-    ExpectSizesAreThoseStored();
-  }
+  void Open() { SeenBook::Open(*budget_); }
 
-  // One epoch, in several blocks; each answer is the map's.
   void Absorb(const std::vector<SeenEntry>& events) {
-    std::vector<std::vector<Item>> by_shard(kSeenShards);
-    for (const SeenEntry& event : events) by_shard[SeenShardOf(event)].push_back({event});
-    EpochCommit epoch;
-    for (int shard = 0; shard < kSeenShards; ++shard) AbsorbShard(by_shard[shard], &shards_[shard], &epoch);
-    const uint64_t hot_max = budget_->HotEntriesMax(shards_);
-    const std::vector<int> due = budget_->Due(shards_, book_->last_sequence() + 1);
-    for (const int shard : due) epoch.spills.emplace_back(shard, &shards_[shard]);
-    for (int shard = 0; shard < kSeenShards; ++shard) {
-      if (!std::binary_search(due.begin(), due.end(), shard))
-        epoch.seen.emplace_back(shard, shards_[shard].hot().uncommitted());
-    }
-    const absl::Status committed = book_->CommitEpoch(epoch);
-    ASSERT_TRUE(committed.ok()) << committed;
-    for (SeenShard& shard : shards_) shard.MarkCommitted();
-    EXPECT_LE(hot(), hot_max);
-    spills_ += due.size();
+    std::vector<Item> items;
+    for (const SeenEntry& event : events) items.push_back({event});
+    SeenBook::Absorb(items, *budget_);
   }
 
   void ExpectSound() const {
-    for (const Book::Check& check : book_->CheckStore()) EXPECT_TRUE(check.holds) << check.name << ": " << check.detail;
+    for (const Book::Check& check : book().CheckStore()) EXPECT_TRUE(check.holds) << check.name << ": " << check.detail;
     uint64_t entries = 0;
     for (int shard = 0; shard < kSeenShards; ++shard) {
       SeenSet all;
-      ASSERT_TRUE(book_->LoadSeen(shard, &all).ok());
+      ASSERT_TRUE(book().LoadSeen(shard, &all).ok());
       entries += all.size();
     }
-    EXPECT_EQ(entries, first_.size());
-  }
-
-  const Book& book() const { return *book_; }
-  const SeenBudget& budget() const { return *budget_; }
-  uint64_t hot_while_opening() const { return hot_while_opening_; }
-  const std::vector<SeenShard>& shards() const { return shards_; }
-  size_t spills() const { return spills_; }
-  size_t events() const { return first_.size(); }
-  size_t runs_max() const {
-    size_t most = 0;
-    for (const SeenShard& shard : shards_) most = std::max(most, shard.runs().size());
-    return most;
-  }
-  uint64_t hot() const {
-    uint64_t entries = 0;
-    for (const SeenShard& shard : shards_) entries += shard.hot().size();
-    return entries;
+    EXPECT_EQ(entries, events());
   }
 
  private:
-  void ExpectSizesAreThoseStored() const {
-    const std::vector<SeenSize> stored = book_->SeenSizes();
-    ASSERT_EQ(stored.size(), shards_.size());
-    for (size_t shard = 0; shard < shards_.size(); ++shard) EXPECT_EQ(stored[shard], shards_[shard].size()) << shard;
-  }
-  void AbsorbShard(const std::vector<Item>& items, SeenShard* shard, EpochCommit* epoch) {
-    const std::span<const Item> all = items;
-    const size_t cut = all.size() / 3;
-    ASSERT_TRUE(shard->Ask(all.first(cut)).ok());
-    ASSERT_TRUE(shard->Ask(all.subspan(cut)).ok());
-    ASSERT_TRUE(shard->Answer().ok());
-    for (const Item& item : items) {
-      const auto [known, fresh] = first_.try_emplace(KeyOf(item.entry), ContentOf(item.entry));
-      const Seen expected = fresh                                    ? Seen::kFresh
-                            : known->second == ContentOf(item.entry) ? Seen::kDuplicate
-                                                                     : Seen::kConflict;
-      ASSERT_EQ(shard->Insert(item.entry), expected);
-      ++epoch->delta.lines;
-      ++(expected == Seen::kFresh       ? epoch->delta.accepted
-         : expected == Seen::kDuplicate ? epoch->delta.duplicate
-                                        : epoch->delta.conflict);
-    }
-  }
-
-  const std::string directory_;
   const uint64_t log_commits_max_;
   std::optional<SeenBudget> budget_;
-  uint64_t hot_while_opening_ = 0;
-  std::unique_ptr<Book> book_;
-  std::vector<SeenShard> shards_;
-  std::map<Uint128, uint64_t> first_;
-  size_t spills_ = 0;
 };
 
 SeenEntry Hashed(uint64_t event, uint64_t content) {

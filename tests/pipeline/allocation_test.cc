@@ -79,6 +79,37 @@ TEST(Allocation, GoesByRelativeStandAlonePrices) {
 
 // IFRS 15 Example 7, ASC 606-10-55-125 to -128, without its added years: a service of 100,000 a year for three years,
 // which costs 80,000 in the third, as it does on its own by then: what was recognised stays, and the rest is 80,000.
+// A price of 10^30 cents fits, as any worth does; more of it, or stand-alone prices that cannot be added up, are told.
+TEST(Allocation, IsToldWhenANumberDoesNotFit) {
+  struct Case {
+    const char* price;
+    const char* also;
+    const char* stand_alone;
+    bool fits;
+  };
+  constexpr Case kCases[] = {
+      {"100000000000000000000", "0", "1", true},  // for each of 100,000,000: 10^28 dollars
+      {"100000000000000000000", "0.0000000001", "1", false},
+      {"1", "1", "80000000000", true},
+      {"1", "1", "90000000000000000000", false},
+  };
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(std::string(c.price) + ", " + c.also + ", " + c.stand_alone);
+    CatalogTexts texts = Texts("1 year");
+    AddFee("suite", "a", c.price, true, &texts);
+    AddFee("suite", "b", c.also, true, &texts);
+    const std::string price = std::string(", stand_alone_price: ") + c.stand_alone + "}";
+    texts.contracts = {{"suite", "1 year", {"{charge: a" + price, "{charge: b" + price}}};
+    texts.subscriptions = {{"s1", "suite", "acme-us", "USD", "2025-01-01", "", "", "", "", "100000000"}};
+    const absl::StatusOr<Catalog> catalog = Parse(texts);
+    ASSERT_TRUE(catalog.ok()) << catalog.status();
+    std::vector<AllocatedContract> allocated;
+    EXPECT_EQ(
+        Allocate(*catalog, ContractsOf(*catalog), "s1", catalog->SubscriptionsOf("s1"), On("2025-12-31"), &allocated),
+        c.fits);
+  }
+}
+
 TEST(Allocation, CountsAnAmendmentProspectively) {
   CatalogTexts texts = Texts("1 year");
   texts.plans.push_back({"cheaper", "USD", "billing_anchor: subscription, billing_period: 1 year"});

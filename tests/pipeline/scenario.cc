@@ -11,6 +11,7 @@
 #include "pipeline/approval.h"
 #include "pipeline/change_period.h"
 #include "pipeline/charges.h"
+#include "pipeline/forget_keys.h"
 #include "pipeline/functional_amounts.h"
 #include "pipeline/seal.h"
 #include "pipeline/verify.h"
@@ -209,6 +210,8 @@ class Runner {
                                                                {"approve", &Runner::DoDecide},
                                                                {"reject", &Runner::DoDecide},
                                                                {"held", &Runner::CheckHeld},
+                                                               {"forget", &Runner::DoForget},
+                                                               {"verify", &Runner::CheckVerify},
                                                                {"laws", &Runner::CheckLaws},
                                                                {"reconciled", &Runner::CheckReconciled}};
     if (s.words[0] == "journal") return journal_.push_back(&s);
@@ -220,8 +223,8 @@ class Runner {
       return (this->*it->second)(s);
     }
     if (const auto it = other_words.find(s.words[0]); it != other_words.end()) {
-      static const std::set<std::string> kCommits = {"seal",  "reverse", "retry",   "open",  "soft_close",
-                                                     "close", "reopen",  "approve", "reject"};
+      static const std::set<std::string> kCommits = {"seal",  "reverse", "retry",   "open",   "soft_close",
+                                                     "close", "reopen",  "approve", "reject", "forget"};
       if (run_.reopen_always && kCommits.contains(s.words[0])) Reopen();
       return (this->*it->second)(s);
     }
@@ -564,22 +567,53 @@ class Runner {
     const PeriodOrder order{actions.at(s.words[0]), Word(s, 1), Word(s, 2), "Ann", "as the scenario says", waive};
     const absl::StatusOr<PeriodChange> change = ChangePeriod(*book_, *catalog, order, run_.absorb.threads);
     if (change.ok()) return Expect(s.outcome, "done");
-    const std::string kinds = ObstaclesIn(std::string(Std(change.status().message())));
-    if (kinds.empty()) return ExpectRefused(s, change.status());
+    ExpectObstacles(s, " cannot be closed: ", change.status());
+  }
+
+  // `forget before DAY [waive held] -> N keys | nothing | refused …`, with what stands in the way as of `close`.
+  void DoForget(const Statement& s) {
+    Options options(s, 1);
+    const std::string before = options.Take("before");
+    const bool waives_held = options.Take("waive") == "held";
+    RefuseLeftOver(options);
+    const std::optional<Day> day = ParseDay(before);
+    if (!day) return Problem("no such day: " + before);
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    const ForgetOrder order{*day, "Ann", "as the scenario says", waives_held};
+    const absl::StatusOr<ForgetReport> report = ForgetKeysOf(*book_, *catalog, order, run_.absorb.threads);
+    if (!report.ok()) return ExpectObstacles(s, "dedup keys cannot be forgotten: ", report.status());
+    Expect(s.outcome, report->keys == 0 ? "nothing" : std::to_string(report->keys) + " keys");
+  }
+
+  void ExpectObstacles(const Statement& s, const std::string& cannot, const absl::Status& status) {
+    const std::string kinds = ObstaclesIn(std::string(Std(status.message())), cannot);
+    if (kinds.empty()) return ExpectRefused(s, status);
     Expect(s.outcome, "refused " + kinds);
   }
 
   // "unsealed 2 differences, 0.20 USD + held 1 line is held, of whatever date"; empty: the message is another.
-  static std::string ObstaclesIn(const std::string& message) {
-    const std::string cannot = " cannot be closed: ";
+  static std::string ObstaclesIn(const std::string& message, const std::string& cannot) {
     std::string kinds;
     for (size_t at = message.find(cannot); at != std::string::npos; at = message.find(cannot, at + 1)) {
       const size_t kind = at + cannot.size();
       const size_t what = message.find(": ", kind);
+      // What to do about it is behind the last colon of its line.
+      const size_t mend = message.rfind(": ", message.find('\n', what));
       kinds += (kinds.empty() ? "" : " + ") + message.substr(kind, what - kind) + " " +
-               message.substr(what + 2, message.find(": ", what + 2) - what - 2);
+               message.substr(what + 2, mend - what - 2);
     }
     return kinds;
+  }
+
+  // `verify counted once -> 5 different events for 5 accepted`: what verify says of a law that holds.
+  void CheckVerify(const Statement& s) {
+    const std::string name = Joined({s.words.begin() + 1, s.words.end()});
+    for (const LawCheck& check : Verify(*book_, run_.absorb.threads)) {
+      if (check.name == name)
+        return Expect(s.outcome, check.holds ? check.detail : "it does not hold: " + check.detail);
+    }
+    Problem("verify has no such law");
   }
 
   // `period ENTITY PERIOD open|soft_closed|closed|future [from DAY to DAY]`

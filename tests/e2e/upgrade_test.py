@@ -1,0 +1,77 @@
+"""A book that an earlier program made is read as it is, and gone on with: nothing that it said changes.
+
+tests/e2e/books/ has one of each earlier format that is still read, with its catalog, what it absorbed, and what the
+program of that time said of it. It was made by that program: absorbed with spills to disk, duplicates, lines held and
+rejected, a correction; sealed, approved, posted to a directory, closed with a waiver, told late usage, sealed again.
+"""
+
+import json
+import shutil
+import tarfile
+
+import book
+import small
+
+BOOKS = book.REPOSITORY / "tests/e2e/books"
+
+
+class Upgrade(book.Case):
+    def unpack(self, version):
+        with tarfile.open(BOOKS / f"format-{version}.tar.xz") as archive:
+            archive.extractall(self.scratch)
+        made = self.scratch / f"format-{version}"
+        return book.Book(made / "book", made / "catalog"), made
+
+    def version_of(self, bill):
+        text = (bill.directory / "FORMAT").read_text(encoding="ascii")
+        self.assertRegex(text, r"\Atollbook book, format \d+\n\Z")
+        return int(text.split()[-1])
+
+    def test_every_earlier_format_is_there(self):
+        declared = (book.REPOSITORY / "ledger/records.h").read_text(encoding="utf-8")
+        oldest, newest = (int(declared.split(f"{name} = ")[1].split(";")[0])
+                          for name in ("kFormatVersionOldest", "kFormatVersion"))
+        self.assertEqual(sorted(path.name for path in BOOKS.iterdir()),
+                         [f"format-{version}.tar.xz" for version in range(oldest, newest)])
+
+    def test_what_it_said_it_says(self):
+        bill, made = self.unpack(5)
+        bill.verify()
+        self.assert_same_journal((made / "journals.csv").read_bytes(), bill.journals(), "as an earlier program told it")
+        self.assertEqual((made / "charges.csv").read_bytes(), bill.charges())
+        deep = json.loads(book.tollbook("verify", "--deep", "--json", "--books", bill.directory, cwd=made).stdout)
+        self.assertTrue(all(check["holds"] for check in deep), deep)
+        self.assertEqual(self.version_of(bill), 5, "nobody has committed anything")
+
+    def test_it_is_gone_on_with(self):
+        bill, made = self.unpack(5)
+        # What it knows is not counted again: by its content, and by each event's identity.
+        known = bill.run(made / "january.ndjson")
+        self.assertEqual((known["lines_read"], known["batches"]), (0, 0))
+        self.assertEqual(self.version_of(bill), 5, "there was nothing to commit")
+        again = made / "again.ndjson"
+        again.write_bytes(b"\n" + (made / "january.ndjson").read_bytes())
+        reasons = bill.run(again)["reasons"]
+        self.assertEqual(set(reasons), {"duplicate", "unknown_meter", "invalid_json"})
+        self.assertEqual(self.version_of(bill), 6)
+        new = made / "new.ndjson"
+        new.write_bytes(small.lines(small.event("new", calls=100, time="2025-02-02T12:00:00Z")))
+        self.assertEqual(bill.run(new)["accepted"], 1)
+        self.assertTrue(bill.journals().startswith((made / "journals.csv").read_bytes()))
+        book.tollbook("post", "--books", bill.directory, "--catalog", bill.catalog)
+        delivered = sorted(path.stem for path in (bill.catalog / "out").glob("*.csv"))
+        self.assertEqual(len(delivered), bill.status()["batches"] - 1, "one was delivered by the earlier program")
+        bill.verify()
+
+    def test_its_backup_is_a_book_of_its_format(self):
+        bill, made = self.unpack(5)
+        book.tollbook("backup", "--books", bill.directory, "--to", made / "backups")
+        shutil.rmtree(bill.directory)
+        book.tollbook("restore", "--from", made / "backups", "--books", bill.directory)
+        self.assertEqual(self.version_of(bill), 5)
+        bill.verify()
+        self.assert_same_journal((made / "journals.csv").read_bytes(), bill.journals(), "after it was restored")
+
+
+if __name__ == "__main__":
+    book.main()
