@@ -32,8 +32,8 @@ namespace tollbook {
 
 struct Restored {
   int64_t at_nanos = 0;  // the newest time
-  uint64_t first_seal =
-      0;  // made since the first time: before it was lost, the book may have made another of its number
+  // Made since the first time: before it was lost, the book may have made another one of its number.
+  uint64_t first_seal = 0;
 };
 // None: the book never came out of a backup.
 [[nodiscard]] absl::StatusOr<std::optional<Restored>> RestoredOf(const Book& book);

@@ -2,8 +2,8 @@
 // commitment of a charge, and the minimum of a plan.
 //
 // Amount   of a commitment what the charge's line comes to when just so much is used: less the charge's discount, at
-// most
-//          its maximum. Of a minimum its share by days, where it has one. Rounded to minor units by the book's rule.
+//          most its maximum. Of a minimum its share by days, where it has one. Rounded to minor units by the book's
+//          rule.
 // Lines    of a commitment those of its charge, of a minimum those of its plan's charges, the minimum itself left out;
 //          as they are booked. Where on_amendment has them go on from other plans, those of these, too. What discounts
 //          (discounts.csv) and grants say is not of them.
