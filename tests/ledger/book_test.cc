@@ -315,7 +315,9 @@ TEST_F(BookTest, ABookOfAnEarlierFormatIsOfThisOneFromItsFirstCommitOn) {
   for (const uint32_t commit : {2u, 3u}) {
     const absl::StatusOr<std::unique_ptr<Book>> book = Reopen(path());
     ASSERT_TRUE(book.ok()) << book.status();
-    if (commit == 2) EXPECT_EQ(FormatIn(path()), earlier) << "nothing was committed yet";
+    if (commit == 2) {
+      EXPECT_EQ(FormatIn(path()), earlier) << "nothing was committed yet";
+    }
     ASSERT_TRUE(CommitEpochs(book->get(), commit, commit).ok());
     EXPECT_EQ(FormatIn(path()), "tollbook book, format " + std::to_string(kFormatVersion));
     EXPECT_TRUE(Sound(**book));
