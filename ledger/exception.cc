@@ -74,8 +74,7 @@ constexpr std::array<Entry, kReasons> kEntries = {{
     {Reason::kUnknownOriginal, "unknown_original", Outcome::kHeld,
      "Send the event that it names; each absorb, and exceptions retry, try the correction again."},
     {Reason::kOriginalDiffers, "original_differs", Outcome::kConflict,
-     "Restate the event as it was accepted, and send the correction again: its id is still free. A void is not "
-     "corrected: what it took back is sent anew, under another id."},
+     "Restate the event as it was accepted, and send the correction again: its id is free. A void stays a void."},
     {Reason::kAlreadyCorrected, "already_corrected", Outcome::kConflict,
      "Name the correction that was accepted instead of the event that it corrected; a voided event stays void."},
     {Reason::kCannotTakeBack, "cannot_take_back", Outcome::kHeld,

@@ -100,7 +100,8 @@ struct AccountStandings::Sealed {
   Day last;
   BillingPeriod month;
   std::map<LinesOf, SumOfLines> lines;
-  std::map<std::string, std::map<Day, Int128>> burned;                // by grant, minor units
+  // By grant, day and subscription, minor units.
+  std::map<std::string, std::map<Day, std::map<std::string, Int128>>> burned;
   std::map<std::string_view, std::vector<CommittedSpend>> committed;  // by subscription
   std::optional<std::map<Owner, std::set<std::string>>> batches;      // of the month; none: not read yet
 
@@ -200,7 +201,9 @@ class SealedReader {
                 (tollbook::Add(sum.quantity, day.quantity, &sum.quantity) && AddTo(&sum.minor, day.amount.minor));
     if (sealed_.last < day.day) return absl::OkStatus();
     if (day.line == DayLine::kCredit) {
-      fits = AddTo(&sealed_.burned[day.charge.substr(kCreditOf.size())][day.day], -day.amount.minor) && fits;
+      fits =
+          AddTo(&sealed_.burned[day.charge.substr(kCreditOf.size())][day.day][day.subscription], -day.amount.minor) &&
+          fits;
     }
     const auto committed = sealed_.committed.find(day.subscription);
     if (committed != sealed_.committed.end()) {
@@ -335,13 +338,21 @@ class FactsReader {
     if (last < grant.starts_on || !HasAll(target_.entities, entities)) return absl::OkStatus();
 
     const std::vector<GrantTerms> terms = TermsOf({&grant, 1}, last);
-    GrantBalances balance(terms);
-    const auto burned = sealed_.burned.find(grant.id);
-    if (burned != sealed_.burned.end()) {
-      for (const auto& [day, minor] : burned->second) {
-        balance.AdvanceTo(day);
-        if (minor < 0) balance.GiveBack(-minor);
-        if (minor > 0 && !balance.Burn(minor)) return TooLarge("grant " + grant.id);
+    static const std::map<Day, std::map<std::string, Int128>> kNothing;
+    const auto found = sealed_.burned.find(grant.id);
+    const auto& burned = found == sealed_.burned.end() ? kNothing : found->second;
+    std::map<std::string_view, size_t> debtors;  // what is given back for one is not what is burned for another
+    for (const auto& [day, of_day] : burned) {
+      for (const auto& [subscription, minor] : of_day) debtors.try_emplace(subscription, debtors.size());
+    }
+    GrantBalances balance(terms, std::max<size_t>(1, debtors.size()));
+    for (const auto& [day, of_day] : burned) {
+      balance.AdvanceTo(day);
+      for (const auto& [subscription, minor] : of_day) {
+        if (minor < 0) balance.GiveBack(-minor, debtors.at(subscription));
+      }
+      for (const auto& [subscription, minor] : of_day) {
+        if (minor > 0 && !balance.Burn(minor, debtors.at(subscription))) return TooLarge("grant " + grant.id);
       }
     }
     balance.AdvanceTo(last);

@@ -172,8 +172,13 @@ class DiscountCheck {
                   plan.currency.code()}),
             "write it in that currency");
     }
+    CheckMaximum(discount, plan, user);
     for (const Charge& charge : plan.charges) {
       if (!discount.charge.empty() && charge.name != discount.charge) continue;
+      if (!discount.charge.empty() && charge.bound && charge.bound->is_maximum) {
+        Wrong(discount, Join({user, " is of the maximum of plan ", Quoted(plan.name), ", which takes off itself"}),
+              "name the charge that is to cost less, or leave it empty for all");
+      }
       *has_charge = true;
       const std::string line = DiscountLineName(charge.name, draft_.catalog.discount_products[discount.product]);
       if (std::ranges::find(plan.charges, line, &Charge::name) == plan.charges.end()) continue;
@@ -181,6 +186,19 @@ class DiscountCheck {
             Join({user, " has a line named ", Quoted(line), ", as a charge of plan ", Quoted(plan.name), " has"}),
             "rename the charge");
     }
+  }
+
+  // Which charges a month's maximum took something off is known; not, of what is credited later of a quarter's, in
+  // which of its months.
+  void CheckMaximum(const Discount& discount, const Plan& plan, const std::string& user) {
+    const auto is_maximum = [](const Charge& charge) { return charge.bound && charge.bound->is_maximum; };
+    const auto has_periods = [&](const Charge& charge) { return charge.billing && *charge.billing != plan.billing; };
+    const auto apart = std::ranges::find_if(plan.charges, has_periods);
+    if (apart == plan.charges.end() || std::ranges::none_of(plan.charges, is_maximum)) return;
+    Wrong(discount,
+          Join({user, " reaches plan ", Quoted(plan.name), ", which has a maximum, and charge ", Quoted(apart->name),
+                " with a billing period of its own"}),
+          "leave out the maximum or that billing period, or say `discount_percent` in the charges");
   }
 
   void CheckHasCharge(const Discount& discount, bool has_charge, const std::string& user) {

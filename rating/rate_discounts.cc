@@ -206,6 +206,28 @@ class DiscountedPeriod {
         rest -= shared;
       }
     }
+    return MoveShares(SharedBy::kPlan) && MoveShares(SharedBy::kAll);
+  }
+
+  // What was taken off a line that is less than that by now, other lines of its plan have off, or all of them.
+  bool MoveShares(SharedBy by) {
+    for (size_t from = 0; from < lines_.size(); ++from) {
+      const Int128 over = capped_[from] - Positive(to_date_[from]);
+      if (over <= 0) continue;
+      std::vector<Int128> weights(lines_.size());
+      Int128 sum = 0;
+      for (size_t i = 0; i < weights.size(); ++i) {
+        const bool is_of_plan = line(i).subscription->plan == line(from).subscription->plan;
+        if (line(i).charge->bound || (!is_of_plan && by != SharedBy::kAll)) continue;
+        weights[i] = Positive(to_date_[i] - capped_[i]);
+        if (__builtin_add_overflow(sum, weights[i], &sum)) return false;
+      }
+      const Int128 moved = std::min(over, sum);
+      if (moved == 0) continue;
+      const std::vector<Int128> shares = SpreadByLargestRemainder(moved, weights);
+      for (size_t i = 0; i < weights.size(); ++i) capped_[i] += shares[i];
+      capped_[from] -= moved;
+    }
     return true;
   }
 

@@ -241,6 +241,49 @@ TEST(RateDiscounts, ComeBehindThePlansMaximum) {
   }
 }
 
+// What the lines come to behind the maximum is all that there is to be discounted, whatever falls and whatever grows.
+TEST(RateDiscounts, NeverTakeMoreThanThePlanComesTo) {
+  std::mt19937_64 random(TestSeed());
+  const auto draw = [&](uint64_t below) { return random() % below; };
+  for (int round = 0; round < 300; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const int64_t percent = draw(2) == 0 ? 100 : static_cast<int64_t>(draw(101));
+    const std::string discount = draw(3) == 0 ? "all,s1,,,5000.00,USD,2025-01-01,,,\n"
+                                              : "all,s1,," + std::to_string(percent) + ",,,2025-01-01,,,\n";
+    const Catalog catalog = SmallCatalog(
+        "      - {name: calls, meter: calls, product: p, model: volume, tiers: [{up_to: 100, price: 1}, {up_to: 300, "
+        "price: 0.10}, {price: 0.05}]}\n"
+        "      - {name: mails, meter: mails, product: p, model: per_unit, price: 1}\n"
+        "      - {name: platform, product: p, model: fee, price: 50}\n"
+        "    maximum: {amount: " +
+            std::to_string(40 + draw(200)) + ", product: p}\n",
+        {{"discounts.csv", std::string(kColumns) + discount}});
+    std::vector<std::string> times;
+    std::vector<SmallUse> uses;
+    for (int i = 0; i < 8; ++i)
+      times.push_back(ToString(catalog.book.zone.StartOf({On("2025-01-01").number + static_cast<int32_t>(draw(88))})));
+    const std::string units[] = {"10", "60", "100", "180"};
+    for (const std::string& at : times) uses.push_back({draw(2) == 0 ? "calls" : "mails", at, units[draw(4)].c_str()});
+    const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, uses);
+    const SmallDue due = DueOf(catalog, totals, On("2025-03-31"));
+    ExpectTheSameUpTo({On("2025-01-01").number + static_cast<int32_t>(draw(89))}, catalog, totals, due);
+    std::map<std::string, std::pair<int64_t, int64_t>> by_day;  // lines, and what is off them
+    for (const auto& [of, cents] : due) {
+      auto& [lines, off] = by_day[of.second];
+      (of.first.starts_with("discount ") ? off : lines) += cents;
+    }
+    int64_t lines = 0, off = 0;
+    for (const auto& [day, of_day] : by_day) {
+      lines += of_day.first, off += of_day.second;
+      ASSERT_LE(-off, lines) << day << " " << discount;
+      ASSERT_LE(off, 0) << day;
+      if (percent == 100) {
+        ASSERT_EQ(-off, lines) << day << " " << discount;
+      }
+    }
+  }
+}
+
 TEST(RateDiscounts, SayWhatEachTakesOff) {
   const Catalog catalog = With("ten,s1,calls,10,,,2025-01-01,,,\nfive,s1,calls,,5.00,USD,2025-01-01,,,\n");
   const std::vector<SubjectTotal> totals = TotalsOfUses(catalog, {{"calls", "2025-01-10T00:00:00Z", "1000"}});

@@ -154,6 +154,28 @@ void ShareMaximums(const DiscountedLines& lines, int64_t day, std::map<const Dis
       }
     }
   }
+  // A line that is less than what was taken off it has only all of it off; others have the rest.
+  for (const bool of_its_plan : {true, false}) {
+    for (const auto& [name, from] : lines) {
+      const Integer over = (*capped)[&from] - NotNegative(from.due);
+      if (over <= 0) continue;
+      std::map<const Discounted*, Off> shares;
+      std::vector<Off*> all;
+      for (const auto& [of, line] : lines) {
+        Off& share = shares[&line];
+        const Charge* charge = ChargeOf(*line.plan, of.first);
+        const bool is_bound = charge != nullptr && charge->bound.has_value();
+        const bool takes = !is_bound && (line.plan == from.plan || !of_its_plan);
+        if (takes) share.base = NotNegative(Integer(line.due - (*capped)[&line]));
+        all.push_back(&share);
+      }
+      Spread(over, all);
+      for (auto& [line, share] : shares) {
+        (*capped)[line] += share.taken;
+        (*capped)[&from] -= share.taken;
+      }
+    }
+  }
 }
 
 // What each discount takes off more than on the day before, by discount line and day.
