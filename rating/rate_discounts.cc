@@ -97,12 +97,10 @@ class DiscountedPeriod {
     const auto add = [&](Day day) {
       if (period_.start <= day && day < period_.end && day <= last) days.insert(day);
     };
-    for (const Discount* discount : discounts_) {
-      if (!discount->reaches_back) continue;
-      add(period_.start);  // where it counts already, it reaches back no more when the subscription comes to it again
-      add(discount->starts_on);
-      for (const Day day : changes) add(day);
-    }
+    // On which a discount begins to count: behind the period it does not any more, and it reaches back only once.
+    add(period_.start);
+    for (const Discount* discount : discounts_) add(discount->starts_on);
+    for (const Day day : changes) add(day);
     return {days.begin(), days.end()};
   }
 
