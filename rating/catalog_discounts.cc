@@ -172,7 +172,6 @@ class DiscountCheck {
                   plan.currency.code()}),
             "write it in that currency");
     }
-    CheckMaximum(discount, plan, user);
     for (const Charge& charge : plan.charges) {
       if (!discount.charge.empty() && charge.name != discount.charge) continue;
       if (!discount.charge.empty() && charge.bound && charge.bound->is_maximum) {
@@ -186,19 +185,6 @@ class DiscountCheck {
             Join({user, " has a line named ", Quoted(line), ", as a charge of plan ", Quoted(plan.name), " has"}),
             "rename the charge");
     }
-  }
-
-  // Which charges a month's maximum took something off is known; not, of what is credited later of a quarter's, in
-  // which of its months.
-  void CheckMaximum(const Discount& discount, const Plan& plan, const std::string& user) {
-    const auto is_maximum = [](const Charge& charge) { return charge.bound && charge.bound->is_maximum; };
-    const auto has_periods = [&](const Charge& charge) { return charge.billing && *charge.billing != plan.billing; };
-    const auto apart = std::ranges::find_if(plan.charges, has_periods);
-    if (apart == plan.charges.end() || std::ranges::none_of(plan.charges, is_maximum)) return;
-    Wrong(discount,
-          Join({user, " reaches plan ", Quoted(plan.name), ", which has a maximum, and charge ", Quoted(apart->name),
-                " with a billing period of its own"}),
-          "leave out the maximum or that billing period, or say `discount_percent` in the charges");
   }
 
   void CheckHasCharge(const Discount& discount, bool has_charge, const std::string& user) {

@@ -89,7 +89,7 @@ class DiscountedPeriod {
   }
 
   // `changes`: on which another version of the subscription begins, be it of another account.
-  std::vector<Day> Days(std::span<const Day> changes, Day last) const {
+  std::vector<Day> Days(std::span<const Day> changes, const std::map<Day, Int128>& carried, Day last) const {
     std::set<Day> days;
     for (const PeriodLines::value_type* line : lines_) {
       for (const auto& [day, due] : line->second.due) days.insert(day);
@@ -101,18 +101,20 @@ class DiscountedPeriod {
     add(period_.start);
     for (const Discount* discount : discounts_) add(discount->starts_on);
     for (const Day day : changes) add(day);
+    for (const auto& [day, more] : carried) add(day);
     return {days.begin(), days.end()};
   }
 
-  // `is_of(discount, line)`: whether the discount is of the line on this day, its dates apart.
+  // `is_of(discount, line)`: whether the discount is of the line on this day, its dates apart. `carried`: what maximums
+  // take off more than on the day before that lines of earlier periods, since they were credited, do not carry.
   template <typename IsOf>
-  [[nodiscard]] bool AddDay(Day day, const IsOf& is_of) {
+  [[nodiscard]] bool AddDay(Day day, Int128 carried, const IsOf& is_of) {
     std::vector<Int128> today(lines_.size());
     for (size_t i = 0; i < lines_.size(); ++i) {
       const auto due = line(i).due.find(day);
       if (due != line(i).due.end()) to_date_[i] += today[i] = due->second;
     }
-    if (!ShareMaximums(today)) return false;
+    if (!ShareMaximums(std::move(today), carried)) return false;
     std::vector<Int128> left = to_date_;
     for (size_t i = 0; i < lines_.size(); ++i) left[i] = IsMaximum(*line(i).charge) ? Int128{0} : left[i] - capped_[i];
     for (size_t i = 0; i < discounts_.size(); ++i) {
@@ -128,6 +130,7 @@ class DiscountedPeriod {
     return true;
   }
 
+  Int128 not_carried() const { return not_carried_; }
   Int128 taken(size_t discount, size_t line) const { return states_[discount][line].taken; }
   const LineKey& key(size_t number) const { return lines_[number]->first; }
   const DiscountedLine& line(size_t number) const { return lines_[number]->second; }
@@ -173,60 +176,50 @@ class DiscountedPeriod {
     }
   };
 
-  enum class SharedBy : uint8_t { kDayOfPlan, kPlan, kAll };
-
-  // What a maximum takes off comes off what comes due on the day, and what it gives back goes to what is credited on
-  // it. What is more is shared by what the lines of its plan come to, or by what it took off them; and what is still
-  // more by all lines: a maximum that goes on from another plan may be below what came due there. `today`: each line's
-  // change.
-  bool ShareMaximums(std::vector<Int128> today) {
-    for (size_t maximum = 0; maximum < lines_.size(); ++maximum) {
-      if (!IsMaximum(*line(maximum).charge)) continue;
-      const Int128 sign = today[maximum] < 0 ? 1 : -1;  // it takes off, or gives back
-      Int128 rest = -sign * today[maximum];
-      for (const SharedBy by : {SharedBy::kDayOfPlan, SharedBy::kPlan, SharedBy::kAll}) {
+  // What maximums take off (below zero: give back) is shared by what comes due (is credited) on the day, then by what
+  // is left of the lines (was taken off them). `plan`: of its lines first; null: of all. The rest is added to `rest`.
+  bool Share(Int128 off, const uint32_t* plan, std::vector<Int128>* today, Int128* rest) {
+    const Int128 sign = off < 0 ? -1 : 1;
+    Int128 left = sign * off;
+    for (const bool of_plan : {true, false}) {
+      for (const bool of_day : {true, false}) {
         std::vector<Int128> weights(lines_.size());
         Int128 sum = 0;
         for (size_t i = 0; i < weights.size(); ++i) {
-          const bool is_of_plan = line(i).subscription->plan == line(maximum).subscription->plan;
-          if (line(i).charge->bound || (!is_of_plan && by != SharedBy::kAll)) continue;
+          const bool is_of_plan = plan == nullptr || line(i).subscription->plan == *plan;
+          if (line(i).charge->bound || (of_plan && !is_of_plan)) continue;
           weights[i] = Positive(sign > 0 ? to_date_[i] - capped_[i] : capped_[i]);
-          if (by == SharedBy::kDayOfPlan) weights[i] = std::min(weights[i], Positive(sign * today[i]));
+          if (of_day) weights[i] = std::min(weights[i], Positive(sign * (*today)[i]));
           if (__builtin_add_overflow(sum, weights[i], &sum)) return false;
         }
-        const Int128 shared = std::min(rest, sum);
+        const Int128 shared = std::min(left, sum);
         if (shared == 0) continue;
         const std::vector<Int128> shares = SpreadByLargestRemainder(shared, weights);
         for (size_t i = 0; i < weights.size(); ++i) {
           capped_[i] += sign * shares[i];
-          today[i] -= sign * shares[i];
+          (*today)[i] -= sign * shares[i];
         }
-        rest -= shared;
+        left -= shared;
       }
     }
-    return MoveShares(SharedBy::kPlan) && MoveShares(SharedBy::kAll);
+    return !__builtin_add_overflow(*rest, sign * left, rest);
   }
 
-  // What was taken off a line that is less than that by now, other lines of its plan have off, or all of them.
-  bool MoveShares(SharedBy by) {
-    for (size_t from = 0; from < lines_.size(); ++from) {
-      const Int128 over = capped_[from] - Positive(to_date_[from]);
-      if (over <= 0) continue;
-      std::vector<Int128> weights(lines_.size());
-      Int128 sum = 0;
-      for (size_t i = 0; i < weights.size(); ++i) {
-        const bool is_of_plan = line(i).subscription->plan == line(from).subscription->plan;
-        if (line(i).charge->bound || (!is_of_plan && by != SharedBy::kAll)) continue;
-        weights[i] = Positive(to_date_[i] - capped_[i]);
-        if (__builtin_add_overflow(sum, weights[i], &sum)) return false;
-      }
-      const Int128 moved = std::min(over, sum);
-      if (moved == 0) continue;
-      const std::vector<Int128> shares = SpreadByLargestRemainder(moved, weights);
-      for (size_t i = 0; i < weights.size(); ++i) capped_[i] += shares[i];
-      capped_[from] -= moved;
+  // `today`: each line's change. A line that was credited carries no more than what is left of it; the others have the
+  // rest, and what they cannot carry is not_carried().
+  bool ShareMaximums(std::vector<Int128> today, Int128 carried) {
+    Int128 rest = not_carried_ + carried;
+    for (size_t i = 0; i < lines_.size(); ++i) {
+      const uint32_t plan = line(i).subscription->plan;
+      if (IsMaximum(*line(i).charge) && !Share(-today[i], &plan, &today, &rest)) return false;
     }
-    return true;
+    for (size_t i = 0; i < lines_.size(); ++i) {
+      const Int128 over = Positive(capped_[i] - Positive(to_date_[i]));
+      capped_[i] -= over;
+      if (__builtin_add_overflow(rest, over, &rest)) return false;
+    }
+    not_carried_ = 0;
+    return Share(rest, nullptr, &today, &not_carried_);
   }
 
   bool TakeOff(size_t number) {
@@ -256,6 +249,7 @@ class DiscountedPeriod {
   std::vector<const PeriodLines::value_type*> lines_;
   std::vector<Int128> to_date_;             // of each line
   std::vector<Int128> capped_;              // likewise what maximums take off it
+  Int128 not_carried_ = 0;                  // and off none of them
   std::vector<std::vector<State>> states_;  // of each discount and line
 };
 
@@ -321,17 +315,21 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
     if (!window.through) last = std::max(last, std::optional(line.days.back().usage_date));
   }
   std::map<RowsOf, DiscountRows> rows;
+  std::map<Day, Int128> carried;  // by the period that the day is of
   for (const auto& [period, lines] : periods) {
     DiscountedPeriod discounted(period, lines, discounts, catalog_.book.rounding);
     std::vector<Int128> taken(lines.size() * discounts.size());
-    for (const Day day : discounted.Days(changes, *last)) {
+    for (const Day day : discounted.Days(changes, carried, *last)) {
       const std::string_view account = VersionOn(subscriptions, id, day).account;
       const auto is_of = [&](const Discount& discount, const DiscountedLine& line) {
         if (!discount.charge.empty() && discount.charge != line.charge->name) return false;
         if (discount.of == Discount::Of::kAccount) return discount.name == account;
         return discount.of != Discount::Of::kPlan || discount.name == catalog_.plans[line.subscription->plan].name;
       };
-      if (!discounted.AddDay(day, is_of)) return DoesNotFit(id);
+      const Int128 before = discounted.not_carried();
+      const Int128 from_earlier = day < period.end ? std::exchange(carried[day], 0) : 0;
+      if (!discounted.AddDay(day, from_earlier, is_of)) return DoesNotFit(id);
+      if (period.end <= day) carried[day] += discounted.not_carried() - before;
       for (size_t i = 0; i < taken.size(); ++i) {
         const size_t line = i / discounts.size(), discount = i % discounts.size();
         const Int128 more = discounted.taken(discount, line) - taken[i];

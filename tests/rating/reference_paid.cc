@@ -120,62 +120,57 @@ bool IsMaximum(const Plan& plan, const std::string& name) {
   return charge != nullptr && charge->bound && charge->bound->is_maximum;
 }
 
-// What a maximum takes off, or gives back, on a day: of what its plan's lines come to on it, then of all that is left
-// of them (or was taken off them), then of what is left of all lines.
-void ShareMaximums(const DiscountedLines& lines, int64_t day, std::map<const Discounted*, Integer>* capped) {
+// Maximums on their way through a period: what they take off each line, and what no line carries.
+struct Capped {
+  std::map<const Discounted*, Integer> of;
+  Integer nobodys = 0;
+};
+
+// Above zero it is taken off, below it is given back: of what the lines come to on the day, then of all that is left of
+// them (or was taken off them); of the plan's lines before others. What is left over is the answer.
+Integer ShareOff(Integer off, const DiscountedLines& lines, const Plan* plan,
+                 std::map<const Discounted*, Integer>* today, Capped* capped) {
+  const int sign = off < 0 ? -1 : 1;
+  off *= sign;
+  for (const int step : {0, 1, 2, 3}) {
+    const bool of_plan = step < 2, of_day = step % 2 == 0;
+    std::map<const Discounted*, Off> shares;
+    std::vector<Off*> all;
+    for (const auto& [of, line] : lines) {
+      Off& share = shares[&line];
+      all.push_back(&share);
+      const Charge* charge = ChargeOf(*line.plan, of.first);
+      if (charge != nullptr && charge->bound) continue;
+      if (of_plan && plan != nullptr && line.plan != plan) continue;
+      share.base = NotNegative(sign > 0 ? Integer(line.due - capped->of[&line]) : capped->of[&line]);
+      if (of_day) share.base = std::min(share.base, NotNegative(Integer(sign * (*today)[&line])));
+    }
+    Spread(off, all);
+    for (const auto& [line, share] : shares) {
+      capped->of[line] += sign * share.taken;
+      (*today)[line] -= sign * share.taken;
+      off -= share.taken;
+    }
+  }
+  return sign * off;
+}
+
+void ShareMaximums(const DiscountedLines& lines, int64_t day, const Integer& carried, Capped* capped) {
   std::map<const Discounted*, Integer> today;
   for (const auto& [of, line] : lines) {
     const auto change = line.changes.find(day);
     today[&line] = change == line.changes.end() ? Integer(0) : change->second;
   }
-  for (const auto& [name, maximum] : lines) {
-    if (!IsMaximum(*maximum.plan, name.first) || today[&maximum] == 0) continue;
-    const bool takes = today[&maximum] < 0;
-    Integer rest = takes ? Integer(-today[&maximum]) : today[&maximum];
-    for (const std::string by : {"day", "plan", "all"}) {
-      std::map<const Discounted*, Off> shares;
-      std::vector<Off*> all;
-      for (const auto& [of, line] : lines) {
-        Off& share = shares[&line];
-        const Charge* charge = ChargeOf(*line.plan, of.first);
-        const bool is_bound = charge != nullptr && charge->bound.has_value();
-        if (!is_bound && (line.plan == maximum.plan || by == "all")) {
-          share.base = NotNegative(takes ? Integer(line.due - (*capped)[&line]) : (*capped)[&line]);
-          const Integer of_day = NotNegative(takes ? today[&line] : Integer(-today[&line]));
-          if (by == "day") share.base = std::min(share.base, of_day);
-        }
-        all.push_back(&share);
-      }
-      Spread(rest, all);
-      for (auto& [line, share] : shares) {
-        (*capped)[line] += takes ? share.taken : Integer(-share.taken);
-        today[line] -= takes ? share.taken : Integer(-share.taken);
-        rest -= share.taken;
-      }
-    }
+  Integer rest = capped->nobodys + carried;
+  for (const auto& [of, line] : lines) {
+    if (IsMaximum(*line.plan, of.first)) rest += ShareOff(-today[&line], lines, line.plan, &today, capped);
   }
-  // A line that is less than what was taken off it has only all of it off; others have the rest.
-  for (const bool of_its_plan : {true, false}) {
-    for (const auto& [name, from] : lines) {
-      const Integer over = (*capped)[&from] - NotNegative(from.due);
-      if (over <= 0) continue;
-      std::map<const Discounted*, Off> shares;
-      std::vector<Off*> all;
-      for (const auto& [of, line] : lines) {
-        Off& share = shares[&line];
-        const Charge* charge = ChargeOf(*line.plan, of.first);
-        const bool is_bound = charge != nullptr && charge->bound.has_value();
-        const bool takes = !is_bound && (line.plan == from.plan || !of_its_plan);
-        if (takes) share.base = NotNegative(Integer(line.due - (*capped)[&line]));
-        all.push_back(&share);
-      }
-      Spread(over, all);
-      for (auto& [line, share] : shares) {
-        (*capped)[line] += share.taken;
-        (*capped)[&from] -= share.taken;
-      }
-    }
+  for (const auto& [of, line] : lines) {
+    const Integer over = NotNegative(capped->of[&line] - NotNegative(line.due));
+    capped->of[&line] -= over;
+    rest += over;
   }
+  capped->nobodys = ShareOff(rest, lines, nullptr, &today, capped);
 }
 
 // What each discount takes off more than on the day before, by discount line and day.
@@ -183,9 +178,10 @@ using MoreOff = std::map<Line, std::map<int64_t, std::map<const Discount*, Integ
 
 // Walks through a billing period of the subscription's plan, and on as far as something of it is credited.
 void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vector<const Discount*>& discounts,
-                   const Line& period, int64_t last, DiscountedLines lines, MoreOff* more) {
+                   const Line& period, int64_t last, DiscountedLines lines, std::map<int64_t, Integer>* carried,
+                   MoreOff* more) {
   std::map<std::pair<const Discount*, const Discounted*>, Off> offs;
-  std::map<const Discounted*, Integer> capped;  // what maximums take off a line, to date
+  Capped capped;
   int64_t end = std::min(period.last, last);
   for (const auto& [of, line] : lines) end = std::max(end, line.changes.rbegin()->first);
   for (int64_t day = FirstOf(period); day <= end; ++day) {
@@ -195,9 +191,12 @@ void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vec
       if (const auto change = line.changes.find(day); change != line.changes.end()) line.due += change->second;
       left[&line] = line.due;
     }
-    ShareMaximums(lines, day, &capped);
+    const Integer before = capped.nobodys;
+    const Integer from_earlier = day <= period.last ? std::exchange((*carried)[day], 0) : Integer(0);
+    ShareMaximums(lines, day, from_earlier, &capped);
+    if (day > period.last) (*carried)[day] += capped.nobodys - before;
     for (const auto& [of, line] : lines) {
-      left[&line] = IsMaximum(*line.plan, of.first) ? Integer(0) : Integer(line.due - capped[&line]);
+      left[&line] = IsMaximum(*line.plan, of.first) ? Integer(0) : Integer(line.due - capped.of[&line]);
     }
     for (const Discount* discount : discounts) {
       const bool is_valid =
@@ -413,7 +412,10 @@ void TakeOffDiscounts(const Catalog& catalog, const std::string& subject, std::o
       }
     }
     MoreOff more;
-    for (const auto& [period, lines] : periods) TakeOffPeriod(catalog, id, discounts, period, last, lines, &more);
+    std::map<int64_t, Integer> carried;  // what maximums take off that earlier periods no longer come to, by day
+    for (const auto& [period, lines] : periods) {
+      TakeOffPeriod(catalog, id, discounts, period, last, lines, &carried, &more);
+    }
     for (const auto& [line, days] : more) {
       const Currency currency = catalog.plans[SomeVersionOn(catalog, line).plan].currency;
       Integer to_date = 0;
