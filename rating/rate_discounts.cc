@@ -208,7 +208,8 @@ class DiscountedPeriod {
   // `today`: each line's change. A line that was credited carries no more than what is left of it; the others have the
   // rest, and what they cannot carry is not_carried().
   bool ShareMaximums(std::vector<Int128> today, Int128 carried) {
-    Int128 rest = not_carried_ + carried;
+    Int128 rest = 0;
+    if (__builtin_add_overflow(not_carried_, carried, &rest)) return false;
     for (size_t i = 0; i < lines_.size(); ++i) {
       const uint32_t plan = line(i).subscription->plan;
       if (IsMaximum(*line(i).charge) && !Share(-today[i], &plan, &today, &rest)) return false;
@@ -329,7 +330,9 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
       const Int128 before = discounted.not_carried();
       const Int128 from_earlier = day < period.end ? std::exchange(carried[day], 0) : 0;
       if (!discounted.AddDay(day, from_earlier, is_of)) return DoesNotFit(id);
-      if (period.end <= day) carried[day] += discounted.not_carried() - before;
+      Int128 more = 0;
+      if (__builtin_sub_overflow(discounted.not_carried(), before, &more)) return DoesNotFit(id);
+      if (period.end <= day && __builtin_add_overflow(carried[day], more, &carried[day])) return DoesNotFit(id);
       for (size_t i = 0; i < taken.size(); ++i) {
         const size_t line = i / discounts.size(), discount = i % discounts.size();
         const Int128 more = discounted.taken(discount, line) - taken[i];

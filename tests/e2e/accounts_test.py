@@ -372,12 +372,12 @@ class Salesforce(AnyWithRefusals, PostingStatus, SalesforceCase):
                 self.three_seals()
                 self.post("--wait", "20")
                 parked, = self.deliveries()
-                # By its chance the first one may leave only what is parked at once.
                 self.assertEqual(parked["state"], "parked")
-                self.assertLess(len(due), 2)
-                due.clear()
                 there = {key for key, _ in server.history}
                 refused = int(re.match(r"(\d) of 3 items refused", parked["last_error"])[1])
+                if refused < 3:  # a first answer in which none is taken is believed, and the second fault not met
+                    self.assertEqual(due, [])
+                due.clear()
                 self.assertLessEqual(len({"s1", "s3"} - there), refused - 1, "what is not there is told as refused")
                 server.refused.clear()
                 book.tollbook("deliveries", "retry", "--books", self.books, "crm", parked["batch"])

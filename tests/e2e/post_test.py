@@ -5,6 +5,7 @@ plays more of them; TOLLBOOK_SEED repeats the order of another time.
 """
 
 import collections
+import contextlib
 import datetime
 import fcntl
 import hashlib
@@ -813,7 +814,9 @@ class Restored(Case):
         self.post("--strict")
         self.assertEqual(len(list((self.catalog / "out-archive").glob("*.csv"))), 1)
 
-    def test_a_ledger_is_asked_and_has_each_once(self):
+    @contextlib.contextmanager
+    def restored_without_a_seal_that_was_posted(self):
+        """To a ledger, which is the answer: seal 1 is in the backup, and seal 2 is not."""
         self.seal_calls(1)
         with fault_server.Server() as server:
             self.targets(ledger(server.url))
@@ -821,6 +824,10 @@ class Restored(Case):
             self.seal_calls(2)
             self.post("--strict")
             self.restore()
+            yield server
+
+    def test_a_ledger_is_asked_and_has_each_once(self):
+        with self.restored_without_a_seal_that_was_posted() as server:
             self.post("--strict")
             self.assertEqual(len(server.ledger.moves), 2)
             self.seal_calls(2)
@@ -860,13 +867,7 @@ class Restored(Case):
         self.verify()
 
     def test_a_ledger_that_has_another_batch_of_the_same_key_is_told_to_a_person(self):
-        self.seal_calls(1)
-        with fault_server.Server() as server:
-            self.targets(ledger(server.url))
-            self.back_up()
-            self.seal_calls(2)
-            self.post("--strict")
-            self.restore()
+        with self.restored_without_a_seal_that_was_posted() as server:
             self.seal_calls(2, 3)
             self.post()
             self.assertEqual(len(server.ledger.moves), 2)
