@@ -4,8 +4,13 @@
 
 namespace tollbook {
 
+std::span<const DayWorth> DaysWithin(const RatedCharge& rated) {
+  const auto behind = std::ranges::lower_bound(rated.days, rated.period.end, {}, &DayWorth::usage_date);
+  return {rated.days.begin(), behind};
+}
+
 bool DueOn(const RatedCharge& rated, bool by_period, Day usage_date) {
-  if (by_period) return usage_date.number == rated.period.end.number - 1;
+  if (by_period && usage_date < rated.period.end) return usage_date.number == rated.period.end.number - 1;
   return std::any_of(rated.days.begin(), rated.days.end(),
                      [&](const DayWorth& day) { return day.usage_date == usage_date; });
 }
@@ -17,7 +22,7 @@ ComparedDays CompareDays(const RatedCharge& rated, bool by_period, Day usage_dat
     compared.before = compared.last;
     compared.last = &day;
   }
-  if (by_period) compared.before = nullptr;
+  if (by_period && usage_date < rated.period.end) compared.before = nullptr;
   if (!DueOn(rated, by_period, usage_date)) compared.before = compared.last;
   return compared;
 }

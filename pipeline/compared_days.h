@@ -2,9 +2,15 @@
 #ifndef TOLLBOOK_PIPELINE_COMPARED_DAYS_H_
 #define TOLLBOOK_PIPELINE_COMPARED_DAYS_H_
 
+#include <span>
+
 #include "rating/rate.h"
 
 namespace tollbook {
+
+// Those of the line's days that lie in its billing period; a line by period is dated at its last day. Behind it there
+// are only those of a bound (what it bounds was credited later), and each of them is a line by day.
+[[nodiscard]] std::span<const DayWorth> DaysWithin(const RatedCharge& rated);
 
 // Is anything due for the charge on the usage date? If not, the line only books back what was booked there before the
 // summary policy or the charge's filter changed.

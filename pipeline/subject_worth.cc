@@ -11,6 +11,7 @@
 #include "pipeline/account_settlement.h"
 #include "pipeline/allocation.h"
 #include "pipeline/booked_places.h"
+#include "pipeline/compared_days.h"
 #include "pipeline/recognition.h"
 #include "pipeline/shard_booked.h"
 #include "pipeline/shard_totals.h"
@@ -26,15 +27,17 @@ using Visitor = std::function<absl::Status(int shard, const SubjectWorth&)>;
 
 void AppendDue(const RatedCharge& rated, BookedAmount amount, SummaryPolicy summary, std::optional<Day> through,
                std::vector<BookedAmount>* due) {
+  Int128 before = 0;
+  std::span<const DayWorth> days = rated.days;
   if (summary == SummaryPolicy::kPeriod) {
+    const std::span<const DayWorth> within = DaysWithin(rated);
+    days = days.subspan(within.size());
     amount.key.usage_date = {rated.period.end.number - 1};
-    amount.minor = rated.days.back().booked_to_date.minor;
+    amount.minor = before = within.empty() ? 0 : within.back().booked_to_date.minor;
     const bool period_is_over = !through || amount.key.usage_date <= *through;
     if (period_is_over && amount.minor != 0) due->push_back(amount);
-    return;
   }
-  Int128 before = 0;
-  for (const DayWorth& day : rated.days) {
+  for (const DayWorth& day : days) {
     amount.key.usage_date = day.usage_date;
     amount.minor = day.booked_to_date.minor - before;
     before = day.booked_to_date.minor;

@@ -1,14 +1,15 @@
 // BoundSlices: what a plan's minimum or maximum adds in a billing period in which versions of the subscription follow
 // one another, where it says `on_amendment`.
 //
-// Each version is a slice, bound as its own plan says. What it comes to is what lines of its plan are booked with on
-// its days. An amount of an earlier plan on a later day (a credit, another tier for all units) is of that plan's last
-// slice before it, and one on an earlier day of its first.
+// Each version is a slice, bound as its own plan says. What it comes to is what came due of lines of its plan on its
+// days, less what was credited of that later (due_parts.h). What comes due of an earlier plan on a later day (another
+// tier for all units) is of that plan's last slice before it, and on an earlier day of its first.
 //
-// Minimum    one for all slices that go on from one another, on the last of them: each plan's by its days, summed; where
+// Minimum    one for all slices that go on from one another, on the last of them: each plan's by its days, summed;
+// where
 //            the last one's is not prorated, that one alone. The lines of maximums count.
 // Maximum    slices before count towards the maximum of the slice at hand, which is summed likewise up to it; what they
-//            came to above it stands. What is taken back takes first what was above a maximum before.
+//            came to above it stands. What is below zero takes first what was above a maximum before.
 // Errors     False when an amount does not fit.
 //
 // In the line that comes of it (RatedCharge in rate.h) `amended` are the slices and `bounded` what each of them comes

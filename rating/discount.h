@@ -2,12 +2,13 @@
 // rebate, a credit note.
 //
 // Base      what the lines that it is of come to within one of the plan's billing periods, by the amounts as they are
-//           booked, on days on which it is valid. What a plan's maximum takes off comes off what came due on that day,
-//           in minor units by the lines' amounts of it, spread like an amount (below); what a line that is credited
-//           does not carry of it any more, others do by what is left of them, those of the later period last. A credit
-//           (a fee that is given back, a price that falls) comes off what came due last before it, be it still valid or
-//           not, down to zero. So what is credited of a discounted fee is credited at its discount, and in a billing
-//           period a discount never takes a line below zero, its own credits of later days included.
+//           booked, on days on which it is valid. A credit (a fee that is given back, a price that falls) comes off
+//           what came due last before it (due_parts.h), be it still valid or not, down to zero; so does what an earlier
+//           discount takes off on a later day. So what is credited of a discounted fee is credited at its discount, and
+//           in a billing period a discount never takes a line below zero, its own credits of later days included.
+//           What a plan's maximum takes off comes off what came due on that day, in minor units by the lines' amounts
+//           of it, spread like an amount (below); what a line that is credited does not carry of it any more, others
+//           do by what is left of them.
 // Order     percentages first, each of what those before it left; then amounts, likewise. Among the ones and the others
 //           by `order`, then by id. All come after the charge's own discount_percent, minimum and maximum and after the
 //           bounds of the plan, and before what grants pay.

@@ -381,7 +381,17 @@ class SubjectRater {
                              RatedSubject* rated);
   absl::Status RateUnused(const PlanCharge& charge, Day through, RatedSubject* rated);
   absl::Status RateBound(const PlanCharge& charge, Day through, RatedSubject* rated);
-  void AppendBoundDays(const PlanCharge& charge, const BillingPeriod& period, Day through, const RatedSubject& rated);
+  // A part of a line (due_parts.h) of the subscription at hand, in the billing period of its plan.
+  struct BoundPart {
+    BillingPeriod period;
+    Day due, day;
+    Int128 minor = 0;
+    uint32_t plan = 0;
+    bool is_maximum = false;
+  };
+  void GatherBoundParts(std::string_view subscription, const BillingCycle& cycle, const RatedSubject& rated);
+  std::span<const BoundPart> BoundPartsIn(const BillingPeriod& period) const;
+  void AppendBoundDays(const PlanCharge& charge, const BillingPeriod& period, Day through);
   absl::Status RateBoundPeriod(const PlanCharge& charge, const BillingPeriod& period, RatedSubject* rated);
 
   const Catalog& catalog_;
@@ -407,6 +417,7 @@ class SubjectRater {
   std::vector<UsagePart> usage_parts_;  // the same at the end of a day
   std::vector<Stay> stays_;             // of the subscription and plan at hand, by their days
   std::vector<Day> due_days_;           // of the fee, or bound, and period at hand
+  std::vector<BoundPart> bound_parts_;  // of the bound at hand, by period and day
   std::vector<UnitLine> unit_lines_;
 };
 

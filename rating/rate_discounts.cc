@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "rating/due_parts.h"
 #include "rating/error.h"
 #include "rating/rate.h"
 #include "rating/rate_steps.h"
@@ -28,38 +29,14 @@ bool IsMaximum(const Charge& charge) {
   return charge.bound && charge.bound->is_maximum;
 }
 
-// A line whose own billing period lies in several of the plan's may fall in a later one below what came due there: what
-// is credited then comes off those before it, the last one first. None of them is then below zero, unless all of the
-// line is: the first, until as much came due again. A maximum's line is below zero, and so told the other way round.
 void AddLine(const RatedCharge& line, const BillingCycle& cycle, std::map<BillingPeriod, PeriodLines>* periods) {
-  struct Part {
-    DiscountedLine* of_period;
-    Int128 due = 0;
-  };
-  std::vector<Part> parts;  // of the plan's periods, ascending
-  const int sign = IsMaximum(*line.charge) ? -1 : 1;
-  const auto add = [&](Part& part, Day day, Int128 due) {
-    part.due += due;
-    part.of_period->due[day] += sign * due;
-  };
-  Int128 before = 0;
-  for (const DayWorth& day : line.days) {
-    Int128 due = sign * (day.booked_to_date.minor - before);
-    before = day.booked_to_date.minor;
-    DiscountedLine& of_period =
-        (*periods)[PeriodOf(cycle, day.usage_date)][{line.charge->name, line.subscription->plan, line.charge}];
-    if (of_period.subscription == nullptr) of_period = {line.subscription, line.charge};
-    if (parts.empty() || parts.back().of_period != &of_period) parts.push_back({&of_period});
-    for (size_t i = parts.size(); due < 0 && i-- > 0;) {
-      const Int128 credited = i == 0 ? -due : std::min(-due, parts[i].due);
-      if (credited != 0) add(parts[i], day.usage_date, -credited);
-      due += credited;
-    }
-    if (const Int128 owed = std::min(due, -parts.front().due); owed > 0) {
-      add(parts.front(), day.usage_date, owed);
-      due -= owed;
-    }
-    add(parts.back(), day.usage_date, due);
+  std::vector<DuePart> parts;
+  AppendDueParts(line, &parts);
+  for (const DuePart& part : parts) {
+    DiscountedLine& of =
+        (*periods)[PeriodOf(cycle, part.due)][{line.charge->name, line.subscription->plan, line.charge}];
+    if (of.subscription == nullptr) of = {line.subscription, line.charge};
+    of.due[part.day] += part.minor;
   }
 }
 
@@ -89,7 +66,7 @@ class DiscountedPeriod {
   }
 
   // `changes`: on which another version of the subscription begins, be it of another account.
-  std::vector<Day> Days(std::span<const Day> changes, const std::map<Day, Int128>& carried, Day last) const {
+  std::vector<Day> Days(std::span<const Day> changes, Day last) const {
     std::set<Day> days;
     for (const PeriodLines::value_type* line : lines_) {
       for (const auto& [day, due] : line->second.due) days.insert(day);
@@ -101,20 +78,18 @@ class DiscountedPeriod {
     add(period_.start);
     for (const Discount* discount : discounts_) add(discount->starts_on);
     for (const Day day : changes) add(day);
-    for (const auto& [day, more] : carried) add(day);
     return {days.begin(), days.end()};
   }
 
-  // `is_of(discount, line)`: whether the discount is of the line on this day, its dates apart. `carried`: what maximums
-  // take off more than on the day before that lines of earlier periods, since they were credited, do not carry.
+  // `is_of(discount, line)`: whether the discount is of the line on this day, its dates apart.
   template <typename IsOf>
-  [[nodiscard]] bool AddDay(Day day, Int128 carried, const IsOf& is_of) {
+  [[nodiscard]] bool AddDay(Day day, const IsOf& is_of) {
     std::vector<Int128> today(lines_.size());
     for (size_t i = 0; i < lines_.size(); ++i) {
       const auto due = line(i).due.find(day);
       if (due != line(i).due.end()) to_date_[i] += today[i] = due->second;
     }
-    if (!ShareMaximums(std::move(today), carried)) return false;
+    if (!ShareMaximums(std::move(today))) return false;
     std::vector<Int128> left = to_date_;
     for (size_t i = 0; i < lines_.size(); ++i) left[i] = IsMaximum(*line(i).charge) ? Int128{0} : left[i] - capped_[i];
     for (size_t i = 0; i < discounts_.size(); ++i) {
@@ -130,7 +105,6 @@ class DiscountedPeriod {
     return true;
   }
 
-  Int128 not_carried() const { return not_carried_; }
   Int128 taken(size_t discount, size_t line) const { return states_[discount][line].taken; }
   const LineKey& key(size_t number) const { return lines_[number]->first; }
   const DiscountedLine& line(size_t number) const { return lines_[number]->second; }
@@ -206,10 +180,9 @@ class DiscountedPeriod {
   }
 
   // `today`: each line's change. A line that was credited carries no more than what is left of it; the others have the
-  // rest, and what they cannot carry is not_carried().
-  bool ShareMaximums(std::vector<Int128> today, Int128 carried) {
-    Int128 rest = 0;
-    if (__builtin_add_overflow(not_carried_, carried, &rest)) return false;
+  // rest. They can, unless one is below zero: what then nobody carries is asked of them again on later days.
+  bool ShareMaximums(std::vector<Int128> today) {
+    Int128 rest = std::exchange(not_carried_, 0);
     for (size_t i = 0; i < lines_.size(); ++i) {
       const uint32_t plan = line(i).subscription->plan;
       if (IsMaximum(*line(i).charge) && !Share(-today[i], &plan, &today, &rest)) return false;
@@ -219,7 +192,6 @@ class DiscountedPeriod {
       capped_[i] -= over;
       if (__builtin_add_overflow(rest, over, &rest)) return false;
     }
-    not_carried_ = 0;
     return Share(rest, nullptr, &today, &not_carried_);
   }
 
@@ -316,23 +288,17 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
     if (!window.through) last = std::max(last, std::optional(line.days.back().usage_date));
   }
   std::map<RowsOf, DiscountRows> rows;
-  std::map<Day, Int128> carried;  // by the period that the day is of
   for (const auto& [period, lines] : periods) {
     DiscountedPeriod discounted(period, lines, discounts, catalog_.book.rounding);
     std::vector<Int128> taken(lines.size() * discounts.size());
-    for (const Day day : discounted.Days(changes, carried, *last)) {
+    for (const Day day : discounted.Days(changes, *last)) {
       const std::string_view account = VersionOn(subscriptions, id, day).account;
       const auto is_of = [&](const Discount& discount, const DiscountedLine& line) {
         if (!discount.charge.empty() && discount.charge != line.charge->name) return false;
         if (discount.of == Discount::Of::kAccount) return discount.name == account;
         return discount.of != Discount::Of::kPlan || discount.name == catalog_.plans[line.subscription->plan].name;
       };
-      const Int128 before = discounted.not_carried();
-      const Int128 from_earlier = day < period.end ? std::exchange(carried[day], 0) : 0;
-      if (!discounted.AddDay(day, from_earlier, is_of)) return DoesNotFit(id);
-      Int128 more = 0;
-      if (__builtin_sub_overflow(discounted.not_carried(), before, &more)) return DoesNotFit(id);
-      if (period.end <= day && __builtin_add_overflow(carried[day], more, &carried[day])) return DoesNotFit(id);
+      if (!discounted.AddDay(day, is_of)) return DoesNotFit(id);
       for (size_t i = 0; i < taken.size(); ++i) {
         const size_t line = i / discounts.size(), discount = i % discounts.size();
         const Int128 more = discounted.taken(discount, line) - taken[i];

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "rating/bound_slices.h"
+#include "rating/due_parts.h"
 #include "rating/error.h"
 #include "rating/minor_unit.h"
 #include "rating/rate.h"
@@ -24,38 +26,12 @@ int32_t DaysBoth(const BillingPeriod& a, const BillingPeriod& b) {
   return std::max(0, std::min(a.end, b.end).number - std::max(a.start, b.start).number);
 }
 
-// What of a charge is booked on days before this one.
-Int128 BookedBefore(const RatedCharge& rated, Day day) {
-  Int128 minor = 0;
-  for (const DayWorth& worth : rated.days) {
-    if (worth.usage_date < day) minor = worth.booked_to_date.minor;
-  }
-  return minor;
-}
-
 // Which of a bound's lines are due first: a minimum counts what maximums take off.
 enum class TimedPart : uint8_t { kCharges, kMaximums, kMinimums };
 
 TimedPart TimedPartOf(const Charge& charge) {
   if (!charge.bound) return TimedPart::kCharges;
   return charge.bound->is_maximum ? TimedPart::kMaximums : TimedPart::kMinimums;
-}
-
-// What the subscription's lines of a plan are booked with by the end of a day, on days that count. Of bounds only a
-// maximum's, where `with_maximum`. False: it does not fit.
-bool AmountOn(const RatedSubject& rated, std::string_view subscription, const PlanDays& days, Day day,
-              bool with_maximum, Int128* amount) {
-  const Day to = std::min(Day{day.number + 1}, days.to);
-  for (const RatedCharge& line : rated.charges) {
-    if (line.subscription->id != subscription || line.subscription->plan != days.plan || to <= days.from) continue;
-    if (line.charge->bound && !(with_maximum && line.charge->bound->is_maximum)) continue;
-    Int128 more = 0;
-    if (__builtin_sub_overflow(BookedBefore(line, to), BookedBefore(line, days.from), &more) ||
-        __builtin_add_overflow(*amount, more, amount)) {
-      return false;
-    }
-  }
-  return true;
 }
 
 // Of a fee that is due once and goes on from other plans: was it due of one that the subscription was on before?
@@ -230,24 +206,40 @@ absl::Status SubjectRater::RateUnused(const PlanCharge& charge, Day through, Rat
   return absl::OkStatus();
 }
 
-// The days of a period on which a bound may change: its last for a minimum; for a maximum also each on which one of the
-// charges does.
-void SubjectRater::AppendBoundDays(const PlanCharge& charge, const BillingPeriod& period, Day through,
-                                   const RatedSubject& rated) {
-  due_days_.clear();
-  if (!charge.charge->bound->is_maximum) {
-    const Day last{period.end.number - 1};
-    if (last <= through) due_days_.push_back(last);
-    return;
-  }
+// What the lines of the subscription come to in the periods of its plan, by period and day. Of bounds only a maximum's.
+void SubjectRater::GatherBoundParts(std::string_view subscription, const BillingCycle& cycle,
+                                    const RatedSubject& rated) {
+  bound_parts_.clear();
+  std::vector<DuePart> parts;
   for (const RatedCharge& line : rated.charges) {
-    for (const DayWorth& day : line.days) {
-      const bool is_in = period.start <= day.usage_date && day.usage_date < period.end && day.usage_date <= through;
-      if (is_in) due_days_.push_back(day.usage_date);
+    const std::optional<PlanBound>& bound = line.charge->bound;
+    if (line.subscription->id != subscription || (bound && !bound->is_maximum)) continue;
+    parts.clear();
+    AppendDueParts(line, &parts);
+    for (const DuePart& part : parts) {
+      bound_parts_.push_back(
+          {PeriodOf(cycle, part.due), part.due, part.day, part.minor, line.subscription->plan, bound.has_value()});
     }
   }
-  std::ranges::sort(due_days_);
-  due_days_.erase(std::unique(due_days_.begin(), due_days_.end()), due_days_.end());
+  std::ranges::sort(bound_parts_, {}, [](const BoundPart& part) { return std::pair(part.period, part.day); });
+}
+
+std::span<const SubjectRater::BoundPart> SubjectRater::BoundPartsIn(const BillingPeriod& period) const {
+  const auto in = std::ranges::equal_range(bound_parts_, period, {}, &BoundPart::period);
+  return {in.begin(), in.end()};
+}
+
+// The days on which a bound of a period may change: those on which what it bounds does, and of a minimum the period's
+// last one, but none before.
+void SubjectRater::AppendBoundDays(const PlanCharge& charge, const BillingPeriod& period, Day through) {
+  due_days_.clear();
+  const Day last{period.end.number - 1};
+  const bool is_maximum = charge.charge->bound->is_maximum;
+  if (!is_maximum && last <= through) due_days_.push_back(last);
+  for (const BoundPart& part : BoundPartsIn(period)) {
+    const bool may_change = part.day <= through && (is_maximum || last < part.day);
+    if (may_change && (due_days_.empty() || due_days_.back() < part.day)) due_days_.push_back(part.day);
+  }
 }
 
 absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const BillingPeriod& period, RatedSubject* rated) {
@@ -265,25 +257,30 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
   if (is_sliced) of = BoundSlicesOf(catalog_, subscription, *charge.charge, period);
   const bool with_maximum = is_sliced && !charge.charge->bound->is_maximum;
   std::vector<DayWorth> days;  // not yet the subject's, or those of the other charges would move
-  std::vector<Int128> amounts, of_day;
+  std::vector<Int128> amounts, to_date(of.days.size());
   std::vector<UsageSlice> slices;
   Int128 before = 0;
+  std::span<const BoundPart> parts = BoundPartsIn(period);
   for (const Day day : due_days_) {
-    of_day.assign(of.days.size(), 0);
-    for (size_t i = 0; i < of_day.size(); ++i) {
-      if (!AmountOn(*rated, subscription.id, of.days[i], day, with_maximum, &of_day[i])) {
-        return WorthOutOfRange(line, {});
-      }
+    for (; !parts.empty() && parts.front().day <= day; parts = parts.subspan(1)) {
+      const BoundPart& part = parts.front();
+      if (part.is_maximum && !with_maximum) continue;
+      const auto at = std::ranges::find_if(of.days, [&](const PlanDays& one) {
+        return one.plan == part.plan && one.from <= part.due && part.due < one.to;
+      });
+      if (at == of.days.end()) continue;
+      Int128* const amount = &to_date[static_cast<size_t>(at - of.days.begin())];
+      if (__builtin_add_overflow(*amount, part.minor, amount)) return WorthOutOfRange(line, {});
     }
     Worth worth;
     Rounded rounded;
-    const bool fits = is_sliced ? PriceBoundSlices(of.slices, of_day, *charge.charge, currency, &worth, nullptr)
-                                : PriceBound(line, of_day.front(), currency, &worth);
+    const bool fits = is_sliced ? PriceBoundSlices(of.slices, to_date, *charge.charge, currency, &worth, nullptr)
+                                : PriceBound(line, to_date.front(), currency, &worth);
     if (!fits || !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) return WorthOutOfRange(line, {});
     if (rounded.line.minor == before) continue;
     before = rounded.line.minor;
     days.push_back({day, {}, rounded.line, 0});
-    amounts.insert(amounts.end(), of_day.begin(), of_day.end());
+    amounts.insert(amounts.end(), to_date.begin(), to_date.end());
     slices.insert(slices.end(), of.slices.begin(), of.slices.end());
   }
   if (days.empty()) return absl::OkStatus();
@@ -301,6 +298,7 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
 // Once all other charges have their lines.
 absl::Status SubjectRater::RateBound(const PlanCharge& charge, Day through, RatedSubject* rated) {
   const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
+  GatherBoundParts(stays_.front().subscription->id, cycle, *rated);
   Day from = stays_.front().start;
   for (size_t at = 0; at < stays_.size(); ++at) {
     from = std::max(from, stays_[at].start);
@@ -308,7 +306,7 @@ absl::Status SubjectRater::RateBound(const PlanCharge& charge, Day through, Rate
       const BillingPeriod period = PeriodOf(cycle, from);
       if (period.start > through) return absl::OkStatus();
       from = period.end;
-      AppendBoundDays(charge, period, through, *rated);
+      AppendBoundDays(charge, period, through);
       TOLLBOOK_RETURN_IF_ERROR(RateBoundPeriod(charge, period, rated));
     }
   }

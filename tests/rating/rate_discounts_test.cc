@@ -247,7 +247,7 @@ TEST(RateDiscounts, NeverTakeMoreThanThePlanComesTo) {
   const auto draw = [&](uint64_t below) { return random() % below; };
   for (int round = 0; round < 300; ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    const bool is_quarter = draw(3) == 0;
+    const bool is_quarter = draw(2) == 0;
     const int64_t percent = draw(2) == 0 ? 100 : static_cast<int64_t>(draw(101));
     const std::string discount = draw(3) == 0 ? "all,s1,,,5000.00,USD,2025-01-01,,,\n"
                                               : "all,s1,," + std::to_string(percent) + ",,,2025-01-01,,,\n";
@@ -258,6 +258,9 @@ TEST(RateDiscounts, NeverTakeMoreThanThePlanComesTo) {
             "}\n"
             "      - {name: mails, meter: mails, product: p, model: per_unit, price: 1}\n"
             "      - {name: platform, product: p, model: fee, price: 50}\n"
+            "    minimum: {amount: " +
+            std::to_string(draw(40)) +
+            ", product: p}\n"
             "    maximum: {amount: " +
             std::to_string(40 + draw(200)) + ", product: p}\n",
         {{"discounts.csv", std::string(kColumns) + discount}});

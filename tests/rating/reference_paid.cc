@@ -120,11 +120,8 @@ bool IsMaximum(const Plan& plan, const std::string& name) {
   return charge != nullptr && charge->bound && charge->bound->is_maximum;
 }
 
-// Maximums on their way through a period: what they take off each line, and what no line carries.
-struct Capped {
-  std::map<const Discounted*, Integer> of;
-  Integer nobodys = 0;
-};
+// What maximums take off each line; null: what no line carries.
+using Capped = std::map<const Discounted*, Integer>;
 
 // Above zero it is taken off, below it is given back: of what the lines come to on the day, then of all that is left of
 // them (or was taken off them); of the plan's lines before others. What is left over is the answer.
@@ -142,12 +139,12 @@ Integer ShareOff(Integer off, const DiscountedLines& lines, const Plan* plan,
       const Charge* charge = ChargeOf(*line.plan, of.first);
       if (charge != nullptr && charge->bound) continue;
       if (of_plan && plan != nullptr && line.plan != plan) continue;
-      share.base = NotNegative(sign > 0 ? Integer(line.due - capped->of[&line]) : capped->of[&line]);
+      share.base = NotNegative(sign > 0 ? Integer(line.due - (*capped)[&line]) : (*capped)[&line]);
       if (of_day) share.base = std::min(share.base, NotNegative(Integer(sign * (*today)[&line])));
     }
     Spread(off, all);
     for (const auto& [line, share] : shares) {
-      capped->of[line] += sign * share.taken;
+      (*capped)[line] += sign * share.taken;
       (*today)[line] -= sign * share.taken;
       off -= share.taken;
     }
@@ -155,22 +152,22 @@ Integer ShareOff(Integer off, const DiscountedLines& lines, const Plan* plan,
   return sign * off;
 }
 
-void ShareMaximums(const DiscountedLines& lines, int64_t day, const Integer& carried, Capped* capped) {
+void ShareMaximums(const DiscountedLines& lines, int64_t day, Capped* capped) {
   std::map<const Discounted*, Integer> today;
   for (const auto& [of, line] : lines) {
     const auto change = line.changes.find(day);
     today[&line] = change == line.changes.end() ? Integer(0) : change->second;
   }
-  Integer rest = capped->nobodys + carried;
+  Integer rest = (*capped)[nullptr];
   for (const auto& [of, line] : lines) {
     if (IsMaximum(*line.plan, of.first)) rest += ShareOff(-today[&line], lines, line.plan, &today, capped);
   }
   for (const auto& [of, line] : lines) {
-    const Integer over = NotNegative(capped->of[&line] - NotNegative(line.due));
-    capped->of[&line] -= over;
+    const Integer over = NotNegative((*capped)[&line] - NotNegative(line.due));
+    (*capped)[&line] -= over;
     rest += over;
   }
-  capped->nobodys = ShareOff(rest, lines, nullptr, &today, capped);
+  (*capped)[nullptr] = ShareOff(rest, lines, nullptr, &today, capped);
 }
 
 // What each discount takes off more than on the day before, by discount line and day.
@@ -178,8 +175,7 @@ using MoreOff = std::map<Line, std::map<int64_t, std::map<const Discount*, Integ
 
 // Walks through a billing period of the subscription's plan, and on as far as something of it is credited.
 void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vector<const Discount*>& discounts,
-                   const Line& period, int64_t last, DiscountedLines lines, std::map<int64_t, Integer>* carried,
-                   MoreOff* more) {
+                   const Line& period, int64_t last, DiscountedLines lines, MoreOff* more) {
   std::map<std::pair<const Discount*, const Discounted*>, Off> offs;
   Capped capped;
   int64_t end = std::min(period.last, last);
@@ -191,12 +187,9 @@ void TakeOffPeriod(const Catalog& catalog, const std::string& id, const std::vec
       if (const auto change = line.changes.find(day); change != line.changes.end()) line.due += change->second;
       left[&line] = line.due;
     }
-    const Integer before = capped.nobodys;
-    const Integer from_earlier = day <= period.last ? std::exchange((*carried)[day], 0) : Integer(0);
-    ShareMaximums(lines, day, from_earlier, &capped);
-    if (day > period.last) (*carried)[day] += capped.nobodys - before;
+    ShareMaximums(lines, day, &capped);
     for (const auto& [of, line] : lines) {
-      left[&line] = IsMaximum(*line.plan, of.first) ? Integer(0) : Integer(line.due - capped.of[&line]);
+      left[&line] = IsMaximum(*line.plan, of.first) ? Integer(0) : Integer(line.due - capped[&line]);
     }
     for (const Discount* discount : discounts) {
       const bool is_valid =
@@ -383,38 +376,15 @@ void TakeOffDiscounts(const Catalog& catalog, const std::string& subject, std::o
       if (line.subscription != id) continue;
       if (!has_window) last = std::max(last, days.rbegin()->first);
       const Subscription& version = SomeVersionOn(catalog, line);
-      std::vector<std::pair<Line, Integer>> due;  // by period of the plan; what is credited comes off the last first
-      Integer overdrawn = 0;                      // below all of it
-      for (auto [day, change] : ChangesOf(days)) {
-        Line period = LineNamed("", catalog, version, day);
-        period.plan.clear();
-        // What a maximum takes off is told as an amount above zero.
-        const int sign = IsMaximum(catalog.plans[version.plan], line.charge) ? -1 : 1;
-        change *= sign;
-        const auto note = [&](const Line& of, const Integer& more) {
-          Discounted& discounted = periods[of][{line.charge, version.plan}];
-          discounted.plan = &catalog.plans[version.plan];
-          discounted.changes[day] += sign * more;
-        };
-        note(period, 0);
-        if (due.empty() || due.back().first != period) due.push_back({period, 0});
-        for (size_t i = due.size(); i-- > 0 && change < 0;) {
-          const Integer credited = std::min(Integer(-change), due[i].second);
-          due[i].second -= credited;
-          change += credited;
-          note(due[i].first, -credited);
-        }
-        const Integer back = std::min(NotNegative(change), overdrawn);
-        overdrawn += NotNegative(-change) - back;
-        note(due.front().first, change < 0 ? change : back);
-        due.back().second += NotNegative(change) - back;
-        note(due.back().first, NotNegative(change) - back);
+      for (const PartDue& part : PartsOf(catalog, line, days)) {
+        Discounted& discounted = periods[part.period][{line.charge, version.plan}];
+        discounted.plan = &catalog.plans[version.plan];
+        discounted.changes[part.day] += part.minor;
       }
     }
     MoreOff more;
-    std::map<int64_t, Integer> carried;  // what maximums take off that earlier periods no longer come to, by day
     for (const auto& [period, lines] : periods) {
-      TakeOffPeriod(catalog, id, discounts, period, last, lines, &carried, &more);
+      TakeOffPeriod(catalog, id, discounts, period, last, lines, &more);
     }
     for (const auto& [line, days] : more) {
       const Currency currency = catalog.plans[SomeVersionOn(catalog, line).plan].currency;

@@ -819,12 +819,68 @@ void AddUnused(const Catalog& catalog, const Subscription& s, const Charge& char
   }
 }
 
-Integer BookedUpTo(const std::map<int64_t, WorthToDate>& days, int64_t day) {
-  const auto behind = days.upper_bound(day);
-  return behind == days.begin() ? Integer(0) : std::prev(behind)->second.booked;
+}  // namespace
+
+std::vector<PartDue> PartsOf(const Catalog& catalog, const Line& line, const std::map<int64_t, WorthToDate>& days) {
+  const Subscription& version = *std::ranges::find_if(catalog.subscriptions, [&](const Subscription& s) {
+    return s.id == line.subscription && catalog.plans[s.plan].name == line.plan;
+  });
+  const std::vector<Charge>& charges = catalog.plans[version.plan].charges;
+  const auto charge = std::ranges::find(charges, line.charge, &Charge::name);
+  const bool is_bound = charge != charges.end() && charge->bound;
+  std::vector<PartDue> parts, due;  // due: what is left of each part above zero, and of the first be it below
+  Integer before = 0;
+  for (const auto& [day, worth] : days) {
+    Integer change = worth.booked - before;
+    before = worth.booked;
+    Line period = is_bound ? line : LineOf(catalog, version, Charge(), day);
+    period.plan.clear();
+    period.charge.clear();
+    parts.push_back({period, is_bound ? std::min(day, line.last) : day, day, is_bound ? change : Integer(0)});
+    if (is_bound) continue;
+    const auto note = [&](PartDue* of, Integer minor) {
+      of->minor += minor;
+      change -= minor;
+      parts.push_back({of->period, of->due, day, minor});
+    };
+    if (due.empty()) due.push_back({period, day, day, 0});
+    while (change < 0 && due.size() > 1) {
+      note(&due.back(), -std::min(due.back().minor, Integer(-change)));
+      if (due.back().minor == 0) due.pop_back();
+    }
+    if (change < 0) note(&due.front(), change);
+    if (change > 0 && due.front().minor < 0) note(&due.front(), std::min(change, Integer(-due.front().minor)));
+    if (change == 0) continue;
+    due.push_back({period, day, day, 0});
+    note(&due.back(), change);
+  }
+  return parts;
 }
 
-// What all others of the plan come to on each day of a period is brought up, or down, to the bound.
+namespace {
+
+// What the lines of a plan change of what came due on a day.
+struct ChangeOfPlan {
+  std::string plan;
+  int64_t due = 0;
+  Integer minor;
+};
+
+// Those of a billing period of the plans, by day.
+std::multimap<int64_t, ChangeOfPlan> ChangesIn(const Catalog& catalog, const Line& period,
+                                               const std::map<Line, std::map<int64_t, WorthToDate>>& others) {
+  std::multimap<int64_t, ChangeOfPlan> changes;
+  for (const auto& [other, worths] : others) {
+    if (other.subscription != period.subscription) continue;
+    for (const PartDue& part : PartsOf(catalog, other, worths)) {
+      const bool is_in = part.period.from == period.from && part.period.last == period.last;
+      if (is_in) changes.insert({part.day, {other.plan, part.due, part.minor}});
+    }
+  }
+  return changes;
+}
+
+// What all others of the plan come to in a period is brought up, or down, to the bound.
 void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charge, const Days& days, int64_t through,
               const std::map<Line, std::map<int64_t, WorthToDate>>& others, Subject* result) {
   const Plan& plan = catalog.plans[s.plan];
@@ -835,13 +891,15 @@ void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charg
     at = days.upper_bound(line.last);
     if (IsSliced(catalog, charge, line)) continue;  // AddSlicedBound
     const Rational bound = At36(Exact(charge.bound->amount) * (charge.prorates_bound ? ShareOf(days, line, first) : 1));
-    Integer before = 0;
-    for (int64_t day = is_maximum ? first : line.last; day <= line.last && day <= through; ++day) {
-      Integer sum = 0;
-      for (const auto& [other, worths] : others) {
-        if (other.subscription != line.subscription || other.plan != line.plan) continue;
-        sum += BookedUpTo(worths, day) - BookedUpTo(worths, first - 1);
+    auto changes = ChangesIn(catalog, line, others);
+    changes.insert({line.last, {line.plan, line.last, 0}});
+    Integer before = 0, sum = 0;
+    for (auto change = changes.begin(); change != changes.end() && change->first <= through;) {
+      const int64_t day = change->first;
+      for (; change != changes.end() && change->first == day; ++change) {
+        if (change->second.plan == line.plan) sum += change->second.minor;
       }
+      if (!is_maximum && day < line.last) continue;
       const Rational rest = bound - Rational(sum, TenTo(plan.currency.minor_digits()));
       WorthToDate to_date;
       if (is_maximum ? rest < 0 : rest > 0) to_date.worth = rest;
@@ -913,21 +971,23 @@ void AddSlicedBound(const Catalog& catalog, const Line& period, bool is_maximum,
                     const std::map<Line, std::map<int64_t, WorthToDate>>& others, Subject* result) {
   std::vector<Slice> slices = SlicesOf(catalog, period);
   std::erase_if(slices, [](const Slice& slice) { return slice.minimum_share == 0; });  // all of it is trial
-  const int64_t first = FirstOf(period);
+  auto changes = ChangesIn(catalog, period, others);
+  changes.insert({period.last, {"", period.last, 0}});
   std::map<std::string, Integer> before;  // by plan
   std::vector<Rational> amounts(slices.size());
-  for (int64_t day = first; day <= period.last && day <= through; ++day) {
-    // Each day's to the plan's version that has begun last, or to its first.
-    for (const auto& [other, worths] : others) {
-      if (other.subscription != period.subscription || !worths.contains(day)) continue;
+  for (auto change = changes.begin(); change != changes.end() && change->first <= through;) {
+    const int64_t day = change->first;
+    // To the plan's version that had begun last when it came due, or to its first.
+    for (; change != changes.end() && change->first == day; ++change) {
+      const auto& [plan, due, minor] = change->second;
       std::optional<size_t> of;
       for (size_t k = 0; k < slices.size(); ++k) {
-        if (catalog.plans[slices[k].subscription->plan].name != other.plan) continue;
-        if (!of || slices[k].subscription->valid_from.number <= day) of = k;
+        if (catalog.plans[slices[k].subscription->plan].name != plan) continue;
+        if (!of || slices[k].subscription->valid_from.number <= due) of = k;
       }
       if (!of) continue;
       const int digits = catalog.plans[slices[*of].subscription->plan].currency.minor_digits();
-      amounts[*of] += Rational(worths.at(day).booked - BookedUpTo(worths, day - 1), TenTo(digits));
+      amounts[*of] += Rational(minor, TenTo(digits));
     }
     if (!is_maximum && day < period.last) continue;
     std::map<std::string, Rational> added;

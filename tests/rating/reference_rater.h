@@ -68,6 +68,15 @@ int64_t FirstOf(const Line& line);
 // The first day of the period around a day, and the one behind its last.
 std::pair<absl::CivilDay, absl::CivilDay> PeriodAround(const BillingCycle& cycle, int64_t day);
 
+// What a day of a line changes of what came due on a day, in the billing period of its plan, a line without plan and
+// charge. What is credited comes off the amount that came due last before it; a bound's line is of its own period.
+struct PartDue {
+  Line period;
+  int64_t due = 0, day = 0;
+  Integer minor;
+};
+std::vector<PartDue> PartsOf(const Catalog& catalog, const Line& line, const std::map<int64_t, WorthToDate>& days);
+
 struct Unrated {
   UnratedUsage::Why why;
   std::string meter, subscription;  // no subscription when unattributed

@@ -402,11 +402,6 @@ BillingTerms RandomBilling(Dice& dice) {
 }
 
 void AddTimed(Dice& dice, Plan* plan) {
-  const auto add = [&](Charge charge) {
-    charge.name = "charge-" + std::to_string(plan->charges.size());
-    if (dice.OneIn(4)) charge.billing = RandomBilling(dice);
-    plan->charges.push_back(std::move(charge));
-  };
   for (int64_t i = dice.OneIn(2) ? dice.UpTo(2) : 0; i > 0; --i) {
     Charge charge;
     charge.fee = Fee{Price{dice.Decimal(4)}, dice.OneIn(5), dice.OneIn(2), {}};
@@ -428,7 +423,8 @@ void AddTimed(Dice& dice, Plan* plan) {
     Charge charge;
     charge.bound = PlanBound{is_maximum, Price{dice.Decimal(4)}};
     charge.prorates_bound = dice.OneIn(2);
-    add(charge);
+    charge.name = "charge-" + std::to_string(plan->charges.size());
+    plan->charges.push_back(std::move(charge));  // by the plan's own periods
   }
   if (dice.OneIn(4)) plan->trial_days = static_cast<int32_t>(dice.UpTo(20));
   plan->is_trial_free = dice.OneIn(2);
