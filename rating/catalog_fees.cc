@@ -57,15 +57,16 @@ void ReadCredit(YamlMap& map, Fee& fee, FileErrors& errors) {
              "leave it out: nothing of it is ever credited");
 }
 
-// Whether it is due once for each plan, or once for all that go on.
+// Whether it is due for each plan, or once for all that go on.
 void ReadOnAmendmentOfFee(YamlMap& map, Charge& charge, FileErrors& errors) {
   charge.on_amendment = ReadOnAmendment(map);
   if (map.Find("on_amendment") == nullptr) return;
-  if (!charge.fee->once) {
+  if (!charge.fee->once && charge.fee->proration.by_day) {
     errors.Add(map.LineOf("on_amendment"),
                Join({map.what(), " is due in each period, by its days, and has an \"on_amendment\""}),
-               "leave it out, or make the fee `once: true`");
-  } else if (charge.on_amendment == OnAmendment::kRestart) {
+               "leave it out, since each plan's part ends with its days, or make the fee `proration: none` or "
+               "`once: true`");
+  } else if (charge.fee->once && charge.on_amendment == OnAmendment::kRestart) {
     errors.Add(map.LineOf("on_amendment"), Join({"\"on_amendment\" of ", map.what(), " is \"restart\""}),
                "leave it out: a fee that is due once is due again on another plan, and not in a renewal");
   }

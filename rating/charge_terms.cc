@@ -163,7 +163,10 @@ ChargeTerms TermsOf(const Charge& charge, const Plan& plan) {
   ChargeTerms all;
   Terms terms(&all);
   terms.Add("billing period", ToString(charge.billing.value_or(plan.billing)));
-  if (charge.fee) terms.AddFee(*charge.fee);
+  if (charge.fee) {
+    terms.AddFee(*charge.fee);
+    AddOnAmendment(charge, &terms);
+  }
   if (charge.bound) AddBound(charge, &terms);
   if (charge.meter.empty()) return all;
   terms.Add("meter", charge.meter);

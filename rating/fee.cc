@@ -102,7 +102,7 @@ void ForEachCounted(const Fee& fee, const FeePeriod& of, Day day, const Function
     }
     return;
   }
-  const bool in_full = !fee.once && !fee.proration.by_day;
+  const bool in_full = IsInFullEachPeriod(fee);
   const FeeSlice full = InFull(of);
   for (const FeeSlice& slice : in_full ? std::span(&full, 1) : of.slices) {
     if (const std::optional<Day> to = CountedTo(fee, of, slice, day); to.has_value()) f(slice, *to);
@@ -128,6 +128,12 @@ class FeeSum {
   bool Quotients(Worth* worth, Quantity* units) const {
     return fits_ && RoundedQuotient(worth_, whole_, Rounding::kHalfEven, &worth->amount) &&
            RoundedQuotient(units_, static_cast<Int128>(whole_), Rounding::kHalfEven, &units->attos);
+  }
+  // Less what was due before.
+  bool Rest(const Worth& before, Worth* worth, Quantity* units) const {
+    if (!Quotients(worth, units)) return false;
+    if (worth->amount <= before.amount) return *worth = {}, true;
+    return Wide::Subtract(worth->amount, before.amount, &worth->amount);
   }
 
  private:
@@ -195,7 +201,7 @@ bool PriceFee(const Fee& fee, const FeePeriod& of, Day day, Worth* worth, Quanti
   FeeSum sum(fee.price);
   ForEachCounted(fee, of, day,
                  [&](const FeeSlice& slice, Day to) { sum.Add(slice.quantity, ShareOf(fee, of, slice.start, to)); });
-  return sum.Quotients(worth, units);
+  return sum.Rest(of.due_before, worth, units);
 }
 
 // Each step is what the sum grows by, so that they add up to it.
@@ -215,6 +221,8 @@ bool PriceFeeInSteps(const Fee& fee, const FeePeriod& of, Day day, std::vector<F
     units_before = units;
     steps->push_back(std::move(step));
   });
+  const Worth off{std::min(before.amount, of.due_before.amount).Negated()};
+  if (!off.amount.zero()) steps->push_back({"due before, of earlier plans", {}, off});
   return fits;
 }
 
@@ -247,7 +255,7 @@ bool PriceFeeByDays(const Fee& fee, const FeePeriod& of, Day day, Worth* worth) 
                                 : RoundedShare(ByDays(fee, of, slice.start, to), fee.proration));
   }
   Quantity units;
-  return sum.Quotients(worth, &units);
+  return sum.Rest(of.due_before, worth, &units);
 }
 
 }  // namespace tollbook

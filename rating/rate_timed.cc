@@ -7,6 +7,7 @@
 
 #include "rating/bound_slices.h"
 #include "rating/error.h"
+#include "rating/fee_amended.h"
 #include "rating/minor_unit.h"
 #include "rating/rate.h"
 #include "rating/rate_steps.h"
@@ -56,21 +57,6 @@ bool AmountOn(const RatedSubject& rated, std::string_view subscription, const Pl
     }
   }
   return true;
-}
-
-// Of a fee that is due once and goes on from other plans: was it due of one that the subscription was on before?
-bool WasDueBefore(const Catalog& catalog, const Charge& fee, const Subscription& version) {
-  if (fee.on_amendment != OnAmendment::kContinue) return false;
-  const auto is_due_of = [&](const Subscription& earlier) {
-    if (earlier.id != version.id || earlier.plan == version.plan || version.valid_from <= earlier.valid_from) {
-      return false;
-    }
-    const std::vector<Charge>& charges = catalog.plans[earlier.plan].charges;
-    const auto same = std::ranges::find(charges, fee.name, &Charge::name);
-    const bool goes_on = same != charges.end() && same->fee && same->on_amendment == OnAmendment::kContinue;
-    return goes_on && catalog.FirstPaidDayOf(earlier) < earlier.valid_to.value_or(kNever);
-  };
-  return std::ranges::any_of(catalog.SubscriptionsOf(version.subject), is_due_of);
 }
 
 // The last day of any line, or `least`.
@@ -155,7 +141,7 @@ absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedS
 }
 
 // Its slices are the last of the subject's.
-absl::Status SubjectRater::RateFeePeriod(const PlanCharge& charge, const FeePeriod& of, const Stay& first, Day through,
+absl::Status SubjectRater::RateFeePeriod(const PlanCharge& charge, FeePeriod of, const Stay& first, Day through,
                                          RatedSubject* rated) {
   const Fee& fee = *charge.charge->fee;
   const Currency currency = catalog_.plans[first.subscription->plan].currency;
@@ -165,6 +151,11 @@ absl::Status SubjectRater::RateFeePeriod(const PlanCharge& charge, const FeePeri
   line.period = of.period;
   line.period_months = of.months;
   line.slices = of.slices;
+  if (IsInFullEachPeriod(fee) &&
+      !DueBeforeInPeriod(catalog_, *charge.charge, *first.subscription, of.period, &of.due_before)) {
+    return WorthOutOfRange(line, of.slices.front().quantity);
+  }
+  line.due_before = of.due_before;
   due_days_.clear();
   AppendDueDays(fee, of, &due_days_);
   const size_t first_day = rated->days.size();

@@ -499,11 +499,16 @@ void MakeAmendableBound(Dice& dice, Charge* before, Charge* charge) {
   }
 }
 
-// Of two plans' fee of one name: at another price and, where it is due once, once for both.
+// Of two plans' fee of one name: at another price, and due in advance or not. Where it is due once, once for both; in
+// full each period it goes on, or starts again.
 void MakeAmendableFee(Dice& dice, Charge* before, Charge* charge) {
   charge->fee->price = {dice.Decimal(4)};
-  if (!charge->fee->once || dice.OneIn(3)) return;
-  before->on_amendment = charge->on_amendment = OnAmendment::kContinue;
+  charge->fee->in_advance = dice.OneIn(2);
+  if ((!charge->fee->once && charge->fee->proration.by_day) || dice.OneIn(3)) return;
+  for (Charge* one : {before, charge}) {
+    const bool starts_again = !charge->fee->once && dice.OneIn(3);
+    one->on_amendment = starts_again ? OnAmendment::kRestart : OnAmendment::kContinue;
+  }
 }
 
 // A matrix that takes all.
