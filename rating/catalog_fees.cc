@@ -87,10 +87,9 @@ void ReadFee(YamlMap& map, const BillingTerms& billing, Charge& charge, FileErro
   fee.once = map.Bool("once", false);
   fee.in_advance = map.Choice<bool>("due", kDue, true);
   ReadProration(map, billing, fee.proration, errors);
-  for (const std::string_view key : {"due", "proration"}) {
-    if (!fee.once || map.Find(key) == nullptr) continue;
-    errors.Add(map.LineOf(key), Join({map.what(), " is due once, in full, and has a ", Quoted(key)}),
-               Join({"leave ", Quoted(key), " or \"once\" out"}));
+  if (fee.once && map.Find("proration") != nullptr) {
+    errors.Add(map.LineOf("proration"), Join({map.what(), " is due once, in full, and has a \"proration\""}),
+               "leave \"proration\" or \"once\" out");
   }
   ReadCredit(map, fee, errors);
   charge.fee = fee;

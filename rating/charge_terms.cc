@@ -90,7 +90,7 @@ class Terms {
   }
 
   void AddFee(const Fee& fee) {
-    Add("fee", ToString(fee.price) + (fee.once ? ", once" : fee.in_advance ? ", in advance" : ", in arrears"));
+    Add("fee", ToString(fee.price) + (fee.once ? ", once" : "") + (fee.in_advance ? ", in advance" : ", in arrears"));
     const FeeProration& proration = fee.proration;
     std::string value = proration.by_day ? "by " + std::string(ToString(proration.days)) : "none";
     if (proration.rounding) {

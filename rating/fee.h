@@ -47,7 +47,7 @@ struct FeeProration {
 
 struct Fee {
   Price price;        // of one unit for a whole period
-  bool once = false;  // once, and not each period: on the first day
+  bool once = false;  // in full, and of the first period alone: in advance on its first day, in arrears on its last
   bool in_advance = true;
   FeeProration proration;
   // In advance: what a slice did not last is credited. Else what was due stays so, and a later slice costs only the

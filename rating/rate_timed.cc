@@ -115,13 +115,7 @@ int32_t SubjectRater::BoundDays(const Subscriptions& subscriptions, const RatedC
 absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedSubject* rated) {
   const Fee& fee = *charge.charge->fee;
   const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
-  if (fee.once) {
-    const Stay& first = stays_.front();
-    if (first.start > through || WasDueBefore(catalog_, *charge.charge, *first.subscription)) return absl::OkStatus();
-    rated->slices.push_back({first.start, {first.start.number + 1}, first.quantity});
-    return RateFeePeriod(charge, {PeriodOf(cycle, first.start), PeriodMonths(cycle), {&rated->slices.back(), 1}}, first,
-                         through, rated);
-  }
+  if (fee.once && WasDueBefore(catalog_, *charge.charge, *stays_.front().subscription)) return absl::OkStatus();
   Day day = stays_.front().start;
   for (size_t at = 0; at < stays_.size() && day <= through;) {
     const BillingPeriod period = PeriodOf(cycle, day);
@@ -134,6 +128,7 @@ absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedS
     }
     const std::span<const FeeSlice> slices = std::span(rated->slices).subspan(first_slice);
     TOLLBOOK_RETURN_IF_ERROR(RateFeePeriod(charge, {period, PeriodMonths(cycle), slices}, first, through, rated));
+    if (fee.once) break;
     // Periods in which nothing of the subscription lies are passed over.
     if (at < stays_.size()) day = std::max(stays_[at].start, period.end);
   }

@@ -726,8 +726,7 @@ Rational ShareOfPeriod(const FeeProration& proration, int months, int64_t first,
 // Quantity times periods that are due at the end of a day; none: nothing is due or credited on it.
 std::optional<Rational> UnitsAt(int64_t day, const Fee& fee, int months, const std::vector<Run>& runs, int64_t first,
                                 int64_t last) {
-  if (fee.once) return day == runs.front().from ? std::optional(runs.front().quantity) : std::nullopt;
-  if (!fee.proration.by_day) {
+  if (fee.once || !fee.proration.by_day) {
     const int64_t due = fee.in_advance ? runs.front().from : runs.back().to - 1;
     return day == due ? std::optional(runs.front().quantity) : std::nullopt;
   }
