@@ -578,11 +578,13 @@ void AddGrants(Dice& dice, Catalog* catalog) {
     grant.priority = static_cast<int32_t>(dice.UpTo(2));
     grant.starts_on = RandomDay(dice);
     if (dice.OneIn(2)) grant.ends_on = Day{grant.starts_on.number + 1 + static_cast<int32_t>(dice.UpTo(40))};
-    grant.rollover = {currency, 0};
+    grant.rollover = grant.rollover_min = {currency, 0};
     if (dice.OneIn(2)) {
       grant.refill = *ParseBillingCycle(dice.Of(std::vector<const char*>{"10 days", "1 month", "2 weeks"}));
       grant.refill->anchor = grant.starts_on;
       if (dice.OneIn(2)) grant.rollover = RandomAmount(dice, currency);
+      if (dice.OneIn(3)) grant.rollover_min = RandomAmount(dice, currency);
+      grant.rollover.minor = std::max(grant.rollover.minor, grant.rollover_min.minor);
     }
     grant.pays_earlier = dice.OneIn(2);
     grant.credit.is_of_grant = true;
