@@ -93,7 +93,7 @@ std::vector<DeferredAmount> DeferredOf(const Catalog& catalog, const RatedCharge
 bool IsDeferred(const Catalog& catalog, const RatedCharge& rated, const PostingRule& rule) {
   if (rule.recognition != Recognition::kRatable) return false;
   const Charge* fee = FeeOf(catalog.plans[rated.subscription->plan], *rated.charge);
-  return fee != nullptr && (fee->fee->in_advance || fee->fee->once);
+  return fee != nullptr && fee->fee->in_advance;
 }
 
 SummaryPolicy SummaryOf(const Catalog& catalog, const RatedCharge& rated, const PostingRule* rule) {

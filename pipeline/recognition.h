@@ -41,8 +41,8 @@ struct RecognisedDay {
 [[nodiscard]] std::vector<DeferredAmount> DeferredOf(const Catalog& catalog, const RatedCharge& rated,
                                                      const PostingRule& rule);
 
-// Whether the rule defers the line: a ratable one does so with a fee that is due in advance, or once, and with what
-// discounts take off it. All else is recognised when it is due.
+// Whether the rule defers the line: a ratable one does so with a fee that is due in advance, and with what discounts take
+// off it. All else is recognised when it is due.
 [[nodiscard]] bool IsDeferred(const Catalog& catalog, const RatedCharge& rated, const PostingRule& rule);
 
 // How the rule summarises the line's own amounts: those that it defers always on the days on which they are due.

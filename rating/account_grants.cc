@@ -114,8 +114,15 @@ class Settlement {
 std::vector<GrantTerms> TermsOf(std::span<const Grant> grants, Day last) {
   std::vector<GrantTerms> terms;
   for (const Grant& grant : grants) {
-    terms.push_back({grant.id, grant.amount.minor, grant.priority, grant.starts_on, grant.ends_on,
-                     RefillsOf(grant, last), grant.rollover.minor, grant.pays_earlier});
+    terms.push_back({.id = grant.id,
+                     .amount = grant.amount.minor,
+                     .priority = grant.priority,
+                     .starts_on = grant.starts_on,
+                     .ends_on = grant.ends_on,
+                     .refills = RefillsOf(grant, last),
+                     .rollover = grant.rollover.minor,
+                     .pays_earlier = grant.pays_earlier,
+                     .refill_min = grant.rollover_min.minor});
   }
   return terms;
 }

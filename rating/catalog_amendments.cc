@@ -84,6 +84,25 @@ Obstacle ObstacleOfLevel(const Plan& from, const Charge& before, const Plan& to,
   return {};
 }
 
+// Of a fee that is due in full in each period.
+Obstacle ObstacleOfFeeInFull(const Plan& from, const Charge& before, const Plan& to, const Charge& charge) {
+  const std::string otherwise = ", or say `on_amendment: restart`";
+  if (!before.fee || !IsInFullEachPeriod(*before.fee)) {
+    return {"is no fee that is due in full in each period",
+            "give one of the two charges another name, or both `proration: none`" + otherwise};
+  }
+  if (before.billing.value_or(from.billing) != charge.billing.value_or(to.billing)) {
+    return {"has other billing periods", "give both the same billing_period and billing_anchor" + otherwise};
+  }
+  if (from.currency != to.currency) {
+    return {Join({"is in ", from.currency.code(), " and not in ", to.currency.code()}),
+            "give one of the two charges another name" + otherwise};
+  }
+  if (before.on_amendment != OnAmendment::kByPlan) return {};
+  return {"does not say `on_amendment`",
+          "say it there, too: `continue`, or `restart` if it starts again where one changes to it"};
+}
+
 // Of a fee that is due once.
 Obstacle ObstacleOfFee(const Plan& from, const Charge& before, const Plan& to) {
   const std::string otherwise = "or leave `on_amendment` out: then it is due once for each of the plans";
@@ -99,7 +118,9 @@ Obstacle ObstacleOfFee(const Plan& from, const Charge& before, const Plan& to) {
 }
 
 Obstacle ObstacleOf(const Plan& from, const Charge& before, const Plan& to, const Charge& charge) {
-  if (charge.fee) return ObstacleOfFee(from, before, to);
+  if (charge.fee) {
+    return charge.fee->once ? ObstacleOfFee(from, before, to) : ObstacleOfFeeInFull(from, before, to, charge);
+  }
   const std::string rename = "give one of the two charges another name, or say `on_amendment: restart`";
   if (before.bound.has_value() != charge.bound.has_value()) {
     return {before.bound ? "bounds all charges of its plan" : "does not bound all charges of its plan",

@@ -120,14 +120,14 @@ class ContractReader {
       errors_.Add(obligation.line, Join({map.what(), " may have been due on an earlier plan, by its \"on_amendment\""}),
                   "leave \"on_amendment\" out of the fee: each contract has its own price");
     }
-    if (charge.fee->once) return;
-    if (obligation.at_point) {
+    if (!charge.fee->once && obligation.at_point) {
       errors_.Add(map.LineOf("satisfied"), Join({map.what(), " is due again and again, so it is satisfied over time"}),
                   "leave \"satisfied\" out, or make the fee `once: true`");
     }
     if (!charge.fee->in_advance) {
       errors_.Add(obligation.line, Join({map.what(), " is due in arrears"}), "make the fee due in advance");
     }
+    if (charge.fee->once) return;
     const bool divides = !term || (billing.cycle.unit == BillingCycle::Unit::kMonth && billing.by_subscription &&
                                    term->count % billing.cycle.count == 0);
     if (divides) return;

@@ -57,15 +57,16 @@ void ReadCredit(YamlMap& map, Fee& fee, FileErrors& errors) {
              "leave it out: nothing of it is ever credited");
 }
 
-// Whether it is due once for each plan, or once for all that go on.
+// Whether it is due for each plan, or once for all that go on.
 void ReadOnAmendmentOfFee(YamlMap& map, Charge& charge, FileErrors& errors) {
   charge.on_amendment = ReadOnAmendment(map);
   if (map.Find("on_amendment") == nullptr) return;
-  if (!charge.fee->once) {
+  if (!charge.fee->once && charge.fee->proration.by_day) {
     errors.Add(map.LineOf("on_amendment"),
                Join({map.what(), " is due in each period, by its days, and has an \"on_amendment\""}),
-               "leave it out, or make the fee `once: true`");
-  } else if (charge.on_amendment == OnAmendment::kRestart) {
+               "leave it out, since each plan's part ends with its days, or make the fee `proration: none` or "
+               "`once: true`");
+  } else if (charge.fee->once && charge.on_amendment == OnAmendment::kRestart) {
     errors.Add(map.LineOf("on_amendment"), Join({"\"on_amendment\" of ", map.what(), " is \"restart\""}),
                "leave it out: a fee that is due once is due again on another plan, and not in a renewal");
   }
@@ -86,10 +87,9 @@ void ReadFee(YamlMap& map, const BillingTerms& billing, Charge& charge, FileErro
   fee.once = map.Bool("once", false);
   fee.in_advance = map.Choice<bool>("due", kDue, true);
   ReadProration(map, billing, fee.proration, errors);
-  for (const std::string_view key : {"due", "proration"}) {
-    if (!fee.once || map.Find(key) == nullptr) continue;
-    errors.Add(map.LineOf(key), Join({map.what(), " is due once, in full, and has a ", Quoted(key)}),
-               Join({"leave ", Quoted(key), " or \"once\" out"}));
+  if (fee.once && map.Find("proration") != nullptr) {
+    errors.Add(map.LineOf("proration"), Join({map.what(), " is due once, in full, and has a \"proration\""}),
+               "leave \"proration\" or \"once\" out");
   }
   ReadCredit(map, fee, errors);
   charge.fee = fee;

@@ -23,13 +23,14 @@ enum Column {
   kPriority,
   kRefill,
   kRollover,
+  kRolloverMin,
   kPaysEarlier,
   kBreakageProduct,
   kColumns
 };
 constexpr std::array<std::string_view, kColumns> kColumnNames = {
-    "grant",   "amount",   "currency", "product",  "starts_on",    "subscription",    "account",
-    "ends_on", "priority", "refill",   "rollover", "pays_earlier", "breakage_product"};
+    "grant",   "amount",   "currency", "product",  "starts_on",    "subscription", "account",
+    "ends_on", "priority", "refill",   "rollover", "rollover_min", "pays_earlier", "breakage_product"};
 constexpr size_t kRequiredColumns = kSubscription;
 
 class GrantRows : public CatalogRows {
@@ -59,9 +60,14 @@ class GrantRows : public CatalogRows {
     const std::optional<Currency> currency = CurrencyIn(kCurrency);
     if (!currency) return;
     grant->amount = Amount(kAmount, *currency);
-    grant->rollover = Has(kRollover) ? Amount(kRollover, *currency) : Money{*currency, 0};
-    if (Has(kRollover) && !Has(kRefill)) {
-      Wrong(kRollover, "and nothing refills the grant", "leave it empty, or say when the grant is refilled");
+    grant->rollover_min = Has(kRolloverMin) ? Amount(kRolloverMin, *currency) : Money{*currency, 0};
+    grant->rollover = Has(kRollover) ? Amount(kRollover, *currency) : grant->rollover_min;
+    for (const Column column : {kRollover, kRolloverMin}) {
+      if (!Has(column) || Has(kRefill)) continue;
+      Wrong(column, "and nothing refills the grant", "leave it empty, or say when the grant is refilled");
+    }
+    if (good() && grant->rollover.minor < grant->rollover_min.minor) {
+      Wrong(kRollover, "less than the rollover_min", "write at least as much, or leave it empty");
     }
   }
 

@@ -90,7 +90,7 @@ class Terms {
   }
 
   void AddFee(const Fee& fee) {
-    Add("fee", ToString(fee.price) + (fee.once ? ", once" : fee.in_advance ? ", in advance" : ", in arrears"));
+    Add("fee", ToString(fee.price) + (fee.once ? ", once" : "") + (fee.in_advance ? ", in advance" : ", in arrears"));
     const FeeProration& proration = fee.proration;
     std::string value = proration.by_day ? "by " + std::string(ToString(proration.days)) : "none";
     if (proration.rounding) {
@@ -163,7 +163,10 @@ ChargeTerms TermsOf(const Charge& charge, const Plan& plan) {
   ChargeTerms all;
   Terms terms(&all);
   terms.Add("billing period", ToString(charge.billing.value_or(plan.billing)));
-  if (charge.fee) terms.AddFee(*charge.fee);
+  if (charge.fee) {
+    terms.AddFee(*charge.fee);
+    AddOnAmendment(charge, &terms);
+  }
   if (charge.bound) AddBound(charge, &terms);
   if (charge.meter.empty()) return all;
   terms.Add("meter", charge.meter);

@@ -59,20 +59,24 @@ Share RoundedShare(Share share, const FeeProration& proration) {
   return {static_cast<uint64_t>(part), static_cast<uint64_t>(scale)};
 }
 
+// Is a period that has begun due in full, by the quantity that it began with?
+bool IsInFull(const Fee& fee) {
+  return fee.once || !fee.proration.by_day;
+}
+
 Share ShareOf(const Fee& fee, const FeePeriod& of, Day start, Day end) {
-  const bool is_whole = fee.once || !fee.proration.by_day || BillingPeriod{start, end} == of.period;
+  const bool is_whole = IsInFull(fee) || BillingPeriod{start, end} == of.period;
   return is_whole ? Share{1, 1} : RoundedShare(ByDays(fee, of, start, end), fee.proration);
 }
 
 // What of a slice counts at the end of a day: from its start to here. None: nothing yet.
 std::optional<Day> CountedTo(const Fee& fee, const FeePeriod& of, const FeeSlice& slice, Day day) {
   const bool is_over = slice.end.number <= day.number + (fee.in_advance ? 0 : 1);
-  if (fee.once) return slice.start <= day ? std::optional(slice.end) : std::nullopt;
-  if (fee.in_advance && slice.start <= day) return is_over ? slice.end : of.period.end;
+  if (fee.in_advance && slice.start <= day) return is_over || fee.once ? slice.end : of.period.end;
   return !fee.in_advance && is_over ? std::optional(slice.end) : std::nullopt;
 }
 
-// Without proration a period that has begun is one slice, of the quantity that it began with.
+// All that it has of a period, as one slice.
 FeeSlice InFull(const FeePeriod& of) {
   return {of.slices.front().start, of.slices.back().end, of.slices.front().quantity};
 }
@@ -102,9 +106,8 @@ void ForEachCounted(const Fee& fee, const FeePeriod& of, Day day, const Function
     }
     return;
   }
-  const bool in_full = !fee.once && !fee.proration.by_day;
   const FeeSlice full = InFull(of);
-  for (const FeeSlice& slice : in_full ? std::span(&full, 1) : of.slices) {
+  for (const FeeSlice& slice : IsInFull(fee) ? std::span(&full, 1) : of.slices) {
     if (const std::optional<Day> to = CountedTo(fee, of, slice, day); to.has_value()) f(slice, *to);
   }
 }
@@ -129,6 +132,12 @@ class FeeSum {
     return fits_ && RoundedQuotient(worth_, whole_, Rounding::kHalfEven, &worth->amount) &&
            RoundedQuotient(units_, static_cast<Int128>(whole_), Rounding::kHalfEven, &units->attos);
   }
+  // Less what was due before.
+  bool Rest(const Worth& before, Worth* worth, Quantity* units) const {
+    if (!Quotients(worth, units)) return false;
+    if (worth->amount <= before.amount) return *worth = {}, true;
+    return Wide::Subtract(worth->amount, before.amount, &worth->amount);
+  }
 
  private:
   bool Scale(uint64_t factor) {
@@ -143,7 +152,7 @@ class FeeSum {
 
 std::string Text(const Fee& fee, const FeePeriod& of, const FeeSlice& slice, Day to) {
   const std::string units = slice.quantity == Quantity::Units(1) ? "" : " of " + ToString(slice.quantity);
-  if (fee.once) return "once, on " + ToString(slice.start) + units;
+  if (fee.once) return "once, on " + ToString(fee.in_advance ? slice.start : Day{to.number - 1}) + units;
   if (!fee.proration.by_day || BillingPeriod{slice.start, to} == of.period) return "the whole period" + units;
   const std::string dates = ToString(slice.start) + " to " + ToString(to);
   if (fee.proration.days == DayCount::kPeriod) {
@@ -171,8 +180,7 @@ std::string_view ToString(DayCount days) {
 }
 
 void AppendDueDays(const Fee& fee, const FeePeriod& of, std::vector<Day>* days) {
-  if (fee.once) return days->push_back(of.slices.front().start);
-  if (!fee.proration.by_day) {
+  if (IsInFull(fee)) {
     return days->push_back(fee.in_advance ? of.slices.front().start : Day{of.slices.back().end.number - 1});
   }
   if (KeepsWhatWasDue(fee)) {
@@ -195,7 +203,7 @@ bool PriceFee(const Fee& fee, const FeePeriod& of, Day day, Worth* worth, Quanti
   FeeSum sum(fee.price);
   ForEachCounted(fee, of, day,
                  [&](const FeeSlice& slice, Day to) { sum.Add(slice.quantity, ShareOf(fee, of, slice.start, to)); });
-  return sum.Quotients(worth, units);
+  return sum.Rest(of.due_before, worth, units);
 }
 
 // Each step is what the sum grows by, so that they add up to it.
@@ -215,6 +223,8 @@ bool PriceFeeInSteps(const Fee& fee, const FeePeriod& of, Day day, std::vector<F
     units_before = units;
     steps->push_back(std::move(step));
   });
+  const Worth off{std::min(before.amount, of.due_before.amount).Negated()};
+  if (!off.amount.zero()) steps->push_back({"due before, of earlier plans", {}, off});
   return fits;
 }
 
@@ -231,11 +241,11 @@ bool PriceFeeByDays(const Fee& fee, const FeePeriod& of, Day day, Worth* worth) 
       sum.Add(more, is_whole ? Share{1, 1} : RoundedShare(ByDays(fee, of, slice.start, of.period.end), fee.proration));
       continue;
     }
-    const bool in_full = fee.once || !fee.proration.by_day;
-    const Day last = in_full && !fee.once ? of.slices.back().end : slice.end;
+    const bool in_full = IsInFull(fee);
+    const Day last = in_full ? of.slices.back().end : slice.end;
     int32_t counted = 0;
     for (Day each = slice.start; each < of.period.end; ++each.number) {
-      const bool has_come = fee.in_advance || fee.once ? slice.start <= day : last.number - 1 <= day.number;
+      const bool has_come = fee.in_advance ? slice.start <= day : last.number - 1 <= day.number;
       const bool is_foreseen = fee.in_advance && !fee.once && day < slice.end;
       counted += has_come && (each < slice.end || is_foreseen) ? 1 : 0;
     }
@@ -247,7 +257,7 @@ bool PriceFeeByDays(const Fee& fee, const FeePeriod& of, Day day, Worth* worth) 
                                 : RoundedShare(ByDays(fee, of, slice.start, to), fee.proration));
   }
   Quantity units;
-  return sum.Quotients(worth, &units);
+  return sum.Rest(of.due_before, worth, &units);
 }
 
 }  // namespace tollbook

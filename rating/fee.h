@@ -13,6 +13,8 @@
 //            So what is due on a day does not depend on what happens after it.
 // Days       period: those of the true period. 30_360: months of 30 days, as bonds in the US count (30/360 US). 365 and
 //            360: true days by a year of so many. The last three are of periods of months only.
+// Goes on    a fee without proration may count what earlier plans were due in the period (fee_amended.h): of what it
+//            comes to only the rest is due.
 // Errors     False when a number does not fit.
 // Source     30/360 US: the SIA's Standard Securities Calculation Methods, with its rule for the end of February.
 #ifndef TOLLBOOK_RATING_FEE_H_
@@ -45,7 +47,7 @@ struct FeeProration {
 
 struct Fee {
   Price price;        // of one unit for a whole period
-  bool once = false;  // once, and not each period: on the first day
+  bool once = false;  // in full, and of the first period alone: in advance on its first day, in arrears on its last
   bool in_advance = true;
   FeeProration proration;
   // In advance: what a slice did not last is credited. Else what was due stays so, and a later slice costs only the
@@ -64,7 +66,13 @@ struct FeePeriod {
   BillingPeriod period;
   int32_t months = 0;  // of the billing cycle; 0: it counts days
   std::span<const FeeSlice> slices;
+  Worth due_before = {};  // of a fee in full each period: what counts of earlier plans; it takes off its worth
 };
+
+// Without proration: a period that has begun is due in full.
+inline bool IsInFullEachPeriod(const Fee& fee) {
+  return !fee.once && !fee.proration.by_day;
+}
 
 // The days on which something of it is due, or is credited: ascending.
 void AppendDueDays(const Fee& fee, const FeePeriod& of, std::vector<Day>* days);

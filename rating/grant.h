@@ -27,6 +27,7 @@ struct Grant {
   std::optional<Day> ends_on;          // exclusive; none: never
   std::optional<BillingCycle> refill;  // anchored at the start
   Money rollover;                      // of what is left at a refill, at most so much stays
+  Money rollover_min = {};             // and at least so much is carried over, be less left; not above `rollover`
   bool pays_earlier = false;           // also what came due before its start or refill, and no grant paid
   Charge credit;                       // the line of what it pays: "credit <id>"
   std::optional<Charge> breakage;      // the line of what it loses: "breakage <id>"

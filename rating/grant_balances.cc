@@ -68,7 +68,7 @@ void GrantBalancesBy<Time>::Happen(const Moment& moment) {
   const GrantTerms& terms = terms_[grant];
   State& state = states_[grant];
   Int128 kept = 0;
-  if (moment.what == What::kRefill) kept = std::min(state.balance, terms.rollover);
+  if (moment.what == What::kRefill) kept = std::max(terms.refill_min, std::min(state.balance, terms.rollover));
   if (moment.what == What::kReset) kept = std::max(terms.rollover_min, std::min(terms.rollover, state.balance));
   if (kept < state.balance) lost_fits_ = AddTo(&state.lost, state.balance - kept) && lost_fits_;
   state.balance = kept;

@@ -8,7 +8,7 @@
 // End         on `ends_on`, exclusive: usage of that day finds it gone, and what was left is lost (breakage).
 //             A grant that ends where it starts, or before, never was.
 // Refill      at each of its refills a grant has its whole amount again, and on top of it at most `rollover` of
-//             what was left; the rest is lost.
+//             what was left, and at least `refill_min`, be less left; what was left above that is lost.
 // Overage     usage that no grant paid. A grant that `pays_earlier` pays it first, when it starts or is refilled.
 // Given back  usage that was less after all (a volume price may fall): first the overage shrinks, then the grants, the
 //             last in the burn order first, have back what they burned since their start or refill. What they burned
@@ -48,6 +48,7 @@ struct GrantTermsBy {
   std::vector<Time> resets = {};       // likewise as refills
   Int128 rollover_min = 0;             // of a reset
   bool keeps_overage = false;
+  Int128 refill_min = 0;  // of a refill; not above `rollover`
 };
 using GrantTerms = GrantTermsBy<Day>;
 

@@ -46,7 +46,7 @@ bool AddUp(Aggregation aggregation, const UsageTotal& delta, UsageTotal* into) {
 }
 
 FeePeriod FeePeriodOf(const RatedCharge& rated) {
-  return {rated.period, rated.period_months, rated.slices};
+  return {rated.period, rated.period_months, rated.slices, rated.due_before};
 }
 
 absl::StatusOr<Worth> PriceFeeToDate(const RatedCharge& rated, Day day, std::vector<PriceStep>* steps) {
@@ -58,7 +58,10 @@ absl::StatusOr<Worth> PriceFeeToDate(const RatedCharge& rated, Day day, std::vec
       (steps != nullptr && !PriceFeeInSteps(fee, FeePeriodOf(rated), day, &fee_steps))) {
     return WorthOutOfRange(rated, rated.slices.front().quantity);
   }
-  for (const FeeStep& step : fee_steps) steps->push_back({step.what, step.units, fee.price, step.worth});
+  for (const FeeStep& step : fee_steps) {
+    const bool is_only_worth = step.worth.amount.negative();  // what was due before
+    steps->push_back({step.what, step.units, is_only_worth ? Price() : fee.price, step.worth});
+  }
   return worth;
 }
 

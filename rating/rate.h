@@ -89,6 +89,7 @@ struct RatedCharge {
   std::span<const TakenOff> taken;      // of a discount's line: of each discount, for each of the days
   const Grant* account_grant = nullptr;  // of the line of a grant of an account: that one
   int32_t period_months = 0;             // of the billing cycle, for a fee; 0: it counts days
+  Worth due_before = {};                 // of a fee that goes on: what counts of plans before it (fee_amended.h)
   int32_t bound_days = 0;                // of the period, that a minimum or a bound is due for; set where there is one
 
   DayShare bound_share() const { return {bound_days, DaysIn(period)}; }
@@ -377,7 +378,7 @@ class SubjectRater {
   int32_t DaysOfStay(const BillingPeriod& period) const;
   int32_t BoundDays(const Subscriptions& subscriptions, const RatedCharge& rated);
   absl::Status RateFee(const PlanCharge& charge, Day through, RatedSubject* rated);
-  absl::Status RateFeePeriod(const PlanCharge& charge, const FeePeriod& of, const Stay& first, Day through,
+  absl::Status RateFeePeriod(const PlanCharge& charge, FeePeriod of, const Stay& first, Day through,
                              RatedSubject* rated);
   absl::Status RateUnused(const PlanCharge& charge, Day through, RatedSubject* rated);
   absl::Status RateBound(const PlanCharge& charge, Day through, RatedSubject* rated);

@@ -9,6 +9,7 @@
 #include "rating/bound_slices.h"
 #include "rating/due_parts.h"
 #include "rating/error.h"
+#include "rating/fee_amended.h"
 #include "rating/minor_unit.h"
 #include "rating/rate.h"
 #include "rating/rate_steps.h"
@@ -32,21 +33,6 @@ enum class TimedPart : uint8_t { kCharges, kMaximums, kMinimums };
 TimedPart TimedPartOf(const Charge& charge) {
   if (!charge.bound) return TimedPart::kCharges;
   return charge.bound->is_maximum ? TimedPart::kMaximums : TimedPart::kMinimums;
-}
-
-// Of a fee that is due once and goes on from other plans: was it due of one that the subscription was on before?
-bool WasDueBefore(const Catalog& catalog, const Charge& fee, const Subscription& version) {
-  if (fee.on_amendment != OnAmendment::kContinue) return false;
-  const auto is_due_of = [&](const Subscription& earlier) {
-    if (earlier.id != version.id || earlier.plan == version.plan || version.valid_from <= earlier.valid_from) {
-      return false;
-    }
-    const std::vector<Charge>& charges = catalog.plans[earlier.plan].charges;
-    const auto same = std::ranges::find(charges, fee.name, &Charge::name);
-    const bool goes_on = same != charges.end() && same->fee && same->on_amendment == OnAmendment::kContinue;
-    return goes_on && catalog.FirstPaidDayOf(earlier) < earlier.valid_to.value_or(kNever);
-  };
-  return std::ranges::any_of(catalog.SubscriptionsOf(version.subject), is_due_of);
 }
 
 // The last day of any line, or `least`.
@@ -105,13 +91,7 @@ int32_t SubjectRater::BoundDays(const Subscriptions& subscriptions, const RatedC
 absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedSubject* rated) {
   const Fee& fee = *charge.charge->fee;
   const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
-  if (fee.once) {
-    const Stay& first = stays_.front();
-    if (first.start > through || WasDueBefore(catalog_, *charge.charge, *first.subscription)) return absl::OkStatus();
-    rated->slices.push_back({first.start, {first.start.number + 1}, first.quantity});
-    return RateFeePeriod(charge, {PeriodOf(cycle, first.start), PeriodMonths(cycle), {&rated->slices.back(), 1}}, first,
-                         through, rated);
-  }
+  if (fee.once && WasDueBefore(catalog_, *charge.charge, *stays_.front().subscription)) return absl::OkStatus();
   Day day = stays_.front().start;
   for (size_t at = 0; at < stays_.size() && day <= through;) {
     const BillingPeriod period = PeriodOf(cycle, day);
@@ -124,6 +104,7 @@ absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedS
     }
     const std::span<const FeeSlice> slices = std::span(rated->slices).subspan(first_slice);
     TOLLBOOK_RETURN_IF_ERROR(RateFeePeriod(charge, {period, PeriodMonths(cycle), slices}, first, through, rated));
+    if (fee.once) break;
     // Periods in which nothing of the subscription lies are passed over.
     if (at < stays_.size()) day = std::max(stays_[at].start, period.end);
   }
@@ -131,7 +112,7 @@ absl::Status SubjectRater::RateFee(const PlanCharge& charge, Day through, RatedS
 }
 
 // Its slices are the last of the subject's.
-absl::Status SubjectRater::RateFeePeriod(const PlanCharge& charge, const FeePeriod& of, const Stay& first, Day through,
+absl::Status SubjectRater::RateFeePeriod(const PlanCharge& charge, FeePeriod of, const Stay& first, Day through,
                                          RatedSubject* rated) {
   const Fee& fee = *charge.charge->fee;
   const Currency currency = catalog_.plans[first.subscription->plan].currency;
@@ -141,6 +122,11 @@ absl::Status SubjectRater::RateFeePeriod(const PlanCharge& charge, const FeePeri
   line.period = of.period;
   line.period_months = of.months;
   line.slices = of.slices;
+  if (IsInFullEachPeriod(fee) &&
+      !DueBeforeInPeriod(catalog_, *charge.charge, *first.subscription, of.period, &of.due_before)) {
+    return WorthOutOfRange(line, of.slices.front().quantity);
+  }
+  line.due_before = of.due_before;
   due_days_.clear();
   AppendDueDays(fee, of, &due_days_);
   const size_t first_day = rated->days.size();

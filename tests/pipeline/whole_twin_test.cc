@@ -134,7 +134,8 @@ void AddMeters(Dice& dice, bool one_zone, CatalogTexts* texts) {
   }
 }
 
-const std::string kFees[] = {"due: arrears", "proration: none", "once: true", "billing_period: 1 week", "due: advance"};
+const std::string kFees[] = {"due: arrears",           "proration: none", "once: true", "once: true, due: arrears",
+                             "billing_period: 1 week", "due: advance"};
 const std::string kBounds[] = {"", ", trial_days: 10", ", minimum: {amount: 20, product: fees}",
                                ", maximum: {amount: 30, product: fees}, trial_days: 3"};
 

@@ -112,6 +112,15 @@ TEST(Fee, IsDueOnce) {
   Fee fee = FeeOf("30");
   fee.once = true;
   EXPECT_EQ(UnitsOf(fee, PeriodWith("1 month", "2025-06-10", {{"2025-06-10", "2025-06-11", "3"}})), "2025-06-10: 3");
+  // In arrears on the last of its days in the period, by the quantity that it began with.
+  fee.in_advance = false;
+  const Period period =
+      PeriodWith("1 month", "2025-06-10", {{"2025-06-10", "2025-06-16", "3"}, {"2025-06-16", "2025-06-21", "5"}});
+  EXPECT_EQ(UnitsOf(fee, period), "2025-06-20: 3");
+  std::vector<FeeStep> steps;
+  ASSERT_TRUE(PriceFeeInSteps(fee, period, On("2025-06-20"), &steps));
+  ASSERT_EQ(steps.size(), 1u);
+  EXPECT_EQ(steps[0].what, "once, on 2025-06-20 of 3");
 }
 
 struct CountCase {
@@ -216,8 +225,6 @@ TEST(Fee, ComesToTheSameDayByDay) {
     if (random() % 2 == 0) fee.proration.rounding = static_cast<Rounding>(random() % 4);
     fee.proration.places = static_cast<int>(random() % 12);
     fee.credits_rest = random() % 3 != 0;
-    if (fee.once)
-      period.slices = {{period.slices[0].start, {period.slices[0].start.number + 1}, period.slices[0].quantity}};
     ASSERT_NO_FATAL_FAILURE(UnitsOf(fee, period));
     ASSERT_FALSE(::testing::Test::HasFailure()) << "round " << round;
   }

@@ -139,6 +139,28 @@ TEST(GrantBalances, ARefillKeepsWhatMayRollOver) {
   }
 }
 
+TEST(GrantBalances, ARefillCarriesOverAtLeastWhatItSays) {
+  struct Case {
+    int64_t left, least, most, balance, lost;
+  };
+  for (const Case& c : {Case{90, 20, 50, 150, 40}, Case{30, 20, 50, 130, 0}, Case{5, 20, 50, 120, 0},
+                        Case{0, 20, 20, 120, 0}, Case{20, 20, 20, 120, 0}, Case{90, 20, 20, 120, 70}}) {
+    std::vector<GrantTerms> terms = {Grant("g", 100, 0, "2024-01-01", "2024-03-01")};
+    terms.front().refills = {On("2024-02-01")};
+    terms.front().rollover = c.most;
+    terms.front().refill_min = c.least;
+    GrantBalances balances(terms);
+    balances.AdvanceTo(On("2024-01-01"));
+    EXPECT_EQ(Small(balances.balance(0)), 100) << "the start carries nothing over";
+    ASSERT_TRUE(balances.Burn(100 - c.left));
+    balances.AdvanceTo(On("2024-02-01"));
+    EXPECT_EQ(Small(balances.balance(0)), c.balance);
+    EXPECT_EQ(Small(balances.lost(0)), c.lost);
+    balances.AdvanceTo(On("2024-03-01"));
+    EXPECT_EQ(Small(balances.lost(0)), c.lost + c.balance) << "all that is left, what was given on top included";
+  }
+}
+
 TEST(GrantBalances, TakeBackInTheOrderOppositeToBurning) {
   const std::vector<GrantTerms> terms = {Grant("a", 10, 0, "2024-01-01", "2024-01-05"),
                                          Grant("b", 10, 1, "2024-01-01", "")};

@@ -47,7 +47,7 @@ Grant GrantOf(std::string id, int64_t cents, std::string_view from, std::string_
   grant.id = std::move(id);
   grant.subscription = kSubject;
   grant.amount = {In("USD"), cents};
-  grant.rollover = {In("USD"), 0};
+  grant.rollover = grant.rollover_min = {In("USD"), 0};
   grant.starts_on = On(from);
   if (!to.empty()) grant.ends_on = On(to);
   grant.credit.name = "credit " + grant.id;
@@ -161,7 +161,8 @@ std::vector<Grant> RandomGrants(std::mt19937_64& random) {
     if (draw(2) == 0) {
       grant.refill = ParseBillingCycle(draw(2) == 0 ? "10 days" : "1 month");
       grant.refill->anchor = grant.starts_on;
-      grant.rollover.minor = 100 * draw(30);
+      if (draw(3) == 0) grant.rollover_min.minor = 100 * draw(30);
+      grant.rollover.minor = grant.rollover_min.minor + 100 * draw(30);
     }
   }
   return grants;

@@ -264,7 +264,7 @@ void PayOf(Wallet* wallet, const std::string& id, Integer* debt) {
 }
 
 void Fill(Wallet* wallet, const Integer& kept, std::map<std::string, Integer>* unpaid) {
-  wallet->lost += wallet->balance - kept;
+  wallet->lost += NotNegative(wallet->balance - kept);  // what is given on top takes nothing back
   wallet->balance = kept + Whole(wallet->grant->amount.minor);
   wallet->may_return.clear();
   wallet->is_open = true;
@@ -432,7 +432,8 @@ std::vector<PaidBy> Pay(const std::vector<const Grant*>& grants, const Debts& de
     }
     for (Wallet& wallet : wallets) {
       if (!wallet.is_open || !IsRefilledOn(*wallet.grant, day)) continue;
-      Fill(&wallet, std::min(wallet.balance, Whole(wallet.grant->rollover.minor)), &unpaid);
+      const Integer least = Whole(wallet.grant->rollover_min.minor), most = Whole(wallet.grant->rollover.minor);
+      Fill(&wallet, std::max(least, std::min(wallet.balance, most)), &unpaid);
     }
     for (const bool pays : {false, true}) {
       for (const auto& [id, days] : debts) {

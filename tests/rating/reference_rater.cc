@@ -726,8 +726,7 @@ Rational ShareOfPeriod(const FeeProration& proration, int months, int64_t first,
 // Quantity times periods that are due at the end of a day; none: nothing is due or credited on it.
 std::optional<Rational> UnitsAt(int64_t day, const Fee& fee, int months, const std::vector<Run>& runs, int64_t first,
                                 int64_t last) {
-  if (fee.once) return day == runs.front().from ? std::optional(runs.front().quantity) : std::nullopt;
-  if (!fee.proration.by_day) {
+  if (fee.once || !fee.proration.by_day) {
     const int64_t due = fee.in_advance ? runs.front().from : runs.back().to - 1;
     return day == due ? std::optional(runs.front().quantity) : std::nullopt;
   }
@@ -786,6 +785,35 @@ bool WasDueOfOther(const Catalog& catalog, const Subscription& s, const Charge& 
     if (!DaysOn(catalog, std::string(s.id), plan, days.begin()->first).empty()) return true;
   }
   return false;
+}
+
+// Fees in full that go on from plan to plan: on its day each is due what those before it in the period are short of it.
+void LessEarlierFees(const Catalog& catalog, Subject* result) {
+  struct Due {
+    int64_t day;
+    const Plan* plan;
+    const Charge* charge;
+    WorthToDate* to_date;
+  };
+  std::map<std::tuple<std::string, std::string, std::string, int64_t>, std::vector<Due>> periods;
+  for (auto& [line, days] : result->lines) {
+    const Plan& plan = *std::ranges::find(catalog.plans, line.plan, &Plan::name);
+    const auto charge = std::ranges::find(plan.charges, line.charge, &Charge::name);
+    if (charge == plan.charges.end() || !charge->fee || charge->fee->once || charge->fee->proration.by_day) continue;
+    if (charge->on_amendment == OnAmendment::kByPlan) continue;
+    auto& [day, to_date] = *days.begin();
+    periods[{line.subscription, line.charge, line.from, line.last}].push_back({day, &plan, &*charge, &to_date});
+  }
+  for (auto& [period, dues] : periods) {
+    std::ranges::sort(dues, {}, &Due::day);
+    Rational sum = 0;
+    for (const Due& due : dues) {
+      if (due.charge->on_amendment == OnAmendment::kRestart) sum = 0;
+      due.to_date->worth = due.to_date->worth > sum ? due.to_date->worth - sum : Rational(0);
+      due.to_date->booked = InMinorUnits(due.to_date->worth, due.plan->currency.minor_digits(), catalog.book.rounding);
+      sum += due.to_date->worth;
+    }
+  }
 }
 
 bool LiesIn(const Subscription& s, int64_t first, int64_t last) {
@@ -1822,7 +1850,10 @@ void AddTimed(const Catalog& catalog, const std::string& subject, std::optional<
         if (!is_bound && has_minimum) AddUnused(catalog, s, charge, days, through, result);
       }
     }
-    if (!is_bound) continue;
+    if (!is_bound) {
+      LessEarlierFees(catalog, result);
+      continue;
+    }
     AddSlicedBounds(catalog, subject, /*is_maximum=*/true, last, result);
     AddSlicedBounds(catalog, subject, /*is_maximum=*/false, through, result);
   }

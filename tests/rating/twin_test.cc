@@ -495,11 +495,16 @@ void MakeAmendableBound(Dice& dice, Charge* before, Charge* charge) {
   }
 }
 
-// Of two plans' fee of one name: at another price and, where it is due once, once for both.
+// Of two plans' fee of one name: at another price, and due in advance or not. Where it is due once, once for both; in
+// full each period it goes on, or starts again.
 void MakeAmendableFee(Dice& dice, Charge* before, Charge* charge) {
   charge->fee->price = {dice.Decimal(4)};
-  if (!charge->fee->once || dice.OneIn(3)) return;
-  before->on_amendment = charge->on_amendment = OnAmendment::kContinue;
+  charge->fee->in_advance = dice.OneIn(2);
+  if ((!charge->fee->once && charge->fee->proration.by_day) || dice.OneIn(3)) return;
+  for (Charge* one : {before, charge}) {
+    const bool starts_again = !charge->fee->once && dice.OneIn(3);
+    one->on_amendment = starts_again ? OnAmendment::kRestart : OnAmendment::kContinue;
+  }
 }
 
 // A matrix that takes all.
@@ -569,11 +574,13 @@ void AddGrants(Dice& dice, Catalog* catalog) {
     grant.priority = static_cast<int32_t>(dice.UpTo(2));
     grant.starts_on = RandomDay(dice);
     if (dice.OneIn(2)) grant.ends_on = Day{grant.starts_on.number + 1 + static_cast<int32_t>(dice.UpTo(40))};
-    grant.rollover = {currency, 0};
+    grant.rollover = grant.rollover_min = {currency, 0};
     if (dice.OneIn(2)) {
       grant.refill = *ParseBillingCycle(dice.Of(std::vector<const char*>{"10 days", "1 month", "2 weeks"}));
       grant.refill->anchor = grant.starts_on;
       if (dice.OneIn(2)) grant.rollover = RandomAmount(dice, currency);
+      if (dice.OneIn(3)) grant.rollover_min = RandomAmount(dice, currency);
+      grant.rollover.minor = std::max(grant.rollover.minor, grant.rollover_min.minor);
     }
     grant.pays_earlier = dice.OneIn(2);
     grant.credit.is_of_grant = true;
