@@ -50,7 +50,7 @@ std::string SubscriptionsOf(const std::string& text) {
 std::string DueOfPlans(const std::vector<std::string>& more, const std::string& versions, const char* through) {
   const Catalog catalog =
       SmallCatalog("", {{"plans.yaml", PlansOf(more)}, {"subscriptions.csv", SubscriptionsOf(versions)}});
-  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSmallSubject, {}, On(through));
+  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSmallSubject, {}, std::optional(On(through)));
   EXPECT_TRUE(rated.ok()) << rated.status();
   if (!rated.ok()) return "";
   std::vector<std::string> dues;
@@ -163,7 +163,7 @@ TEST(FeesInFull, SayWhatWasDueBefore) {
   const Catalog catalog = SmallCatalog(
       "", {{"plans.yaml", PlansOf({kContinue})},
            {"subscriptions.csv", SubscriptionsOf("a from 2025-01-01 to 2025-01-16, b x2 from 2025-01-16")}});
-  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSmallSubject, {}, On("2025-01-31"));
+  const absl::StatusOr<RatedSubject> rated = RateSubject(catalog, kSmallSubject, {}, std::optional(On("2025-01-31")));
   ASSERT_TRUE(rated.ok()) << rated.status();
   ASSERT_EQ(rated->charges.size(), 2u);
   const RatedCharge& of_b = rated->charges.back();
