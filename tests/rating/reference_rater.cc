@@ -775,9 +775,9 @@ void AddFee(const Catalog& catalog, const Subscription& s, const Charge& charge,
   }
 }
 
-// A fee that goes on from plan to plan is due on the first day of any of them that is paid.
+// A fee that is due once and goes on from plan to plan is due of the first of them that has a day that is paid.
 bool WasDueOfOther(const Catalog& catalog, const Subscription& s, const Charge& fee, const Days& days) {
-  if (fee.on_amendment != OnAmendment::kContinue || days.empty()) return false;
+  if (!fee.fee->once || fee.on_amendment != OnAmendment::kContinue || days.empty()) return false;
   for (const Plan& plan : catalog.plans) {
     const auto same = std::ranges::find(plan.charges, fee.name, &Charge::name);
     if (plan.name == catalog.plans[s.plan].name || same == plan.charges.end()) continue;
