@@ -325,7 +325,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 134);
+  EXPECT_EQ(priced, 143);
 }
 
 }  // namespace
