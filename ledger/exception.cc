@@ -78,7 +78,7 @@ constexpr std::array<Entry, kReasons> kEntries = {{
     {Reason::kAlreadyCorrected, "already_corrected", Outcome::kConflict,
      "Name the correction that was accepted instead of the event that it corrected; a voided event stays void."},
     {Reason::kCannotTakeBack, "cannot_take_back", Outcome::kHeld,
-     "The day cannot be read again, as it came through a pipe: use a meter with keep: events in a new book."},
+     "The day came through a pipe and cannot be read again: use usage_log: true, or keep: events, in a new book."},
     {Reason::kSourceGone, "source_gone", Outcome::kHeld,
      "Put the source back that it needs; each absorb, and exceptions retry, try the correction again."},
     {Reason::kSourceChanged, "source_changed", Outcome::kHeld,

@@ -5,6 +5,7 @@
 #include "ledger/book_cut.h"
 #include "ledger/catalog_load.h"
 #include "ledger/decision.h"
+#include "pipeline/correction_line.h"
 
 namespace tollbook {
 namespace {
@@ -13,16 +14,64 @@ std::string Counted(uint64_t count, std::string_view one, std::string_view many)
   return std::to_string(count) + " " + std::string(count == 1 ? one : many);
 }
 
-// How many corrections each commit applied.
-absl::StatusOr<std::map<uint64_t, uint64_t>> CorrectionsByCommit(const Book& book) {
-  std::map<uint64_t, uint64_t> applied;
+struct AppliedCorrections {
+  uint64_t count = 0;
+  std::vector<AuditRow> shown;  // the first ones, without what is of their commit
+};
+
+// What counts of an event.
+std::string ContentOf(const UsageEvent& event) {
+  const std::string data(event.data_json);
+  return std::string(event.type) + " " + std::string(event.subject) + " " + ToString(event.time) +
+         (data.empty() ? "" : " " + data);
+}
+
+AuditRow RowOf(const UsageEvent& event, const std::string& path, uint64_t line) {
+  const Correction& correction = *event.correction;
+  AuditRow row;
+  row.what = correction.is_void ? "void" : "correction";
+  row.which = std::string(event.source) + " " + std::string(correction.original.id);
+  row.why = std::string(event.id) + " from " + (path == "-" ? "standard input" : path) + ":" + std::to_string(line);
+  row.before = ContentOf(correction.original);
+  if (!correction.is_void) row.after = ContentOf(event);
+  return row;
+}
+
+// What each commit applied.
+absl::StatusOr<std::map<uint64_t, AppliedCorrections>> CorrectionsByCommit(const Book& book, size_t shown) {
+  const absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
+  if (!sources.ok()) return sources.status();
+  const std::unique_ptr<Decoder> json = MakeJsonDecoder();
+  Arena arena;
+  std::map<uint64_t, AppliedCorrections> by_commit;
   const absl::Status visited = book.ForEachCorrections([&](const StoredExceptions& chunk) {
     const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
-    if (records.ok()) applied[chunk.sequence] += records->size();
-    return records.status();
+    if (!records.ok()) return records.status();
+    AppliedCorrections& applied = by_commit[chunk.sequence];
+    applied.count += records->size();
+    for (const ExceptionRecord& record : *records) {
+      if (applied.shown.size() == shown) break;
+      arena.Clear();
+      const absl::StatusOr<UsageEvent> event = DecodeCorrectionLine(*json, record.payload, arena);
+      if (!event.ok()) return event.status();
+      applied.shown.push_back(RowOf(*event, (*sources)[record.source].path, record.line));
+    }
+    return absl::OkStatus();
   });
   if (!visited.ok()) return visited;
-  return applied;
+  return by_commit;
+}
+
+void AddCorrections(const CommitRecord& commit, const AppliedCorrections& applied, const std::string& run_by,
+                    std::vector<AuditRow>* rows) {
+  const auto add = [&](const std::string& what, const std::string& which, const std::string& why,
+                       const std::string& before, const std::string& after) {
+    rows->push_back({commit.sequence, commit.committed_at_nanos, what, which, run_by, why, before, after});
+  };
+  add("corrections", "accepted usage", "", "", Counted(applied.count, "correction", "corrections") + " applied");
+  for (const AuditRow& row : applied.shown) add(row.what, row.which, row.why, row.before, row.after);
+  const uint64_t more = applied.count - applied.shown.size();
+  if (more > 0) add("corrections", "and " + std::to_string(more) + " more", "--format csv has all", "", "");
 }
 
 // A catalog whose load was not recorded counts as loaded when the first seal books by it.
@@ -104,7 +153,7 @@ AuditRow RowOf(const RestoreMark& mark) {
 
 }  // namespace
 
-absl::StatusOr<AuditLog> Audit(const Book& book) {
+absl::StatusOr<AuditLog> Audit(const Book& book, size_t corrections_of_commit) {
   const absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
   if (!commits.ok()) return commits.status();
   const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
@@ -117,7 +166,8 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
   if (!loads.ok()) return loads.status();
   const absl::StatusOr<std::vector<RestoreMark>> restored = RestoreMarks(book);
   if (!restored.ok()) return restored.status();
-  const absl::StatusOr<std::map<uint64_t, uint64_t>> corrections = CorrectionsByCommit(book);
+  const absl::StatusOr<std::map<uint64_t, AppliedCorrections>> corrections =
+      CorrectionsByCommit(book, corrections_of_commit);
   if (!corrections.ok()) return corrections.status();
 
   AuditLog log;
@@ -148,7 +198,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book) {
     }
     held = commit.book.held;
     if (const auto applied = corrections->find(commit.sequence); applied != corrections->end()) {
-      row("corrections", "accepted usage", "", Counted(applied->second, "correction", "corrections") + " applied");
+      AddCorrections(commit, applied->second, run_by, &log.rows);
     }
     if (seal != seals->end() && seal->sequence == commit.sequence) {
       AddSeal(commit, *seal, catalog, run_by, &log.rows);

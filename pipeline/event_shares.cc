@@ -164,6 +164,33 @@ std::unique_ptr<GrowingWorth> MakeGrowingWorth(const ChargeUsage& usage) {
   return std::make_unique<OfBuckets>(*of.charge, *of.meter, zone, share);
 }
 
+// The quantity of the part that the usage falls in, among those of the charge; or the one that there is without parts.
+Quantity QuantityIn(std::span<const UsagePart> parts, const Charge& charge, const PartTotal& usage, Quantity of_all) {
+  const PricedTime bucket = BucketOf(charge, usage.time);
+  const auto part =
+      std::ranges::find_if(parts, [&](const UsagePart& one) { return one.time == bucket && one.part == usage.part; });
+  return part == parts.end() ? of_all : part->quantity;
+}
+
+// The same of a charge that is rated by slices, in the one that the usage falls in.
+Quantity QuantityInSlices(const RatedCharge& rated, const DayWorth& day, const PartTotal& usage) {
+  const std::span<const UsageSlice> slices = OfDay(rated, rated.amended, day);
+  size_t at = 0;
+  while (at + 1 < slices.size() && slices[at + 1].start <= usage.time.day) ++at;
+  const UsageSlice& slice = slices[at];
+  if (!IsOfParts(*slice.charge)) return slice.to_date;
+  SliceTallies tallies(slices);
+  for (const SlicedTotal& used : rated.sliced) {
+    const Day of_used = used.total.time.day;
+    if (day.usage_date < of_used) break;
+    const bool is_new_day = &used != rated.sliced.data() && (&used)[-1].total.time.day != of_used;
+    TOLLBOOK_ASSERT(!is_new_day || tallies.EndDay());  // it did when it was rated
+    TOLLBOOK_ASSERT(tallies.Add(used.as, used.total));
+  }
+  TOLLBOOK_ASSERT(tallies.EndDay());
+  return QuantityIn(tallies.parts()[at].to_date, *slice.charge, usage, slice.to_date);
+}
+
 // The charge once more, rated by all that it depends on, while its usage grows event by event.
 class RatedAgain {
  public:
@@ -179,11 +206,8 @@ class RatedAgain {
     *worth = {};
     if (steps != nullptr) steps->clear();
     if (!Rate(through)) return false;
-    const auto line = std::ranges::find_if(rated_.charges, [&](const RatedCharge& rated) {
-      return rated.charge == usage_.of.charge && rated.subscription->id == usage_.of.subscription->id &&
-             rated.period == usage_.period;
-    });
-    if (line == rated_.charges.end()) return true;  // nothing was used by then
+    const RatedCharge* const line = Line();
+    if (line == nullptr) return true;  // nothing was used by then
     const DayWorth& day = line->days.back();
     *quantity = day.to_date;
     const absl::StatusOr<Worth> price = PriceBeforeEnd(*line, day, steps);
@@ -191,7 +215,24 @@ class RatedAgain {
     return price.ok();
   }
 
+  // EventShare::position of usage that was added before the last price.
+  Quantity PositionOf(const PartTotal& usage) const {
+    const RatedCharge& line = *Line();
+    const DayWorth& day = line.days.back();
+    if (!line.amended.empty()) return QuantityInSlices(line, day, usage);
+    return QuantityIn(UsageToDate(line, day).parts, *line.charge, usage, day.to_date);
+  }
+
  private:
+  // Null: there is none.
+  const RatedCharge* Line() const {
+    const auto line = std::ranges::find_if(rated_.charges, [&](const RatedCharge& rated) {
+      return rated.charge == usage_.of.charge && rated.subscription->id == usage_.of.subscription->id &&
+             rated.period == usage_.period;
+    });
+    return line == rated_.charges.end() ? nullptr : &*line;
+  }
+
   bool Rate(Day through) {
     std::vector<std::vector<std::string_view>> values;  // what the totals point to
     values.reserve(usage_.beside.size() + totals_.size());
@@ -255,15 +296,15 @@ class Steps {
     if (!parts_.empty()) changes_.Begin(StepsOf(before));
   }
 
-  // What the event changes in them.
-  std::vector<std::string> After(const PartTotal& event, Quantity to_date) {
+  // What the event changes in them; and EventShare::position.
+  std::vector<std::string> After(const PartTotal& event, Quantity to_date, Quantity* position) {
     parts_.push_back(event);
-    return changes_.Next(StepsOf(to_date));
+    return changes_.Next(StepsOf(to_date, position));
   }
 
  private:
   // None where they cannot be held: the worth then says so.
-  std::vector<PriceStep> StepsOf(Quantity to_date) const {
+  std::vector<PriceStep> StepsOf(Quantity to_date, Quantity* position = nullptr) const {
     RatedCharge rated;
     rated.subscription = usage_.of.subscription;
     rated.charge = usage_.of.charge;
@@ -272,6 +313,7 @@ class Steps {
     if (!IsOfQuantityAlone(*usage_.of.charge)) rated.parts = parts_;
     PeriodUsage period = UsageToDate(rated, {parts_.back().time.day, to_date, {}, 0});
     period.complete = false;
+    if (position != nullptr) *position = QuantityIn(period.parts, *usage_.of.charge, parts_.back(), to_date);
     std::vector<PriceStep> steps;
     const absl::StatusOr<Worth> priced = PricePeriod(*usage_.of.charge, period, &steps);
     return priced.ok() ? steps : std::vector<PriceStep>();
@@ -313,7 +355,7 @@ class Sharing {
  private:
   void ByDay(std::vector<ChargeEvent> events) {
     for (size_t i = 0; i < events.size() && i < shown_; ++i)
-      shares_.shown.push_back({std::move(events[i]), {}, {}, {}});
+      shares_.shown.push_back({std::move(events[i]), {}, {}, {}, {}});
     shares_.more = events.size() - shares_.shown.size();
     Worth last = priced_.before.worth;
     for (const DayPrice& day : priced_.days) {
@@ -333,13 +375,15 @@ class Sharing {
     const size_t shown = std::min(shown_, events.size());
     for (size_t i = 0; i < shown; ++i) {
       if (IsTakenBack(events[i])) {
-        shares_.shown.push_back({std::move(events[i]), to_date_, {}, {}});
+        shares_.shown.push_back({std::move(events[i]), to_date_, {}, {}, {}});
         continue;
       }
       const Worth before = worth_;
       if (!growing->Add(events[i].usage) || !Price(*growing, false)) return CannotBeHeld(usage_);
-      std::vector<std::string> falls_in = steps.After(events[i].usage, to_date_);
-      shares_.shown.push_back({std::move(events[i]), to_date_, Difference(worth_, before), std::move(falls_in)});
+      Quantity position;
+      std::vector<std::string> falls_in = steps.After(events[i].usage, to_date_, &position);
+      shares_.shown.push_back(
+          {std::move(events[i]), to_date_, position, Difference(worth_, before), std::move(falls_in)});
       shares_.sum = Sum(shares_.sum, shares_.shown.back().share);
     }
     events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(shown));
@@ -385,7 +429,8 @@ class Sharing {
           continue;
         }
         if (!Grow(rated, day.day, &share, &now)) return CannotBeHeld(usage_);
-        shares_.shown.push_back({std::move(event), to_date_, share, steps.Next(std::move(now))});
+        const Quantity position = rated.PositionOf(event.usage);
+        shares_.shown.push_back({std::move(event), to_date_, position, share, steps.Next(std::move(now))});
       }
       if (shares_.more == 0) continue;
       if (!Grow(rated, day.day, &share, nullptr)) return CannotBeHeld(usage_);
@@ -406,7 +451,7 @@ class Sharing {
   void ShowTakenBack(ChargeEvent* event) {
     TOLLBOOK_ASSERT(IsTakenBack(*event));
     if (shares_.shown.size() < shown_) {
-      shares_.shown.push_back({std::move(*event), to_date_, {}, {}});
+      shares_.shown.push_back({std::move(*event), to_date_, {}, {}, {}});
     } else {
       ++shares_.more;
     }

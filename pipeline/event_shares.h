@@ -16,7 +16,8 @@
 //            are paid at once.
 // Cost       Each event that is shown is priced, with the part of the charge that it falls in: an hour of an hourly
 //            charge, all cells of a matrix; of a percentile or a count of different values it also costs a pass over
-//            the values so far; where the rater says it, a rating of what the subject used of charges of that name.
+//            the values so far; where the rater says it, a rating of what the subject used of charges of that name, and
+//            of slices that price parts a pass over their usage so far.
 //            The events behind those are added up, and priced once a day.
 #ifndef TOLLBOOK_PIPELINE_EVENT_SHARES_H_
 #define TOLLBOOK_PIPELINE_EVENT_SHARES_H_
@@ -49,7 +50,9 @@ struct PricedDays {
 struct EventShare {
   ChargeEvent event;
   Quantity to_date;                   // the period's quantity after it
-  Worth share;                        // none by days
+  Quantity position;                  // where tiers stand after it: as metered, of its cell, limited value or bucket
+                                      // alone, and with what slices before used that its own goes on from
+  Worth share;                        // none by days, and no position
   std::vector<std::string> falls_in;  // the steps of the price that it moves: "tier 1 (up to 9000) +200"
 };
 

@@ -353,6 +353,14 @@ bool HasUsage(const Catalog& catalog, const RatedCharge& rated, std::span<const 
   return !UsageOf(catalog, rated, totals, first, last).totals.empty();
 }
 
+ExplainedEvents OnlyTakenBack(const RatedCharge& rated, Quantity before) {
+  ExplainedEvents events;
+  events.is_only_taken_back = true;
+  events.shares.by_day = CarriesOver(*rated.meter);
+  events.shares.before = before;
+  return events;
+}
+
 // "product: then api, now calls": where a posting rule puts the same charge, before and now.
 std::string MovedInWords(const BookedPlace& then, const BookedPlace& now) {
   std::string words;
@@ -613,12 +621,18 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       // Where nothing is due on a day that had usage, corrections have taken all of it back: they are the origin.
       const Day first = by_period ? key.period.start : key.usage_date;
       const bool is_by_period_now = by_period && !is_due;
-      if (rated->meter == nullptr || is_by_period_now) return absl::OkStatus();
-      if (!is_due && HasUsage(*catalog, *rated, worth.totals, first, key.usage_date)) return absl::OkStatus();
+      if (rated->meter == nullptr) return absl::OkStatus();
+      if (events && !is_due) explained.events = OnlyTakenBack(*rated, explained.before);
+      if (is_by_period_now) return absl::OkStatus();
+      // Of what carries over an event may have made the day one that changes nothing.
+      const bool may_be_of_usage =
+          is_due || CarriesOver(*rated->meter) || !HasUsage(*catalog, *rated, worth.totals, first, key.usage_date);
+      if (!may_be_of_usage) return absl::OkStatus();
       TOLLBOOK_RETURN_IF_ERROR(
           origins->Find(*catalog, *rated, first, key.usage_date, explanation.seal.sequence, &explained.origins));
       if (unused && explained.origins.empty()) {
         explained.rated = false;
+        explained.events.reset();
         explained.why_booked_back = WhyBookedBack(*catalog, worth, key);
         return absl::OkStatus();
       }

@@ -38,6 +38,9 @@ struct UsageOrigin {
 // The events of the days that a line covers. By construction
 //   shares.sum - booked_before + rounding = the charge's share in the line
 struct ExplainedEvents {
+  // Nothing is due for those days any more, and no correction says why: there are no shares, and all that the line does
+  // is to take back what was booked before.
+  bool is_only_taken_back = false;
   EventShares shares;
   Worth rounding;                  // what the rounding to minor units adds, to date less the day before
   std::vector<std::string> paths;  // of the sources, by ChargeEvent::book_source
@@ -70,7 +73,7 @@ struct ExplainedCharge {
   std::vector<PriceStep> steps;  // of to_date
   std::vector<UsageOrigin> origins;
   std::optional<EarlierWorld> earlier;    // where the catalog's change since the seal before is part of it
-  std::optional<ExplainedEvents> events;  // if asked for, and there are any to ask for
+  std::optional<ExplainedEvents> events;  // if asked for: of usage that is rated
 };
 
 struct Explanation {

@@ -1,18 +1,13 @@
 #include "pipeline/stored_correction.h"
 
-#include <cstring>
+#include "pipeline/correction_line.h"
 
 namespace tollbook {
 
 absl::StatusOr<Reason> CorrectionDecoder::Decode(std::string_view payload, Arena& arena, StoredCorrection* into) {
-  // As a line of input: with bytes behind it that may be read, and as long in memory as what was measured of it.
-  char* const line = arena.Allocate(payload.size() + kLinePadding);
-  std::memcpy(line, payload.data(), payload.size());
-  std::memset(line + payload.size(), '\n', kLinePadding);
-  decoded_.clear();
-  decoder_->Decode({line, payload.size()}, 0, arena, decoded_);
-  into->event = decoded_[0].event;
-  if (decoded_[0].reason != Reason::kNone || into->event.correction == nullptr) return DamagedError("a correction");
+  const absl::StatusOr<UsageEvent> event = DecodeCorrectionLine(*decoder_, payload, arena);
+  if (!event.ok()) return event.status();
+  into->event = *event;
   for (std::vector<Measurement>* list : {&into->changes, &into->before, &into->after}) list->clear();
   const Reason reason = measurer_.MeasureCorrection(into->event, arena, &into->measured, &into->changes);
   if (reason != Reason::kNone) return reason;

@@ -60,17 +60,21 @@ absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day
   subscription.id = kQuotedSubject;
   subscription.plan = static_cast<uint32_t>(found - catalog.plans.begin());
   subscription.zone = catalog.book.zone;
-  const bool is_by_subscription =
-      found->billing.by_subscription || std::ranges::any_of(found->charges, [](const Charge& charge) {
-        return charge.billing.has_value() && charge.billing->by_subscription;
-      });
-  const bool rolls_over =
-      std::ranges::any_of(found->charges, [](const Charge& charge) { return charge.rollover.has_value(); });
-  if (is_by_subscription || rolls_over || OwesWithoutUsage(*found)) subscription.valid_from = from;
   found->trial_days = 0;
   catalog.subscriptions = {subscription};
-  catalog.BuildIndex();
+  BeginPlanOn(from, &catalog);
   return catalog;
+}
+
+void BeginPlanOn(Day from, Catalog* catalog) {
+  Subscription& subscription = catalog->subscriptions.front();
+  const Plan& plan = catalog->plans[subscription.plan];
+  const bool matters = plan.billing.by_subscription || OwesWithoutUsage(plan) ||
+                       std::ranges::any_of(plan.charges, [](const Charge& charge) {
+                         return charge.rollover || (charge.billing && charge.billing->by_subscription);
+                       });
+  subscription.valid_from = matters ? from : Day();
+  catalog->BuildIndex();
 }
 
 absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view subscription) {

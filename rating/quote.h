@@ -32,11 +32,14 @@ namespace tollbook {
 inline constexpr std::string_view kQuotedSubject = "quote";
 
 // The catalog with one subscription: of kQuotedSubject to the plan, in the book's zone, for ever and without a trial;
-// or those versions of the subscription that the catalog has. Where the plan bills from each subscription's first day,
-// something of it is due without usage, or included units roll over, that first day is `from`. Errors: InvalidArgument
-// with what there is.
+// or those versions of the subscription that the catalog has. Errors: InvalidArgument with what there is.
 [[nodiscard]] absl::StatusOr<Catalog> WithPlanOnly(Catalog catalog, std::string_view plan, Day from = {});
 [[nodiscard]] absl::StatusOr<Catalog> WithSubscriptionOnly(Catalog catalog, std::string_view subscription);
+
+// Of a catalog by WithPlanOnly, once it is known when the usage begins: the subscription has this first day where it
+// matters, which is where the plan bills from each subscription's first day, something of it is due without usage, or
+// included units roll over. Elsewhere it has been there for ever.
+void BeginPlanOn(Day from, Catalog* catalog);
 
 // The plan's billing period around the day: of who comes then, where it bills from each subscription's first day.
 [[nodiscard]] BillingPeriod PeriodAround(const Plan& plan, Day day);

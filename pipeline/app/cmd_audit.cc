@@ -8,6 +8,8 @@
 namespace tollbook {
 namespace {
 
+constexpr size_t kCorrectionsShown = 20;  // of each commit
+
 std::string TimeText(int64_t nanos) {
   return ToString(Instant{nanos / 1'000'000'000 * 1'000'000'000});
 }
@@ -52,7 +54,8 @@ int CmdAudit(const AuditOptions& options) {
     const absl::StatusOr<Anchor> anchor = AnchorOf(**book);
     return anchor.ok() ? Print(ToString(*anchor) + "\n") : Fail(anchor.status());
   }
-  const absl::StatusOr<AuditLog> log = Audit(**book);
+  const bool is_for_people = options.format.empty();
+  const absl::StatusOr<AuditLog> log = is_for_people ? Audit(**book, kCorrectionsShown) : Audit(**book);
   if (!log.ok()) return Fail(log.status());
   if (options.format == "json") return Print(JsonOf(*log));
   if (!options.format.empty()) return PrintTable(TableOf(*log), options.format);

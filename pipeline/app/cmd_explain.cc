@@ -52,46 +52,79 @@ std::string FallsIn(const EventShare& share) {
   return text;
 }
 
+bool HasShare(const EventShares& shares, const EventShare& share) {
+  return !shares.by_day && share.event.taken_back_by.empty();
+}
+
+// Of an event, or what else has a share in the line.
+struct EventRow {
+  std::string what = {}, file = {}, line = {}, time = {}, value = {}, to_date = {}, position = {}, falls_in = {},
+              share = {};
+};
+
+// The positions only where any is another than the quantity to date.
+Table TableOf(std::vector<EventRow> rows, bool has_positions) {
+  std::vector<Column> columns = {{"event"},       {"file", false, Narrow::kTail},
+                                 {"line", true},  {"time", false, Narrow::kKeep},
+                                 {"value", true}, {"to_date", true}};
+  if (has_positions) columns.push_back({"position", true});
+  columns.push_back({"falls_in", false, Narrow::kWrap});
+  columns.push_back({"share", true});
+  Table table(std::move(columns));
+  for (EventRow& row : rows) {
+    std::vector<std::string> cells = {row.what, row.file, row.line, row.time, row.value, row.to_date};
+    if (has_positions) cells.push_back(row.position);
+    cells.push_back(row.falls_in);
+    cells.push_back(row.share);
+    table.Add(std::move(cells));
+  }
+  return table;
+}
+
+// Above the table.
+std::string HeadingOf(const ExplainedEvents& events) {
+  const EventShares& shares = events.shares;
+  if (events.is_only_taken_back)
+    return "    nothing is due for that day any more, so no event has a share: what was booked is taken back\n";
+  return "    " + Counted(shares.events, "event", "events") +
+         (shares.taken_back == 0 ? "" : ", and " + Thousands(shares.taken_back) + " taken back") +
+         ", in the order of time\n";
+}
+
 // From the position before them to the charge's share in the line; the last column adds up.
 std::string EventsText(const ExplainedCharge& charge) {
   const ExplainedEvents& events = *charge.events;
   const EventShares& shares = events.shares;
-  Table table({{"event"},
-               {"file", false, Narrow::kTail},
-               {"line", true},
-               {"time", false, Narrow::kKeep},
-               {"value", true},
-               {"to_date", true},
-               {"falls_in", false, Narrow::kWrap},
-               {"share", true}});
-  table.Add({"before", "", "", "", "", ToString(shares.before), "", ""});
+  std::vector<EventRow> rows;
+  const auto add = [&](std::string what, std::string share) {
+    rows.push_back({.what = std::move(what), .share = std::move(share)});
+  };
+  bool has_positions = false;
+  rows.push_back({.what = "before", .to_date = ToString(shares.before)});
   for (const EventShare& share : shares.shown) {
-    const bool counts = share.event.taken_back_by.empty();
-    table.Add({share.event.id, events.paths[share.event.book_source], LineText(share.event), ToString(share.event.time),
-               counts ? ValueText(share.event) : "(" + ValueText(share.event) + ")",
-               shares.by_day || !counts ? "" : ToString(share.to_date), FallsIn(share),
-               shares.by_day || !counts ? "" : Signed(share.share)});
+    const bool counts = share.event.taken_back_by.empty(), has_share = HasShare(shares, share);
+    rows.push_back({share.event.id, events.paths[share.event.book_source], LineText(share.event),
+                    ToString(share.event.time), counts ? ValueText(share.event) : "(" + ValueText(share.event) + ")",
+                    has_share ? ToString(share.to_date) : "", has_share ? ToString(share.position) : "", FallsIn(share),
+                    has_share ? Signed(share.share) : ""});
+    has_positions = has_positions || (has_share && share.position != share.to_date);
   }
   if (shares.more > 0) {
-    table.Add({"and " + Thousands(shares.more) + " more", "", "", "", "", shares.by_day ? "" : ToString(charge.to_date),
-               "", shares.by_day ? "" : Signed(shares.more_share)});
+    add("and " + Thousands(shares.more) + " more", shares.by_day ? "" : Signed(shares.more_share));
+    if (!shares.by_day) rows.back().to_date = ToString(charge.to_date);
   }
   for (const ShareOfDay& day : shares.days) {
-    table.Add({shares.by_day ? "the day" : "beside them", "", "", ToString(day.day), "", ToString(day.to_date), "",
-               Signed(day.share)});
+    add(shares.by_day ? "the day" : "beside them", Signed(day.share));
+    rows.back().time = ToString(day.day);
+    rows.back().to_date = ToString(day.to_date);
   }
-  if (!shares.at_period_end.amount.zero()) {
-    table.Add({"the period's end", "", "", "", "", "", "", Signed(shares.at_period_end)});
-  }
+  if (!shares.at_period_end.amount.zero()) add("the period's end", Signed(shares.at_period_end));
   if (charge.booked_before.minor != 0) {
-    const Money taken{charge.booked_before.currency, -charge.booked_before.minor};
-    table.Add({"booked before", "", "", "", "", "", "", Signed(taken)});
+    add("booked before", Signed(Money{charge.booked_before.currency, -charge.booked_before.minor}));
   }
-  table.Add({"rounding", "", "", "", "", "", "", Signed(events.rounding)});
-  table.Add({"difference", "", "", "", "", "", "", Signed(charge.difference)});
-  std::string text = "    " + Counted(shares.events, "event", "events") +
-                     (shares.taken_back == 0 ? "" : ", and " + Thousands(shares.taken_back) + " taken back") +
-                     ", in the order of time\n" + table.ToText(6);
+  add("rounding", Signed(events.rounding));
+  add("difference", Signed(charge.difference));
+  std::string text = HeadingOf(events) + TableOf(std::move(rows), has_positions).ToText(6);
   if (shares.by_day) text += "      the price goes on without events, so the shares are those of days\n";
   return text;
 }
@@ -272,8 +305,9 @@ Json ToJson(const ExplainedEvents& events) {
                   {"value", ValueText(share.event)}};
     if (!share.event.taken_back_by.empty()) {
       event[share.event.is_voided ? "voided_by" : "corrected_by"] = share.event.taken_back_by;
-    } else if (!shares.by_day) {
+    } else if (HasShare(shares, share)) {
       event["quantity_to_date"] = ToString(share.to_date);
+      event["position"] = ToString(share.position);
       event["share"] = ToString(share.share);
       event["falls_in"] = share.falls_in;
     }

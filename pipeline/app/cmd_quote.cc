@@ -200,33 +200,33 @@ class QuoteCommand {
     return absl::OkStatus();
   }
 
-  // A plan is quoted for who comes on the period's first day. Without a period, where something of the plan is due
-  // without usage, it is the billing period that the usage begins in; and where no last day is given either, what is
-  // due in that one is quoted with the quantities. Usage from files is not known yet (BeginWithUsage).
+  // A plan is quoted for who comes on the period's first day: without a period, on that of the billing period that the
+  // usage begins in (BeginPlanOn knows where it matters). Where no last day is given either, what is due in that one is
+  // quoted with the quantities. Usage from files is not known yet (BeginWithUsage).
   absl::StatusOr<Day> FirstDayOfPlan(const Catalog& catalog) {
     if (request_.period) return request_.period->start;
     const auto plan = std::ranges::find(catalog.plans, options_.plan, &Plan::name);
-    if (plan == catalog.plans.end() || !OwesWithoutUsage(*plan) || !options_.usage.empty()) return Day();
+    if (plan == catalog.plans.end() || !options_.usage.empty()) return Day();
     if (options_.quantities.empty()) return PeriodAround(*plan, *request_.through).start;
     absl::StatusOr<Instant> at = InstantFor(options_, catalog, std::nullopt);
     if (!at.ok()) return at.status();
     const Day day = catalog.book.zone.DayOf(*at);
     if (request_.through) return PeriodAround(*plan, std::min(day, *request_.through)).start;
-    request_.period = PeriodAround(*plan, day);
-    return request_.period->start;
+    const BillingPeriod period = PeriodAround(*plan, day);
+    if (OwesWithoutUsage(*plan)) request_.period = period;
+    return period.start;
   }
 
   // The same for usage from files. The totals point to the catalog's meters, which stay where they are.
   void BeginWithUsage() {
-    Subscription& subscription = catalog_->subscriptions.front();
-    const Plan& plan = catalog_->plans[subscription.plan];
-    const bool is_begun = options_.plan.empty() || request_.period || !request_.through || !OwesWithoutUsage(plan);
-    if (is_begun) return;
-    Day day = *request_.through;
-    for (const SubjectTotal& total : totals_of_usage_)
-      day = std::min(day, DayOfBucket(total.meter->granularity, total.bucket, subscription.zone));
-    subscription.valid_from = PeriodAround(plan, day).start;
-    catalog_->BuildIndex();
+    if (options_.plan.empty() || request_.period) return;
+    const Subscription& subscription = catalog_->subscriptions.front();
+    std::optional<Day> first = request_.through;
+    for (const SubjectTotal& total : totals_of_usage_) {
+      const Day day = DayOfBucket(total.meter->granularity, total.bucket, subscription.zone);
+      first = first ? std::min(*first, day) : day;
+    }
+    if (first) BeginPlanOn(PeriodAround(catalog_->plans[subscription.plan], *first).start, &*catalog_);
   }
 
   absl::Status Load() {

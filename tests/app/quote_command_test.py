@@ -188,6 +188,77 @@ class PlanWithMore(unittest.TestCase):
             self.assertIn(words, done.stderr)
 
 
+class PlanFromItsUsageOn(unittest.TestCase):
+    """A plan is quoted for who comes on the first day of its billing period that the usage begins in."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = pathlib.Path(scratch.name)
+        for file in pathlib.Path(CATALOG).iterdir():
+            (self.directory / file.name).write_bytes(file.read_bytes())
+
+    def charges(self, *arguments):
+        done = quote("--catalog", self.directory, *arguments, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [(one["charge"], one["period_start"], one["quantity"], one["due"])
+                for one in json.loads(done.stdout)["charges"]]
+
+    def usage(self, *days):  # (day, calls)
+        file = self.directory / "usage.ndjson"
+        file.write_text("".join(
+            json.dumps({"id": day, "source": "t", "type": "api.calls", "subject": "q", "time": day + "T00:00:00Z",
+                        "data": {"calls": calls}}) + "\n" for day, calls in days))
+        return "--usage", file
+
+    def test_nothing_has_rolled_over_when_it_comes(self):
+        (self.directory / "plans.yaml").write_text("""plans:
+  - name: starter
+    currency: USD
+    charges:
+      - {name: calls, meter: api.calls, product: api, model: per_unit, price: 1, included: 10,
+         included_rollover: {max: 6}}
+""")
+        # 15 of which 10 are included, whatever else is asked for.
+        alone = ("--quantity", "15", "--at", "2025-01-03")
+        january = [("calls", "2025-01-01", "15", "5.00")]
+        for arguments in (alone, (*alone, "--through", "2025-01-31"), (*alone, "--through", "2025-02-28"),
+                          ("--quantity", "15", "--period", "2025-01-01..2025-02-01"), self.usage(("2025-01-03", 15)),
+                          (*self.usage(("2025-01-03", 15)), "--through", "2025-01-31")):
+            with self.subTest(arguments):
+                self.assertEqual(self.charges("--plan", "starter", *arguments), january)
+        (charge,) = self.charges("--plan", "starter", "--quantity", "15")  # now
+        self.assertEqual(charge[2:], ("15", "5.00"))
+        # January leaves 7, of which 6 go on into February.
+        self.assertEqual(self.charges("--plan", "starter", *self.usage(("2025-01-03", 3), ("2025-02-03", 17))),
+                         [("calls", "2025-01-01", "3", "0.00"), ("calls", "2025-02-01", "17", "1.00")])
+
+    def test_its_periods_begin_with_its_usage(self):
+        (self.directory / "plans.yaml").write_text("""plans:
+  - name: starter
+    currency: USD
+    billing_period: 2 weeks
+    billing_anchor: subscription
+    charges:
+      - {name: calls, meter: api.calls, product: api, model: graduated, tiers: [{up_to: 10, price: 1}, {price: 0.10}]}
+  - name: with-fee
+    extends: starter
+    charges:
+      - {name: platform, product: api, model: fee, price: 14}
+""")
+        usage = self.usage(("2025-01-10", 10), ("2025-01-20", 10))
+        calls = ("calls", "2025-01-10", "20", "11.00")
+        fees = [("platform", day, "1", "14.00") for day in ("2025-01-10", "2025-01-24")]
+        through = ("--through", "2025-02-01")
+        for plan, arguments, charges in (("starter", usage, [calls]), ("starter", (*usage, *through), [calls]),
+                                         ("with-fee", usage, [calls]),
+                                         ("with-fee", (*usage, *through), [calls, *fees])):
+            with self.subTest((plan, arguments)):
+                self.assertEqual(self.charges("--plan", plan, *arguments), charges)
+        self.assertEqual(self.charges("--plan", "starter", "--quantity", "20", "--at", "2025-01-12"),
+                         [("calls", "2025-01-12", "20", "11.00")])
+
+
 class Quoted(unittest.TestCase):
     def test_json_is_one_object_with_decimals_as_text(self):
         done = of_plan("--quantity", "1600.5", "--at", "2025-01-31", "--json")

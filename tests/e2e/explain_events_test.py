@@ -36,10 +36,11 @@ class Explained(book.Case):
         count = 0
         self.assertEqual(abs(sum(D(charge["difference"]) for charge in found["charges"])), amount)
         for charge in found["charges"]:
-            if not charge["rated"] or not charge["origins"]:
+            if not charge["rated"] or charge["kind"] != "usage":
                 continue
             events = charge["events"]
-            shares = sum((D(event["share"]) for event in events["shown"]), D(0))
+            own = [] if events["by_day"] else events["shown"]
+            shares = sum((D(part["share"]) for part in own + events["days"]), D(0))
             self.assertEqual(len(events["shown"]), events["count"])
             self.assertEqual(shares + D(events["at_period_end"]), D(events["sum"]))
             self.assertEqual(D(events["sum"]) + D(events["rounding"]) - D(charge["booked_before"]),
@@ -190,13 +191,16 @@ class BehindOthers(Explained):
         self.assertEqual(self.assert_events_come_to(found, D("2.20")), 3)
         events = found["charges"][0]["events"]
         self.assertEqual((events["by_day"], events["days"]), (False, []))
-        self.assertEqual([(event["id"], event["quantity_to_date"], event["share"]) for event in events["shown"]],
-                         [("2", "15", "1.2"), ("3", "25", "0.5"), ("4", "50", "0.5")])
+        self.assertEqual([(event["id"], event["quantity_to_date"], event["position"], event["share"])
+                          for event in events["shown"]],
+                         [("2", "15", "95", "1.2"), ("3", "25", "105", "0.5"), ("4", "50", "130", "0.5")])
         self.assertEqual(events["shown"][1]["falls_in"], ["from 2025-01-16: tier 1 (up to 100) +5",
                                                           "from 2025-01-16: tier 2 (above 100) +5"])
         text = bill.read("explain", line, "--events").decode()
         self.assertNotIn("beside them", text)
         self.assertIn("+1.2", text)
+        self.assertRegex(text, r"to date +position +falls in")
+        self.assertRegex(text, r"10 +25 +105 +from")
         rows = json.loads(bill.read("charges", "--json"))  # of one name: the plan tells them apart
         self.assertEqual([(row["charge"], row["quantity"], row["plan"]) for row in rows],
                          [("calls", "50", "pro"), ("calls", "80", "basic")])
@@ -220,6 +224,111 @@ class BehindOthers(Explained):
         self.assertEqual((events["count"], events["days"], events["sum"]),
                          (0, [{"day": "2025-01-20", "quantity_to_date": "700", "share": "-20"}], "-20"))
         self.assertIn("beside them", bill.read("explain", rest, "--events").decode())
+
+
+class Positions(Explained):
+    """Where the tiers stand that an event falls in, if that is not the line's quantity."""
+
+    CELLS = ("model: matrix, %scells: [{when: {region: eu}, model: graduated, "
+             "tiers: [{up_to: 10, price: 1}, {price: 0.5}]}], default: {price: 0.01}")
+
+    def positions(self, bill, line, amount, text):
+        """As (id, quantity to date, position); whether people see a column of them."""
+        found = self.explain(bill, line)
+        self.assert_events_come_to(found, amount)
+        self.assertEqual("position" in bill.read("explain", line, "--events").decode(), text)
+        return [(event["id"], event["quantity_to_date"], event["position"])
+                for charge in found["charges"] for event in charge["events"]["shown"]]
+
+    def book_of(self, *events, **catalog):
+        bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog", **catalog))
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(*events))
+        bill.run(usage, "--through", "2025-01-31")
+        return bill
+
+    def test_a_cell_has_its_own(self):
+        bill = self.book_of(small.event(1, 100, time="2025-01-04T08:00:00Z", region="us"),
+                            small.event(2, 8, time="2025-01-05T08:00:00Z", region="eu"),
+                            small.event(3, 50, time="2025-01-05T09:00:00Z", region="us"),
+                            small.event(4, 5, time="2025-01-05T10:00:00Z", region="eu"), charge=self.CELLS % "")
+        (line, _), (other, _) = self.lines_of(bill)
+        self.assertEqual(self.positions(bill, line, D("1.00"), False), [("1", "100", "100")])
+        self.assertEqual(self.positions(bill, other, D("12.00"), True),
+                         [("2", "108", "8"), ("3", "158", "150"), ("4", "163", "13")])
+
+    def test_a_bucket_has_its_own(self):
+        bill = self.book_of(small.event(1, 8, time="2025-01-04T08:00:00Z"),
+                            small.event(2, 8, time="2025-01-05T08:00:00Z"),
+                            charge="model: graduated, per_bucket: day, tiers: [{up_to: 10, price: 1}, {price: 0.5}]")
+        (_, _), (line, _) = self.lines_of(bill)
+        self.assertEqual(self.positions(bill, line, D("8.00"), True), [("2", "16", "8")])
+
+    def test_a_cell_goes_on_over_an_amendment(self):
+        cells = self.CELLS % "on_amendment: continue, "
+        pro = ("  - name: pro\n    currency: USD\n    charges:\n"
+               "      - {name: calls, meter: api.calls, product: api, " + cells + "}\n")
+        catalog = small.write_catalog(self.scratch / "catalog", charge=cells, charges=pro)
+        (catalog / "subscriptions.csv").write_text(
+            "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+            "s1,s1,basic,acme-us,USD,2025-01-01,2025-01-16\ns1,s1,pro,acme-us,USD,2025-01-16,\n")
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(small.event(1, 8, time="2025-01-10T08:00:00Z", region="eu"),
+                                      small.event(2, 100, time="2025-01-10T09:00:00Z", region="us"),
+                                      small.event(3, 4, time="2025-01-20T08:00:00Z", region="eu"),
+                                      small.event(4, 20, time="2025-01-20T09:00:00Z", region="us")))
+        bill.run(usage)
+        (_, _), (line, _) = self.lines_of(bill)
+        # 2 at 1.00 and 2 at 0.50, as 8 were used before; 20 at 0.01.
+        self.assertEqual(self.positions(bill, line, D("3.20"), True), [("3", "4", "12"), ("4", "24", "120")])
+
+
+class NothingDueAnyMore(Explained):
+    """A line that only takes back what earlier seals booked for its days says so among its events."""
+
+    def assert_taken_back(self, bill, line, plan, amount, by_day):
+        charge, = [charge for charge in self.explain(bill, line)["charges"] if charge["plan"] == plan]
+        events = charge["events"]
+        self.assertEqual((charge["rated"], charge["difference"], charge["booked_before"]), (True, "-" + amount, amount))
+        self.assertEqual((events["count"], events["shown"], events["days"], events["by_day"]), (0, [], [], by_day))
+        self.assertEqual((events["sum"], events["rounding"]), ("0", "0"))
+        text = bill.read("explain", line, "--events").decode()
+        self.assertIn("nothing is due for that day any more", text)
+        self.assertRegex(text, r"booked before +-" + amount.replace(".", r"\."))
+
+    def test_a_change_of_plan_that_moved_the_usage_away(self):
+        pro = ("  - name: pro\n    currency: USD\n    charges:\n"
+               "      - {name: calls, meter: api.calls, product: api, model: per_unit, price: 0.03}\n")
+        catalog = small.write_catalog(self.scratch / "catalog", charges=pro)
+        bill = book.Book(self.scratch / "book", catalog)
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(small.event(1, 100, time="2025-01-10T08:00:00Z"),
+                                      small.event(2, 200, time="2025-01-20T08:00:00Z")))
+        bill.run(usage)
+        (catalog / "subscriptions.csv").write_text(
+            "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+            "s1,s1,basic,acme-us,USD,2025-01-01,2025-01-16\ns1,s1,pro,acme-us,USD,2025-01-16,\n")
+        bill.seal()
+        (line, amount), = [(line, amount) for line, amount in self.lines_of(bill) if "-0002/" in line]
+        self.assertEqual(self.assert_events_come_to(self.explain(bill, line), amount), 1)
+        self.assert_taken_back(bill, line, "basic", "2.00", False)
+
+    def test_a_level_that_was_another_with_no_event_that_day(self):
+        meters = "meters:\n  - {name: api.calls, aggregation: weighted_sum, value: calls, dimensions: [region]}\n"
+        bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog", meters=meters,
+                                                                    charge="model: per_unit, price: 31"))
+        usage = self.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(small.event(1, 1, time="2025-01-29T00:00:00Z")))
+        bill.run(usage, "--through", "2025-01-31")
+        late = self.scratch / "late.ndjson"
+        late.write_bytes(small.lines(small.event(2, -1, time="2025-01-30T00:00:00Z")))
+        bill.run(late, "--through", "2025-01-31")
+        lines = [(line, amount) for line, amount in self.lines_of(bill) if "-0002/" in line]
+        self.assertEqual([amount for _, amount in lines], [1, 1])
+        counts = [self.assert_events_come_to(self.explain(bill, line), amount) for line, amount in lines]
+        self.assertEqual(counts, [1, 0])
+        self.assert_taken_back(bill, lines[1][0], "basic", "1.00", True)
 
 
 class TakenBack(Explained):

@@ -111,6 +111,30 @@ class Periods(book.Case):
         self.assertEqual(audit["rows"][2]["after"], "closed, waived unattributed 1, waived held 1")
         self.assertEqual((audit["rows"][2]["by"], audit["rows"][2]["why"]), ("Ann", "the month is done"))
 
+    def test_each_correction_is_in_the_audit_log(self):
+        def restated(number, calls, **more):
+            return json.dumps(json.loads(small.event(number, calls)) | more, separators=(",", ":")).encode()
+
+        self.bill.run(self.use(*(small.event(number, 100 + number) for number in range(25))))
+        fixes = self.scratch / "fixes.ndjson"
+        voids = [restated(f"v{number}", 100 + number, voids=str(number)) for number in range(1, 25)]
+        fixes.write_bytes(small.lines(restated("c", 70, corrects="0", original={"data": {"calls": 100}}), *voids))
+        self.bill.run(fixes)
+        rows = [row for row in json.loads(self.bill.read("audit", "--json"))["rows"]
+                if row["what"] in ("corrections", "correction", "void")]
+        self.assertEqual((rows[0]["which"], rows[0]["after"]), ("accepted usage", "25 corrections applied"))
+        was, now = ('api.calls s1 2025-01-05T12:00:00Z {"calls":%d}' % calls for calls in (100, 70))
+        self.assertEqual([rows[1][key] for key in ("what", "which", "why", "before", "after")],
+                         ["correction", "test 0", f"c from {fixes}:1", was, now])
+        self.assertEqual([(row["what"], row["which"], row["after"]) for row in rows[2:]],
+                         [("void", f"test {number}", "") for number in range(1, 25)])
+        self.assertEqual(len({(row["commit"], row["at"]) for row in rows}), 1)
+        # For people not all of them.
+        text = self.bill.read("audit").decode()
+        self.assertIn("test 19", text)
+        self.assertNotIn("test 20", text)
+        self.assertRegex(text, "and 5 more +--format csv has all")
+
     def test_each_other_catalog_is_in_the_audit_log_once(self):
         self.bill.absorb(self.use(small.event(1, 100)))
         prices = self.bill.catalog / "plans.yaml"
