@@ -48,6 +48,9 @@ bool IsOfAccounts(TargetKind kind) {
 // Where SAP shows the items of documents, by the entry view.
 constexpr std::string_view kSapItems = "/sap/opu/odata/sap/API_OPLACCTGDOCITEMCUBE_SRV/A_OperationalAcctgDocItemCube";
 
+constexpr std::array<std::pair<std::string_view, Priority>, kPriorities> kPriorityWords = {
+    {{"high", Priority::kHigh}, {"normal", Priority::kNormal}, {"low", Priority::kLow}}};
+
 constexpr size_t kCodeBytesMax = 100;  // of a code or an id there
 
 // How many requests bring a delivery from one step that is kept, by the book or by the target, to the next: of a
@@ -106,6 +109,7 @@ class TargetReader {
     map.Required("kind");
     target.kind = map.Choice<TargetKind>("kind", kKinds, TargetKind::kFiles);
     ReadScope(map, &target);
+    ReadPriorities(map, &target);
     if (!IsBilling(target.kind) && !IsOfAccounts(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
     ReadWindows(map, &target);
@@ -556,6 +560,26 @@ class TargetReader {
     limits.RefuseOtherKeys();
   }
 
+  void ReadPriorities(YamlMap& map, Target* target) {
+    target->priority = map.Choice<Priority>("priority", kPriorityWords, Priority::kNormal);
+    constexpr std::string_view kKey = "entity_priorities";
+    const bool has_batches = !IsBilling(target->kind) && !IsOfAccounts(target->kind);
+    if (map.Find(kKey) != nullptr && !has_batches) {
+      errors_.Add(map.LineOf(kKey), map.what() + " gets no journal batches, whose priorities these would be",
+                  "leave them out: `priority` is the target's own");
+    }
+    for (const auto& [entity, word] : map.TextsByName(kKey)) {
+      const auto known = std::find_if(kPriorityWords.begin(), kPriorityWords.end(),
+                                      [&word = word](const auto& one) { return one.first == word; });
+      if (known == kPriorityWords.end()) {
+        errors_.Add(map.LineOf(kKey), map.what() + " has " + Quoted(word) + " as the priority of " + Quoted(entity),
+                    "use one of high, normal, low");
+      } else if (CheckEntity(entity, map, kKey)) {
+        target->entity_priorities.emplace(entity, known->second);
+      }
+    }
+  }
+
   void ReadPace(YamlMap& map, Target* target) {
     if (const YamlNode* node = map.Find("retry")) {
       YamlMap retry(*node, "the retry of " + map.what(), errors_);
@@ -813,6 +837,11 @@ bool Gets(const Target& target, const std::string& entity) {
 
 bool Concerns(const Target& target, const JournalBatch& batch) {
   return Gets(target, batch.entity) && batch.accounting_period >= target.from;
+}
+
+Priority PriorityOf(const Target& target, std::string_view entity) {
+  const auto found = target.entity_priorities.find(entity);
+  return found == target.entity_priorities.end() ? Priority::kNormal : found->second;
 }
 
 Instant OpensAt(const Target& target, std::string_view entity, Instant from) {

@@ -42,6 +42,10 @@ std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger, kParquet };
 
+// What goes first, where not all can go at once.
+enum class Priority : uint8_t { kHigh, kNormal, kLow };
+inline constexpr size_t kPriorities = 3;
+
 // How often it may be asked or sent to; 0: as often as there is something.
 struct RequestLimits {
   uint32_t per_second = 0;
@@ -59,9 +63,11 @@ struct HttpPolicy {
 struct Target {
   std::string name;
   TargetKind kind = TargetKind::kFiles;
-  std::vector<std::string> entities;  // empty: all
-  std::string region;                 // where it keeps what it gets; empty: not said
-  std::string from;                   // accounting period, "2025-01": earlier batches are none of its; empty: all
+  std::vector<std::string> entities;      // empty: all
+  std::string region;                     // where it keeps what it gets; empty: not said
+  std::string from;                       // accounting period, "2025-01": earlier batches are none of its; empty: all
+  Priority priority = Priority::kNormal;  // among the targets
+  std::map<std::string, Priority, std::less<>> entity_priorities;  // of their batches; who is not here is normal
   // Posting limits: what is beyond them waits for a person.
   uint64_t lines_max = 0;                    // 0: any
   std::map<std::string, Int128> amount_max;  // currency -> minor units of a batch's debits
@@ -156,6 +162,8 @@ struct ParsedTargets {
 [[nodiscard]] bool Gets(const Target& target, const std::string& entity);
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);
+// Of what belongs to that entity (empty: to none), among what the target gets.
+[[nodiscard]] Priority PriorityOf(const Target& target, std::string_view entity);
 // When it may next be told of what belongs to that entity (empty: to none), from then on.
 [[nodiscard]] Instant OpensAt(const Target& target, std::string_view entity, Instant from);
 // What of the batch is beyond the target's limits, in words; empty: nothing.

@@ -89,6 +89,20 @@ TEST(ParseTargets, ReadsEachKind) {
   EXPECT_EQ(IdOf(billing, "s2"), "s2");
 }
 
+TEST(ParseTargets, ReadsPriorities) {
+  const Catalog catalog = SmallCatalog();
+  const std::string archive = "targets:\n  - {name: archive, kind: files, directory: out, format: csv";
+  const Target plain = ParseTargets(archive + "}\n", &catalog).targets.at(0);
+  EXPECT_EQ(plain.priority, Priority::kNormal);
+  EXPECT_EQ(PriorityOf(plain, "us"), Priority::kNormal);
+  const Target target =
+      ParseTargets(archive + ", priority: low, entity_priorities: {us: high}}\n", &catalog).targets.at(0);
+  EXPECT_EQ(target.priority, Priority::kLow);
+  EXPECT_EQ(PriorityOf(target, "us"), Priority::kHigh);
+  EXPECT_EQ(PriorityOf(target, "eu"), Priority::kNormal);
+  EXPECT_EQ(PriorityOf(target, ""), Priority::kNormal) << "what is of several entities";
+}
+
 TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   std::ifstream in(TOLLBOOK_SOURCE_DIR "/docs/catalog.md");
   const std::string page{std::istreambuf_iterator<char>(in), {}};
@@ -244,6 +258,15 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
       {"no number of close days", "    format: csv\n",
        "    format: csv\n    windows: [{zone: UTC, close_days: {last: one}}]\n",
        "targets.yaml:6: \"last\" of the close days of a window of target \"archive\" is \"one\": write how many days"},
+      {"an unknown priority", "    format: csv\n", "    format: csv\n    priority: urgent\n",
+       "targets.yaml:6: \"priority\" of target \"archive\" is \"urgent\": use one of high, normal, low"},
+      {"an unknown priority of an entity", "    format: csv\n", "    format: csv\n    entity_priorities: {us: 1}\n",
+       "targets.yaml:6: target \"archive\" has \"1\" as the priority of \"us\": use one of high, normal, low"},
+      {"the priority of an unknown entity", "    format: csv\n", "    format: csv\n    entity_priorities: {uk: high}\n",
+       "targets.yaml:6: target \"archive\" names entity \"uk\", which entities.yaml does not have"},
+      {"priorities of what has no batches", "api_key: env:STRIPE",
+       "api_key: env:STRIPE\n    entity_priorities: {us: high}",
+       "targets.yaml:28: target \"billing\" gets no journal batches, whose priorities these would be"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
        "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
