@@ -142,6 +142,8 @@ class TargetReader {
       target->secret = ReadSecretReference(map, "secret", errors_);
       map.Required("deduplicates");
       target->deduplicates = map.Bool("deduplicates", false);
+      ReadWindow(map, target);
+      target->answer_names_key = map.Bool("answer_names_key", false);
       target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
       ReadEvents(map, target);
       return;
@@ -449,6 +451,31 @@ class TargetReader {
         target.line,
         "target " + Quoted(target.name) + " has posted_by " + Quoted(name) + ", no target that gets journal batches",
         "name one of targets.yaml");
+  }
+
+  // "24h", "30d": how long the receiver drops what it has seen.
+  void ReadWindow(YamlMap& map, Target* target) {
+    const std::optional<std::string> text = map.Text("deduplicates_for");
+    if (!text) return;
+    constexpr uint32_t kSecondsMax = 366 * 86'400;
+    const uint32_t unit = text->ends_with('h') ? 3'600 : text->ends_with('d') ? 86'400 : 0;
+    const ParsedDecimal number = ParseDecimal(text->substr(0, text->empty() ? 0 : text->size() - 1), 0);
+    const bool is_window = unit > 0 && number.error == DecimalError::kNone && number.value > 0 &&
+                           number.value <= static_cast<Int128>(kSecondsMax / unit);
+    if (!is_window) {
+      errors_.Add(map.LineOf("deduplicates_for"), map.what() + " has " + Quoted(*text) + " as its deduplicates_for",
+                  "write a whole number of hours or days, a year at most: 24h, 30d");
+      return;
+    }
+    target->deduplicates_for_seconds = static_cast<uint32_t>(number.value) * unit;
+    if (!target->deduplicates) {
+      errors_.Add(map.LineOf("deduplicates_for"), map.what() + " does not deduplicate, and says for how long it does",
+                  "write `deduplicates: true`, or leave it out");
+    } else if (target->deduplicates_for_seconds <= target->http.timeout_seconds + target->quiet_seconds) {
+      errors_.Add(map.LineOf("deduplicates_for"),
+                  map.what() + " forgets what it has seen before its quiet_seconds and timeout_seconds are over",
+                  "make these shorter: after an unclear end it is sent again between the two");
+    }
   }
 
   void ReadEvents(YamlMap& map, Target* target) {

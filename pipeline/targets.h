@@ -88,8 +88,10 @@ struct Target {
   TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap, oracle
 
   // webhook
-  bool deduplicates = false;   // the receiver drops a key that it has seen
-  bool journal_sealed = true;  // the events that it gets
+  bool deduplicates = false;              // the receiver drops a key that it has seen
+  uint32_t deduplicates_for_seconds = 0;  // so long after it was first sent; 0: for ever
+  bool answer_names_key = false;          // its answer is believed only where the body has the key
+  bool journal_sealed = true;             // the events that it gets
   bool usage_rated = false;
   bool journal_posted = false, journal_failed = false;  // by other targets
   bool exception_raised = false;

@@ -103,6 +103,19 @@ TEST(ParseTargets, ReadsPriorities) {
   EXPECT_EQ(PriorityOf(target, ""), Priority::kNormal) << "what is of several entities";
 }
 
+TEST(ParseTargets, ReadsHowLongAReceiverRemembers) {
+  const std::string hook =
+      "targets:\n  - {name: hook, kind: webhook, url: 'https://x.example', secret: env:S, deduplicates: true";
+  const auto seconds = [&](const std::string& window) {
+    return ParseTargets(hook + ", deduplicates_for: " + window + "}\n", nullptr).targets.at(0).deduplicates_for_seconds;
+  };
+  EXPECT_EQ(seconds("24h"), 86'400u);
+  EXPECT_EQ(seconds("366d"), 366u * 86'400);
+  const ParsedTargets plain = ParseTargets(hook + ", answer_names_key: true}\n", nullptr);
+  EXPECT_EQ(plain.targets.at(0).deduplicates_for_seconds, 0u);
+  EXPECT_TRUE(plain.targets.at(0).answer_names_key);
+}
+
 TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   std::ifstream in(TOLLBOOK_SOURCE_DIR "/docs/catalog.md");
   const std::string page{std::istreambuf_iterator<char>(in), {}};
@@ -267,6 +280,20 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
       {"priorities of what has no batches", "api_key: env:STRIPE",
        "api_key: env:STRIPE\n    entity_priorities: {us: high}",
        "targets.yaml:28: target \"billing\" gets no journal batches, whose priorities these would be"},
+      {"no time", "deduplicates: true", "deduplicates: true\n    deduplicates_for: a day",
+       "targets.yaml:12: target \"hook\" has \"a day\" as its deduplicates_for: write a whole number of hours or days, "
+       "a "
+       "year at most: 24h, 30d"},
+      {"more than a year", "deduplicates: true", "deduplicates: true\n    deduplicates_for: 367d",
+       "targets.yaml:12: target \"hook\" has \"367d\" as its deduplicates_for"},
+      {"parts of an hour", "deduplicates: true", "deduplicates: true\n    deduplicates_for: 1.5h",
+       "targets.yaml:12: target \"hook\" has \"1.5h\" as its deduplicates_for"},
+      {"a window of nothing", "deduplicates: true", "deduplicates: false\n    deduplicates_for: 24h",
+       "targets.yaml:12: target \"hook\" does not deduplicate, and says for how long it does"},
+      {"a window in which nothing can go", "deduplicates: true",
+       "deduplicates: true\n    deduplicates_for: 1h\n    quiet_seconds: 3600",
+       "targets.yaml:12: target \"hook\" forgets what it has seen before its quiet_seconds and timeout_seconds are "
+       "over"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
        "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
