@@ -69,6 +69,8 @@ uint32_t RequestsInARow(const Target& target) {
       return 2;
     case TargetKind::kZuora:
       return target.key_field.empty() ? 1 : 2;
+    case TargetKind::kStripe:
+      return target.meters.empty() ? 1 : 100;  // sums, of as many items as a report has
     default:
       return 1;
   }
@@ -153,6 +155,7 @@ class TargetReader {
       target->secret = ReadSecretReference(map, "api_key", errors_);
       target->same_ids = map.Bool("same_ids", false);
       ReadCharges(map, target);
+      if (target->kind == TargetKind::kStripe) ReadMeters(map, target);
       return;
     }
     if (IsOfAccounts(target->kind)) return ReadAccountTarget(map, target);
@@ -498,6 +501,22 @@ class TargetReader {
       }
       errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
                   "use journal.sealed, usage.rated, journal.posted, journal.failed, exception.raised, period.closed");
+    }
+  }
+
+  void ReadMeters(YamlMap& map, Target* target) {
+    for (auto& [code, id] : map.TextsByName("meters")) {
+      const bool is_told = std::any_of(target->charges.begin(), target->charges.end(),
+                                       [&code = code](const auto& charge) { return charge.second == code; });
+      if (!is_told) {
+        errors_.Add(map.LineOf("meters"), map.what() + " has the meter of " + Quoted(code) + ", the code of no charge",
+                    "write the code as under `charges`, or leave it out");
+      }
+      if (!IsApiName(id)) {
+        errors_.Add(map.LineOf("meters"), map.what() + " has " + Quoted(id) + " as the meter of " + Quoted(code),
+                    "write the meter's id there: mtr_…");
+      }
+      target->meters.emplace(code, std::move(id));
     }
   }
 

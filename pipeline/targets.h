@@ -123,6 +123,8 @@ struct Target {
   bool same_ids = false;                       // who has no row in customers.csv has the same id there
   std::map<std::string, std::string, std::less<>> ids;  // of customers.csv: our subscription, or account -> the id
 
+  std::map<std::string, std::string> meters;  // stripe: code -> id of the meter there, which can be asked; may be empty
+
   std::string key_field;  // zuora: of its usage there, for the key; empty: there is none
 
   // of accounts: salesforce, gainsight, totango

@@ -320,6 +320,7 @@ class Pass {
   // None: it was asked for and is not there, and is not to be sent.
   absl::StatusOr<std::optional<Attempt>> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
                                                 Delivery* delivery);
+  absl::Status VisitOthers(const Delivery& but, const std::function<void(const OtherReport&)>& visit) const;
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
   // With what the attempt says of the target, where that is news.
   absl::Status Keep(const EmitterOf& of, const Attempt& outcome, DeliveryStep step, Delivery* delivery);
@@ -544,6 +545,9 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
   absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
   if (!body.ok()) return body.status();
   Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job};
+  if (SealOfUsageReport(delivery.batch)) {
+    parcel.visit_others = [&](const auto& visit) { return VisitOthers(delivery, visit); };
+  }
   DispatchOutcome said = DispatchOutcome::kNothing;
   // Each step leads on or ends it; a target that would send us in circles is left for the next pass.
   for (int step = 0; step < 4; ++step) {
@@ -563,6 +567,19 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
     if (said == DispatchOutcome::kEnds || !IsOpen(delivery) || DueAt(of, delivery) > options_.now_nanos()) break;
   }
   return said;
+}
+
+// Usage reports go one after the other, so none of them changes meanwhile.
+absl::Status Pass::VisitOthers(const Delivery& but, const std::function<void(const OtherReport&)>& visit) const {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(but.target);
+  if (!deliveries.ok()) return deliveries.status();
+  for (const Delivery& delivery : *deliveries) {
+    if (delivery.batch == but.batch || !SealOfUsageReport(delivery.batch)) continue;
+    absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
+    if (!body.ok()) return body.status();
+    visit({*std::move(body), delivery.job, delivery.state, delivery.may_be_there});
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,

@@ -116,6 +116,14 @@ TEST(ParseTargets, ReadsHowLongAReceiverRemembers) {
   EXPECT_TRUE(plain.targets.at(0).answer_names_key);
 }
 
+TEST(ParseTargets, ReadsTheMetersThatCanBeAsked) {
+  std::string text(kGood);
+  text += "    meters: {api_calls: mtr_1}\n";
+  const ParsedTargets parsed = ParseTargets(text, nullptr);
+  ASSERT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
+  EXPECT_EQ(parsed.targets.back().meters.at("api_calls"), "mtr_1");
+}
+
 TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   std::ifstream in(TOLLBOOK_SOURCE_DIR "/docs/catalog.md");
   const std::string page{std::istreambuf_iterator<char>(in), {}};
@@ -294,6 +302,14 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "deduplicates: true\n    deduplicates_for: 1h\n    quiet_seconds: 3600",
        "targets.yaml:12: target \"hook\" forgets what it has seen before its quiet_seconds and timeout_seconds are "
        "over"},
+      {"the meter of no charge", "    charges: {starter", "    meters: {calls: mtr_1}\n    charges: {starter",
+       "targets.yaml:28: target \"billing\" has the meter of \"calls\", the code of no charge"},
+      {"no meter's id", "    charges: {starter", "    meters: {api_calls: a/b}\n    charges: {starter",
+       "targets.yaml:28: target \"billing\" has \"a/b\" as the meter of \"api_calls\": write the meter's id there: "
+       "mtr_"},
+      {"a day in which a report is not settled", "    charges: {starter",
+       "    meters: {api_calls: mtr_1}\n    requests: {per_day: 99}\n    charges: {starter",
+       "may be sent 99 a day, and one delivery takes 100 requests in a row"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
        "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
