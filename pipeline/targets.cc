@@ -48,6 +48,9 @@ bool IsOfAccounts(TargetKind kind) {
 // Where SAP shows the items of documents, by the entry view.
 constexpr std::string_view kSapItems = "/sap/opu/odata/sap/API_OPLACCTGDOCITEMCUBE_SRV/A_OperationalAcctgDocItemCube";
 
+constexpr std::array<std::pair<std::string_view, Priority>, kPriorities> kPriorityWords = {
+    {{"high", Priority::kHigh}, {"normal", Priority::kNormal}, {"low", Priority::kLow}}};
+
 constexpr size_t kCodeBytesMax = 100;  // of a code or an id there
 
 // How many requests bring a delivery from one step that is kept, by the book or by the target, to the next: of a
@@ -66,6 +69,8 @@ uint32_t RequestsInARow(const Target& target) {
       return 2;
     case TargetKind::kZuora:
       return target.key_field.empty() ? 1 : 2;
+    case TargetKind::kStripe:
+      return target.meters.empty() ? 1 : 100;  // sums, of as many items as a report has
     default:
       return 1;
   }
@@ -106,6 +111,7 @@ class TargetReader {
     map.Required("kind");
     target.kind = map.Choice<TargetKind>("kind", kKinds, TargetKind::kFiles);
     ReadScope(map, &target);
+    ReadPriorities(map, &target);
     if (!IsBilling(target.kind) && !IsOfAccounts(target.kind)) ReadLimits(map, &target);
     ReadPace(map, &target);
     ReadWindows(map, &target);
@@ -138,6 +144,8 @@ class TargetReader {
       target->secret = ReadSecretReference(map, "secret", errors_);
       map.Required("deduplicates");
       target->deduplicates = map.Bool("deduplicates", false);
+      ReadWindow(map, target);
+      target->answer_names_key = map.Bool("answer_names_key", false);
       target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
       ReadEvents(map, target);
       return;
@@ -147,6 +155,7 @@ class TargetReader {
       target->secret = ReadSecretReference(map, "api_key", errors_);
       target->same_ids = map.Bool("same_ids", false);
       ReadCharges(map, target);
+      if (target->kind == TargetKind::kStripe) ReadMeters(map, target);
       return;
     }
     if (IsOfAccounts(target->kind)) return ReadAccountTarget(map, target);
@@ -447,6 +456,31 @@ class TargetReader {
         "name one of targets.yaml");
   }
 
+  // "24h", "30d": how long the receiver drops what it has seen.
+  void ReadWindow(YamlMap& map, Target* target) {
+    const std::optional<std::string> text = map.Text("deduplicates_for");
+    if (!text) return;
+    constexpr uint32_t kSecondsMax = 366 * 86'400;
+    const uint32_t unit = text->ends_with('h') ? 3'600 : text->ends_with('d') ? 86'400 : 0;
+    const ParsedDecimal number = ParseDecimal(text->substr(0, text->empty() ? 0 : text->size() - 1), 0);
+    const bool is_window = unit > 0 && number.error == DecimalError::kNone && number.value > 0 &&
+                           number.value <= static_cast<Int128>(kSecondsMax / unit);
+    if (!is_window) {
+      errors_.Add(map.LineOf("deduplicates_for"), map.what() + " has " + Quoted(*text) + " as its deduplicates_for",
+                  "write a whole number of hours or days, a year at most: 24h, 30d");
+      return;
+    }
+    target->deduplicates_for_seconds = static_cast<uint32_t>(number.value) * unit;
+    if (!target->deduplicates) {
+      errors_.Add(map.LineOf("deduplicates_for"), map.what() + " does not deduplicate, and says for how long it does",
+                  "write `deduplicates: true`, or leave it out");
+    } else if (target->deduplicates_for_seconds <= target->http.timeout_seconds + target->quiet_seconds) {
+      errors_.Add(map.LineOf("deduplicates_for"),
+                  map.what() + " forgets what it has seen before its quiet_seconds and timeout_seconds are over",
+                  "make these shorter: after an unclear end it is sent again between the two");
+    }
+  }
+
   void ReadEvents(YamlMap& map, Target* target) {
     if (map.Find("events") == nullptr) return;
     const std::array<std::pair<std::string_view, bool*>, 6> events = {{
@@ -467,6 +501,22 @@ class TargetReader {
       }
       errors_.Add(map.LineOf("events"), map.what() + " names " + Quoted(event) + ", no event",
                   "use journal.sealed, usage.rated, journal.posted, journal.failed, exception.raised, period.closed");
+    }
+  }
+
+  void ReadMeters(YamlMap& map, Target* target) {
+    for (auto& [code, id] : map.TextsByName("meters")) {
+      const bool is_told = std::any_of(target->charges.begin(), target->charges.end(),
+                                       [&code = code](const auto& charge) { return charge.second == code; });
+      if (!is_told) {
+        errors_.Add(map.LineOf("meters"), map.what() + " has the meter of " + Quoted(code) + ", the code of no charge",
+                    "write the code as under `charges`, or leave it out");
+      }
+      if (!IsApiName(id)) {
+        errors_.Add(map.LineOf("meters"), map.what() + " has " + Quoted(id) + " as the meter of " + Quoted(code),
+                    "write the meter's id there: mtr_…");
+      }
+      target->meters.emplace(code, std::move(id));
     }
   }
 
@@ -554,6 +604,26 @@ class TargetReader {
       }
     }
     limits.RefuseOtherKeys();
+  }
+
+  void ReadPriorities(YamlMap& map, Target* target) {
+    target->priority = map.Choice<Priority>("priority", kPriorityWords, Priority::kNormal);
+    constexpr std::string_view kKey = "entity_priorities";
+    const bool has_batches = !IsBilling(target->kind) && !IsOfAccounts(target->kind);
+    if (map.Find(kKey) != nullptr && !has_batches) {
+      errors_.Add(map.LineOf(kKey), map.what() + " gets no journal batches, whose priorities these would be",
+                  "leave them out: `priority` is the target's own");
+    }
+    for (const auto& [entity, word] : map.TextsByName(kKey)) {
+      const auto known = std::find_if(kPriorityWords.begin(), kPriorityWords.end(),
+                                      [&word = word](const auto& one) { return one.first == word; });
+      if (known == kPriorityWords.end()) {
+        errors_.Add(map.LineOf(kKey), map.what() + " has " + Quoted(word) + " as the priority of " + Quoted(entity),
+                    "use one of high, normal, low");
+      } else if (CheckEntity(entity, map, kKey)) {
+        target->entity_priorities.emplace(entity, known->second);
+      }
+    }
   }
 
   void ReadPace(YamlMap& map, Target* target) {
@@ -813,6 +883,11 @@ bool Gets(const Target& target, const std::string& entity) {
 
 bool Concerns(const Target& target, const JournalBatch& batch) {
   return Gets(target, batch.entity) && batch.accounting_period >= target.from;
+}
+
+Priority PriorityOf(const Target& target, std::string_view entity) {
+  const auto found = target.entity_priorities.find(entity);
+  return found == target.entity_priorities.end() ? Priority::kNormal : found->second;
 }
 
 Instant OpensAt(const Target& target, std::string_view entity, Instant from) {

@@ -42,6 +42,10 @@ std::string_view Word(TargetKind kind);
 
 enum class FileFormat : uint8_t { kCsv, kJson, kLedger, kParquet };
 
+// What goes first, where not all can go at once.
+enum class Priority : uint8_t { kHigh, kNormal, kLow };
+inline constexpr size_t kPriorities = 3;
+
 // How often it may be asked or sent to; 0: as often as there is something.
 struct RequestLimits {
   uint32_t per_second = 0;
@@ -59,9 +63,11 @@ struct HttpPolicy {
 struct Target {
   std::string name;
   TargetKind kind = TargetKind::kFiles;
-  std::vector<std::string> entities;  // empty: all
-  std::string region;                 // where it keeps what it gets; empty: not said
-  std::string from;                   // accounting period, "2025-01": earlier batches are none of its; empty: all
+  std::vector<std::string> entities;      // empty: all
+  std::string region;                     // where it keeps what it gets; empty: not said
+  std::string from;                       // accounting period, "2025-01": earlier batches are none of its; empty: all
+  Priority priority = Priority::kNormal;  // among the targets
+  std::map<std::string, Priority, std::less<>> entity_priorities;  // of their batches; who is not here is normal
   // Posting limits: what is beyond them waits for a person.
   uint64_t lines_max = 0;                    // 0: any
   std::map<std::string, Int128> amount_max;  // currency -> minor units of a batch's debits
@@ -82,8 +88,10 @@ struct Target {
   TargetAuth auth;         // webhook: optional, beside it; netsuite, dynamics, sap, oracle
 
   // webhook
-  bool deduplicates = false;   // the receiver drops a key that it has seen
-  bool journal_sealed = true;  // the events that it gets
+  bool deduplicates = false;              // the receiver drops a key that it has seen
+  uint32_t deduplicates_for_seconds = 0;  // so long after it was first sent; 0: for ever
+  bool answer_names_key = false;          // its answer is believed only where the body has the key
+  bool journal_sealed = true;             // the events that it gets
   bool usage_rated = false;
   bool journal_posted = false, journal_failed = false;  // by other targets
   bool exception_raised = false;
@@ -114,6 +122,8 @@ struct Target {
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others
   bool same_ids = false;                       // who has no row in customers.csv has the same id there
   std::map<std::string, std::string, std::less<>> ids;  // of customers.csv: our subscription, or account -> the id
+
+  std::map<std::string, std::string> meters;  // stripe: code -> id of the meter there, which can be asked; may be empty
 
   std::string key_field;  // zuora: of its usage there, for the key; empty: there is none
 
@@ -156,6 +166,8 @@ struct ParsedTargets {
 [[nodiscard]] bool Gets(const Target& target, const std::string& entity);
 // Whether the batch is to be delivered to it.
 [[nodiscard]] bool Concerns(const Target& target, const JournalBatch& batch);
+// Of what belongs to that entity (empty: to none), among what the target gets.
+[[nodiscard]] Priority PriorityOf(const Target& target, std::string_view entity);
 // When it may next be told of what belongs to that entity (empty: to none), from then on.
 [[nodiscard]] Instant OpensAt(const Target& target, std::string_view entity, Instant from);
 // What of the batch is beyond the target's limits, in words; empty: nothing.

@@ -226,6 +226,7 @@ class AuthorizedClient final : public HttpClient {
     HttpAnswer none;
     none.error = "token: " + Summary(answer);
     none.address_refused = answer.address_refused;
+    none.certificate_refused = answer.certificate_refused;
     none.retry_after_nanos = answer.retry_after_nanos;
     return none;
   }

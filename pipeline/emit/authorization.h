@@ -35,10 +35,10 @@ inline constexpr int64_t kTokenMarginSeconds = 60;  // a tenth of its time where
 // The header line as it is shown to people: "Authorization: Bearer ****"; empty for kNone.
 [[nodiscard]] std::string ShownHeader(const TargetAuth& auth);
 
-// Who acts on an answer of kNotSent: a refused login is the secret's keeper's, an address that is not allowed that of
-// targets.yaml, a pace that is used up nobody's, the rest the target's operator's.
+// Who acts on an answer of kNotSent: a refused login is the secret's keeper's, an address that is not allowed, and a
+// certificate of another, that of targets.yaml, a pace that is used up nobody's, the rest the target's operator's.
 inline DeliveryProblem ProblemOfUnsent(const HttpAnswer& answer) {
-  if (answer.address_refused) return DeliveryProblem::kConfiguration;
+  if (answer.address_refused || answer.certificate_refused) return DeliveryProblem::kConfiguration;
   if (answer.over_pace) return DeliveryProblem::kRateLimit;
   return answer.login_refused ? DeliveryProblem::kAuthentication : DeliveryProblem::kAvailability;
 }

@@ -1,9 +1,11 @@
 #include "pipeline/emit/deliver.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 #include <tuple>
 
 #include "pipeline/emit/account_report.h"
@@ -195,23 +197,59 @@ absl::StatusOr<Pauses> HeldOf(const Book& book, const std::vector<EmitterOf>& ta
   return HeldTargets(book, those);
 }
 
-// The open ones of a target's, in the order in which they are tried.
-std::vector<Delivery> InOrder(std::vector<Delivery> deliveries, const BatchesById& batches) {
+// Puts what failed as often, and stands in its order, in the order in which the priorities have their turns. `turn`:
+// that of the first of them.
+void TakeTurns(std::span<Delivery> deliveries, const std::function<Priority(const Delivery&)>& priority_of,
+               uint64_t turn) {
+  std::array<std::deque<Delivery>, kPriorities> waiting;
+  for (Delivery& delivery : deliveries) {
+    waiting[static_cast<size_t>(priority_of(delivery))].push_back(std::move(delivery));
+  }
+  for (Delivery& place : deliveries) {
+    const std::array<Priority, kPriorities> order = TurnOrder(turn++);
+    const auto next = std::find_if(order.begin(), order.end(),
+                                   [&](Priority one) { return !waiting[static_cast<size_t>(one)].empty(); });
+    std::deque<Delivery>& from = waiting[static_cast<size_t>(*next)];
+    place = std::move(from.front());
+    from.pop_front();
+  }
+}
+
+// The open ones of a target's, in the order in which they are tried. What failed less goes first, whatever its
+// priority: or what nobody takes would hold up the rest. The turns of the priorities are counted by what was ever sent
+// to the target, so that they go on over passes, however short these are, and restarts.
+std::vector<Delivery> InOrder(const Target& target, std::vector<Delivery> deliveries, const BatchesById& batches) {
+  uint64_t sent = 0;
+  for (const Delivery& delivery : deliveries) sent += delivery.attempts;
   std::erase_if(deliveries, [](const Delivery& delivery) { return !IsOpen(delivery); });
+  const auto priority_of = [&](const Delivery& delivery) {
+    const auto batch = batches.find(delivery.batch);
+    return PriorityOf(target, batch == batches.end() ? "" : batch->second.entity);
+  };
+  const auto group = [&](const Delivery& delivery) {
+    // What was taken is seen to its end before more is sent. That a day's requests were used up is no failure of its:
+    // or what comes new each day would go before it for ever.
+    const bool was_limited = delivery.problem == DeliveryProblem::kRateLimit;
+    const bool is_taken = delivery.state == State::kAccepted && (delivery.failures == 0 || was_limited);
+    return std::pair(!is_taken, delivery.failures);
+  };
   const auto place = [&](const Delivery& delivery) {
     const auto batch = batches.find(delivery.batch);
     // What happened is told behind what was sealed.
     const uint64_t seal = batch != batches.end()          ? batch->second.seal
                           : CommitOfEvent(delivery.batch) ? UINT64_MAX
                                                           : SealOfUsageReport(delivery.batch).value_or(0);
-    // What was taken is seen to its end before more is sent. That a day's requests were used up is no failure of its:
-    // or what comes new each day would go before it for ever.
-    const bool was_limited = delivery.problem == DeliveryProblem::kRateLimit;
-    const bool is_taken = delivery.state == State::kAccepted && (delivery.failures == 0 || was_limited);
-    return std::tuple(!is_taken, delivery.failures, seal, delivery.batch);
+    return std::tuple(group(delivery), seal, delivery.batch);
   };
   std::sort(deliveries.begin(), deliveries.end(),
             [&](const Delivery& a, const Delivery& b) { return place(a) < place(b); });
+  if (target.entity_priorities.empty()) return deliveries;
+  for (auto first = deliveries.begin(); first != deliveries.end();) {
+    const auto last =
+        std::find_if(first, deliveries.end(), [&](const Delivery& one) { return group(one) != group(*first); });
+    TakeTurns({first, last}, priority_of, sent);
+    first = last;
+  }
   return deliveries;
 }
 
@@ -282,6 +320,7 @@ class Pass {
   // None: it was asked for and is not there, and is not to be sent.
   absl::StatusOr<std::optional<Attempt>> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
                                                 Delivery* delivery);
+  absl::Status VisitOthers(const Delivery& but, const std::function<void(const OtherReport&)>& visit) const;
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
   // With what the attempt says of the target, where that is news.
   absl::Status Keep(const EmitterOf& of, const Attempt& outcome, DeliveryStep step, Delivery* delivery);
@@ -419,7 +458,7 @@ absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchT
   if (IsHeld(of.target, PauseOf(of), restored_, 0)) return due;
   const TargetStanding& standing = stands_.at(of.target.name).standing;
   const int64_t now = options_.now_nanos();
-  due = InOrder(*std::move(deliveries), batches_);
+  due = InOrder(of.target, *std::move(deliveries), batches_);
   if (!of.emitter->AsksFirst()) std::erase_if(due, [&](const Delivery& delivery) { return IsHeldNow(of, delivery); });
   if (HeldUntil(of.target, standing, now) > now) {
     const auto probe =
@@ -437,6 +476,7 @@ absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchT
   }
   target->connections = 1 + of.more.size();
   target->failures_in_row = standing.failures_in_row;
+  target->priority = of.target.priority;
   return due;
 }
 
@@ -505,6 +545,9 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
   absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
   if (!body.ok()) return body.status();
   Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job};
+  if (SealOfUsageReport(delivery.batch)) {
+    parcel.visit_others = [&](const auto& visit) { return VisitOthers(delivery, visit); };
+  }
   DispatchOutcome said = DispatchOutcome::kNothing;
   // Each step leads on or ends it; a target that would send us in circles is left for the next pass.
   for (int step = 0; step < 4; ++step) {
@@ -524,6 +567,19 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
     if (said == DispatchOutcome::kEnds || !IsOpen(delivery) || DueAt(of, delivery) > options_.now_nanos()) break;
   }
   return said;
+}
+
+// Usage reports go one after the other, so none of them changes meanwhile.
+absl::Status Pass::VisitOthers(const Delivery& but, const std::function<void(const OtherReport&)>& visit) const {
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox_.DeliveriesTo(but.target);
+  if (!deliveries.ok()) return deliveries.status();
+  for (const Delivery& delivery : *deliveries) {
+    if (delivery.batch == but.batch || !SealOfUsageReport(delivery.batch)) continue;
+    absl::StatusOr<std::string> body = outbox_.BodyOf(delivery);
+    if (!body.ok()) return body.status();
+    visit({*std::move(body), delivery.job, delivery.state, delivery.may_be_there});
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
@@ -732,17 +788,22 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
     if (!stored.ok()) return stored.status();
     std::set<std::string, std::less<>> there;
     for (const Delivery& delivery : *stored) there.insert(delivery.batch);
+    std::vector<Delivery> all = *stored;
+    for (const auto& [id, batch] : *batches) {
+      if (!TakesJournal(of.target) || there.contains(id) || held->contains(id) || !Concerns(of.target, batch)) continue;
+      all.emplace_back().batch = id;
+    }
     std::vector<Parcel> parcels;
-    for (const Delivery& delivery : InOrder(*stored, *batches)) {
+    for (const Delivery& delivery : InOrder(of.target, std::move(all), *batches)) {
+      if (!there.contains(delivery.batch)) {
+        parcels.push_back(FirstParcel(MakeFor(of, batches->at(delivery.batch), *restored)));
+        continue;
+      }
       if (!IsStillFor(of.target, delivery, *batches)) continue;
       absl::StatusOr<std::string> body = outbox.BodyOf(delivery);
       if (!body.ok()) return body.status();
       Parcel& parcel = parcels.emplace_back(Parcel{delivery.batch, delivery.key, *std::move(body), delivery.job});
       parcel.sends = delivery.attempts + 1;
-    }
-    for (const auto& [id, batch] : *batches) {
-      if (!TakesJournal(of.target) || there.contains(id) || held->contains(id) || !Concerns(of.target, batch)) continue;
-      parcels.push_back(FirstParcel(MakeFor(of, batch, *restored)));
     }
     if (TakesUsage(of.target)) {
       const absl::Status added = AddUsage(of, outbox, &usages, &parcels);

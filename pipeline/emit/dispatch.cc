@@ -14,7 +14,10 @@ namespace {
 class Queue {
  public:
   Queue(const DispatchTarget& target, uint32_t failures_max)
-      : places_(target.places), failures_max_(failures_max), failures_in_row_(target.failures_in_row) {
+      : places_(target.places),
+        failures_max_(failures_max),
+        priority_(target.priority),
+        failures_in_row_(target.failures_in_row) {
     for (size_t i = 0; i < places_.size(); ++i) waiting_.push_back(i);
     for (size_t i = target.connections; i > 0; --i) idle_.push_back(i - 1);
     const size_t most = places_.empty() ? 0 : *std::max_element(places_.begin(), places_.end()) + 1;
@@ -22,6 +25,7 @@ class Queue {
   }
 
   bool is_empty() const { return waiting_.empty(); }
+  Priority priority() const { return priority_; }
   void End() { waiting_.clear(); }
 
   // The first whose place is free, when there is a connection for it.
@@ -53,6 +57,7 @@ class Queue {
  private:
   const std::vector<size_t>& places_;
   const uint32_t failures_max_;
+  const Priority priority_;
   std::deque<size_t> waiting_;
   std::vector<size_t> idle_;  // the last one is taken next, so that a connection that is open is used again
   std::vector<bool> is_busy_;
@@ -102,11 +107,22 @@ class Dispatcher {
     }
   }
 
-  // Of the targets in turn, so that none waits for all of another's.
   std::optional<DispatchTurn> Next() {
+    for (const Priority priority : TurnOrder(turns_)) {
+      if (const std::optional<DispatchTurn> turn = NextOf(priority)) {
+        ++turns_;
+        return turn;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Of the targets of a priority in turn, so that none waits for all of another's.
+  std::optional<DispatchTurn> NextOf(Priority priority) {
     for (size_t i = 0; i < queues_.size(); ++i) {
       const size_t target = (first_ + i) % queues_.size();
       Queue& queue = queues_[target];
+      if (queue.priority() != priority) continue;
       while (const std::optional<size_t> delivery = queue.Next()) {
         const DispatchWord word = options_.may_go(target, *delivery);
         if (word == DispatchWord::kGo) {
@@ -126,10 +142,18 @@ class Dispatcher {
   std::condition_variable changed_;
   std::vector<Queue> queues_;
   size_t first_ = 0;
+  uint64_t turns_ = 0;
   absl::Status failure_;
 };
 
 }  // namespace
+
+std::array<Priority, kPriorities> TurnOrder(uint64_t turn) {
+  using enum Priority;
+  if (turn % 4 != 3) return {kHigh, kNormal, kLow};
+  if (turn / 4 % 2 == 0) return {kNormal, kLow, kHigh};
+  return {kLow, kNormal, kHigh};
+}
 
 absl::Status Dispatch(const std::vector<DispatchTarget>& targets, const DispatchOptions& options) {
   return Dispatcher(targets, options).Run();

@@ -2,6 +2,7 @@
 //
 //   target      as many at a time as it has connections
 //   place       of one target never two at a time: an entity's accounting period, say, whose batches go in their order
+//   priority    of the targets whose turn it may be those of the highest, but for every fourth turn (TurnOrder)
 //   a failure   leaves the target's connections idle but one, until one of its deliveries goes well; as many in a row
 //               as `failures_max`, or one that is the target's own, end the target's turn: nothing more of it is begun
 //
@@ -9,21 +10,29 @@
 #ifndef TOLLBOOK_PIPELINE_EMIT_DISPATCH_H_
 #define TOLLBOOK_PIPELINE_EMIT_DISPATCH_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
+#include "pipeline/targets.h"
 #include "rating/error.h"
 
 namespace tollbook {
 
 inline constexpr size_t kDispatchThreads = 64;
 
+// Which priorities are looked at first, at the nth turn. Three of four turns begin with the highest; of the fourths one
+// begins with the normal ones and the next with the low ones. So what is high waits for nobody for long, and what is
+// lower has a quarter of the turns, however much of the higher there is.
+[[nodiscard]] std::array<Priority, kPriorities> TurnOrder(uint64_t turn);
+
 struct DispatchTarget {
   std::vector<size_t> places;    // of its deliveries, in the order in which they are to go; small numbers
   size_t connections = 1;        // at least one
   uint32_t failures_in_row = 0;  // of those that went before
+  Priority priority = Priority::kNormal;
 };
 
 // A delivery: the target's index, its own, and which of the target's connections takes it.

@@ -22,6 +22,14 @@
 
 namespace tollbook {
 
+// Another usage report of the target's, and how it stands.
+struct OtherReport {
+  std::string body;
+  std::string job;
+  DeliveryState state = DeliveryState::kPending;
+  bool may_be_there = false;  // of what it does not have as told
+};
+
 // What goes to the target. Key and body are the stored ones.
 struct Parcel {
   std::string batch;
@@ -34,6 +42,8 @@ struct Parcel {
   bool is_other = false;  // what would be sent is not what was sent last: targets.yaml has other codes than then
   // How long since then, where nobody knows how it ended when it was sent last.
   std::optional<int64_t> unclear_for_nanos = std::nullopt;
+  // Of a usage report: shows the target's others, one by one. A failed status: the book.
+  std::function<absl::Status(const std::function<void(const OtherReport&)>&)> visit_others = nullptr;
 };
 
 // What a seal changed of usage. Borrowed; by their keys.

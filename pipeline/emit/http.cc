@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <array>
@@ -107,6 +108,16 @@ bool NothingLeft(CURL* curl, CURLcode code) {
   return request_bytes == 0 && pretransfer == 0;
 }
 
+// The certificate is of nobody whom `ca_file` trusts, or of another name than the url's. One that is too old, or not
+// valid yet, is its holder's to renew.
+bool IsOfAnother(CURL* curl, CURLcode code) {
+  if (code == CURLE_SSL_CACERT_BADFILE) return true;
+  long verified = X509_V_OK;
+  curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verified);
+  return code == CURLE_PEER_FAILED_VERIFICATION && verified != X509_V_ERR_CERT_HAS_EXPIRED &&
+         verified != X509_V_ERR_CERT_NOT_YET_VALID;
+}
+
 class CurlClient final : public HttpClient {
  public:
   explicit CurlClient(HttpPolicy policy) : policy_(std::move(policy)) {
@@ -147,6 +158,7 @@ class CurlClient final : public HttpClient {
       answer.error += policy_.private_network ? "gives out the keys of machines: nothing is sent there"
                                               : "is private: write `private_network: true` where that is meant to be";
     }
+    answer.certificate_refused = IsOfAnother(curl_, code);
     if (code == CURLE_WRITE_ERROR) answer.error = "the answer has more than 4 MiB";
     return answer;
   }

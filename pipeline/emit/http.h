@@ -36,10 +36,11 @@ struct HttpAnswer {
   int64_t retry_after_nanos = 0;  // 0: not said; at most kRetryAfterSecondsMax
   std::string location;           // as the header says it, whatever the status; nobody follows it
   std::string body;
-  std::string error;             // for people, when it is no whole answer
-  bool login_refused = false;    // kNotSent: because no login could be had, and not for want of a connection
-  bool address_refused = false;  // kNotSent: by us, for the address of the host is private
-  bool over_pace = false;        // kNotSent: by us, who sent as many requests as the target's limits let us
+  std::string error;                 // for people, when it is no whole answer
+  bool login_refused = false;        // kNotSent: because no login could be had, and not for want of a connection
+  bool address_refused = false;      // kNotSent: by us, for the address of the host is private
+  bool certificate_refused = false;  // kNotSent: by us, for who signed it or for its name; not for its age
+  bool over_pace = false;            // kNotSent: by us, who sent as many requests as the target's limits let us
 };
 
 struct HttpRequest {

@@ -231,8 +231,9 @@ size_t ReportProgress::left() const {
 }
 
 std::string ToString(const ReportProgress& progress) {
-  if (progress.since_seconds == 0) return "";
-  std::string text = "since " + std::to_string(progress.since_seconds) + ", told";
+  const bool is_open = progress.since_seconds != 0;
+  if (!is_open && progress.left() == progress.told.size()) return "told none";
+  std::string text = is_open ? "since " + std::to_string(progress.since_seconds) + ", told" : "told";
   for (size_t first = 0; first < progress.told.size(); ++first) {
     if (!progress.told[first]) continue;
     size_t last = first;
@@ -247,9 +248,10 @@ ReportProgress ProgressOf(std::string_view job, size_t items) {
   ReportProgress progress;
   progress.told.resize(items);
   constexpr std::string_view kSince = "since ", kTold = "told ";
-  if (!job.starts_with(kSince)) return progress;
-  job.remove_prefix(kSince.size());
-  progress.since_seconds = NumberOf(Cut(&job, ','));
+  if (job.starts_with(kSince)) {
+    job.remove_prefix(kSince.size());
+    progress.since_seconds = NumberOf(Cut(&job, ','));
+  }
   const size_t told = job.find(kTold);
   if (told == std::string_view::npos) return progress;
   job.remove_prefix(told + kTold.size());
@@ -390,17 +392,22 @@ std::string ReportEmitter::Show(const Parcel& parcel) const {
 
 // The keys make it safe to tell the same again, for as long as the target remembers them.
 Attempt ReportEmitter::Ask(const Parcel& parcel) {
-  ReportProgress progress = ProgressOf(parcel.job, DecodeItems(parcel.body).size());
+  const std::vector<StoredItem> items = DecodeItems(parcel.body);
+  ReportProgress progress = ProgressOf(parcel.job, items.size());
   if (progress.since_seconds == 0) progress.since_seconds = parcel.since_nanos / kNanosPerSecond;
-  if (traits_.remembers_seconds == 0 || NowSeconds() - progress.since_seconds < traits_.remembers_seconds) {
-    return Succeeded(DeliveryEvent::kMayRepeat, ToString(progress), "");
-  }
-  Attempt forgotten =
-      RefusedHere(DeliveryProblem::kAmbiguous,
-                  std::to_string(progress.left()) + " items may be there, and " + traits_.system +
-                      " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
-  forgotten.step.job = ToString(progress);  // since when it may be there, however often it is asked
-  return forgotten;
+  if (!IsForgotten(progress)) return Succeeded(DeliveryEvent::kMayRepeat, ToString(progress), "");
+  // However often it is asked, it says since when it may be there.
+  if (std::optional<Attempt> end = Settle(parcel, items, &progress)) return End(*std::move(end), progress);
+  progress.since_seconds = 0;
+  if (progress.left() > 0) return Succeeded(DeliveryEvent::kNotThere, ToString(progress), "");
+  return Succeeded(DeliveryEvent::kConfirmed, ToString(progress), items.front().key);
+}
+
+std::optional<Attempt> ReportEmitter::Settle(const Parcel&, std::span<const StoredItem>, ReportProgress* progress) {
+  return RefusedHere(
+      DeliveryProblem::kAmbiguous,
+      std::to_string(progress->left()) + " items may be there, and " + traits_.system +
+          " no longer remembers their keys: compare the totals there, then `tollbook deliveries resolve`");
 }
 
 std::string ReportEmitter::WhyRefused(const StoredItem& item) const {
@@ -468,7 +475,15 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
   const std::vector<StoredItem>& items = sending.items;
   ReportProgress& progress = sending.progress;
   progress = ProgressOf(parcel.job, items.size());
-  if (progress.since_seconds == 0) progress.since_seconds = NowSeconds();
+  if (!parcel.unclear_for_nanos) progress.since_seconds = 0;
+  sending.was_unclear = progress.since_seconds != 0;
+  if (!sending.was_unclear) progress.since_seconds = NowSeconds();
+  if (sending.was_unclear && IsForgotten(progress)) {
+    Attempt asked = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
+                           "not sent again: " + traits_.system + " no longer remembers its keys");
+    asked.by_us = true;
+    return End(std::move(asked), progress);
+  }
   for (size_t first = 0; first < items.size();) {
     const size_t end = EndOfRequest(sending, first);
     if (progress.told[first]) {
@@ -480,7 +495,7 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
     } else {
       Places places(end - first);
       std::iota(places.begin(), places.end(), first);
-      if (std::optional<Attempt> stopped = TellPlaces(places, &sending)) return End(*std::move(stopped), progress);
+      if (std::optional<Attempt> stopped = TellPlaces(places, &sending)) return Over(*std::move(stopped), &sending);
     }
     first = end;
   }
@@ -488,7 +503,17 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
   Attempt refused = std::move(sending.first_refused);
   refused.step.error = std::to_string(sending.refused) + " of " + std::to_string(items.size()) +
                        " items refused, the others are told: " + refused.step.error;
-  return End(std::move(refused), progress);
+  return Over(std::move(refused), &sending);
+}
+
+// Nothing of this attempt is open unless it says so; of one before, which was, not more is known than there was.
+Attempt ReportEmitter::Over(Attempt attempt, Sending* sending) const {
+  const bool is_unclear = attempt.step.event == DeliveryEvent::kUnclear;
+  if (!is_unclear && !sending->was_unclear) sending->progress.since_seconds = 0;
+  if (attempt.step.event == DeliveryEvent::kNotApplied && sending->was_unclear && traits_.remembers_seconds > 0) {
+    attempt.step.event = DeliveryEvent::kUnclear;
+  }
+  return End(std::move(attempt), sending->progress);
 }
 
 Attempt ReportEmitter::End(Attempt attempt, const ReportProgress& progress) const {

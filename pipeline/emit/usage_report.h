@@ -74,9 +74,9 @@ std::vector<StoredItem> DecodeItems(std::string_view body);  // of bytes that we
 [[nodiscard]] std::vector<PlannedDelivery> ReportsOf(uint64_t seal, const std::vector<StoredItem>& items,
                                                      size_t items_max);
 
-// How far a report is told, as the delivery's job: "since 1764380000, told 1-37 39".
+// How far a report is told, as the delivery's job: "since 1764380000, told 1-37 39"; "told none".
 struct ReportProgress {
-  int64_t since_seconds = 0;  // when it was first sent; 0: not yet
+  int64_t since_seconds = 0;  // when it was first sent of what may be there and is not told; 0: there is no such
   std::vector<bool> told;     // by item
   size_t left() const;
 };
@@ -137,6 +137,11 @@ class ReportEmitter : public Emitter {
   // only: where it says the one of some and the other of others, these and those are told apart, so that no order is
   // believed but that of an answer in which all are taken, or none. `SendItems` and `Request` are for it.
   virtual std::vector<Attempt> TellEach(std::span<const StoredItem> items) { return {Tell(items)}; }
+  // Of a report that may be there, and whose keys the target no longer knows: finds out which of its items are, and
+  // changes nothing there. Nothing: `progress` has them as told, and the others are surely not there; else the end of
+  // it, refused or cannot ask.
+  virtual std::optional<Attempt> Settle(const Parcel& parcel, std::span<const StoredItem> items,
+                                        ReportProgress* progress);
   virtual Attempt Tell(std::span<const StoredItem>) {
     AssertionFailed("a report tells each item, or all as one", __FILE__, __LINE__);
   }
@@ -156,6 +161,7 @@ class ReportEmitter : public Emitter {
     ReportProgress progress;
     size_t refused = 0;
     Attempt first_refused = {};
+    bool was_unclear = false;  // nobody knew how it ended when it was sent before
   };
   // By the target's own rules, or for its age.
   std::string WhyRefused(const StoredItem& item) const;
@@ -165,8 +171,12 @@ class ReportEmitter : public Emitter {
   std::optional<Attempt> TellPlaces(const Places& places, Sending* sending);
   std::optional<Attempt> TellApart(const Places& some, const Places& others, Sending* sending);
   static void Refuse(Attempt attempt, Sending* sending);
+  Attempt Over(Attempt attempt, Sending* sending) const;
   Attempt End(Attempt attempt, const ReportProgress& progress) const;
   int64_t NowSeconds() const;
+  bool IsForgotten(const ReportProgress& progress) const {
+    return traits_.remembers_seconds > 0 && NowSeconds() - progress.since_seconds >= traits_.remembers_seconds;
+  }
 
   const Target target_;
   const std::string book_name_;

@@ -4,6 +4,7 @@
 #include <openssl/hmac.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "pipeline/emit/authorization.h"
 #include "pipeline/emit/jwt.h"
@@ -67,6 +68,15 @@ Attempt OfStatus(const HttpAnswer& answer) {
   return Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, said);
 }
 
+// When it was first sent of what may be there, as the delivery's job: "since 1764380000".
+constexpr std::string_view kSince = "since ";
+int64_t SinceOf(std::string_view job) {
+  int64_t seconds = 0;
+  if (!job.starts_with(kSince)) return 0;
+  std::from_chars(job.data() + kSince.size(), job.data() + job.size(), seconds);
+  return seconds;
+}
+
 class WebhookEmitter final : public Emitter {
  public:
   WebhookEmitter(const Target& target, const EmitterContext& context, Secret secret, std::unique_ptr<HttpClient> http)
@@ -76,6 +86,7 @@ class WebhookEmitter final : public Emitter {
         url_(target.http.url),
         shown_header_(ShownHeader(target.auth)),
         deduplicates_(target.deduplicates),
+        window_seconds_(target.deduplicates_for_seconds),
         now_nanos_(context.now_nanos),
         secret_(std::move(secret)),
         http_(std::move(http)) {}
@@ -129,19 +140,57 @@ class WebhookEmitter final : public Emitter {
   bool AsksFirst() const override { return false; }
   bool CanBeAsked() const override { return deduplicates_; }
 
-  // There is nothing to ask; but a receiver that drops a key that it has seen may get it again.
+  // There is nothing to ask; but a receiver that drops a key that it has seen may get it again, for so long.
   Attempt Ask(const Parcel& parcel) override {
-    if (deduplicates_) return Succeeded(DeliveryEvent::kMayRepeat, "", "");
-    return RefusedHere(
-        DeliveryProblem::kAmbiguous,
-        "it may have arrived, and a webhook cannot be asked: look there, then `tollbook deliveries resolve`");
+    const int64_t since = SinceOf(parcel.job) != 0 ? SinceOf(parcel.job) : parcel.since_nanos / kNanosPerSecond;
+    const std::string job = window_seconds_ == 0 ? "" : std::string(kSince) + std::to_string(since);
+    if (deduplicates_ && !IsForgotten(since)) return Succeeded(DeliveryEvent::kMayRepeat, job, "");
+    Attempt unknown =
+        RefusedHere(DeliveryProblem::kAmbiguous,
+                    std::string("it may have arrived, and ") +
+                        (deduplicates_ ? "the receiver no longer knows its webhook-id" : "a webhook cannot be asked") +
+                        ": look there, then `tollbook deliveries resolve`");
+    unknown.step.job = job;  // since when it may be there, however often it is asked
+    return unknown;
   }
 
   Attempt Send(const Parcel& parcel) override {
+    if (window_seconds_ == 0) return Post(parcel);
+    // Of what may be there from before, until that is known.
+    const int64_t before = parcel.unclear_for_nanos ? SinceOf(parcel.job) : 0, began = now_nanos_() / kNanosPerSecond;
+    Attempt outcome;
+    if (before != 0 && IsForgotten(before)) {
+      outcome = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
+                       "not sent again: the receiver no longer knows its webhook-id");
+      outcome.by_us = true;
+    } else {
+      outcome = Post(parcel);
+    }
+    if (before != 0 && outcome.step.event == DeliveryEvent::kNotApplied) outcome.step.event = DeliveryEvent::kUnclear;
+    const int64_t since = before != 0 ? before : began;
+    if (outcome.step.event == DeliveryEvent::kUnclear) outcome.step.job = std::string(kSince) + std::to_string(since);
+    return outcome;
+  }
+
+  // Nothing is ever accepted and not final.
+  Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
+
+ private:
+  // Whether the receiver may have forgotten what came then, or does before another request is through.
+  bool IsForgotten(int64_t since_seconds) const {
+    const int64_t through = now_nanos_() / kNanosPerSecond + target_.http.timeout_seconds;
+    return window_seconds_ > 0 && through - since_seconds >= window_seconds_;
+  }
+  Attempt Post(const Parcel& parcel) {
     const std::string seconds = std::to_string(now_nanos_() / kNanosPerSecond);
     const std::string signature = WebhookSignature(secret_.value(), parcel.key, seconds, parcel.body);
     const HttpAnswer answer = http_->Post(Headers(parcel, seconds, signature), parcel.body);
     Attempt outcome = OfStatus(answer);
+    if (target_.answer_names_key && outcome.step.event == DeliveryEvent::kConfirmed &&
+        answer.body.find(parcel.key) == std::string::npos) {
+      outcome = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
+                       "the answer does not name the webhook-id: " + Summary(answer));
+    }
     if (answer.came == HttpAnswer::Came::kNotSent) {
       outcome = Failed(DeliveryEvent::kNotApplied, ProblemOfUnsent(answer), answer.error);
       outcome.wait_nanos = answer.retry_after_nanos;
@@ -153,10 +202,6 @@ class WebhookEmitter final : public Emitter {
     return outcome;
   }
 
-  // Nothing is ever accepted and not final.
-  Attempt Finish(const Parcel& parcel) override { return Ask(parcel); }
-
- private:
   static std::string DataOf(const JournalBatch& batch) {
     std::string data = JsonOf(batch);
     data.pop_back();  // the line end
@@ -193,6 +238,7 @@ class WebhookEmitter final : public Emitter {
   const std::string url_;
   const std::string shown_header_;  // of `auth`; empty: there is none
   const bool deduplicates_;
+  const int64_t window_seconds_;  // in which it does; 0: for ever
   const std::function<int64_t()> now_nanos_;
   const Secret secret_;
   const std::unique_ptr<HttpClient> http_;

@@ -41,12 +41,13 @@ class Mock:
                                          description], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def __enter__(self):
-        for _ in range(600):
+        for _ in range(3000):  # a machine with much else to do takes its minutes
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return self
             except OSError:
                 time.sleep(0.1)
+        self.__exit__()
         raise AssertionError("the mock does not start")
 
     def __exit__(self, *_):
@@ -187,16 +188,26 @@ class Contract:
 
 
 class Journals(Contract):
+    """Two batches with a dimension, one of which is refused; `MAPPED`: how the target maps the dimension."""
+
     def tell(self):
+        rule = self.catalog / "posting.yaml"
+        rule.write_text(rule.read_text().replace("summary:", 'dimensions: {cost_center: "100"}, summary:'))
         self.seal(2)
         with self.Server(faults=self.lose_first_of_each) as server:
-            self.targets(self.target(server))
-            self.post("--wait", "30", "--strict")
+            server.closed.add("2025-02")
+            self.targets(self.mapped(self.target(server)))
+            self.post("--wait", "30")
+            self.assertEqual(self.states(), {"confirmed": 1, "parked": 1})
+            self.assertEqual(server.problems, [])
             return server.wire
+
+    def mapped(self, target):
+        return target + f'    dimensions: {{"cost_center=100": "{self.MAPPED}"}}\n'
 
 
 class Dynamics(Journals, erp_test.DynamicsTarget):
-    FOLDER, BASE = "d365", "/data"
+    FOLDER, BASE, MAPPED = "d365", "/data", "007"
     # It was derived from the metadata's Nullable, so it demands members that the system fills when a row is made.
     DEMANDED = ("must have required property",)
 
@@ -212,16 +223,19 @@ class Sap(Journals, erp_test.SapTarget):
         why = erp_server.wrong_in_xml(body) if status < 400 and body else ""
         return (400, [why]) if why else (status, wrong)
 
-    FOLDER = "sap"
+    FOLDER, MAPPED = "sap", "CostCenter=10101"
     KEYS = f"{erp_test.SapTarget.KEYS}    items_path: {Server.ITEMS}\n"
 
 
 class Oracle(Journals, erp_test.OracleTarget):
     FOLDER, BASE = "oracle-fusion", "/fscmRestApi/resources/11.13.18.05"
 
+    def mapped(self, target):
+        return target.replace("{region}", "{cost_center}").replace('"region="', '"cost_center=100"')
+
 
 class NetSuite(Journals, netsuite_test.Case):
-    FOLDER, BASE = "netsuite", "/services/rest"
+    FOLDER, BASE, MAPPED = "netsuite", "/services/rest", "department=7"
     WITHOUT_LOGIN = ("POST /auth/oauth2/v1/token",)
 
 

@@ -582,7 +582,7 @@ class Webhook(Case):
                 self.targets(webhook(f"https://{host}:{server.port}/", name) + more)
                 self.post("--target", name)
                 row, = self.deliveries("--target", name)
-                self.assertEqual([row["state"], row["problem"]], ["retry-wait", "availability"], name)
+                self.assertEqual([row["state"], row["problem"]], ["retry-wait", "configuration"], name)
                 self.assertRegex(row["last_error"], "(?i)certificate|subject")
                 self.assertEqual(server.came, {}, "not one byte of the request")
             self.targets(webhook(f"https://localhost:{server.port}/", "good") + trusted)

@@ -211,6 +211,55 @@ TEST_F(DeliverTest, ABatchThatNobodyTakesHoldsUpNone) {
   EXPECT_THAT(Pass(), ElementsAre("us-4", "us-1")) << "what failed less goes first";
 }
 
+// What fails goes behind what failed less, whatever its priority.
+TEST_F(DeliverTest, AnEntitysPriorityIsTheOrderOfItsBatches) {
+  target_.entity_priorities = {{"eu", Priority::kHigh}, {"uk", Priority::kLow}};
+  Seal({"uk-1", "us-1"});
+  Seal({"eu-1", "eu-2", "uk-2", "us-2"});
+  script_ = [](const std::string& batch) { return batch == "eu-1" ? Unclear() : Confirmed(); };
+  EXPECT_THAT(Pass(), ElementsAre("eu-1", "eu-2", "us-1", "us-2", "uk-1", "uk-2"));
+  Seal({"uk-3"});
+  After(2);
+  EXPECT_THAT(Pass(), ElementsAre("uk-3", "eu-1"));
+}
+
+// However much of the higher there is, and however often the process is another: a pass of one delivery each.
+TEST_F(DeliverTest, ALowPriorityHasItsTurnInTheShortestPasses) {
+  target_.entity_priorities = {{"eu", Priority::kHigh}, {"uk", Priority::kLow}};
+  Seal({"uk-1", "us-1"});
+  std::vector<std::string> went;
+  for (int i = 0; i < 12; ++i) {
+    Seal({"eu-" + std::to_string(10 + i), "eu-" + std::to_string(50 + i)});  // two come for each one that goes
+    Open();
+    until_ = now_;
+    for (const std::string& one : Pass()) went.push_back(one);
+  }
+  EXPECT_THAT(went, ElementsAre("eu-10", "eu-50", "eu-11", "us-1", "eu-51", "eu-12", "eu-52", "uk-1", "eu-13", "eu-53",
+                                "eu-14", "eu-54"));
+}
+
+TEST_F(DeliverTest, ADryRunShowsThemInTheOrderInWhichTheyGo) {
+  target_.entity_priorities = {{"eu", Priority::kHigh}};
+  Seal({"us-1", "us-2"});
+  until_ = now_;
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  Seal({"aa-1", "eu-1"});
+  std::vector<EmitterOf> targets(1);
+  targets[0].target = target_;
+  targets[0].emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_);
+  const absl::StatusOr<std::string> shown = ShowDue(*book_, targets, Instant{now_});
+  ASSERT_TRUE(shown.ok()) << shown.status();
+  std::vector<std::string> order;
+  const std::string_view kHead = "# target erp, batch ";
+  for (size_t at = shown->find(kHead); at != std::string::npos; at = shown->find(kHead, at)) {
+    at += kHead.size();
+    order.push_back(shown->substr(at, shown->find('\n', at) - at));
+  }
+  until_ = 0;
+  EXPECT_THAT(order, ElementsAre("eu-1", "us-2", "aa-1"));
+  EXPECT_EQ(Pass(), order);
+}
+
 // The law: the same key with another body is refused before the target sees it.
 TEST_F(DeliverTest, AnotherBodyUnderAKeyIsNotSentToWhoCannotBeAsked) {
   Seal({"us-1"});

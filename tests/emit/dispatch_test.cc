@@ -170,6 +170,40 @@ TEST_F(DispatchTest, WhatMayNotGoIsPassedOver) {
   EXPECT_THAT(went_, UnorderedElementsAre(0, 2, 100));
 }
 
+// One delivery each, so that who begins when depends on nothing but the turns: which priorities begin, and that the
+// last of the low ones goes while half of the high ones still wait.
+TEST_F(DispatchTest, APriorityHasItsTurnsAndStarvesNoLowerOne) {
+  std::vector<DispatchTarget> targets;
+  std::string of_all;
+  for (const auto& [priority, many] : {std::pair(Priority::kLow, 2), {Priority::kNormal, 3}, {Priority::kHigh, 40}}) {
+    for (int i = 0; i < many; ++i) {
+      DispatchTarget& target = targets.emplace_back();
+      target.places = {0};
+      target.priority = priority;
+      of_all += "HNL"[static_cast<size_t>(priority)];
+    }
+  }
+  std::string begun;  // asked one at a time, in the order in which they begin
+  may_go_ = [&](size_t target, size_t) {
+    begun += of_all[target];
+    return DispatchWord::kGo;
+  };
+  ASSERT_TRUE(Run(targets, Well).ok());
+  EXPECT_EQ(begun,
+            "HHHN"
+            "HHHL"
+            "HHHN"
+            "HHHL"
+            "HHHN" +
+                std::string(25, 'H'));
+}
+
+TEST_F(DispatchTest, WhatMayNotGoOfAPriorityLeavesItsTurnToTheNext) {
+  may_go_ = [](size_t target, size_t) { return target == 0 ? DispatchWord::kSkip : DispatchWord::kGo; };
+  ASSERT_TRUE(Run({{{0, 0}, 1, 0, Priority::kHigh}, {{0}, 1, 0, Priority::kLow}}, Well).ok());
+  EXPECT_THAT(went_, ElementsAre(100));
+}
+
 TEST_F(DispatchTest, AFailedStatusEndsAllAndIsGivenBack) {
   const auto answer = [](const DispatchTurn& turn) -> absl::StatusOr<Outcome> {
     if (turn.delivery == 1) return absl::UnavailableError("the disk is full");

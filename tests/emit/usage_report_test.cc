@@ -248,7 +248,11 @@ TEST(ReportProgress, IsWordsThatCanBeReadBack) {
     EXPECT_EQ(read.since_seconds, 7);
     EXPECT_EQ(read.told, c.told);
   }
-  EXPECT_EQ(ToString(ProgressOf("", 3)), "");
+  EXPECT_EQ(ToString(ProgressOf("", 3)), "told none") << "and nothing may be there that is not told";
+  for (const char* words : {"told none", "told 2-3"}) {
+    EXPECT_EQ(ToString(ProgressOf(words, 4)), words);
+    EXPECT_EQ(ProgressOf(words, 4).since_seconds, 0);
+  }
   EXPECT_EQ(ProgressOf("since 7, told 2-9", 3).left(), 1u) << "no more than there are";
 }
 

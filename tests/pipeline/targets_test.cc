@@ -89,6 +89,41 @@ TEST(ParseTargets, ReadsEachKind) {
   EXPECT_EQ(IdOf(billing, "s2"), "s2");
 }
 
+TEST(ParseTargets, ReadsPriorities) {
+  const Catalog catalog = SmallCatalog();
+  const std::string archive = "targets:\n  - {name: archive, kind: files, directory: out, format: csv";
+  const Target plain = ParseTargets(archive + "}\n", &catalog).targets.at(0);
+  EXPECT_EQ(plain.priority, Priority::kNormal);
+  EXPECT_EQ(PriorityOf(plain, "us"), Priority::kNormal);
+  const Target target =
+      ParseTargets(archive + ", priority: low, entity_priorities: {us: high}}\n", &catalog).targets.at(0);
+  EXPECT_EQ(target.priority, Priority::kLow);
+  EXPECT_EQ(PriorityOf(target, "us"), Priority::kHigh);
+  EXPECT_EQ(PriorityOf(target, "eu"), Priority::kNormal);
+  EXPECT_EQ(PriorityOf(target, ""), Priority::kNormal) << "what is of several entities";
+}
+
+TEST(ParseTargets, ReadsHowLongAReceiverRemembers) {
+  const std::string hook =
+      "targets:\n  - {name: hook, kind: webhook, url: 'https://x.example', secret: env:S, deduplicates: true";
+  const auto seconds = [&](const std::string& window) {
+    return ParseTargets(hook + ", deduplicates_for: " + window + "}\n", nullptr).targets.at(0).deduplicates_for_seconds;
+  };
+  EXPECT_EQ(seconds("24h"), 86'400u);
+  EXPECT_EQ(seconds("366d"), 366u * 86'400);
+  const ParsedTargets plain = ParseTargets(hook + ", answer_names_key: true}\n", nullptr);
+  EXPECT_EQ(plain.targets.at(0).deduplicates_for_seconds, 0u);
+  EXPECT_TRUE(plain.targets.at(0).answer_names_key);
+}
+
+TEST(ParseTargets, ReadsTheMetersThatCanBeAsked) {
+  std::string text(kGood);
+  text += "    meters: {api_calls: mtr_1}\n";
+  const ParsedTargets parsed = ParseTargets(text, nullptr);
+  ASSERT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
+  EXPECT_EQ(parsed.targets.back().meters.at("api_calls"), "mtr_1");
+}
+
 TEST(ParseTargets, TheOneThatIsDescribedIsFine) {
   std::ifstream in(TOLLBOOK_SOURCE_DIR "/docs/catalog.md");
   const std::string page{std::istreambuf_iterator<char>(in), {}};
@@ -244,6 +279,37 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
       {"no number of close days", "    format: csv\n",
        "    format: csv\n    windows: [{zone: UTC, close_days: {last: one}}]\n",
        "targets.yaml:6: \"last\" of the close days of a window of target \"archive\" is \"one\": write how many days"},
+      {"an unknown priority", "    format: csv\n", "    format: csv\n    priority: urgent\n",
+       "targets.yaml:6: \"priority\" of target \"archive\" is \"urgent\": use one of high, normal, low"},
+      {"an unknown priority of an entity", "    format: csv\n", "    format: csv\n    entity_priorities: {us: 1}\n",
+       "targets.yaml:6: target \"archive\" has \"1\" as the priority of \"us\": use one of high, normal, low"},
+      {"the priority of an unknown entity", "    format: csv\n", "    format: csv\n    entity_priorities: {uk: high}\n",
+       "targets.yaml:6: target \"archive\" names entity \"uk\", which entities.yaml does not have"},
+      {"priorities of what has no batches", "api_key: env:STRIPE",
+       "api_key: env:STRIPE\n    entity_priorities: {us: high}",
+       "targets.yaml:28: target \"billing\" gets no journal batches, whose priorities these would be"},
+      {"no time", "deduplicates: true", "deduplicates: true\n    deduplicates_for: a day",
+       "targets.yaml:12: target \"hook\" has \"a day\" as its deduplicates_for: write a whole number of hours or days, "
+       "a "
+       "year at most: 24h, 30d"},
+      {"more than a year", "deduplicates: true", "deduplicates: true\n    deduplicates_for: 367d",
+       "targets.yaml:12: target \"hook\" has \"367d\" as its deduplicates_for"},
+      {"parts of an hour", "deduplicates: true", "deduplicates: true\n    deduplicates_for: 1.5h",
+       "targets.yaml:12: target \"hook\" has \"1.5h\" as its deduplicates_for"},
+      {"a window of nothing", "deduplicates: true", "deduplicates: false\n    deduplicates_for: 24h",
+       "targets.yaml:12: target \"hook\" does not deduplicate, and says for how long it does"},
+      {"a window in which nothing can go", "deduplicates: true",
+       "deduplicates: true\n    deduplicates_for: 1h\n    quiet_seconds: 3600",
+       "targets.yaml:12: target \"hook\" forgets what it has seen before its quiet_seconds and timeout_seconds are "
+       "over"},
+      {"the meter of no charge", "    charges: {starter", "    meters: {calls: mtr_1}\n    charges: {starter",
+       "targets.yaml:28: target \"billing\" has the meter of \"calls\", the code of no charge"},
+      {"no meter's id", "    charges: {starter", "    meters: {api_calls: a/b}\n    charges: {starter",
+       "targets.yaml:28: target \"billing\" has \"a/b\" as the meter of \"api_calls\": write the meter's id there: "
+       "mtr_"},
+      {"a day in which a report is not settled", "    charges: {starter",
+       "    meters: {api_calls: mtr_1}\n    requests: {per_day: 99}\n    charges: {starter",
+       "may be sent 99 a day, and one delivery takes 100 requests in a row"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
        "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
