@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "pipeline/absorb.h"
+#include "pipeline/audit.h"
 #include "pipeline/charges.h"
 #include "pipeline/seal.h"
 #include "pipeline/verify.h"
@@ -104,6 +105,34 @@ TEST_F(CorrectionsTest, TheBookKeepsWhatWasAppliedWhole) {
                                 "\"subject\":\"s1\",\"time\":\"2025-01-10T08:00:00Z\",\"data\":{\"value\":4},"
                                 "\"corrects\":\"e1\",\"original\":{\"data\":{\"value\":5}}}"));
   EXPECT_EQ(Quantity(), "4");
+}
+
+// Which event was changed, by which one, and what counted and counts: in the order in which they were applied.
+TEST_F(CorrectionsTest, TheAuditListsEachOfThem) {
+  Read(Event("e1", 5) + Event("e2", 7));
+  Read(Correction("c1", 4, "e1", 5) + Void("v2", "e2", 7) + Correction("c3", 3, "c1", 4));
+  const auto rows = [&](size_t of_commit) {
+    const absl::StatusOr<AuditLog> log = Audit(*book_, of_commit);
+    EXPECT_TRUE(log.ok()) << log.status();
+    std::vector<std::string> words;
+    for (const AuditRow& row : log->rows) {
+      EXPECT_EQ(row.commit, 3u);
+      EXPECT_GT(row.at_nanos, 0);
+      const size_t slash = row.why.rfind('/');  // of the file's path
+      const std::string why = slash == std::string::npos ? row.why : row.why.substr(0, 8) + row.why.substr(slash + 1);
+      words.push_back(row.what + " of " + row.which + ": " + why + ": " + row.before + " -> " + row.after);
+    }
+    return words;
+  };
+  const auto content = [](const std::string& value) {
+    return "api.calls s1 2025-01-10T08:00:00Z {\"value\":" + value + "}";
+  };
+  const std::string all = "corrections of accepted usage: :  -> 3 corrections applied";
+  const std::string first = "correction of gw e1: c1 from 2.ndjson:3: " + content("5") + " -> " + content("4");
+  EXPECT_THAT(rows(SIZE_MAX),
+              ElementsAre(all, first, "void of gw e2: v2 from 2.ndjson:4: " + content("7") + " -> ",
+                          "correction of gw c1: c3 from 2.ndjson:5: " + content("4") + " -> " + content("3")));
+  EXPECT_THAT(rows(1), ElementsAre(all, first, "corrections of and 2 more: --format csv has all:  -> "));
 }
 
 TEST_F(CorrectionsTest, NothingIsWrittenWhileAllAreStillHeld) {

@@ -72,6 +72,7 @@ std::string Lines(const std::vector<Used>& usage) {
 
 std::string InWords(const EventShare& share) {
   std::string text = share.event.id + " to " + ToString(share.to_date) + " for " + ToString(share.share);
+  if (share.position != share.to_date) text += " at " + ToString(share.position);
   for (const std::string& step : share.falls_in) text += " [" + step + "]";
   return text;
 }
@@ -130,11 +131,11 @@ TEST_F(EventSharesTest, GoOnInTheTiersWhereAnotherPlanLeftThem) {
   ASSERT_NO_FATAL_FAILURE(BookIt(texts, usage, "2025-01-31"));
   EXPECT_THAT(SharesOn(*book_, "2025-01-20"),
               ElementsAre("pro 2.20: before 0",
-                          "b to 15 for 1.2 [from 2025-01-16: used before, by the plan of its days +80] "
+                          "b to 15 for 1.2 at 95 [from 2025-01-16: used before, by the plan of its days +80] "
                           "[from 2025-01-16: tier 1 (up to 100) +15]",
-                          "c to 25 for 0.5 [from 2025-01-16: tier 1 (up to 100) +5] "
+                          "c to 25 for 0.5 at 105 [from 2025-01-16: tier 1 (up to 100) +5] "
                           "[from 2025-01-16: tier 2 (above 100) +5]",
-                          "d to 50 for 0.5 [from 2025-01-16: tier 2 (above 100) +25]"));
+                          "d to 50 for 0.5 at 130 [from 2025-01-16: tier 2 (above 100) +25]"));
   EXPECT_THAT(SharesOn(*book_, "2025-01-20", 1),
               ElementsAre("pro 2.20: before 0", testing::StartsWith("b to 15 for 1.2"), "2 more for 1"));
 }
@@ -147,9 +148,9 @@ TEST_F(EventSharesTest, OfADayThatAnotherPlanMakesCheaperAreTheDays) {
   ASSERT_NO_FATAL_FAILURE(BookIt(Amended("volume", tiers, tiers), usage, "2025-01-31"));
   EXPECT_THAT(SharesOn(*book_, "2025-01-20"),
               ElementsAre("starter -4.00: before 80", "the day to 80 for -4", "pro 2.50: before 0",
-                          "b to 15 for 1.5 [from 2025-01-16: used before, by the plan of its days +80] "
+                          "b to 15 for 1.5 at 95 [from 2025-01-16: used before, by the plan of its days +80] "
                           "[from 2025-01-16: own units in tier 1 (up to 100) +15]",
-                          "c to 50 for 1 [now from 2025-01-16: own units in tier 2 (above 100)]"));
+                          "c to 50 for 1 at 130 [now from 2025-01-16: own units in tier 2 (above 100)]"));
 }
 
 // Back on starter, its first units of the later days stand behind those of pro: 90 + 20 are used, of which 10 at 0.05.
@@ -162,9 +163,9 @@ TEST_F(EventSharesTest, CountBothStaysOfAPlan) {
   ASSERT_NO_FATAL_FAILURE(BookIt(Amended("graduated", tiers, tiers, "2025-01-21"), usage, "2025-01-31"));
   EXPECT_THAT(SharesOn(*book_, "2025-01-22"),
               ElementsAre("starter 1.50: before 60",
-                          "c to 64 for 0.4 [from 2025-01-21: used before, by the plan of its days +90] "
+                          "c to 64 for 0.4 at 94 [from 2025-01-21: used before, by the plan of its days +90] "
                           "[from 2025-01-21: tier 1 (up to 100) +4]",
-                          "d to 80 for 1.1 [from 2025-01-21: tier 1 (up to 100) +6] "
+                          "d to 80 for 1.1 at 110 [from 2025-01-21: tier 1 (up to 100) +6] "
                           "[from 2025-01-21: tier 2 (above 100) +10]"));
 }
 
@@ -178,7 +179,7 @@ TEST_F(EventSharesTest, LeaveAMinimumOfSeveralPlansToThePeriodsEnd) {
   ASSERT_NO_FATAL_FAILURE(BookIt(texts, usage, "2025-01-31"));
   EXPECT_THAT(SharesOn(*book_, "2025-01-31"),
               ElementsAre("pro 8.00: before 0", testing::StartsWith("b to 12 for 1.2 "),
-                          "c to 42 for 3 [from 2025-01-16: tier 1 +30]", "period's end 3.8"));
+                          "c to 42 for 3 at 122 [from 2025-01-16: tier 1 +30]", "period's end 3.8"));
 }
 
 // A commitment is trued up in a period with usage. February has none, and its minimum alone.

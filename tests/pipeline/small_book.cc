@@ -72,7 +72,7 @@ std::vector<std::string> WrongIn(const ExplainedCharge& e, const Catalog& sealed
     for (std::string& w : WrongEvents(e)) wrong.push_back(std::move(w));
     const bool carries_over = meter != nullptr && CarriesOver(*meter);
     if (e.events->shares.by_day && !carries_over) wrong.push_back("its events have no shares of their own");
-  } else if (!e.origins.empty()) {
+  } else if (e.kind == LineKind::kUsage) {
     wrong.push_back("there are no single events");
   }
   Worth steps;
