@@ -75,7 +75,7 @@ def effects(trace):
             payload = data[at:at + numbers[-1]]
             at += numbers[-1]
             yield kind, numbers, payload
-        elif kind in ("sync", "truncate", "allocate", "punch"):
+        elif kind in ("sync", "truncate", "allocate", "punch", "connect", "send", "receive"):
             yield kind, [int(number) for number in rest.split()], b""
         elif kind == "create":
             inode, _, path = rest.partition(" ")
@@ -209,7 +209,7 @@ class Disk:
             Naming([(*self._parent(words[0]), None)])
         elif kind == "mkdir":
             Naming([(*self._parent(words[0]), Directory())])
-        elif kind != "told":
+        elif kind not in ("told", "connect", "send", "receive"):
             raise AssertionError(kind)
 
     def leave(self, target, outcome, chance):
