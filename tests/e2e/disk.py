@@ -84,6 +84,23 @@ def effects(trace):
             yield kind, rest.split("\t"), b""
 
 
+def with_whole_requests(traced):
+    """The effects as a list; a send has one more word, whether with it all of its request was sent."""
+    traced, last = list(traced), {}
+    for place, (kind, words, _) in enumerate(traced):
+        if kind == "send":
+            port, is_first = words
+            if is_first and port in last:  # the one before was never answered
+                traced[last[port]][1][-1] = True
+            last[port] = place
+            words.append(False)
+        elif kind == "receive" and words[0] in last:
+            traced[last.pop(words[0])][1][-1] = True
+    for place in last.values():
+        traced[place][1][-1] = True
+    return traced
+
+
 class File:
     def __init__(self, durable=b""):
         self.durable = bytearray(durable)

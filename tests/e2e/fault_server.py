@@ -8,6 +8,7 @@ answered instead of the truth.
 
 import base64
 import copy
+import dataclasses
 import hashlib
 import hmac
 import http.server
@@ -183,6 +184,14 @@ class Ledger:
         return self.moves[params[0][0]]["description"].split()[0] if params[0][0] in self.moves else ""
 
 
+@dataclasses.dataclass
+class State:
+    """Of a server: what it took, and how often what came that it may have taken."""
+    taken: dict
+    ledger: Ledger
+    came: dict
+
+
 class Server:
     """Listens on a port of its own until it is closed; a context manager."""
 
@@ -260,11 +269,11 @@ class Server:
     def state(self):
         """What it took, and what came that it may have taken; to be put back."""
         with self.lock:
-            return copy.deepcopy((self.taken, self.ledger, self.came))
+            return State(copy.deepcopy(self.taken), copy.deepcopy(self.ledger), dict(self.came))
 
     def put_back(self, state):
         with self.lock:
-            self.taken, self.ledger, self.came = copy.deepcopy(state)
+            self.taken, self.ledger, self.came = copy.deepcopy(state.taken), copy.deepcopy(state.ledger), dict(state.came)
 
     def settle(self):
         """Waits until all that was sent to it by those who are gone is dealt with: then nothing is under way."""

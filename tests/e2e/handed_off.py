@@ -5,6 +5,7 @@ once at each of its targets, a directory of files and a ledger that speaks Tryto
 """
 
 import collections
+import hashlib
 import json
 import os
 
@@ -51,6 +52,29 @@ class Targets:
         for name, server in self.servers.items():
             server.put_back(state[name])
 
+    def remember(self):
+        """From now on each state that a server is in, the present one first, until `remembered`."""
+        for server in self.servers.values():
+            server.states = [server.state()]
+
+    def remembered(self):
+        """By the server's port: its states, one more than requests came."""
+        states = {server.port: server.states for server in self.servers.values()}
+        for server in self.servers.values():
+            server.states = None
+        return states
+
+    def has(self, delivery, directory):
+        """Is what the book says is confirmed there?"""
+        key = delivery["key"]
+        if delivery["target"] == "archive":
+            digest = hashlib.sha256((directory / key).read_bytes()).hexdigest()
+            return (directory / f"{key}.sha256").read_text() == f"{digest}  {key}\n"
+        if delivery["target"] == "hook":
+            return key in self.servers["hook"].taken
+        return any(move["description"].split()[0] == key and move["state"] == "posted"
+                   for move in self.servers["erp"].ledger.moves.values())
+
     def check(self, case, journal, directory):
         """Each batch of the journal (as CSV) is there once, with its amounts."""
         batches = collections.defaultdict(list)
@@ -93,12 +117,12 @@ class HandedOff:
         first = self.usage("first", (1, 1500), (2, 100))
         second = self.usage("second", (1, 200), (2, 100))
         self.commands = [
-            (("run", "--quiet", *SMALL_EPOCHS, first), None),
+            (("run", "--quiet", "--json", "--acknowledge", *SMALL_EPOCHS, first), None),
             (("journals", "approve", FIRST_BATCH, *SIGNED), self.is_approved),
             (("post", "--wait", "60", "--strict", "--json"), None),
-            (("run", "--quiet", *SMALL_EPOCHS, second), None),
+            (("run", "--quiet", "--json", "--acknowledge", *SMALL_EPOCHS, second), None),
             (("post", "--wait", "60", "--strict", "--json"), None),
-            (("periods", "close", "--entity", "acme-us", "--period", "2025-01", *SIGNED), self.is_closed),
+            (("periods", "close", "--entity", "acme-us", "--period", "2025-01", "--json", *SIGNED), self.is_closed),
         ]
         self.restored_at = len(self.commands)
         if restores:
@@ -110,7 +134,7 @@ class HandedOff:
                  lambda root: (root / "restored").exists()),
                 *((("deliveries", "resume", name, *SIGNED), lambda root, name=name: self.is_resumed(root, name))
                   for name in names),
-                (("run", "--quiet", *SMALL_EPOCHS, third), None),
+                (("run", "--quiet", "--json", "--acknowledge", *SMALL_EPOCHS, third), None),
                 (("post", "--wait", "60", "--strict", "--json"), None),
             ]
 
