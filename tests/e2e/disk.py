@@ -25,12 +25,11 @@ def needs_shim():
         book.skip("$TOLLBOOK_DISK_SHIM does not name the library that stands between a program and its disk")
 
 
-def environment(root, trace=None, fail=None, kill=None, failed=None, points=None,
-                calls=None):
+def environment(root, trace=None, fail=None, kill=None, failed=None, points=None, calls=None, days=None):
     """Of a program whose files below `root` go through the shim."""
     environ = {**os.environ, "LD_PRELOAD": SHIM, "DISK_SHIM_ROOT": str(root)}
     for name, value in (("TRACE", trace), ("FAIL", fail), ("KILL", kill), ("FAILED", failed),
-                        ("POINTS", points), ("CALLS", calls)):
+                        ("POINTS", points), ("CALLS", calls), ("DAYS", days)):
         if value is not None:
             environ["DISK_SHIM_" + name] = str(value)
     return environ

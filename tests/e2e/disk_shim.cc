@@ -15,6 +15,7 @@
 //   DISK_SHIM_POINTS  file that the name of each point is appended to when the program passes it
 //   DISK_SHIM_CALLS   file that a byte is appended to for each call of the kinds in DISK_SHIM_FAIL
 //   DISK_SHIM_FAILED  file that a line is appended to for each call that was made to fail: what it was
+//   DISK_SHIM_DAYS    so many days later than it is, by the program's clock
 //
 // What is asked of the kernel is asked by number, so that no call of the library comes back here.
 #include <dirent.h>
@@ -25,6 +26,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -131,6 +133,7 @@ class Shim {
       fail_at_ = std::stoll(fail.substr(second + 1));
       fail_on_ = fail.substr(third + 1) == "on";
     }
+    if (const std::string days = Env("DISK_SHIM_DAYS"); !days.empty()) days_ = std::stoi(days);
     if (const size_t colon = kill_.find(':'); colon != std::string::npos) {
       kill_at_ = std::stoll(kill_.substr(colon + 1));
       kill_.resize(colon);
@@ -138,6 +141,7 @@ class Shim {
   }
 
   std::recursive_mutex& mutex() { return mutex_; }
+  int days() const { return days_; }
 
   bool Watches(const std::string& path) const {
     return !root_.empty() && path.starts_with(root_) && (path.size() == root_.size() || path[root_.size()] == '/');
@@ -224,6 +228,7 @@ class Shim {
   int trace_ = -1, failed_ = -1, called_ = -1, points_ = -1;
   std::string fail_kinds_;
   int fail_errno_ = 0;
+  int days_ = 0;
   long long fail_at_ = 0, calls_ = 0;
   bool fail_on_ = false;
   std::string kill_;
@@ -466,6 +471,11 @@ ssize_t pread(int fd, void* into, size_t size, off_t at) {
 }
 ssize_t pread64(int fd, void* into, size_t size, off_t at) {
   return pread(fd, into, size, at);
+}
+int clock_gettime(clockid_t clock, timespec* time) noexcept {
+  const int done = static_cast<int>(syscall(SYS_clock_gettime, clock, time));
+  if (done == 0 && clock == CLOCK_REALTIME) time->tv_sec += 86400 * TheShim().days();
+  return done;
 }
 int connect(int fd, const sockaddr* address, socklen_t size) {
   return DoConnect(fd, address, size);
