@@ -8,24 +8,15 @@ import collections
 import csv
 import decimal
 import io
-import re
-import shutil
-import subprocess
 import unittest
 
+import accounting_tools
 import book
 import small
-
-LEDGER = shutil.which("ledger")
-HLEDGER = shutil.which("hledger")
+from accounting_tools import HLEDGER, LEDGER
 
 
-class AccountingTools(book.Case):
-    @classmethod
-    def setUpClass(cls):
-        if not LEDGER and not HLEDGER:
-            raise unittest.SkipTest("neither ledger nor hledger is installed")
-
+class AccountingTools(accounting_tools.Case):
     def read_back(self, bill):
         """(the journal as a file, our balances by entity, account code and currency)."""
         journal = self.scratch / "journal.ledger"
@@ -38,38 +29,8 @@ class AccountingTools(book.Case):
 
     def check(self, bill):
         journal, ours = self.read_back(bill)
-        for name, program, balances_of in (("ledger", LEDGER, self.ledger), ("hledger", HLEDGER, self.hledger)):
-            with self.subTest(name):
-                if program is None:
-                    self.skipTest(name + " is not installed")
-                self.assertEqual(balances_of(journal), ours)
+        self.compare(journal, ours)
         book.say(f"{len(bill.postings()):,} postings, {len(ours)} balances the same")
-
-    def place(self, account, currency):
-        """assets:acme-us:1200 Unbilled receivable -> acme-us, 1200"""
-        _, entity, name = account.split(":")
-        return entity, name.split(" ")[0], currency
-
-    def run_tool(self, *command):
-        done = subprocess.run([str(part) for part in command], capture_output=True, timeout=60)
-        self.assertEqual(done.returncode, 0, done.stderr.decode())
-        self.assertEqual(done.stderr, b"")
-        return done.stdout.decode("utf-8")
-
-    def ledger(self, journal, *options):
-        self.run_tool(LEDGER, "-f", journal, "bal")
-        text = self.run_tool(LEDGER, "-f", journal, *options, "bal", "--flat", "--no-total", "--format",
-                             "%(account)\t%(quantity(scrub(display_total)))\t%(commodity(scrub(display_total)))\n")
-        if not re.search(r"\t-?[\d.]+\t[A-Z]{3}\n", text):
-            self.fail("ledger shows " + text[:300])
-        return {self.place(account, currency): decimal.Decimal(amount)
-                for account, amount, currency in (line.split("\t") for line in text.splitlines())}
-
-    def hledger(self, journal, *options):
-        self.run_tool(HLEDGER, "-f", journal, "check")
-        text = self.run_tool(HLEDGER, "-f", journal, *options, "bal", "--flat", "-N", "-O", "csv", "--layout", "bare")
-        return {self.place(row["account"], row["commodity"]): decimal.Decimal(row["balance"])
-                for row in csv.DictReader(io.StringIO(text)) if decimal.Decimal(row["balance"])}
 
     def test_made_up_usage_of_three_entities_and_currencies(self):
         events, catalog, _ = book.generate(self.scratch, "100k")

@@ -25,12 +25,11 @@ def needs_shim():
         book.skip("$TOLLBOOK_DISK_SHIM does not name the library that stands between a program and its disk")
 
 
-def environment(root, trace=None, fail=None, kill=None, failed=None, points=None,
-                calls=None):
+def environment(root, trace=None, fail=None, kill=None, failed=None, points=None, calls=None, days=None):
     """Of a program whose files below `root` go through the shim."""
     environ = {**os.environ, "LD_PRELOAD": SHIM, "DISK_SHIM_ROOT": str(root)}
     for name, value in (("TRACE", trace), ("FAIL", fail), ("KILL", kill), ("FAILED", failed),
-                        ("POINTS", points), ("CALLS", calls)):
+                        ("POINTS", points), ("CALLS", calls), ("DAYS", days)):
         if value is not None:
             environ["DISK_SHIM_" + name] = str(value)
     return environ
@@ -75,13 +74,30 @@ def effects(trace):
             payload = data[at:at + numbers[-1]]
             at += numbers[-1]
             yield kind, numbers, payload
-        elif kind in ("sync", "truncate", "allocate", "punch"):
+        elif kind in ("sync", "truncate", "allocate", "punch", "connect", "send", "receive"):
             yield kind, [int(number) for number in rest.split()], b""
         elif kind == "create":
             inode, _, path = rest.partition(" ")
             yield kind, [int(inode), path], b""
         else:  # names: one, or two with a tab between them
             yield kind, rest.split("\t"), b""
+
+
+def with_whole_requests(traced):
+    """The effects as a list; a send has one more word, whether with it all of its request was sent."""
+    traced, last = list(traced), {}
+    for place, (kind, words, _) in enumerate(traced):
+        if kind == "send":
+            port, is_first = words
+            if is_first and port in last:  # the one before was never answered
+                traced[last[port]][1][-1] = True
+            last[port] = place
+            words.append(False)
+        elif kind == "receive" and words[0] in last:
+            traced[last.pop(words[0])][1][-1] = True
+    for place in last.values():
+        traced[place][1][-1] = True
+    return traced
 
 
 class File:
@@ -209,7 +225,7 @@ class Disk:
             Naming([(*self._parent(words[0]), None)])
         elif kind == "mkdir":
             Naming([(*self._parent(words[0]), Directory())])
-        elif kind != "told":
+        elif kind not in ("told", "connect", "send", "receive"):
             raise AssertionError(kind)
 
     def leave(self, target, outcome, chance):

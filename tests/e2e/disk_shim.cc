@@ -1,7 +1,8 @@
 // disk_shim: stands between a program and its disk (LD_PRELOAD), for tests of the program as it is shipped.
 //
-// Every call that changes files below $DISK_SHIM_ROOT, RocksDB's as well as ours, goes through here, one at a time. It
-// can be written down, made to fail, or be the last thing that the program does:
+// Every call that changes files below $DISK_SHIM_ROOT, RocksDB's as well as ours, goes through here, one at a time; so
+// does what is sent by TCP without TLS, and what comes back. It can be written down, made to fail (files only), or be
+// the last thing that the program does:
 //
 //   DISK_SHIM_ROOT    absolute path; calls on other files pass through and count for nothing
 //   DISK_SHIM_TRACE   file that each effect is appended to when it has happened; tests/e2e/disk.py reads it
@@ -9,18 +10,23 @@
 //                     `on` so do all after it. Kinds: o open, c open that may make or write, r read, w write, s sync,
 //                     n name (rename, unlink, link, mkdir), t truncate, allocate
 //   DISK_SHIM_KILL    POINT:N  the program ends by SIGKILL at this point's N-th time (from 0). POINT is before|after,
-//                     effect and kind of file, as `after sync high-water` (KindOf); `any` is every point there is
+//                     effect and kind of file, as `after sync high-water` (KindOf; HeldIn for RocksDB's log), or what
+//                     of a request, as `before send first-byte`; `any` is every point there is
 //   DISK_SHIM_POINTS  file that the name of each point is appended to when the program passes it
 //   DISK_SHIM_CALLS   file that a byte is appended to for each call of the kinds in DISK_SHIM_FAIL
 //   DISK_SHIM_FAILED  file that a line is appended to for each call that was made to fail: what it was
+//   DISK_SHIM_DAYS    so many days later than it is, by the program's clock
 //
 // What is asked of the kernel is asked by number, so that no call of the library comes back here.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -42,6 +48,13 @@ struct Open {
   std::string path;
   uint64_t inode = 0;
   bool directory = false;
+  std::string holds;  // of RocksDB's log: what was written and is not synced (HeldIn)
+};
+
+// Who is at the other end of a TCP connection.
+struct Peer {
+  uint16_t port = 0;
+  bool is_sent_to = false;  // the request has begun, and no answer to it has
 };
 
 std::string Env(const char* name) {
@@ -90,9 +103,20 @@ std::string KindOf(const std::string& path) {
   if (path.find("/objects/") != std::string::npos) return "backup-object";
   if (starts("CURRENT") || ends(".dbtmp")) return "current";
   if (starts("OPTIONS") || starts("IDENTITY")) return "options";
+  if (name.find(".tmp-") != std::string::npos) return "report";  // until it has its name
+  for (const std::string_view ending : {".csv", ".csv.new", ".sha256", ".sha256.new"}) {
+    if (ends(ending)) return "report";
+  }
   struct stat facts = {};
   if (stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode)) return "directory";
   return "file";
+}
+
+// What a write to RocksDB's log is of, by the keys in it (ledger/FORMAT.md).
+std::string HeldIn(std::string_view bytes) {
+  const auto has = [&](std::string_view key) { return bytes.find(key) != std::string_view::npos; };
+  if (has("delivery/") || has("target_standing/") || has("usage_planned/") || has("events_planned/")) return "outbox";
+  return has("commit/") && has("seal/") ? "seal-commit" : "";
 }
 
 class Shim {
@@ -109,6 +133,7 @@ class Shim {
       fail_at_ = std::stoll(fail.substr(second + 1));
       fail_on_ = fail.substr(third + 1) == "on";
     }
+    if (const std::string days = Env("DISK_SHIM_DAYS"); !days.empty()) days_ = std::stoi(days);
     if (const size_t colon = kill_.find(':'); colon != std::string::npos) {
       kill_at_ = std::stoll(kill_.substr(colon + 1));
       kill_.resize(colon);
@@ -116,6 +141,7 @@ class Shim {
   }
 
   std::recursive_mutex& mutex() { return mutex_; }
+  int days() const { return days_; }
 
   bool Watches(const std::string& path) const {
     return !root_.empty() && path.starts_with(root_) && (path.size() == root_.size() || path[root_.size()] == '/');
@@ -128,7 +154,22 @@ class Shim {
     struct stat facts = {};
     if (fstat(fd, &facts) == 0) open_[fd] = {path, facts.st_ino, S_ISDIR(facts.st_mode)};
   }
-  void Closed(int fd) { open_.erase(fd); }
+  void Closed(int fd) {
+    open_.erase(fd);
+    peers_.erase(fd);
+  }
+  // What the file's next sync makes durable; "": nothing that has a name of its own.
+  void Holds(int fd, const std::string& what) {
+    if (!what.empty()) open_[fd].holds = what;
+  }
+  void Synced(int fd) { open_[fd].holds.clear(); }
+  Peer* PeerOf(int fd) {
+    const auto found = peers_.find(fd);
+    return found == peers_.end() ? nullptr : &found->second;
+  }
+  void Connects(int fd, uint16_t port) {
+    if (!root_.empty()) peers_[fd] = {port};
+  }
   static uint64_t InodeOf(const std::string& path) {
     struct stat facts = {};
     return lstat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
@@ -148,9 +189,9 @@ class Shim {
     return true;
   }
 
-  void Before(std::string_view effect, const std::string& path) { Pass("before", effect, path); }
+  void Before(std::string_view effect, const std::string& kind) { Pass("before", effect, kind); }
   // `text` without its end of line, then `bytes` as they are.
-  void After(std::string_view effect, const std::string& path, std::string text, std::string_view bytes = {}) {
+  void After(std::string_view effect, const std::string& kind, std::string text, std::string_view bytes = {}) {
     if (trace_ >= 0) {
       const std::string head = text + "\n";
       const iovec parts[] = {{const_cast<char*>(head.data()), head.size()},
@@ -160,7 +201,7 @@ class Shim {
       left -= written > 0 ? static_cast<size_t>(written) : 0;
       if (left != 0) abort();
     }
-    Pass("after", effect, path);
+    Pass("after", effect, kind);
   }
 
  private:
@@ -173,9 +214,9 @@ class Shim {
     return high;
   }
 
-  void Pass(std::string_view when, std::string_view effect, const std::string& path) {
+  void Pass(std::string_view when, std::string_view effect, const std::string& kind) {
     if (kill_.empty() && points_ < 0) return;
-    const std::string point = std::string(when) + " " + std::string(effect) + " " + KindOf(path);
+    const std::string point = std::string(when) + " " + std::string(effect) + " " + kind;
     if (points_ >= 0) (void)!syscall(SYS_write, points_, (point + "\n").data(), point.size() + 1);
     if ((kill_ == "any" || point == kill_) && passed_++ == kill_at_) kill(getpid(), SIGKILL);
   }
@@ -183,9 +224,11 @@ class Shim {
   std::recursive_mutex mutex_;
   const std::string root_;
   std::map<int, Open> open_;
+  std::map<int, Peer> peers_;
   int trace_ = -1, failed_ = -1, called_ = -1, points_ = -1;
   std::string fail_kinds_;
   int fail_errno_ = 0;
+  int days_ = 0;
   long long fail_at_ = 0, calls_ = 0;
   bool fail_on_ = false;
   std::string kill_;
@@ -216,12 +259,13 @@ int DoOpen(const char* name, int flags, mode_t mode) {
   if (shim.Fails(writes ? "oc" : "o", writes ? "create" : "open", path)) return -1;
   const bool there = Shim::InodeOf(path) != 0;
   const bool makes = (flags & O_CREAT) != 0 && !there;
-  if (makes) shim.Before("create", path);
+  if (makes) shim.Before("create", KindOf(path));
   const int fd = call();
   if (fd < 0) return fd;
   shim.Opened(fd, path);
-  if (makes) shim.After("create", path, "create" + Numbers({shim.Of(fd)->inode}) + " " + path);
-  if (there && (flags & O_TRUNC) != 0) shim.After("truncate", path, "truncate" + Numbers({shim.Of(fd)->inode, 0}));
+  if (makes) shim.After("create", KindOf(path), "create" + Numbers({shim.Of(fd)->inode}) + " " + path);
+  if (there && (flags & O_TRUNC) != 0)
+    shim.After("truncate", KindOf(path), "truncate" + Numbers({shim.Of(fd)->inode, 0}));
   return fd;
 }
 
@@ -237,16 +281,21 @@ ssize_t DoWrite(int fd, const void* bytes, size_t size, off_t at) {
     const ssize_t written = call(size);
     // What the program has told somebody.
     if (fd == STDOUT_FILENO && written > 0)
-      shim.After("tell", "", "told" + Numbers({static_cast<uint64_t>(written)}),
+      shim.After("tell", "output", "told" + Numbers({static_cast<uint64_t>(written)}),
                  {static_cast<const char*>(bytes), static_cast<size_t>(written)});
     return written;
   }
   if (shim.Fails("w", "write", open->path)) return -1;
-  shim.Before("write", open->path);
+  std::string kind = KindOf(open->path);
+  if (kind == "wal") {
+    shim.Holds(fd, HeldIn({static_cast<const char*>(bytes), size}));
+    if (!open->holds.empty()) kind = open->holds;
+  }
+  shim.Before("write", kind);
   const ssize_t written = call(size);
   if (written <= 0) return written;
   const off_t from = at < 0 ? syscall(SYS_lseek, fd, 0, SEEK_CUR) - written : at;
-  shim.After("write", open->path,
+  shim.After("write", kind,
              "write" + Numbers({open->inode, static_cast<uint64_t>(from), static_cast<uint64_t>(written)}),
              {static_cast<const char*>(bytes), static_cast<size_t>(written)});
   return written;
@@ -258,9 +307,11 @@ int DoSync(int fd, long number) {
   const Open* const open = shim.Of(fd);
   if (open == nullptr) return static_cast<int>(syscall(number, fd));
   if (shim.Fails("s", "sync", open->path)) return -1;
-  shim.Before("sync", open->path);
+  const std::string kind = open->holds.empty() ? KindOf(open->path) : open->holds;
+  shim.Before("sync", kind);
+  shim.Synced(fd);
   // Where nothing is to be checked afterwards, the disk itself need not be waited for.
-  shim.After("sync", open->path, open->directory ? "syncdir " + open->path : "sync" + Numbers({open->inode}));
+  shim.After("sync", kind, open->directory ? "syncdir " + open->path : "sync" + Numbers({open->inode}));
   return 0;
 }
 
@@ -269,10 +320,10 @@ int DoTruncate(int fd, off_t size) {
   const Guard guard(shim.mutex());
   const Open* const open = shim.Of(fd);
   if (open != nullptr && shim.Fails("t", "truncate", open->path)) return -1;
-  if (open != nullptr) shim.Before("truncate", open->path);
+  if (open != nullptr) shim.Before("truncate", KindOf(open->path));
   const int done = static_cast<int>(syscall(SYS_ftruncate, fd, size));
   if (done == 0 && open != nullptr)
-    shim.After("truncate", open->path, "truncate" + Numbers({open->inode, static_cast<uint64_t>(size)}));
+    shim.After("truncate", KindOf(open->path), "truncate" + Numbers({open->inode, static_cast<uint64_t>(size)}));
   return done;
 }
 
@@ -283,10 +334,10 @@ int DoAllocate(int fd, int mode, off_t at, off_t size) {
   const bool punches = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
   const bool grows = (mode & FALLOC_FL_KEEP_SIZE) == 0;
   if (open != nullptr && shim.Fails("t", punches ? "punch" : "allocate", open->path)) return -1;
-  if (open != nullptr && punches) shim.Before("punch", open->path);
+  if (open != nullptr && punches) shim.Before("punch", KindOf(open->path));
   const int done = static_cast<int>(syscall(SYS_fallocate, fd, mode, at, size));
   if (done != 0 || open == nullptr || !(punches || grows)) return done;
-  shim.After(punches ? "punch" : "allocate", open->path,
+  shim.After(punches ? "punch" : "allocate", KindOf(open->path),
              (punches ? "punch" : "allocate") +
                  Numbers({open->inode, static_cast<uint64_t>(at), static_cast<uint64_t>(size)}));
   return done;
@@ -294,15 +345,70 @@ int DoAllocate(int fd, int mode, off_t at, off_t size) {
 
 // A call on names. `text`: what it did, for the trace.
 template <typename Call, typename Text>
-int DoNamed(std::string_view effect, const std::string& path, const Call& call, const Text& text) {
+int DoNamed(std::string_view effect, const std::string& path, const std::string& kind, const Call& call,
+            const Text& text) {
   Shim& shim = TheShim();
   if (!shim.Watches(path)) return call();
   const Guard guard(shim.mutex());
   if (shim.Fails("n", effect, path)) return -1;
-  shim.Before(effect, path);
+  shim.Before(effect, kind);
   const int done = call();
-  if (done == 0) shim.After(effect, path, text());
+  if (done == 0) shim.After(effect, kind, text());
   return done;
+}
+
+int DoConnect(int fd, const sockaddr* address, socklen_t size) {
+  Shim& shim = TheShim();
+  const auto call = [&] { return static_cast<int>(syscall(SYS_connect, fd, address, size)); };
+  int type = 0;
+  socklen_t type_size = sizeof type;
+  const bool is_tcp = (address->sa_family == AF_INET || address->sa_family == AF_INET6) &&
+                      getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM;
+  if (!is_tcp) return call();
+  const Guard guard(shim.mutex());
+  // The port is at the same place of both kinds of address.
+  shim.Connects(fd, ntohs(reinterpret_cast<const sockaddr_in*>(address)->sin_port));
+  if (shim.PeerOf(fd) == nullptr) return call();
+  shim.Before("connect", "target");
+  const int done = call();
+  const int error = errno;
+  if (done == 0 || error == EINPROGRESS) shim.After("connect", "target", "connect" + Numbers({shim.PeerOf(fd)->port}));
+  errno = error;
+  return done;
+}
+
+ssize_t DoSend(int fd, const void* bytes, size_t size, int flags) {
+  Shim& shim = TheShim();
+  const auto call = [&]() -> ssize_t { return syscall(SYS_sendto, fd, bytes, size, flags, nullptr, 0); };
+  const Guard guard(shim.mutex());
+  Peer* const peer = shim.PeerOf(fd);
+  if (peer == nullptr) return call();
+  const bool is_first = !peer->is_sent_to;
+  const std::string what = is_first ? "first-byte" : "more-bytes";
+  shim.Before("send", what);
+  const ssize_t sent = call();
+  if (sent <= 0) return sent;
+  peer->is_sent_to = true;
+  shim.After("send", what, "send" + Numbers({peer->port, is_first}));
+  return sent;
+}
+
+// Under the lock, for curl's sockets are never waited for in here.
+ssize_t DoReceive(int fd, void* into, size_t size, int flags) {
+  Shim& shim = TheShim();
+  const auto call = [&]() -> ssize_t { return syscall(SYS_recvfrom, fd, into, size, flags, nullptr, nullptr); };
+  const Guard guard(shim.mutex());
+  Peer* const peer = shim.PeerOf(fd);
+  if (peer == nullptr) return call();
+  const bool is_first = peer->is_sent_to;
+  const std::string what = is_first ? "response" : "more-response";
+  char byte = 0;
+  if (syscall(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, nullptr, nullptr) == 1) shim.Before("receive", what);
+  const ssize_t received = call();
+  if (received <= 0 || (flags & MSG_PEEK) != 0) return received;
+  peer->is_sent_to = false;
+  shim.After("receive", what, "receive" + Numbers({peer->port, is_first}));
+  return received;
 }
 
 template <typename Call>
@@ -366,6 +472,20 @@ ssize_t pread(int fd, void* into, size_t size, off_t at) {
 ssize_t pread64(int fd, void* into, size_t size, off_t at) {
   return pread(fd, into, size, at);
 }
+int clock_gettime(clockid_t clock, timespec* time) noexcept {
+  const int done = static_cast<int>(syscall(SYS_clock_gettime, clock, time));
+  if (done == 0 && clock == CLOCK_REALTIME) time->tv_sec += 86400 * TheShim().days();
+  return done;
+}
+int connect(int fd, const sockaddr* address, socklen_t size) {
+  return DoConnect(fd, address, size);
+}
+ssize_t send(int fd, const void* bytes, size_t size, int flags) {
+  return DoSend(fd, bytes, size, flags);
+}
+ssize_t recv(int fd, void* into, size_t size, int flags) {
+  return DoReceive(fd, into, size, flags);
+}
 int fsync(int fd) {
   return DoSync(fd, SYS_fsync);
 }
@@ -388,31 +508,35 @@ int posix_fallocate(int fd, off_t at, off_t size) {
   return DoAllocate(fd, 0, at, size) == 0 ? 0 : errno;
 }
 int rename(const char* from, const char* to) {
-  const std::string target = Normal(to);
+  const std::string source = Normal(from), target = Normal(to), kind = KindOf(target);
   return DoNamed(
-      "rename", target, [&] { return static_cast<int>(syscall(SYS_rename, from, to)); },
-      [&] { return "rename " + Normal(from) + "\t" + target; });
+      "rename", target, kind == "file" ? KindOf(source) : kind,
+      [&] { return static_cast<int>(syscall(SYS_rename, from, to)); },
+      [&] { return "rename " + source + "\t" + target; });
 }
 int link(const char* from, const char* to) {
   const std::string target = Normal(to);
   return DoNamed(
-      "link", target, [&] { return static_cast<int>(syscall(SYS_link, from, to)); },
+      "link", target, KindOf(target), [&] { return static_cast<int>(syscall(SYS_link, from, to)); },
       [&] { return "link " + Normal(from) + "\t" + target; });
 }
 int unlink(const char* name) {
   const std::string path = Normal(name);
   return DoNamed(
-      "unlink", path, [&] { return static_cast<int>(syscall(SYS_unlink, name)); }, [&] { return "unlink " + path; });
+      "unlink", path, KindOf(path), [&] { return static_cast<int>(syscall(SYS_unlink, name)); },
+      [&] { return "unlink " + path; });
 }
 int rmdir(const char* name) {
   const std::string path = Normal(name);
   return DoNamed(
-      "unlink", path, [&] { return static_cast<int>(syscall(SYS_rmdir, name)); }, [&] { return "rmdir " + path; });
+      "unlink", path, KindOf(path), [&] { return static_cast<int>(syscall(SYS_rmdir, name)); },
+      [&] { return "rmdir " + path; });
 }
 int mkdir(const char* name, mode_t mode) {
   const std::string path = Normal(name);
   return DoNamed(
-      "mkdir", path, [&] { return static_cast<int>(syscall(SYS_mkdir, name, mode)); }, [&] { return "mkdir " + path; });
+      "mkdir", path, "directory", [&] { return static_cast<int>(syscall(SYS_mkdir, name, mode)); },
+      [&] { return "mkdir " + path; });
 }
 int remove(const char* name) {
   struct stat facts = {};

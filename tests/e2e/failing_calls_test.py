@@ -1,10 +1,12 @@
 """A call of the system fails, each in turn, once or from then on: a clear message or a right result, never less.
 
-A small job (absorb with spills, seal, report; or: forget the dedup keys of an old month) is run again and again; each time
-the next call on a file of the book fails: the disk is full (ENOSPC), broken (EIO), read-only (EROFS), or there are no more
+A small job is run again and again: absorb with spills, seal and report; forget the dedup keys of an old month; approve,
+deliver to files and a ledger, close a period, back up, restore; purge the payloads of exceptions, the usage log. Each time
+the next call on a file of it fails: the disk is full (ENOSPC), broken (EIO), read-only (EROFS), or there are no more
 descriptors (EMFILE). The program ends with 0 and what the undisturbed run ends with, or with 1 and a message that names a
-file; then, with the disk mended, the same command ends so. TOLLBOOK_POINTS is how many calls of each row and job fail (2;
-all of them with TOLLBOOK_LONG=1).
+file (a delivery may wait, which `post --strict` ends with 3 for); then, with the disk mended, the same command ends so.
+TOLLBOOK_POINTS is how many calls of each row and job fail (2, of deliveries and what follows 1; all of them with
+TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
 """
 
 import collections
@@ -16,6 +18,7 @@ import unittest
 
 import book
 import disk
+import handed_off
 import old_month
 import small
 
@@ -26,7 +29,27 @@ ROWS = (("ENOSPC", errno.ENOSPC, "cwsnt"), ("EIO", errno.EIO, "orwsnt"), ("EROFS
         ("EMFILE", errno.EMFILE, "o"))
 
 
-class RunJob:
+class Job:
+    """What is done to the book in `begun`, and what must have come of it."""
+
+    ENDS = (1,)  # with which it may end when it failed
+
+    def told_of(self, root, ended):
+        """What a message begins the name of its file with."""
+        return root / "book"
+
+    def begin(self, root):
+        shutil.copytree(self.begun, root)
+
+    def give(self, root, **how):
+        return disk.run(self.arguments(root), root, **how)
+
+    def mend(self, root):
+        """The same command, on a disk that is whole again."""
+        return self.give(root)
+
+
+class RunJob(Job):
     """Usage into a book that has a part of it, so that what is opened and read counts too; and a seal."""
 
     def __init__(self, case):
@@ -62,7 +85,7 @@ class RunJob:
         self.bill(root).verify()
 
 
-class ForgetJob:
+class ForgetJob(Job):
     """The dedup keys of a month that is over."""
 
     def __init__(self, case):
@@ -81,6 +104,102 @@ class ForgetJob:
         self.month.bill(root).verify()
 
 
+class LifeJob(Job):
+    """A command of the life of a book that is handed off; the books before each are in `before`, of all such jobs."""
+
+    def __init__(self, case, life, before, command):
+        self.case, self.life, self.command = case, life, command
+        self.begun, self.states = before[command]
+        self.posts = life.commands[command][0][0] == "post"
+        self.ENDS = (1, 2, 3) if self.posts else (1, 2)  # 2: the catalog, which is beside the book, cannot be read
+        whole = case.scratch / "whole"
+        self.begin(whole)
+        done = self.give(whole)
+        case.assertEqual(done.returncode, 0, done.stderr)
+        self.said = self.said_of(whole)
+        shutil.rmtree(whole)
+
+    def told_of(self, root, ended):
+        return root / "catalog" if ended == 2 else root
+
+    def begin(self, root):
+        super().begin(root)
+        self.life.targets.put_back(self.states)
+
+    def give(self, root, **how):
+        return self.life.give(root, self.command, wait=0 if "fail" in how else 60, **how)
+
+    def mend(self, root):
+        return None if self.life.is_done(root, self.command) else self.give(root)
+
+    def said_of(self, root):
+        self.check_whole(root)
+        return self.life.said(root)
+
+    def check_whole(self, root):
+        """Nothing that is there is less than it should be."""
+        self.life.bill(root).verify()
+        self.life.check_confirmed(root)
+        if (root / "backups" / "1.backup").exists() and not (root / "restored").exists():
+            self.life.go_on(root, handed_off.RESTORE, handed_off.RESTORE + 1)
+            self.case.assertEqual(self.life.bill(root).directory.name, "restored")
+            self.life.bill(root).verify()
+
+    def check_failed(self, root, done):
+        if done.returncode != 3:
+            self.case.assertEqual(done.stdout, b"", "it reported and failed")
+        self.check_whole(root)
+
+    def check_done(self, root):
+        self.case.assertEqual(self.said_of(root), self.said)
+
+
+class PurgeJob(Job):
+    """What an old epoch kept of its source, or of the lines that it did not accept."""
+
+    def __init__(self, case, command):
+        self.case, self.command = case, command
+        self.catalog = small.write_catalog(
+            case.scratch / "catalog",
+            more=small.USAGE_LOG + "retention: {exception_payloads_months: 1, usage_log_months: 1}\n")
+        usage = case.scratch / "usage.ndjson"
+        usage.write_bytes(small.lines(*(b"no event %d" % i if i % 10 == 0 else small.event(i) for i in range(1000))))
+        self.begun = case.scratch / "begun"
+        self.begun.mkdir()
+        self.bill(self.begun).run(usage, "--epoch-bytes", "40000", "--block-bytes", "20000", "--threads", "1")
+        self.before = self.said_of(self.begun)
+        whole = case.scratch / "whole"
+        shutil.copytree(self.begun, whole)
+        case.assertEqual(self.give(whole).returncode, 0)
+        self.after = self.said_of(whole)
+        case.assertNotEqual(self.before["kept"], self.after["kept"])
+        shutil.rmtree(whole)
+
+    def bill(self, root):
+        return book.Book(root / "book", self.catalog)
+
+    def arguments(self, root):
+        return (self.command, "purge", *old_month.SIGNED, "--books", root / "book", "--catalog", self.catalog)
+
+    def give(self, root, **how):
+        return super().give(root, days=62, **how)
+
+    def said_of(self, root):
+        bill = self.bill(root)
+        bill.verify()
+        status = bill.status()
+        return {"journals": bill.journals(), "counts": {name: status[name] for name in book.COUNTS},
+                "kept": bill.read(self.command, "--format", "csv")}
+
+    def check_failed(self, root, done):
+        """It may have come about, and only the space was not given back."""
+        self.case.assertEqual(done.stdout, b"", "it reported and failed")
+        self.case.assertIn(self.said_of(root), (self.before, self.after))
+
+    def check_done(self, root):
+        self.case.assertEqual(self.said_of(root), self.after)
+
+
 class FailingCalls(book.Case):
     def setUp(self):
         super().setUp()
@@ -92,46 +211,67 @@ class FailingCalls(book.Case):
     def calls_of(self, job, letters, number):
         """How many calls there are that can end so."""
         area, calls = self.scratch / "counted", self.scratch / "calls"
-        shutil.copytree(job.begun, area)
+        job.begin(area)
         calls.unlink(missing_ok=True)
-        disk.run(job.arguments(area), area, fail=f"{letters}:{number}:{1 << 40}:once", calls=calls)
+        job.give(area, fail=f"{letters}:{number}:{1 << 40}:once", calls=calls)
         shutil.rmtree(area)
         return calls.stat().st_size
 
     def test_each_call_of_a_run_in_turn(self):
-        self.fail_each_call(RunJob(self))
+        self.fail_each_call(RunJob(self), "run")
 
     def test_each_call_of_forgetting_in_turn(self):
-        self.fail_each_call(ForgetJob(self))
+        self.fail_each_call(ForgetJob(self), "dedup-keys purge")
 
-    def fail_each_call(self, job):
+    def test_each_call_of_what_hands_off_in_turn(self):
+        life = handed_off.HandedOff(self)
+        root, before = self.scratch / "life", []
+        life.begin(root)
+        for command in range(len(life.commands)):
+            before.append((self.scratch / f"before-{command}", life.targets.state()))
+            shutil.copytree(root, before[-1][0])
+            self.assertEqual(life.give(root, command).returncode, 0)
+        for name, command in (("approve", handed_off.APPROVE), ("post", handed_off.POST), ("close", handed_off.CLOSE),
+                              ("backup", handed_off.BACKUP), ("restore", handed_off.RESTORE)):
+            with self.subTest(job=name):
+                self.fail_each_call(LifeJob(self, life, before, command), name, -(-POINTS // 2))
+
+    def test_each_call_of_purging_in_turn(self):
+        for command in ("exceptions", "usage-log"):
+            with self.subTest(job=command):
+                self.fail_each_call(PurgeJob(self, command), f"{command} purge", -(-POINTS // 2))
+                shutil.rmtree(self.scratch / "begun")
+
+    def fail_each_call(self, job, what, points_of_each=POINTS):
         for name, number, letters in ROWS:
             points = self.scratch / f"points-{name}"
             calls = self.calls_of(job, letters, number)
             self.assertGreater(calls, 10, f"{name}: the job has too few calls")
             chosen = range(calls) if POINTS == 0 else sorted(
-                int((point + self.chance.random()) * calls / POINTS) for point in range(POINTS))
+                int((point + self.chance.random()) * calls / points_of_each) for point in range(points_of_each))
             ended = collections.Counter()
             for at in chosen:
                 for how in ("once", "on"):
                     with self.subTest(error=name, call=at, how=how):
                         ended[self.one(job, f"{letters}:{number}:{at}:{how}", points)] += 1
-            book.say(f"{name}: {len(chosen)} of {calls} calls, once and from then on: {ended['message']} messages, "
+            book.say(f"{what} {name}: {len(chosen)} of {calls} calls, once and from then on: {ended['message']} messages, "
                      f"{ended['right']} right results, {ended['unread']} not met; the same end each time")
 
     def one(self, job, fail, failed):
         area = self.scratch / "area"
         shutil.rmtree(area, ignore_errors=True)
-        shutil.copytree(job.begun, area)
+        job.begin(area)
         failed.unlink(missing_ok=True)
-        done = disk.run(job.arguments(area), area, fail=fail, failed=failed)
+        done = job.give(area, fail=fail, failed=failed)
         if done.returncode == 0:
             job.check_done(area)
             return "right" if failed.exists() and failed.stat().st_size > 0 else "unread"
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assert_message(done.stderr, str(area / "book"))
+        self.assertIn(done.returncode, job.ENDS, done.stderr)
+        if done.returncode != 3:
+            self.assert_message(done.stderr, str(job.told_of(area, done.returncode)))
         job.check_failed(area, done)
-        self.assertEqual(disk.run(job.arguments(area), area).returncode, 0, "the disk was mended")
+        mended = job.mend(area)
+        self.assertTrue(mended is None or mended.returncode == 0, "the disk was mended")
         job.check_done(area)
         return "message"
 

@@ -7,6 +7,8 @@ answered instead of the truth.
 """
 
 import base64
+import copy
+import dataclasses
 import hashlib
 import hmac
 import http.server
@@ -182,6 +184,14 @@ class Ledger:
         return self.moves[params[0][0]]["description"].split()[0] if params[0][0] in self.moves else ""
 
 
+@dataclasses.dataclass
+class State:
+    """Of a server: what it took, and how often what came that it may have taken."""
+    taken: dict
+    ledger: Ledger
+    came: dict
+
+
 class Server:
     """Listens on a port of its own until it is closed; a context manager."""
 
@@ -196,6 +206,8 @@ class Server:
         self.wire = []        # (method, path and query, headers, body) as they came
         self.times = []       # when each came, whatever it was; monotonic
         self.connections = 0  # that came to a request
+        self.states = None    # a list: what `state` is after each request, if it is kept
+        self.accepted, self.ended = [], 0  # who connected; how many of these have ended
         self.kill = lambda: None
         self.lock = threading.Lock()
         outer = self
@@ -217,6 +229,8 @@ class Server:
                 outer.times.append(time.monotonic())
                 outer.wire.append((self.command, self.path, dict(self.headers), body))
                 outer.serve(self, body)
+                if outer.states is not None:
+                    outer.states.append(outer.state())
 
             do_GET = do_PUT = do_PATCH = do_POST
 
@@ -225,6 +239,15 @@ class Server:
 
         class Threads(http.server.ThreadingHTTPServer):
             daemon_threads = True
+
+            def process_request(self, request, client_address):
+                outer.accepted.append(client_address)
+                super().process_request(request, client_address)
+
+            def shutdown_request(self, request):
+                super().shutdown_request(request)
+                with outer.lock:
+                    outer.ended += 1
 
             def handle_error(self, request, client_address):
                 pass  # a client that was killed
@@ -242,6 +265,25 @@ class Server:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+    def state(self):
+        """What it took, and what came that it may have taken; to be put back."""
+        with self.lock:
+            return State(copy.deepcopy(self.taken), copy.deepcopy(self.ledger), dict(self.came))
+
+    def put_back(self, state):
+        with self.lock:
+            self.taken, self.ledger, self.came = copy.deepcopy(state.taken), copy.deepcopy(state.ledger), dict(state.came)
+
+    def settle(self):
+        """Waits until all that was sent to it by those who are gone is dealt with: then nothing is under way."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            me = last.getsockname()
+        end = time.monotonic() + 60
+        while me not in self.accepted or self.ended < len(self.accepted):
+            if time.monotonic() > end:
+                raise AssertionError("somebody is still connected")
+            time.sleep(0.001)
 
     def serve(self, handler, body):
         if handler.headers.get("webhook-id"):

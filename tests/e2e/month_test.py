@@ -3,9 +3,9 @@
 One book is absorbed, sealed, approved, backed up, posted, closed, told late usage, restored to another directory, reopened
 and gone on with there, closed again, told to forget its dedup keys and sent all of its usage once more, which must be
 refused; every command is killed at random moments, verified, and given again. Its journal, its charges, what
-was delivered and who decided what are those of a book that nobody killed, byte for byte. TOLLBOOK_KILLS is how many
-kills there are (40; 1,000 with TOLLBOOK_LONG=1), about 50 to a month; each month has a seed of its own, the first one is
-TOLLBOOK_SEED.
+was delivered and who decided what are those of a book that nobody killed, byte for byte. TOLLBOOK_MONTH_KILLS is how
+many kills there are (40; 200 in CI; 1,000 with TOLLBOOK_LONG=1), about 50 to a month; each month has a seed of its own,
+the first one is TOLLBOOK_SEED.
 """
 
 import collections
@@ -20,7 +20,7 @@ import book
 import small
 
 SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-KILLS = int(os.environ.get("TOLLBOOK_KILLS", "0")) or (1000 if book.LONG else 40)
+KILLS = int(os.environ.get("TOLLBOOK_MONTH_KILLS", "0")) or (1000 if book.LONG else 40)
 KILLS_OF_A_MONTH = 50
 SMALL_EPOCHS = ("--epoch-bytes", "100000", "--block-bytes", "50000", "--memory", "100K")
 SIGNED = ("--by", "Ann", "--why", "the month is done")

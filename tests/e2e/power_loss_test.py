@@ -4,9 +4,11 @@ One life of a book (absorb with spills and merges, seal, open with less memory, 
 the program being the one that is shipped. Then, for chosen points of it, what a disk may hold when the power goes there
 is laid out (disk.py says what may be missing), and the program goes on from it: every acknowledged line and seal is
 there, `verify` holds, and the journal at the end is that of the uninterrupted life. A part of these lose power once
-more while they go on. Likewise the end of a month: closed, its dedup keys forgotten, and delivered once more.
-TOLLBOOK_POINTS is how many points (20; 600 with TOLLBOOK_LONG=1), a third as many of the month's end; TOLLBOOK_SEED
-repeats a run.
+more while they go on. Likewise the end of a month: closed, its dedup keys forgotten, and delivered once more; and a
+book that is handed off to files, a ledger and a webhook's receiver: what they saw the first byte of is not as if it had
+never been sent, what is confirmed is there, and in the end each batch is there once.
+TOLLBOOK_POINTS is how many points (20; 600 with TOLLBOOK_LONG=1), a third as many of the month's end and of the hand-off;
+TOLLBOOK_SEED repeats a run.
 """
 
 import collections
@@ -18,6 +20,7 @@ import unittest
 
 import book
 import disk
+import handed_off
 import old_month
 import small
 
@@ -37,7 +40,7 @@ def split(events, parts):
 
 
 class Told:
-    """What the program has said is durable, read from what it printed."""
+    """What the program has said is durable, read from what it printed; and what it has sent to whom, by port."""
 
     def __init__(self):
         self.text = b""
@@ -45,25 +48,74 @@ class Told:
         self.seals = 0
         self.forgotten = 0
         self.closed = False
+        self.confirmed = collections.Counter()  # by target
+        self.begun, self.sent, self.answered = collections.Counter(), collections.Counter(), collections.Counter()
 
-    def add(self, text):
-        *whole, self.text = (self.text + text).split(b"\n")
-        for line in filter(None, whole):
-            said = json.loads(line)
-            if "durable" in said:
-                self.lines = max(self.lines, said["durable"]["lines"])
-            self.seals = max(self.seals, said.get("seal", 0))
-            self.forgotten = max(self.forgotten, said.get("keys", 0))
-            self.closed = self.closed or said.get("after") == "closed"
+    def add(self, kind, words, payload):
+        if kind == "told":
+            *whole, self.text = (self.text + payload).split(b"\n")
+            for line in whole:
+                if line.startswith(b"{"):
+                    self.hear(json.loads(line))
+        elif kind == "send":
+            port, is_first, is_whole = words
+            self.begun[port] += is_first
+            self.sent[port] += is_whole
+        elif kind == "receive":
+            self.answered[words[0]] = self.sent[words[0]]
 
-    def update(self, other):
-        self.lines = max(self.lines, other.lines)
-        self.seals = max(self.seals, other.seals)
-        self.forgotten = max(self.forgotten, other.forgotten)
-        self.closed = self.closed or other.closed
+    def hear(self, said):
+        if "durable" in said:
+            self.lines = max(self.lines, said["durable"]["lines"])
+        self.seals = max(self.seals, said.get("seal", 0))
+        self.forgotten = max(self.forgotten, said.get("keys", 0))
+        self.closed = self.closed or said.get("after") == "closed"
+        self.confirmed |= {target["target"]: target["confirmed"] for target in said.get("targets", ())}  # of `post`
+
+    def update(self, earlier):
+        """What was said before, too. What was sent is told of one time only."""
+        self.lines = max(self.lines, earlier.lines)
+        self.seals = max(self.seals, earlier.seals)
+        self.forgotten = max(self.forgotten, earlier.forgotten)
+        self.closed = self.closed or earlier.closed
+        self.confirmed |= earlier.confirmed
 
 
-class Growing:
+class Life:
+    """Commands of a book in `root`; of each what is there right after the power came back."""
+
+    def give(self, root, command, **how):
+        return disk.run((*self.commands[command], "--books", root / "book"), root, **how)
+
+    def bill(self, root):
+        return book.Book(root / "book", self.catalog)
+
+    def is_done(self, root, command):
+        """Was it done, and cannot be given again?"""
+        return False
+
+    def remember(self):
+        """From now on what the world outside is like after each that happens to it."""
+
+    def remembered(self):
+        return None
+
+    def put_back(self, states, told, chance):
+        """The world outside as it was when so much had been sent to it."""
+
+    def check_end(self, root):
+        pass
+
+
+def check_acknowledged(case, bill, told):
+    details = {check["law"]: check["detail"] for check in bill.verify()}
+    lines = int(details[1].split(" lines = ")[0])
+    seals = int(details[3].split("as of seal ")[1]) if "as of seal " in details[3] else 0
+    case.assertGreaterEqual(lines, told.lines, "lines that were acknowledged are gone")
+    case.assertGreaterEqual(seals, told.seals, "a seal that was acknowledged is gone")
+
+
+class Growing(Life):
     """From nothing: absorb with spills and merges, seal, open with less memory, seal again."""
 
     KINDS = ("write", "sync", "syncdir", "rename", "punch", "unlink", "told")
@@ -80,24 +132,15 @@ class Growing:
                          ("run", second, third, *common, "--memory", "100K")]
         self.root.mkdir()
 
-    def is_given(self, root, command):
-        """Was it done, and cannot be given again?"""
-        return False
-
     def check_left(self, left, told):
         """What is there right after the power came back; False when there is no book yet."""
-        bill = book.Book(left / "book", self.catalog)
-        if told.lines == 0 and not (bill.directory / "FORMAT").exists():
+        if told.lines == 0 and not (left / "book/FORMAT").exists():
             return False
-        details = {check["law"]: check["detail"] for check in bill.verify()}
-        lines = int(details[1].split(" lines = ")[0])
-        seals = int(details[3].split("as of seal ")[1]) if "as of seal " in details[3] else 0
-        self.case.assertGreaterEqual(lines, told.lines, "lines that were acknowledged are gone")
-        self.case.assertGreaterEqual(seals, told.seals, "a seal that was acknowledged is gone")
+        check_acknowledged(self.case, self.bill(left), told)
         return True
 
 
-class Forgetting(old_month.OldMonth):
+class Forgetting(old_month.OldMonth, Life):
     """A month is closed, its dedup keys are forgotten, and it is delivered once more."""
 
     KINDS = ("write", "sync", "syncdir", "punch", "unlink", "told")
@@ -108,7 +151,7 @@ class Forgetting(old_month.OldMonth):
         again = ("run", self.again, "--quiet", "--json", "--acknowledge", "--threads", "1", *SMALL_EPOCHS)
         self.commands = [(*words, "--catalog", self.catalog) for words in (old_month.CLOSE, old_month.PURGE, again)]
 
-    def is_given(self, root, command):
+    def is_done(self, root, command):
         return self.commands[command][:2] == ("periods", "close") and self.is_closed(root)
 
     def check_left(self, left, told):
@@ -126,6 +169,47 @@ class Forgetting(old_month.OldMonth):
         return True
 
 
+class HandingOff(handed_off.HandedOff, Life):
+    """Absorbed, sealed, approved, and handed off to files, a ledger and a webhook's receiver, twice; then closed."""
+
+    KINDS = ("write", "sync", "syncdir", "rename", "connect", "send", "receive", "told")
+
+    def __init__(self, case):
+        super().__init__(case, targets=("erp", "hook"), restores=False)
+        self.root = case.scratch / "life"
+        self.begin(self.root)
+
+    def remember(self):
+        self.targets.remember()
+
+    def remembered(self):
+        return self.targets.remembered()
+
+    def put_back(self, states, told, chance):
+        """Who was sent a whole request has carried it out; or not, where it has not answered."""
+        self.came = set()  # of what the first byte may have left
+        for server in self.targets.servers.values():
+            port = server.port
+            server.put_back(states[port][chance.choice((told.sent[port], told.answered[port]))])
+            self.came |= {key for _, key in states[port][told.begun[port]].came}
+
+    def check_left(self, left, told):
+        """No mark of what was sent is gone, and nothing is confirmed that is not there."""
+        if told.lines == 0 and not (left / "book/FORMAT").exists():
+            return False
+        check_acknowledged(self.case, self.bill(left), told)
+        self.case.assertGreaterEqual(self.is_closed(left), told.closed, "a period that was closed is open")
+        deliveries = self.check_confirmed(left)
+        self.case.assertEqual(self.came - {row["key"] for row in deliveries if row["state"] != "pending"}, set(),
+                              "sent, and the book knows nothing of it")
+        counts = collections.Counter(row["target"] for row in deliveries if row["state"] == "confirmed")
+        self.case.assertLessEqual(told.confirmed, counts, "what was told as confirmed is not")
+        return True
+
+    def check_end(self, root):
+        self.targets.check(self.case, self.bill(root).journals(), root / "catalog" / "out")
+
+
 class PowerLoss(book.Case):
     def setUp(self):
         super().setUp()
@@ -141,24 +225,27 @@ class PowerLoss(book.Case):
 
     def give(self, number, root, **how):
         """One command of the life."""
-        done = disk.run((*self.life.commands[number], "--books", root / "book"), root, **how)
+        done = self.life.give(root, number, **how)
         self.assertEqual(done.returncode, 0, (self.life.commands[number], done.stderr.decode()))
 
     def go_on(self, root, command):
         """From this command of its life to the end."""
         for number in range(command, len(self.life.commands)):
-            if not self.life.is_given(root, number):
+            if not self.life.is_done(root, number):
                 self.give(number, root)
 
     def trace_life(self):
         """The effects of each command, and the journal and charges at the end."""
         traced = []
+        self.life.remember()
         for number in range(len(self.life.commands)):
             trace = self.scratch / f"trace-{number}"
             self.give(number, self.root, trace=trace)
-            traced += [(number, effect) for effect in disk.effects(trace)]
-        whole = book.Book(self.root / "book", self.life.catalog)
+            traced += [(number, effect) for effect in disk.with_whole_requests(disk.effects(trace))]
+        self.states = self.life.remembered()
+        whole = self.life.bill(self.root)
         whole.verify()
+        self.life.check_end(self.root)
         self.journals, self.counts = whole.journals(), self.counts_of(whole)
         return traced
 
@@ -167,7 +254,8 @@ class PowerLoss(book.Case):
         return {name: status[name] for name in ("lines_read", *book.COUNTS)}
 
     def check_end(self, left):
-        bill = book.Book(left / "book", self.life.catalog)
+        bill = self.life.bill(left)
+        self.life.check_end(left)
         self.assert_same_journal(self.journals, bill.journals(), "after the power came back")
         self.assertEqual(self.counts, self.counts_of(bill))
         # What was acknowledged can be read again without its sources.
@@ -180,15 +268,17 @@ class PowerLoss(book.Case):
         image = disk.Disk.of(left)
         trace = self.scratch / "trace-again"
         trace.unlink(missing_ok=True)
+        self.life.remember()
         self.give(command, left, trace=trace)
-        again = list(disk.effects(trace))
+        states = self.life.remembered()
+        again = disk.with_whole_requests(disk.effects(trace))
         told = Told()
         for kind, words, payload in again[:self.chance.randrange(len(again) + 1)]:
             image.do(kind, words, payload)
-            if kind == "told":
-                told.add(payload)
+            told.add(kind, words, payload)
         shutil.rmtree(left)
         image.leave(left, outcome, self.chance)
+        self.life.put_back(states, told, self.chance)
         return told
 
     def test_power_loss_at_many_points(self):
@@ -197,6 +287,10 @@ class PowerLoss(book.Case):
 
     def test_power_loss_while_keys_are_forgotten(self):
         self.live(Forgetting(self))
+        self.lose_power(-(-POINTS // 3))
+
+    def test_power_loss_while_batches_are_handed_off(self):
+        self.live(HandingOff(self))
         self.lose_power(-(-POINTS // 3))
 
     def lose_power(self, points):
@@ -220,16 +314,16 @@ class PowerLoss(book.Case):
         left = self.scratch / "left"
         for place, (command, (kind, words, payload)) in enumerate(traced):
             image.do(kind, words, payload)
-            if kind == "told":
-                told.add(payload)
+            told.add(kind, words, payload)
             for outcome in wanted.get(place, ()):
                 with self.subTest(place=place, effect=kind, words=words, outcome=outcome, command=command):
                     outcomes[outcome] += 1
                     shutil.rmtree(left, ignore_errors=True)
                     image.leave(left, outcome, self.chance)
+                    self.life.put_back(self.states, told, self.chance)
                     is_book = self.life.check_left(left, told)
                     before_book += not is_book
-                    if self.chance.random() < 1 / 4 and not self.life.is_given(left, command):
+                    if self.chance.random() < 1 / 4 and not self.life.is_done(left, command):
                         twice += 1
                         again = self.lose_power_going_on(left, command, self.chance.choice(OUTCOMES))
                         again.update(told)
@@ -256,6 +350,26 @@ class PowerLoss(book.Case):
             checked = book.tollbook("verify", "--books", left / "book", expect=1)
             self.assert_message(checked.stderr)
             book.say(f"{lie} never synced: {checked.stderr.decode().strip().replace(str(left), '')}")
+
+    def test_a_mark_of_what_is_sent_that_is_not_synced_is_found_out(self):
+        """Likewise: had the log not been synced before the first byte left, the book would know nothing of it."""
+        self.live(HandingOff(self))
+        image, kind_of, told = self.before.copy(), {}, Told()
+        for command, (kind, words, payload) in self.trace_life():
+            if kind == "create":
+                kind_of[words[0]] = disk.kind_of(words[1])
+            is_lie = kind == "sync" and kind_of[words[0]] == "wal" and self.life.commands[command][0][0] == "post"
+            if not is_lie:
+                image.do(kind, words, payload)
+            told.add(kind, words, payload)
+            if kind == "send":
+                self.life.put_back(self.states, told, self.chance)
+                if self.life.came:
+                    break
+        left = self.scratch / "left"
+        image.leave(left, "nothing", self.chance)
+        with self.assertRaisesRegex(AssertionError, "the book knows nothing of it"):
+            self.life.check_left(left, told)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #include "tests/pipeline/scenario.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "pipeline/charges.h"
 #include "pipeline/forget_keys.h"
 #include "pipeline/functional_amounts.h"
+#include "pipeline/journal_text.h"
 #include "pipeline/seal.h"
 #include "pipeline/verify.h"
 #include "tests/pipeline/catalog_texts.h"
@@ -158,6 +160,7 @@ class Runner {
     FinishJournal();
     for (const std::string& wrong : WhatIsWrong(*book_)) Problem(wrong);
     result_.journal = JournalBytes(*book_);
+    if (run_.exports) Export();
     return std::move(result_);
   }
 
@@ -810,6 +813,31 @@ class Runner {
   static std::string InWords(const FunctionalAmount& of) {
     return ToString(of.amount) + " " + std::string(of.amount.currency.code()) + " at " + ToString(of.rate.rate) +
            " of " + ToString(of.rate.date);
+  }
+
+  void Export() {
+    const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
+    if (!batches.ok()) return Problem(std::string(Std(batches.status().message())));
+    if (batches->empty()) return;
+    const absl::StatusOr<Catalog> catalog = SealedCatalog(*book_);
+    if (!catalog.ok()) return Problem(std::string(Std(catalog.status().message())));
+    const LedgerText ledger(*catalog);
+    std::map<std::array<std::string, 3>, Money> balances;  // by entity, account, currency
+    for (const JournalBatch& batch : *batches) {
+      result_.ledger += ledger.Of(batch);
+      for (const JournalLine& line : batch.lines) {
+        for (const Posting& posting : PostingsOf(line)) {
+          const std::array place{batch.entity, std::string(posting.account), std::string(batch.currency.code())};
+          Money& sum = balances.try_emplace(place, Money{batch.currency, 0}).first->second;
+          sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+        }
+      }
+    }
+    for (const auto& [place, sum] : balances) {
+      if (sum.minor != 0) {
+        result_.balances += place[0] + "\t" + place[1] + "\t" + place[2] + "\t" + ToString(sum) + "\n";
+      }
+    }
   }
 
   void CheckLaws(const Statement&) {

@@ -17,6 +17,7 @@ struct ScenarioRun {
   uint64_t seed = 1;
   bool reopen_always = false;  // close and open the book before every seal and retry
   bool backwards = false;      // each run of usage lines last to first; only for scenarios that say `any order`
+  bool exports = false;        // tell the journal for other programs, and its balances
 };
 
 struct ScenarioProblem {
@@ -28,6 +29,10 @@ struct ScenarioResult {
   std::vector<ScenarioProblem> problems;
   std::string journal;     // the stored bytes of all batches
   bool any_order = false;  // the scenario says that the order of its usage lines changes nothing
+  // With `exports`: `journals --format ledger`; and of each entity, account and currency debits less credits, where that
+  // is not zero, as lines with tabs between these and the amount.
+  std::string ledger;
+  std::string balances;
 };
 
 ScenarioResult RunScenario(std::string_view text, const ScenarioRun& run);

@@ -1,8 +1,11 @@
-// The stories of tests/scenarios, each run in several ways that must not matter.
+// The stories of tests/scenarios, each run in several ways that must not matter. Where $TOLLBOOK_JOURNALS_OUT names a
+// directory, each leaves its journal there as NAME.ledger and its balances as NAME.balances, for
+// tests/e2e/scenario_journals_test.py.
 #include "tests/pipeline/scenario.h"
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -24,6 +27,16 @@ void Report(const std::string& file, const std::string& way, const ScenarioResul
     ADD_FAILURE_AT(file.c_str(), problem.line) << way << ":\n" << problem.text;
 }
 
+void LeaveJournal(const std::string& file, const ScenarioResult& result) {
+  const char* const directory = std::getenv("TOLLBOOK_JOURNALS_OUT");
+  if (directory == nullptr) return;
+  std::filesystem::create_directories(directory);
+  const std::string name = (std::filesystem::path(directory) / std::filesystem::path(file).stem()).string();
+  std::ofstream(name + ".ledger", std::ios::binary) << result.ledger;
+  std::ofstream(name + ".balances", std::ios::binary) << result.balances;
+  ASSERT_TRUE(std::filesystem::exists(name + ".balances")) << "cannot write to " << directory;
+}
+
 class Scenario : public testing::TestWithParam<std::string> {};
 
 TEST_P(Scenario, EndsAsWritten) {
@@ -32,8 +45,10 @@ TEST_P(Scenario, EndsAsWritten) {
 
   ScenarioRun plain;
   plain.absorb.threads = 1;
+  plain.exports = true;
   const ScenarioResult first = RunScenario(text.str(), plain);
   Report(GetParam(), "in one piece", first);
+  LeaveJournal(GetParam(), first);
 
   ScenarioRun pieces;
   pieces.seed = 77;
