@@ -2,7 +2,8 @@
 
 Reads whole.csv, parts.json, peers.csv, peers-csv.csv and growth.csv of the directory (build/bench), those that are
 there, and replaces what stands between the markers `<!-- NAME: begin -->` and `<!-- NAME: end -->`. Words about the
-figures belong outside of them.
+figures belong outside of them. What it read is kept in bench/measured/, so that what is published can be drawn again,
+and checked (drawings_test.py).
 """
 
 import csv
@@ -10,6 +11,7 @@ import json
 import pathlib
 import platform
 import re
+import shutil
 import sys
 import time
 
@@ -21,6 +23,7 @@ import measure  # noqa: E402
 import run as peers  # noqa: E402
 
 DOCS = HERE.parent / "docs"
+MEASURED = HERE / "measured"
 
 
 def fill(text, name, words):
@@ -30,6 +33,12 @@ def fill(text, name, words):
         raise SystemExit(f"figures.py: the markers of {name} are not there, once each: {begin.strip()} … {end}")
     before, _, rest = text.partition(begin)
     return before + begin + words.rstrip("\n") + "\n" + end + rest.partition(end)[2]
+
+
+def between(text, name):
+    """What stands between the markers of `name`."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    return text.partition(begin)[2].partition(end)[0]
 
 
 def machine():
@@ -109,20 +118,26 @@ def parts_words(path):
     return machine() + " One core each, one run.\n\n" + measure.table(["part", "ns an item"], rows)
 
 
+# What each file gives: its words, and its picture or none.
+FIGURES = {"peers.csv": (peers_page, charts.draw_peers), "growth.csv": (growth_words, charts.draw_growth),
+           "whole.csv": (whole_words, None), "parts.json": (parts_words, None), "peers-csv.csv": (csv_words, None)}
+
+
 def main():
     measured = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench")
     page = DOCS / "performance.md"
     text = page.read_text(encoding="utf-8")
-    for name, words, draw in (("peers", peers_page, charts.draw_peers), ("growth", growth_words, charts.draw_growth),
-                              ("whole", whole_words, None), ("parts", parts_words, None),
-                              ("peers-csv", csv_words, None)):
-        path = measured / (f"{name}.json" if name == "parts" else f"{name}.csv")
+    for file, (words, draw) in FIGURES.items():
+        name, path = pathlib.Path(file).stem, measured / file
         if not path.exists():
             print(f"{path} is not there: its figures stay as they are")
             continue
         text = fill(text, name, words(path))
         if draw:
             draw(rows_of(path), DOCS / f"performance-{name}.svg")
+        if path.resolve() != (MEASURED / file).resolve():
+            MEASURED.mkdir(exist_ok=True)
+            shutil.copyfile(path, MEASURED / file)
         print(f"{name}: docs/performance.md" + (f", docs/performance-{name}.svg" if draw else ""))
     page.write_text(text, encoding="utf-8")
     if (measured / "peers.csv").exists():
