@@ -77,7 +77,6 @@ build/peers/node_modules: bench/peers/package.json bench/peers/package-lock.json
 bench-peers: deps build/peers/node_modules ## measure beside DuckDB, ClickHouse, Polars, Python (PEERS="--rounds 5 --events 10000000")
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS) --target tollbook bench_decode_floor
-	cp bench/peers/*.mjs build/peers/
 	python3 -B bench/peers/run.py --tollbook $(TOLLBOOK) --floor build/release/bench/bench_decode_floor $(PEERS)
 
 growth: deps ## measure what an event costs as things grow (GROWTH=--large: 100M events; --full: 1G, and 5M subscriptions)

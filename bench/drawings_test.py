@@ -56,8 +56,43 @@ class Drawings(unittest.TestCase):
         text = "before\n<!-- growth: begin -->\nold\n<!-- growth: end -->\nafter\n"
         self.assertEqual(figures.fill(text, "growth", "new"),
                          "before\n<!-- growth: begin -->\nnew\n<!-- growth: end -->\nafter\n")
+        self.assertEqual(figures.between(text, "growth"), "old\n")
         with self.assertRaises(SystemExit):
             figures.fill(text, "peers", "new")
+
+    @staticmethod
+    def differences(measured, page):
+        """Of the measured files that are kept, those that the page does not say; the machine's line is its own."""
+        different = []
+        for file, (words, _) in figures.FIGURES.items():
+            if not (measured / file).exists():
+                continue
+            says = figures.between(page, pathlib.Path(file).stem)
+            drawn = words(measured / file).rstrip("\n") + "\n"
+            machine = figures.machine()
+            at = drawn.index(machine)
+            if not says.startswith(drawn[:at]) or not says.endswith(drawn[at + len(machine):]):
+                different.append(file)
+        return different
+
+    def test_what_is_published_is_what_was_measured(self):
+        page = (figures.DOCS / "performance.md").read_text(encoding="utf-8")
+        self.assertEqual(self.differences(figures.MEASURED, page), [])
+
+    def test_a_figure_that_was_changed_by_hand_is_found(self):
+        measured = self.svg.parent
+        with open(measured / "whole.csv", "w", newline="", encoding="utf-8") as file:
+            out = csv.DictWriter(file, ["name", "round", "seconds", "events", "bytes"], lineterminator="\n")
+            out.writeheader()
+            for turn, seconds in enumerate((1.0, 1.2, 1.1)):
+                out.writerows({"name": name, "round": turn, "seconds": seconds * scale, "events": 1000, "bytes": 200_000}
+                              for scale, name in enumerate(figures.WHOLE, 1))
+        words = figures.whole_words(measured / "whole.csv")
+        published = figures.fill("<!-- whole: begin -->\n<!-- whole: end -->\n", "whole", words)
+        self.assertEqual(self.differences(measured, published), [])
+        elsewhere = published.replace(figures.machine(), "1 May 2025, 16 cores.")
+        self.assertEqual(self.differences(measured, elsewhere), [], "another machine draws the same")
+        self.assertEqual(self.differences(measured, published.replace("1.10", "1.00")), ["whole.csv"])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Reads whole.csv, parts.json, peers.csv, peers-csv.csv and growth.csv of the directory (build/bench), those that are
 there, and replaces what stands between the markers `<!-- NAME: begin -->` and `<!-- NAME: end -->`. Words about the
-figures belong outside of them.
+figures belong outside of them. What it read is kept in bench/measured/, so that what is published can be drawn again,
+and checked (drawings_test.py).
 """
 
 import csv
@@ -10,6 +11,7 @@ import json
 import pathlib
 import platform
 import re
+import shutil
 import sys
 import time
 
@@ -21,6 +23,7 @@ import measure  # noqa: E402
 import run as peers  # noqa: E402
 
 DOCS = HERE.parent / "docs"
+MEASURED = HERE / "measured"
 
 
 def fill(text, name, words):
@@ -30,6 +33,12 @@ def fill(text, name, words):
         raise SystemExit(f"figures.py: the markers of {name} are not there, once each: {begin.strip()} … {end}")
     before, _, rest = text.partition(begin)
     return before + begin + words.rstrip("\n") + "\n" + end + rest.partition(end)[2]
+
+
+def between(text, name):
+    """What stands between the markers of `name`."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    return text.partition(begin)[2].partition(end)[0]
 
 
 def machine():
@@ -80,8 +89,8 @@ def growth_words(path):
     return f"{picture}\n\n{machine()}\n\n" + growth.table(rows_of(path))
 
 
-WHOLE = {"simdjson": "simdjson alone, six fields", "decode": "read and decode, no more",
-         "whole": "**the whole job, durable**", "absorb": "of it absorb", "seal": "of it seal"}
+WHOLE = {"simdjson": "simdjson alone, six fields", "decode": "read and decode in general, no more",
+         "layouts": "read and decode by layouts, no more", "whole": "**the whole job, durable**", "absorb": "of it absorb", "seal": "of it seal"}
 
 
 def whole_words(path):
@@ -94,11 +103,12 @@ def whole_words(path):
         lines.append([title, f"{middle:.2f} ({least:.2f} to {most:.2f})", measure.si(events / middle),
                       f"{size / middle / 1e6:,.0f}"])
     ratios = {name: measure.spread([of[name][turn] / of["whole"][turn] for turn in of["whole"]])
-              for name in ("simdjson", "decode")}
+              for name in ("simdjson", "decode", "layouts")}
     return (f"{machine()} {events:,.0f} events, {size / 1e9:.2f} GB of NDJSON; medians of {len(of['whole'])} "
             "alternating runs, the range behind them.\n\n" + measure.table(["", "seconds", "events/s", "MB/s"], lines)
             + "\n\nThe whole job runs at {:.2f} ({:.2f} to {:.2f}) of the rate of simdjson alone, "
-            "and at {:.2f} ({:.2f} to {:.2f}) of that of decoding.".format(*ratios["simdjson"], *ratios["decode"]))
+            "and at {:.2f} ({:.2f} to {:.2f}) of that of decoding by layouts.".format(
+                *ratios["simdjson"], *ratios["layouts"]))
 
 
 def parts_words(path):
@@ -109,20 +119,26 @@ def parts_words(path):
     return machine() + " One core each, one run.\n\n" + measure.table(["part", "ns an item"], rows)
 
 
+# What each file gives: its words, and its picture or none.
+FIGURES = {"peers.csv": (peers_page, charts.draw_peers), "growth.csv": (growth_words, charts.draw_growth),
+           "whole.csv": (whole_words, None), "parts.json": (parts_words, None), "peers-csv.csv": (csv_words, None)}
+
+
 def main():
     measured = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench")
     page = DOCS / "performance.md"
     text = page.read_text(encoding="utf-8")
-    for name, words, draw in (("peers", peers_page, charts.draw_peers), ("growth", growth_words, charts.draw_growth),
-                              ("whole", whole_words, None), ("parts", parts_words, None),
-                              ("peers-csv", csv_words, None)):
-        path = measured / (f"{name}.json" if name == "parts" else f"{name}.csv")
+    for file, (words, draw) in FIGURES.items():
+        name, path = pathlib.Path(file).stem, measured / file
         if not path.exists():
             print(f"{path} is not there: its figures stay as they are")
             continue
         text = fill(text, name, words(path))
         if draw:
             draw(rows_of(path), DOCS / f"performance-{name}.svg")
+        if path.resolve() != (MEASURED / file).resolve():
+            MEASURED.mkdir(exist_ok=True)
+            shutil.copyfile(path, MEASURED / file)
         print(f"{name}: docs/performance.md" + (f", docs/performance-{name}.svg" if draw else ""))
     page.write_text(text, encoding="utf-8")
     if (measured / "peers.csv").exists():

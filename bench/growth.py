@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import measure  # noqa: E402
@@ -54,17 +55,24 @@ def write_catalog(directory, subscriptions, services=1, sources=None):
 
 
 class Shape:
-    """How events of our own making look. `subscriptions` customers and `services` services in turn."""
+    """How events of our own making look. `subscriptions` customers and `services` services in turn. `identity` is a
+    format or makes an id of a number."""
 
     def __init__(self, subscriptions=1000, services=1, sources=16, identity="{:016x}", extra="", escaped=False):
         self.subscriptions, self.services, self.sources = subscriptions, services, sources
-        self.identity, self.extra, self.escaped = identity, extra, escaped
+        self.identity = identity.format if isinstance(identity, str) else identity
+        self.extra, self.escaped = extra, escaped
 
     def fields(self, number, draw):
         """(id, source, subject, seconds into January, service, units)"""
         # One subject for a run of services would tie the two together: 7919 is a prime.
-        return (self.identity.format(number), f"gw/{number % self.sources}", f"c{draw % self.subscriptions}",
+        return (self.identity(number), f"gw/{number % self.sources}", f"c{draw % self.subscriptions}",
                 number * 7919 % 2_678_400, f"s{draw // 7919 % self.services}", draw % 90 + 1)
+
+
+def random_uuid(number):
+    """Of version 4, as most libraries make them: nothing of it repeats from one to the next."""
+    return str(uuid.UUID(int=random.Random(number).getrandbits(128), version=4))
 
 
 def escape(text):
@@ -144,7 +152,8 @@ class Sweep:
             raise SystemExit(f"simdjson reads {answer['events']:,} events of {self.count:,}")
         return answer["seconds"]
 
-    def run(self, series, label, catalog, inputs, expected, total=None, pipe=None, threads=None, floor=None):
+    def run(self, series, label, catalog, inputs, expected, total=None, pipe=None, threads=None, floor=None,
+            memory=None):
         """One row. `expected`: counts of the report; `total`: the journal's, in cents."""
         store = self.scratch / "book"
         if store.exists():
@@ -152,8 +161,8 @@ class Sweep:
         measure.reset_memory()
         command = [self.options.tollbook, "run", "--json", "--quiet", "--books", store, "--catalog", catalog,
                    "--threads", threads or self.options.threads]
-        if self.options.memory:
-            command += ["--memory", self.options.memory]
+        if memory or self.options.memory:
+            command += ["--memory", memory or self.options.memory]
         source = subprocess.Popen(pipe, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) if pipe else None
         answer, figures = measure.run(command + list(inputs), stdin=source and source.stdout)
         if source and source.wait() != 0:
@@ -179,7 +188,7 @@ class Sweep:
     def leaves_out(self, series):
         return bool(self.options.only) and series not in self.options.only
 
-    def generated(self, series, label, events, options=(), parts=1, stream=False):
+    def generated(self, series, label, events, options=(), parts=1, stream=False, memory=None):
         """A row of what `tollbook generate` makes."""
         if self.leaves_out(series):
             return
@@ -194,7 +203,7 @@ class Sweep:
             self.run(series, label, catalog, ["-"], expected, pipe=generate + ["--out", "-"])
         else:
             inputs = [path] if parts == 1 else [self.split(path, parts)]
-            self.run(series, label, catalog, inputs, expected)
+            self.run(series, label, catalog, inputs, expected, memory=memory)
             for left in (path, self.scratch / "parts"):
                 shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         shutil.rmtree(catalog)
@@ -251,10 +260,14 @@ class Sweep:
         for lines in (1_000, 100_000, count):
             self.generated("duplicates (10 %) that come within", f"{measure.si(lines, 0)} lines", count,
                            ["--redelivered", 100_000, "--redelivered-within", lines])
+        # A quarter of it is the seen events', 32 bytes each: what comes again is in a run on disk, mostly.
+        self.generated("duplicates (10 %) that come within", f"{measure.si(count, 0)} lines, memory for a quarter", count,
+                       ["--redelivered", 100_000, "--redelivered-within", count], memory=str(32 * count))
         for label, sources in (("1", 1), ("16", 16), ("all distinct", 1 << 62)):
             self.made("sources", label, Shape(sources=sources))
         for label, identity in (("hex", "{:016x}"), ("counted", "{}"),
-                                ("UUID", "00000000-0000-4000-8000-{:012x}"),
+                                ("UUID, random", random_uuid),
+                                ("UUID, counted", "00000000-0000-4000-8000-{:012x}"),
                                 ("400 bytes", "x" * 384 + "{:016x}"), ("same ends", "{:016x}" + "x" * 48)):
             self.made("ids", label, Shape(identity=identity))
         for subscriptions in (1, 1000, 100_000):
@@ -267,16 +280,31 @@ class Sweep:
         if shutil.which("zstd"):
             self.made("input", "zst", Shape(), self.zstd)
         self.csv("input", "CSV")
-        for threads in () if self.leaves_out("threads") else (1, 2):
-            catalog = self.scratch / "threads"
-            write_catalog(catalog, 1000)
-            total = make_events(Shape(), count, self.scratch / "threads.ndjson")
-            self.run("threads", str(threads), catalog, [self.scratch / "threads.ndjson"], {"accepted": count}, total,
-                     threads=threads)
-            (self.scratch / "threads.ndjson").unlink()
-            shutil.rmtree(catalog)
+        self.threads()
         if options.servegen:
             self.servegen(options.servegen)
+
+    def threads(self):
+        """One thread and two in turn, so that what the machine does meanwhile is the same: rows of the medians."""
+        if self.leaves_out("threads"):
+            return
+        catalog, path = self.scratch / "threads", self.scratch / "threads.ndjson"
+        write_catalog(catalog, 1000)
+        total = make_events(Shape(), self.count, path)
+        first, runs = len(self.rows), {1: [], 2: []}
+        for _ in range(1 if self.options.small else 5):
+            for threads, rows in runs.items():
+                self.run("threads", str(threads), catalog, [path], {"accepted": self.count}, total, threads=threads)
+                rows.append(self.rows.pop())
+        scale = measure.spread([two["events_per_second"] / one["events_per_second"] for one, two in zip(*runs.values())])
+        for threads, rows in runs.items():
+            rows.sort(key=lambda row: row["events_per_second"])
+            self.rows.append(rows[len(rows) // 2])
+        self.rows[-1]["label"] = f"2 ({scale[0]:.2f} times)"
+        print("2 threads are {:.2f} ({:.2f} to {:.2f}) times as fast as 1".format(*scale), file=sys.stderr)
+        assert len(self.rows) == first + 2
+        path.unlink()
+        shutil.rmtree(catalog)
 
     def servegen(self, data):
         """Fourteen days of a real model-serving cloud; see data/servegen."""

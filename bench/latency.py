@@ -4,9 +4,9 @@
 Generated telemetry is written to `tollbook absorb --acknowledge -` at a steady rate, a few lines every millisecond, each
 stamped when it is written. A line is durable when an acknowledgement that covers it has been read. Prints the latency
 of the median line, of the 99th percentile and of the slowest, and the commits a second. Ends with an error when a line
-is not acknowledged, or when the book does not have what was sent.
+is not acknowledged, when the book does not have what was sent, or when the 99th percentile is later than --limit-ms.
 
-Usage: latency.py TOLLBOOK [--rate 100000] [--seconds 20] [--directory DIR]
+Usage: latency.py TOLLBOOK [--rate 100000] [--seconds 20] [--limit-ms 100] [--directory DIR]
 """
 
 import argparse
@@ -26,6 +26,7 @@ def read_arguments():
     parser.add_argument("tollbook", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--rate", type=int, default=100_000, help="events a second")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--limit-ms", type=float, help="an error when 99 % of the lines take longer")
     parser.add_argument("--directory", help="where the book goes (default: a temporary directory)")
     return parser.parse_args()
 
@@ -102,6 +103,9 @@ def run(arguments, scratch):
           f"{len(acknowledgements.commits) / seconds:.0f} commits a second")
     print(f"durable after: median {percentile(found, 0.5) * 1000:.0f} ms, 99 % {percentile(found, 0.99) * 1000:.0f} ms, "
           f"slowest {found[-1][0] * 1000:.0f} ms")
+    late_ms = percentile(found, 0.99) * 1000
+    if arguments.limit_ms is not None and late_ms > arguments.limit_ms:
+        sys.exit(f"99 % of the lines are durable after {late_ms:.0f} ms, and not within {arguments.limit_ms:g}")
 
 
 def main():

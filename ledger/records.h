@@ -18,7 +18,7 @@
 
 namespace tollbook {
 
-inline constexpr uint32_t kFormatVersion = 6;
+inline constexpr uint32_t kFormatVersion = 7;
 // Books of this one are read as they are; the first commit makes them of kFormatVersion (FORMAT.md, Versions).
 inline constexpr uint32_t kFormatVersionOldest = 5;
 

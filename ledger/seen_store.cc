@@ -4,26 +4,21 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "ledger/book.h"
 #include "ledger/bytes.h"
 #include "ledger/records.h"
+#include "ledger/seen_part.h"
 
 namespace tollbook {
 namespace {
 
-constexpr std::string_view kLogPrefix = "epoch/";
+constexpr std::string_view kLogPrefix = "log/";
+constexpr std::string_view kPlainLogPrefix = "epoch/";
 constexpr std::string_view kRunPrefix = "run/";
 constexpr std::string_view kFloorsKey = "floors";
-
-std::string LogKey(std::pair<uint64_t, uint32_t> name) {
-  ByteWriter key;
-  key.Raw(kLogPrefix);
-  key.Fixed64(name.first);
-  key.Fixed32(name.second);
-  return key.Take();
-}
 
 std::string RunKey(int shard, uint64_t number) {
   ByteWriter key;
@@ -104,7 +99,16 @@ absl::Status SeenStore::Damaged(std::string_view which) const {
   return DamagedError(directory_ + ": " + std::string(which));
 }
 
+std::string SeenStore::LogKeyOf(const LogName& name, const LogStretch& stretch) {
+  ByteWriter key;
+  key.Raw(stretch.is_plain ? kPlainLogPrefix : kLogPrefix);
+  key.Fixed64(name.first);
+  key.Fixed32(name.second);
+  return key.Take();
+}
+
 std::string SeenStore::Encode(const LogStretch& stretch) {
+  TOLLBOOK_ASSERT(!stretch.is_plain);
   ByteWriter out;
   out.Varint(stretch.place.file);
   out.Varint(stretch.place.offset);
@@ -112,6 +116,7 @@ std::string SeenStore::Encode(const LogStretch& stretch) {
   for (const LogPart& part : stretch.parts) {
     out.Fixed8(part.shard);
     out.Varint(part.entries);
+    out.Varint(part.bytes);
     out.Fixed64(part.checksum);
   }
   const auto is_known = [](const LogPart& part) { return part.latest != kLatestUnknown; };
@@ -120,9 +125,10 @@ std::string SeenStore::Encode(const LogStretch& stretch) {
   return out.Take();
 }
 
-absl::StatusOr<SeenStore::LogStretch> SeenStore::DecodeLogStretch(std::string_view stored) const {
+absl::StatusOr<SeenStore::LogStretch> SeenStore::DecodeLogStretch(std::string_view stored, bool is_plain) const {
   ByteReader in(stored);
   LogStretch stretch;
+  stretch.is_plain = is_plain;
   stretch.place.file = in.Varint32();
   stretch.place.offset = in.Varint64();
   const uint64_t parts = in.Count(10);
@@ -131,10 +137,12 @@ absl::StatusOr<SeenStore::LogStretch> SeenStore::DecodeLogStretch(std::string_vi
     LogPart part;
     part.shard = in.Fixed8();
     part.entries = in.Varint32();
+    const uint64_t bytes = is_plain ? part.entries * sizeof(SeenEntry) : in.Varint32();
+    part.bytes = static_cast<uint32_t>(bytes);
     part.checksum = in.Fixed64();
-    if (part.shard <= last) in.Fail();
+    if (part.shard <= last || bytes > UINT32_MAX || part.entries > bytes) in.Fail();
     last = part.shard;
-    stretch.place.bytes += part.entries * sizeof(SeenEntry);
+    stretch.place.bytes += part.bytes;
     stretch.parts.push_back(part);
   }
   const bool has_dates = in.ok() && !in.done();
@@ -145,7 +153,8 @@ absl::StatusOr<SeenStore::LogStretch> SeenStore::DecodeLogStretch(std::string_vi
 
 absl::Status SeenStore::Open() {
   TOLLBOOK_RETURN_IF_ERROR(ReadFloors());
-  TOLLBOOK_RETURN_IF_ERROR(ReadLog());
+  TOLLBOOK_RETURN_IF_ERROR(ReadLog(/*is_plain=*/true));
+  TOLLBOOK_RETURN_IF_ERROR(ReadLog(/*is_plain=*/false));
   TOLLBOOK_RETURN_IF_ERROR(ReadRuns());
   return OpenFiles();
 }
@@ -159,15 +168,17 @@ absl::Status SeenStore::ReadFloors() {
   return in.done() ? absl::OkStatus() : Damaged(kFloorsKey);
 }
 
-absl::Status SeenStore::ReadLog() {
-  return store_.Scan(Family::kSeen, kLogPrefix, [&](std::string_view key, std::string_view value) -> absl::Status {
-    ByteReader in(key.substr(kLogPrefix.size()));
+absl::Status SeenStore::ReadLog(bool is_plain) {
+  const std::string_view prefix = is_plain ? kPlainLogPrefix : kLogPrefix;
+  return store_.Scan(Family::kSeen, prefix, [&](std::string_view key, std::string_view value) -> absl::Status {
+    ByteReader in(key.substr(prefix.size()));
     const uint64_t sequence = in.Fixed64();
     const uint32_t number = in.Fixed32();
     if (!in.done()) return Damaged("the key of seen keys of an epoch");
-    absl::StatusOr<LogStretch> stretch = DecodeLogStretch(value);
-    if (stretch.ok()) log_.emplace(LogName(sequence, number), *std::move(stretch));
-    return stretch.status();
+    absl::StatusOr<LogStretch> stretch = DecodeLogStretch(value, is_plain);
+    if (!stretch.ok()) return stretch.status();
+    const bool is_new = log_.emplace(LogName(sequence, number), *std::move(stretch)).second;
+    return is_new ? absl::OkStatus() : Damaged("seen keys of an epoch, twice");
   });
 }
 
@@ -202,10 +213,9 @@ absl::Status SeenStore::ForEachLogPart(int shard, const VisitPart& visit) const 
     if (stretch.parts.front().shard > shard || stretch.parts.back().shard < shard) continue;
     uint64_t offset = stretch.place.offset;
     for (const LogPart& part : stretch.parts) {
-      const uint64_t bytes = part.entries * sizeof(SeenEntry);
       if (part.shard == shard)
-        TOLLBOOK_RETURN_IF_ERROR(visit(at->first, SeenPlace{stretch.place.file, offset, bytes}, part));
-      offset += bytes;
+        TOLLBOOK_RETURN_IF_ERROR(visit(at->first, SeenPlace{stretch.place.file, offset, part.bytes}, part));
+      offset += part.bytes;
     }
   }
   return absl::OkStatus();
@@ -215,9 +225,17 @@ absl::Status SeenStore::ReadPart(const LogName& name, const SeenPlace& place, co
                                  std::vector<SeenEntry>* entries) const {
   const absl::StatusOr<std::shared_ptr<const SeenFile>> file = log_files_.File(place.file);
   if (!file.ok()) return file.status();
-  entries->resize(part.entries);
-  TOLLBOOK_RETURN_IF_ERROR((*file)->Read(place.offset, place.bytes, reinterpret_cast<char*>(entries->data())));
-  if (XXH3_64bits(entries->data(), place.bytes) == part.checksum) return absl::OkStatus();
+  const bool is_plain = log_.at(name).is_plain;
+  std::string stored(place.bytes, '\0');
+  TOLLBOOK_RETURN_IF_ERROR((*file)->Read(place.offset, place.bytes, stored.data()));
+  bool is_sound = XXH3_64bits(stored.data(), stored.size()) == part.checksum;
+  if (is_sound && is_plain) {
+    entries->resize(part.entries);
+    std::memcpy(entries->data(), stored.data(), stored.size());
+  } else if (is_sound) {
+    is_sound = DecodeSeenPart(part.shard, part.entries, stored, entries);
+  }
+  if (is_sound) return absl::OkStatus();
   return DamagedError((*file)->path() + ": seen keys of commit " + std::to_string(name.first));
 }
 
@@ -324,13 +342,17 @@ absl::Status SeenStore::AppendLog(uint64_t sequence, SeenByShard seen, StoreWrit
   const uint64_t stretch_bytes = std::max(all_bytes / kLogStretches, kLogStretchBytesMin);
   LogStretch stretch;
   uint64_t bytes = 0;
+  std::string packed;
   for (const FreshSeen* fresh : seen) {
     const std::span<const SeenEntry> entries = fresh->entries;
     if (entries.empty()) continue;
     if (stretch.parts.empty()) TOLLBOOK_RETURN_IF_ERROR(log_files_.Begin());
-    TOLLBOOK_RETURN_IF_ERROR(log_files_.Append(BytesOf(entries)));
+    packed.clear();
+    AppendSeenPart(entries, &packed);
+    TOLLBOOK_RETURN_IF_ERROR(log_files_.Append(packed));
     stretch.parts.push_back({static_cast<uint8_t>(fresh->shard), static_cast<uint32_t>(entries.size()),
-                             XXH3_64bits(entries.data(), entries.size_bytes()), fresh->latest});
+                             static_cast<uint32_t>(packed.size()), XXH3_64bits(packed.data(), packed.size()),
+                             fresh->latest});
     *sum += SumOf(entries);
     bytes += entries.size_bytes();
     if (bytes < stretch_bytes) continue;
@@ -345,7 +367,7 @@ absl::Status SeenStore::EndLogStretch(uint64_t sequence, LogStretch stretch, Sto
   if (!place.ok()) return place.status();
   stretch.place = *place;
   const LogName name(sequence, static_cast<uint32_t>(pending_.log.size()));
-  write->Put(Family::kSeen, LogKey(name), Encode(stretch));
+  write->Put(Family::kSeen, LogKeyOf(name, stretch), Encode(stretch));
   pending_.log.emplace_back(name, std::move(stretch));
   return absl::OkStatus();
 }
@@ -446,7 +468,7 @@ void SeenStore::DropCoveredLog(StoreWrite* write) {
     const uint64_t sequence = name.first;
     const auto spilled = [&](const LogPart& part) { return pending_.floors[part.shard] >= sequence; };
     if (!std::all_of(stretch.parts.begin(), stretch.parts.end(), spilled)) continue;
-    write->Delete(Family::kSeen, LogKey(name));
+    write->Delete(Family::kSeen, LogKeyOf(name, stretch));
     pending_.log_freed.push_back(name);
   }
 }
@@ -506,13 +528,13 @@ absl::Status SeenStore::ForgetLog(Day before, StoreWrite* write, SeenForgotten* 
     if (!IsForgettable(name, stretch, before)) continue;
     uint64_t offset = stretch.place.offset;
     for (const LogPart& part : stretch.parts) {
-      const SeenPlace place{stretch.place.file, offset, part.entries * sizeof(SeenEntry)};
+      const SeenPlace place{stretch.place.file, offset, part.bytes};
       TOLLBOOK_RETURN_IF_ERROR(ReadPart(name, place, part, &entries));
       offset += place.bytes;
       if (floors_[part.shard] < name.first) forgotten->sum += SumOf(entries);
     }
     forgotten->bytes += EndOf(stretch.place) - stretch.place.offset;
-    write->Delete(Family::kSeen, LogKey(name));
+    write->Delete(Family::kSeen, LogKeyOf(name, stretch));
     pending_.log_freed.push_back(name);
   }
   return absl::OkStatus();
@@ -529,7 +551,7 @@ std::map<Day, SeenKept> SeenStore::Kept() const {
   for (const auto& [name, stretch] : log_) {
     for (const LogPart& part : stretch.parts) {
       if (name.first > floors_[part.shard]) kept[part.latest].entries += part.entries;
-      kept[part.latest].bytes += part.entries * sizeof(SeenEntry);
+      kept[part.latest].bytes += part.bytes;
     }
   }
   return kept;

@@ -1,7 +1,7 @@
 // SeenStore: the seen entries of a book on disk: which commits' entries lie where, and which runs each shard has.
 //
-//   log    what an epoch accepted, as it came, grouped by shard, in stretches of a few shards; read again only by the
-//          next Load; a stretch is freed when all of its shards have spilled
+//   log    what an epoch accepted, by shard (SeenPart), in stretches of a few shards; read again only by the next Load; a
+//          stretch is freed when all of its shards have spilled
 //   runs   what left a shard's hot set (SeenRun); the entries of a commit that spills a shard go to its run at once
 //
 // The bytes are in SeenFiles, the places in RocksDB's family `seen`, put and deleted in the same write as the commit
@@ -112,10 +112,12 @@ class SeenStore {
   struct LogPart {
     uint8_t shard = 0;
     uint32_t entries = 0;
+    uint32_t bytes = 0;
     uint64_t checksum = 0;        // XXH3-64 of its bytes
     Day latest = kLatestUnknown;  // usage date of its entries
   };
   struct LogStretch {
+    bool is_plain = false;  // by a program of before there was SeenPart: 20 bytes each, under a key of their own
     SeenPlace place;
     std::vector<LogPart> parts;  // by shard, as they lie
   };
@@ -123,10 +125,11 @@ class SeenStore {
   using LogName = std::pair<uint64_t, uint32_t>;
   using Runs = std::vector<SeenRunRecord>;  // by number: oldest first
 
+  static std::string LogKeyOf(const LogName& name, const LogStretch& stretch);
   static std::string Encode(const LogStretch& stretch);
-  absl::StatusOr<LogStretch> DecodeLogStretch(std::string_view stored) const;
+  absl::StatusOr<LogStretch> DecodeLogStretch(std::string_view stored, bool is_plain) const;
   absl::Status ReadFloors();
-  absl::Status ReadLog();
+  absl::Status ReadLog(bool is_plain);
   absl::Status ReadRuns();
   absl::Status OpenFiles();
   absl::Status Damaged(std::string_view which) const;

@@ -4,6 +4,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/sst_file_reader.h>
+#include <rocksdb/transaction_log.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -90,10 +91,14 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family) {
   options.enable_blob_files = true;
   options.min_blob_size = 512;
   options.blob_file_size = 256 << 20;
-  options.blob_compression_type = rocksdb::kLZ4Compression;
-  if (family == Family::kExceptions) options.blob_compression_type = rocksdb::kZSTD;
+  // Packed when they go to their files, beside the next commits: a quarter smaller than by LZ4.
+  options.blob_compression_type = rocksdb::kZSTD;
   return options;
 }
+
+// So much of its log a store is closed with: reading a few commits again costs less than a flush. What is more than this
+// would stand on disk longer than its values do in their files, and the next Open would flush it all the same.
+constexpr uint64_t kLogBytesKept = 4 << 20;
 
 std::string PathIn(const std::string& directory) {
   return directory + "/store";
@@ -152,6 +157,7 @@ class RocksStore final : public Store {
   RocksStore& operator=(const RocksStore&) = delete;
 
   ~RocksStore() override {
+    FlushLog();
     for (rocksdb::ColumnFamilyHandle* handle : families_) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
     db_->Close().PermitUncheckedError();
   }
@@ -232,6 +238,15 @@ class RocksStore final : public Store {
 
  private:
   rocksdb::ColumnFamilyHandle* Handle(Family family) const { return families_[static_cast<size_t>(family)]; }
+
+  // When it fails, all of it is still in the log.
+  void FlushLog() {
+    rocksdb::VectorLogPtr logs;
+    db_->GetSortedWalFiles(logs).PermitUncheckedError();
+    uint64_t bytes = 0;
+    for (const auto& log : logs) bytes += log->SizeFileBytes();
+    if (bytes > kLogBytesKept) db_->Flush(rocksdb::FlushOptions(), families_).PermitUncheckedError();
+  }
 
   const std::string directory_;
   const std::unique_ptr<rocksdb::DB> db_;

@@ -11,6 +11,7 @@ import argparse
 import csv
 import datetime
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -25,6 +26,7 @@ import measure  # noqa: E402
 import task  # noqa: E402
 
 FIRST_DAY, DAYS = datetime.date(2025, 1, 1), 31
+NOT_INSTALLED = 77  # exit code
 SLOW = ("Polars", "Python")
 READ_CSV = ("tollbook", "DuckDB", "DuckDB, durable")
 COLUMNS = ["events", "bytes", "round", "place", "name", "seconds", "user_seconds", "system_seconds", "peak_bytes",
@@ -71,10 +73,22 @@ class Contest:
         for name in wanted:
             if name not in self.contestants:
                 raise SystemExit(f"no contestant is called {name}: there are {', '.join(self.contestants)}")
-        if options.small and not (options.installed / "node_modules").is_dir():
-            print(f"{options.installed} has no node_modules: without DuckDB, ClickHouse and Polars", file=sys.stderr)
+        if options.without_packages:
             wanted = [name for name in wanted if self.contestants[name][0] != options.node]
+        elif any(self.contestants[name][0] == options.node for name in wanted):
+            self.put_scripts()
         self.contestants = {name: command for name, command in self.contestants.items() if name in wanted}
+
+    def put_scripts(self):
+        """The peers' scripts as they are now, beside the packages that they import: Node.js looks for these there."""
+        installed = self.options.installed
+        if not (installed / "node_modules").is_dir():
+            print(f"{installed} has no node_modules: `make build/peers/node_modules` makes them", file=sys.stderr)
+            raise SystemExit(NOT_INSTALLED)
+        for script in HERE.glob("*.mjs"):
+            copy = installed / f"{script.name}.{os.getpid()}"
+            shutil.copyfile(script, copy)
+            copy.replace(installed / script.name)  # at once: another run may be reading it
 
     def run_once(self, name):
         if self.store.is_dir():
@@ -148,7 +162,8 @@ def main():
     parse.add_argument("--floor", required=True, type=pathlib.Path, help="bench_decode_floor")
     parse.add_argument("--node", default="node")
     parse.add_argument("--installed", type=pathlib.Path, default=pathlib.Path("build/peers"),
-                       help="where the peers' scripts stand beside their node_modules")
+                       help="where node_modules of the peers are; exit code 77 where they are needed and are not")
+    parse.add_argument("--without-packages", action="store_true", help="only who needs none of them")
     parse.add_argument("--events", type=int, default=10_000_000)
     parse.add_argument("--subscriptions", type=int)
     parse.add_argument("--threads", type=int, default=2)

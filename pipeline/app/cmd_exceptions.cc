@@ -8,6 +8,7 @@
 #include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/one_answer.h"
+#include "pipeline/app/process.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/run_flow.h"
 #include "pipeline/app/session.h"
@@ -264,7 +265,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   if (!book.ok()) return book.status();
   TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, loaded->catalog, "exceptions retry", options.catalog));
   AbsorbOptions absorb;
-  absorb.memory_bytes = DefaultMemoryBytes();
+  absorb.memory_bytes = LeftForAbsorb(DefaultMemoryBytes());
   absorb.threads = options.threads;
   absorb.seen_span_days = SeenSpanDays(RetentionOf(loaded->catalog).dedup_keys_months);
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);

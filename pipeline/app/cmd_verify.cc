@@ -7,6 +7,7 @@
 #include "ledger/usage_log.h"
 #include "pipeline/absorb_again.h"
 #include "pipeline/app/commands.h"
+#include "pipeline/app/process.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
@@ -61,7 +62,7 @@ absl::StatusOr<LoadedCatalog> CatalogAndMappings(const Book& book, const std::st
 AbsorbOptions AbsorbAgainOptions(const VerifyOptions& options) {
   AbsorbOptions absorb;
   absorb.threads = options.threads;
-  absorb.memory_bytes = DefaultMemoryBytes();
+  absorb.memory_bytes = LeftForAbsorb(DefaultMemoryBytes());
   absorb.stop = &StopRequested();
   return absorb;
 }

@@ -3,11 +3,19 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+
 namespace tollbook {
 
 void GiveBackLargeMemory() {
   constexpr int kLargeBytes = 512 << 10;
   (void)mallopt(M_MMAP_THRESHOLD, kLargeBytes);  // it only costs memory where it cannot
+}
+
+uint64_t LeftForAbsorb(uint64_t memory_bytes) {
+  const struct mallinfo2 now = mallinfo2();
+  const uint64_t allocated = now.uordblks + now.hblkhd;
+  return std::max(memory_bytes - std::min(memory_bytes, allocated), memory_bytes / 4);
 }
 
 void RaiseOpenFilesLimit() {

@@ -5,6 +5,7 @@
 
 #include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/post_flow.h"
+#include "pipeline/app/process.h"
 #include "pipeline/app/progress.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -122,7 +123,7 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   AbsorbOptions options;
   options.threads = flags.threads;
   options.decoder = flags.decoder;
-  options.memory_bytes = flags.memory_bytes > 0 ? flags.memory_bytes : DefaultMemoryBytes();
+  options.memory_bytes = LeftForAbsorb(flags.memory_bytes > 0 ? flags.memory_bytes : DefaultMemoryBytes());
   if (flags.epoch_bytes > 0) options.epoch_bytes = flags.epoch_bytes;
   if (flags.block_bytes > 0) options.block_bytes = flags.block_bytes;
   const Retention retention = RetentionOf(catalog);

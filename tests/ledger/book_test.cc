@@ -108,6 +108,29 @@ TEST_F(BookTest, KeepsWhatItIs) {
   EXPECT_TRUE(Sound(**book));
 }
 
+uint64_t LogBytesIn(const std::string& directory) {
+  uint64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(directory + "/store")) {
+    if (entry.path().extension() == ".log") bytes += entry.file_size();
+  }
+  return bytes;
+}
+
+// What stands in RocksDB's log is not packed, and would stay there until the next command.
+TEST_F(BookTest, ClosesWithLittleInItsLog) {
+  std::unique_ptr<Book> book = Make();
+  Epoch epoch(1);
+  epoch.commit.totals[0].bytes.assign(6 << 20, 't');
+  ASSERT_TRUE(book->CommitEpoch(epoch.commit).ok());
+  EXPECT_GT(LogBytesIn(path()), 6u << 20);
+  book.reset();
+  EXPECT_EQ(LogBytesIn(path()), 0u);
+  const absl::StatusOr<std::unique_ptr<Book>> again = Reopen(path());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*again)->Totals(5)->at(0).bytes, epoch.commit.totals[0].bytes);
+  EXPECT_TRUE(Sound(**again));
+}
+
 TEST_F(BookTest, KeepsEpochs) {
   ASSERT_TRUE(CommitEpochs(Make().get(), 1, 3).ok());
   const absl::StatusOr<std::unique_ptr<Book>> book = Reopen(path());

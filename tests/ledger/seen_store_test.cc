@@ -354,7 +354,7 @@ TEST_F(SeenDamage, RecordsThatNoCommitWroteAreFound) {
     });
   };
   using Keys = std::vector<std::pair<std::string, std::string>>;
-  for (const std::string prefix : {"epoch/", "run/", "floors"}) {
+  for (const std::string prefix : {"log/", "run/", "floors"}) {
     const auto first = [&](const Keys& all) {
       return std::find_if(all.begin(), all.end(), [&](const auto& key) { return key.first.starts_with(prefix); });
     };
