@@ -142,6 +142,7 @@ int CmdPeriods(const PeriodsOptions& options);
 struct ExceptionsOptions {
   std::string books;
   std::string reason;    // a Reason's word; empty: all
+  std::string unwaived;  // an entity: only rejected lines and conflicts that none of its closes has waived; empty: all
   std::string format;    // "", csv, json
   uint64_t limit = 100;  // rows shown to people; csv and json give all
   bool retry = false;    // `exceptions retry`: read the held events again

@@ -235,7 +235,7 @@ class CommandLine {
     add("soft-close", "It takes only what `seal --adjust` books", PeriodAction::kSoftClose);
     add("close", "It takes nothing any more; refused while something stands in the way", PeriodAction::kClose)
         ->add_option("--waive", periods_.waive, "Let pass what stands in the way; may be given several times")
-        ->type_name("held|unmapped|unattributed|unpriced|not_rated|unapproved")
+        ->type_name("held|rejected|conflict|unmapped|unattributed|unpriced|not_rated|unapproved")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -404,6 +404,9 @@ class CommandLine {
                         &exceptions_, CmdExceptions);
     AddBooks(sub, &exceptions_.books);
     sub->add_option("--reason", exceptions_.reason, "Only this reason")->type_name("WORD");
+    sub->add_option("--unwaived", exceptions_.unwaived,
+                    "Only rejected lines and conflicts that no close of a period of this entity has waived")
+        ->type_name("ENTITY");
     sub->add_option("--limit", exceptions_.limit, "Lines shown to people (default: 100)")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber);
