@@ -14,6 +14,7 @@
 #include "pipeline/verify.h"
 #include "rating/catalog_errors.h"
 #include "rating/error.h"
+#include "rating/permissions.h"
 
 namespace tollbook {
 namespace {
@@ -257,6 +258,11 @@ Transition TransitionOf(PeriodAction action) {
   return {"reopen", {PeriodState::kSoftClosed, PeriodState::kClosed}, PeriodState::kOpen};
 }
 
+Act ActOf(PeriodAction action) {
+  const bool opens = action == PeriodAction::kOpen || action == PeriodAction::kReopen;
+  return opens ? Act::kReopen : Act::kClose;
+}
+
 std::string_view CommandFrom(PeriodState state) {
   switch (state) {
     case PeriodState::kFuture:
@@ -334,6 +340,7 @@ absl::StatusOr<WaivedLines> WaivedLinesOf(const Book& book, std::string_view ent
 
 absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order, int threads) {
   TOLLBOOK_RETURN_IF_ERROR(CheckOrder(catalog, order));
+  TOLLBOOK_RETURN_IF_ERROR(CheckPermission(catalog, order.entity, ActOf(order.action), {order.by, order.account}));
   const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, catalog);
   if (!periods.ok()) return periods.status();
   const std::optional<AccountingPeriod> period = periods->Find(order.entity, order.period);

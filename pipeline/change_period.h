@@ -62,10 +62,12 @@ struct PeriodOrder {
   std::string by;
   std::string why;
   std::vector<std::string> waive;  // kinds; only of a close
+  std::string account = {};        // of the operating system, that gives the order
 };
 
-// What was committed. InvalidArgument: the order names no entity, period or person. FailedPrecondition: the period does
-// not stand where the action begins, or obstacles stand in the way: one line each.
+// What was committed. InvalidArgument: the order names no entity, period or person. PermissionDenied: the catalog lets
+// others do it. FailedPrecondition: the period does not stand where the action begins, or obstacles stand in the way:
+// one line each.
 [[nodiscard]] absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order,
                                                         int threads);
 

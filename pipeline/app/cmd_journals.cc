@@ -1,6 +1,7 @@
 #include <map>
 
 #include "ledger/decision.h"
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/one_answer.h"
 #include "pipeline/app/report.h"
@@ -105,7 +106,10 @@ absl::StatusOr<int> Decide(const JournalsOptions& options) {
   TOLLBOOK_RETURN_IF_ERROR(OneAnswer(command, options.format));
   const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, command);
   if (!book.ok()) return book.status();
-  const absl::StatusOr<Decision> made = DecideApproval(**book, {options.batch, approves, options.by, options.why});
+  const absl::StatusOr<Catalog> catalog = SealedCatalog(**book);
+  if (!catalog.ok()) return catalog.status();
+  const absl::StatusOr<Decision> made =
+      DecideApproval(**book, *catalog, {options.batch, approves, options.by, options.why, AccountName()});
   if (!made.ok()) return made.status();
   if (options.format == "json") {
     return Print(ToText(Json{{"batch", made->which},
@@ -168,7 +172,7 @@ absl::StatusOr<int> Show(const JournalsOptions& options) {
     return Print("The journal is empty: `tollbook seal` books what was absorbed.\n");
   }
   if (!options.format.empty()) {
-    return PrintTable(TableOf(*batches, *amounts, options.functional), options.format);
+    return PrintTable(TableOf(*batches, *amounts, options.functional, options.format != "csv"), options.format);
   }
   const absl::StatusOr<Approved> approvals = Approvals(**book);
   if (!approvals.ok()) return approvals.status();

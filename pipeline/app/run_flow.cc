@@ -77,7 +77,8 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   std::optional<SealReport> sealed;
   if (flow.seal) {
     absl::StatusOr<SealReport> result =
-        Seal(**book, loaded->catalog, {flow.threads, *through, flow.adjusted_by, flow.adjusted_why, flow.reversal});
+        Seal(**book, loaded->catalog,
+             {flow.threads, *through, flow.adjusted_by, flow.adjusted_why, flow.reversal, AccountName()});
     if (!result.ok()) return result.status();
     sealed = *std::move(result);
     report.sealed = &*sealed;
