@@ -579,7 +579,9 @@ absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   const bool keeps_load = catalog_load_ && (is_signed_so || catalog_load_->before != catalog_load_->after);
   if (keeps_load) {
     catalog_load_->sequence = record.sequence;
-    write.PutForEver(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), Encode(*catalog_load_));
+    CatalogLoad load = *catalog_load_;
+    if (!is_signed_so) load.decided_by = load.decided_why = "";
+    write.PutForEver(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), Encode(load));
   }
   record.body = write.Digest();
   record.committed_at_nanos = now_ ? now_() : 0;

@@ -18,6 +18,7 @@
 #include "pipeline/charges.h"
 #include "pipeline/due_now.h"
 #include "pipeline/forget_keys.h"
+#include "pipeline/seal.h"
 #include "pipeline/waiting.h"
 #include "rating/catalog_errors.h"
 #include "rating/retention.h"
@@ -283,18 +284,45 @@ Json DueJson(const DueNow& now) {
   return json;
 }
 
+std::string RetryText(const LineCounts& counts) {
+  return "Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
+         Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
+         Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n";
+}
+
+// Behind a retry: what was held, and all else that is due.
+absl::StatusOr<int> SealRetried(const ExceptionsOptions& options, Book& book, const Catalog& catalog,
+                                const AbsorbReport& retried) {
+  const absl::StatusOr<std::optional<Day>> through = ParseThrough(options.through);
+  if (!through.ok()) return through.status();
+  if (options.format.empty() && Print(RetryText(retried.counts)) != kDone) return kFailed;
+  SealOptions sealing{options.threads, *through};
+  sealing.account = AccountName();
+  const absl::StatusOr<SealReport> sealed = Seal(book, catalog, sealing);
+  if (!sealed.ok()) return sealed.status();
+  if (options.format == "json") return Print(ToText(ToJson({&retried, &*sealed, 0, options.books})));
+  return PrintReport({nullptr, &*sealed, 0, options.books});
+}
+
 absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
+  if (options.by.empty() != options.why.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "a decision needs a name and a reason", "--by, --why",
+                     "give both, or neither");
+  }
   absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options.catalog);
   if (!loaded.ok()) return loaded.status();
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions retry");
   if (!book.ok()) return book.status();
-  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, loaded->catalog, "exceptions retry", options.catalog));
+  TOLLBOOK_RETURN_IF_ERROR(
+      CatalogLoaded(**book, loaded->catalog, "exceptions retry", options.catalog, options.by, options.why));
   AbsorbOptions absorb;
   absorb.memory_bytes = DefaultMemoryBytes();
   absorb.threads = options.threads;
   absorb.seen_span_days = SeenSpanDays(RetentionOf(loaded->catalog).dedup_keys_months);
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
   if (!report.ok()) return report.status();
+  if (options.format != "json") PrintNeeded(report->needed);
+  if (options.seal) return SealRetried(options, **book, loaded->catalog, *report);
   // What was held for want of a meter is in the book now; what is held for want of a posting rule never left it.
   const absl::StatusOr<DueNow> now = DueBy(**book, loaded->catalog, options.threads);
   if (!now.ok()) return now.status();
@@ -304,11 +332,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
     json["waiting"] = ToJson(now->waiting);
     return Print(ToText(json));
   }
-  const LineCounts& counts = report->counts;
-  PrintNeeded(report->needed);
-  return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
-               Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
-               Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" + TextOf(*now));
+  return Print(RetryText(report->counts) + TextOf(*now));
 }
 
 absl::StatusOr<int> Purge(const ExceptionsOptions& options) {

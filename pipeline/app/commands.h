@@ -146,8 +146,10 @@ struct ExceptionsOptions {
   std::string format;    // "", csv, json
   uint64_t limit = 100;  // rows shown to people; csv and json give all
   bool retry = false;    // `exceptions retry`: read the held events again
+  bool seal = false;     // of a retry: book what is due then, too
+  std::string through;   // of that seal: a day; empty: all usage
   bool purge = false;    // `exceptions purge`: what retention no longer keeps
-  std::string by, why;   // of it
+  std::string by, why;   // of a retry or a purge
   std::string catalog;   // for retry
   int threads = 0;
 };
