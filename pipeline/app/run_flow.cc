@@ -66,8 +66,11 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   RunReport report;
   report.books = flow.books;
   std::optional<AbsorbReport> absorbed;
+  // Also while it seals: who asks then waits for the end of that.
+  std::optional<BackupDesk> desk;
   if (flow.absorb != nullptr) {
-    absl::StatusOr<AbsorbReport> result = AbsorbWithProgress(**book, loaded->catalog, inputs, *flow.absorb);
+    desk.emplace(flow.books);
+    absl::StatusOr<AbsorbReport> result = AbsorbWithProgress(**book, loaded->catalog, inputs, *flow.absorb, &*desk);
     if (!result.ok()) return result.status();
     absorbed = *std::move(result);
     report.absorbed = &*absorbed;
@@ -84,6 +87,7 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
     report.sealed = &*sealed;
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  desk.reset();
   absl::Status not_delivered;
   std::optional<DeliverReport> delivered;
   if (flow.post) {
@@ -118,7 +122,7 @@ int RunAndReport(const RunFlow& flow) {
 }
 
 absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catalog, const InputList& inputs,
-                                                const AbsorbFlags& flags) {
+                                                const AbsorbFlags& flags, BackupDesk* desk) {
   const std::atomic<bool>& stop = StopRequested();
   AbsorbOptions options;
   options.threads = flags.threads;
@@ -130,6 +134,7 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   options.keeps_usage_log = retention.keeps_usage_log;
   options.seen_span_days = SeenSpanDays(retention.dedup_keys_months);
   options.stop = &stop;
+  options.between_commits = [desk](Book& between) { desk->Serve(between); };
   Progress progress(flags.quiet || flags.json || flags.acknowledge);
   options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };
   if (flags.acknowledge) options.durable = PrintDurable;
