@@ -31,12 +31,15 @@ absl::StatusOr<BatchAmounts> AmountsOf(const Book& book, const std::vector<Journ
   return amounts;
 }
 
-Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amounts, bool functional) {
+// `usage_dates`: a column behind kJournalColumns. Not of the CSV, whose columns stay what importers know.
+Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amounts, bool functional,
+              bool usage_dates) {
   std::vector<Column> columns;
   const auto add = [&](const JournalColumn& column) {
     columns.push_back({std::string(column.name), column.is_number, Narrow::kCut, column.type});
   };
   for (const JournalColumn& column : kJournalColumns) add(column);
+  if (usage_dates) add({"usage_date", false, ParquetType::kDate});
   if (functional) {
     for (const JournalColumn& column : kFunctionalColumns) add(column);
   }
@@ -44,7 +47,12 @@ Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amou
   for (size_t i = 0; i < batches.size(); ++i) {
     std::vector<std::vector<std::string>> rows =
         functional ? FunctionalRowsOf(batches[i], amounts[i]) : RowsOf(batches[i]);
-    for (std::vector<std::string>& row : rows) table.Add(std::move(row));
+    for (size_t posting = 0; posting < rows.size(); ++posting) {
+      std::vector<std::string>& row = rows[posting];
+      const std::optional<Day>& used = batches[i].lines[posting / 2].key.usage_date;  // two postings a line
+      if (usage_dates) row.insert(row.begin() + kJournalColumns.size(), used ? ToString(*used) : "");
+      table.Add(std::move(row));
+    }
   }
   return table;
 }

@@ -64,6 +64,9 @@ class Periods(book.Case):
         self.assertEqual((self.booked("2025-01"), self.booked("2025-02")), (D("31.00"), D("1.43")))
         late = [row for row in self.bill.postings() if row["posting_date"] == "2025-02-01" and row["account"] == "1200"]
         self.assertEqual([row["memo"] for row in late], [f"api, 2025-01-{n:02}" for n in range(1, 32)])
+        told = json.loads(self.bill.read("journals", "--json"))
+        self.assertEqual([row["usage_date"] for row in told if row["account"] == "1200"],
+                         [""] * 31 + [f"2025-01-{n:02}" for n in range(1, 32)] + [""])
         # From a late line down to the event of its day.
         explained = self.bill.explain(late[6]["batch_id"] + "/" + late[6]["line"])
         self.assertEqual([charge["usage_date"] for charge in explained["charges"]], ["2025-01-07"])
