@@ -257,19 +257,52 @@ absl::Status CheckAndMark(const RestoreOptions& options, const std::string& dire
   return MarkRestored(**book, {list.sequence, number, options.now_nanos, options.by});
 }
 
+class StoredBackup : public BackupUnderWay {
+ public:
+  StoredBackup(std::string directory, BookLock lock, uint64_t number, std::optional<BackupList> earlier,
+               std::unique_ptr<BookCut> cut, BackupList list)
+      : directory_(std::move(directory)),
+        lock_(std::move(lock)),
+        number_(number),
+        earlier_(std::move(earlier)),
+        cut_(std::move(cut)),
+        list_(std::move(list)) {}
+
+  absl::StatusOr<BackupReport> Copy() override {
+    Copying copying(*cut_, directory_);
+    if (earlier_) copying.Knows(*earlier_);
+    for (const CutFile& file : cut_->files) TOLLBOOK_RETURN_IF_ERROR(copying.Copy(file));
+    list_.pieces = copying.TakePieces();
+    TOLLBOOK_RETURN_IF_ERROR(
+        WriteFileAtomically(directory_, std::to_string(number_) + std::string(kExtension), Encode(list_)));
+    BackupReport report = Report(number_, list_);
+    report.copied_bytes = copying.copied_bytes();
+    return report;
+  }
+
+ private:
+  const std::string directory_;
+  const BookLock lock_;  // of the directory of backups
+  const uint64_t number_;
+  const std::optional<BackupList> earlier_;
+  const std::unique_ptr<BookCut> cut_;
+  BackupList list_;
+};
+
 }  // namespace
 
-absl::StatusOr<BackupReport> BackUp(Book& book, const std::string& directory, int64_t now_nanos) {
+absl::StatusOr<std::unique_ptr<BackupUnderWay>> BackupUnderWay::Begin(Book& book, const std::string& directory,
+                                                                      int64_t now_nanos) {
   TOLLBOOK_RETURN_IF_ERROR(CheckSound(book, book.identity().name));
   TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(ObjectsIn(directory)));
-  const absl::StatusOr<BookLock> lock = BookLock::Take(directory, "another backup");
+  absl::StatusOr<BookLock> lock = BookLock::Take(directory, "another backup");
   if (!lock.ok()) return lock.status();
   const absl::StatusOr<std::vector<uint64_t>> numbers = Numbers(directory);
   if (!numbers.ok()) return numbers.status();
-  const absl::StatusOr<std::optional<BackupList>> earlier = NewestOf(directory, *numbers);
+  absl::StatusOr<std::optional<BackupList>> earlier = NewestOf(directory, *numbers);
   if (!earlier.ok()) return earlier.status();
 
-  const absl::StatusOr<std::unique_ptr<BookCut>> cut = TakeCut(book);
+  absl::StatusOr<std::unique_ptr<BookCut>> cut = TakeCut(book);
   if (!cut.ok()) return cut.status();
   BackupList list{(*cut)->identity.name,
                   SeedOf((*cut)->identity),
@@ -282,17 +315,15 @@ absl::StatusOr<BackupReport> BackUp(Book& book, const std::string& directory, in
     return MakeError(absl::StatusCode::kFailedPrecondition, "the backups there are of another book",
                      directory + ": of " + (*earlier)->book, "name a directory of this book's own with --to");
   }
-  Copying copying(**cut, directory);
-  if (earlier->has_value()) copying.Knows(**earlier);
-  for (const CutFile& file : (*cut)->files) TOLLBOOK_RETURN_IF_ERROR(copying.Copy(file));
-  list.pieces = copying.TakePieces();
-
   const uint64_t number = numbers->empty() ? 1 : numbers->back() + 1;
-  TOLLBOOK_RETURN_IF_ERROR(
-      WriteFileAtomically(directory, std::to_string(number) + std::string(kExtension), Encode(list)));
-  BackupReport report = Report(number, list);
-  report.copied_bytes = copying.copied_bytes();
-  return report;
+  return std::make_unique<StoredBackup>(directory, *std::move(lock), number, *std::move(earlier), *std::move(cut),
+                                        std::move(list));
+}
+
+absl::StatusOr<BackupReport> BackUp(Book& book, const std::string& directory, int64_t now_nanos) {
+  const absl::StatusOr<std::unique_ptr<BackupUnderWay>> backup = BackupUnderWay::Begin(book, directory, now_nanos);
+  if (!backup.ok()) return backup.status();
+  return (*backup)->Copy();
 }
 
 absl::StatusOr<BackupReport> Restore(const RestoreOptions& options) {

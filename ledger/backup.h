@@ -13,6 +13,7 @@
 #define TOLLBOOK_LEDGER_BACKUP_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "ledger/book.h"
@@ -31,6 +32,18 @@ struct BackupReport {
 // `directory` is made when it is missing. DataLoss: the book is damaged, and nothing was written. FailedPrecondition:
 // the backups there are of another book.
 absl::StatusOr<BackupReport> BackUp(Book& book, const std::string& directory, int64_t now_nanos);
+
+// The same for a process that goes on with the book meanwhile: commits may be made while Copy runs.
+class BackupUnderWay {
+ public:
+  // As BackUp, up to the copying. Between two commits, from the thread that makes them; so is the end of what it gives,
+  // which lets go of the book.
+  static absl::StatusOr<std::unique_ptr<BackupUnderWay>> Begin(Book& book, const std::string& directory,
+                                                               int64_t now_nanos);
+  virtual ~BackupUnderWay() = default;
+  // Once, by any one thread. The report is of the book as it was at Begin.
+  virtual absl::StatusOr<BackupReport> Copy() = 0;
+};
 
 struct RestoreOptions {
   std::string backups;

@@ -23,6 +23,7 @@
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
 #include "ledger/high_water.h"
+#include "ledger/meter_records.h"
 #include "ledger/outbox.h"
 #include "ledger/purge.h"
 #include "ledger/seen_store.h"
@@ -432,6 +433,7 @@ class StoredBook final : public Book {
 
   absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
+  absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
   absl::Status MarkRestored(const RestoreMark& mark);
   absl::StatusOr<std::vector<RestoreMark>> RestoreMarks() const {
     return Decoded<RestoreMark>(*store_, Family::kDefault, kRestoredPrefix, DecodeRestoreMark);
@@ -442,7 +444,6 @@ class StoredBook final : public Book {
   absl::Status ListCut(BookCut* cut);
   absl::StatusOr<std::vector<StoredRun>> Runs(Family family, const std::string& prefix,
                                               uint64_t through_sequence) const;
-  absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
   // What was held by commits before it is retired.
   absl::StatusOr<uint64_t> Floor(std::string_view key) const;
   absl::Status ScanExceptions(uint64_t held_floor, const VisitExceptions& visit) const;
@@ -579,7 +580,9 @@ absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
   const bool keeps_load = catalog_load_ && (is_signed_so || catalog_load_->before != catalog_load_->after);
   if (keeps_load) {
     catalog_load_->sequence = record.sequence;
-    write.PutForEver(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), Encode(*catalog_load_));
+    CatalogLoad load = *catalog_load_;
+    if (!is_signed_so) load.decided_by = load.decided_why = "";
+    write.PutForEver(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), Encode(load));
   }
   record.body = write.Digest();
   record.committed_at_nanos = now_ ? now_() : 0;
@@ -1460,6 +1463,10 @@ absl::StatusOr<UsagePurgeReport> PurgeUsage(Book& book, const PurgeTerms& terms)
 
 absl::StatusOr<ForgetReport> ForgetKeys(Book& book, const ForgetTerms& terms) {
   return dynamic_cast<StoredBook&>(book).ForgetKeys(terms);
+}
+
+absl::StatusOr<std::vector<MeterRecord>> MeterRecordsOf(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).MeterRecords();
 }
 
 // Absorb asks it of every book, also of one that a test has put before the real one; that forgets nothing.

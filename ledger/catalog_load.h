@@ -22,6 +22,9 @@ struct CatalogLoad {
   std::string from;       // the catalog's directory, as it was named
   std::string before;     // the digest of the last catalog that was recorded, by a load or a seal; empty: none was
   std::string after;
+  // Of a retry of what was held, and of a seal that books it at once: whose decision that was, and why; empty: nobody
+  // was named. Kept with these commits alone.
+  std::string decided_by = {}, decided_why = {};
   friend bool operator==(const CatalogLoad&, const CatalogLoad&) = default;
 };
 

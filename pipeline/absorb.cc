@@ -169,6 +169,7 @@ class Absorber {
   uint64_t RoundBytes() const;
   PaceLimits Limits() const;
   absl::Status FinishCommit();
+  void BetweenCommits();
 
   Book& book_;
   const Catalog& catalog_;
@@ -225,14 +226,16 @@ Works Absorber::DecodeRound(const NextBlock& next, EpochPace* pace) {
   pace->BeginRound();
   const auto read = [&](tbb::flow_control& control) -> BlockWork* {
     std::unique_ptr<BlockWork> work = pool_.Take();
-    do {
+    for (;;) {
       if (pace->RoundIsDue(Committing()) || EpochIsDue(*pace) || !next(work.get())) {
         pool_.GiveBack(std::move(work));
         control.stop();
         return nullptr;
       }
       pace->OnBlock(work->block);
-    } while (work->block.bytes == 0 && work->block.long_lines.empty());
+      if (work->block.bytes > 0 || !work->block.long_lines.empty()) break;
+      if (!Committing()) BetweenCommits();  // a pipe has nothing to give
+    }
     works.push_back(std::move(work));  // only here, one at a time; decoders hold pointers to the elements
     return works.back().get();
   };
@@ -378,6 +381,10 @@ bool Absorber::Committing() const {
   return commit_.valid() && commit_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
 }
 
+void Absorber::BetweenCommits() {
+  if (options_.between_commits) options_.between_commits(book_);
+}
+
 absl::Status Absorber::FinishCommit() {
   if (!commit_.valid()) return absl::OkStatus();
   const absl::Status status = commit_.get();
@@ -493,6 +500,7 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
       if (epoch.sources.empty() || epoch.sources.back().id != source) epoch.sources.push_back(feeder.record(source));
     }
     report_.counts += epoch.delta;
+    BetweenCommits();
     StartCommit(std::move(epoch), TakeUsage(feeder));
   }
   TOLLBOOK_RETURN_IF_ERROR(FinishCommit());

@@ -64,6 +64,9 @@ struct AbsorbOptions {
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
   std::function<void(const AbsorbDurable&)> durable;    // called after each commit, likewise
+  // Called while no commit is under way, by one thread at a time: at the end of each epoch, and while a pipe has
+  // nothing to give. It may read the book and take a cut of it; what it takes is added to the epoch's time.
+  std::function<void(Book&)> between_commits;
   // Of an input, in place of the book's own cut-off; null: there is none.
   std::function<const SourceCutOffs*(const InputFile&)> cut_offs_of;
 };

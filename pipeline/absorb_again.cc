@@ -3,13 +3,18 @@
 #include <oneapi/tbb/parallel_for.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "ledger/cut_off.h"
+#include "ledger/meter_records.h"
+#include "ledger/totals_run.h"
+#include "pipeline/decode.h"
+#include "pipeline/read_again.h"
 #include "pipeline/shard_totals.h"
-#include "pipeline/usage_log.h"
 #include "pipeline/worker_arena.h"
 
 namespace tollbook {
@@ -72,6 +77,7 @@ class ShardSide {
     return absl::OkStatus();
   }
 
+  const std::vector<StoredRun>& runs() const { return runs_; }
   size_t subjects() const { return totals_.subjects(); }
   std::string_view name(size_t subject) const { return totals_.name(subject); }
   bool Has(std::string_view name) const { return by_name_.contains(name); }
@@ -126,20 +132,22 @@ std::string ValueText(const SubjectTotal* total) {
 struct ShardComparison {
   absl::Status status;
   uint64_t totals = 0;
+  uint64_t excluded = 0;  // subjects
   std::vector<Unlike> unlike;
 };
 
 void CompareSubject(std::string_view subject, std::span<const SubjectTotal> again, std::span<const SubjectTotal> stored,
-                    ShardComparison* comparison) {
+                    const std::set<const Meter*>& but_of, ShardComparison* comparison) {
   while (!again.empty() || !stored.empty()) {
     const std::strong_ordering order = again.empty()    ? std::strong_ordering::greater
                                        : stored.empty() ? std::strong_ordering::less
                                                         : ComparePlaces(again.front(), stored.front());
     const SubjectTotal* const anew = order <= 0 ? &again.front() : nullptr;
     const SubjectTotal* const kept = order >= 0 ? &stored.front() : nullptr;
-    ++comparison->totals;
-    if (anew == nullptr || kept == nullptr || anew->total != kept->total) {
-      const SubjectTotal& which = anew != nullptr ? *anew : *kept;
+    const SubjectTotal& which = anew != nullptr ? *anew : *kept;
+    const bool is_compared = !but_of.contains(which.meter);
+    comparison->totals += is_compared;
+    if (is_compared && (anew == nullptr || kept == nullptr || anew->total != kept->total)) {
       comparison->unlike.push_back(
           {std::string(subject), MeterText(which), BucketText(which), ValueText(anew), ValueText(kept)});
     }
@@ -148,20 +156,49 @@ void CompareSubject(std::string_view subject, std::span<const SubjectTotal> agai
   }
 }
 
-ShardComparison CompareShard(const Book& again, const Book& stored, const Catalog& catalog, int shard) {
+// What is left out of a comparison, for nobody can tell by what is there what it should be.
+struct Excluded {
+  std::set<uint64_t> commits;                // and with each, the subjects that it has totals of
+  std::unordered_set<std::string> subjects;  // by name
+  std::set<const Meter*> meters;             // of the catalog
+  bool is_subject(std::string_view name) const { return subjects.contains(std::string(name)); }
+};
+
+// The subjects that these commits have totals of.
+absl::Status AddSubjectsOf(const StoredRun& run, const std::set<uint64_t>& commits,
+                           std::unordered_set<std::string>* subjects) {
+  if (!commits.contains(run.sequence)) return absl::OkStatus();
+  TotalsRunReader reader(run.bytes);
+  std::string_view subject;
+  SubjectCells cells;
+  while (reader.NextSubject(&subject, &cells)) subjects->emplace(subject);
+  return reader.ok() ? absl::OkStatus() : DamagedError("usage totals of commit " + std::to_string(run.sequence));
+}
+
+ShardComparison CompareShard(const Book& again, const Book& stored, const Catalog& catalog, const Excluded& excluded,
+                             int shard) {
   ShardComparison comparison;
   const uint64_t seed = stored.identity().seed[0];
   ShardSide anew(catalog, seed), kept(catalog, seed);
   if (comparison.status = anew.Read(again, shard); !comparison.status.ok()) return comparison;
   if (comparison.status = kept.Read(stored, shard); !comparison.status.ok()) return comparison;
+  std::unordered_set<std::string> of_commits;
+  for (const StoredRun& run : kept.runs()) {
+    if (comparison.status = AddSubjectsOf(run, excluded.commits, &of_commits); !comparison.status.ok())
+      return comparison;
+  }
   const auto compare = [&](std::string_view subject) {
+    if (excluded.is_subject(subject) || of_commits.contains(std::string(subject))) {
+      ++comparison.excluded;
+      return;
+    }
     const absl::StatusOr<std::span<const SubjectTotal>> of_again = anew.Of(subject), of_stored = kept.Of(subject);
     // A total that no number holds is the same mistake of the usage in both; it is not compared.
     if (absl::IsOutOfRange(of_again.status()) && absl::IsOutOfRange(of_stored.status())) return;
     for (const absl::Status& status : {of_again.status(), of_stored.status()}) {
       if (!status.ok()) comparison.status = status;
     }
-    if (comparison.status.ok()) CompareSubject(subject, *of_again, *of_stored, &comparison);
+    if (comparison.status.ok()) CompareSubject(subject, *of_again, *of_stored, excluded.meters, &comparison);
   };
   for (size_t i = 0; i < kept.subjects(); ++i) compare(kept.name(i));
   for (size_t i = 0; i < anew.subjects(); ++i) {
@@ -170,17 +207,24 @@ ShardComparison CompareShard(const Book& again, const Book& stored, const Catalo
   return comparison;
 }
 
-absl::StatusOr<LawCheck> CompareTotals(const Book& again, const Book& stored, const Catalog& catalog, int threads) {
+std::string Counted(uint64_t count, std::string_view one, std::string_view many) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+}
+
+absl::StatusOr<LawCheck> CompareTotals(const Book& again, const Book& stored, const Catalog& catalog,
+                                       const Excluded& excluded, int threads) {
   std::vector<ShardComparison> shards(kTotalShards);
   WorkerArena arena(threads);
   arena.execute([&] {
-    tbb::parallel_for(0, kTotalShards, [&](int shard) { shards[shard] = CompareShard(again, stored, catalog, shard); });
+    tbb::parallel_for(0, kTotalShards,
+                      [&](int shard) { shards[shard] = CompareShard(again, stored, catalog, excluded, shard); });
   });
   LawCheck check{2, "totals, absorbed again", false, ""};
-  uint64_t totals = 0;
+  uint64_t totals = 0, left_out = 0;
   for (ShardComparison& shard : shards) {
     if (!shard.status.ok()) return shard.status;
     totals += shard.totals;
+    left_out += shard.excluded;
     std::ranges::move(shard.unlike, std::back_inserter(check.unlike));
   }
   std::ranges::stable_sort(check.unlike, {},
@@ -189,6 +233,11 @@ absl::StatusOr<LawCheck> CompareTotals(const Book& again, const Book& stored, co
   check.detail = check.holds ? std::to_string(totals) + " totals, as their sources say"
                              : std::to_string(check.unlike.size()) + " of " + std::to_string(totals) +
                                    " totals are not as their sources say";
+  if (left_out > 0) check.detail += "; not compared: " + Counted(left_out, "subject", "subjects");
+  if (!excluded.meters.empty()) {
+    check.detail += (left_out > 0 ? ", " : "; not compared: ") +
+                    Counted(excluded.meters.size(), "meter that was added later", "meters that were added later");
+  }
   return check;
 }
 
@@ -240,8 +289,8 @@ absl::StatusOr<std::map<const InputFile*, SourceCutOffs>> CutOffsOfInputs(const 
   return of_inputs;
 }
 
-// The inputs are in the order of the book's sources.
-absl::StatusOr<std::vector<LawCheck>> AbsorbSorted(const Book& book, const Catalog& catalog,
+// Into the other book. The inputs are in the order of the book's sources, and are to be all of `stored`.
+absl::StatusOr<std::unique_ptr<Book>> AbsorbSorted(const Book& book, const Catalog& catalog,
                                                    const std::vector<SourceRecord>& stored, const InputList& inputs,
                                                    AbsorbOptions options, const std::string& scratch) {
   const absl::StatusOr<std::map<const InputFile*, SourceCutOffs>> cut_offs = CutOffsOfInputs(book, stored, inputs);
@@ -255,7 +304,7 @@ absl::StatusOr<std::vector<LawCheck>> AbsorbSorted(const Book& book, const Catal
   scratch_options.create = true;
   scratch_options.identity = book.identity();
   scratch_options.holder = "verify --deep";
-  const absl::StatusOr<std::unique_ptr<Book>> again = Book::Open(scratch_options);
+  absl::StatusOr<std::unique_ptr<Book>> again = Book::Open(scratch_options);
   if (!again.ok()) return again.status();
   const absl::StatusOr<AbsorbReport> absorbed = Absorb(**again, catalog, inputs, options);
   if (!absorbed.ok()) return absorbed.status();
@@ -267,9 +316,149 @@ absl::StatusOr<std::vector<LawCheck>> AbsorbSorted(const Book& book, const Catal
   const absl::StatusOr<std::vector<SourceRecord>> sources = (*again)->Sources();
   if (!sources.ok()) return sources.status();
   TOLLBOOK_RETURN_IF_ERROR(CheckSources(stored, *sources));
-  absl::StatusOr<LawCheck> totals = CompareTotals(**again, book, catalog, options.threads);
-  if (!totals.ok()) return totals.status();
-  return std::vector<LawCheck>{CompareAccepted(**again, book), *std::move(totals)};
+  return again;
+}
+
+constexpr size_t kNotThereShown = 3;
+
+// Sources with lines: what can be read again, and what not.
+struct Standing {
+  InputList inputs;
+  std::vector<uint32_t> ids;  // of each input
+  std::vector<SourceRecord> records;
+  std::set<uint32_t> missing;
+  std::vector<std::pair<std::string, std::string>> not_there;  // path and why
+};
+
+Standing StandingOf(const std::vector<SourceRecord>& stored, ReadAgain* reader) {
+  Standing standing;
+  for (const SourceRecord& source : stored) {
+    if (source.counts.lines == 0) continue;
+    const FaultySource& faulty = reader->Check(source.id);
+    if (faulty.fault != SourceFault::kNone) {
+      standing.missing.insert(source.id);
+      std::string why(WhatIsWrong(faulty));
+      for (const std::string* more : {&faulty.why, &faulty.of_log}) why += more->empty() ? "" : "; " + *more;
+      standing.not_there.emplace_back(source.path, std::move(why));
+      continue;
+    }
+    standing.inputs.files.push_back(reader->FileOf(source.id));
+    standing.inputs.bytes += standing.inputs.files.back().bytes;
+    standing.ids.push_back(source.id);
+    standing.records.push_back(source);
+  }
+  return standing;
+}
+
+LawCheck SayWhatStands(Standing standing, const ReadAgain& reader) {
+  const size_t there = standing.ids.size(), all = there + standing.not_there.size();
+  std::string detail =
+      there == all ? Counted(all, "source, as it was absorbed", "sources, as they were absorbed")
+                   : std::to_string(there) + " of " + Counted(all, "source is", "sources are") + " there as absorbed";
+  if (const size_t logged = reader.FromLog().size(); logged > 0) {
+    detail += logged == there ? " (from the usage log)" : " (" + std::to_string(logged) + " from the usage log)";
+  }
+  for (size_t i = 0; i < std::min(standing.not_there.size(), kNotThereShown); ++i) {
+    const auto& [path, why] = standing.not_there[i];
+    detail.append(i == 0 ? "; not there: " : "; ").append(path).append(": ").append(why);
+  }
+  if (standing.not_there.size() > kNotThereShown) {
+    detail += "; and " + std::to_string(standing.not_there.size() - kNotThereShown) + " more";
+  }
+  LawCheck check{1, "sources, where they stand", true, std::move(detail)};
+  check.not_there = std::move(standing.not_there);
+  return check;
+}
+
+// Held lines are one line of canonical JSON each.
+class SubjectOfHeld {
+ public:
+  absl::StatusOr<std::string> In(std::string_view payload) {
+    arena_.Clear();
+    char* const line = arena_.Allocate(payload.size() + kLinePadding);
+    std::memcpy(line, payload.data(), payload.size());
+    std::memset(line + payload.size(), '\n', kLinePadding);
+    decoded_.clear();
+    decoder_->Decode({line, payload.size()}, 0, arena_, decoded_);
+    if (decoded_.empty() || decoded_[0].reason != Reason::kNone) return DamagedError("a held event");
+    return std::string(decoded_[0].event.subject);
+  }
+
+ private:
+  Arena arena_;
+  std::unique_ptr<Decoder> decoder_ = MakeJsonDecoder();
+  std::vector<DecodedEvent> decoded_;
+};
+
+// The subjects of lines that are held; and, by source, the lines that are in conflict.
+absl::Status AddHeld(const Book& book, Excluded* excluded, Stretches* conflicts) {
+  SubjectOfHeld subject_of;
+  return book.ForEachExceptions([&](const StoredExceptions& chunk) {
+    const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
+    if (!records.ok()) return records.status();
+    for (const ExceptionRecord& record : *records) {
+      if (OutcomeOf(record.reason) == Outcome::kConflict)
+        (*conflicts)[record.source].push_back({record.line, record.line + 1});
+      if (!chunk.held) continue;
+      absl::StatusOr<std::string> subject = subject_of.In(record.payload);
+      if (!subject.ok()) return subject.status();
+      excluded->subjects.insert(*std::move(subject));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status AddMissing(const Book& book, const Standing& standing, Stretches conflicts, ReadAgain* reader,
+                        Excluded* excluded) {
+  const absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
+  if (!commits.ok()) return commits.status();
+  for (const CommitRecord& commit : *commits) {
+    const bool reads_missing = std::ranges::any_of(
+        commit.covered, [&](const CoveredRange& range) { return standing.missing.contains(range.source); });
+    if (reads_missing || commit.retires_held || commit.retires_corrections) excluded->commits.insert(commit.sequence);
+  }
+  SubjectLines all;
+  all.AddAll();
+  for (auto& [source, lines] : conflicts) {
+    if (standing.missing.contains(source)) continue;  // it is not read
+    Unite(&lines);
+    TOLLBOOK_RETURN_IF_ERROR(reader->Read(
+        source, lines, all, [&](const MeasuredAgain&) { excluded->subjects.emplace(reader->Whole().subject); }));
+  }
+  return absl::OkStatus();
+}
+
+// A meter of a type that others had before it: it counts what came since, and its sources say more.
+absl::Status AddLaterMeters(const Book& book, const Catalog& catalog, Excluded* excluded) {
+  const absl::StatusOr<std::vector<MeterRecord>> records = MeterRecordsOf(book);
+  if (!records.ok()) return records.status();
+  std::map<std::string_view, uint64_t> first;  // by event type
+  for (const MeterRecord& record : *records) {
+    const auto [of_type, is_new] = first.emplace(record.meter.event_type, record.sequence);
+    if (!is_new) of_type->second = std::min(of_type->second, record.sequence);
+  }
+  for (const MeterRecord& record : *records) {
+    const Meter* const meter = catalog.FindMeter(record.meter.name);
+    if (meter != nullptr && record.sequence > first[record.meter.event_type]) excluded->meters.insert(meter);
+  }
+  // One that has counted nothing at all yet.
+  for (const Meter& meter : catalog.meters) {
+    const bool is_counted =
+        std::ranges::any_of(*records, [&](const MeterRecord& record) { return record.meter.name == meter.name; });
+    if (!is_counted && first.contains(meter.event_type)) excluded->meters.insert(&meter);
+  }
+  return absl::OkStatus();
+}
+
+// What is held may be accepted by now.
+LawCheck CompareAcceptedOrHeld(const Book& again, const Book& stored) {
+  LawCheck check = CompareAccepted(again, stored);
+  const uint64_t anew = again.counts().accepted, kept = stored.counts().accepted, held = stored.counts().held;
+  if (!check.holds && anew > kept && anew <= kept + held) {
+    check.holds = true;
+    check.detail += ", and " + Counted(held, "line is", "lines are") + " held there";
+  }
+  return check;
 }
 
 }  // namespace
@@ -279,35 +468,43 @@ absl::StatusOr<std::vector<LawCheck>> AbsorbAgain(const Book& book, const Catalo
   const absl::StatusOr<std::vector<SourceRecord>> stored = book.Sources();
   if (!stored.ok()) return stored.status();
   SortAsAbsorbed(*stored, &inputs);
-  return AbsorbSorted(book, catalog, *stored, inputs, options, scratch);
+  const absl::StatusOr<std::unique_ptr<Book>> again = AbsorbSorted(book, catalog, *stored, inputs, options, scratch);
+  if (!again.ok()) return again.status();
+  absl::StatusOr<LawCheck> totals = CompareTotals(**again, book, catalog, {}, options.threads);
+  if (!totals.ok()) return totals.status();
+  return std::vector<LawCheck>{CompareAccepted(**again, book), *std::move(totals)};
 }
 
-absl::StatusOr<std::optional<std::vector<LawCheck>>> AbsorbLogAgain(const Book& book, const Catalog& catalog,
-                                                                    const std::vector<SourceMapping>& mappings,
-                                                                    AbsorbOptions options, const std::string& scratch) {
-  UsageLogReader log(book);
-  TOLLBOOK_RETURN_IF_ERROR(log.Open());
+absl::StatusOr<std::vector<LawCheck>> AbsorbSourcesAgain(const Book& book, const Catalog& catalog,
+                                                         const AbsorbOptions& options, const std::string& scratch) {
   const absl::StatusOr<std::vector<SourceRecord>> stored = book.Sources();
   if (!stored.ok()) return stored.status();
-  const std::vector<std::vector<SourceMapping>> known = {mappings};
-  InputList inputs;
-  std::vector<uint32_t> ids;  // of each input
-  for (const SourceRecord& source : *stored) {
-    if (source.counts.lines == 0) continue;
-    const std::optional<InputFile> file = LoggedFile(source, known);
-    if (log.Of(source) != UsageLogReader::Has::kWhole || !file) return std::nullopt;
-    inputs.files.push_back(*file);
-    inputs.bytes += file->bytes;
-    ids.push_back(source.id);
+  ReadAgain reader(book, catalog, options.decoder);
+  TOLLBOOK_RETURN_IF_ERROR(reader.Open());
+  Standing standing = StandingOf(*stored, &reader);
+  const bool is_whole = standing.not_there.empty();
+  std::vector<LawCheck> checks;
+  if (standing.ids.empty() && is_whole) return checks;
+  if (!standing.ids.empty()) {
+    Excluded excluded;
+    Stretches conflicts;
+    TOLLBOOK_RETURN_IF_ERROR(AddHeld(book, &excluded, &conflicts));
+    if (!is_whole) TOLLBOOK_RETURN_IF_ERROR(AddMissing(book, standing, std::move(conflicts), &reader, &excluded));
+    TOLLBOOK_RETURN_IF_ERROR(AddLaterMeters(book, catalog, &excluded));
+    AbsorbOptions reading = options;
+    reading.open_content = [&](const InputFile& file) -> OpenContent {
+      return reader.ContentOf(standing.ids[&file - standing.inputs.files.data()]);
+    };
+    const absl::StatusOr<std::unique_ptr<Book>> again =
+        AbsorbSorted(book, catalog, standing.records, standing.inputs, reading, scratch);
+    if (!again.ok()) return again.status();
+    absl::StatusOr<LawCheck> totals = CompareTotals(**again, book, catalog, excluded, options.threads);
+    if (!totals.ok()) return totals.status();
+    if (is_whole) checks.push_back(CompareAcceptedOrHeld(**again, book));
+    checks.push_back(*std::move(totals));
   }
-  if (ids.empty()) return std::nullopt;
-  options.open_content = [&](const InputFile& file) -> OpenContent {
-    const uint32_t source = ids[&file - inputs.files.data()];
-    return [&log, source] { return log.Content(source); };
-  };
-  absl::StatusOr<std::vector<LawCheck>> checks = AbsorbSorted(book, catalog, *stored, inputs, options, scratch);
-  if (!checks.ok()) return checks.status();
-  return *std::move(checks);
+  checks.insert(checks.begin(), SayWhatStands(std::move(standing), reader));
+  return checks;
 }
 
 }  // namespace tollbook

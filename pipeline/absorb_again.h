@@ -27,11 +27,19 @@ namespace tollbook {
                                                                 InputList inputs, const AbsorbOptions& options,
                                                                 const std::string& scratch);
 
-// The same with what the book's usage log has, in place of inputs. None: it does not have all sources that had lines,
-// or one of them is read in a way that neither the catalog nor `mappings` know.
-[[nodiscard]] absl::StatusOr<std::optional<std::vector<LawCheck>>> AbsorbLogAgain(
-    const Book& book, const Catalog& catalog, const std::vector<SourceMapping>& mappings, AbsorbOptions options,
-    const std::string& scratch);
+// The same with the sources where the book read them, as far as they were absorbed; one that is not there any more as
+// it was, from the usage log. The first row says what is there; a source that is not is no error and breaks no law.
+// When all are, the others are as above, but for lines that are held, which may count by now. Else totals are compared
+// of those subjects of which nothing can have come from what is missing: all others are counted in the detail. Not
+// compared are
+//   subjects with totals of a commit that read a missing source, or that took in what was held;
+//   subjects of lines in conflict, for the line that they are in conflict with may be in what is missing;
+//   of either case: subjects of lines that are held; meters that the book began to count after others of their event
+//   type, of whose earlier events it has no totals.
+// No rows: the book has no source with lines.
+[[nodiscard]] absl::StatusOr<std::vector<LawCheck>> AbsorbSourcesAgain(const Book& book, const Catalog& catalog,
+                                                                       const AbsorbOptions& options,
+                                                                       const std::string& scratch);
 
 }  // namespace tollbook
 

@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "rating/permissions.h"
+
 namespace tollbook {
 namespace {
 
@@ -98,17 +100,19 @@ absl::StatusOr<std::vector<HeldBatch>> HeldForApproval(const Book& book, const C
   return held;
 }
 
-absl::StatusOr<Decision> DecideApproval(Book& book, const ApprovalOrder& order) {
+absl::StatusOr<Decision> DecideApproval(Book& book, const Catalog& catalog, const ApprovalOrder& order) {
   if (order.by.empty())
     return Wrong(absl::StatusCode::kInvalidArgument, "nobody is named", "--by", "say who decides it: --by NAME");
   if (order.why.empty())
     return Wrong(absl::StatusCode::kInvalidArgument, "no reason is given", "--why", "say why: --why TEXT");
   const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return batches.status();
-  if (std::ranges::find(*batches, order.batch, &JournalBatch::id) == batches->end()) {
+  const auto batch = std::ranges::find(*batches, order.batch, &JournalBatch::id);
+  if (batch == batches->end()) {
     return Wrong(absl::StatusCode::kNotFound, "there is no such batch", order.batch,
                  "`tollbook journals` lists the batches");
   }
+  TOLLBOOK_RETURN_IF_ERROR(CheckPermission(catalog, batch->entity, Act::kApprove, {order.by, order.account}));
   const auto approvals = Approvals(book);
   if (!approvals.ok()) return approvals.status();
   const auto approval = approvals->find(order.batch);

@@ -24,11 +24,13 @@ struct ApprovalOrder {
   bool approves = true;
   std::string by;
   std::string why;
+  std::string account = {};  // of the operating system, that gives the order
 };
 
 // What was committed. InvalidArgument: nobody is named, or no reason is given. NotFound: no such batch.
-// FailedPrecondition: nobody has to approve it, or that is done: an approved batch may be on its way.
-[[nodiscard]] absl::StatusOr<Decision> DecideApproval(Book& book, const ApprovalOrder& order);
+// PermissionDenied: the catalog lets others decide it. FailedPrecondition: nobody has to approve it, or that is done:
+// an approved batch may be on its way.
+[[nodiscard]] absl::StatusOr<Decision> DecideApproval(Book& book, const Catalog& catalog, const ApprovalOrder& order);
 
 }  // namespace tollbook
 

@@ -76,7 +76,7 @@ void AddCorrections(const CommitRecord& commit, const AppliedCorrections& applie
 
 // A catalog whose load was not recorded counts as loaded when the first seal books by it.
 void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::string& catalog_before,
-             const std::string& run_by, std::vector<AuditRow>* rows) {
+             const std::string& run_by, const std::string& why, std::vector<AuditRow>* rows) {
   const std::string name = "seal " + std::to_string(seal.number);
   if (seal.catalog_digest != catalog_before) {
     rows->push_back(
@@ -84,7 +84,8 @@ void AddSeal(const CommitRecord& commit, const SealRecord& seal, const std::stri
   }
   const std::string through = seal.through ? " through " + ToString(*seal.through) : "";
   rows->push_back({commit.sequence, commit.committed_at_nanos, seal.adjusted_by.empty() ? "seal" : "adjusting seal",
-                   name + through, seal.adjusted_by.empty() ? run_by : seal.adjusted_by, seal.adjusted_why, "",
+                   name + through, seal.adjusted_by.empty() ? run_by : seal.adjusted_by,
+                   seal.adjusted_by.empty() ? why : seal.adjusted_why, "",
                    Counted(seal.differences, "difference", "differences") + " in " +
                        Counted(seal.batches.size(), "batch", "batches")});
   if (!seal.reverses.empty()) {
@@ -182,14 +183,15 @@ absl::StatusOr<AuditLog> Audit(const Book& book, size_t corrections_of_commit) {
   uint64_t held = 0;
   for (const CommitRecord& commit : *commits) {
     for (; mark != restored->end() && mark->sequence < commit.sequence; ++mark) log.rows.push_back(RowOf(*mark));
-    std::string run_by;  // whose account ran what nobody signs
+    std::string run_by, run_why;  // whose account ran what nobody signs; or who decided it, and why
     const auto row = [&](std::string what, std::string which, std::string before, std::string after) {
-      log.rows.push_back({commit.sequence, commit.committed_at_nanos, std::move(what), std::move(which), run_by, "",
-                          std::move(before), std::move(after)});
+      log.rows.push_back({commit.sequence, commit.committed_at_nanos, std::move(what), std::move(which), run_by,
+                          run_why, std::move(before), std::move(after)});
     };
     if (load != loads->end() && load->sequence == commit.sequence) {
       if (load->before != load->after) log.rows.push_back(RowOf(commit, *load));
-      run_by = load->by;
+      run_by = load->decided_by.empty() ? load->by : load->decided_by;
+      run_why = load->decided_why;
       catalog = load->after;
       ++load;
     }
@@ -201,7 +203,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book, size_t corrections_of_commit) {
       AddCorrections(commit, applied->second, run_by, &log.rows);
     }
     if (seal != seals->end() && seal->sequence == commit.sequence) {
-      AddSeal(commit, *seal, catalog, run_by, &log.rows);
+      AddSeal(commit, *seal, catalog, run_by, run_why, &log.rows);
       catalog = seal->catalog_digest;
       ++seal;
     }

@@ -14,12 +14,14 @@
 #include "pipeline/verify.h"
 #include "rating/catalog_errors.h"
 #include "rating/error.h"
+#include "rating/permissions.h"
 
 namespace tollbook {
 namespace {
 
-constexpr std::array<std::string_view, 6> kWaivable = {"held",     "unmapped",  "unattributed",
-                                                       "unpriced", "not_rated", "unapproved"};
+constexpr std::string_view kRejectedLines = "rejected", kConflictLines = "conflict";
+constexpr std::array<std::string_view, 8> kWaivable = {"held",         "rejected", "conflict",  "unmapped",
+                                                       "unattributed", "unpriced", "not_rated", "unapproved"};
 
 std::string Counted(uint64_t count, std::string_view one, std::string_view many) {
   return std::to_string(count) + " " + std::string(count == 1 ? one : many);
@@ -136,6 +138,34 @@ class Findings {
   uint64_t unattributed_ = 0, unpriced_ = 0, not_rated_ = 0;
 };
 
+// The counts of the book only grow, so what came since a close is what it has more.
+absl::Status AddNotAccepted(const Book& book, std::string_view entity, std::vector<CloseObstacle>* obstacles) {
+  LineCounts now = book.counts();
+  if (now.rejected == 0 && now.conflict == 0) return absl::OkStatus();
+  const absl::StatusOr<WaivedLines> waived = WaivedLinesOf(book, entity);
+  if (!waived.ok()) return waived.status();
+  const absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
+  if (!commits.ok()) return commits.status();
+  const auto since = [&](uint64_t commit, Outcome outcome) {
+    TOLLBOOK_ASSERT(commit <= commits->size());
+    LineCounts then = commit == 0 ? LineCounts{} : (*commits)[commit - 1].book;
+    return now.of(outcome) - then.of(outcome);
+  };
+  const auto add = [&](std::string_view kind, uint64_t count, std::string_view how, std::string_view remedy) {
+    if (count == 0) return;
+    const std::string name(entity);
+    obstacles->push_back(
+        {std::string(kind), count,
+         Counted(count, "line is ", "lines are ") + std::string(how) + " and waived by no close of " + name,
+         "see `tollbook exceptions --unwaived " + name + "`" + std::string(remedy), true});
+  };
+  add(kRejectedLines, since(waived->rejected, Outcome::kRejected), "rejected",
+      ", and have what was usage sent again, mended");
+  add(kConflictLines, since(waived->conflict, Outcome::kConflict), "in conflict",
+      ", and have what was meant sent as corrections");
+  return absl::OkStatus();
+}
+
 absl::Status AddUnreconciled(const Book& book, int threads, std::vector<CloseObstacle>* obstacles) {
   const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(book, threads);
   if (!rows.ok()) return rows.status();
@@ -228,6 +258,11 @@ Transition TransitionOf(PeriodAction action) {
   return {"reopen", {PeriodState::kSoftClosed, PeriodState::kClosed}, PeriodState::kOpen};
 }
 
+Act ActOf(PeriodAction action) {
+  const bool opens = action == PeriodAction::kOpen || action == PeriodAction::kReopen;
+  return opens ? Act::kReopen : Act::kClose;
+}
+
 std::string_view CommandFrom(PeriodState state) {
   switch (state) {
     case PeriodState::kFuture:
@@ -283,13 +318,29 @@ absl::StatusOr<std::vector<CloseObstacle>> CloseObstacles(const Book& book, cons
     obstacles.push_back({"held", held, Counted(held, "line is", "lines are") + " held, of whatever date",
                          "see `tollbook exceptions`, mend the catalog and run `tollbook exceptions retry`", true});
   }
+  TOLLBOOK_RETURN_IF_ERROR(AddNotAccepted(book, entity, &obstacles));
   TOLLBOOK_RETURN_IF_ERROR(AddUndelivered(book, entity, period, *periods, &obstacles));
   TOLLBOOK_RETURN_IF_ERROR(AddUnreconciled(book, threads, &obstacles));
   return obstacles;
 }
 
+absl::StatusOr<WaivedLines> WaivedLinesOf(const Book& book, std::string_view entity) {
+  const absl::StatusOr<std::vector<PeriodChange>> changes = book.PeriodChanges();
+  if (!changes.ok()) return changes.status();
+  WaivedLines waived;
+  for (const PeriodChange& change : *changes) {  // in their order
+    if (change.entity != entity) continue;
+    for (const PeriodWaiver& waiver : change.waived) {
+      if (waiver.kind == kRejectedLines) waived.rejected = change.sequence;
+      if (waiver.kind == kConflictLines) waived.conflict = change.sequence;
+    }
+  }
+  return waived;
+}
+
 absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order, int threads) {
   TOLLBOOK_RETURN_IF_ERROR(CheckOrder(catalog, order));
+  TOLLBOOK_RETURN_IF_ERROR(CheckPermission(catalog, order.entity, ActOf(order.action), {order.by, order.account}));
   const absl::StatusOr<PostingPeriods> periods = PostingPeriods::Make(book, catalog);
   if (!periods.ok()) return periods.status();
   const std::optional<AccountingPeriod> period = periods->Find(order.entity, order.period);

@@ -31,7 +31,10 @@ struct CloseObstacle {
 //   soft_closed   differences of the period itself, which only an adjusting seal books
 //   unmapped      differences through the period's last day that no posting rule takes
 //   held          lines held for a meter or for the event that they correct; their dates are not known before they
-//   count unattributed  accepted usage of the period that no subscription takes: of any entity, for none is known
+//                 count
+//   rejected      lines that can never be usage, of whatever date, that no close of the entity has waived
+//   conflict      likewise lines whose event was counted with another content
+//   unattributed  accepted usage of the period that no subscription takes: of any entity, for none is known
 //   unpriced      accepted usage of the period that the entity's plans have no charge for
 //   not_rated     subjects whose worth cannot be held
 //   unapproved    batches of the period, or of one before it, that are held for approval
@@ -43,6 +46,15 @@ struct CloseObstacle {
                                                                         std::string_view entity,
                                                                         const AccountingPeriod& period, int threads);
 
+// Rejected lines and conflicts are the whole book's, for what entity a broken line was meant for nobody can say. Each
+// entity answers for each of them once: a close that waives a kind waives all that the book has of it by then, and
+// closes behind it ask for what came since. Here the commits of the last such closes; 0: there was none.
+struct WaivedLines {
+  uint64_t rejected = 0;
+  uint64_t conflict = 0;
+};
+[[nodiscard]] absl::StatusOr<WaivedLines> WaivedLinesOf(const Book& book, std::string_view entity);
+
 struct PeriodOrder {
   PeriodAction action = PeriodAction::kClose;
   std::string entity;
@@ -50,10 +62,12 @@ struct PeriodOrder {
   std::string by;
   std::string why;
   std::vector<std::string> waive;  // kinds; only of a close
+  std::string account = {};        // of the operating system, that gives the order
 };
 
-// What was committed. InvalidArgument: the order names no entity, period or person. FailedPrecondition: the period does
-// not stand where the action begins, or obstacles stand in the way: one line each.
+// What was committed. InvalidArgument: the order names no entity, period or person. PermissionDenied: the catalog lets
+// others do it. FailedPrecondition: the period does not stand where the action begins, or obstacles stand in the way:
+// one line each.
 [[nodiscard]] absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order,
                                                         int threads);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pipeline/byte_source.h"
 #include "pipeline/catalog_dir.h"
 #include "pipeline/lines.h"
 #include "pipeline/source_feeder.h"
@@ -25,6 +26,23 @@ void Clear(BlockWork* work) {
   work->measurements.clear();
   work->held.clear();
 }
+
+// So many bytes of a source that may have grown since.
+class Beginning final : public ByteSource {
+ public:
+  Beginning(std::unique_ptr<ByteSource> whole, uint64_t bytes) : whole_(std::move(whole)), left_(bytes) {}
+  absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
+    const absl::StatusOr<size_t> got = whole_->Read(into, std::min<uint64_t>(bytes, left_));
+    if (got.ok()) left_ -= *got;
+    return got;
+  }
+  uint64_t bytes_read() const override { return whole_->bytes_read(); }
+  std::chrono::nanoseconds waited() const override { return whole_->waited(); }
+
+ private:
+  const std::unique_ptr<ByteSource> whole_;
+  uint64_t left_;
+};
 
 // Line ends, as BlockWork::line_ends has them, without decoding.
 uint64_t LinesOf(const Block& block) {
@@ -175,6 +193,22 @@ void ReadAgain::LookInLog(const SourceRecord& source, Checked* checked) {
     const Day day = catalog_.book.zone.DayOf(Instant{commits_[purge - 1].committed_at_nanos});
     checked->faulty.of_log = "its usage log was purged on " + ToString(day);
   }
+}
+
+const InputFile& ReadAgain::FileOf(uint32_t source) {
+  TOLLBOOK_ASSERT(Check(source).fault == SourceFault::kNone);
+  return checked_[source].file;
+}
+
+OpenContent ReadAgain::ContentOf(uint32_t source) {
+  TOLLBOOK_ASSERT(Check(source).fault == SourceFault::kNone);
+  const Checked& checked = checked_[source];
+  if (checked.is_logged) return [this, source] { return log_->Content(source); };
+  return [path = checked.file.path, bytes = sources_[source].offset]() -> absl::StatusOr<std::unique_ptr<ByteSource>> {
+    absl::StatusOr<std::unique_ptr<ByteSource>> whole = OpenSource(path);
+    if (!whole.ok()) return whole.status();
+    return std::make_unique<Beginning>(*std::move(whole), bytes);
+  };
 }
 
 std::vector<uint32_t> ReadAgain::FromLog() const {

@@ -83,6 +83,10 @@ class ReadAgain {
 
   // Is the source there as it was, or in the usage log? Each is looked at once.
   const FaultySource& Check(uint32_t source);
+  // Of a source without fault: how it is read, and what was absorbed of it, no more, wherever it is read from. Either
+  // as long as this lives.
+  const InputFile& FileOf(uint32_t source);
+  OpenContent ContentOf(uint32_t source);
   // Of what Check found no fault with: sources that are read from the usage log.
   std::vector<uint32_t> FromLog() const;
 

@@ -16,6 +16,7 @@
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/worker_arena.h"
+#include "rating/permissions.h"
 
 namespace tollbook {
 namespace {
@@ -365,6 +366,18 @@ absl::Status AddReversed(const Book& book, Reversal* reversal, std::vector<Shard
   return absl::OkStatus();
 }
 
+// Of an adjusting seal: only who may adjust an entity's books gets batches into its soft-closed periods.
+absl::Status CheckAdjustment(const Catalog& catalog, const PostingPeriods& periods, const SealOptions& options,
+                             std::span<const JournalBatch> batches) {
+  for (const JournalBatch& batch : batches) {
+    const std::optional<AccountingPeriod> period = periods.Find(batch.entity, batch.accounting_period);
+    if (!period || periods.StateOf(batch.entity, *period) != PeriodState::kSoftClosed) continue;
+    TOLLBOOK_RETURN_IF_ERROR(
+        CheckPermission(catalog, batch.entity, Act::kAdjust, {options.adjusted_by, options.account}));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options) {
@@ -403,6 +416,7 @@ absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOp
 
   SummarisedJournal journal = Summarise(lines.Sums(), book.identity().name, book.next_seal(), BatchLinesMaxOf(catalog));
   AssertBalanced(journal.batches);
+  TOLLBOOK_RETURN_IF_ERROR(CheckAdjustment(catalog, *periods, options, journal.batches));
   absl::StatusOr<std::vector<HeldBatch>> held = HeldForApproval(book, catalog, journal.batches);
   if (!held.ok()) return held.status();
   SealCommit seal;

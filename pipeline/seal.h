@@ -28,6 +28,7 @@ struct SealOptions {
   std::string adjusted_why = {};
   // The batch that is taken back by reference, by whom and why; what it should have booked is booked anew.
   std::optional<ReversalOrder> reversal = {};
+  std::string account = {};  // of the operating system, that has it done
 };
 
 struct SealReport {
@@ -46,7 +47,8 @@ struct SealReport {
 };
 
 // A second seal of the same totals and catalog books nothing.
-// Errors: the book's; of a reversal those of Reversal::Make; FailedPrecondition when a meter is defined otherwise than
+// Errors: the book's; of a reversal those of Reversal::Make; PermissionDenied when it would adjust a soft-closed period
+// and the catalog lets others do that; FailedPrecondition when a meter is defined otherwise than
 // the totals in the book were made, or an accounting period has other days than when its state was changed.
 [[nodiscard]] absl::StatusOr<SealReport> Seal(Book& book, const Catalog& catalog, const SealOptions& options);
 

@@ -26,6 +26,7 @@ std::string_view BehindName(std::string_view text) {
 }  // namespace
 
 bool SubjectLines::MayHold(std::string_view line) const {
+  if (all_) return true;
   if (std::memchr(line.data(), '\\', line.size()) != nullptr) return true;
   // Wherever it stands: in the event itself, in what it carries, or as a value of its own.
   for (std::string_view rest = BehindName(line); !rest.empty(); rest = BehindName(rest)) {

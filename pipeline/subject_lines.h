@@ -21,6 +21,7 @@ namespace tollbook {
 class SubjectLines {
  public:
   void Add(std::string_view subject) { subjects_.insert(subject); }
+  void AddAll() { all_ = true; }
 
   // False: whatever is decoded from it, it is of another subject, or none.
   bool MayHold(std::string_view line) const;
@@ -31,6 +32,7 @@ class SubjectLines {
 
  private:
   std::unordered_set<std::string_view> subjects_;
+  bool all_ = false;
 };
 
 }  // namespace tollbook

@@ -4,6 +4,7 @@
 #define TOLLBOOK_PIPELINE_VERIFY_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ledger/anchor.h"
@@ -31,6 +32,8 @@ struct LawCheck {
   std::vector<Unlike> unlike = {};  // all that differ, where they were asked for
   // Of law 3, which leaves them out as the seal did: subjects whose worth cannot be held, each with why and what to do.
   std::vector<std::string> not_rated = {};
+  // Of what was absorbed again: sources that are not there any more as they were absorbed, each with why.
+  std::vector<std::pair<std::string, std::string>> not_there = {};
 };
 
 struct VerifyDepth {

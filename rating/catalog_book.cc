@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "rating/catalog_draft.h"
+#include "rating/catalog_permissions.h"
 #include "rating/catalog_retention.h"
 
 namespace tollbook {
@@ -145,6 +146,7 @@ void ReadEntity(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   entity.late_usage = map.Choice<LateUsage>("late_usage", kLateUsages, LateUsage::kOpenPeriod);
   entity.batch_lines_max = ReadBatchLinesMax(map, errors);
   entity.approval = ReadApproval(map, errors);
+  (void)ReadPermissions(map, errors);  // CheckPermission reads it again, when it is asked
   map.RefuseOtherKeys();
   draft.catalog.entities.push_back(std::move(entity));
 }

@@ -19,9 +19,11 @@ std::string AccountName() {
   return name.empty() ? "uid " + std::to_string(uid) : name;
 }
 
-absl::Status CatalogLoaded(Book& book, const Catalog& catalog, std::string_view command, const std::string& directory) {
+absl::Status CatalogLoaded(Book& book, const Catalog& catalog, std::string_view command, const std::string& directory,
+                           const std::string& decided_by, const std::string& decided_why) {
   if (directory.empty()) return absl::OkStatus();
-  return NoteCatalogLoad(book, {0, AccountName(), std::string(command), directory, "", catalog.digest});
+  return NoteCatalogLoad(
+      book, {0, AccountName(), std::string(command), directory, "", catalog.digest, decided_by, decided_why});
 }
 
 }  // namespace tollbook

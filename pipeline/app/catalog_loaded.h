@@ -14,9 +14,10 @@ namespace tollbook {
 std::string AccountName();
 
 // For the audit log (catalog_load.h), by the name of who runs this process. `directory` empty: it is the newest seal's,
-// and nothing is told.
+// and nothing is told. `decided_by` and `decided_why`: of a retry, when it was somebody's decision.
 [[nodiscard]] absl::Status CatalogLoaded(Book& book, const Catalog& catalog, std::string_view command,
-                                         const std::string& directory);
+                                         const std::string& directory, const std::string& decided_by = "",
+                                         const std::string& decided_why = "");
 
 }  // namespace tollbook
 

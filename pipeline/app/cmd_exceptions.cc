@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -14,10 +15,13 @@
 #include "pipeline/app/session.h"
 #include "pipeline/app/table.h"
 #include "pipeline/booked_places.h"
+#include "pipeline/change_period.h"
 #include "pipeline/charges.h"
 #include "pipeline/due_now.h"
 #include "pipeline/forget_keys.h"
+#include "pipeline/seal.h"
 #include "pipeline/waiting.h"
+#include "rating/catalog_errors.h"
 #include "rating/retention.h"
 
 namespace tollbook {
@@ -60,7 +64,8 @@ class Listing {
   Listing(const ExceptionsOptions& options, Day cut_off)
       : options_(options), cut_off_(cut_off), for_people_(options.format.empty()), stream_(kColumns, options.format) {}
 
-  absl::Status AddLines(const Book& book) {
+  // `waived`: without it, all; with it, only rejected lines and conflicts of later commits.
+  absl::Status AddLines(const Book& book, const std::optional<WaivedLines>& waived) {
     absl::StatusOr<std::vector<SourceRecord>> sources = book.Sources();
     if (!sources.ok()) return sources.status();
     return book.ForEachExceptions([&](const StoredExceptions& chunk) {
@@ -68,7 +73,7 @@ class Listing {
       if (!records.ok()) return records.status();
       for (const ExceptionRecord& record : *records) {
         const std::string reason(ToString(record.reason));
-        if (!Wanted(reason)) continue;
+        if (!Wanted(reason) || (waived && !IsUnwaived(OutcomeOf(record.reason), chunk.sequence, *waived))) continue;
         Count(reason, std::string(ToString(OutcomeOf(record.reason))), 1);
         const std::string needs = NeedsSource(record.reason) ? (*sources)[record.needs].path : "";
         TOLLBOOK_RETURN_IF_ERROR(AddLine(reason, (*sources)[record.source].path, needs, record));
@@ -174,6 +179,10 @@ class Listing {
       text += "The first " + Thousands(options_.limit) + " rows; --format csv gives all, with places to the byte.\n";
     return text;
   }
+  static bool IsUnwaived(Outcome outcome, uint64_t commit, const WaivedLines& waived) {
+    return (outcome == Outcome::kRejected && commit > waived.rejected) ||
+           (outcome == Outcome::kConflict && commit > waived.conflict);
+  }
   bool HasRoom() const { return lines_.rows() + unrated_.rows() + waiting_.rows() < options_.limit; }
   bool Wanted(const std::string& reason) const { return options_.reason.empty() || options_.reason == reason; }
   void Count(const std::string& reason, const std::string& outcome, uint64_t events) {
@@ -211,6 +220,16 @@ class Listing {
   std::map<std::string, std::pair<std::string, uint64_t>> counts_;
 };
 
+absl::StatusOr<WaivedLines> WaivedBy(const Book& book, const Catalog& catalog, const std::string& entity) {
+  std::vector<std::string_view> names;
+  for (const Entity& each : catalog.entities) names.push_back(each.name);
+  if (std::ranges::find(names, entity) == names.end()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "no such legal entity", "--unwaived " + entity,
+                     DidYouMean(entity, names));
+  }
+  return WaivedLinesOf(book, entity);
+}
+
 absl::StatusOr<int> List(const ExceptionsOptions& options) {
   const bool known = options.reason.empty() || options.reason == "unattributed" || options.reason == "unpriced" ||
                      options.reason == "out_of_range" || IsWaitingReason(options.reason) ||
@@ -227,7 +246,15 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
   const absl::StatusOr<Day> cut_off = CutOffOf(**book);
   if (!cut_off.ok()) return cut_off.status();
   Listing listing(options, *cut_off);
-  TOLLBOOK_RETURN_IF_ERROR(listing.AddLines(**book));
+  if (!options.unwaived.empty()) {
+    if (!catalog.ok()) return catalog.status();
+    const absl::StatusOr<WaivedLines> waived = WaivedBy(**book, *catalog, options.unwaived);
+    if (!waived.ok()) return waived.status();
+    TOLLBOOK_RETURN_IF_ERROR(listing.AddLines(**book, *waived));
+    TOLLBOOK_RETURN_IF_ERROR(listing.Finish());
+    return kDone;
+  }
+  TOLLBOOK_RETURN_IF_ERROR(listing.AddLines(**book, std::nullopt));
   if (catalog.ok()) {
     TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));
     TOLLBOOK_RETURN_IF_ERROR(listing.AddWaiting(**book, *catalog));
@@ -258,18 +285,45 @@ Json DueJson(const DueNow& now) {
   return json;
 }
 
+std::string RetryText(const LineCounts& counts) {
+  return "Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
+         Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
+         Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n";
+}
+
+// Behind a retry: what was held, and all else that is due.
+absl::StatusOr<int> SealRetried(const ExceptionsOptions& options, Book& book, const Catalog& catalog,
+                                const AbsorbReport& retried) {
+  const absl::StatusOr<std::optional<Day>> through = ParseThrough(options.through);
+  if (!through.ok()) return through.status();
+  if (options.format.empty() && Print(RetryText(retried.counts)) != kDone) return kFailed;
+  SealOptions sealing{options.threads, *through};
+  sealing.account = AccountName();
+  const absl::StatusOr<SealReport> sealed = Seal(book, catalog, sealing);
+  if (!sealed.ok()) return sealed.status();
+  if (options.format == "json") return Print(ToText(ToJson({&retried, &*sealed, 0, options.books})));
+  return PrintReport({nullptr, &*sealed, 0, options.books});
+}
+
 absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
+  if (options.by.empty() != options.why.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "a decision needs a name and a reason", "--by, --why",
+                     "give both, or neither");
+  }
   absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options.catalog);
   if (!loaded.ok()) return loaded.status();
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions retry");
   if (!book.ok()) return book.status();
-  TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, loaded->catalog, "exceptions retry", options.catalog));
+  TOLLBOOK_RETURN_IF_ERROR(
+      CatalogLoaded(**book, loaded->catalog, "exceptions retry", options.catalog, options.by, options.why));
   AbsorbOptions absorb;
   absorb.memory_bytes = LeftForAbsorb(DefaultMemoryBytes());
   absorb.threads = options.threads;
   absorb.seen_span_days = SeenSpanDays(RetentionOf(loaded->catalog).dedup_keys_months);
   absl::StatusOr<AbsorbReport> report = RetryHeld(**book, loaded->catalog, absorb);
   if (!report.ok()) return report.status();
+  if (options.format != "json") PrintNeeded(report->needed);
+  if (options.seal) return SealRetried(options, **book, loaded->catalog, *report);
   // What was held for want of a meter is in the book now; what is held for want of a posting rule never left it.
   const absl::StatusOr<DueNow> now = DueBy(**book, loaded->catalog, options.threads);
   if (!now.ok()) return now.status();
@@ -279,11 +333,7 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
     json["waiting"] = ToJson(now->waiting);
     return Print(ToText(json));
   }
-  const LineCounts& counts = report->counts;
-  PrintNeeded(report->needed);
-  return Print("Of " + Thousands(counts.lines) + " held events, " + Thousands(counts.accepted) + " are accepted now, " +
-               Thousands(counts.duplicate) + " are duplicates, " + Thousands(counts.conflict) + " conflicts, " +
-               Thousands(counts.rejected) + " rejected; " + Thousands(counts.held) + " stay held.\n" + TextOf(*now));
+  return Print(RetryText(report->counts) + TextOf(*now));
 }
 
 absl::StatusOr<int> Purge(const ExceptionsOptions& options) {

@@ -1,6 +1,7 @@
 #include <map>
 
 #include "ledger/decision.h"
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/one_answer.h"
 #include "pipeline/app/report.h"
@@ -30,12 +31,15 @@ absl::StatusOr<BatchAmounts> AmountsOf(const Book& book, const std::vector<Journ
   return amounts;
 }
 
-Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amounts, bool functional) {
+// `usage_dates`: a column behind kJournalColumns. Not of the CSV, whose columns stay what importers know.
+Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amounts, bool functional,
+              bool usage_dates) {
   std::vector<Column> columns;
   const auto add = [&](const JournalColumn& column) {
     columns.push_back({std::string(column.name), column.is_number, Narrow::kCut, column.type});
   };
   for (const JournalColumn& column : kJournalColumns) add(column);
+  if (usage_dates) add({"usage_date", false, ParquetType::kDate});
   if (functional) {
     for (const JournalColumn& column : kFunctionalColumns) add(column);
   }
@@ -43,7 +47,12 @@ Table TableOf(const std::vector<JournalBatch>& batches, const BatchAmounts& amou
   for (size_t i = 0; i < batches.size(); ++i) {
     std::vector<std::vector<std::string>> rows =
         functional ? FunctionalRowsOf(batches[i], amounts[i]) : RowsOf(batches[i]);
-    for (std::vector<std::string>& row : rows) table.Add(std::move(row));
+    for (size_t posting = 0; posting < rows.size(); ++posting) {
+      std::vector<std::string>& row = rows[posting];
+      const std::optional<Day>& used = batches[i].lines[posting / 2].key.usage_date;  // two postings a line
+      if (usage_dates) row.insert(row.begin() + kJournalColumns.size(), used ? ToString(*used) : "");
+      table.Add(std::move(row));
+    }
   }
   return table;
 }
@@ -105,7 +114,10 @@ absl::StatusOr<int> Decide(const JournalsOptions& options) {
   TOLLBOOK_RETURN_IF_ERROR(OneAnswer(command, options.format));
   const absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, command);
   if (!book.ok()) return book.status();
-  const absl::StatusOr<Decision> made = DecideApproval(**book, {options.batch, approves, options.by, options.why});
+  const absl::StatusOr<Catalog> catalog = SealedCatalog(**book);
+  if (!catalog.ok()) return catalog.status();
+  const absl::StatusOr<Decision> made =
+      DecideApproval(**book, *catalog, {options.batch, approves, options.by, options.why, AccountName()});
   if (!made.ok()) return made.status();
   if (options.format == "json") {
     return Print(ToText(Json{{"batch", made->which},
@@ -168,7 +180,7 @@ absl::StatusOr<int> Show(const JournalsOptions& options) {
     return Print("The journal is empty: `tollbook seal` books what was absorbed.\n");
   }
   if (!options.format.empty()) {
-    return PrintTable(TableOf(*batches, *amounts, options.functional), options.format);
+    return PrintTable(TableOf(*batches, *amounts, options.functional, options.format != "csv"), options.format);
   }
   const absl::StatusOr<Approved> approvals = Approvals(**book);
   if (!approvals.ok()) return approvals.status();

@@ -114,7 +114,8 @@ absl::StatusOr<int> Run(const PeriodsOptions& options) {
   if (!catalog.ok()) return catalog.status();
   if (!options.action) return List(options, **book, *catalog);
   TOLLBOOK_RETURN_IF_ERROR(CatalogLoaded(**book, *catalog, "periods", options.catalog));
-  const PeriodOrder order{*options.action, options.entity, options.period, options.by, options.why, options.waive};
+  const PeriodOrder order{*options.action, options.entity, options.period, options.by,
+                          options.why,     options.waive,  AccountName()};
   const absl::StatusOr<PeriodChange> change = ChangePeriod(**book, *catalog, order, options.threads);
   if (!change.ok()) return change.status();
   return PrintChange(*change, options.format);

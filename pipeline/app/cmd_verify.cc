@@ -4,7 +4,6 @@
 #include <cstring>
 #include <filesystem>
 
-#include "ledger/usage_log.h"
 #include "pipeline/absorb_again.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/process.h"
@@ -67,22 +66,14 @@ AbsorbOptions AbsorbAgainOptions(const VerifyOptions& options) {
   return absorb;
 }
 
-// The usage log in place of inputs, if it has all that was absorbed.
-absl::StatusOr<std::vector<LawCheck>> LogAgain(const Book& book, const VerifyOptions& options) {
-  const absl::StatusOr<std::vector<UsageSegment>> segments = UsageSegments(book);
-  if (!segments.ok()) return segments.status();
-  if (segments->empty()) return std::vector<LawCheck>();
+// The sources where the book read them, or the usage log.
+absl::StatusOr<std::vector<LawCheck>> StandingAgain(const Book& book, const VerifyOptions& options) {
   const absl::StatusOr<LoadedCatalog> loaded = CatalogAndMappings(book, options.catalog);
   if (absl::IsNotFound(loaded.status())) return std::vector<LawCheck>();  // nothing is sealed, and no --catalog
   if (!loaded.ok()) return loaded.status();
   const absl::StatusOr<ScratchBeside> scratch = ScratchBeside::Make(options.books);
   if (!scratch.ok()) return scratch.status();
-  absl::StatusOr<std::optional<std::vector<LawCheck>>> checks =
-      AbsorbLogAgain(book, loaded->catalog, loaded->mappings, AbsorbAgainOptions(options), scratch->path());
-  if (!checks.ok()) return checks.status();
-  if (!checks->has_value()) return std::vector<LawCheck>();
-  for (LawCheck& check : **checks) check.detail += " (from the usage log)";
-  return **std::move(checks);
+  return AbsorbSourcesAgain(book, loaded->catalog, AbsorbAgainOptions(options), scratch->path());
 }
 
 absl::StatusOr<std::vector<LawCheck>> SourcesAgain(const Book& book, const LoadedCatalog& loaded,
@@ -133,7 +124,7 @@ absl::StatusOr<Checked> ChecksOf(const Book& book, const VerifyOptions& options)
   }
   const auto is_broken = [](const LawCheck& check) { return !check.holds; };
   if (options.inputs.empty() && options.deep && std::ranges::none_of(checked.checks, is_broken)) {
-    absl::StatusOr<std::vector<LawCheck>> again = LogAgain(book, options);
+    absl::StatusOr<std::vector<LawCheck>> again = StandingAgain(book, options);
     if (!again.ok()) return again.status();
     std::ranges::move(*again, std::back_inserter(checked.checks));
   }
@@ -146,6 +137,10 @@ absl::StatusOr<Checked> ChecksOf(const Book& book, const VerifyOptions& options)
 Json ToJson(const LawCheck& check, bool with_unlike) {
   Json json = {{"law", check.law}, {"name", check.name}, {"holds", check.holds}, {"detail", check.detail}};
   if (check.law == 3) json["not_rated"] = check.not_rated;
+  if (!check.not_there.empty()) {
+    json["not_there"] = Json::array();
+    for (const auto& [path, why] : check.not_there) json["not_there"].push_back({{"path", path}, {"why", why}});
+  }
   if (!with_unlike) return json;
   json["differences"] = Json::array();
   for (const Unlike& unlike : check.unlike) {

@@ -142,11 +142,14 @@ int CmdPeriods(const PeriodsOptions& options);
 struct ExceptionsOptions {
   std::string books;
   std::string reason;    // a Reason's word; empty: all
+  std::string unwaived;  // an entity: only rejected lines and conflicts that none of its closes has waived; empty: all
   std::string format;    // "", csv, json
   uint64_t limit = 100;  // rows shown to people; csv and json give all
   bool retry = false;    // `exceptions retry`: read the held events again
+  bool seal = false;     // of a retry: book what is due then, too
+  std::string through;   // of that seal: a day; empty: all usage
   bool purge = false;    // `exceptions purge`: what retention no longer keeps
-  std::string by, why;   // of it
+  std::string by, why;   // of a retry or a purge
   std::string catalog;   // for retry
   int threads = 0;
 };

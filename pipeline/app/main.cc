@@ -100,8 +100,8 @@ class CommandLine {
   static CLI::Option* AddJson(CLI::App* sub, bool* json) { return sub->add_flag("--json", *json, "Print JSON"); }
   static void AddQuiet(CLI::App* sub, bool* quiet) { sub->add_flag("-q,--quiet", *quiet, "No progress"); }
 
-  static void AddThrough(CLI::App* sub, std::string* through) {
-    sub->add_option("--through", *through, "Seal usage dated up to this day, inclusive (default: all)")
+  static CLI::Option* AddThrough(CLI::App* sub, std::string* through) {
+    return sub->add_option("--through", *through, "Seal usage dated up to this day, inclusive (default: all)")
         ->type_name("YYYY-MM-DD")
         ->check([](const std::string& text) { return ParseDay(text) ? "" : "'" + text + "' is not a date"; });
   }
@@ -235,7 +235,7 @@ class CommandLine {
     add("soft-close", "It takes only what `seal --adjust` books", PeriodAction::kSoftClose);
     add("close", "It takes nothing any more; refused while something stands in the way", PeriodAction::kClose)
         ->add_option("--waive", periods_.waive, "Let pass what stands in the way; may be given several times")
-        ->type_name("held|unmapped|unattributed|unpriced|not_rated|unapproved")
+        ->type_name("held|rejected|conflict|unmapped|unattributed|unpriced|not_rated|unapproved")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -404,6 +404,9 @@ class CommandLine {
                         &exceptions_, CmdExceptions);
     AddBooks(sub, &exceptions_.books);
     sub->add_option("--reason", exceptions_.reason, "Only this reason")->type_name("WORD");
+    sub->add_option("--unwaived", exceptions_.unwaived,
+                    "Only rejected lines and conflicts that no close of a period of this entity has waived")
+        ->type_name("ENTITY");
     sub->add_option("--limit", exceptions_.limit, "Lines shown to people (default: 100)")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber);
@@ -415,6 +418,10 @@ class CommandLine {
         sub->add_subcommand("retry", "Offer what is held to the catalog again")->fallthrough()->group(kCommands);
     AddCatalogDir(retry, &exceptions_.catalog, "Directory of the catalog")->required();
     AddThreads(retry, &exceptions_.threads);
+    AddByAndWhy(retry, &exceptions_.by, &exceptions_.why);
+    CLI::Option* const seal =
+        retry->add_flag("--seal", exceptions_.seal, "Seal then: book what was held, and what else is due");
+    AddThrough(retry, &exceptions_.through)->needs(seal);
     retry->callback([this] { exceptions_.retry = true; });
     CLI::App* purge =
         sub->add_subcommand("purge", "Take the payloads out that `retention` of book.yaml keeps no longer")

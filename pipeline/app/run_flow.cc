@@ -67,8 +67,11 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   RunReport report;
   report.books = flow.books;
   std::optional<AbsorbReport> absorbed;
+  // Also while it seals: who asks then waits for the end of that.
+  std::optional<BackupDesk> desk;
   if (flow.absorb != nullptr) {
-    absl::StatusOr<AbsorbReport> result = AbsorbWithProgress(**book, loaded->catalog, inputs, *flow.absorb);
+    desk.emplace(flow.books);
+    absl::StatusOr<AbsorbReport> result = AbsorbWithProgress(**book, loaded->catalog, inputs, *flow.absorb, &*desk);
     if (!result.ok()) return result.status();
     absorbed = *std::move(result);
     report.absorbed = &*absorbed;
@@ -78,12 +81,14 @@ absl::StatusOr<int> Run(const RunFlow& flow) {
   std::optional<SealReport> sealed;
   if (flow.seal) {
     absl::StatusOr<SealReport> result =
-        Seal(**book, loaded->catalog, {flow.threads, *through, flow.adjusted_by, flow.adjusted_why, flow.reversal});
+        Seal(**book, loaded->catalog,
+             {flow.threads, *through, flow.adjusted_by, flow.adjusted_why, flow.reversal, AccountName()});
     if (!result.ok()) return result.status();
     sealed = *std::move(result);
     report.sealed = &*sealed;
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  desk.reset();
   absl::Status not_delivered;
   std::optional<DeliverReport> delivered;
   if (flow.post) {
@@ -118,7 +123,7 @@ int RunAndReport(const RunFlow& flow) {
 }
 
 absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catalog, const InputList& inputs,
-                                                const AbsorbFlags& flags) {
+                                                const AbsorbFlags& flags, BackupDesk* desk) {
   const std::atomic<bool>& stop = StopRequested();
   AbsorbOptions options;
   options.threads = flags.threads;
@@ -130,6 +135,7 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   options.keeps_usage_log = retention.keeps_usage_log;
   options.seen_span_days = SeenSpanDays(retention.dedup_keys_months);
   options.stop = &stop;
+  options.between_commits = [desk](Book& between) { desk->Serve(between); };
   Progress progress(flags.quiet || flags.json || flags.acknowledge);
   options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };
   if (flags.acknowledge) options.durable = PrintDurable;

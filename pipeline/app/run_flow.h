@@ -8,6 +8,7 @@
 
 #include "ledger/book.h"
 #include "pipeline/absorb.h"
+#include "pipeline/app/backup_desk.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/catalog_dir.h"
 #include "pipeline/seal.h"
@@ -31,9 +32,9 @@ struct RunFlow {
 // Gives the exit code; errors are printed.
 int RunAndReport(const RunFlow& flow);
 
-// Absorbs with a progress bar and stops cleanly on a signal.
+// Absorbs with a progress bar, serves those who want a backup meanwhile, and stops cleanly on a signal.
 absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catalog, const InputList& inputs,
-                                                const AbsorbFlags& flags);
+                                                const AbsorbFlags& flags, BackupDesk* desk);
 
 }  // namespace tollbook
 

@@ -3,6 +3,8 @@ the journal is at its target, and a log that shows what was changed afterwards.
 """
 
 import json
+import os
+import pwd
 import shutil
 
 import book
@@ -97,6 +99,48 @@ class Approval(book.Case):
                       self.tell("exceptions", "retry", "--catalog", self.catalog).stdout)
         self.assertEqual(self.bill.seal()["totals"][0]["debit"], "0.50")
         self.assertEqual(self.bill.status()["waiting"], [])
+        self.bill.verify()
+
+    def test_a_retry_books_what_was_held_and_keeps_who_decided_it(self):
+        new = small.event(2, 30, time="2025-02-05T12:00:00Z", meter="mails")
+        self.use(small.event(1, 50), small.event(3, 7, meter="mails"), new)
+        small.write_catalog(self.catalog, meters=small.CALLS + "  - {name: mails, aggregation: sum, value: calls}\n",
+                            charges="      - {name: mails, meter: mails, product: api, " + small.PRICE + "}\n")
+        retry = ("exceptions", "retry", "--catalog", self.catalog)
+        self.tell(*retry, "--by", "Ann", expect=2)
+        self.tell(*retry, "--through", "2025-01-31", expect=2)  # of a seal
+        done = json.loads(self.tell(*retry, "--by", "Ann", "--why", "the meter is there", "--seal", "--through",
+                                    "2025-01-31", "--json").stdout)
+        self.assertEqual((done["lines_read"], done["accepted"], done["held"]), (2, 2, 0))
+        self.assertEqual((done["seal"], done["differences"], done["totals"]),
+                         (2, 1, [{"entity": "acme-us", "currency": "USD", "debit": "0.07", "credit": "0.07"}]))
+        told = [(row["what"], row["by"], row["why"], row["before"], row["after"])
+                for row in self.rows("audit")["rows"] if row["what"] in ("retry", "seal")]
+        self.assertEqual(told[1:], [("retry", "Ann", "the meter is there", "2 held", "0 held"),
+                                    ("seal", "Ann", "the meter is there", "", "1 difference in 1 batch")])
+        said = self.tell(*retry, "--seal").stdout
+        self.assertIn(b"Of 0 held events, 0 are accepted now", said)
+        self.assertIn(b"Journal: seal 3 booked 1 difference in 1 batch with 1 line", said)
+        self.assertEqual(self.rows("audit")["rows"][-1]["why"], "", "nobody was named")
+        self.bill.verify()
+
+    def test_the_catalog_says_who_may(self):
+        who = pwd.getpwuid(os.geteuid()).pw_name
+        self.write("entities.yaml", "entities:\n  - name: acme-us\n    functional_currency: USD\n"
+                   "    approval: {every_batch: true}\n    may:\n      close: [Ann]\n"
+                   f"      approve: ['account:{who}x']\n      reopen: ['account:{who}']\n")
+        self.use(small.event(1, 200))
+        approve = ("journals", "approve", "acme-us-USD-2025-01-0001", "--by", "Ann", "--why", "it ties")
+        self.assertIn(f"not one of those who may approve or reject batches of acme-us: Ann, by the account {who}: "
+                      f"entities.yaml:7 has approve: [account:{who}x]", self.tell(*approve, expect=1).stderr.decode())
+        close = ("--catalog", self.catalog, "--entity", "acme-us", "--period", "2025-01", "--why", "done", "--waive",
+                 "unapproved")
+        self.assertIn(b"entities.yaml:6 has close: [Ann]; have one of them decide it",
+                      self.tell("periods", "close", *close, "--by", "Zoe", expect=1).stderr)
+        self.assertIn(b"may close periods", self.tell("periods", "soft-close", *close, "--by", "ann", expect=1).stderr)
+        self.tell("periods", "close", *close, "--by", "Ann")
+        self.tell("periods", "reopen", *close[:-2], "--by", "Zoe")  # whoever she says she is: the account may
+        self.assertEqual([row["by"] for row in self.rows("audit")["rows"] if row["what"] == "period"], ["Ann", "Zoe"])
         self.bill.verify()
 
     def test_a_status_tells_what_has_no_posting_rule(self):

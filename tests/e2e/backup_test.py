@@ -6,11 +6,14 @@ restore leaves no book, or the whole. A damaged backup is refused by the name of
 each are tried (6; 150 with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
 """
 
+import itertools
 import json
 import os
 import random
 import shutil
 import signal
+import subprocess
+import threading
 import unittest
 
 import book
@@ -146,6 +149,121 @@ class Whole(Backups):
         refused = book.tollbook("backup", "--books", self.bill.directory, "--to", self.backups, expect=1)
         self.assert_message(refused.stderr, "damaged", table.name)
         self.assertEqual(len(list(self.backups.glob("*.backup"))), 1)
+
+
+class Beside(Backups):
+    """A backup while an absorb goes on: it is the book as it was at a commit, and the absorb is none the worse."""
+
+    def feed(self, process, lines, until):
+        for line in lines:
+            process.stdin.write(line)
+            process.stdin.flush()
+            self.fed.append(line)
+            if until.is_set():
+                break
+
+    def absorbing(self):
+        """An absorb that has made its first commit of what a pipe gives it, and goes on."""
+        process = book.start("absorb", "--books", self.bill.directory, "--catalog", self.catalog, "--acknowledge",
+                             *SMALL_EPOCHS, "-", stdin=subprocess.PIPE)
+        until = threading.Event()
+        lines = (small.lines(small.event(f"pipe-{i}", calls=i % 5 + 1, subject=f"s{i % 2 + 1}",
+                                         time=f"2025-02-{i % 28 + 1:02}T12:00:00Z")) for i in itertools.count())
+        self.fed = []
+        feeder = threading.Thread(target=self.feed, args=(process, lines, until))
+        feeder.start()
+        self.assertIn(b"durable", process.stdout.readline())
+        told = threading.Thread(target=lambda: process.stdout.read())  # what it tells must not hold it up
+        told.start()
+
+        def end():
+            until.set()
+            feeder.join()
+            process.stdin.close()
+            told.join()
+            self.assertEqual(process.wait(), 0, process.stderr.read())
+            for stream in (process.stdout, process.stderr):
+                stream.close()
+        return end
+
+    def ask(self):
+        done = book.tollbook("backup", "--books", self.bill.directory, "--to", self.backups, "--json")
+        self.assertIn(b"has the book, and is asked to back it up between two commits", done.stderr)
+        return json.loads(done.stdout)
+
+    def check_restored(self, number, commits):
+        """It is the book at a commit; and continued, it has the same journal as the one that was never lost."""
+        restored = self.restored(self.scratch / f"restored-{number}", number)
+        anchor = restored.read("audit", "--anchor").decode().strip()
+        self.assertEqual(int(anchor.split(":")[0]), commits)
+        self.bill.read("verify", "--audit", "--anchor", anchor)
+        restored.verify()
+        again = self.scratch / "again.ndjson"
+        again.write_bytes(b"".join(self.fed))
+        restored.run(again)
+        self.assert_same_journal(self.bill.journals(), restored.journals(), f"restored from backup {number}, gone on")
+        self.assertEqual(self.bill.charges(), restored.charges())
+        restored.verify()
+
+    def test_it_is_the_book_at_a_commit(self):
+        self.grow(1)
+        before = self.bill.status()["commits"]
+        end = self.absorbing()
+        reports = [self.ask(), self.ask(), self.ask()]
+        end()
+        commits = [report["commits"] for report in reports]
+        self.assertEqual([report["backup"] for report in reports], [1, 2, 3])
+        self.assertEqual(commits, sorted(commits))
+        self.assertGreater(commits[0], before, "the first commit of the pipe was acknowledged before")
+        self.assertLess(reports[2]["copied_bytes"], reports[2]["bytes"], "what the first two have is not copied again")
+        self.bill.seal()
+        self.bill.verify()
+        for report in (reports[0], reports[2]):
+            self.check_restored(report["backup"], report["commits"])
+        book.say(f"backups at commits {commits} of {self.bill.status()['commits']}, {len(self.fed)} lines meanwhile")
+
+    def test_a_pipe_that_gives_nothing_is_no_hindrance(self):
+        self.grow(1)
+        process = book.start("absorb", "--books", self.bill.directory, "--catalog", self.catalog, "--acknowledge", "-",
+                             stdin=subprocess.PIPE)
+        self.fed = [small.lines(small.event("pipe", calls=3))]
+        process.stdin.write(self.fed[0])
+        process.stdin.flush()
+        self.assertIn(b"durable", process.stdout.readline())
+        report = self.ask()
+        process.communicate()
+        self.assertEqual(process.returncode, 0)
+        self.bill.seal()
+        self.check_restored(1, report["commits"])
+
+    def test_what_is_wrong_is_told_to_who_asked(self):
+        self.grow(1)
+        other = book.Book(self.scratch / "other", self.catalog)
+        other.absorb(self.scratch / "usage-1.ndjson")
+        book.tollbook("backup", "--books", other.directory, "--to", self.backups)
+        end = self.absorbing()
+        refused = book.tollbook("backup", "--books", self.bill.directory, "--to", self.backups, expect=1)
+        self.assert_message(b"\n".join(refused.stderr.splitlines()[1:]), "of another book", str(self.backups))
+        end()
+        self.bill.verify()
+
+    def test_who_asks_gets_the_book_when_the_other_is_killed(self):
+        self.grow(1)
+        process = book.start("absorb", "--books", self.bill.directory, "--catalog", self.catalog, "--acknowledge", "-",
+                             stdin=subprocess.PIPE)
+        process.stdin.write(small.lines(small.event("pipe", calls=3)))
+        process.stdin.flush()
+        self.assertIn(b"durable", process.stdout.readline())
+        process.send_signal(signal.SIGSTOP)
+        asking = book.start("backup", "--books", self.bill.directory, "--to", self.backups, "--json")
+        self.assertIn(b"has the book", asking.stderr.readline())
+        process.kill()
+        process.communicate()
+        out, err = asking.communicate()
+        self.assertEqual(asking.returncode, 0, err)
+        report = json.loads(out)
+        self.assertEqual((report["backup"], report["commits"]), (1, self.bill.status()["commits"]))
+        self.assertEqual([path.name for path in self.bill.directory.iterdir() if path.is_socket()], [])
 
 
 class Interrupted(Backups):

@@ -64,6 +64,9 @@ class Periods(book.Case):
         self.assertEqual((self.booked("2025-01"), self.booked("2025-02")), (D("31.00"), D("1.43")))
         late = [row for row in self.bill.postings() if row["posting_date"] == "2025-02-01" and row["account"] == "1200"]
         self.assertEqual([row["memo"] for row in late], [f"api, 2025-01-{n:02}" for n in range(1, 32)])
+        told = json.loads(self.bill.read("journals", "--json"))
+        self.assertEqual([row["usage_date"] for row in told if row["account"] == "1200"],
+                         [""] * 31 + [f"2025-01-{n:02}" for n in range(1, 32)] + [""])
         # From a late line down to the event of its day.
         explained = self.bill.explain(late[6]["batch_id"] + "/" + late[6]["line"])
         self.assertEqual([charge["usage_date"] for charge in explained["charges"]], ["2025-01-07"])
@@ -134,6 +137,28 @@ class Periods(book.Case):
         self.assertIn("test 19", text)
         self.assertNotIn("test 20", text)
         self.assertRegex(text, "and 5 more +--format csv has all")
+
+    def test_broken_lines_are_answered_for_once(self):
+        usage = self.use(small.event(1, 100), small.event(2, -1), small.event(1, 7))
+        self.bill.run(usage)
+        unwaived = ("--unwaived", "acme-us")
+        listed = [(row["reason"], row["line"]) for row in self.bill.exceptions(*unwaived)]
+        self.assertEqual(listed, [("negative_value", "2"), ("conflict", "3")])
+        said = self.change("close", expect=1)
+        self.assertEqual([line.split(": ")[2] for line in said.splitlines()], ["rejected", "conflict"])
+        self.assertEqual(self.change("close", "2025-01", "--waive", "rejected", expect=1).count("\n"), 1)
+        closed = self.change("close", "2025-01", "--waive", "rejected", "--waive", "conflict")
+        self.assertEqual(closed["waived"], [{"kind": "rejected", "count": 1}, {"kind": "conflict", "count": 1}])
+        self.assertEqual(self.bill.exceptions(*unwaived), [])
+        self.assertEqual(len(self.bill.exceptions()), 2)
+        self.bill.run(self.use(small.event(3, 100, time="2025-02-05T00:00:00Z"), b"nothing"))
+        self.assertEqual([row["reason"] for row in self.bill.exceptions(*unwaived)], ["invalid_json"])
+        said = self.change("close", "2025-02", expect=1)
+        self.assertIn("rejected: 1 line is rejected and waived by no close of acme-us: see `tollbook exceptions "
+                      "--unwaived acme-us`", said)
+        self.change("close", "2025-02", "--waive", "rejected")
+        self.change("close", "2025-03")
+        book.tollbook("exceptions", "--books", self.bill.directory, "--unwaived", "acme-uk", expect=2)
 
     def test_each_other_catalog_is_in_the_audit_log_once(self):
         self.bill.absorb(self.use(small.event(1, 100)))

@@ -422,7 +422,8 @@ class Webhook(Case):
             server.ledger.closed.clear()
             book.tollbook("deliveries", "retry", "--books", self.books, "erp", "acme-us-USD-2025-01-0001")
             book.tollbook("periods", "close", "--books", self.books, "--catalog", self.catalog, "--entity", "acme-us",
-                          "--period", "2025-01", "--by", "Ann", "--why", "the month is done", "--waive", "held")
+                          "--period", "2025-01", "--by", "Ann", "--why", "the month is done", "--waive", "held",
+                          "--waive", "rejected")
             self.post("--strict")
             commits = len(book.rows_of(book.tollbook("audit", "--books", self.books, "--format", "csv").stdout))
             self.assertEqual([target["planned_now"] for target in json.loads(self.post("--json").stdout)["targets"]],

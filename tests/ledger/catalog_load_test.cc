@@ -120,6 +120,29 @@ TEST_F(CatalogLoadTest, SaysWhoseAccountRanEachSealAndRetry) {
   ExpectSound(*book_);
 }
 
+// Unless somebody decides it: that is kept with the retry and its seal, and with nothing else of the process.
+TEST_F(CatalogLoadTest, SaysWhoDecidedARetryAndItsSeal) {
+  CatalogLoad load = Load("a", "ann");
+  load.decided_by = "Bea";
+  load.decided_why = "the meter is there";
+  const absl::StatusOr<CatalogLoad> back = DecodeCatalogLoad(Encode(load));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, load);
+  TryDamage(Encode(load), [](std::string_view stored) { return DecodeCatalogLoad(stored).ok(); });
+  ASSERT_TRUE(NoteCatalogLoad(*book_, load).ok());
+  Absorb(*book_);
+  EpochCommit retry;
+  retry.retires_held = true;
+  ASSERT_TRUE(book_->CommitEpoch(retry).ok());
+  Seal(*book_, "a");
+  std::vector<std::string> decided;
+  const std::vector<CatalogLoad> loads = *CatalogLoads(*book_);
+  for (const CatalogLoad& kept : loads)
+    decided.push_back(std::to_string(kept.sequence) + " " + kept.decided_by + ": " + kept.decided_why);
+  EXPECT_EQ(decided, (std::vector<std::string>{"1 : ", "2 Bea: the meter is there", "3 Bea: the meter is there"}));
+  ExpectSound(*book_);
+}
+
 // Another name in it is another book.
 TEST_F(CatalogLoadTest, IsVouchedForByTheChain) {
   ScratchDirectory other;

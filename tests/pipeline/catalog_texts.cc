@@ -181,14 +181,15 @@ void AddCsv(const std::string& name, std::string_view columns, const std::vector
 }  // namespace
 
 std::map<std::string, std::string> CatalogTexts::Files() const {
-  std::map<std::string, std::string> files = {
-      {"book.yaml", std::string("name: ") + kTestBook + "\nzone: " + zone + "\nrounding: " + rounding + "\n"},
-      {"entities.yaml", EntitiesYaml(*this)},
-      {"chart.yaml", ChartYaml(*this)},
-      {"meters.yaml", MetersYaml(*this)},
-      {"plans.yaml", PlansYaml(*this)},
-      {"posting.yaml", PostingYaml(*this)},
-      {"subscriptions.csv", SubscriptionsCsv(*this)}};
+  std::map<std::string, std::string> files = {{"book.yaml", std::string("name: ") + kTestBook + "\nzone: " + zone +
+                                                                "\nrounding: " + rounding + "\n" + book_more},
+                                              {"entities.yaml", EntitiesYaml(*this)},
+                                              {"chart.yaml", ChartYaml(*this)},
+                                              {"meters.yaml", MetersYaml(*this)},
+                                              {"plans.yaml", PlansYaml(*this)},
+                                              {"posting.yaml", PostingYaml(*this)},
+                                              {"subscriptions.csv", SubscriptionsCsv(*this)}};
+  if (!targets.empty()) files["targets.yaml"] = "targets:\n" + targets;
   if (!contracts.empty()) files["contracts.yaml"] = ContractsYaml(*this);
   AddCsv("grants.csv", kGrantColumns, grants, &files);
   AddCsv("unit_grants.csv", kUnitGrantColumns, unit_grants, &files);

@@ -56,6 +56,8 @@ struct CatalogTexts {
 
   std::string zone = "UTC";
   std::string rounding = "half_up";
+  std::string book_more;  // more lines of book.yaml
+  std::string targets;    // entries of targets.yaml, a line each
   std::vector<Entity> entities;
   std::vector<Meter> meters;
   std::vector<Plan> plans;

@@ -57,7 +57,8 @@ class ForgetKeysTest : public testing::Test {
   }
   void Close(const std::string& period) {
     const absl::StatusOr<PeriodChange> closed = ChangePeriod(
-        *book_, catalog_, {PeriodAction::kClose, catalog_.entities[0].name, period, "Ann", "done", {"held"}}, 1);
+        *book_, catalog_,
+        {PeriodAction::kClose, catalog_.entities[0].name, period, "Ann", "done", {"held", "rejected", "conflict"}}, 1);
     ASSERT_TRUE(closed.ok()) << closed.status();
   }
   absl::StatusOr<ForgetReport> Forget(Day before = kFebruary, bool waives_held = false) {

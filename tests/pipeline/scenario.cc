@@ -9,14 +9,19 @@
 #include <set>
 #include <sstream>
 
+#include "ledger/purge.h"
+#include "ledger/usage_log.h"
 #include "pipeline/approval.h"
 #include "pipeline/change_period.h"
 #include "pipeline/charges.h"
 #include "pipeline/forget_keys.h"
 #include "pipeline/functional_amounts.h"
 #include "pipeline/journal_text.h"
+#include "pipeline/restore_hold.h"
 #include "pipeline/seal.h"
+#include "pipeline/targets.h"
 #include "pipeline/verify.h"
+#include "rating/retention.h"
 #include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/small_book.h"
 
@@ -186,11 +191,11 @@ class Runner {
 
   void Step(const Statement& s) {
     static const std::map<std::string, Handler> catalog_words = {
-        {"book", &Runner::SetBook},        {"entity", &Runner::SetEntity}, {"meter", &Runner::SetMeter},
-        {"plan", &Runner::SetPlan},        {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
-        {"sub", &Runner::SetSubscription}, {"grant", &Runner::AddRow},     {"unit_grant", &Runner::AddRow},
-        {"discount", &Runner::AddRow},     {"fx", &Runner::AddRow},        {"drop", &Runner::Drop},
-        {"contract", &Runner::SetContract}};
+        {"book", &Runner::SetBook},         {"entity", &Runner::SetEntity}, {"meter", &Runner::SetMeter},
+        {"plan", &Runner::SetPlan},         {"charge", &Runner::SetCharge}, {"post", &Runner::SetPosting},
+        {"sub", &Runner::SetSubscription},  {"grant", &Runner::AddRow},     {"unit_grant", &Runner::AddRow},
+        {"discount", &Runner::AddRow},      {"fx", &Runner::AddRow},        {"drop", &Runner::Drop},
+        {"contract", &Runner::SetContract}, {"target", &Runner::SetTarget}};
     static const std::map<std::string, Handler> usage_words = {{"usage", &Runner::AddUsage}, {"raw", &Runner::AddRaw}};
     static const std::map<std::string, Handler> other_words = {{"any", &Runner::SetAnyOrder},
                                                                {"seal", &Runner::DoSeal},
@@ -214,6 +219,12 @@ class Runner {
                                                                {"reject", &Runner::DoDecide},
                                                                {"held", &Runner::CheckHeld},
                                                                {"forget", &Runner::DoForget},
+                                                               {"today", &Runner::DoToday},
+                                                               {"backup", &Runner::DoBackup},
+                                                               {"restore", &Runner::DoRestore},
+                                                               {"sends", &Runner::CheckSends},
+                                                               {"resume", &Runner::DoResume},
+                                                               {"purge", &Runner::DoPurge},
                                                                {"verify", &Runner::CheckVerify},
                                                                {"laws", &Runner::CheckLaws},
                                                                {"reconciled", &Runner::CheckReconciled}};
@@ -226,8 +237,8 @@ class Runner {
       return (this->*it->second)(s);
     }
     if (const auto it = other_words.find(s.words[0]); it != other_words.end()) {
-      static const std::set<std::string> kCommits = {"seal",  "reverse", "retry",   "open",   "soft_close",
-                                                     "close", "reopen",  "approve", "reject", "forget"};
+      static const std::set<std::string> kCommits = {"seal",   "reverse", "retry",  "open",   "soft_close", "close",
+                                                     "reopen", "approve", "reject", "forget", "purge",      "resume"};
       if (run_.reopen_always && kCommits.contains(s.words[0])) Reopen();
       return (this->*it->second)(s);
     }
@@ -247,6 +258,7 @@ class Runner {
     Options options(s, 1);
     if (const std::string zone = options.Take("zone"); !zone.empty()) texts_.zone = zone;
     if (const std::string rounding = options.Take("rounding"); !rounding.empty()) texts_.rounding = rounding;
+    if (const std::string more = Joined(options.TakeRest("with")); !more.empty()) texts_.book_more += more + "\n";
     RefuseLeftOver(options);
   }
 
@@ -379,6 +391,14 @@ class Runner {
     texts_.contracts.push_back(contract);
   }
 
+  // `target erp webhook with url: https://erp.example/in, …`: an entry of targets.yaml.
+  void SetTarget(const Statement& s) {
+    Options options(s, 3);
+    texts_.targets +=
+        "  - {name: " + Word(s, 1) + ", kind: " + Word(s, 2) + ", " + Joined(options.TakeRest("with")) + "}\n";
+    RefuseLeftOver(options);
+  }
+
   // The same subscription from the same day replaces; from another day it is another version.
   void SetSubscription(const Statement& s) {
     Options options(s, 5);
@@ -493,7 +513,9 @@ class Runner {
     std::string content(files_, '\n');
     for (const Line& line : lines) content += line.text + "\n";
     const std::string path = book_.Write("usage-" + std::to_string(files_) + ".ndjson", content);
-    const absl::StatusOr<AbsorbReport> report = Absorb(*book_, *catalog, Inputs({path}), run_.absorb);
+    AbsorbOptions absorb = run_.absorb;
+    absorb.keeps_usage_log = RetentionOf(*catalog).keeps_usage_log;
+    const absl::StatusOr<AbsorbReport> report = Absorb(*book_, *catalog, Inputs({path}), absorb);
     if (!report.ok()) return Problem(std::string(Std(report.status().message())));
 
     std::map<uint64_t, Reason> reasons;
@@ -523,7 +545,13 @@ class Runner {
   void Reopen() { book_.Reopen(); }
   void DoRestart(const Statement&) { Reopen(); }
 
-  // `seal [through DAY] [adjust] -> N batches | nothing | refused …`
+  // `by NAME`, or Ann.
+  static std::string WhoIn(Options* options) {
+    const std::string by = options->Take("by");
+    return by.empty() ? "Ann" : by;
+  }
+
+  // `seal [through DAY] [adjust [by NAME]] -> N batches | nothing | refused …`
   void DoSeal(const Statement& s) { Seal(s, Options(s, 1), {}); }
 
   void DoReverse(const Statement& s) {
@@ -533,7 +561,7 @@ class Runner {
   }
 
   void Seal(const Statement& s, Options options, SealOptions sealing) {
-    if (options.TakeFlag("adjust")) sealing.adjusted_by = "Ann", sealing.adjusted_why = "an accrual";
+    if (options.TakeFlag("adjust")) sealing.adjusted_by = WhoIn(&options), sealing.adjusted_why = "an accrual";
     sealing.threads = run_.absorb.threads;
     if (const std::string through = options.Take("through"); !through.empty()) sealing.through = ParseDay(through);
     RefuseLeftOver(options);
@@ -555,8 +583,8 @@ class Runner {
     if (message.find(wanted) == std::string::npos) Expect(s.outcome, "refused " + message);
   }
 
-  // `close ENTITY PERIOD [waive held,unpriced] -> done | refused …`; several things that stand in the way are parted
-  // by " + ", and are all that do. So are open, soft_close and reopen.
+  // `close ENTITY PERIOD [waive held,unpriced] [by NAME] -> done | refused …`; several things that stand in the way are
+  // parted by " + ", and are all that do. So are open, soft_close and reopen.
   void DoChangePeriod(const Statement& s) {
     static const std::map<std::string, PeriodAction> actions = {{"open", PeriodAction::kOpen},
                                                                 {"soft_close", PeriodAction::kSoftClose},
@@ -564,10 +592,11 @@ class Runner {
                                                                 {"reopen", PeriodAction::kReopen}};
     Options options(s, 3);
     const std::vector<std::string> waive = Split(options.Take("waive"), ',');
+    const std::string by = WhoIn(&options);
     RefuseLeftOver(options);
     const Catalog* catalog = CurrentCatalog();
     if (catalog == nullptr) return;
-    const PeriodOrder order{actions.at(s.words[0]), Word(s, 1), Word(s, 2), "Ann", "as the scenario says", waive};
+    const PeriodOrder order{actions.at(s.words[0]), Word(s, 1), Word(s, 2), by, "as the scenario says", waive};
     const absl::StatusOr<PeriodChange> change = ChangePeriod(*book_, *catalog, order, run_.absorb.threads);
     if (change.ok()) return Expect(s.outcome, "done");
     ExpectObstacles(s, " cannot be closed: ", change.status());
@@ -653,11 +682,78 @@ class Runner {
     Expect(Joined({s.words.begin() + 1, s.words.end()}), text.empty() ? "nothing" : text);
   }
 
-  // `approve BATCH -> done | refused …`; likewise `reject`.
-  void DoDecide(const Statement& s) {
+  // `today 2026-11-29`: the day of what is done from now on.
+  void DoToday(const Statement& s) {
+    const std::optional<Day> day = ParseDay(Word(s, 1));
+    if (!day) return Problem("no such day: " + Word(s, 1));
+    today_ = *day;
+    book_.SetNow(ZoneIn(statements_), *day);
+  }
+
+  // `backup`; `restore`: the book is lost, and comes back as it was in the newest backup.
+  void DoBackup(const Statement&) { book_.BackUp(); }
+  void DoRestore(const Statement&) { book_.Restore(); }
+
+  // `sends TARGET BATCH -> yes | held since a restore`: whether `post` may send it there by itself.
+  void CheckSends(const Statement& s) {
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    const std::vector<Target> targets = TargetsOf(*catalog);
+    const auto target = std::ranges::find(targets, Word(s, 1), &Target::name);
+    if (target == targets.end()) return Problem("no such target");
+    const Target* const those[] = {&*target};
+    const auto held = HeldTargets(*book_, those);
+    const absl::StatusOr<std::optional<Restored>> restored = RestoredOf(*book_);
+    const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
+    if (!held.ok() || !restored.ok() || !batches.ok()) return Problem("the book cannot be read");
+    const auto batch = std::ranges::find(*batches, Word(s, 2), &JournalBatch::id);
+    if (batch == batches->end()) return Problem("there is no such batch");
+    const auto pause = held->find(target->name);
+    const bool is_held = IsHeld(*target, pause == held->end() ? nullptr : &pause->second, *restored, batch->seal);
+    Expect(s.outcome, is_held ? std::string(kHeldByRestore) : "yes");
+  }
+
+  // `resume TARGET`: Ann has looked what it has.
+  void DoResume(const Statement& s) {
+    const Decision decision{
+        DecisionKind::kTarget,   Word(s, 1), "Ann", "as the scenario says", std::string(kHeldByRestore),
+        std::string(kDelivering)};
+    const absl::Status made = CommitDecisions(*book_, {&decision, 1});
+    if (!made.ok()) Problem(std::string(Std(made.message())));
+  }
+
+  // `purge exceptions -> 2 payloads`, `purge usage_log -> done`, or `nothing`: what the catalog's retention keeps no
+  // longer.
+  void DoPurge(const Statement& s) {
     RefuseLeftOver(Options(s, 2));
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
+    const bool is_of_exceptions = Word(s, 1) == "exceptions";
+    const Retention retention = RetentionOf(*catalog);
+    const std::optional<int> months =
+        is_of_exceptions ? retention.exception_payloads_months : retention.usage_log_months;
+    if (!months) return Problem("the catalog keeps them for ever");
+    const PurgeTerms terms{catalog->book.zone.StartOf(MonthsBefore(today_, *months)).nanos, today_, "Ann",
+                           "as the scenario says"};
+    if (is_of_exceptions) {
+      const absl::StatusOr<PurgeReport> report = PurgePayloads(*book_, terms);
+      if (!report.ok()) return ExpectRefused(s, report.status());
+      return Expect(s.outcome, report->payloads == 0 ? "nothing" : std::to_string(report->payloads) + " payloads");
+    }
+    const absl::StatusOr<UsagePurgeReport> report = PurgeUsage(*book_, terms);
+    if (!report.ok()) return ExpectRefused(s, report.status());
+    Expect(s.outcome, report->segments == 0 ? "nothing" : "done");
+  }
+
+  // `approve BATCH [by NAME] -> done | refused …`; likewise `reject`.
+  void DoDecide(const Statement& s) {
+    Options options(s, 2);
+    const std::string by = WhoIn(&options);
+    RefuseLeftOver(options);
+    const Catalog* catalog = CurrentCatalog();
+    if (catalog == nullptr) return;
     const absl::StatusOr<Decision> made =
-        DecideApproval(*book_, {Word(s, 1), s.words[0] == "approve", "Ann", "as the scenario says"});
+        DecideApproval(*book_, *catalog, {Word(s, 1), s.words[0] == "approve", by, "as the scenario says"});
     if (made.ok()) return Expect(s.outcome, "done");
     ExpectRefused(s, made.status());
   }
@@ -860,6 +956,7 @@ class Runner {
   std::optional<Catalog> catalog_;  // of `texts_`; none when they changed
   std::vector<Line> usage_;         // not absorbed yet
   size_t files_ = 0;
+  Day today_;
   std::vector<JournalBatch> sealed_;  // of the last seal
   std::vector<const Statement*> journal_;
   const Statement* at_ = nullptr;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "ledger/backup.h"
 #include "nlohmann/json.hpp"
 #include "pipeline/charges.h"
 #include "pipeline/explain.h"
@@ -134,10 +135,33 @@ void SmallBook::Reopen() {
   options.create = true;
   options.identity = {kFormatVersion, kTestBook, zone_, {seed_, ~seed_ * 0x9E3779B97F4A7C15u}};
   options.holder = "a test";
+  options.now_nanos = [this] { return now_nanos_; };
   absl::StatusOr<std::unique_ptr<Book>> opened = Book::Open(options);
   if (!opened.ok()) std::fprintf(stderr, "%s\n", Message(opened.status()).c_str());
   TOLLBOOK_ASSERT(opened.ok());
   book_ = *std::move(opened);
+}
+
+void SmallBook::BackUp() {
+  const absl::StatusOr<BackupReport> report = tollbook::BackUp(*book_, files_.path() + "/backups", now_nanos_);
+  EXPECT_TRUE(report.ok()) << report.status();
+}
+
+void SmallBook::Restore() {
+  book_.reset();
+  std::filesystem::remove_all(files_.path() + "/book");
+  RestoreOptions options;
+  options.backups = files_.path() + "/backups";
+  options.directory = files_.path() + "/book";
+  options.holder = options.by = "a test";
+  options.now_nanos = now_nanos_;
+  const absl::StatusOr<BackupReport> report = tollbook::Restore(options);
+  EXPECT_TRUE(report.ok()) << report.status();
+  Reopen();
+}
+
+void SmallBook::SetNow(const std::string& zone, Day day) {
+  now_nanos_ = Zone::FromName(zone)->StartOf(day).nanos;
 }
 
 void SmallBook::Change(const std::function<void(const std::string& directory)>& change) {

@@ -28,6 +28,13 @@ class SmallBook {
   // Closes the book, lets `change` at its directory, and opens it again.
   void Change(const std::function<void(const std::string& directory)>& change);
 
+  // A backup of it; and the book as it was in the newest one, in its place.
+  void BackUp();
+  void Restore();
+
+  // Commits are at the beginning of that day of the zone from now on; at first in 1970.
+  void SetNow(const std::string& zone, Day day);
+
   // A file beside the book; the path of it.
   std::string Write(const std::string& name, std::string_view content) const { return files_.Write(name, content); }
 
@@ -35,6 +42,7 @@ class SmallBook {
   TemporaryDirectory files_{WhereSyncsAreQuick()};
   std::string zone_;
   uint64_t seed_;
+  int64_t now_nanos_ = 0;
   std::unique_ptr<Book> book_;
 };
 

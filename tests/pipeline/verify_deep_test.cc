@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "ledger/bytes.h"
 #include "ledger/difference_run.h"
 #include "ledger/outbox.h"
@@ -81,6 +83,42 @@ class VerifyDeepTest : public testing::Test {
   }
   std::string WhyNotAgain(const std::vector<std::string>& paths) {
     return std::string(Std(Again(paths).status().message()));
+  }
+
+  absl::StatusOr<std::vector<LawCheck>> StandingChecks() {
+    const TemporaryDirectory scratch(WhereSyncsAreQuick());
+    return AbsorbSourcesAgain(*book_, catalog_, {}, scratch.path());
+  }
+  // What is said of each check, all of which hold.
+  std::vector<std::string> Standing() {
+    const absl::StatusOr<std::vector<LawCheck>> checks = StandingChecks();
+    EXPECT_TRUE(checks.ok()) << checks.status();
+    std::vector<std::string> details;
+    for (const LawCheck& check : checks.ok() ? *checks : std::vector<LawCheck>()) {
+      EXPECT_TRUE(check.holds) << check.detail;
+      details.push_back(check.detail);
+    }
+    return details;
+  }
+
+  void Remove(const std::string& name) { std::filesystem::remove(files_.path() + "/" + name); }
+
+  // A unit to what the first total of s1's calls says.
+  void AddToTotals() {
+    const std::string seven("\x09\x0e", 2), eight("\x09\x10", 2);  // one event, whole units
+    int altered = 0;
+    for (int shard = 0; shard < kTotalShards; ++shard) {
+      const absl::StatusOr<std::vector<StoredRun>> runs = book_->Totals(shard);
+      ASSERT_TRUE(runs.ok());
+      if (runs->empty()) continue;
+      std::string bytes = runs->front().bytes;
+      const size_t at = bytes.find(seven);
+      if (at == std::string::npos) continue;
+      bytes.replace(at, seven.size(), eight);
+      Alter(Family::kTotals, "", shard, runs->front().sequence, bytes);
+      ++altered;
+    }
+    ASSERT_EQ(altered, 1);
   }
 
   // So many cents to what a seal booked of s1's calls.
@@ -176,20 +214,7 @@ TEST_F(VerifyDeepTest, ABookedAmountOneCentOffIsNamed) {
 }
 
 TEST_F(VerifyDeepTest, ATotalOneUnitOffIsNamedByItsWorthAndByItsSource) {
-  const std::string seven("\x09\x0e", 2), eight("\x09\x10", 2);  // one event, whole units
-  int altered = 0;
-  for (int shard = 0; shard < kTotalShards; ++shard) {
-    const absl::StatusOr<std::vector<StoredRun>> runs = book_->Totals(shard);
-    ASSERT_TRUE(runs.ok());
-    if (runs->empty()) continue;
-    std::string bytes = runs->front().bytes;
-    const size_t at = bytes.find(seven);
-    if (at == std::string::npos) continue;
-    bytes.replace(at, seven.size(), eight);
-    Alter(Family::kTotals, "", shard, runs->front().sequence, bytes);
-    ++altered;
-  }
-  ASSERT_EQ(altered, 1);
+  AddToTotals();
   EXPECT_THAT(Unalike(),
               ElementsAre(Unlike{"s1", "starter calls", "2025-01-01 to 2025-01-31", "0.80 USD", "0.70 USD"}));
   const absl::StatusOr<std::vector<LawCheck>> again = Again(paths_);
@@ -232,6 +257,75 @@ TEST_F(VerifyDeepTest, InputsThatAreNotTheSourcesAreRefused) {
   EXPECT_THAT(WhyNotAgain({paths_[0], paths_[1], other}), HasSubstr("an input was never absorbed: " + other));
   files_.Write("a.ndjson", ToJson(Event("e2", "s2", "31")) + "\n");
   EXPECT_THAT(WhyNotAgain(paths_), HasSubstr("a source is not what the book has absorbed: " + paths_[1]));
+}
+
+// Without inputs: what is there is compared, and what is not is said. Each subject whose usage may come from what is
+// missing is left out; a wrong total of any other is still found.
+TEST_F(VerifyDeepTest, SourcesThatAreGoneAreSaidAndTheOthersCompared) {
+  EXPECT_THAT(Standing(), ElementsAre("2 sources, as they were absorbed", "2 events are accepted, as in the book",
+                                      "4 totals, as their sources say"));
+  Remove("a.ndjson");  // of s2
+  const std::string gone =
+      "1 of 2 sources are there as absorbed; not there: " + paths_[1] + ": a source of the usage is gone";
+  EXPECT_THAT(Standing(), ElementsAre(gone, "2 totals, as their sources say; not compared: 1 subject"));
+  const absl::StatusOr<std::vector<LawCheck>> checks = StandingChecks();
+  ASSERT_TRUE(checks.ok()) << checks.status();
+  EXPECT_THAT(checks->front().not_there, ElementsAre(testing::Pair(paths_[1], "a source of the usage is gone")));
+  files_.Write("a.ndjson", ToJson(Event("e2", "s2", "31")) + "\n");
+  EXPECT_THAT(Standing().front(), HasSubstr("a.ndjson: a source of the usage was changed since it was absorbed"));
+  Remove("b.ndjson");
+  Remove("a.ndjson");
+  EXPECT_THAT(Standing(), ElementsAre(HasSubstr("0 of 2 sources are there as absorbed; not there: ")));
+}
+
+TEST_F(VerifyDeepTest, AFileThatHasGrownIsReadAsFarAsItWasAbsorbed) {
+  const std::string second = ToJson(Event("e2", "s2", "30")) + "\n";
+  files_.Write("a.ndjson", second + ToJson(Event("e3", "s2", "5")) + "\n");
+  EXPECT_THAT(Standing(), ElementsAre("2 sources, as they were absorbed", "2 events are accepted, as in the book",
+                                      "4 totals, as their sources say"));
+}
+
+TEST_F(VerifyDeepTest, AWrongTotalIsFoundByTheSourcesThatAreThere) {
+  AddToTotals();
+  Remove("a.ndjson");
+  const absl::StatusOr<std::vector<LawCheck>> checks = StandingChecks();
+  ASSERT_TRUE(checks.ok()) << checks.status();
+  EXPECT_FALSE(checks->at(1).holds);
+  EXPECT_THAT(checks->at(1).unlike,
+              ElementsAre(Unlike{"s1", "calls region=eu", "2025-01-02", "7 in 1 event", "8 in 1 event"}));
+  // Of its own source nobody can say.
+  files_.Write("a.ndjson", ToJson(Event("e2", "s2", "30")) + "\n");
+  Remove("b.ndjson");
+  EXPECT_THAT(Standing().back(), HasSubstr("2 totals, as their sources say; not compared: 1 subject"));
+}
+
+// The event that was counted is in a file that is gone. Its twin of another subject is in one that is there, and would
+// be accepted: that subject is not compared. Neither is one that has a line that is held.
+TEST_F(VerifyDeepTest, ConflictsAndHeldLinesAreNoFalseAlarm) {
+  EventText conflict = Event("e2", "s3", "4"), held = Event("h1", "s4", "1");
+  held.type = "disk";
+  const std::string own = ToJson(Event("e5", "s3", "1")), fourth = ToJson(Event("e6", "s4", "1"));
+  const std::string c = files_.Write("c.ndjson", ToJson(conflict) + "\n" + own + "\n" + ToJson(held) + "\n" + fourth);
+  ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({c}), {}).ok());
+  ASSERT_EQ(book_->counts().conflict, 1u);
+  ASSERT_EQ(book_->counts().held, 1u);
+  EXPECT_THAT(Standing().back(), "6 totals, as their sources say; not compared: 1 subject") << "all is there";
+  Remove("a.ndjson");
+  EXPECT_THAT(Standing().back(), "2 totals, as their sources say; not compared: 3 subjects");
+}
+
+// It counts what came since it was there; its sources have more.
+TEST_F(VerifyDeepTest, AMeterThatWasAddedLaterIsNotCompared) {
+  CatalogTexts texts = TwoMeters();
+  CatalogTexts::Meter largest = texts.meters[0];
+  largest.name = "largest";
+  largest.aggregation = "max";
+  texts.meters.push_back(largest);
+  catalog_ = *Parse(texts);
+  EXPECT_THAT(Standing().back(), "4 totals, as their sources say; not compared: 1 meter that was added later");
+  const std::string late = files_.Write("late.ndjson", ToJson(Event("e7", "s1", "9")) + "\n");
+  ASSERT_TRUE(Absorb(*book_, catalog_, Inputs({late}), {}).ok());
+  EXPECT_THAT(Standing().back(), "5 totals, as their sources say; not compared: 1 meter that was added later");
 }
 
 // A cent more in January and one less in February are no cent in all, and show in each.
