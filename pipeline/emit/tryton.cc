@@ -475,6 +475,7 @@ Attempt TrytonEmitter::Post(const Json& body, int64_t company, const Move& move)
   return NotDone(answer);
 }
 
+    if (parcel.is_confirmed) return Succeeded(DeliveryEvent::kNotThere, "", "");
 }  // namespace
 
 std::unique_ptr<Emitter> MakeTrytonEmitter(const Target& target, const EmitterContext& context, Secret password) {

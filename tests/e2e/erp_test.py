@@ -154,6 +154,39 @@ class Erp:
             self.targets(self.target(server))
             shutil.copytree(self.books, self.scratch / "earlier")
             self.post("--wait", "10", "--strict")
+    def test_what_was_confirmed_is_asked_about_again(self):
+        self.seal(3)
+        with self.Server() as server:
+            whole = self.target(server)
+            self.assert_reconciles(server, whole, whole.replace('"1200": "', '"1200": "1'))
+
+    def test_killed_while_it_asks_about_what_was_confirmed(self):
+        self.seal(4)
+        with self.Server() as server:
+            self.targets(self.target(server))
+            self.post("--wait", "10", "--strict")
+            asked = []
+
+            def fault(kind, key, _):
+                asked.append((kind, key))
+                return "kill_before" if len(asked) == 4 else None
+
+            server.faults = fault
+            running = self.start_post("--wait", "10", "--reconcile")
+            server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+            running.communicate(timeout=60)
+            self.assertEqual(running.returncode, -signal.SIGKILL)
+            done = self.states()["reconciled"]
+            self.assertGreater(done, 0)
+            self.assertEqual(self.states(), {"reconciled": done, "confirmed": 4 - done})
+            first, asked[:] = asked[0], [None] * 4
+            self.assertEqual(self.reconciled()["reconciled_now"], 4 - done)
+            self.assertNotIn(first, asked, "what is reconciled is not asked about again")
+            self.assertEqual({kind for kind, _ in asked[4:]}, {"look"})
+            self.assertEqual(self.states(), {"reconciled": 4})
+            self.assert_equal_to_journal(server)
+        self.verify()
+
             shutil.rmtree(self.books)
             shutil.copytree(self.scratch / "earlier", self.books)
             self.post("--strict")
