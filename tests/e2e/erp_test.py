@@ -137,6 +137,12 @@ class Erp:
             self.targets(whole.replace(self.CODE_4000, ""))
             message = f'account "4000" has no code in {self.SYSTEM}: targets.yaml'
             self.assertIn(message.encode(), self.post("--dry-run").stdout)
+            listed = lambda: book.rows_of(book.tollbook(
+                "exceptions", "--books", self.books, "--catalog", self.catalog, "--format", "csv").stdout)
+            row, = listed()
+            self.assertEqual([row["reason"], row["payload"]], [
+                "missing_code", f"target erp: {message}: add it under `accounts` "
+                "(1 batch, the first acme-us-USD-2025-01-0001)"])
             self.post()
             parked, = self.deliveries()
             self.assertEqual([parked["state"], parked["problem"], parked["owner"]], ["parked", "mapping", "finance"])
@@ -144,16 +150,10 @@ class Erp:
             self.assertEqual(server.requests, [])
             self.targets(whole)
             book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
+            self.assertEqual(listed(), [])
             self.post("--wait", "10", "--strict")
             self.assert_equal_to_journal(server)
 
-    def test_a_book_that_was_put_back_finds_its_journal_and_what_was_changed(self):
-        self.seal(1)
-        with self.Server() as server:
-            key, = self.journal()
-            self.targets(self.target(server))
-            shutil.copytree(self.books, self.scratch / "earlier")
-            self.post("--wait", "10", "--strict")
     def test_what_was_confirmed_is_asked_about_again(self):
         self.seal(3)
         with self.Server() as server:
@@ -187,6 +187,13 @@ class Erp:
             self.assert_equal_to_journal(server)
         self.verify()
 
+    def test_a_book_that_was_put_back_finds_its_journal_and_what_was_changed(self):
+        self.seal(1)
+        with self.Server() as server:
+            key, = self.journal()
+            self.targets(self.target(server))
+            shutil.copytree(self.books, self.scratch / "earlier")
+            self.post("--wait", "10", "--strict")
             shutil.rmtree(self.books)
             shutil.copytree(self.scratch / "earlier", self.books)
             self.post("--strict")
