@@ -86,14 +86,27 @@ constexpr Transition kTransitions[] = {
     {State::kParked, Event::kSayNotPosted, State::kPending},
     {State::kParked, Event::kSaySuperseded, State::kSuperseded},
     {State::kParked, Event::kOutdated, State::kSuperseded},
+
+    // The target is asked whether it still has what it confirmed. What cannot be asked, or compared, stays as it is.
+    {State::kConfirmed, Event::kReconciled, State::kReconciled},
+    {State::kConfirmed, Event::kCannotAsk, State::kConfirmed},
+    {State::kConfirmed, Event::kRefused, State::kConfirmed},
+    {State::kConfirmed, Event::kNotThere, State::kParked},
+    {State::kConfirmed, Event::kDifferent, State::kParked},
+
+    {State::kReconciled, Event::kReconciled, State::kReconciled},
+    {State::kReconciled, Event::kCannotAsk, State::kReconciled},
+    {State::kReconciled, Event::kRefused, State::kReconciled},
+    {State::kReconciled, Event::kNotThere, State::kParked},
+    {State::kReconciled, Event::kDifferent, State::kParked},
 };
 
 constexpr std::array<std::string_view, kDeliveryStates> kStateWords = {
-    "pending", "sending", "accepted", "confirmed", "uncertain", "retry-wait", "parked", "superseded"};
+    "pending", "sending", "accepted", "confirmed", "uncertain", "retry-wait", "parked", "superseded", "reconciled"};
 constexpr std::array<std::string_view, kDeliveryEvents> kEventWords = {
-    "send",           "restarted",      "accepted", "confirmed",  "not applied", "unclear", "cannot ask",
-    "not there",      "may repeat",     "refused",  "different",  "park",        "retry",   "say posted",
-    "say not posted", "say superseded", "outdated", "still runs", "not shown"};
+    "send",           "restarted",      "accepted", "confirmed",  "not applied", "unclear",   "cannot ask",
+    "not there",      "may repeat",     "refused",  "different",  "park",        "retry",     "say posted",
+    "say not posted", "say superseded", "outdated", "still runs", "not shown",   "reconciled"};
 constexpr std::array<std::string_view, kDeliveryProblems> kProblemWords = {
     "",          "validation",    "mapping",  "authentication", "rate limit", "availability",
     "ambiguous", "configuration", "different"};
@@ -223,7 +236,7 @@ absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_vie
   Delivery delivery;
   delivery.target = target;
   delivery.batch = batch;
-  delivery.state = in.OneOf(State::kSuperseded);
+  delivery.state = in.OneOf(State::kReconciled);
   delivery.key = in.Text();
   const std::string_view hash = in.Raw(delivery.body_hash.size());
   if (in.ok()) std::memcpy(delivery.body_hash.data(), hash.data(), hash.size());

@@ -1,13 +1,15 @@
 // Delivery: what one target must still be told of one journal batch, and how far that is. Values and a pure table of
 // transitions; the Outbox keeps them.
 //
-//   pending -> sending -> accepted -> confirmed
+//   pending -> sending -> accepted -> confirmed -> reconciled
 //     sending     written and synced before the first byte leaves. Read back by another process it is `uncertain`:
 //                 the one that sent has died, and what it sent may or may not have arrived.
 //     accepted    the target named a job or a draft of ours; it is not final there yet. A job may still run; one that
 //     is
 //                 over, and whose document is not shown, is waited for, and in the end parked.
-//     confirmed   the target named the document. The end.
+//     confirmed   the target named the document. Nothing more is sent.
+//     reconciled  asked again later, the target still has the document, and it says what we sent. What does not, or is
+//                 gone, is parked.
 //     uncertain   it may be there. Left only by asking the target, or by a person.
 //     retry-wait  it is surely not there; sent again when `not_before` has come.
 //     parked      needs a person: refused, different from what we sent, or nobody can be asked.
@@ -36,8 +38,9 @@ enum class DeliveryState : uint8_t {
   kRetryWait,
   kParked,
   kSuperseded,
+  kReconciled,
 };
-inline constexpr size_t kDeliveryStates = 8;
+inline constexpr size_t kDeliveryStates = 9;
 std::string_view Word(DeliveryState state);  // "retry-wait"
 
 enum class DeliveryEvent : uint8_t {
@@ -60,15 +63,21 @@ enum class DeliveryEvent : uint8_t {
   kOutdated,       // a newer report says all that this one would
   kStillRuns,      // asked, and it is under way there: no failure
   kNotShown,       // asked, and what was accepted is over there, but its document is not to be seen yet
+  kReconciled,     // asked about what was confirmed: found, and equal
 };
-inline constexpr size_t kDeliveryEvents = 19;
+inline constexpr size_t kDeliveryEvents = 20;
 std::string_view Word(DeliveryEvent event);  // "not there"
 
 // None: that cannot happen in this state.
 std::optional<DeliveryState> Next(DeliveryState state, DeliveryEvent event);
 
+// The target has it, by its own word or a person's.
+inline constexpr bool IsPosted(DeliveryState state) {
+  return state == DeliveryState::kConfirmed || state == DeliveryState::kReconciled;
+}
+// Nothing more is sent.
 inline constexpr bool IsFinal(DeliveryState state) {
-  return state == DeliveryState::kConfirmed || state == DeliveryState::kSuperseded;
+  return IsPosted(state) || state == DeliveryState::kSuperseded;
 }
 
 // What is wrong, sorted by who acts on it. Stored by these numbers: append only.

@@ -435,7 +435,7 @@ class Postings {
     int64_t at_nanos = 0;
   };
   static std::string_view StatusOf(DeliveryState state) {
-    if (state == DeliveryState::kConfirmed) return kPosted;
+    if (IsPosted(state)) return kPosted;
     const bool has_failed = state == DeliveryState::kParked || state == DeliveryState::kSuperseded;
     return has_failed ? kPostingFailed : kPostingPending;
   }

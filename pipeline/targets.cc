@@ -40,6 +40,11 @@ bool IsBilling(TargetKind kind) {
          kind == TargetKind::kZuora;
 }
 
+// They may be told whose a journal's line is.
+bool NamesCustomers(TargetKind kind) {
+  return kind == TargetKind::kTryton || kind == TargetKind::kNetsuite || kind == TargetKind::kDynamics;
+}
+
 // They are told how accounts stand.
 bool IsOfAccounts(TargetKind kind) {
   return kind == TargetKind::kSalesforce || kind == TargetKind::kGainsight || kind == TargetKind::kTotango;
@@ -58,7 +63,8 @@ constexpr size_t kCodeBytesMax = 100;  // of a code or an id there
 uint32_t RequestsInARow(const Target& target) {
   switch (target.kind) {
     case TargetKind::kTryton:
-      return 10;  // login, company, its moves; journal, period and accounts, twice; the move that is made
+      // Login, company, its moves; journal, period and accounts, twice, and the parties; the move that is made.
+      return target.customer_accounts.empty() ? 10 : 12;
     case TargetKind::kDynamics:
       return 3;  // of a journal that is there: it, its lines, and one line more
     case TargetKind::kOracle:
@@ -168,6 +174,58 @@ class TargetReader {
     target->journal = map.RequiredText("journal").value_or("");
     ReadCompanies(map, target, "companies");
     ReadAccounts(map, target);
+    ReadCustomerAccounts(map, target);
+  }
+
+  // Of lines that name whose they are there.
+  void ReadCustomerAccounts(YamlMap& map, Target* target) {
+    for (const std::string& account : map.Texts("customer_accounts")) {
+      CheckAccount(account, map, "customer_accounts");
+      CheckSaysCustomer(*target, account, map);
+      target->customer_accounts.insert(account);
+    }
+  }
+
+  // Each rule that posts to the account must say whose a line is, or its batches would be parked.
+  void CheckSaysCustomer(const Target& target, const std::string& account, YamlMap& map) {
+    if (catalog_ == nullptr) return;
+    for (const PostingRule& rule : catalog_->posting_rules) {
+      const auto accounts = {&rule.debit, &rule.credit, &rule.deferred, &rule.due_to, &rule.due_from, &rule.accrued};
+      const bool posts =
+          std::any_of(accounts.begin(), accounts.end(), [&](const std::string* one) { return *one == account; });
+      const bool is_for = rule.entity.empty() || Gets(target, rule.entity);
+      if (!posts || !is_for || rule.by_subscription) continue;
+      errors_.Add(map.LineOf("customer_accounts"),
+                  map.what() + " wants the customer of each line of account " + Quoted(account) +
+                      ", which a posting rule adds up for all of them",
+                  "write `lines: by_subscription` in that rule of posting.yaml, or leave the account out");
+      return;
+    }
+  }
+
+  // "sales tax group/item sales tax group" of our tax codes, and the accounts whose lines have them.
+  void ReadTaxCodes(YamlMap& map, Target* target) {
+    for (const auto& [ours, theirs] : map.TextsByName("tax_codes")) {
+      const size_t slash = theirs.find('/');
+      const bool is_pair = slash != std::string::npos && slash > 0 && slash + 1 < theirs.size() &&
+                           theirs.find('/', slash + 1) == std::string::npos;
+      if (!is_pair) {
+        errors_.Add(map.LineOf("tax_codes"), map.what() + " maps tax code " + Quoted(ours) + " to " + Quoted(theirs),
+                    "write the sales tax group and the item sales tax group there: \"DOM/FULL\"");
+        continue;
+      }
+      target->tax_codes.emplace(ours, std::pair(theirs.substr(0, slash), theirs.substr(slash + 1)));
+    }
+    for (const std::string& account : map.Texts("tax_accounts")) {
+      CheckAccount(account, map, "tax_accounts");
+      target->tax_accounts.insert(account);
+    }
+    const bool has_codes = map.Find("tax_codes") != nullptr, has_accounts = map.Find("tax_accounts") != nullptr;
+    if (has_codes == has_accounts) return;
+    errors_.Add(
+        map.LineOf(has_codes ? "tax_codes" : "tax_accounts"),
+        map.what() + " has " + (has_codes ? "tax_codes, and no tax_accounts" : "tax_accounts, and no tax_codes"),
+        "say both: what our codes are there, and which accounts' lines are taxed, as those of revenue are");
   }
 
   // `auth`, and a code there of every entity and account.
@@ -190,10 +248,13 @@ class TargetReader {
       target->currencies.emplace(code, std::move(id));
     }
     ReadDimensions(map, target, {"department", "class", "location"});
+    ReadCustomerAccounts(map, target);
   }
 
   void ReadDynamics(YamlMap& map, Target* target) {
     ReadErp(map, target, "companies");
+    ReadCustomerAccounts(map, target);
+    ReadTaxCodes(map, target);
     target->journal = map.RequiredText("journal_name").value_or("");
     target->segments = map.Texts("segments");
     for (auto& [ours, theirs] : map.TextsByName("dimensions")) {
@@ -279,7 +340,7 @@ class TargetReader {
   // A name that no posting rule gives, and that is nearly one which some rule does.
   void CheckDimension(const std::string& name, YamlMap& map) {
     if (catalog_ == nullptr) return;
-    std::set<std::string_view> known;
+    std::set<std::string_view> known = {kProductDimension};
     for (const PostingRule& rule : catalog_->posting_rules) {
       for (const auto& [dimension, value] : rule.dimensions) known.insert(dimension);
     }
@@ -746,6 +807,7 @@ class CustomerReader {
     for (const Subscription& subscription : catalog->subscriptions) {
       known_->subscriptions.insert(subscription.id);
       known_->accounts.insert(subscription.account);
+      known_->of_account[subscription.account].insert(subscription.id);
     }
   }
 
@@ -773,11 +835,15 @@ class CustomerReader {
                std::string_view account) {
     const auto found =
         std::find_if(targets_.begin(), targets_.end(), [&](const Target& one) { return one.name == target; });
-    if (found == targets_.end() || !(IsBilling(found->kind) || IsOfAccounts(found->kind))) {
-      return errors_.Add(line, Quoted(target) + " is no target of usage or of accounts",
+    const bool names_customers = found != targets_.end() && NamesCustomers(found->kind);
+    if (found == targets_.end() || !(IsBilling(found->kind) || IsOfAccounts(found->kind) || names_customers)) {
+      return errors_.Add(line,
+                         Quoted(target) + " is no target of usage or of accounts, and no tryton, netsuite or dynamics",
                          "name one of targets.yaml, or leave the row out");
     }
-    const bool of_account = IsOfAccounts(found->kind) && !found->per_subscription;
+    // An ERP's row may be of either.
+    const bool of_account =
+        names_customers ? subscription.empty() : IsOfAccounts(found->kind) && !found->per_subscription;
     const std::string what = of_account ? "account " : "subscription ";
     const std::string_view name = of_account ? account : subscription;
     if (name.empty() || !(of_account ? subscription : account).empty()) {
@@ -799,9 +865,22 @@ class CustomerReader {
       return errors_.Add(line, Quoted(id) + " is not taken as an id of Zuora",
                          "write the numbers of account and subscription there: A00000001/A-S00000001");
     }
+    if (names_customers && of_account) return AddAccount(line, *found, name, id);
     if (!found->ids.emplace(name, id).second) {
       errors_.Add(line, what + Quoted(name) + " has an id in target " + Quoted(target) + " already",
                   "leave one of the two rows out");
+    }
+  }
+
+  // Of all of its subscriptions.
+  void AddAccount(int line, Target& target, std::string_view account, std::string_view id) {
+    if (!known_) return;
+    for (const std::string_view subscription : known_->of_account[account]) {
+      if (target.ids.emplace(subscription, id).second) continue;
+      errors_.Add(line,
+                  "subscription " + Quoted(subscription) + " of account " + Quoted(account) + " has an id in target " +
+                      Quoted(target.name) + " already",
+                  "leave one of the two rows out, or name its subscriptions in place of the account");
     }
   }
 
@@ -814,6 +893,7 @@ class CustomerReader {
   FileErrors& errors_;
   struct Known {
     std::unordered_set<std::string_view> subscriptions, accounts;
+    std::map<std::string_view, std::set<std::string_view>> of_account;  // its subscriptions
   };
   std::optional<Known> known_;  // none: any
 };

@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ledger/journal.h"
@@ -21,6 +23,10 @@ namespace tollbook {
 
 inline constexpr std::string_view kTargetsFile = "targets.yaml";
 inline constexpr std::string_view kCustomersFile = "customers.csv";
+// Dimensions of a journal line that mean something to a target: whose it is, and its product, which is mapped like one.
+inline constexpr std::string_view kSubscriptionDimension = "subscription";
+inline constexpr std::string_view kProductDimension = "product";
+inline constexpr std::string_view kTaxCodeDimension = "tax_code";
 
 enum class TargetKind : uint8_t {
   kFiles,
@@ -107,8 +113,15 @@ struct Target {
   std::map<std::string, std::string> currencies;  // code -> id
   std::map<std::string, std::string> dimensions;  // "cost_center=100" -> "department=7"
 
+  // tryton, netsuite, dynamics: our accounts whose lines name the customer there, by `ids` of the line's subscription
+  std::set<std::string, std::less<>> customer_accounts;
+
   // dynamics: `companies` are its legal entities, all `accounts` must be there, `dimensions` have values alone
   std::vector<std::string> segments;  // our dimensions that follow the main account in its account structure, in order
+  // Our tax code -> the sales tax group there, and the item's, on lines of our `tax_accounts`; empty: the text tells
+  // it.
+  std::map<std::string, std::pair<std::string, std::string>> tax_codes;
+  std::set<std::string, std::less<>> tax_accounts;
 
   // sap: `companies` are its company codes, all `accounts` must be there, `dimensions` are "CostCenter=10101"
   std::string items_path;  // of the OData entity set by which posted items are read
@@ -121,7 +134,8 @@ struct Target {
   // of usage: stripe, chargebee, maxio; `secret` is the API key
   std::map<std::string, std::string> charges;  // "plan/charge", or "charge" of any plan -> the code there; no others
   bool same_ids = false;                       // who has no row in customers.csv has the same id there
-  std::map<std::string, std::string, std::less<>> ids;  // of customers.csv: our subscription, or account -> the id
+  // Of customers.csv: our subscription, or account -> the id; of ERPs the subscription, whichever its row names.
+  std::map<std::string, std::string, std::less<>> ids;
 
   std::map<std::string, std::string> meters;  // stripe: code -> id of the meter there, which can be asked; may be empty
 

@@ -529,12 +529,13 @@ struct NotThere {
 
 NotThere WhyNotThere(const Delivery* delivery, bool is_held) {
   if (delivery == nullptr) return {is_held ? "held for approval" : "not planned yet"};
-  if (delivery->state == DeliveryState::kConfirmed) return {""};
+  if (IsPosted(delivery->state)) return {""};
   const bool is_unclear = delivery->state == DeliveryState::kUncertain || delivery->state == DeliveryState::kSending;
   return {std::string(Word(delivery->state)), !is_unclear};
 }
 
-// Debits that were sealed for a target, and those of the batches that it confirmed.
+// Debits that were sealed for a target, and those of the batches that it confirmed; then, once any are, those that are
+// reconciled with it.
 absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const std::vector<JournalBatch>& batches,
                               std::vector<ReconcileRow>* rows) {
   const absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesOf(book);
@@ -551,13 +552,14 @@ absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const st
   for (const Delivery& delivery : *deliveries) by_target[{delivery.target, delivery.batch}] = &delivery;
   struct Sums {
     Currency currency;
-    Int128 sealed = 0, delivered = 0;
+    Int128 sealed = 0, delivered = 0, reconciled = 0;
     std::map<std::string, Int128> not_there;  // by why
     bool all_explained = true;
   };
   for (const auto& [name, target] : targets) {
     if (target != nullptr && !TakesJournal(*target)) continue;  // it gets no batch
     std::map<PeriodKey, Sums> sums;
+    bool is_reconciled = false;
     for (const JournalBatch& batch : batches) {
       const auto delivery = by_target.find({name, batch.id});
       if (target == nullptr ? delivery == by_target.end() : !Concerns(*target, batch)) continue;
@@ -570,6 +572,9 @@ absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const st
       const NotThere not_there = WhyNotThere(delivery == by_target.end() ? nullptr : delivery->second, is_held);
       (not_there.why.empty() ? of.delivered : of.not_there[not_there.why]) += debits;
       of.all_explained = of.all_explained && not_there.explains;
+      if (delivery == by_target.end() || delivery->second->state != DeliveryState::kReconciled) continue;
+      of.reconciled += debits;
+      is_reconciled = true;
     }
     for (const auto& [of, sum] : sums) {
       std::string explained;
@@ -579,6 +584,14 @@ absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const st
       rows->push_back({"delivered to " + std::string(name), of.entity, of.currency,
                        ToString(Money{sum.currency, sum.sealed}), ToString(Money{sum.currency, sum.delivered}),
                        "sealed = confirmed", sum.all_explained, of.period, explained});
+    }
+    if (!is_reconciled) continue;
+    for (const auto& [of, sum] : sums) {
+      const Int128 left = sum.delivered - sum.reconciled;
+      rows->push_back({"reconciled with " + std::string(name), of.entity, of.currency,
+                       ToString(Money{sum.currency, sum.delivered}), ToString(Money{sum.currency, sum.reconciled}),
+                       "confirmed = reconciled", true, of.period,
+                       left == 0 ? "" : ToString(Money{sum.currency, left}) + " not asked about since"});
     }
   }
   return absl::OkStatus();

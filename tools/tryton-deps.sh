@@ -1,9 +1,10 @@
 #!/bin/bash
-# Installs the Debian packages of Tryton, the ERP that tests/e2e/tryton_test.py posts to (25 MB). Apart from tools/deps.sh:
-# all else is built and tested without it.
+# Installs the Debian packages of Tryton, the ERP that tests/e2e/tryton_test.py posts to (25 MB), and of PostgreSQL, which
+# keeps its ledger where much is posted at a time (70 MB more). Apart from tools/deps.sh: all else is built and tested
+# without them.
 set -euo pipefail
 
-packages=(tryton-server tryton-modules-account)
+packages=(tryton-server tryton-modules-account postgresql python3-psycopg2)
 
 as_root=()
 if ((EUID != 0)); then

@@ -127,8 +127,9 @@ std::string StandstillText(const std::vector<TargetState>& states, const std::st
 absl::StatusOr<int> List(const DeliveriesOptions& options, const Outbox& outbox, const Standstill& standstill) {
   const std::optional<DeliveryState> state = StateOf(options.state);
   if (!options.state.empty() && !state) {
-    return MakeError(absl::StatusCode::kInvalidArgument, "no state of a delivery", "--state " + options.state,
-                     "use one of pending, sending, accepted, confirmed, uncertain, retry-wait, parked, superseded");
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, "no state of a delivery", "--state " + options.state,
+        "use one of pending, sending, accepted, confirmed, uncertain, retry-wait, parked, superseded, reconciled");
   }
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox.Deliveries();
   if (!deliveries.ok()) return deliveries.status();

@@ -18,6 +18,7 @@
 #include "pipeline/change_period.h"
 #include "pipeline/charges.h"
 #include "pipeline/due_now.h"
+#include "pipeline/emit/missing_codes.h"
 #include "pipeline/forget_keys.h"
 #include "pipeline/seal.h"
 #include "pipeline/waiting.h"
@@ -46,6 +47,7 @@ std::string WaitingReason(PeriodState state) {
 }
 
 constexpr std::string_view kUnmapped = "unmapped";
+constexpr std::string_view kMissingCode = "missing_code";
 
 bool IsWaitingReason(std::string_view reason) {
   if (reason == kUnmapped) return true;
@@ -56,8 +58,8 @@ bool IsWaitingReason(std::string_view reason) {
 }
 
 // Lines that were not accepted, then accepted usage that no subscription or charge takes, then what waits for its
-// accounting period or for a posting rule. There may be more of them than fit in memory: for programs each goes out as
-// it is met, people see the first.
+// accounting period or for a posting rule, then what was booked and has no code in an ERP. There may be more of them
+// than fit in memory: for programs each goes out as it is met, people see the first.
 class Listing {
  public:
   // `cut_off`: the book's (cut_off.h).
@@ -147,6 +149,25 @@ class Listing {
     return absl::OkStatus();
   }
 
+  // One row for each code that a target has not.
+  absl::Status AddMissingCodes(const Book& book, const Catalog& catalog) {
+    const std::string reason(kMissingCode);
+    if (!Wanted(reason)) return absl::OkStatus();
+    const absl::StatusOr<std::vector<MissingCode>> missing = MissingCodes(book, catalog);
+    if (!missing.ok()) return missing.status();
+    for (const MissingCode& code : *missing) {
+      Count(reason, "booked", 1);
+      const std::string what = "target " + code.target + ": " + code.what + " (" +
+                               Counted(code.batches, "batch", "batches") + ", the first " + code.first_batch + ")";
+      if (!for_people_) {
+        TOLLBOOK_RETURN_IF_ERROR(stream_.Add({reason, "booked", "", "", "", "", "", "", "", "", what, ""}));
+      } else if (HasRoom()) {
+        codes_.Add({reason, code.target, Thousands(code.batches), code.what});
+      }
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Finish() { return for_people_ ? WriteOutput(TextForPeople()) : stream_.Finish(); }
 
  private:
@@ -172,7 +193,7 @@ class Listing {
     }
     if (counts_.empty()) return "No exceptions.\n";
     std::string text = summary.ToText();
-    for (const Table* table : {&lines_, &needed_, &unrated_, &waiting_}) {
+    for (const Table* table : {&lines_, &needed_, &unrated_, &waiting_, &codes_}) {
       if (table->rows() > 0) text.append("\n").append(table->ToText());
     }
     if (!HasRoom())
@@ -183,7 +204,7 @@ class Listing {
     return (outcome == Outcome::kRejected && commit > waived.rejected) ||
            (outcome == Outcome::kConflict && commit > waived.conflict);
   }
-  bool HasRoom() const { return lines_.rows() + unrated_.rows() + waiting_.rows() < options_.limit; }
+  bool HasRoom() const { return lines_.rows() + unrated_.rows() + waiting_.rows() + codes_.rows() < options_.limit; }
   bool Wanted(const std::string& reason) const { return options_.reason.empty() || options_.reason == reason; }
   void Count(const std::string& reason, const std::string& outcome, uint64_t events) {
     auto& count = counts_[reason];
@@ -197,6 +218,10 @@ class Listing {
       return "Mend the events at the source, or the price: the seal names the charge. No total above 1.7e20 units, and "
              "no worth above 1e30 minor units, can be booked.";
     if (reason == "unpriced") return "Add a charge for the meter to the plan and seal; nothing is read again.";
+    if (reason == kMissingCode) {
+      return "Add the code to targets.yaml, a customer to customers.csv; then `tollbook deliveries retry` what is parked "
+             "for it. Until then none of these batches is sent there.";
+    }
     if (reason == kUnmapped) return "Add a posting rule to posting.yaml and seal; nothing is read again.";
     if (reason == WaitingReason(PeriodState::kClosed)) {
       return "Open the period again with `tollbook periods reopen` and seal; nothing is read again.";
@@ -217,6 +242,7 @@ class Listing {
   Table needed_{{{"reason", false, Narrow::kKeep}, {"source"}, {"line", true}, {"needs"}}};
   Table unrated_{{{"reason", false, Narrow::kKeep}, {"subject"}, {"meter"}, {"usage_date"}, {"events", true}}};
   Table waiting_{{{"reason", false, Narrow::kKeep}, {"subject"}, {"usage_date"}, {"difference", false, Narrow::kWrap}}};
+  Table codes_{{{"reason", false, Narrow::kKeep}, {"target"}, {"batches", true}, {"missing", false, Narrow::kWrap}}};
   std::map<std::string, std::pair<std::string, uint64_t>> counts_;
 };
 
@@ -232,8 +258,8 @@ absl::StatusOr<WaivedLines> WaivedBy(const Book& book, const Catalog& catalog, c
 
 absl::StatusOr<int> List(const ExceptionsOptions& options) {
   const bool known = options.reason.empty() || options.reason == "unattributed" || options.reason == "unpriced" ||
-                     options.reason == "out_of_range" || IsWaitingReason(options.reason) ||
-                     ReasonFromString(options.reason);
+                     options.reason == "out_of_range" || options.reason == kMissingCode ||
+                     IsWaitingReason(options.reason) || ReasonFromString(options.reason);
   if (!known) {
     return MakeError(absl::StatusCode::kInvalidArgument, "no such reason", "--reason " + options.reason,
                      "docs/exceptions.md lists them");
@@ -258,6 +284,7 @@ absl::StatusOr<int> List(const ExceptionsOptions& options) {
   if (catalog.ok()) {
     TOLLBOOK_RETURN_IF_ERROR(listing.AddUnrated(**book, *catalog));
     TOLLBOOK_RETURN_IF_ERROR(listing.AddWaiting(**book, *catalog));
+    TOLLBOOK_RETURN_IF_ERROR(listing.AddMissingCodes(**book, *catalog));
   } else if (options.format.empty()) {
     std::fprintf(stderr, "Nothing is sealed yet: --catalog DIR also shows accepted usage that nothing prices.\n");
   }

@@ -15,7 +15,9 @@ constexpr int64_t kNanosPerSecond = 1'000'000'000;
 constexpr int64_t kLookAgainNanos = 600 * kNanosPerSecond;
 
 PostPlace PlaceOf(const PostOptions& options, const Catalog& catalog) {
-  return {options.books, &catalog, options.catalog, options.watch ? "post --watch" : "post"};
+  PostPlace place{options.books, &catalog, options.catalog, options.watch ? "post --watch" : "post"};
+  if (options.reconcile) place.reconcile = ReconcileOptions{Now().nanos, options.again};
+  return place;
 }
 
 absl::StatusOr<DeliverReport> Passes(const PostOptions& options, const Catalog& catalog, const PostTargets& targets) {

@@ -63,6 +63,8 @@ struct PostOptions {
   bool dry_run = false;
   bool watch = false;         // go on until stopped
   uint64_t wait_seconds = 0;  // go on so long while something waits
+  bool reconcile = false;     // then ask the targets whether they have what they confirmed
+  bool again = false;         // what was reconciled before, too
   bool strict = false;        // what is not delivered is exit code 3
   bool json = false;
 };

@@ -256,6 +256,10 @@ class CommandLine {
         ->type_name("SECONDS")
         ->excludes(dry)
         ->excludes(watch);
+    CLI::Option* reconcile =
+        sub->add_flag("--reconcile", post_.reconcile, "Then ask whether they still have what they confirmed")
+            ->excludes(dry);
+    sub->add_flag("--again", post_.again, "With --reconcile: ask about what is reconciled, too")->needs(reconcile);
     AddStrictText(sub, &post_.strict, "Exit code 3 when something is not delivered");
     AddJson(sub, &post_.json);
   }

@@ -51,6 +51,7 @@ void AddTurn(DeliverReport turn, std::optional<DeliverReport>* so_far) {
   for (size_t i = 0; so_far->has_value() && i < turn.targets.size(); ++i) {
     turn.targets[i].planned += (*so_far)->targets[i].planned;
     turn.targets[i].confirmed += (*so_far)->targets[i].confirmed;
+    turn.targets[i].reconciled += (*so_far)->targets[i].reconciled;
   }
   *so_far = std::move(turn);
 }
@@ -107,6 +108,7 @@ absl::StatusOr<PostTurn> TakeTurn(const PostPlace& place, const PostTargets& tar
   options.chance = Chance;
   options.stop = &StopRequested();
   options.until_nanos = NowNanos() + kHeldNanos;
+  options.reconcile = place.reconcile;
   absl::StatusOr<DeliverReport> report = Deliver(*book, targets.emitters, options);
   if (!report.ok()) return report.status();
   return PostTurn{*std::move(report), LastTaken(place.books)};
@@ -150,8 +152,12 @@ void SleepUntil(int64_t until_nanos) {
 Json ToJson(const DeliverReport& report) {
   Json targets = Json::array();
   for (const TargetReport& target : report.targets) {
-    Json one = {{"target", target.target}, {"planned_now", target.planned}, {"confirmed_now", target.confirmed}};
+    Json one = {{"target", target.target},
+                {"planned_now", target.planned},
+                {"confirmed_now", target.confirmed},
+                {"reconciled_now", target.reconciled}};
     if (!target.not_planned.empty()) one["not_planned"] = target.not_planned;
+    if (!target.not_reconciled.empty()) one["not_reconciled"] = target.not_reconciled;
     if (target.paused) one["paused"] = ToJson(*target.paused);
     for (size_t state = 0; state < kDeliveryStates; ++state) {
       one[std::string(Word(static_cast<DeliveryState>(state)))] = target.by_state[state];
@@ -165,24 +171,34 @@ Json ToJson(const DeliverReport& report) {
 }
 
 std::string ToText(const DeliverReport& report) {
-  Table table(
-      {{"target"}, {"new", true}, {"confirmed now", true}, {"confirmed", true}, {"waiting", true}, {"parked", true}});
+  Table table({{"target"},
+               {"new", true},
+               {"confirmed now", true},
+               {"confirmed", true},
+               {"reconciled", true},
+               {"waiting", true},
+               {"parked", true}});
   uint64_t parked = 0;
   for (const TargetReport& target : report.targets) {
     uint64_t waiting = 0;
     for (const uint64_t deliveries : target.by_state) waiting += deliveries;
-    waiting -= In(target, DeliveryState::kConfirmed) + In(target, DeliveryState::kParked) +
-               In(target, DeliveryState::kSuperseded);
+    waiting -= In(target, DeliveryState::kConfirmed) + In(target, DeliveryState::kReconciled) +
+               In(target, DeliveryState::kParked) + In(target, DeliveryState::kSuperseded);
     parked += In(target, DeliveryState::kParked);
     table.Add({target.target, Thousands(target.planned), Thousands(target.confirmed),
-               Thousands(In(target, DeliveryState::kConfirmed)), Thousands(waiting) + (target.paused ? " paused" : ""),
-               Thousands(In(target, DeliveryState::kParked))});
+               Thousands(In(target, DeliveryState::kConfirmed)), Thousands(In(target, DeliveryState::kReconciled)),
+               Thousands(waiting) + (target.paused ? " paused" : ""), Thousands(In(target, DeliveryState::kParked))});
   }
   std::string text = table.ToText();
   for (const TargetReport& target : report.targets) {
     if (target.paused) {
       text += target.target + " is paused " + ToString(*target.paused) +
               "; `tollbook deliveries resume` goes on with it.\n";
+    }
+  }
+  for (const TargetReport& target : report.targets) {
+    if (!target.not_reconciled.empty()) {
+      text += "not reconciled with " + target.target + ", " + target.not_reconciled + "\n";
     }
   }
   if (report.waiting > 0) {

@@ -3,6 +3,7 @@
 #ifndef TOLLBOOK_PIPELINE_APP_POST_FLOW_H_
 #define TOLLBOOK_PIPELINE_APP_POST_FLOW_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct PostPlace {
   const Catalog* catalog = nullptr;
   std::string catalog_directory;
   std::string command;  // as others are told who has the book
+  std::optional<ReconcileOptions> reconcile = std::nullopt;
 };
 // One pass with the clock and chance of this machine: it has the book for some seconds, and until the deliveries under
 // way are done. A signal ends it likewise. `book`: where it is open already. Aborted: somebody else has it.

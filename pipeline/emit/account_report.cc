@@ -27,7 +27,7 @@ struct Statement {
 std::map<std::string_view, Statement> LastStatements(std::span<const StoredReport> stored, int64_t restored_at_nanos) {
   std::map<std::string_view, Statement> last;
   for (const StoredReport& report : stored) {
-    const bool is_confirmed = report.delivery.state == DeliveryState::kConfirmed;
+    const bool is_confirmed = IsPosted(report.delivery.state);
     if (report.delivery.planned_at_nanos < restored_at_nanos) continue;
     if (!report.is_still_for && !is_confirmed) continue;
     std::string_view rest = report.body;

@@ -291,22 +291,34 @@ class Pass {
         restored_(restored),
         options_(options) {}
 
-  // Plans batches and usage; how many deliveries were confirmed before.
-  absl::StatusOr<uint64_t> Begin(const EmitterOf& of, TargetReport* report);
+  // Plans batches and usage.
+  absl::Status Begin(const EmitterOf& of, TargetReport* report);
   absl::Status PlanEvents(const EmitterOf& of, TargetReport* report);
   // Nothing while the book has no newer commit than when this process last did.
   absl::Status PlanAccounts(const EmitterOf& of, TargetReport* report);
   // What is due of them.
-  absl::Status RunDue(const std::vector<const EmitterOf*>& targets);
+  absl::Status RunDue(const std::vector<const EmitterOf*>& targets) { return Run(targets, Work::kDeliver); }
+  // Asks about what they confirmed, where that is wanted and due.
+  absl::Status ReconcileDue(const std::vector<const EmitterOf*>& targets) { return Run(targets, Work::kReconcile); }
   absl::Status CountAfter(const EmitterOf& of, TargetReport* target, DeliverReport* report) const;
   bool was_cut_short() const { return was_cut_short_; }
 
  private:
+  enum class Work : uint8_t { kDeliver, kReconcile };
+
+  absl::Status Run(const std::vector<const EmitterOf*>& targets, Work work);
   absl::Status Plan(const EmitterOf& of, const std::set<std::string, std::less<>>& there, TargetReport* report);
   absl::Status PlanUsage(const EmitterOf& of, TargetReport* report);
   absl::Status BeginPace(const EmitterOf& of);
   // The deliveries of a target whose turn it may be now; none when it is to be left alone.
   absl::StatusOr<std::vector<Delivery>> DueOf(const EmitterOf& of, DispatchTarget* target);
+  // Likewise of what it confirmed, and is to be asked about.
+  absl::StatusOr<std::vector<Delivery>> ConfirmedOf(const EmitterOf& of, DispatchTarget* target);
+  void Place(const EmitterOf& of, const std::vector<Delivery>& due, DispatchTarget* target) const;
+  // It was confirmed, and by these options the target is asked about it yet.
+  bool IsToCompare(const EmitterOf& of, const Delivery& delivery) const;
+  // These options have asked about it, and it could not be compared.
+  bool IsIncomparable(const Delivery& delivery) const;
   DispatchWord MayGo(const EmitterOf& of, const Delivery& delivery);
   const Pause* PauseOf(const EmitterOf& of) const {
     const auto pause = pauses_.find(of.target.name);
@@ -321,6 +333,9 @@ class Pass {
   absl::StatusOr<std::optional<Attempt>> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
                                                 Delivery* delivery);
   absl::Status VisitOthers(const Delivery& but, const std::function<void(const OtherReport&)>& visit) const;
+  // Asks once about what was confirmed.
+  absl::StatusOr<DispatchOutcome> CompareOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
+  Attempt Compare(const EmitterOf& of, Emitter& emitter, const Delivery& delivery, std::string body) const;
   absl::Status Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery);
   // With what the attempt says of the target, where that is news.
   absl::Status Keep(const EmitterOf& of, const Attempt& outcome, DeliveryStep step, Delivery* delivery);
@@ -350,13 +365,14 @@ class Pass {
   std::mutex chance_mutex_;                         // of options_.chance
   // How a target stands; several of its deliveries may be under way.
   struct Stands {
-    std::mutex mutex;  // of it, and of writing it
+    std::mutex mutex;  // of all, and of writing the standing
     TargetStanding standing;
+    uint64_t confirmed = 0, reconciled = 0;  // by this pass
   };
   std::map<std::string, Stands, std::less<>> stands_;  // of each target; none is added after Begin
 };
 
-absl::StatusOr<uint64_t> Pass::Begin(const EmitterOf& of, TargetReport* report) {
+absl::Status Pass::Begin(const EmitterOf& of, TargetReport* report) {
   report->target = of.target.name;
   if (const Pause* const pause = PauseOf(of)) report->paused = *pause;
   const absl::StatusOr<TargetStanding> standing = outbox_.StandingOf(of.target.name);
@@ -365,14 +381,10 @@ absl::StatusOr<uint64_t> Pass::Begin(const EmitterOf& of, TargetReport* report) 
   const absl::StatusOr<std::vector<Delivery>> before = outbox_.DeliveriesTo(of.target.name);
   if (!before.ok()) return before.status();
   std::set<std::string, std::less<>> there;
-  uint64_t confirmed = 0;
-  for (const Delivery& delivery : *before) {
-    there.insert(delivery.batch);
-    confirmed += delivery.state == State::kConfirmed ? 1 : 0;
-  }
+  for (const Delivery& delivery : *before) there.insert(delivery.batch);
   if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, there, report));
   if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, report));
-  return confirmed;
+  return absl::OkStatus();
 }
 
 absl::Status Pass::Plan(const EmitterOf& of, const std::set<std::string, std::less<>>& there, TargetReport* report) {
@@ -446,6 +458,9 @@ int64_t Pass::DueAt(const EmitterOf& of, const Delivery& delivery) const {
   const int64_t now = options_.now_nanos();
   const int64_t not_before = std::max(std::min(delivery.not_before_nanos, now + LongestWaitNanos(of.target)),
                                       ClearAtNanos(of.target, restored_, now));
+  if (IsPosted(delivery.state) && delivery.failures == 0) {
+    return std::max(not_before, std::min(delivery.since_nanos, now) + of.target.quiet_seconds * kNanosPerSecond);
+  }
   if (delivery.state != State::kUncertain) return not_before;
   if (!of.emitter->CanBeAsked()) return 0;
   return std::max(not_before, std::min(delivery.since_nanos, now) + of.target.quiet_seconds * kNanosPerSecond);
@@ -466,6 +481,39 @@ absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchT
     if (probe == due.end()) return std::vector<Delivery>();
     std::rotate(due.begin(), probe, probe + 1);
   }
+  Place(of, due, target);
+  return due;
+}
+
+bool Pass::IsIncomparable(const Delivery& delivery) const {
+  return options_.reconcile && IsPosted(delivery.state) && delivery.failures == 0 &&
+         delivery.problem != DeliveryProblem::kNone && delivery.changed_at_nanos >= options_.reconcile->begun_nanos;
+}
+
+bool Pass::IsToCompare(const EmitterOf& of, const Delivery& delivery) const {
+  if (!options_.reconcile || !of.emitter->AsksFirst() || !IsPosted(delivery.state) || IsIncomparable(delivery)) {
+    return false;
+  }
+  const bool is_done = delivery.failures == 0 && delivery.changed_at_nanos >= options_.reconcile->begun_nanos;
+  return delivery.state == State::kConfirmed || (options_.reconcile->again && !is_done);
+}
+
+absl::StatusOr<std::vector<Delivery>> Pass::ConfirmedOf(const EmitterOf& of, DispatchTarget* target) {
+  absl::StatusOr<std::vector<Delivery>> due = outbox_.DeliveriesTo(of.target.name);
+  if (!due.ok()) return due.status();
+  const TargetStanding& standing = stands_.at(of.target.name).standing;
+  const int64_t now = options_.now_nanos();
+  if (IsHeld(of.target, PauseOf(of), restored_, 0) || HeldUntil(of.target, standing, now) > now) due->clear();
+  std::erase_if(*due, [&](const Delivery& delivery) { return !IsToCompare(of, delivery); });
+  const auto place = [&](const Delivery& delivery) {
+    return std::tuple(delivery.failures, SealOf(delivery.batch, batches_), std::string_view(delivery.batch));
+  };
+  std::sort(due->begin(), due->end(), [&](const Delivery& a, const Delivery& b) { return place(a) < place(b); });
+  Place(of, *due, target);
+  return due;
+}
+
+void Pass::Place(const EmitterOf& of, const std::vector<Delivery>& due, DispatchTarget* target) const {
   std::map<std::pair<std::string, std::string>, size_t> places;
   for (const Delivery& delivery : due) {
     // Reports of usage correct each other, and events tell of what follows: each of them is one place.
@@ -475,9 +523,8 @@ absl::StatusOr<std::vector<Delivery>> Pass::DueOf(const EmitterOf& of, DispatchT
     target->places.push_back(places.emplace(std::move(place), places.size()).first->second);
   }
   target->connections = 1 + of.more.size();
-  target->failures_in_row = standing.failures_in_row;
+  target->failures_in_row = stands_.at(of.target.name).standing.failures_in_row;
   target->priority = of.target.priority;
-  return due;
 }
 
 DispatchWord Pass::MayGo(const EmitterOf& of, const Delivery& delivery) {
@@ -490,11 +537,12 @@ DispatchWord Pass::MayGo(const EmitterOf& of, const Delivery& delivery) {
   return DispatchWord::kGo;
 }
 
-absl::Status Pass::RunDue(const std::vector<const EmitterOf*>& targets) {
+absl::Status Pass::Run(const std::vector<const EmitterOf*>& targets, Work work) {
   std::vector<DispatchTarget> queues(targets.size());
   std::vector<std::vector<Delivery>> due;
   for (size_t i = 0; i < targets.size(); ++i) {
-    absl::StatusOr<std::vector<Delivery>> of_target = DueOf(*targets[i], &queues[i]);
+    absl::StatusOr<std::vector<Delivery>> of_target =
+        work == Work::kDeliver ? DueOf(*targets[i], &queues[i]) : ConfirmedOf(*targets[i], &queues[i]);
     if (!of_target.ok()) return of_target.status();
     due.push_back(*std::move(of_target));
     if (targets[i]->pace != nullptr) TOLLBOOK_RETURN_IF_ERROR(BeginPace(*targets[i]));
@@ -506,7 +554,7 @@ absl::Status Pass::RunDue(const std::vector<const EmitterOf*>& targets) {
     const EmitterOf& of = *targets[turn.target];
     Emitter& emitter = turn.connection == 0 ? *of.emitter : *of.more[turn.connection - 1];
     Delivery& delivery = due[turn.target][turn.delivery];
-    return RunOne(of, emitter, &delivery);
+    return work == Work::kDeliver ? RunOne(of, emitter, &delivery) : CompareOne(of, emitter, &delivery);
   };
   const absl::Status ran = Dispatch(queues, dispatch);
   for (const EmitterOf* const of : targets) {
@@ -521,14 +569,24 @@ absl::Status Pass::CountAfter(const EmitterOf& of, TargetReport* target, Deliver
   const int64_t used_up_until = of.pace == nullptr ? 0 : of.pace->UsedUpUntil();
   const TargetStanding& standing = stands_.at(of.target.name).standing;
   const int64_t held_until = HeldUntil(of.target, standing, options_.now_nanos());
+  const Stands& stands = stands_.at(of.target.name);
+  target->confirmed = stands.confirmed;
+  target->reconciled = stands.reconciled;
+  uint64_t incomparable = 0;
   for (const Delivery& delivery : *deliveries) {
     ++target->by_state[static_cast<size_t>(delivery.state)];
-    if (!IsOpen(delivery) || IsHeldNow(of, delivery)) continue;
+    const bool cannot_tell = options_.reconcile && IsPosted(delivery.state) && !of.emitter->AsksFirst();
+    if ((cannot_tell || IsIncomparable(delivery)) && ++incomparable == 1) {
+      target->not_reconciled =
+          cannot_tell ? "the target cannot be asked what it has of a delivery" : delivery.last_error;
+    }
+    if (!(IsOpen(delivery) || IsToCompare(of, delivery)) || IsHeldNow(of, delivery)) continue;
     const int64_t let_go = std::max(MayProbe(of, standing, delivery) ? 0 : held_until, used_up_until);
     const int64_t ready = std::max({DueAt(of, delivery), let_go, options_.now_nanos(), int64_t{1}});
     const int64_t due = OpensFor(of.target, delivery.batch, batches_, Instant{ready}).nanos;
     report->next_due_nanos = ++report->waiting == 1 ? due : std::min(report->next_due_nanos, due);
   }
+  if (incomparable > 0) target->not_reconciled = std::to_string(incomparable) + ": " + target->not_reconciled;
   return absl::OkStatus();
 }
 
@@ -580,6 +638,53 @@ absl::Status Pass::VisitOthers(const Delivery& but, const std::function<void(con
     visit({*std::move(body), delivery.job, delivery.state, delivery.may_be_there});
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<DispatchOutcome> Pass::CompareOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery) {
+  absl::StatusOr<std::string> body = outbox_.BodyOf(*delivery);
+  if (!body.ok()) return body.status();
+  const Attempt said = Compare(of, emitter, *delivery, *std::move(body));
+  TOLLBOOK_RETURN_IF_ERROR(Apply(of, said, delivery));
+  return WordOf(said);
+}
+
+Attempt Pass::Compare(const EmitterOf& of, Emitter& emitter, const Delivery& delivery, std::string body) const {
+  if (!IsStillFor(of.target, delivery, batches_)) {
+    return RefusedHere(DeliveryProblem::kConfiguration,
+                       "targets.yaml says since it was sent that the target is not to be told of it");
+  }
+  Parcel parcel{delivery.batch, delivery.key, std::move(body), delivery.job};
+  parcel.sends = delivery.attempts;
+  parcel.since_nanos = delivery.since_nanos;
+  parcel.is_confirmed = true;
+  if (IsOther(emitter, parcel, delivery)) {
+    return RefusedHere(DeliveryProblem::kMapping,
+                       "targets.yaml has other codes than when it was sent, so it is not compared");
+  }
+  Attempt said = emitter.Ask(parcel);
+  const std::string was = "it was confirmed as " + delivery.document;
+  switch (said.step.event) {
+    case Event::kConfirmed:
+      said.step.event = Event::kReconciled;
+      return said;
+    case Event::kAccepted:
+      return Failed(Event::kDifferent, DeliveryProblem::kDifferent,
+                    was +
+                        ", and now is a draft there, lacks lines, or has a draft beside it: look who changed it; "
+                        "`tollbook deliveries retry` completes it, `resolve` takes your word");
+    case Event::kNotThere:
+      return Failed(Event::kNotThere, DeliveryProblem::kDifferent,
+                    was +
+                        ", and is not there any more: look who took it away; `tollbook deliveries retry` sends it "
+                        "again, `resolve` takes your word");
+    case Event::kDifferent:
+    case Event::kRefused:
+      return said;
+    default:  // no answer, or that something of our key is under way there
+      if (said.step.problem == DeliveryProblem::kNone) said.step.problem = DeliveryProblem::kAvailability;
+      said.step.event = Event::kCannotAsk;
+      return said;
+  }
 }
 
 absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
@@ -641,7 +746,13 @@ absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* 
     default:
       if (outcome.ask_later) step.not_before_nanos = now + PollNanos(of.target, 0);
   }
-  return Keep(of, outcome, std::move(step), delivery);
+  const State before = delivery->state;
+  TOLLBOOK_RETURN_IF_ERROR(Keep(of, outcome, std::move(step), delivery));
+  Stands& stands = stands_.at(of.target.name);
+  const std::lock_guard lock(stands.mutex);
+  if (delivery->state == State::kConfirmed && before != State::kConfirmed) ++stands.confirmed;
+  if (outcome.step.event == Event::kReconciled) ++stands.reconciled;
+  return absl::OkStatus();
 }
 
 absl::Status Pass::Keep(const EmitterOf& of, const Attempt& outcome, DeliveryStep step, Delivery* delivery) {
@@ -709,11 +820,8 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   Pass pass(book, *batches, *held, *pauses, *restored, options);
   report.targets.resize(targets.size());
   std::vector<const EmitterOf*> all, tellers;
-  std::vector<uint64_t> confirmed_before;
   for (size_t i = 0; i < targets.size(); ++i) {
-    absl::StatusOr<uint64_t> confirmed = pass.Begin(targets[i], &report.targets[i]);
-    if (!confirmed.ok()) return confirmed.status();
-    confirmed_before.push_back(*confirmed);
+    TOLLBOOK_RETURN_IF_ERROR(pass.Begin(targets[i], &report.targets[i]));
     // What is open of older reports of accounts must not go before a newer one is planned.
     if (!TakesAccounts(targets[i].target)) all.push_back(&targets[i]);
   }
@@ -737,11 +845,13 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   TOLLBOOK_RETURN_IF_ERROR(pass.RunDue(tellers));
   // What waited for an unclear end, which may be clear now: the next pass sends it.
   TOLLBOOK_RETURN_IF_ERROR(plan_accounts());
-  TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
+  TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));  // that they were confirmed is told before that they still are
+  if (options.reconcile) {
+    TOLLBOOK_RETURN_IF_ERROR(pass.ReconcileDue(all));
+    TOLLBOOK_RETURN_IF_ERROR(RecordDeliveries(book));
+  }
   for (size_t i = 0; i < targets.size(); ++i) {
-    TargetReport& target = report.targets[i];
-    TOLLBOOK_RETURN_IF_ERROR(pass.CountAfter(targets[i], &target, &report));
-    target.confirmed = target.by_state[static_cast<size_t>(State::kConfirmed)] - confirmed_before[i];
+    TOLLBOOK_RETURN_IF_ERROR(pass.CountAfter(targets[i], &report.targets[i], &report));
   }
   report.cut_short = pass.was_cut_short();
   return report;
@@ -763,7 +873,8 @@ absl::Status RecordDeliveries(Book& book) {
     const bool matters =
         is_known || IsFinal(delivery.state) || delivery.state == State::kParked || delivery.state == State::kUncertain;
     if (!matters || (is_known && known->second == state)) continue;
-    const std::string why = delivery.document.empty() ? delivery.last_error : "as " + delivery.document;
+    const bool is_there = !delivery.document.empty() && delivery.state != State::kParked;
+    const std::string why = is_there ? "as " + delivery.document : delivery.last_error;
     news.push_back({DecisionKind::kDelivery, which, "", why, is_known ? known->second : "", state});
   }
   return news.empty() ? absl::OkStatus() : CommitDecisions(book, news);

@@ -32,12 +32,22 @@ struct EmitterOf {
   mutable uint64_t accounts_planned_at = 0;         // the newest commit when its accounts were last planned
 };
 
+// After what is due is delivered, targets that can be asked before anything is sent are asked whether they still have
+// what they confirmed, each delivery once: found and equal it is reconciled; different or gone it is parked. Not before
+// `quiet_seconds` after it was confirmed, for a look-up may lag behind, and by the same pauses, windows, limits and
+// waits as everything else.
+struct ReconcileOptions {
+  int64_t begun_nanos = 0;  // what was compared since then, or could not be, is not asked about again
+  bool again = false;       // what was reconciled before then, too
+};
+
 struct DeliverOptions {
-  std::function<int64_t()> now_nanos;       // called from several threads
-  std::function<uint64_t()> chance;         // any 64 bits, for the jitter
-  const std::atomic<bool>* stop = nullptr;  // ends the pass after the deliveries under way
-  int64_t until_nanos = 0;                  // so does this moment, but that it does something; 0: none
-  int threads = 0;                          // that rate usage; 0: as many as there are cores
+  std::function<int64_t()> now_nanos;                        // called from several threads
+  std::function<uint64_t()> chance;                          // any 64 bits, for the jitter
+  const std::atomic<bool>* stop = nullptr;                   // ends the pass after the deliveries under way
+  int64_t until_nanos = 0;                                   // so does this moment, but that it does something; 0: none
+  int threads = 0;                                           // that rate usage; 0: as many as there are cores
+  std::optional<ReconcileOptions> reconcile = std::nullopt;  // none: only deliver
 };
 
 struct TargetReport {
@@ -45,13 +55,16 @@ struct TargetReport {
   uint64_t planned = 0;         // by this pass
   std::string not_planned;      // why usage, or accounts, are not: they have no name there, or are not taken
   uint64_t confirmed = 0;       // by this pass
+  uint64_t reconciled = 0;      // by this pass
+  std::string not_reconciled;   // how many could not be compared, and why the first could not; empty: all were
   std::optional<Pause> paused;  // by somebody, or by a restore: nothing was sent to it
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
 
 struct DeliverReport {
   std::vector<TargetReport> targets;
-  uint64_t waiting = 0;        // deliveries that will be tried again by themselves, so none of a target that is paused
+  // Deliveries that will be tried, or asked about, again by themselves, so none of a target that is paused.
+  uint64_t waiting = 0;
   int64_t next_due_nanos = 0;  // the first of them; 0: none waits
   bool cut_short = false;      // `until_nanos` came before all that was due was done: another pass goes on
   uint64_t held = 0;           // batches that nobody has approved yet: they are passed over

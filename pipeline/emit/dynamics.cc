@@ -1,7 +1,9 @@
 #include "pipeline/emit/dynamics.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "pipeline/emit/erp_call.h"
@@ -28,24 +30,53 @@ void Add(std::string_view name, std::string_view value, std::string* json) {
   AppendJsonString(value, json);
 }
 
-// "110180-001-": the main account and a value of each segment, empty where the line has none. `told`: what else the
-// line's dimensions say.
-absl::StatusOr<std::string> AccountOf(const ErpLine& line, const Target& target, std::string* told) {
+// What of a line goes into fields there.
+struct Fields {
+  std::string type = "Ledger";  // or "Cust"
+  std::string account;          // "110180-001-": main account and segments; or the customer's
+  std::string sales_tax_group, item_sales_tax_group;
+};
+
+// The main account and a value of each segment, empty where the line has none; those that were used leave `values`.
+absl::StatusOr<std::string> LedgerAccountOf(const ErpLine& line, const Target& target,
+                                            std::map<std::string, std::string>* values) {
   absl::StatusOr<std::string> account = ErpCode(target.accounts, line.account, "account", kSystem, "accounts");
   if (!account.ok()) return account;
-  std::map<std::string_view, std::string_view> values(line.dimensions.begin(), line.dimensions.end());
   for (const std::string& segment : target.segments) {
     *account += '-';
-    const auto value = values.find(segment);
-    if (value == values.end()) continue;
-    const std::string dimension = segment + "=" + std::string(value->second);
-    const auto code = ErpCode(target.dimensions, dimension, "dimension", kSystem, "dimensions");
+    const auto value = values->find(segment);
+    if (value == values->end()) continue;
+    const auto code = ErpCode(target.dimensions, segment + "=" + value->second, "dimension", kSystem, "dimensions");
     if (!code.ok()) return code.status();
     *account += *code;
-    values.erase(value);
+    values->erase(value);
   }
-  for (const auto& [name, value] : values) told->append(", ").append(name).append("=").append(value);
   return account;
+}
+
+// `told`: what else the line's dimensions say.
+absl::StatusOr<Fields> FieldsOf(const ErpLine& line, const Target& target, std::string* told) {
+  const auto dimensions = MappableOf(line);
+  std::map<std::string, std::string> values(dimensions.begin(), dimensions.end());
+  Fields fields;
+  absl::StatusOr<std::string> account = ErpCustomer(target, line, kSystem);
+  if (account.ok() && !account->empty()) {
+    fields.type = "Cust";
+  } else if (account.ok()) {
+    account = LedgerAccountOf(line, target, &values);
+  }
+  if (!account.ok()) return account.status();
+  fields.account = *std::move(account);
+  const auto tax_code = values.find(std::string(kTaxCodeDimension));
+  if (tax_code != values.end() && target.tax_accounts.contains(line.account)) {
+    const auto groups = target.tax_codes.find(tax_code->second);
+    if (groups == target.tax_codes.end())
+      return NoErpCode("tax code \"" + tax_code->second + "\"", kSystem, "tax_codes");
+    std::tie(fields.sales_tax_group, fields.item_sales_tax_group) = groups->second;
+    values.erase(tax_code);
+  }
+  for (const auto& [name, value] : values) TellDimension(line, name, value, told);
+  return fields;
 }
 
 // A value in a filter: quotes are doubled.
@@ -348,16 +379,20 @@ absl::StatusOr<DynamicsJournal> DynamicsJournalOf(const ErpJournal& journal, con
   const std::string voucher = "TB" + ShortKey(journal.key);
   for (const ErpLine& line : journal.lines) {
     std::string text = line.memo;
-    absl::StatusOr<std::string> account = AccountOf(line, target, &text);
-    if (!account.ok()) return account.status();
-    there.accounts.push_back(*std::move(account));
+    const absl::StatusOr<Fields> fields = FieldsOf(line, target, &text);
+    if (!fields.ok()) return fields.status();
+    there.accounts.push_back(fields->account);
     std::string json;
     Add("dataAreaId", there.company, &json);
     json += ",\"LineNumber\":" + std::to_string(there.lines.size() + 1);
-    Add("AccountType", "Ledger", &json);
+    Add("AccountType", fields->type, &json);
     Add("AccountDisplayValue", there.accounts.back(), &json);
     // Dynamics wants numbers; this one is our decimal, digit by digit.
     json += (line.is_debit ? ",\"DebitAmount\":" : ",\"CreditAmount\":") + line.amount;
+    if (!fields->sales_tax_group.empty()) {
+      Add("SalesTaxGroup", fields->sales_tax_group, &json);
+      Add("ItemSalesTaxGroup", fields->item_sales_tax_group, &json);
+    }
     Add("CurrencyCode", journal.currency, &json);
     Add("TransDate", journal.date + "T12:00:00Z", &json);  // noon: the same day in every zone but the last ones
     Add("Voucher", voucher, &json);

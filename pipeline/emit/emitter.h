@@ -39,7 +39,8 @@ struct Parcel {
   uint32_t sends = 0;  // how often it has been sent, this time included
   int64_t since_nanos =
       0;  // when its delivery came into its state: of one that is uncertain, when it was sent or retried
-  bool is_other = false;  // what would be sent is not what was sent last: targets.yaml has other codes than then
+  bool is_other = false;      // what would be sent is not what was sent last: targets.yaml has other codes than then
+  bool is_confirmed = false;  // the target has it, and is asked whether it still says the same
   // How long since then, where nobody knows how it ended when it was sent last.
   std::optional<int64_t> unclear_for_nanos = std::nullopt;
   // Of a usage report: shows the target's others, one by one. A failed status: the book.
@@ -100,7 +101,8 @@ class Emitter {
   // and Ask only says so.
   virtual bool CanBeAsked() const { return true; }
   // What the target has of it: accepted, confirmed, not there, different; refused when it cannot be asked, or will not
-  // take it; may repeat when that does no harm; cannot ask when no answer came. Changes nothing there.
+  // take it; may repeat when that does no harm; cannot ask when no answer came. Changes nothing there. Of what
+  // is_confirmed no more is said than that: whether the target would take it does not matter.
   virtual Attempt Ask(const Parcel& parcel) = 0;
   // Sends it once: accepted, confirmed, not applied, unclear, refused.
   virtual Attempt Send(const Parcel& parcel) = 0;

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "pipeline/emit/authorization.h"
@@ -65,6 +66,40 @@ absl::StatusOr<std::optional<std::string>> ErpDimension(const Target& target, co
     return NoErpCode("dimension \"" + name + "=" + value + "\"", system, "dimensions");
   }
   return found->second;
+}
+
+std::vector<std::pair<std::string, std::string>> MappableOf(const ErpLine& line) {
+  auto dimensions = line.dimensions;
+  const auto is_product = [](const auto& dimension) { return dimension.first == kProductDimension; };
+  if (!line.product.empty() && std::none_of(dimensions.begin(), dimensions.end(), is_product)) {
+    dimensions.emplace_back(kProductDimension, line.product);
+  }
+  return dimensions;
+}
+
+void TellDimension(const ErpLine& line, std::string_view name, std::string_view value, std::string* text) {
+  if (name == kProductDimension && value == line.product) return;
+  text->append(", ").append(name).append("=").append(value);
+}
+
+absl::StatusOr<std::string> ErpCustomer(const Target& target, const ErpLine& line, std::string_view system) {
+  if (!target.customer_accounts.contains(line.account)) return std::string();
+  const auto subscription = std::find_if(line.dimensions.begin(), line.dimensions.end(), [](const auto& dimension) {
+    return dimension.first == kSubscriptionDimension;
+  });
+  if (subscription == line.dimensions.end()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "a line of account \"" + line.account + "\" names no customer of " + std::string(system),
+                     "product \"" + line.product + "\"",
+                     "post it `by_subscription` (posting.yaml), or take the account out of `customer_accounts`; this "
+                     "one, book by hand, then `tollbook deliveries resolve`");
+  }
+  if (const std::optional<std::string_view> id = IdOf(target, subscription->second)) return std::string(*id);
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition,
+      "subscription \"" + subscription->second + "\" has no customer in " + std::string(system),
+      std::string(kCustomersFile),
+      "add a row of it, or of its account, for target " + target.name + " and `tollbook deliveries retry` the batch");
 }
 
 std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, Event unsent, Event unclear) {

@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "pipeline/emit/emitter.h"
 #include "pipeline/emit/erp_journal.h"
@@ -45,6 +47,16 @@ class ErpEmitter : public Emitter {
 [[nodiscard]] absl::StatusOr<std::optional<std::string>> ErpDimension(const Target& target, const std::string& name,
                                                                       const std::string& value,
                                                                       std::string_view system);
+
+// What of a line `dimensions` may map: the dimensions of its posting rule and, as "product", its product.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> MappableOf(const ErpLine& line);
+// Adds ", region=eu" of a dimension that has no field there; of the product nothing, for the memo has it.
+void TellDimension(const ErpLine& line, std::string_view name, std::string_view value, std::string* text);
+// The id there of the customer that a line names: of its dimension "subscription", by customers.csv. Empty: its account
+// is none of `customer_accounts`. FailedPrecondition: it is one, and nobody says whose the line is, or who that is
+// there.
+[[nodiscard]] absl::StatusOr<std::string> ErpCustomer(const Target& target, const ErpLine& line,
+                                                      std::string_view system);
 
 // What is said without regard to what was asked; nothing: the answer is about that. `unsent`, `unclear`: the events of
 // a request of which nothing was done, and of one of which that is not known.

@@ -28,7 +28,7 @@ ErpJournal ErpJournalOf(const JournalBatch& batch) {
     date = std::max(date, line.key.posting_date);
     for (const Posting& posting : PostingsOf(line)) {
       journal.lines.push_back({std::string(posting.account), posting.is_debit, ToString(posting.amount), line.memo(),
-                               ParseDimensions(line.key.dimensions)});
+                               ParseDimensions(line.key.dimensions), line.key.product});
     }
   }
   journal.date = ToString(date);
@@ -49,6 +49,7 @@ std::string Encode(const ErpJournal& journal) {
     AddText("account", line.account, &json);
     AddText(line.is_debit ? "debit" : "credit", line.amount, &json);
     AddText("memo", line.memo, &json);
+    AddText("product", line.product, &json);
     json += ",\"dimensions\":{";
     for (const auto& [name, value] : line.dimensions) AddText(name, value, &json);
     json += "}}";
@@ -64,7 +65,8 @@ std::optional<ErpJournal> DecodeErpJournal(std::string_view stored) {
   const JsonTree* lines = tree->Find("lines");
   if (lines == nullptr || journal.key.empty()) return std::nullopt;
   for (const JsonTree& item : lines->items) {
-    ErpLine line{TextAt(item, "account"), item.Find("debit") != nullptr, "", TextAt(item, "memo"), {}};
+    ErpLine line{TextAt(item, "account"), item.Find("debit") != nullptr, "", TextAt(item, "memo"), {},
+                 TextAt(item, "product")};
     line.amount = TextAt(item, line.is_debit ? "debit" : "credit");
     if (const JsonTree* dimensions = item.Find("dimensions")) {
       for (size_t i = 0; i < dimensions->keys.size(); ++i) {

@@ -21,6 +21,7 @@ struct ErpLine {
   std::string amount;  // positive, "12.50"
   std::string memo;
   std::vector<std::pair<std::string, std::string>> dimensions;
+  std::string product = {};  // empty: planned before it was stored
   friend bool operator==(const ErpLine&, const ErpLine&) = default;
 };
 

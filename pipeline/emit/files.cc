@@ -58,7 +58,7 @@ class FilesEmitter final : public Emitter {
     std::error_code error;
     const std::string path = directory_ + "/" + parcel.key;
     if (!std::filesystem::exists(path, error)) {
-      if (!error) return Succeeded(DeliveryEvent::kNotThere, "", "");
+      if (!error) return NotThere(parcel, path);
       return Unreachable(DeliveryEvent::kCannotAsk, path + ": " + error.message());
     }
     const std::optional<std::string> bytes = Read(path, parcel.body.size());
@@ -68,9 +68,8 @@ class FilesEmitter final : public Emitter {
                     path + " is there and says something else: look who wrote it, and move it away");
     }
     // The file without its sum: a crash came between the two, and sending again writes the same.
-    if (Read(directory_ + "/" + SumName(parcel), 1024) != SumOf(parcel)) {
-      return Succeeded(DeliveryEvent::kNotThere, "", "");
-    }
+    const std::string sum = directory_ + "/" + SumName(parcel);
+    if (Read(sum, 1024) != SumOf(parcel)) return NotThere(parcel, sum);
     return Succeeded(DeliveryEvent::kConfirmed, "", Sha256Of(parcel.body));
   }
 
@@ -105,6 +104,10 @@ class FilesEmitter final : public Emitter {
   }
   static std::string SumName(const Parcel& parcel) { return parcel.key + ".sha256"; }
   static std::string SumOf(const Parcel& parcel) { return Sha256Of(parcel.body) + "  " + parcel.key + "\n"; }
+  static Attempt NotThere(const Parcel& parcel, const std::string& path) {
+    if (!parcel.is_confirmed) return Succeeded(DeliveryEvent::kNotThere, "", "");
+    return RefusedHere(DeliveryProblem::kAmbiguous, path + " is not there: whoever it is for may have taken it");
+  }
   static Attempt Unreachable(DeliveryEvent event, std::string error) {
     Attempt outcome = Failed(event, DeliveryProblem::kAvailability, std::move(error));
     outcome.pause_target = true;

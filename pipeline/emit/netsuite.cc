@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "pipeline/emit/erp_call.h"
 #include "pipeline/json_text.h"
@@ -35,13 +36,18 @@ absl::Status AddReference(std::string_view name, const std::string& ours, const 
   return absl::OkStatus();
 }
 
+// What is compared of a line's account: with the customer, where it names one.
+std::string SideOf(const std::string& account, const std::string& customer) {
+  return customer.empty() ? account : account + " of " + customer;
+}
+
 // A dimension that `dimensions` names must have its value there; of the others the memo tells.
 absl::Status AddDimensions(const ErpLine& line, const Target& target, std::string* json, std::string* memo) {
-  for (const auto& [name, value] : line.dimensions) {
+  for (const auto& [name, value] : MappableOf(line)) {
     const absl::StatusOr<std::optional<std::string>> code = ErpDimension(target, name, value, kSystem);
     if (!code.ok()) return code.status();
     if (!*code) {
-      *memo += ", " + name + "=" + value;
+      TellDimension(line, name, value, memo);
       continue;
     }
     const size_t sign = (*code)->find('=');
@@ -49,6 +55,12 @@ absl::Status AddDimensions(const ErpLine& line, const Target& target, std::strin
     AppendJsonString((*code)->substr(sign + 1), json);
     *json += '}';
   }
+  const absl::StatusOr<std::string> customer = ErpCustomer(target, line, kSystem);
+  if (!customer.ok()) return customer.status();
+  if (customer->empty()) return absl::OkStatus();
+  *json += ",\"entity\":{\"id\":";
+  AppendJsonString(*customer, json);
+  *json += '}';
   return absl::OkStatus();
 }
 
@@ -121,8 +133,12 @@ absl::StatusOr<std::string> NetsuiteEmitter::Wire(const Parcel& parcel) const {
 
 Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours) const {
   std::vector<ErpSide> want, have;
+  std::set<std::string> of_customers;  // accounts there: of the others' lines the name does not matter
   for (const ErpLine& line : ours.lines) {
-    want.emplace_back(target_.accounts.at(line.account), line.is_debit, PlainAmount(line.amount).value_or(""));
+    const std::string customer = ErpCustomer(target_, line, kSystem).value_or("");
+    if (!customer.empty()) of_customers.insert(target_.accounts.at(line.account));
+    want.emplace_back(SideOf(target_.accounts.at(line.account), customer), line.is_debit,
+                      PlainAmount(line.amount).value_or(""));
   }
   const JsonTree* sublist = record.Find("line");
   const JsonTree* items = sublist == nullptr ? nullptr : sublist->Find("items");
@@ -134,7 +150,9 @@ Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours)
     for (const bool is_debit : {true, false}) {
       const std::string text = ScalarAt(item, is_debit ? "debit" : "credit");
       const std::optional<std::string> amount = PlainAmount(text.empty() ? "0" : text);
-      if (amount != "0") have.emplace_back(IdAt(item, "account"), is_debit, amount.value_or(text));
+      const std::string account = IdAt(item, "account");
+      const std::string customer = of_customers.contains(account) ? IdAt(item, "entity") : "";
+      if (amount != "0") have.emplace_back(SideOf(account, customer), is_debit, amount.value_or(text));
     }
   }
   std::sort(want.begin(), want.end());

@@ -55,7 +55,8 @@ enum Column : size_t {
 absl::StatusOr<std::vector<std::string>> SegmentsOf(const ErpLine& line, const Target& target, std::string* told) {
   const auto account = ErpCode(target.accounts, line.account, "account", kSystem, "accounts");
   if (!account.ok()) return account.status();
-  std::map<std::string, std::string> values(line.dimensions.begin(), line.dimensions.end());
+  const auto dimensions = MappableOf(line);
+  std::map<std::string, std::string> values(dimensions.begin(), dimensions.end());
   std::vector<std::string> segments;
   std::string_view left = *account;
   for (bool more = true; more;) {
@@ -73,7 +74,7 @@ absl::StatusOr<std::vector<std::string>> SegmentsOf(const ErpLine& line, const T
     }
     segments.push_back(std::move(segment));
   }
-  for (const auto& [name, value] : values) *told += ", " + name + "=" + value;
+  for (const auto& [name, value] : values) TellDimension(line, name, value, told);
   return segments;
 }
 

@@ -75,11 +75,11 @@ void AddMessageHeader(const std::string& id, const std::string& date, std::strin
 // The account assignment of a line; a dimension that has no place in it is told in `text`.
 absl::StatusOr<std::string> AssignmentOf(const ErpLine& line, const Target& target, std::string* text) {
   std::string xml;
-  for (const auto& [name, value] : line.dimensions) {
+  for (const auto& [name, value] : MappableOf(line)) {
     const absl::StatusOr<std::optional<std::string>> code = ErpDimension(target, name, value, kSystem);
     if (!code.ok()) return code.status();
     if (!*code) {
-      *text += ", " + name + "=" + value;
+      TellDimension(line, name, value, text);
       continue;
     }
     const size_t sign = (*code)->find('=');

@@ -61,6 +61,17 @@ Json DateOf(const std::string& text) {
   return {{"__class__", "date"}, {"year", date.year}, {"month", date.month}, {"day", date.day}};
 }
 
+// The code of a row of another model, which `key` refers to: "account.".
+std::string CodeAt(const Json& row, const char* key) {
+  const auto found = row.find(key);
+  return found != row.end() && found->is_object() ? TextAt(*found, "code") : "";
+}
+
+// What is compared of a line's account: with the party, where it has one.
+std::string AccountOf(const std::string& code, const std::string& party) {
+  return party.empty() ? code : code + " of " + party;
+}
+
 // One side of a line: (account code, is it a debit, amount without trailing zeros). What of a move is compared.
 using Side = std::tuple<std::string, bool, std::string>;
 
@@ -86,7 +97,8 @@ std::optional<std::vector<Side>> Sorted(std::vector<std::tuple<std::string, std:
 std::vector<Side> SidesOfBody(const Json& body) {
   std::vector<std::tuple<std::string, std::string, std::string>> lines;
   for (const Json& line : body["lines"]) {
-    lines.emplace_back(TextAt(line, "account"), TextAt(line, "debit"), TextAt(line, "credit"));
+    lines.emplace_back(AccountOf(TextAt(line, "account"), TextAt(line, "party")), TextAt(line, "debit"),
+                       TextAt(line, "credit"));
   }
   return Sorted(std::move(lines)).value_or(std::vector<Side>());
 }
@@ -122,6 +134,61 @@ Attempt Mapping(std::string error) {
   return Failed(DeliveryEvent::kRefused, DeliveryProblem::kMapping, std::move(error));
 }
 
+// The codes of all lines under a key, each once; of those that have one.
+std::set<std::string> CodesOf(const Json& body, const char* key) {
+  std::set<std::string> codes;
+  for (const Json& line : body["lines"]) {
+    if (const std::string code = TextAt(line, key); !code.empty()) codes.insert(code);
+  }
+  return codes;
+}
+
+// What is looked up in Tryton. `company`, `move`: ids, or what stands for them where it is only shown.
+struct Query {
+  std::string_view model;
+  Json domain;
+  Json fields;
+  int limit = kRowsAsked;
+  Json Params() const { return Json::array({domain, 0, limit, Json::array({Json::array({"id", "ASC"})}), fields}); }
+};
+
+Json Is(const char* field, const char* how, Json value) {
+  return Json::array({field, how, std::move(value)});
+}
+Query CompanyQuery(const Json& body) {
+  return {"company.company", Json::array({Is("party.name", "=", TextAt(body, "company"))}), {"currency.code"}};
+}
+Query JournalQuery(const Json& body) {
+  return {"account.journal", Json::array({Is("code", "=", TextAt(body, "journal"))}), {"code"}};
+}
+Query PeriodQuery(const Json& body, const Json& company) {
+  const Json date = DateOf(TextAt(body, "date"));
+  return {"account.period",
+          Json::array({Is("company", "=", company), Is("start_date", "<=", date), Is("end_date", ">=", date),
+                       Is("type", "=", "standard")}),
+          {"name", "state"}};
+}
+Query AccountsQuery(const Json& body, const Json& company) {
+  return {"account.account",
+          Json::array({Is("company", "=", company), Is("code", "in", CodesOf(body, "account"))}),
+          {"code", "party_required"}};
+}
+Query PartiesQuery(const Json& body) {
+  return {"party.party", Json::array({Is("code", "in", CodesOf(body, "party"))}), {"code"}};
+}
+Query MovesQuery(const Json& body, const Json& company) {
+  return {"account.move",
+          Json::array({Is("description", "=", TextAt(body, "description")), Is("company", "=", company)}),
+          {"state", "number", "post_number"},
+          kMovesAsked};
+}
+Query MoveQuery(const Json& move) {
+  return {"account.move", Json::array({Is("id", "=", move)}), {"date", "journal.code"}};
+}
+Query LinesQuery(const Json& move) {
+  return {"account.move.line", Json::array({Is("move", "=", move)}), {"account.code", "party.code", "debit", "credit"}};
+}
+
 class TrytonEmitter final : public Emitter {
  public:
   TrytonEmitter(const Target& target, const EmitterContext& context, Secret password)
@@ -149,17 +216,17 @@ class TrytonEmitter final : public Emitter {
   absl::StatusOr<Json> MoveOf(const Parcel& parcel) const;
   // What a body's codes are there.
   struct Ids {
-    int64_t company = 0, journal = 0, period = 0;
-    std::map<std::string, int64_t> accounts;
+    Json company, journal, period;  // numbers, but where they are only shown
+    std::map<std::string, Json> accounts, parties;
   };
 
   // Rows of a model; the outcome when there was no answer.
-  std::optional<Attempt> Rows(std::string_view model, Json domain, const Json& fields, int64_t company,
-                              std::vector<Json>* rows, int limit = kRowsAsked);
+  std::optional<Attempt> Rows(const Query& query, int64_t company, std::vector<Json>* rows);
   std::optional<Attempt> FindCompany(const Json& body, Company* company);
   std::optional<Attempt> FindIds(const Json& body, const Company& company, Ids* ids);
-  std::optional<Attempt> FindPeriod(const Json& body, Ids* ids);
-  std::optional<Attempt> FindAccounts(const Json& body, Ids* ids);
+  std::optional<Attempt> FindPeriod(const Json& body, int64_t company, Ids* ids);
+  std::optional<Attempt> FindAccounts(const Json& body, int64_t company, Ids* ids);
+  std::optional<Attempt> FindParties(const Json& body, int64_t company, Ids* ids);
   std::optional<Attempt> MovesOf(const Json& body, int64_t company, std::vector<Move>* moves);
   // A parcel taken apart, and all moves with its key.
   std::optional<Attempt> LookUp(const Parcel& parcel, Json* body, Company* company, std::vector<Move>* moves);
@@ -194,10 +261,13 @@ absl::StatusOr<Json> TrytonEmitter::MoveOf(const Parcel& parcel) const {
   for (const ErpLine& line : journal->lines) {
     const auto theirs = target_.accounts.find(line.account);
     const std::string dimensions = DimensionText({line.dimensions.begin(), line.dimensions.end()});
+    const absl::StatusOr<std::string> party = ErpCustomer(target_, line, "Tryton");
+    if (!party.ok()) return party.status();
     lines.push_back({{"account", theirs == target_.accounts.end() ? line.account : theirs->second},
                      {"debit", line.is_debit ? line.amount : nothing},
                      {"credit", line.is_debit ? nothing : line.amount},
                      {"description", line.memo + (dimensions.empty() ? "" : ", " + dimensions)}});
+    if (!party->empty()) lines.back()["party"] = *party;
   }
   return Json{{"company", *company},
               {"journal", target_.journal},
@@ -213,24 +283,49 @@ absl::StatusOr<std::string> TrytonEmitter::Wire(const Parcel& parcel) const {
   return move->dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// The requests of a move that is not there, in their order. What Tryton answers to one stands in the next ones as
+// "<period of 2025-01-31>".
 std::string TrytonEmitter::Show(const Parcel& parcel) const {
-  const absl::StatusOr<std::string> move = Wire(parcel);
-  return "POST " + target_.http.url +
-         "\nContent-Type: application/json\nAuthorization: Session ****\n\n"
-         "model.account.move.search_read by description; where it is not there, model.account.move.create of this, "
-         "each\n"
-         "code by its id; then model.account.move.post of the id that was given:\n" +
-         (move.ok() ? *move : "(not sent: " + std::string(Std(move.status().message())) + ")") + "\n";
+  const absl::StatusOr<Json> move = MoveOf(parcel);
+  const std::string head = "POST " + target_.http.url + "\nContent-Type: application/json\n";
+  if (!move.ok()) return head + "\n(not sent: " + std::string(Std(move.status().message())) + ")\n";
+  const Json& body = *move;
+  const auto answered = [](const std::string& what) { return Json("<" + what + ">"); };
+  Ids ids;
+  ids.company = answered("company " + TextAt(body, "company"));
+  ids.journal = answered("journal " + TextAt(body, "journal"));
+  ids.period = answered("period of " + TextAt(body, "date"));
+  for (const std::string& code : CodesOf(body, "account")) ids.accounts[code] = answered("account " + code);
+  for (const std::string& code : CodesOf(body, "party")) ids.parties[code] = answered("party " + code);
+  const Json made = answered("the move that was made");
+
+  std::string text = head + "\n" + TrytonRpc::LoginRequest(target_.user, "****") + "\n";
+  const auto add = [&](std::string_view method, Json params, const Json& company) {
+    text +=
+        "\n" + head + "Authorization: Session ****\n\n" + TrytonRpc::Request(method, std::move(params), company) + "\n";
+  };
+  const auto look_up = [&](const Query& query, const Json& company) {
+    add(Method(query.model, "search_read"), query.Params(), company);
+  };
+  look_up(CompanyQuery(body), 0);
+  look_up(MovesQuery(body, ids.company), ids.company);
+  look_up(JournalQuery(body), ids.company);
+  look_up(PeriodQuery(body, ids.company), ids.company);
+  look_up(AccountsQuery(body, ids.company), ids.company);
+  if (!ids.parties.empty()) look_up(PartiesQuery(body), ids.company);
+  add(MoveMethod("create"), Create(body, ids), ids.company);
+  look_up(MoveQuery(made), ids.company);
+  look_up(LinesQuery(made), ids.company);
+  add(MoveMethod("post"), Json::array({Json::array({made})}), ids.company);
+  return text;
 }
 
-std::optional<Attempt> TrytonEmitter::Rows(std::string_view model, Json domain, const Json& fields, int64_t company,
-                                           std::vector<Json>* rows, int limit) {
-  Json params = Json::array({std::move(domain), 0, limit, Json::array({Json::array({"id", "ASC"})}), fields});
-  RpcAnswer answer = rpc_.Call(Method(model, "search_read"), std::move(params), company);
+std::optional<Attempt> TrytonEmitter::Rows(const Query& query, int64_t company, std::vector<Json>* rows) {
+  RpcAnswer answer = rpc_.Call(Method(query.model, "search_read"), query.Params(), company);
   if (answer.came != RpcAnswer::Came::kResult) return NoAnswer(answer);
   if (!answer.result.is_array()) {
     answer = {};
-    answer.error = "the list of " + std::string(model) + " is no list";
+    answer.error = "the list of " + std::string(query.model) + " is no list";
     return NoAnswer(answer);
   }
   for (Json& row : answer.result) {
@@ -246,8 +341,7 @@ std::optional<Attempt> TrytonEmitter::FindCompany(const Json& body, Company* com
     return std::nullopt;
   }
   std::vector<Json> rows;
-  const Json domain = Json::array({Json::array({"party.name", "=", name})});
-  if (auto outcome = Rows("company.company", domain, {"currency.code"}, 0, &rows)) return outcome;
+  if (auto outcome = Rows(CompanyQuery(body), 0, &rows)) return outcome;
   if (rows.size() != 1)
     return Mapping("Tryton has " + std::to_string(rows.size()) + " companies named \"" + name + "\"");
   company->id = NumberAt(rows[0], "id");
@@ -256,13 +350,10 @@ std::optional<Attempt> TrytonEmitter::FindCompany(const Json& body, Company* com
   return std::nullopt;
 }
 
-std::optional<Attempt> TrytonEmitter::FindPeriod(const Json& body, Ids* ids) {
+std::optional<Attempt> TrytonEmitter::FindPeriod(const Json& body, int64_t company, Ids* ids) {
   const std::string date = TextAt(body, "date");
   std::vector<Json> rows;
-  const Json domain =
-      Json::array({Json::array({"company", "=", ids->company}), Json::array({"start_date", "<=", DateOf(date)}),
-                   Json::array({"end_date", ">=", DateOf(date)}), Json::array({"type", "=", "standard"})});
-  if (auto outcome = Rows("account.period", domain, {"name", "state"}, ids->company, &rows)) return outcome;
+  if (auto outcome = Rows(PeriodQuery(body, ids->company), company, &rows)) return outcome;
   if (rows.size() != 1) return Mapping("Tryton has no period for " + date + ": make its fiscal year and periods");
   if (TextAt(rows[0], "state") != "open") {
     return Mapping("the period " + TextAt(rows[0], "name") +
@@ -272,26 +363,50 @@ std::optional<Attempt> TrytonEmitter::FindPeriod(const Json& body, Ids* ids) {
   return std::nullopt;
 }
 
-std::optional<Attempt> TrytonEmitter::FindAccounts(const Json& body, Ids* ids) {
-  std::set<std::string> codes;
-  for (const Json& line : body["lines"]) codes.insert(TextAt(line, "account"));
+std::optional<Attempt> TrytonEmitter::FindAccounts(const Json& body, int64_t company, Ids* ids) {
+  std::set<std::string> of_parties;
+  for (const Json& line : body["lines"]) {
+    if (!TextAt(line, "party").empty()) of_parties.insert(TextAt(line, "account"));
+  }
   std::vector<Json> rows;
-  const Json domain =
-      Json::array({Json::array({"company", "=", ids->company}), Json::array({"code", "in", Json(codes)})});
-  if (auto outcome = Rows("account.account", domain, {"code", "party_required"}, ids->company, &rows)) return outcome;
+  if (auto outcome = Rows(AccountsQuery(body, ids->company), company, &rows)) return outcome;
   for (const Json& row : rows) {
     const std::string code = TextAt(row, "code");
     if (!ids->accounts.emplace(code, NumberAt(row, "id")).second) {
       return Mapping("Tryton has two accounts with the code " + code);
     }
-    if (IsTrue(row, "party_required")) {
-      return Mapping("account " + code + " needs a party in Tryton: map ours to one without, under `accounts`");
+    const bool has_party = of_parties.contains(code), needs_party = IsTrue(row, "party_required");
+    if (needs_party && !has_party) {
+      return Mapping("account " + code +
+                     " needs a party in Tryton: name ours under `customer_accounts`, or map it to one without");
+    }
+    if (has_party && !needs_party) {
+      return Mapping("account " + code + " takes no party in Tryton: leave ours out of `customer_accounts`");
     }
   }
-  for (const std::string& code : codes) {
+  for (const std::string& code : CodesOf(body, "account")) {
     if (!ids->accounts.contains(code)) {
       return Mapping("company \"" + TextAt(body, "company") + "\" has no account " + code +
                      " in Tryton: add it, or map ours under `accounts`");
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Attempt> TrytonEmitter::FindParties(const Json& body, int64_t company, Ids* ids) {
+  const std::set<std::string> codes = CodesOf(body, "party");
+  if (codes.empty()) return std::nullopt;
+  std::vector<Json> rows;
+  if (auto outcome = Rows(PartiesQuery(body), company, &rows)) return outcome;
+  for (const Json& row : rows) {
+    const std::string code = TextAt(row, "code");
+    if (!ids->parties.emplace(code, NumberAt(row, "id")).second) {
+      return Mapping("Tryton has two parties with the code " + code);
+    }
+  }
+  for (const std::string& code : codes) {
+    if (!ids->parties.contains(code)) {
+      return Mapping("Tryton has no party with the code " + code + ": add it, or mend its row of customers.csv");
     }
   }
   return std::nullopt;
@@ -304,26 +419,20 @@ std::optional<Attempt> TrytonEmitter::FindIds(const Json& body, const Company& c
   }
   ids->company = company.id;
   std::vector<Json> journals;
-  const std::string code = TextAt(body, "journal");
-  if (auto outcome =
-          Rows("account.journal", Json::array({Json::array({"code", "=", code})}), {"code"}, company.id, &journals)) {
-    return outcome;
-  }
+  if (auto outcome = Rows(JournalQuery(body), company.id, &journals)) return outcome;
   if (journals.size() != 1) {
-    return Mapping("Tryton has " + std::to_string(journals.size()) + " journals with the code " + code);
+    return Mapping("Tryton has " + std::to_string(journals.size()) + " journals with the code " +
+                   TextAt(body, "journal"));
   }
   ids->journal = NumberAt(journals[0], "id");
-  if (auto outcome = FindPeriod(body, ids)) return outcome;
-  return FindAccounts(body, ids);
+  if (auto outcome = FindPeriod(body, company.id, ids)) return outcome;
+  if (auto outcome = FindAccounts(body, company.id, ids)) return outcome;
+  return FindParties(body, company.id, ids);
 }
 
 std::optional<Attempt> TrytonEmitter::MovesOf(const Json& body, int64_t company, std::vector<Move>* moves) {
   std::vector<Json> rows;
-  const Json domain = Json::array(
-      {Json::array({"description", "=", TextAt(body, "description")}), Json::array({"company", "=", company})});
-  if (auto outcome = Rows("account.move", domain, {"state", "number", "post_number"}, company, &rows, kMovesAsked)) {
-    return outcome;
-  }
+  if (auto outcome = Rows(MovesQuery(body, company), company, &rows)) return outcome;
   for (const Json& row : rows) {
     const std::string post_number = TextAt(row, "post_number");
     moves->push_back({NumberAt(row, "id"), TextAt(row, "state") == "posted",
@@ -335,19 +444,12 @@ std::optional<Attempt> TrytonEmitter::MovesOf(const Json& body, int64_t company,
 // Nothing: the move says what the body says.
 std::optional<Attempt> TrytonEmitter::Compare(const Json& body, int64_t company, const Move& move) {
   std::vector<Json> moves, rows;
-  if (auto outcome = Rows("account.move", Json::array({Json::array({"id", "=", move.id})}), {"date", "journal.code"},
-                          company, &moves)) {
-    return outcome;
-  }
-  if (auto outcome = Rows("account.move.line", Json::array({Json::array({"move", "=", move.id})}),
-                          {"account.code", "debit", "credit"}, company, &rows)) {
-    return outcome;
-  }
+  if (auto outcome = Rows(MoveQuery(move.id), company, &moves)) return outcome;
+  if (auto outcome = Rows(LinesQuery(move.id), company, &rows)) return outcome;
   std::vector<std::tuple<std::string, std::string, std::string>> lines;
   for (const Json& row : rows) {
-    const auto account = row.find("account.");
-    lines.emplace_back(account != row.end() && account->is_object() ? TextAt(*account, "code") : "",
-                       DecimalText(row, "debit"), DecimalText(row, "credit"));
+    lines.emplace_back(AccountOf(CodeAt(row, "account."), CodeAt(row, "party.")), DecimalText(row, "debit"),
+                       DecimalText(row, "credit"));
   }
   const bool same_lines = Sorted(std::move(lines)) == SidesOfBody(body);
   const bool same_date =
@@ -373,6 +475,7 @@ Attempt TrytonEmitter::Ask(const Parcel& parcel) {
   std::vector<Move> moves;
   if (auto outcome = LookUp(parcel, &body, &company, &moves)) return *outcome;
   if (moves.empty()) {
+    if (parcel.is_confirmed) return Succeeded(DeliveryEvent::kNotThere, "", "");
     Ids ids;
     if (auto outcome = FindIds(body, company, &ids)) return *outcome;
     return Succeeded(DeliveryEvent::kNotThere, "", "");
@@ -398,6 +501,7 @@ Json TrytonEmitter::Create(const Json& body, const Ids& ids) {
                      {"debit", DecimalOf(TextAt(line, "debit"))},
                      {"credit", DecimalOf(TextAt(line, "credit"))},
                      {"description", TextAt(line, "description")}});
+    if (const std::string party = TextAt(line, "party"); !party.empty()) lines.back()["party"] = ids.parties.at(party);
   }
   const Json move = {{"journal", ids.journal},
                      {"company", ids.company},

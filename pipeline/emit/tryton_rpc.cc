@@ -81,7 +81,14 @@ RpcAnswer OfStatus(const HttpAnswer& http) {
 TrytonRpc::TrytonRpc(std::unique_ptr<HttpClient> http, std::string user, Secret password)
     : user_(std::move(user)), password_(std::move(password)), http_(std::move(http)) {}
 
-std::string TrytonRpc::Request(std::string_view method, Json params, int64_t company) {
+std::string TrytonRpc::LoginRequest(std::string_view user, std::string_view password) {
+  const Json request = {{"id", 0},
+                        {"method", "common.db.login"},
+                        {"params", Json::array({std::string(user), Json{{"password", std::string(password)}}})}};
+  return request.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string TrytonRpc::Request(std::string_view method, Json params, const Json& company) {
   params.push_back(company == 0 ? Json::object() : Json{{"company", company}});
   return Json{{"id", 1}, {"method", std::string(method)}, {"params", std::move(params)}}.dump(
       -1, ' ', false, Json::error_handler_t::replace);
@@ -107,11 +114,7 @@ RpcAnswer TrytonRpc::Once(const std::string& request) {
 
 // Whatever becomes of it, what was to be called was not.
 RpcAnswer TrytonRpc::LogIn() {
-  const Json request = {{"id", 0},
-                        {"method", "common.db.login"},
-                        {"params", Json::array({user_, Json{{"password", std::string(password_.value())}}})}};
-  RpcAnswer answer = OfAnswer(
-      http_->Post({"Content-Type: application/json"}, request.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  RpcAnswer answer = OfAnswer(http_->Post({"Content-Type: application/json"}, LoginRequest(user_, password_.value())));
   const Json& result = answer.result;
   const bool named = answer.came == RpcAnswer::Came::kResult && result.is_array() && result.size() == 2 &&
                      result[0].is_number_integer() && result[1].is_string();

@@ -38,8 +38,9 @@ class TrytonRpc {
   // `params` without the context, which it appends: {"company": company} (0: none).
   RpcAnswer Call(std::string_view method, Json params, int64_t company);
 
-  // As it is sent, in one line.
-  static std::string Request(std::string_view method, Json params, int64_t company);
+  // As they are sent, in one line. `company`: its id, or what stands for it where it is only shown; 0: none.
+  static std::string Request(std::string_view method, Json params, const Json& company);
+  static std::string LoginRequest(std::string_view user, std::string_view password);
 
  private:
   RpcAnswer Once(const std::string& request);

@@ -152,6 +152,10 @@ class Dynamics(Server):
         number, = (number for number, header in self.headers.items() if header["IntegrationKey"] == key)
         self.lines[(number, 1)]["DebitAmount"] = 999
 
+    def remove(self, key):
+        self.headers = {number: header for number, header in self.headers.items() if header["IntegrationKey"] != key}
+        self.lines = {place: line for place, line in self.lines.items() if place[0] in self.headers}
+
 
 SAP_SCHEMA = CONTRACTS / "sap" / "journal-entry.own.xsd"
 SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
@@ -242,6 +246,9 @@ class Sap(Server):
     def change(self, key):
         document, = (document for document in self.documents if document["reference"] == short_key(key))
         document["items"][0]["AmountInTransactionCurrency"] = "999.00"
+
+    def remove(self, key):
+        self.documents = [document for document in self.documents if document["reference"] != short_key(key)]
 
 
 class Oracle(Server):
@@ -341,3 +348,6 @@ class Oracle(Server):
     def change(self, key):
         batch, = (batch for batch in self.batches if batch["name"].startswith(key))
         batch["rows"][0][38] = "999.00"
+
+    def remove(self, key):
+        self.batches = [batch for batch in self.batches if not batch["name"].startswith(key)]

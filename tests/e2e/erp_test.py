@@ -137,6 +137,12 @@ class Erp:
             self.targets(whole.replace(self.CODE_4000, ""))
             message = f'account "4000" has no code in {self.SYSTEM}: targets.yaml'
             self.assertIn(message.encode(), self.post("--dry-run").stdout)
+            listed = lambda: book.rows_of(book.tollbook(
+                "exceptions", "--books", self.books, "--catalog", self.catalog, "--format", "csv").stdout)
+            row, = listed()
+            self.assertEqual([row["reason"], row["payload"]], [
+                "missing_code", f"target erp: {message}: add it under `accounts` "
+                "(1 batch, the first acme-us-USD-2025-01-0001)"])
             self.post()
             parked, = self.deliveries()
             self.assertEqual([parked["state"], parked["problem"], parked["owner"]], ["parked", "mapping", "finance"])
@@ -144,8 +150,42 @@ class Erp:
             self.assertEqual(server.requests, [])
             self.targets(whole)
             book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
+            self.assertEqual(listed(), [])
             self.post("--wait", "10", "--strict")
             self.assert_equal_to_journal(server)
+
+    def test_what_was_confirmed_is_asked_about_again(self):
+        self.seal(3)
+        with self.Server() as server:
+            whole = self.target(server)
+            self.assert_reconciles(server, whole, whole.replace('"1200": "', '"1200": "1'))
+
+    def test_killed_while_it_asks_about_what_was_confirmed(self):
+        self.seal(4)
+        with self.Server() as server:
+            self.targets(self.target(server))
+            self.post("--wait", "10", "--strict")
+            asked = []
+
+            def fault(kind, key, _):
+                asked.append((kind, key))
+                return "kill_before" if len(asked) == 4 else None
+
+            server.faults = fault
+            running = self.start_post("--wait", "10", "--reconcile")
+            server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+            running.communicate(timeout=60)
+            self.assertEqual(running.returncode, -signal.SIGKILL)
+            done = self.states()["reconciled"]
+            self.assertGreater(done, 0)
+            self.assertEqual(self.states(), {"reconciled": done, "confirmed": 4 - done})
+            first, asked[:] = asked[0], [None] * 4
+            self.assertEqual(self.reconciled()["reconciled_now"], 4 - done)
+            self.assertNotIn(first, asked, "what is reconciled is not asked about again")
+            self.assertEqual({kind for kind, _ in asked[4:]}, {"look"})
+            self.assertEqual(self.states(), {"reconciled": 4})
+            self.assert_equal_to_journal(server)
+        self.verify()
 
     def test_a_book_that_was_put_back_finds_its_journal_and_what_was_changed(self):
         self.seal(1)

@@ -136,6 +136,12 @@ class NetSuite(fault_server.Server):
         fault = self.choose(kind, key)
         self.play(handler, fault, lambda: None, lambda: show(key))
 
+    def change(self, key):
+        self.records[key]["line"]["items"][0]["account"] = {"id": "999"}
+
+    def remove(self, key):
+        del self.records[key]
+
     def show_record(self, key):
         record = self.records.get(key)
         if record is None:

@@ -103,6 +103,12 @@ class NetSuite(Case):
             self.assert_equal_to_journal(server)
         self.verify()
 
+    def test_what_was_confirmed_is_asked_about_again(self):
+        self.seal(3)
+        with netsuite_server.NetSuite() as server:
+            whole = target(server)
+            self.assert_reconciles(server, whole, whole.replace('"1200": "58"', '"1200": "59"'))
+
     def test_keys_that_netsuite_forgot_make_no_second_journal(self):
         self.seal(2)
         with netsuite_server.NetSuite(faults=lambda kind, _, count: "drop_after" if kind == "create" and count == 1

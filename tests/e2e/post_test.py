@@ -123,6 +123,42 @@ class Case(book.Case):
     def verify(self):
         book.tollbook("verify", "--books", self.books)
 
+    def reconciled(self, *more):
+        """What `post --reconcile` says of the target."""
+        return json.loads(self.post("--wait", "10", "--json", "--reconcile", *more).stdout)["targets"][0]
+
+    def assert_reconciles(self, server, whole, other):
+        """What the server has is changed, taken away, and asked about with other codes: `other` of targets.yaml."""
+        self.targets(whole)
+        self.post("--wait", "10", "--strict")
+        before = len(server.requests)
+        self.assertEqual(self.reconciled()["reconciled_now"], 3)
+        self.assertEqual(self.states(), {"reconciled": 3})
+        self.assertNotIn("create", {kind for _, kind, _, _ in server.requests[before:]})
+        rows = [row for row in book.rows_of(book.tollbook("reconcile", "--books", self.books, "--format", "csv").stdout)
+                if row["step"].startswith("reconciled with ")]
+        self.assertEqual([row["left"] for row in rows], [row["right"] for row in rows])
+        self.assertEqual(sum(float(row["right"]) for row in rows),
+                         sum(float(row["debit"]) for batch in self.journal().values() for row in batch))
+        before = len(server.requests)
+        self.assertEqual(self.reconciled()["reconciled_now"], 0)
+        self.assertEqual(len(server.requests), before, "what is reconciled is not asked about")
+        changed, gone, _ = sorted(self.journal())
+        server.change(changed)
+        server.remove(gone)
+        self.assertEqual(self.reconciled("--again")["reconciled_now"], 1)
+        self.assertEqual(self.states(), {"reconciled": 1, "parked": 2})
+        errors = {row["key"]: row["last_error"] for row in self.deliveries("--state", "parked")}
+        self.assertIn("says something else", errors[changed])
+        self.assertIn("and is not there any more: look who took it away", errors[gone])
+        self.targets(other)
+        before = len(server.requests)
+        self.assertIn("1: targets.yaml has other codes than when it was sent",
+                      self.reconciled("--again")["not_reconciled"])
+        self.assertEqual(len(server.requests), before)
+        self.assertEqual(server.problems, [])
+        self.verify()
+
     def assert_ledger_equals_journal(self, server):
         posted = collections.Counter()
         for move in server.ledger.moves.values():
@@ -166,6 +202,20 @@ class Files(Case):
         report = json.loads(self.post("--json", "--strict").stdout)
         self.assertEqual(report["targets"][0]["planned_now"], 0)
         self.assertFalse(data.parent.exists())
+
+    def test_files_are_compared_and_taken_ones_are_not_missed(self):
+        self.seal(3)
+        self.targets(files())
+        self.post("--strict")
+        taken, edited, left = sorted((self.catalog / "out-archive").glob("*.csv"))
+        taken.unlink()
+        edited.write_bytes(edited.read_bytes() + b"more\n")
+        said = self.reconciled()
+        self.assertEqual(said["not_reconciled"], f"1: {taken} is not there: whoever it is for may have taken it")
+        states = {row["batch"]: row["state"] for row in self.deliveries()}
+        self.assertEqual(states, {taken.stem: "confirmed", edited.stem: "parked", left.stem: "reconciled"})
+        text = self.post("--reconcile").stdout.decode()
+        self.assertIn(f"not reconciled with archive, 1: {taken} is not there", text)
 
     def test_another_file_of_that_name_is_not_written_over(self):
         self.seal(2)

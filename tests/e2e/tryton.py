@@ -1,10 +1,13 @@
 """A Tryton server of Debian's packages on the loopback, with a ledger of its own, for as long as a test needs it.
 
 The packages are installed by tools/tryton-deps.sh when they are missing and this process may; otherwise `missing()`
-says why there is no Tryton. A ledger is made once in the temporary directory of the machine, and copied from then on.
+says why there is no Tryton. The ledger is in SQLite, which is right for one post at a time, or in PostgreSQL, which
+is for several; it is made once in the temporary directory of the machine, and copied from then on.
 """
 
 import base64
+import collections
+import decimal
 import hashlib
 import json
 import os
@@ -23,12 +26,23 @@ PYTHON = "/usr/bin/python3"  # Debian's own, which has trytond
 DATABASE, USER, PASSWORD = "ledger", "tollbook", "a-password-of-tests"
 
 
+def postgresql():
+    """The directory of PostgreSQL's programs; None: it is not installed, or Tryton could not talk to it."""
+    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    talks = subprocess.run([PYTHON, "-c", "import psycopg2"], capture_output=True).returncode == 0
+    return found[-1].parent if found and talks else None
+
+
+def is_there():
+    return bool(shutil.which("trytond") and postgresql())
+
+
 def missing():
     """Why there is no Tryton here; empty when there is. Tries to install it."""
-    if shutil.which("trytond"):
+    if is_there():
         return ""
     done = subprocess.run([DEPS], stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
-    if done.returncode == 0 and shutil.which("trytond"):
+    if done.returncode == 0 and is_there():
         return ""
     return "Tryton is not installed, and tools/tryton-deps.sh could not: " + (
         done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
@@ -40,42 +54,118 @@ def free_port():
         return listening.getsockname()[1]
 
 
+class Sqlite:
+    """A file in Tryton's directory."""
+
+    name = "sqlite"
+
+    def __init__(self, directory):
+        self.file = directory / (DATABASE + ".sqlite")
+        self.uri = "sqlite://"
+
+    def create(self):
+        self.file.touch()
+
+    def settle(self):
+        pass
+
+    def copy_to(self, ready):
+        shutil.copy(self.file, ready)
+
+    def copy_from(self, ready):
+        shutil.copy(ready, self.file)
+
+    def stop(self):
+        pass
+
+
+class Postgresql:
+    """A cluster of its own on the loopback, of a user who is not root: PostgreSQL refuses to run as that."""
+
+    name = "postgresql"
+
+    def __init__(self, directory):
+        self.programs = postgresql()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tollbook-postgresql-"))
+        self.port = free_port()
+        self.uri = f"postgresql://tryton@127.0.0.1:{self.port}/"
+        if os.getuid() == 0:
+            shutil.chown(self.directory, "postgres")
+        self.as_owner("initdb", "-N", "-A", "trust", "-U", "tryton", "-E", "UTF8", "--locale=C.UTF-8", "-D",
+                      self.directory / "data")
+        # A ledger that lives for one test: what it costs to survive a power loss is not wanted.
+        options = f"-p {self.port} -k '' -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off"
+        self.as_owner("pg_ctl", "-w", "-D", self.directory / "data", "-l", self.directory / "log", "-o", options,
+                      "start")
+
+    def as_owner(self, program, *arguments):
+        who = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.getuid() == 0 else []
+        subprocess.run([*who, self.programs / program, *arguments], check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", timeout=120)
+
+    def client(self, program, *arguments):
+        of = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "tryton"}
+        subprocess.run([self.programs / program, *arguments], check=True, stdin=subprocess.DEVNULL,
+                       capture_output=True, env=dict(os.environ, **of), timeout=120)
+
+    def create(self):
+        self.client("createdb", DATABASE)
+
+    def settle(self):
+        self.client("vacuumdb", "-qz", DATABASE)  # fresh statistics, or adding modules takes a minute more
+
+    def copy_to(self, ready):
+        self.client("pg_dump", "-Fc", "-f", ready, DATABASE)
+
+    def copy_from(self, ready):
+        self.create()
+        self.client("pg_restore", "-d", DATABASE, ready)
+
+    def stop(self):
+        self.as_owner("pg_ctl", "-D", self.directory / "data", "-m", "immediate", "stop")
+        shutil.rmtree(self.directory)
+
+
 class Tryton:
-    def __init__(self, directory, year):
+    def __init__(self, directory, year, database=Sqlite):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         self.year = year
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/{DATABASE}/"
         self.config = self.directory / "trytond.conf"
-        self.config.write_text(f"[database]\nuri = sqlite://\npath = {self.directory}\n"
-                               f"[web]\nlisten = 127.0.0.1:{self.port}\nroot =\n")
         self.process = None
-        shutil.copy(self.made_once(), self.directory / (DATABASE + ".sqlite"))
-        self.start()
-        self.session = self.call("common.db.login", USER, {"password": PASSWORD}, context=None)
+        self.database = database(self.directory)
+        try:
+            self.config.write_text(f"[database]\nuri = {self.database.uri}\npath = {self.directory}\n"
+                                   f"[web]\nlisten = 127.0.0.1:{self.port}\nroot =\n")
+            self.fill()
+            self.start()
+            self.session = self.call("common.db.login", USER, {"password": PASSWORD}, context=None)
+        except BaseException:
+            self.stop()
+            raise
 
-    def made_once(self):
+    def fill(self):
         of = (HERE / "tryton_setup.py").read_bytes() + str(self.year).encode()
         ready = pathlib.Path(tempfile.gettempdir()) / (
-            f"tollbook-tryton-{os.getuid()}-{hashlib.sha256(of).hexdigest()[:12]}.sqlite")
+            f"tollbook-tryton-{os.getuid()}-{hashlib.sha256(of).hexdigest()[:12]}.{self.database.name}")
         if ready.exists():
-            return ready
-        database = self.directory / (DATABASE + ".sqlite")
-        database.touch()
+            return self.database.copy_from(ready)
+        self.database.create()
         password = self.directory / "admin.password"
         password.write_text(os.urandom(16).hex())
         run = dict(check=True, capture_output=True, stdin=subprocess.DEVNULL,
                    env=dict(os.environ, TRYTONPASSFILE=str(password)), timeout=600)
         admin = ["trytond-admin", "-c", self.config, "-d", DATABASE]
         subprocess.run([*admin, "--all", "--email", "admin@example.com"], **run)
+        self.database.settle()
         subprocess.run([*admin, "-u", "account", "--activate-dependencies"], **run)
         subprocess.run([PYTHON, "-W", "ignore", HERE / "tryton_setup.py", self.config, DATABASE, USER, PASSWORD,
                         str(self.year)], **run)
         partial = ready.with_suffix(f".{os.getpid()}")
-        shutil.copy(database, partial)
+        self.database.copy_to(partial)
         partial.rename(ready)
-        return ready
 
     def start(self):
         with open(self.directory / "server.log", "ab") as log:
@@ -100,6 +190,7 @@ class Tryton:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
+        self.database.stop()
 
     def call(self, method, *params, context=0):
         """`context`: a company's id, a whole context, 0 for an empty one; None: no context, and no session."""
@@ -133,6 +224,16 @@ class Tryton:
     def moves(self, company):
         fields = ["description", "state", "post_number"]
         return self.search("account.move", [["company", "=", company]], fields, company)
+
+    def balances_of_parties(self, company, account):
+        """party code -> balance, of the lines of one account."""
+        rows = self.search("account.move.line", [["account.code", "=", account], ["move.company", "=", company]],
+                           ["party.code", "debit", "credit"], company)
+        balances = collections.defaultdict(decimal.Decimal)
+        for row in rows:
+            sides = [decimal.Decimal(row[side]["decimal"]) for side in ("debit", "credit")]
+            balances[row["party."]["code"]] += sides[0] - sides[1]
+        return dict(balances)
 
     def close(self, company, period):
         found, = self.search("account.period", [["company", "=", company], ["name", "=", period]], ["id"], company)

@@ -23,7 +23,10 @@ TYPES = {"asset": ("Assets", "balance", {"assets": True}), "revenue": ("Revenue"
          "receivable": ("Receivable", "balance", {"assets": True, "receivable": True})}
 # name, type, does a line need a party
 ACCOUNTS = {"1100": ("Unbilled receivable", "asset", False), "1300": ("Customers", "receivable", True),
-            "4000": ("Usage revenue", "revenue", False)}
+            "4000": ("Usage revenue", "revenue", False), "4010": ("Calls", "revenue", False),
+            "4020": ("Storage and transfer", "revenue", False), "4030": ("Compute", "revenue", False),
+            "4040": ("Mail", "revenue", False), "4050": ("Seats and devices", "revenue", False)}
+CUSTOMERS = 5
 
 
 def sequence(pool, name, kind, company):
@@ -66,6 +69,7 @@ def fill(pool, transaction):
         companies.append(company.id)
         with transaction.set_context(company=company.id):
             fill_company(pool, company.id, journal.id, int(YEAR))
+    pool.get("party.party").create([{"name": f"Customer {n}", "code": f"C-{n}"} for n in range(CUSTOMERS)])
     groups = [data.get_id("account", name) for name in ("group_account", "group_account_admin")]
     pool.get("res.user").create([{
         "name": "tollbook", "login": USER, "password": PASSWORD, "companies": [("add", companies)],

@@ -168,6 +168,7 @@ class DeliverTest : public ClockedBookTest {
     DeliverOptions options;
     options.now_nanos = [this] { return now_; };
     options.until_nanos = until_;
+    options.reconcile = reconcile_;
     options.chance = [] { return uint64_t{2'000'000'000}; };  // the longest first wait: two seconds
     absl::StatusOr<DeliverReport> report = Deliver(*book_, targets, options);
     EXPECT_TRUE(report.ok()) << report.status();
@@ -189,6 +190,7 @@ class DeliverTest : public ClockedBookTest {
   int64_t DueInSeconds() const { return (report_.next_due_nanos - now_) / kSecond; }
 
   int64_t until_ = 0;
+  std::optional<ReconcileOptions> reconcile_;
   Target target_;
   bool can_be_asked_ = true;
   std::string codes_;
@@ -759,6 +761,204 @@ TEST_F(DeliverTest, AClockThatWasPutBackHoldsNobodyForLong) {
   After(-30 * 86'400);
   Pass();
   EXPECT_LE(DueInSeconds(), 7 * 86'400);
+}
+
+// What a target confirmed is asked for again: the target is a table of what it has by then.
+class ReconcileTest : public DeliverTest {
+ protected:
+  ReconcileTest() {
+    ask_ = [this](const std::string& batch) {
+      asked_.push_back(batch);
+      const auto now = has_.find(batch);
+      return now == has_.end() ? Succeeded(Event::kNotThere, "", "") : now->second;
+    };
+    script_ = [this](const std::string& batch) {
+      has_[batch] = Succeeded(Event::kConfirmed, "", "D-" + batch);
+      return has_[batch];
+    };
+  }
+  // As a command of its own would; what was asked about.
+  std::vector<std::string> Reconcile(bool again = false) {
+    reconcile_ = ReconcileOptions{now_, again};
+    return GoOn();
+  }
+  // The same command's next turn.
+  std::vector<std::string> GoOn() {
+    asked_.clear();
+    EXPECT_THAT(Pass(), IsEmpty()) << "nothing is sent";
+    return asked_;
+  }
+  void Deliver(const std::vector<std::string>& ids) {
+    Seal(ids);
+    reconcile_.reset();
+    Pass();
+    ASSERT_EQ(Count(State::kConfirmed), ids.size());
+  }
+  std::vector<Decision> Told() {
+    std::vector<Decision> told;
+    const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(*book_);
+    EXPECT_TRUE(commits.ok()) << commits.status();
+    for (const DecisionCommit& commit : commits.ok() ? *commits : std::vector<DecisionCommit>()) {
+      for (const Decision& decision : commit.decisions) told.push_back(decision);
+    }
+    return told;
+  }
+  using State = DeliveryState;
+  static Attempt CannotAsk(bool of_target = false) {
+    Attempt attempt = Failed(Event::kCannotAsk, Problem::kAvailability, "no answer");
+    attempt.pause_target = of_target;
+    return attempt;
+  }
+
+  std::map<std::string, Attempt> has_;
+  std::vector<std::string> asked_;
+};
+
+TEST_F(ReconcileTest, WhatIsFoundAndEqualIsReconciledOnceAndTold) {
+  Deliver({"us-1", "us-2"});
+  EXPECT_THAT(Reconcile(), ElementsAre("us-1", "us-2"));
+  EXPECT_EQ(Count(State::kReconciled), 2u);
+  EXPECT_EQ(report_.targets[0].reconciled, 2u);
+  EXPECT_EQ(report_.waiting, 0u);
+  const std::vector<Decision> told = Told();
+  ASSERT_EQ(told.size(), 4u);
+  EXPECT_EQ(told[2].which, "erp us-1");
+  EXPECT_EQ(told[2].before, "confirmed");
+  EXPECT_EQ(told[2].after, "reconciled");
+  EXPECT_EQ(told[2].why, "as D-us-1");
+  After(60);
+  EXPECT_THAT(Reconcile(), IsEmpty()) << "of what is reconciled nothing more is asked";
+  EXPECT_EQ(Told().size(), 4u);
+  for (const Book::Check& check : book_->CheckStore()) EXPECT_TRUE(check.holds) << check.name << check.detail;
+}
+
+TEST_F(ReconcileTest, AgainIsEachOnceMoreOfTheSameCommand) {
+  Deliver({"us-1", "us-2"});
+  Reconcile();
+  After(60);
+  EXPECT_THAT(Reconcile(true), ElementsAre("us-1", "us-2"));
+  EXPECT_THAT(GoOn(), IsEmpty());
+  EXPECT_EQ(Told().size(), 4u) << "that they still are is no news";
+  has_.erase("us-2");
+  After(60);
+  Reconcile(true);
+  EXPECT_EQ(Of("us-2").state, State::kParked) << "it was taken away since";
+  EXPECT_EQ(Of("us-1").state, State::kReconciled);
+}
+
+TEST_F(ReconcileTest, WhatSaysSomethingElseOrIsGoneIsParkedForAPerson) {
+  Deliver({"us-1", "us-2", "us-3", "us-4"});
+  has_["us-1"] = Failed(Event::kDifferent, Problem::kDifferent, "it says 7.00");
+  has_.erase("us-2");
+  has_["us-3"] = Succeeded(Event::kAccepted, "J", "");  // a draft
+  Reconcile();
+  EXPECT_EQ(Count(State::kParked), 3u);
+  EXPECT_EQ(Of("us-4").state, State::kReconciled) << "it is not held up";
+  for (const char* batch : {"us-1", "us-2", "us-3"}) {
+    SCOPED_TRACE(batch);
+    EXPECT_EQ(RemedyOf(Of(batch).state, Of(batch).problem).owner, "finance");
+  }
+  EXPECT_EQ(Of("us-1").last_error, "it says 7.00");
+  EXPECT_THAT(Of("us-2").last_error, testing::StartsWith("it was confirmed as D-us-2, and is not there any more"));
+  EXPECT_THAT(Of("us-3").last_error, testing::HasSubstr("now is a draft there"));
+  const std::vector<Decision> told = Told();
+  const Decision& draft = told.at(told.size() - 2);
+  EXPECT_EQ(draft.which, "erp us-3");
+  EXPECT_EQ(draft.after, "parked");
+  EXPECT_THAT(draft.why, testing::HasSubstr("now is a draft there")) << "and not what it was confirmed as";
+  EXPECT_THAT(GoOn(), IsEmpty()) << "only a person goes on with them";
+
+  // Whoever sends what is gone again says so.
+  ByPerson("us-2", Event::kRetry);
+  reconcile_.reset();
+  EXPECT_THAT(Pass(), ElementsAre("us-2"));
+  EXPECT_EQ(Of("us-2").state, State::kConfirmed);
+}
+
+TEST_F(ReconcileTest, WhatCannotBeAskedStaysAndSaysSo) {
+  Deliver({"us-1", "us-2"});
+  has_["us-1"] = CannotAsk();
+  has_["us-2"] = Failed(Event::kRefused, Problem::kMapping, "no company of that name");
+  EXPECT_THAT(Reconcile(), ElementsAre("us-1", "us-2"));
+  EXPECT_EQ(Count(State::kConfirmed), 2u);
+  EXPECT_EQ(report_.targets[0].not_reconciled, "1: no company of that name");
+  EXPECT_EQ(report_.waiting, 1u) << "the one without an answer";
+  EXPECT_EQ(DueInSeconds(), 2);
+  EXPECT_THAT(GoOn(), IsEmpty());
+  After(2);
+  has_["us-1"] = Confirmed();
+  EXPECT_THAT(GoOn(), ElementsAre("us-1")) << "the other is not asked for by the same command";
+  has_["us-2"] = Confirmed();
+  After(1);
+  EXPECT_THAT(Reconcile(), ElementsAre("us-2"));
+  EXPECT_EQ(Count(State::kReconciled), 2u);
+  EXPECT_EQ(report_.targets[0].not_reconciled, "");
+}
+
+TEST_F(ReconcileTest, ATargetWithoutALookUpSaysSo) {
+  Deliver({"us-1"});
+  ask_ = nullptr;
+  EXPECT_THAT(Reconcile(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].not_reconciled, "1: the target cannot be asked what it has of a delivery");
+  EXPECT_EQ(Of("us-1").state, State::kConfirmed);
+  EXPECT_EQ(report_.waiting, 0u);
+}
+
+TEST_F(ReconcileTest, WithOtherCodesThanThenNothingIsCompared) {
+  Deliver({"us-1"});
+  codes_ = "+";
+  EXPECT_THAT(Reconcile(), IsEmpty());
+  EXPECT_THAT(report_.targets[0].not_reconciled, testing::HasSubstr("other codes"));
+  EXPECT_EQ(Of("us-1").state, State::kConfirmed);
+}
+
+TEST_F(ReconcileTest, KeepsToQuietTimePausesWindowsAndLimits) {
+  target_.quiet_seconds = 30;
+  Deliver({"us-1"});
+  EXPECT_THAT(Reconcile(), IsEmpty()) << "a look-up may lag";
+  EXPECT_EQ(report_.waiting, 1u);
+  EXPECT_EQ(DueInSeconds(), 30);
+  After(30);
+  PostingWindow an_hour;
+  an_hour.when.from_minute = 60;  // 01:00
+  an_hour.when.to_minute = 120;
+  target_.windows = {an_hour};
+  EXPECT_THAT(GoOn(), IsEmpty());
+  EXPECT_EQ(DueInSeconds(), 3600 - 30);
+  After(3600 - 30);
+  const Decision pause{DecisionKind::kTarget, "erp", "Ann", "month-end", "delivering", std::string(kPaused)};
+  ASSERT_TRUE(CommitDecisions(*book_, {&pause, 1}).ok());
+  EXPECT_THAT(GoOn(), IsEmpty());
+  EXPECT_EQ(report_.waiting, 0u) << "it waits for a person";
+  const Decision resume{DecisionKind::kTarget, "erp", "Ann", "done", std::string(kPaused), "delivering"};
+  ASSERT_TRUE(CommitDecisions(*book_, {&resume, 1}).ok());
+  EXPECT_THAT(GoOn(), ElementsAre("us-1"));
+}
+
+TEST_F(ReconcileTest, ATargetThatIsDownIsAskedOnce) {
+  Deliver({"us-1", "us-2", "us-3"});
+  for (auto& [batch, now] : has_) now = CannotAsk(true);
+  EXPECT_THAT(Reconcile(), ElementsAre("us-1"));
+  EXPECT_THAT(GoOn(), IsEmpty());
+  EXPECT_EQ(report_.waiting, 3u);
+  After(2);
+  for (auto& [batch, now] : has_) now = Confirmed();
+  EXPECT_THAT(GoOn(), ElementsAre("us-2", "us-3", "us-1"));
+  EXPECT_EQ(Count(State::kReconciled), 3u);
+}
+
+// Each is a step of its own, synced: what is reconciled by then stays so.
+TEST_F(ReconcileTest, GoesOnInTheMiddleAfterARestart) {
+  Deliver({"us-1", "us-2", "us-3"});
+  until_ = now_;  // over at once, and yet each turn asks about one
+  EXPECT_THAT(Reconcile(), ElementsAre("us-1"));
+  EXPECT_TRUE(report_.cut_short);
+  book_.reset();
+  Open();
+  After(1);
+  until_ = 0;
+  EXPECT_THAT(Reconcile(), ElementsAre("us-2", "us-3"));
+  EXPECT_EQ(Count(State::kReconciled), 3u);
 }
 
 }  // namespace

@@ -158,6 +158,77 @@ TEST(ErpCodes, NameTheOneThatIsMissing) {
   }
 }
 
+ErpJournal OfCustomer(const std::string& subscription) {
+  ErpJournal journal = Journal();
+  journal.lines[0].product = journal.lines[1].product = "api";
+  for (ErpLine& line : journal.lines) line.dimensions = {{"tax_code", "VAT19"}};
+  if (subscription.empty()) return journal;
+  for (ErpLine& line : journal.lines) line.dimensions.emplace_back("subscription", subscription);
+  return journal;
+}
+
+TEST(DynamicsJournal, NamesCustomersAndTaxGroups) {
+  Target target = DynamicsCodes();
+  target.segments = {"product"};
+  target.dimensions = {{"product=api", "P1"}};
+  target.customer_accounts = {"1200"};
+  target.ids = {{"s1", "US-027"}};
+  target.tax_codes = {{"VAT19", {"DOM", "FULL"}}};
+  target.tax_accounts = {"4000"};
+  const absl::StatusOr<DynamicsJournal> there = DynamicsJournalOf(OfCustomer("s1"), target);
+  ASSERT_TRUE(there.ok()) << there.status();
+  EXPECT_THAT(there->accounts, ElementsAre("US-027", "401000-P1"));
+  EXPECT_THAT(there->lines[0], HasSubstr(R"("AccountType":"Cust","AccountDisplayValue":"US-027","DebitAmount":118.50,)"
+                                         R"("CurrencyCode")"));
+  EXPECT_THAT(there->lines[0], HasSubstr("subscription=s1, tax_code=VAT19")) << "its text tells what has no field";
+  EXPECT_THAT(there->lines[1], HasSubstr(R"("AccountType":"Ledger","AccountDisplayValue":"401000-P1",)"
+                                         R"("CreditAmount":118.50,"SalesTaxGroup":"DOM","ItemSalesTaxGroup":"FULL",)"));
+  EXPECT_THAT(there->lines[1], testing::Not(HasSubstr("tax_code=")));
+
+  struct Case {
+    const char* name;
+    void (*forget)(Target&);
+    std::string subscription;
+    const char* error;
+  };
+  const Case cases[] = {
+      {"the customer", [](Target& t) { t.ids.clear(); }, "s1",
+       "subscription \"s1\" has no customer in Dynamics: customers.csv: add a row of it, or of its account"},
+      {"whose it is", [](Target&) {}, "", "a line of account \"1200\" names no customer of Dynamics"},
+      {"the tax code",
+       [](Target& t) {
+         t.tax_codes = {{"VAT7", {"DOM", "RED"}}};
+       },
+       "s1", "tax code \"VAT19\" has no code in Dynamics: targets.yaml: add it under `tax_codes`"},
+      {"the product", [](Target& t) { t.dimensions.clear(); }, "s1",
+       "dimension \"product=api\" has no code in Dynamics"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    Target without = target;
+    c.forget(without);
+    EXPECT_THAT(DynamicsJournalOf(OfCustomer(c.subscription), without).status().ToString(), HasSubstr(c.error));
+  }
+}
+
+// Where `dimensions` maps it, a product has a field like any dimension; else the text tells it, as ever, and once.
+TEST(ErpJournals, MayMapTheProduct) {
+  ErpJournal journal = Journal();
+  for (ErpLine& line : journal.lines) line.product = "api";
+  EXPECT_EQ(SapJournal(journal, SapCodes()).value_or(""), SapJournal(Journal(), SapCodes()).value_or("none"));
+  EXPECT_EQ(OracleJournal(journal, OracleCodes(), "1").value_or(""),
+            OracleJournal(Journal(), OracleCodes(), "1").value_or("none"));
+  Target sap = SapCodes(), oracle = OracleCodes();
+  sap.dimensions["product=api"] = "ProfitCenter=YB1";
+  EXPECT_THAT(SapJournal(journal, sap).value_or(""),
+              HasSubstr("<AccountAssignment><ProfitCenter>YB1</ProfitCenter></AccountAssignment>"));
+  oracle.accounts["4000"] = "01.{product}.41000";
+  EXPECT_THAT(OracleJournal(journal, oracle, "1").status().ToString(),
+              HasSubstr("dimension \"product=api\" has no code in Oracle"));
+  oracle.dimensions["product=api"] = "P1";
+  EXPECT_THAT(OracleJournal(journal, oracle, "1").value_or(""), HasSubstr(",01,P1,41000,"));
+}
+
 // Python: base64.b32encode(hashlib.sha256(b"tb-key").digest()[:10])
 TEST(ErpTexts, AreMadeShort) {
   EXPECT_EQ(ShortKey("tb-key"), "MUTX3KQAJEHOIRKO");

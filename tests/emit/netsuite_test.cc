@@ -32,11 +32,11 @@ TEST(ErpJournal, IsStoredInOurCodesAndReadBack) {
   EXPECT_EQ(stored,
             R"({"key":")" + Batch().posting_key +
                 R"(","batch":"us-USD-2025-01-0001","entity":"us","currency":"USD","date":"2025-01-31","lines":[)"
-                R"({"account":"4000","debit":"0.05","memo":"api, 2025-01-12","dimensions":{}},)"
-                R"({"account":"1200","credit":"0.05","memo":"api, 2025-01-12","dimensions":{}},)"
-                R"({"account":"1200","debit":"118.50","memo":"api, 2025-01-31",)"
+                R"({"account":"4000","debit":"0.05","memo":"api, 2025-01-12","product":"api","dimensions":{}},)"
+                R"({"account":"1200","credit":"0.05","memo":"api, 2025-01-12","product":"api","dimensions":{}},)"
+                R"({"account":"1200","debit":"118.50","memo":"api, 2025-01-31","product":"api",)"
                 R"("dimensions":{"cost_center":"100","region":"eu"}},)"
-                R"({"account":"4000","credit":"118.50","memo":"api, 2025-01-31",)"
+                R"({"account":"4000","credit":"118.50","memo":"api, 2025-01-31","product":"api",)"
                 R"("dimensions":{"cost_center":"100","region":"eu"}}]})");
   EXPECT_EQ(DecodeErpJournal(stored), journal);
   EXPECT_EQ(DecodeErpJournal(stored.substr(1)), std::nullopt);
@@ -64,6 +64,23 @@ TEST(NetsuiteJournal, HasTheCodesOfTargetsYaml) {
           R"({"account":{"id":"58"},"credit":0.05,"memo":"api, 2025-01-12"},)"
           R"({"account":{"id":"58"},"debit":118.50,"department":{"id":"7"},"memo":"api, 2025-01-31, region=eu"},)"
           R"({"account":{"id":"4"},"credit":118.50,"department":{"id":"7"},"memo":"api, 2025-01-31, region=eu"}]}})");
+}
+
+TEST(NetsuiteJournal, NamesTheCustomerAndMapsTheProduct) {
+  ErpJournal journal = ErpJournalOf(Batch());
+  for (ErpLine& line : journal.lines) line.dimensions = {{"subscription", "s1"}};
+  Target target = Codes();
+  target.customer_accounts = {"1200"};
+  target.dimensions = {{"product=api", "class=3"}};
+  EXPECT_THAT(NetsuiteJournal(journal, target).status().ToString(),
+              HasSubstr("subscription \"s1\" has no customer in NetSuite: customers.csv"));
+  target.ids = {{"s1", "912"}};
+  const absl::StatusOr<std::string> json = NetsuiteJournal(journal, target);
+  ASSERT_TRUE(json.ok()) << json.status();
+  EXPECT_THAT(*json, HasSubstr(R"({"account":{"id":"58"},"debit":118.50,"class":{"id":"3"},"entity":{"id":"912"},)"
+                               R"("memo":"api, 2025-01-31, subscription=s1"},)"
+                               R"({"account":{"id":"4"},"credit":118.50,"class":{"id":"3"},)"
+                               R"("memo":"api, 2025-01-31, subscription=s1"})"));
 }
 
 TEST(NetsuiteJournal, NamesTheCodeThatIsMissing) {

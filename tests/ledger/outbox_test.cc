@@ -21,21 +21,22 @@ using State = DeliveryState;
 using Event = DeliveryEvent;
 
 // Rows: events. Columns: the state before. "-": cannot happen in it.
-//   P pending, S sending, A accepted, C confirmed, U uncertain, W retry-wait, K parked, D superseded
+//   P pending, S sending, A accepted, C confirmed, U uncertain, W retry-wait, K parked, D superseded,
+//   R reconciled
 struct Row {
   Event event;
   const char* becomes;
 };
-constexpr char kLetters[] = "PSACUWKD";
+constexpr char kLetters[] = "PSACUWKDR";
 constexpr Row kTable[] = {
-    //                        PSACUWKD
-    {Event::kSend, "S----S--"},          {Event::kRestarted, "-U------"},  {Event::kAccepted, "AA--AA--"},
-    {Event::kConfirmed, "CCC-CC--"},     {Event::kNotApplied, "WWA--W--"}, {Event::kUnclear, "-UA-----"},
-    {Event::kCannotAsk, "W-A-UW--"},     {Event::kNotThere, "--K-P---"},   {Event::kMayRepeat, "----P---"},
-    {Event::kRefused, "KKK-KK--"},       {Event::kDifferent, "K-K-KK--"},  {Event::kPark, "K-K-KK--"},
-    {Event::kRetry, "-----PU-"},         {Event::kSayPosted, "C-C-CCC-"},  {Event::kSayNotPosted, "----P-P-"},
-    {Event::kSaySuperseded, "D-D-DDD-"}, {Event::kOutdated, "D----DD-"},   {Event::kStillRuns, "--A-U---"},
-    {Event::kNotShown, "--A-----"},
+    //                        PSACUWKDR
+    {Event::kSend, "S----S---"},          {Event::kRestarted, "-U-------"},  {Event::kAccepted, "AA--AA---"},
+    {Event::kConfirmed, "CCC-CC---"},     {Event::kNotApplied, "WWA--W---"}, {Event::kUnclear, "-UA------"},
+    {Event::kCannotAsk, "W-ACUW--R"},     {Event::kNotThere, "--KKP---K"},   {Event::kMayRepeat, "----P----"},
+    {Event::kRefused, "KKKCKK--R"},       {Event::kDifferent, "K-KKKK--K"},  {Event::kPark, "K-K-KK---"},
+    {Event::kRetry, "-----PU--"},         {Event::kSayPosted, "C-C-CCC--"},  {Event::kSayNotPosted, "----P-P--"},
+    {Event::kSaySuperseded, "D-D-DDD--"}, {Event::kOutdated, "D----DD--"},   {Event::kStillRuns, "--A-U----"},
+    {Event::kNotShown, "--A------"},      {Event::kReconciled, "---R----R"},
 };
 
 TEST(Delivery, StepsAsTheTableSays) {
@@ -58,6 +59,7 @@ TEST(Delivery, UncertainIsLeftOnlyByAnAnswerOrAPerson) {
   }
   EXPECT_EQ(Next(State::kUncertain, Event::kSend), std::nullopt);
   EXPECT_EQ(Next(State::kConfirmed, Event::kSend), std::nullopt);
+  EXPECT_EQ(Next(State::kReconciled, Event::kSend), std::nullopt);
 }
 
 // Whatever is wrong has somebody who acts, and something to do; what is over, or goes well, has neither.

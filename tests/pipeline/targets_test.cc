@@ -172,7 +172,9 @@ TEST(ParseTargets, EachMistakeOfCustomersIsToldWithItsLine) {
   };
   const Case cases[] = {
       {"billig,s1,c", "customers.csv:3: \"billig\" is no target of usage or of accounts"},
-      {"erp,s1,c", "customers.csv:3: \"erp\" is no target of usage or of accounts"},
+      {"hook,s1,c",
+       "customers.csv:3: \"hook\" is no target of usage or of accounts, and no tryton, netsuite or dynamics"},
+      {"erp,s9,c", "customers.csv:3: subscription \"s9\" is not in subscriptions.csv"},
       {"billing,,c", "customers.csv:3: target \"billing\" has an id of each subscription and of nothing else"},
       {"billing,s9,c", "customers.csv:3: subscription \"s9\" is not in subscriptions.csv"},
       {"billing,s2,", "customers.csv:3: \"\" is not taken as an id"},
@@ -576,6 +578,66 @@ TEST(ParseTargets, EachMistakeOfAnErpIsToldWithItsLine) {
     std::string all;
     for (const CatalogError& error : parsed.errors) all += ToString(error) + "\n";
     EXPECT_THAT(all, HasSubstr(c.error));
+  }
+}
+
+PostingRule RuleOf(bool by_subscription) {
+  PostingRule rule;
+  rule.debit = "1200";
+  rule.credit = "4000";
+  rule.by_subscription = by_subscription;
+  return rule;
+}
+
+TEST(ParseTargets, ReadsWhoTheCustomersOfAnErpAre) {
+  Catalog catalog = SmallCatalog();
+  catalog.subscriptions.emplace_back().id = "s3";
+  catalog.subscriptions.back().account = "acme";
+  catalog.posting_rules = {RuleOf(true)};
+  const std::string text = std::string(kErp) + kDynamics +
+                           "    customer_accounts: [\"1200\"]\n    tax_codes: {VAT19: DOM/FULL}\n"
+                           "    tax_accounts: [\"4000\"]\n";
+  const ParsedTargets parsed =
+      ParseTargets(text, &catalog, "target,subscription,account,id\nerp,,acme,US-027\nerp,s2,,US-028\n");
+  ASSERT_THAT(parsed.errors, IsEmpty()) << ToString(parsed.errors[0]);
+  const Target& target = parsed.targets[0];
+  EXPECT_TRUE(target.customer_accounts.contains("1200"));
+  EXPECT_EQ(target.tax_codes.at("VAT19"), std::pair(std::string("DOM"), std::string("FULL")));
+  EXPECT_TRUE(target.tax_accounts.contains("4000"));
+  EXPECT_EQ(IdOf(target, "s1"), "US-027") << "of its account";
+  EXPECT_EQ(IdOf(target, "s3"), "US-027");
+  EXPECT_EQ(IdOf(target, "s2"), "US-028");
+  const ParsedTargets twice =
+      ParseTargets(text, &catalog, "target,subscription,account,id\nerp,s1,,US-1\nerp,,acme,US-027\n");
+  ASSERT_EQ(twice.errors.size(), 1u);
+  EXPECT_EQ(ToString(twice.errors[0]),
+            "customers.csv:3: subscription \"s1\" of account \"acme\" has an id in target \"erp\" already: leave one "
+            "of the two rows out, or name its subscriptions in place of the account");
+}
+
+TEST(ParseTargets, EachMistakeOfCustomersAndTaxIsToldWithItsLine) {
+  struct Case {
+    const char* more;
+    bool by_subscription;
+    const char* error;
+  };
+  constexpr Case kCases[] = {
+      {"    customer_accounts: [\"9999\"]\n", true, "names account \"9999\", which chart.yaml does not have"},
+      {"    customer_accounts: [\"1200\"]\n", false,
+       "wants the customer of each line of account \"1200\", which a posting rule adds up for all of them: write "
+       "`lines: by_subscription` in that rule of posting.yaml, or leave the account out"},
+      {"    tax_codes: {VAT19: DOM}\n    tax_accounts: [\"4000\"]\n", true,
+       "maps tax code \"VAT19\" to \"DOM\": write the sales tax group and the item sales tax group there"},
+      {"    tax_codes: {VAT19: DOM/FULL}\n", true, "has tax_codes, and no tax_accounts"},
+      {"    tax_accounts: [\"4000\"]\n", true, "has tax_accounts, and no tax_codes"},
+  };
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.more);
+    Catalog catalog = SmallCatalog();
+    catalog.posting_rules = {RuleOf(c.by_subscription)};
+    const ParsedTargets parsed = ParseTargets(std::string(kErp) + kDynamics + c.more, &catalog);
+    ASSERT_EQ(parsed.errors.size(), 1u);
+    EXPECT_THAT(ToString(parsed.errors[0]), HasSubstr(c.error));
   }
 }
 
