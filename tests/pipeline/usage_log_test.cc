@@ -274,7 +274,7 @@ TEST_F(UsageLogFlowTest, IsAbsorbedAgain) {
     }
     return all;
   };
-  const std::string accepted = "2 events are accepted, as in the book", totals = "1 totals, as their sources say";
+  const std::string accepted = "2 events are accepted, as in the book", totals = "2 totals, as their sources say";
   EXPECT_THAT(details("there"), ElementsAre("2 sources, as they were absorbed", accepted, totals));
   fs::remove(usage);
   EXPECT_THAT(details("one"), ElementsAre("2 sources, as they were absorbed (1 from the usage log)", accepted, totals));

@@ -325,7 +325,7 @@ TEST(CatalogDocTest, ItsChargesCostWhatItSays) {
       ++priced;
     }
   }
-  EXPECT_EQ(priced, 143);
+  EXPECT_EQ(priced, 152);
 }
 
 }  // namespace
