@@ -360,7 +360,8 @@ class Files(Case):
         shown = self.post("--dry-run", env=dict(os.environ)).stdout.decode()  # not even the secrets are read
         key, = self.journal()
         for text in ("acme-us-USD-2025-01-0001.csv.sha256", f"webhook-id: {key}", "webhook-signature: v1,****",
-                     "Authorization: Session ****", '"journal":"USAGE"', '"debit":"1.00"'):
+                     "Authorization: Session ****", '"journal":"<journal USAGE>"',
+                     '"debit":{"__class__":"Decimal","decimal":"1.00"}'):
             self.assertIn(text, shown)
         self.assertEqual(self.deliveries(), [])
         self.assertFalse((self.catalog / "out-archive").exists())
