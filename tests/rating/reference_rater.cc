@@ -1065,9 +1065,10 @@ void AddSlicedBounds(const Catalog& catalog, const std::string& subject, bool is
     if (s.subject != subject) continue;
     for (const Charge& charge : catalog.plans[s.plan].charges) {
       if (!charge.bound || charge.bound->is_maximum != is_maximum) continue;
-      const int64_t end = s.valid_to ? s.valid_to->number - 1 : through;
-      for (int64_t day = s.valid_from.number; day <= std::min(end, through);) {
+      const int64_t end = s.valid_to ? s.valid_to->number - 1 : INT64_MAX;
+      for (int64_t day = s.valid_from.number; day <= end;) {
         Line period = LineOf(catalog, s, charge, day);
+        if (FirstOf(period) > through) break;  // what came due in it before the version begins is bound, too
         day = period.last + 1;
         period.plan.clear();
         if (IsSliced(catalog, charge, period) && done.insert(period).second) {
