@@ -124,6 +124,25 @@ TEST(RateBounds, CreditTheVersionThatItCameDueIn) {
                       {{"maximum", "2025-01-20"}, 5000}}));
 }
 
+// A renewal that starts again, cancelled on the 21st: of the fee 774.19 are left, all of the days before the 16th, which
+// come to 100.00 beside their maximum; the five days behind it to nothing, and their minimum is 5.00.
+TEST(RateBounds, AMinimumCountsWhatAMaximumGivesBack) {
+  for (const char* maximum : {"{amount: 100, product: p, on_amendment: restart}", "{amount: 100, product: p}"}) {
+    SCOPED_TRACE(maximum);
+    const Catalog catalog = SmallCatalog(
+        std::string("      - {name: f, product: p, model: fee, price: 1200}\n    maximum: ") + maximum +
+            "\n    minimum: {amount: 31, product: p, on_amendment: restart}\n",
+        {{"subscriptions.csv",
+          "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+          "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,2025-01-21\n"}});
+    EXPECT_EQ(WholeDue(catalog, {}, On("2025-01-31")), (SmallDue{{{"f", "2025-01-01"}, 120000},
+                                                                 {{"maximum", "2025-01-01"}, -110000},
+                                                                 {{"f", "2025-01-21"}, -42581},
+                                                                 {{"maximum", "2025-01-21"}, 42581},
+                                                                 {{"minimum", "2025-01-31"}, 500}}));
+  }
+}
+
 // A plan whose lines are none below zero is not below zero itself, nor more than its maximums; with a minimum it is no
 // less than that in each month that is over.
 TEST(RateBounds, KeepAPlanBetweenThem) {

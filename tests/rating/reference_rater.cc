@@ -856,22 +856,23 @@ std::vector<PartDue> PartsOf(const Catalog& catalog, const Line& line, const std
   const std::vector<Charge>& charges = catalog.plans[version.plan].charges;
   const auto charge = std::ranges::find(charges, line.charge, &Charge::name);
   const bool is_bound = charge != charges.end() && charge->bound;
+  const int sign = is_bound && charge->bound->is_maximum ? -1 : 1;  // what a maximum takes off is told above zero
   std::vector<PartDue> parts, due;  // due: what is left of each part above zero, and of the first be it below
   Integer before = 0;
   for (const auto& [day, worth] : days) {
-    Integer change = worth.booked - before;
+    Integer change = sign * (worth.booked - before);
     before = worth.booked;
     Line period = is_bound ? line : LineOf(catalog, version, Charge(), day);
     period.plan.clear();
     period.charge.clear();
-    parts.push_back({period, is_bound ? std::min(day, line.last) : day, day, is_bound ? change : Integer(0)});
-    if (is_bound) continue;
-    const auto note = [&](PartDue* of, Integer minor) {
-      of->minor += minor;
+    const int64_t of = is_bound ? std::min(day, line.last) : day;
+    parts.push_back({period, of, day, 0});
+    const auto note = [&](PartDue* part, Integer minor) {
+      part->minor += minor;
       change -= minor;
-      parts.push_back({of->period, of->due, day, minor});
+      parts.push_back({part->period, part->due, day, sign * minor});
     };
-    if (due.empty()) due.push_back({period, day, day, 0});
+    if (due.empty()) due.push_back({period, of, day, 0});
     while (change < 0 && due.size() > 1) {
       note(&due.back(), -std::min(due.back().minor, Integer(-change)));
       if (due.back().minor == 0) due.pop_back();
@@ -879,7 +880,7 @@ std::vector<PartDue> PartsOf(const Catalog& catalog, const Line& line, const std
     if (change < 0) note(&due.front(), change);
     if (change > 0 && due.front().minor < 0) note(&due.front(), std::min(change, Integer(-due.front().minor)));
     if (change == 0) continue;
-    due.push_back({period, day, day, 0});
+    due.push_back({period, of, day, 0});
     note(&due.back(), change);
   }
   return parts;
