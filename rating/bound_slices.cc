@@ -130,23 +130,44 @@ BoundSlices BoundSlicesOf(const Catalog& catalog, const Subscription& subscripti
   return found;
 }
 
-bool PriceBoundSlices(std::span<const UsageSlice> slices, std::span<const Int128> amounts, const Charge& bound,
-                      Currency currency, Worth* worth, std::vector<PriceStep>* steps) {
-  *worth = {};
+namespace {
+
+// `visit`(slice, its sum): false where it does not fit. `steps`: of the slices that are of `bound`; both may be null.
+template <typename Visit>
+bool VisitBoundSlices(std::span<const UsageSlice> slices, std::span<const Int128> amounts, const Charge* bound,
+                      Currency currency, std::vector<PriceStep>* steps, const Visit& visit) {
   for (size_t first = 0; first < slices.size();) {
     size_t count = 1;
     while (first + count < slices.size() && slices[first + count].goes_on) ++count;
     BoundsInOne in_one(slices.subspan(first, count), amounts.subspan(first, count), currency);
     for (size_t i = 0; i < count; ++i) {
       const UsageSlice& slice = slices[first + i];
-      const bool is_asked = slice.charge == &bound;
-      Arithmetic sum(is_asked ? steps : nullptr);
+      Arithmetic sum(slice.charge == bound ? steps : nullptr);
       in_one.Add(i, slices.size() > 1 && sum.has_words() ? "from " + ToString(slice.start) : "", &sum);
-      if (!sum.fits() || (is_asked && !Wide::Add(worth->amount, sum.total().amount, &worth->amount))) return false;
+      if (!sum.fits() || !visit(slice, sum.total())) return false;
     }
     first += count;
   }
   return true;
+}
+
+}  // namespace
+
+bool PriceEachBoundSlice(std::span<const UsageSlice> slices, std::span<const Int128> amounts, Currency currency,
+                         std::vector<Worth>* each) {
+  each->clear();
+  return VisitBoundSlices(slices, amounts, nullptr, currency, nullptr, [&](const UsageSlice&, const Worth& added) {
+    each->push_back(added);
+    return true;
+  });
+}
+
+bool PriceBoundSlices(std::span<const UsageSlice> slices, std::span<const Int128> amounts, const Charge& bound,
+                      Currency currency, Worth* worth, std::vector<PriceStep>* steps) {
+  *worth = {};
+  return VisitBoundSlices(slices, amounts, &bound, currency, steps, [&](const UsageSlice& slice, const Worth& added) {
+    return slice.charge != &bound || Wide::Add(worth->amount, added.amount, &worth->amount);
+  });
 }
 
 }  // namespace tollbook

@@ -5,7 +5,8 @@
 // days, less what was credited of that later (due_parts.h). What comes due of an earlier plan on a later day (another
 // tier for all units) is of that plan's last slice before it, and on an earlier day of its first.
 //
-// Minimum    one for all slices that go on from one another, on the last of them: each plan's by its days, summed; where
+// Minimum    one for all slices that go on from one another, on the last of them: each plan's by its days, summed;
+// where
 //            the last one's is not prorated, that one alone. The lines of maximums count.
 // Maximum    slices before count towards the maximum of the slice at hand, which is summed likewise up to it; what they
 //            came to above it stands. What is below zero takes first what was above a maximum before.
@@ -40,6 +41,10 @@ struct BoundSlices {
 // billing periods; but for those that are all days of trial.
 [[nodiscard]] BoundSlices BoundSlicesOf(const Catalog& catalog, const Subscription& subscription, const Charge& bound,
                                         const BillingPeriod& period);
+
+// What each of the slices adds to its amount, in minor units of each slice.
+[[nodiscard]] bool PriceEachBoundSlice(std::span<const UsageSlice> slices, std::span<const Int128> amounts,
+                                       Currency currency, std::vector<Worth>* each);
 
 // What those of the slices that are of `bound` add to their amounts, in minor units of each slice. `steps` may be null;
 // they are appended to.

@@ -7,14 +7,12 @@ namespace {
 
 class LineParts {
  public:
-  // `sign`: -1 where what comes due is below zero.
-  LineParts(int sign, std::vector<DuePart>* parts) : sign_(sign), parts_(parts) {}
+  explicit LineParts(std::vector<DuePart>* parts) : parts_(parts) {}
 
-  // What the line changes by on its next day, of what comes due on `of` if anything does.
-  void Add(Day of, Day day, Int128 change) {
-    change *= sign_;
-    if (due_.empty()) due_.push_back({of, 0});
-    parts_->push_back({of, day, 0});
+  // What the line changes by on its next day.
+  void Add(Day day, Int128 change) {
+    if (due_.empty()) due_.push_back({day, 0});
+    parts_->push_back({day, day, 0});
     while (change < 0) {
       Due& last = due_.back();
       const bool is_first = due_.size() == 1;
@@ -28,7 +26,7 @@ class LineParts {
       change -= owed;
     }
     if (change == 0) return;
-    if (due_.back().due != of) due_.push_back({of, 0});
+    if (due_.back().due != day) due_.push_back({day, 0});
     Note(&due_.back(), day, change);
   }
 
@@ -40,10 +38,9 @@ class LineParts {
 
   void Note(Due* due, Day day, Int128 change) {
     due->minor += change;
-    parts_->push_back({due->due, day, sign_ * change});
+    parts_->push_back({due->due, day, change});
   }
 
-  const int sign_;
   std::vector<Due> due_;  // ascending
   std::vector<DuePart>* parts_;
 };
@@ -51,14 +48,17 @@ class LineParts {
 }  // namespace
 
 void AppendDueParts(const RatedCharge& line, std::vector<DuePart>* parts) {
-  const std::optional<PlanBound>& bound = line.charge->bound;
   const Day last{line.period.end.number - 1};
-  LineParts of_line(bound && bound->is_maximum ? -1 : 1, parts);
+  LineParts of_line(parts);
   Int128 before = 0;
   for (const DayWorth& day : line.days) {
     const Int128 change = day.booked_to_date.minor - before;
     before = day.booked_to_date.minor;
-    of_line.Add(bound ? std::min(day.usage_date, last) : day.usage_date, day.usage_date, change);
+    if (line.charge->bound) {
+      parts->push_back({std::min(day.usage_date, last), day.usage_date, change});
+    } else {
+      of_line.Add(day.usage_date, change);
+    }
   }
 }
 

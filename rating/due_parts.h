@@ -3,8 +3,7 @@
 //
 // A line may fall on a later day (a fee is given back, a price falls): what is credited then comes off what came due
 // last before it, be it in an earlier period. So no part is below zero, unless all of the line is: then the first one,
-// until as much came due again. The line of a bound is of the period that it bounds, whatever day it changes on; what a
-// maximum takes off comes due below zero, and what it gives back comes off that.
+// until as much came due again. The line of a bound is of the period that it bounds, whatever day it changes on.
 #ifndef TOLLBOOK_RATING_DUE_PARTS_H_
 #define TOLLBOOK_RATING_DUE_PARTS_H_
 

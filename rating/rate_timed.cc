@@ -2,6 +2,7 @@
 //
 // All goes by the stays of a subscription on a plan: its versions on that plan, less their days of trial.
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -33,6 +34,52 @@ enum class TimedPart : uint8_t { kCharges, kMaximums, kMinimums };
 TimedPart TimedPartOf(const Charge& charge) {
   if (!charge.bound) return TimedPart::kCharges;
   return charge.bound->is_maximum ? TimedPart::kMaximums : TimedPart::kMinimums;
+}
+
+// To what each slice of a minimum comes to by the end of a day what the maximums of the plans take off it: of a maximum
+// with slices what it does in each, of one for all of the period what came due last. False: it does not fit.
+bool AddMaximums(const RatedSubject& rated, const Subscription& subscription, const BillingPeriod& period, Day day,
+                 Rounding rounding, std::span<const PlanDays> slices, std::span<Int128> amounts) {
+  std::vector<Worth> each;
+  for (const RatedCharge& line : rated.charges) {
+    const bool is_maximum = line.charge->bound && line.charge->bound->is_maximum;
+    if (!is_maximum || line.subscription->id != subscription.id || line.period != period) continue;
+    const auto behind = std::ranges::upper_bound(line.days, day, {}, &DayWorth::usage_date);
+    if (behind == line.days.begin()) continue;
+    const DayWorth& at = *std::prev(behind);
+    const uint32_t plan = line.subscription->plan;
+    if (line.amended.empty()) {
+      Int128 off = -at.booked_to_date.minor;
+      for (size_t k = slices.size(); off > 0 && k-- > 0;) {
+        if (slices[k].plan != plan) continue;
+        const bool is_first =
+            std::ranges::none_of(slices.first(k), [&](const PlanDays& one) { return one.plan == plan; });
+        const Int128 of_slice = is_first ? off : std::min(off, std::max(amounts[k], Int128{0}));
+        if (__builtin_sub_overflow(amounts[k], of_slice, &amounts[k])) return false;
+        off -= of_slice;
+      }
+      continue;
+    }
+    const std::span<const UsageSlice> of_maximum = OfDay(line, line.amended, at);
+    const Currency currency = at.booked_to_date.currency;
+    if (!PriceEachBoundSlice(of_maximum, OfDay(line, line.bounded, at), currency, &each)) return false;
+    Worth sum;
+    Int128 before = 0;
+    for (size_t i = 0; i < each.size(); ++i) {
+      Rounded rounded;
+      if (of_maximum[i].charge != line.charge) continue;
+      if (!Wide::Add(sum.amount, each[i].amount, &sum.amount) || !RoundToMinor(sum, currency, rounding, &rounded)) {
+        return false;
+      }
+      const auto k = std::ranges::find_if(slices, [&](const PlanDays& one) {
+        return one.plan == plan && one.from <= of_maximum[i].start && of_maximum[i].start < one.to;
+      });
+      Int128* const amount = k == slices.end() ? nullptr : &amounts[static_cast<size_t>(k - slices.begin())];
+      if (amount != nullptr && __builtin_add_overflow(*amount, rounded.line.minor - before, amount)) return false;
+      before = rounded.line.minor;
+    }
+  }
+  return true;
 }
 
 // The last day of any line, or `least`.
@@ -192,7 +239,8 @@ absl::Status SubjectRater::RateUnused(const PlanCharge& charge, Day through, Rat
   return absl::OkStatus();
 }
 
-// What the lines of the subscription come to in the periods of its plan, by period and day. Of bounds only a maximum's.
+// What the lines of the subscription come to in the periods of its plan, by period and day. Of bounds only a maximum's,
+// for its days.
 void SubjectRater::GatherBoundParts(std::string_view subscription, const BillingCycle& cycle,
                                     const RatedSubject& rated) {
   bound_parts_.clear();
@@ -243,14 +291,14 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
   if (is_sliced) of = BoundSlicesOf(catalog_, subscription, *charge.charge, period);
   const bool with_maximum = is_sliced && !charge.charge->bound->is_maximum;
   std::vector<DayWorth> days;  // not yet the subject's, or those of the other charges would move
-  std::vector<Int128> amounts, to_date(of.days.size());
+  std::vector<Int128> amounts, of_day, to_date(of.days.size());
   std::vector<UsageSlice> slices;
   Int128 before = 0;
   std::span<const BoundPart> parts = BoundPartsIn(period);
   for (const Day day : due_days_) {
     for (; !parts.empty() && parts.front().day <= day; parts = parts.subspan(1)) {
       const BoundPart& part = parts.front();
-      if (part.is_maximum && !with_maximum) continue;
+      if (part.is_maximum) continue;  // AddMaximums
       const auto at = std::ranges::find_if(of.days, [&](const PlanDays& one) {
         return one.plan == part.plan && one.from <= part.due && part.due < one.to;
       });
@@ -258,15 +306,18 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
       Int128* const amount = &to_date[static_cast<size_t>(at - of.days.begin())];
       if (__builtin_add_overflow(*amount, part.minor, amount)) return WorthOutOfRange(line, {});
     }
+    of_day = to_date;
+    if (with_maximum && !AddMaximums(*rated, subscription, period, day, catalog_.book.rounding, of.days, of_day))
+      return WorthOutOfRange(line, {});
     Worth worth;
     Rounded rounded;
-    const bool fits = is_sliced ? PriceBoundSlices(of.slices, to_date, *charge.charge, currency, &worth, nullptr)
-                                : PriceBound(line, to_date.front(), currency, &worth);
+    const bool fits = is_sliced ? PriceBoundSlices(of.slices, of_day, *charge.charge, currency, &worth, nullptr)
+                                : PriceBound(line, of_day.front(), currency, &worth);
     if (!fits || !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) return WorthOutOfRange(line, {});
     if (rounded.line.minor == before) continue;
     before = rounded.line.minor;
     days.push_back({day, {}, rounded.line, 0});
-    amounts.insert(amounts.end(), to_date.begin(), to_date.end());
+    amounts.insert(amounts.end(), of_day.begin(), of_day.end());
     slices.insert(slices.end(), of.slices.begin(), of.slices.end());
   }
   if (days.empty()) return absl::OkStatus();

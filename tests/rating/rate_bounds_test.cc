@@ -124,23 +124,49 @@ TEST(RateBounds, CreditTheVersionThatItCameDueIn) {
                       {{"maximum", "2025-01-20"}, 5000}}));
 }
 
-// A renewal that starts again, cancelled on the 21st: of the fee 774.19 are left, all of the days before the 16th, which
-// come to 100.00 beside their maximum; the five days behind it to nothing, and their minimum is 5.00.
+// A renewal that starts again, cancelled on the 21st: of the fee 774.19 are left, all of the days before the 16th,
+// which come to 100.00 beside their maximum; the five days behind it to nothing, and their minimum is 5.00.
 TEST(RateBounds, AMinimumCountsWhatAMaximumGivesBack) {
   for (const char* maximum : {"{amount: 100, product: p, on_amendment: restart}", "{amount: 100, product: p}"}) {
     SCOPED_TRACE(maximum);
-    const Catalog catalog = SmallCatalog(
-        std::string("      - {name: f, product: p, model: fee, price: 1200}\n    maximum: ") + maximum +
-            "\n    minimum: {amount: 31, product: p, on_amendment: restart}\n",
-        {{"subscriptions.csv",
-          "subscription,account,plan,entity,currency,valid_from,valid_to\n"
-          "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,2025-01-21\n"}});
+    const Catalog catalog =
+        SmallCatalog(std::string("      - {name: f, product: p, model: fee, price: 1200}\n    maximum: ") + maximum +
+                         "\n    minimum: {amount: 31, product: p, on_amendment: restart}\n",
+                     {{"subscriptions.csv",
+                       "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+                       "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,2025-01-21\n"}});
     EXPECT_EQ(WholeDue(catalog, {}, On("2025-01-31")), (SmallDue{{{"f", "2025-01-01"}, 120000},
                                                                  {{"maximum", "2025-01-01"}, -110000},
                                                                  {{"f", "2025-01-21"}, -42581},
                                                                  {{"maximum", "2025-01-21"}, 42581},
                                                                  {{"minimum", "2025-01-31"}, 500}}));
   }
+}
+
+// Both versions are above their maximum, and what is credited is of the first: 100.00 are left of it, and of the
+// second.
+TEST(RateBounds, AMinimumCountsWhatAMaximumGivesBackToTheVersionThatItIsOf) {
+  const Catalog catalog = SmallCatalog(
+      "      - {name: f, meter: mails, product: p, model: per_unit, price: 1}\n"
+      "      - {name: calls, meter: calls, product: p, model: volume, tiers: [{up_to: 1000, price: 1}, {price: "
+      "0.20}]}\n"
+      "    maximum: {amount: 100, product: p, on_amendment: restart}\n"
+      "    minimum: {amount: 90, product: p, proration: none, on_amendment: restart}\n",
+      {{"subscriptions.csv",
+        "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+        "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,\n"}});
+  // 1000.00 before the 16th, and 300.00 of mails behind it; then 1.00 more of calls, and 799.80 of them are credited.
+  EXPECT_EQ(WholeDue(catalog,
+                     {{"calls", "2025-01-10T00:00:00Z", "1000"},
+                      {"mails", "2025-01-18T00:00:00Z", "300"},
+                      {"calls", "2025-01-20T00:00:00Z", "1"}},
+                     On("2025-01-31")),
+            (SmallDue{{{"calls", "2025-01-10"}, 100000},
+                      {{"maximum", "2025-01-10"}, -90000},
+                      {{"f", "2025-01-18"}, 30000},
+                      {{"maximum", "2025-01-18"}, -20000},
+                      {{"calls", "2025-01-20"}, -79980},
+                      {{"maximum", "2025-01-20"}, 79980}}));
 }
 
 // A plan whose lines are none below zero is not below zero itself, nor more than its maximums; with a minimum it is no

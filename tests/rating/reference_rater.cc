@@ -856,21 +856,21 @@ std::vector<PartDue> PartsOf(const Catalog& catalog, const Line& line, const std
   const std::vector<Charge>& charges = catalog.plans[version.plan].charges;
   const auto charge = std::ranges::find(charges, line.charge, &Charge::name);
   const bool is_bound = charge != charges.end() && charge->bound;
-  const int sign = is_bound && charge->bound->is_maximum ? -1 : 1;  // what a maximum takes off is told above zero
   std::vector<PartDue> parts, due;  // due: what is left of each part above zero, and of the first be it below
   Integer before = 0;
   for (const auto& [day, worth] : days) {
-    Integer change = sign * (worth.booked - before);
+    Integer change = worth.booked - before;
     before = worth.booked;
     Line period = is_bound ? line : LineOf(catalog, version, Charge(), day);
     period.plan.clear();
     period.charge.clear();
     const int64_t of = is_bound ? std::min(day, line.last) : day;
-    parts.push_back({period, of, day, 0});
+    parts.push_back({period, of, day, is_bound ? change : Integer(0)});
+    if (is_bound) continue;
     const auto note = [&](PartDue* part, Integer minor) {
       part->minor += minor;
       change -= minor;
-      parts.push_back({part->period, part->due, day, sign * minor});
+      parts.push_back({part->period, part->due, day, minor});
     };
     if (due.empty()) due.push_back({period, of, day, 0});
     while (change < 0 && due.size() > 1) {
@@ -900,7 +900,10 @@ std::multimap<int64_t, ChangeOfPlan> ChangesIn(const Catalog& catalog, const Lin
                                                const std::map<Line, std::map<int64_t, WorthToDate>>& others) {
   std::multimap<int64_t, ChangeOfPlan> changes;
   for (const auto& [other, worths] : others) {
-    if (other.subscription != period.subscription) continue;
+    const Plan& plan = *std::ranges::find(catalog.plans, other.plan, &Plan::name);
+    const auto charge = std::ranges::find(plan.charges, other.charge, &Charge::name);
+    const bool is_bound = charge != plan.charges.end() && charge->bound;
+    if (other.subscription != period.subscription || is_bound) continue;
     for (const PartDue& part : PartsOf(catalog, other, worths)) {
       const bool is_in = part.period.from == period.from && part.period.last == period.last;
       if (is_in) changes.insert({part.day, {other.plan, part.due, part.minor}});
@@ -995,58 +998,138 @@ struct BoundToDate {
   Rational kept, waived;
 };
 
+using Changes = std::multimap<int64_t, ChangeOfPlan>;
+
+const std::string& PlanOf(const Catalog& catalog, const Slice& slice) {
+  return catalog.plans[slice.subscription->plan].name;
+}
+
+// The plan's version that had begun last on a day, or its first.
+std::optional<size_t> SliceOn(const Catalog& catalog, const std::vector<Slice>& slices, const std::string& plan,
+                              int64_t day) {
+  std::optional<size_t> of;
+  for (size_t k = 0; k < slices.size(); ++k) {
+    if (PlanOf(catalog, slices[k]) != plan) continue;
+    if (!of || slices[k].subscription->valid_from.number <= day) of = k;
+  }
+  return of;
+}
+
+// What each came to by the end of a day, in major units; all of a version that is trial has no slice.
+std::vector<Rational> AmountsOf(const Catalog& catalog, const std::vector<Slice>& slices, const Changes& changes,
+                                int64_t day) {
+  std::vector<Rational> amounts(slices.size());
+  for (auto change = changes.begin(); change != changes.upper_bound(day); ++change) {
+    const auto& [plan, due, minor] = change->second;
+    const std::optional<size_t> of = SliceOn(catalog, slices, plan, due);
+    if (!of) continue;
+    const int digits = catalog.plans[slices[*of].subscription->plan].currency.minor_digits();
+    amounts[*of] += Rational(minor, TenTo(digits));
+  }
+  return amounts;
+}
+
+std::vector<Slice> PaidSlicesOf(const Catalog& catalog, const Line& period) {
+  std::vector<Slice> slices = SlicesOf(catalog, period);
+  std::erase_if(slices, [](const Slice& slice) { return slice.minimum_share == 0; });
+  return slices;
+}
+
+// What the bound of each adds.
+std::vector<Rational> AddedTo(const std::vector<Slice>& slices, const std::vector<Rational>& amounts, bool is_maximum) {
+  std::vector<Rational> added(slices.size());
+  BoundToDate of;
+  Rational prorated = 0;  // of all slices that go on from one another
+  for (size_t k = 0; k < slices.size(); ++k) {
+    const Charge& bound = *slices[k].charge;
+    if (slices[k].starts) of = {}, prorated = 0;
+    const Rational own = At36(Exact(bound.bound->amount) * slices[k].minimum_share);
+    prorated += own;
+    const Rational limit = bound.prorates_bound ? prorated : own;
+    Rational to = of.kept + amounts[k];
+    if (is_maximum && amounts[k] < 0) to += std::min(of.waived, Rational(-amounts[k]));
+    if (is_maximum && amounts[k] >= 0) to = std::min(to, std::max(limit, of.kept));
+    of.waived += of.kept + amounts[k] - to;
+    const bool is_last = k + 1 == slices.size() || slices[k + 1].starts;
+    if (!is_maximum && is_last && to < limit) to = limit;
+    added[k] = to - of.kept - amounts[k];
+    of.kept = to;
+  }
+  return added;
+}
+
+// What the maximum of a plan takes off each of the slices of a minimum: by its own slices, each rounded with those
+// before it; where it is one for the period, off what came due last.
+void TakeOffMaximum(const Catalog& catalog, const Line& period, const Plan& plan, int64_t day, const Changes& changes,
+                    const std::map<Line, std::map<int64_t, WorthToDate>>& others, const std::vector<Slice>& slices,
+                    std::vector<Rational>* amounts) {
+  const auto maximum =
+      std::ranges::find_if(plan.charges, [](const Charge& charge) { return charge.bound && charge.bound->is_maximum; });
+  if (maximum == plan.charges.end()) return;
+  Line line = period;
+  line.plan = plan.name;
+  line.charge = maximum->name;
+  const Integer scale = TenTo(plan.currency.minor_digits());
+  if (!IsSliced(catalog, *maximum, line)) {
+    const auto found = others.find(line);
+    if (found == others.end()) return;
+    const auto behind = found->second.upper_bound(day);
+    if (behind == found->second.begin()) return;
+    Rational off(-std::prev(behind)->second.booked, scale);
+    const std::optional<size_t> first = SliceOn(catalog, slices, plan.name, INT64_MIN);
+    for (size_t k = slices.size(); k-- > 0;) {
+      if (PlanOf(catalog, slices[k]) != plan.name) continue;
+      const Rational taken = k == first ? off : std::min(off, std::max((*amounts)[k], Rational(0)));
+      (*amounts)[k] -= taken;
+      off -= taken;
+    }
+    return;
+  }
+  line.plan.clear();
+  const std::vector<Slice> of_maximum = PaidSlicesOf(catalog, line);
+  const auto added = AddedTo(of_maximum, AmountsOf(catalog, of_maximum, changes, day), /*is_maximum=*/true);
+  Rational sum = 0;
+  Integer before = 0;
+  for (size_t k = 0; k < of_maximum.size(); ++k) {
+    if (PlanOf(catalog, of_maximum[k]) != plan.name) continue;
+    sum += added[k];
+    const Integer booked = InMinorUnits(sum, plan.currency.minor_digits(), catalog.book.rounding);
+    const int64_t from = std::max<int64_t>(of_maximum[k].subscription->valid_from.number, FirstOf(period));
+    if (const auto of = SliceOn(catalog, slices, plan.name, from)) (*amounts)[*of] += Rational(booked - before, scale);
+    before = booked;
+  }
+}
+
 // A bound whose period is cut by versions: all lines of their plans, each on a day of the version it counts for.
 void AddSlicedBound(const Catalog& catalog, const Line& period, bool is_maximum, int64_t through,
                     const std::map<Line, std::map<int64_t, WorthToDate>>& others, Subject* result) {
-  std::vector<Slice> slices = SlicesOf(catalog, period);
-  std::erase_if(slices, [](const Slice& slice) { return slice.minimum_share == 0; });  // all of it is trial
-  auto changes = ChangesIn(catalog, period, others);
+  const std::vector<Slice> slices = PaidSlicesOf(catalog, period);
+  Changes changes = ChangesIn(catalog, period, others);
   changes.insert({period.last, {"", period.last, 0}});
+  std::set<std::string> plans;
+  for (const Slice& slice : slices) plans.insert(PlanOf(catalog, slice));
   std::map<std::string, Integer> before;  // by plan
-  std::vector<Rational> amounts(slices.size());
-  for (auto change = changes.begin(); change != changes.end() && change->first <= through;) {
+  for (auto change = changes.begin(); change != changes.end() && change->first <= through;
+       change = changes.upper_bound(change->first)) {
     const int64_t day = change->first;
-    // To the plan's version that had begun last when it came due, or to its first.
-    for (; change != changes.end() && change->first == day; ++change) {
-      const auto& [plan, due, minor] = change->second;
-      std::optional<size_t> of;
-      for (size_t k = 0; k < slices.size(); ++k) {
-        if (catalog.plans[slices[k].subscription->plan].name != plan) continue;
-        if (!of || slices[k].subscription->valid_from.number <= due) of = k;
-      }
-      if (!of) continue;
-      const int digits = catalog.plans[slices[*of].subscription->plan].currency.minor_digits();
-      amounts[*of] += Rational(minor, TenTo(digits));
-    }
     if (!is_maximum && day < period.last) continue;
-    std::map<std::string, Rational> added;
-    BoundToDate of;
-    Rational prorated = 0;  // of all slices that go on from one another
-    for (size_t k = 0; k < slices.size(); ++k) {
-      const Charge& bound = *slices[k].charge;
-      if (slices[k].starts) of = {}, prorated = 0;
-      const Rational own = At36(Exact(bound.bound->amount) * slices[k].minimum_share);
-      prorated += own;
-      const Rational limit = bound.prorates_bound ? prorated : own;
-      Rational& more = added[catalog.plans[slices[k].subscription->plan].name];
-      Rational to = of.kept + amounts[k];
-      if (is_maximum && amounts[k] < 0) to += std::min(of.waived, Rational(-amounts[k]));
-      if (is_maximum && amounts[k] >= 0) to = std::min(to, std::max(limit, of.kept));
-      of.waived += of.kept + amounts[k] - to;
-      const bool is_last = k + 1 == slices.size() || slices[k + 1].starts;
-      if (!is_maximum && is_last && to < limit) to = limit;
-      more += to - of.kept - amounts[k];
-      of.kept = to;
+    std::vector<Rational> amounts = AmountsOf(catalog, slices, changes, day);
+    for (const std::string& name : plans) {
+      const Plan& plan = *std::ranges::find(catalog.plans, name, &Plan::name);
+      if (!is_maximum) TakeOffMaximum(catalog, period, plan, day, changes, others, slices, &amounts);
     }
-    for (size_t k = 0; k < slices.size(); ++k) {
-      const Plan& plan = catalog.plans[slices[k].subscription->plan];
+    const std::vector<Rational> added = AddedTo(slices, amounts, is_maximum);
+    for (const std::string& name : plans) {
+      const Plan& plan = *std::ranges::find(catalog.plans, name, &Plan::name);
       Line line = period;
-      line.plan = plan.name;
+      line.plan = name;
       WorthToDate to_date;
-      to_date.worth = added[plan.name];
+      for (size_t k = 0; k < slices.size(); ++k) {
+        if (PlanOf(catalog, slices[k]) == name) to_date.worth += added[k];
+      }
       to_date.booked = InMinorUnits(to_date.worth, plan.currency.minor_digits(), catalog.book.rounding);
-      if (to_date.booked != before[plan.name]) result->lines[line][day] = to_date;
-      before[plan.name] = to_date.booked;
+      if (to_date.booked != before[name]) result->lines[line][day] = to_date;
+      before[name] = to_date.booked;
     }
   }
 }
