@@ -3,7 +3,6 @@
 #include <oneapi/tbb/parallel_for.h>
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -15,6 +14,7 @@
 #include "pipeline/decode.h"
 #include "pipeline/read_again.h"
 #include "pipeline/shard_totals.h"
+#include "pipeline/stored_line.h"
 #include "pipeline/worker_arena.h"
 
 namespace tollbook {
@@ -370,29 +370,10 @@ LawCheck SayWhatStands(Standing standing, const ReadAgain& reader) {
   return check;
 }
 
-// Held lines are one line of canonical JSON each.
-class SubjectOfHeld {
- public:
-  absl::StatusOr<std::string> In(std::string_view payload) {
-    arena_.Clear();
-    char* const line = arena_.Allocate(payload.size() + kLinePadding);
-    std::memcpy(line, payload.data(), payload.size());
-    std::memset(line + payload.size(), '\n', kLinePadding);
-    decoded_.clear();
-    decoder_->Decode({line, payload.size()}, 0, arena_, decoded_);
-    if (decoded_.empty() || decoded_[0].reason != Reason::kNone) return DamagedError("a held event");
-    return std::string(decoded_[0].event.subject);
-  }
-
- private:
-  Arena arena_;
-  std::unique_ptr<Decoder> decoder_ = MakeJsonDecoder();
-  std::vector<DecodedEvent> decoded_;
-};
-
 // The subjects of lines that are held; and, by source, the lines that are in conflict.
 absl::Status AddHeld(const Book& book, Excluded* excluded, Stretches* conflicts) {
-  SubjectOfHeld subject_of;
+  Arena arena;
+  const std::unique_ptr<Decoder> json = MakeJsonDecoder();
   return book.ForEachExceptions([&](const StoredExceptions& chunk) {
     const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
     if (!records.ok()) return records.status();
@@ -400,9 +381,10 @@ absl::Status AddHeld(const Book& book, Excluded* excluded, Stretches* conflicts)
       if (OutcomeOf(record.reason) == Outcome::kConflict)
         (*conflicts)[record.source].push_back({record.line, record.line + 1});
       if (!chunk.held) continue;
-      absl::StatusOr<std::string> subject = subject_of.In(record.payload);
-      if (!subject.ok()) return subject.status();
-      excluded->subjects.insert(*std::move(subject));
+      arena.Clear();
+      const absl::StatusOr<UsageEvent> event = DecodeHeldLine(*json, record.payload, arena);
+      if (!event.ok()) return event.status();
+      excluded->subjects.emplace(event->subject);
     }
     return absl::OkStatus();
   });

@@ -5,7 +5,7 @@
 #include "ledger/book_cut.h"
 #include "ledger/catalog_load.h"
 #include "ledger/decision.h"
-#include "pipeline/correction_line.h"
+#include "pipeline/stored_line.h"
 
 namespace tollbook {
 namespace {

@@ -179,15 +179,7 @@ Quantity QuantityInSlices(const RatedCharge& rated, const DayWorth& day, const P
   while (at + 1 < slices.size() && slices[at + 1].start <= usage.time.day) ++at;
   const UsageSlice& slice = slices[at];
   if (!IsOfParts(*slice.charge)) return slice.to_date;
-  SliceTallies tallies(slices);
-  for (const SlicedTotal& used : rated.sliced) {
-    const Day of_used = used.total.time.day;
-    if (day.usage_date < of_used) break;
-    const bool is_new_day = &used != rated.sliced.data() && (&used)[-1].total.time.day != of_used;
-    TOLLBOOK_ASSERT(!is_new_day || tallies.EndDay());  // it did when it was rated
-    TOLLBOOK_ASSERT(tallies.Add(used.as, used.total));
-  }
-  TOLLBOOK_ASSERT(tallies.EndDay());
+  const SliceTallies tallies = TalliesToDate(rated, day);
   return QuantityIn(tallies.parts()[at].to_date, *slice.charge, usage, slice.to_date);
 }
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string_view>
 
 #include "ledger/records.h"
 #include "pipeline/decode.h"
 #include "pipeline/posting_periods.h"
+#include "pipeline/stored_line.h"
 #include "rating/error.h"
 
 namespace tollbook {
@@ -55,44 +55,25 @@ absl::Status AddUnfinished(const Book& book, const Catalog& catalog, Day before,
   return absl::OkStatus();
 }
 
-// The usage date of a held line, or of the event that it corrects, if that is earlier.
-class HeldDates {
- public:
-  explicit HeldDates(const Zone& zone) : zone_(zone) {}
-
-  absl::StatusOr<Day> Of(std::string_view payload) {
-    arena_.Clear();
-    char* const line = arena_.Allocate(payload.size() + kLinePadding);
-    std::memcpy(line, payload.data(), payload.size());
-    std::memset(line + payload.size(), '\n', kLinePadding);
-    decoded_.clear();
-    decoder_->Decode({line, payload.size()}, 0, arena_, decoded_);
-    if (decoded_.empty() || decoded_[0].reason != Reason::kNone) return DamagedError("a held event");
-    const UsageEvent& event = decoded_[0].event;
-    const Instant earliest =
-        event.correction == nullptr ? event.time : std::min(event.time, event.correction->original.time);
-    return zone_.DayOf(earliest);
-  }
-
- private:
-  const Zone& zone_;
-  Arena arena_;
-  std::unique_ptr<Decoder> decoder_ = MakeJsonDecoder();
-  std::vector<DecodedEvent> decoded_;
-};
+// Of a held event, or of the one that it corrects, if that is earlier.
+Instant EarliestTimeOf(const UsageEvent& held) {
+  return held.correction == nullptr ? held.time : std::min(held.time, held.correction->original.time);
+}
 
 absl::Status AddHeld(const Book& book, const Zone& zone, Day before, std::vector<CloseObstacle>* obstacles) {
   if (book.counts().held == 0) return absl::OkStatus();
-  HeldDates dates(zone);
+  Arena arena;
+  const std::unique_ptr<Decoder> json = MakeJsonDecoder();
   uint64_t held = 0;
   TOLLBOOK_RETURN_IF_ERROR(book.ForEachExceptions([&](const StoredExceptions& chunk) {
     if (!chunk.held) return absl::OkStatus();
     const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
     if (!records.ok()) return records.status();
     for (const ExceptionRecord& record : *records) {
-      const absl::StatusOr<Day> date = dates.Of(record.payload);
-      if (!date.ok()) return date.status();
-      held += *date < before;
+      arena.Clear();
+      const absl::StatusOr<UsageEvent> event = DecodeHeldLine(*json, record.payload, arena);
+      if (!event.ok()) return event.status();
+      held += zone.DayOf(EarliestTimeOf(*event)) < before;
     }
     return absl::OkStatus();
   }));

@@ -1,6 +1,6 @@
 #include "pipeline/stored_correction.h"
 
-#include "pipeline/correction_line.h"
+#include "pipeline/stored_line.h"
 
 namespace tollbook {
 

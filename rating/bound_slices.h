@@ -5,9 +5,8 @@
 // days, less what was credited of that later (due_parts.h). What comes due of an earlier plan on a later day (another
 // tier for all units) is of that plan's last slice before it, and on an earlier day of its first.
 //
-// Minimum    one for all slices that go on from one another, on the last of them: each plan's by its days, summed;
-// where
-//            the last one's is not prorated, that one alone. The lines of maximums count.
+// Minimum    one for all slices that go on from one another, on the last of them: each plan's by its days, summed; the
+//            last one's alone where that is not prorated. The lines of maximums count.
 // Maximum    slices before count towards the maximum of the slice at hand, which is summed likewise up to it; what they
 //            came to above it stands. What is below zero takes first what was above a maximum before.
 // Errors     False when an amount does not fit.

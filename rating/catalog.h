@@ -24,6 +24,7 @@
 #include "rating/meter.h"
 #include "rating/money.h"
 #include "rating/name_index.h"
+#include "rating/permissions.h"
 #include "rating/plan.h"
 #include "rating/unit_grant.h"
 #include "rating/usage_total.h"
@@ -95,6 +96,7 @@ struct Entity {
   LateUsage late_usage = LateUsage::kOpenPeriod;
   uint32_t batch_lines_max = UINT32_MAX;  // a batch of more lines is cut into several
   ApprovalPolicy approval = {};
+  Permissions permissions = {};
 };
 
 struct Account {

@@ -146,7 +146,7 @@ void ReadEntity(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   entity.late_usage = map.Choice<LateUsage>("late_usage", kLateUsages, LateUsage::kOpenPeriod);
   entity.batch_lines_max = ReadBatchLinesMax(map, errors);
   entity.approval = ReadApproval(map, errors);
-  (void)ReadPermissions(map, errors);  // CheckPermission reads it again, when it is asked
+  entity.permissions = ReadPermissions(map, errors);
   map.RefuseOtherKeys();
   draft.catalog.entities.push_back(std::move(entity));
 }

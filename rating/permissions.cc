@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rating/catalog.h"
 #include "rating/catalog_permissions.h"
 
 namespace tollbook {
@@ -37,22 +38,6 @@ std::optional<Permissions::Rule> ReadRule(YamlMap& map, std::string_view key, Fi
   return rule;
 }
 
-// Empty where the entity says nothing of it.
-Permissions PermissionsOf(const Catalog& catalog, std::string_view entity) {
-  const auto text = catalog.files().find("entities.yaml");
-  if (text == catalog.files().end()) return {};
-  std::vector<CatalogError> none;  // the catalog was checked
-  FileErrors errors("entities.yaml", &none);
-  const std::optional<YamlNode> root = ReadYaml(text->second, errors);
-  if (!root) return {};
-  YamlMap file(*root, "entities.yaml", errors);
-  for (const YamlNode& node : file.List("entities")) {
-    YamlMap map(node, "an entity", errors);
-    if (map.Text("name") == entity) return ReadPermissions(map, errors);
-  }
-  return {};
-}
-
 bool Names(const Permissions::Rule& rule, const Actor& actor) {
   return std::ranges::any_of(rule.names, [&](std::string_view name) {
     if (name.starts_with(kAccount)) return !actor.account.empty() && name.substr(kAccount.size()) == actor.account;
@@ -73,8 +58,9 @@ Permissions ReadPermissions(YamlMap& entity, FileErrors& errors) {
 }
 
 absl::Status CheckPermission(const Catalog& catalog, std::string_view entity, Act act, const Actor& actor) {
-  const Permissions permissions = PermissionsOf(catalog, entity);
-  const std::optional<Permissions::Rule>& rule = permissions.rules[static_cast<int>(act)];
+  const auto of_entity = std::ranges::find(catalog.entities, entity, &Entity::name);
+  if (of_entity == catalog.entities.end()) return absl::OkStatus();
+  const std::optional<Permissions::Rule>& rule = of_entity->permissions.rules[static_cast<int>(act)];
   if (!rule || Names(*rule, actor)) return absl::OkStatus();
   const ActWords& words = kActWords[static_cast<int>(act)];
   std::string who(actor.by.empty() ? "nobody by name" : actor.by);

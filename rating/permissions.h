@@ -9,10 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include "rating/catalog.h"
 #include "rating/error.h"
 
 namespace tollbook {
+
+class Catalog;
 
 enum class Act : uint8_t {
   kAdjust,   // book into soft-closed periods

@@ -109,16 +109,7 @@ absl::StatusOr<Worth> PriceSlicesToDate(const RatedCharge& rated, const DayWorth
     }
     return PriceSlices(slices, *rated.charge, complete, steps, carried.parts());
   }
-  SliceTallies tallies(slices);
-  for (const SlicedTotal& used : rated.sliced) {
-    const Day of_used = used.total.time.day;
-    if (day.usage_date < of_used) break;
-    const bool is_new_day = &used != rated.sliced.data() && (&used)[-1].total.time.day != of_used;
-    TOLLBOOK_ASSERT(!is_new_day || tallies.EndDay());  // it did when it was rated
-    TOLLBOOK_ASSERT(tallies.Add(used.as, used.total));
-  }
-  TOLLBOOK_ASSERT(tallies.EndDay());
-  return PriceSlices(slices, *rated.charge, complete, steps, tallies.parts());
+  return PriceSlices(slices, *rated.charge, complete, steps, TalliesToDate(rated, day).parts());
 }
 
 absl::StatusOr<Worth> TakenOffToDate(const RatedCharge& rated, const DayWorth& day, std::vector<PriceStep>* steps) {
@@ -466,6 +457,19 @@ std::vector<PricedElement> InOrder(std::vector<PartTotal> events) {
 }
 
 }  // namespace
+
+SliceTallies TalliesToDate(const RatedCharge& rated, const DayWorth& day) {
+  SliceTallies tallies(OfDay(rated, rated.amended, day));
+  for (const SlicedTotal& used : rated.sliced) {
+    const Day of_used = used.total.time.day;
+    if (day.usage_date < of_used) break;
+    const bool is_new_day = &used != rated.sliced.data() && (&used)[-1].total.time.day != of_used;
+    TOLLBOOK_ASSERT(!is_new_day || tallies.EndDay());  // it did when it was rated
+    TOLLBOOK_ASSERT(tallies.Add(used.as, used.total));
+  }
+  TOLLBOOK_ASSERT(tallies.EndDay());
+  return tallies;
+}
 
 PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day) {
   PeriodUsage usage;

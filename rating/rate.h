@@ -111,6 +111,9 @@ inline bool IsWithoutUsage(const RatedCharge& rated) {
 // What its price is reckoned from, at the end of one of its days. Not of a fee or a bound.
 [[nodiscard]] PeriodUsage UsageToDate(const RatedCharge& rated, const DayWorth& day);
 
+// What its slices that price parts come to, at the end of one of its days. Of a meter that does not carry over.
+[[nodiscard]] SliceTallies TalliesToDate(const RatedCharge& rated, const DayWorth& day);
+
 // The exact worth of one of its days, and the steps that lead to it, which may be null.
 [[nodiscard]] absl::StatusOr<Worth> PriceToDate(const RatedCharge& rated, const DayWorth& day,
                                                 std::vector<PriceStep>* steps);
@@ -388,7 +391,6 @@ class SubjectRater {
     Day due, day;
     Int128 minor = 0;
     uint32_t plan = 0;
-    bool is_maximum = false;
   };
   void GatherBoundParts(std::string_view subscription, const BillingCycle& cycle, const RatedSubject& rated);
   std::span<const BoundPart> BoundPartsIn(const BillingPeriod& period) const;

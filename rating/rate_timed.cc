@@ -239,8 +239,8 @@ absl::Status SubjectRater::RateUnused(const PlanCharge& charge, Day through, Rat
   return absl::OkStatus();
 }
 
-// What the lines of the subscription come to in the periods of its plan, by period and day. Of bounds only a maximum's,
-// for its days.
+// What the lines of the subscription come to in the periods of its plan, by period and day. Of a maximum's line only
+// the days: what it takes off is known by slice (AddMaximums).
 void SubjectRater::GatherBoundParts(std::string_view subscription, const BillingCycle& cycle,
                                     const RatedSubject& rated) {
   bound_parts_.clear();
@@ -251,8 +251,8 @@ void SubjectRater::GatherBoundParts(std::string_view subscription, const Billing
     parts.clear();
     AppendDueParts(line, &parts);
     for (const DuePart& part : parts) {
-      bound_parts_.push_back(
-          {PeriodOf(cycle, part.due), part.due, part.day, part.minor, line.subscription->plan, bound.has_value()});
+      const Int128 minor = bound ? 0 : part.minor;
+      bound_parts_.push_back({PeriodOf(cycle, part.due), part.due, part.day, minor, line.subscription->plan});
     }
   }
   std::ranges::sort(bound_parts_, {}, [](const BoundPart& part) { return std::pair(part.period, part.day); });
@@ -289,7 +289,7 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
   const bool is_sliced =
       IsSliced(catalog_.SubscriptionsOf(subscription.subject), subscription.id, *charge.charge, period);
   if (is_sliced) of = BoundSlicesOf(catalog_, subscription, *charge.charge, period);
-  const bool with_maximum = is_sliced && !charge.charge->bound->is_maximum;
+  const bool is_minimum = !charge.charge->bound->is_maximum;
   std::vector<DayWorth> days;  // not yet the subject's, or those of the other charges would move
   std::vector<Int128> amounts, of_day, to_date(of.days.size());
   std::vector<UsageSlice> slices;
@@ -298,7 +298,6 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
   for (const Day day : due_days_) {
     for (; !parts.empty() && parts.front().day <= day; parts = parts.subspan(1)) {
       const BoundPart& part = parts.front();
-      if (part.is_maximum) continue;  // AddMaximums
       const auto at = std::ranges::find_if(of.days, [&](const PlanDays& one) {
         return one.plan == part.plan && one.from <= part.due && part.due < one.to;
       });
@@ -307,7 +306,7 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
       if (__builtin_add_overflow(*amount, part.minor, amount)) return WorthOutOfRange(line, {});
     }
     of_day = to_date;
-    if (with_maximum && !AddMaximums(*rated, subscription, period, day, catalog_.book.rounding, of.days, of_day))
+    if (is_minimum && !AddMaximums(*rated, subscription, period, day, catalog_.book.rounding, of.days, of_day))
       return WorthOutOfRange(line, {});
     Worth worth;
     Rounded rounded;

@@ -123,8 +123,8 @@ class WhatIsPaidAndTakenOff(unittest.TestCase):
             self.assertIn("0.50, which is not booked: 5.50 USD", text)
 
 
-class PlanWithMore(unittest.TestCase):
-    """A plan with one metered charge, a fee, and bounds: what a quote has of it, and what it says is left out."""
+class OfChangedCatalog(unittest.TestCase):
+    """With a copy of the catalog, to be changed."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
@@ -132,6 +132,13 @@ class PlanWithMore(unittest.TestCase):
         self.directory = pathlib.Path(scratch.name)
         for file in pathlib.Path(CATALOG).iterdir():
             (self.directory / file.name).write_bytes(file.read_bytes())
+
+
+class PlanWithMore(OfChangedCatalog):
+    """A plan with one metered charge, a fee, and bounds: what a quote has of it, and what it says is left out."""
+
+    def setUp(self):
+        super().setUp()
         (self.directory / "plans.yaml").write_text("""plans:
   - name: starter
     currency: USD
@@ -188,15 +195,8 @@ class PlanWithMore(unittest.TestCase):
             self.assertIn(words, done.stderr)
 
 
-class PlanFromItsUsageOn(unittest.TestCase):
+class PlanFromItsUsageOn(OfChangedCatalog):
     """A plan is quoted for who comes on the first day of its billing period that the usage begins in."""
-
-    def setUp(self):
-        scratch = tempfile.TemporaryDirectory()
-        self.addCleanup(scratch.cleanup)
-        self.directory = pathlib.Path(scratch.name)
-        for file in pathlib.Path(CATALOG).iterdir():
-            (self.directory / file.name).write_bytes(file.read_bytes())
 
     def charges(self, *arguments):
         done = quote("--catalog", self.directory, *arguments, "--json")

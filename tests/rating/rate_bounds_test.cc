@@ -109,6 +109,21 @@ TEST(RateBounds, GoByWhatIsLeftOfAPeriod) {
   }
 }
 
+// 16 of January's 31 days: at most 16.00 of the 25.00, and at least 20.00, since the minimum is due in full.
+TEST(RateBounds, AMinimumStandsAboveAMaximumOfAShortStay) {
+  const Catalog catalog = SmallCatalog(
+      "      - {name: mails, meter: mails, product: p, model: per_unit, price: 1}\n"
+      "    maximum: {amount: 31, product: p, proration: day}\n"
+      "    minimum: {amount: 20, product: p, proration: none}\n",
+      {{"subscriptions.csv",
+        "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+        "s1,buyer,p,acme,USD,2025-01-01,2025-01-17\n"}});
+  const auto of = [](const char* line, const char* day) { return std::pair<std::string, std::string>{line, day}; };
+  const SmallDue expected = {
+      {of("mails", "2025-01-10"), 2500}, {of("maximum", "2025-01-10"), -900}, {of("minimum", "2025-01-31"), 400}};
+  EXPECT_EQ(WholeDue(catalog, {{"mails", "2025-01-10T00:00:00Z", "25"}}, On("2025-01-31")), expected);
+}
+
 // The plan starts again on the 16th: what is credited then is of the days before, whose maximum it was above.
 TEST(RateBounds, CreditTheVersionThatItCameDueIn) {
   const Catalog catalog =

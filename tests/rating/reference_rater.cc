@@ -912,6 +912,20 @@ std::multimap<int64_t, ChangeOfPlan> ChangesIn(const Catalog& catalog, const Lin
   return changes;
 }
 
+// What the maximum of a plan is booked with in a period by the end of a day.
+Integer MaximumOn(const Plan& plan, Line line, int64_t day,
+                  const std::map<Line, std::map<int64_t, WorthToDate>>& others) {
+  for (const Charge& charge : plan.charges) {
+    if (!charge.bound || !charge.bound->is_maximum) continue;
+    line.charge = charge.name;
+    const auto found = others.find(line);
+    if (found == others.end()) return 0;
+    const auto behind = found->second.upper_bound(day);
+    return behind == found->second.begin() ? Integer(0) : std::prev(behind)->second.booked;
+  }
+  return 0;
+}
+
 // What all others of the plan come to in a period is brought up, or down, to the bound.
 void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charge, const Days& days, int64_t through,
               const std::map<Line, std::map<int64_t, WorthToDate>>& others, Subject* result) {
@@ -932,7 +946,8 @@ void AddBound(const Catalog& catalog, const Subscription& s, const Charge& charg
         if (change->second.plan == line.plan) sum += change->second.minor;
       }
       if (!is_maximum && day < line.last) continue;
-      const Rational rest = bound - Rational(sum, TenTo(plan.currency.minor_digits()));
+      const Integer all = is_maximum ? sum : Integer(sum + MaximumOn(plan, line, day, others));
+      const Rational rest = bound - Rational(all, TenTo(plan.currency.minor_digits()));
       WorthToDate to_date;
       if (is_maximum ? rest < 0 : rest > 0) to_date.worth = rest;
       to_date.booked = InMinorUnits(to_date.worth, plan.currency.minor_digits(), catalog.book.rounding);
@@ -1915,7 +1930,9 @@ void AddTimed(const Catalog& catalog, const std::string& subject, std::optional<
               Subject* result) {
   constexpr int64_t kNothing = INT64_MIN / 2;
   const int64_t through = timed ? timed->number : kNothing;
-  for (const bool is_bound : {false, true}) {
+  enum class Kind { kCharges, kMaximums, kMinimums };
+  for (const Kind kind : {Kind::kCharges, Kind::kMaximums, Kind::kMinimums}) {
+    const bool is_maximum = kind == Kind::kMaximums;
     const auto others = result->lines;
     int64_t last = through;
     for (const auto& [line, worths] : others) {
@@ -1927,20 +1944,22 @@ void AddTimed(const Catalog& catalog, const std::string& subject, std::optional<
       const Plan& plan = catalog.plans[s.plan];
       const Days days = DaysOn(catalog, std::string(s.id), plan, last + 800);  // no period is longer
       for (const Charge& charge : plan.charges) {
-        const int64_t bound_through = charge.bound && charge.bound->is_maximum ? last : through;
-        if (is_bound && charge.bound) AddBound(catalog, s, charge, days, bound_through, others, result);
+        if (kind != Kind::kCharges) {
+          const bool is_at_hand = charge.bound && charge.bound->is_maximum == is_maximum;
+          if (is_at_hand) AddBound(catalog, s, charge, days, is_maximum ? last : through, others, result);
+          continue;
+        }
         const bool is_fee_due = charge.fee && !WasDueOfOther(catalog, s, charge, days);
-        if (!is_bound && is_fee_due) AddFee(catalog, s, charge, days, through, result);
+        if (is_fee_due) AddFee(catalog, s, charge, days, through, result);
         const bool has_minimum = charge.minimum && *charge.minimum != Price{};
-        if (!is_bound && has_minimum) AddUnused(catalog, s, charge, days, through, result);
+        if (has_minimum) AddUnused(catalog, s, charge, days, through, result);
       }
     }
-    if (!is_bound) {
+    if (kind == Kind::kCharges) {
       LessEarlierFees(catalog, result);
-      continue;
+    } else {
+      AddSlicedBounds(catalog, subject, is_maximum, is_maximum ? last : through, result);
     }
-    AddSlicedBounds(catalog, subject, /*is_maximum=*/true, last, result);
-    AddSlicedBounds(catalog, subject, /*is_maximum=*/false, through, result);
   }
 }
 
