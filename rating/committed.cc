@@ -72,7 +72,6 @@ bool MinimumOf(const Catalog& catalog, Committed* committed, Worth* worth) {
     }
     first = end;
   }
-  committed->goes_on = true;
   const Currency currency = catalog.plans[subscription.plan].currency;
   return PriceBoundSlices(of.slices, std::vector<Int128>(of.slices.size()), charge, currency, worth, nullptr);
 }
@@ -129,7 +128,7 @@ bool CountsTowards(const Catalog& catalog, const Committed& committed, std::stri
     if (of.name != plan || day < days.from || days.to <= day) return false;
     if (!committed.charge->bound) return charge == committed.charge->name;
     const Charge* const line = ChargeNamed(of, charge);
-    return line != nullptr && (!line->bound || (committed.goes_on && line->bound->is_maximum));
+    return line != nullptr && (!line->bound || line->bound->is_maximum);
   };
   return std::ranges::any_of(committed.days, counts);
 }

@@ -26,7 +26,6 @@ struct Committed {
   BillingPeriod period;                        // that holds the day
   Money amount;
   std::vector<PlanDays> days;  // whose lines count, on which of their days
-  bool goes_on = false;        // a minimum that goes on over versions counts the lines of maximums, too
 };
 
 // Whether it is one.

@@ -36,8 +36,8 @@ TimedPart TimedPartOf(const Charge& charge) {
   return charge.bound->is_maximum ? TimedPart::kMaximums : TimedPart::kMinimums;
 }
 
-// To what each slice of a minimum comes to by the end of a day what the maximums of the plans take off it: of a maximum
-// with slices what it does in each, of one for all of the period what came due last. False: it does not fit.
+// To what each slice of a minimum comes to by the end of a day what the maximum of its plan takes off it: they say the
+// same `on_amendment`, so that both go by slices or neither does. False: it does not fit.
 bool AddMaximums(const RatedSubject& rated, const Subscription& subscription, const BillingPeriod& period, Day day,
                  Rounding rounding, std::span<const PlanDays> slices, std::span<Int128> amounts) {
   std::vector<Worth> each;
@@ -49,15 +49,8 @@ bool AddMaximums(const RatedSubject& rated, const Subscription& subscription, co
     const DayWorth& at = *std::prev(behind);
     const uint32_t plan = line.subscription->plan;
     if (line.amended.empty()) {
-      Int128 off = -at.booked_to_date.minor;
-      for (size_t k = slices.size(); off > 0 && k-- > 0;) {
-        if (slices[k].plan != plan) continue;
-        const bool is_first =
-            std::ranges::none_of(slices.first(k), [&](const PlanDays& one) { return one.plan == plan; });
-        const Int128 of_slice = is_first ? off : std::min(off, std::max(amounts[k], Int128{0}));
-        if (__builtin_sub_overflow(amounts[k], of_slice, &amounts[k])) return false;
-        off -= of_slice;
-      }
+      if (slices.empty() || slices.front().plan != plan) continue;
+      if (__builtin_add_overflow(amounts.front(), at.booked_to_date.minor, &amounts.front())) return false;
       continue;
     }
     const std::span<const UsageSlice> of_maximum = OfDay(line, line.amended, at);

@@ -189,8 +189,9 @@ class KilledInEachCommand(book.Case):
             months += 1
         by_command = ", ".join(f"{count} of {command}" for command, count in sorted(kills.items()))
         book.say(f"{kills.total()} kills in {months} months ({by_command}): the same journal each time")
-        met = len(kills)  # one month may be lucky with a command or two
-        self.assertGreaterEqual(met, 8 if book.LONG else 5, kills)
+        if KILLS >= 200:
+            self.assertLessEqual({"seal", "periods", "backup", "restore"}, kills.keys())
+        self.assertGreaterEqual(len(kills), 8 if book.LONG else 5, kills)  # one month may be lucky with a command or two
 
     def area(self, name):
         area = self.scratch / name

@@ -118,7 +118,7 @@ TEST(Committed, CountsTheLinesOfItsChargeOrPlan) {
       {"p", "calls", "2024-12-31", false, false},
       {"p", "seat", "2025-01-01", false, true},
       {"p", "minimum", "2025-01-31", false, false},
-      {"p", "maximum", "2025-01-31", false, false},
+      {"p", "maximum", "2025-01-31", false, true},
       {"q", "calls", "2025-01-01", false, false},
       {"p", "discount calls", "2025-01-01", false, false},
       {"p", "credit prepaid", "2025-01-01", false, false},

@@ -142,19 +142,50 @@ TEST(RateBounds, CreditTheVersionThatItCameDueIn) {
 // A renewal that starts again, cancelled on the 21st: of the fee 774.19 are left, all of the days before the 16th,
 // which come to 100.00 beside their maximum; the five days behind it to nothing, and their minimum is 5.00.
 TEST(RateBounds, AMinimumCountsWhatAMaximumGivesBack) {
-  for (const char* maximum : {"{amount: 100, product: p, on_amendment: restart}", "{amount: 100, product: p}"}) {
-    SCOPED_TRACE(maximum);
-    const Catalog catalog =
-        SmallCatalog(std::string("      - {name: f, product: p, model: fee, price: 1200}\n    maximum: ") + maximum +
-                         "\n    minimum: {amount: 31, product: p, on_amendment: restart}\n",
-                     {{"subscriptions.csv",
-                       "subscription,account,plan,entity,currency,valid_from,valid_to\n"
-                       "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,2025-01-21\n"}});
-    EXPECT_EQ(WholeDue(catalog, {}, On("2025-01-31")), (SmallDue{{{"f", "2025-01-01"}, 120000},
-                                                                 {{"maximum", "2025-01-01"}, -110000},
-                                                                 {{"f", "2025-01-21"}, -42581},
-                                                                 {{"maximum", "2025-01-21"}, 42581},
-                                                                 {{"minimum", "2025-01-31"}, 500}}));
+  const Catalog catalog = SmallCatalog(
+      "      - {name: f, product: p, model: fee, price: 1200}\n"
+      "    maximum: {amount: 100, product: p, on_amendment: restart}\n"
+      "    minimum: {amount: 31, product: p, on_amendment: restart}\n",
+      {{"subscriptions.csv",
+        "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+        "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,2025-01-21\n"}});
+  EXPECT_EQ(WholeDue(catalog, {}, On("2025-01-31")), (SmallDue{{{"f", "2025-01-01"}, 120000},
+                                                               {{"maximum", "2025-01-01"}, -110000},
+                                                               {{"f", "2025-01-21"}, -42581},
+                                                               {{"maximum", "2025-01-21"}, 42581},
+                                                               {{"minimum", "2025-01-31"}, 500}}));
+}
+
+// 500.00 before a renewal and 500.00 behind it, of which a maximum for the month leaves 100.00: nothing is missing.
+TEST(RateBounds, AMinimumMissesNothingOfWhatAMaximumTookOff) {
+  struct Case {
+    const char *minimum, *maximum;
+    SmallDue due;  // of "minimum" and "maximum"
+  };
+  const Case cases[] = {
+      {"{amount: 31, product: p}",
+       "{amount: 100, product: p}",
+       {{{"maximum", "2025-01-10"}, -40000}, {{"maximum", "2025-01-20"}, -50000}}},
+      {"{amount: 90, product: p, on_amendment: continue}",
+       "{amount: 100, product: p, on_amendment: continue}",
+       {{{"maximum", "2025-01-10"}, -40000}, {{"maximum", "2025-01-20"}, -50000}}},
+      {"{amount: 90, product: p, proration: none, on_amendment: restart}",
+       "{amount: 100, product: p, on_amendment: restart}",
+       {{{"maximum", "2025-01-10"}, -40000}, {{"maximum", "2025-01-20"}, -40000}}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.minimum);
+    const Catalog catalog = SmallCatalog(
+        std::string("      - {name: mails, meter: mails, product: p, model: per_unit, price: 1}\n    minimum: ") +
+            c.minimum + "\n    maximum: " + c.maximum + "\n",
+        {{"subscriptions.csv",
+          "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+          "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,\n"}});
+    SmallDue due =
+        WholeDue(catalog, {{"mails", "2025-01-10T00:00:00Z", "500"}, {"mails", "2025-01-20T00:00:00Z", "500"}},
+                 On("2025-01-31"));
+    std::erase_if(due, [](const auto& one) { return one.first.first == "mails"; });
+    EXPECT_EQ(due, c.due);
   }
 }
 

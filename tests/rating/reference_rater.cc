@@ -1073,34 +1073,17 @@ std::vector<Rational> AddedTo(const std::vector<Slice>& slices, const std::vecto
   return added;
 }
 
-// What the maximum of a plan takes off each of the slices of a minimum: by its own slices, each rounded with those
-// before it; where it is one for the period, off what came due last.
+// What the maximum of a plan takes off each of the slices of a minimum, by its own slices, each rounded with those
+// before it.
 void TakeOffMaximum(const Catalog& catalog, const Line& period, const Plan& plan, int64_t day, const Changes& changes,
-                    const std::map<Line, std::map<int64_t, WorthToDate>>& others, const std::vector<Slice>& slices,
-                    std::vector<Rational>* amounts) {
+                    const std::vector<Slice>& slices, std::vector<Rational>* amounts) {
   const auto maximum =
       std::ranges::find_if(plan.charges, [](const Charge& charge) { return charge.bound && charge.bound->is_maximum; });
   if (maximum == plan.charges.end()) return;
   Line line = period;
-  line.plan = plan.name;
+  line.plan.clear();
   line.charge = maximum->name;
   const Integer scale = TenTo(plan.currency.minor_digits());
-  if (!IsSliced(catalog, *maximum, line)) {
-    const auto found = others.find(line);
-    if (found == others.end()) return;
-    const auto behind = found->second.upper_bound(day);
-    if (behind == found->second.begin()) return;
-    Rational off(-std::prev(behind)->second.booked, scale);
-    const std::optional<size_t> first = SliceOn(catalog, slices, plan.name, INT64_MIN);
-    for (size_t k = slices.size(); k-- > 0;) {
-      if (PlanOf(catalog, slices[k]) != plan.name) continue;
-      const Rational taken = k == first ? off : std::min(off, std::max((*amounts)[k], Rational(0)));
-      (*amounts)[k] -= taken;
-      off -= taken;
-    }
-    return;
-  }
-  line.plan.clear();
   const std::vector<Slice> of_maximum = PaidSlicesOf(catalog, line);
   const auto added = AddedTo(of_maximum, AmountsOf(catalog, of_maximum, changes, day), /*is_maximum=*/true);
   Rational sum = 0;
@@ -1131,7 +1114,7 @@ void AddSlicedBound(const Catalog& catalog, const Line& period, bool is_maximum,
     std::vector<Rational> amounts = AmountsOf(catalog, slices, changes, day);
     for (const std::string& name : plans) {
       const Plan& plan = *std::ranges::find(catalog.plans, name, &Plan::name);
-      if (!is_maximum) TakeOffMaximum(catalog, period, plan, day, changes, others, slices, &amounts);
+      if (!is_maximum) TakeOffMaximum(catalog, period, plan, day, changes, slices, &amounts);
     }
     const std::vector<Rational> added = AddedTo(slices, amounts, is_maximum);
     for (const std::string& name : plans) {

@@ -485,13 +485,19 @@ bool IsOneQuantity(const Charge& charge) {
          !charge.bound && charge.per_bucket == PerBucket::kNone;
 }
 
-// Of two plans' bound of one name, which go on, start again, or say nothing.
-void MakeAmendableBound(Dice& dice, Charge* before, Charge* charge) {
+// Of two plans' bounds of one name, which go on, start again, or say nothing.
+void MakeAmendableBound(Dice& dice, Charge* charge) {
   charge->bound->amount = {dice.Decimal(4)};
   charge->prorates_bound = dice.OneIn(2);
+}
+// The catalog's check: a plan's minimum and maximum say the same.
+void MakeBoundsAmendable(Dice& dice, Plan* from, Plan* to) {
   if (dice.OneIn(3)) return;
-  for (Charge* one : {before, charge}) {
-    one->on_amendment = !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
+  for (Plan* plan : {from, to}) {
+    const OnAmendment on_amendment = !dice.OneIn(3) ? OnAmendment::kContinue : OnAmendment::kRestart;
+    for (Charge& charge : plan->charges) {
+      if (charge.bound) charge.on_amendment = on_amendment;
+    }
   }
 }
 
@@ -523,7 +529,7 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
   to.name = name;
   for (size_t i = 0; i < from.charges.size(); ++i) {
     Charge &before = from.charges[i], &charge = to.charges[i];
-    if (before.bound) MakeAmendableBound(dice, &before, &charge);
+    if (before.bound) MakeAmendableBound(dice, &charge);
     if (before.fee) MakeAmendableFee(dice, &before, &charge);
     if (before.fee || before.bound) continue;
     const Meter& meter = *std::ranges::find(catalog->meters, before.meter, &Meter::name);
@@ -551,6 +557,7 @@ void MakeAmendable(Dice& dice, Catalog* catalog) {
         before.on_amendment == OnAmendment::kByPlan || charge.on_amendment == OnAmendment::kByPlan;
     if (is_half_said) before.on_amendment = charge.on_amendment = OnAmendment::kByPlan;
   }
+  MakeBoundsAmendable(dice, &from, &to);
 }
 
 Money RandomAmount(Dice& dice, Currency currency) {
