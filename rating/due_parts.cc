@@ -47,12 +47,13 @@ class LineParts {
 
 }  // namespace
 
-void AppendDueParts(const RatedCharge& line, std::vector<DuePart>* parts) {
+bool AppendDueParts(const RatedCharge& line, std::vector<DuePart>* parts) {
   const Day last{line.period.end.number - 1};
   LineParts of_line(parts);
   Int128 before = 0;
   for (const DayWorth& day : line.days) {
-    const Int128 change = day.booked_to_date.minor - before;
+    Int128 change = 0;
+    if (__builtin_sub_overflow(day.booked_to_date.minor, before, &change)) return false;
     before = day.booked_to_date.minor;
     if (line.charge->bound) {
       parts->push_back({std::min(day.usage_date, last), day.usage_date, change});
@@ -60,6 +61,7 @@ void AppendDueParts(const RatedCharge& line, std::vector<DuePart>* parts) {
       of_line.Add(day.usage_date, change);
     }
   }
+  return true;
 }
 
 }  // namespace tollbook

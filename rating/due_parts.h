@@ -19,8 +19,9 @@ struct DuePart {
   Int128 minor = 0;
 };
 
-// Appends the parts of a line, ascending by `day`: for each of its days one at least that is due on it, be it 0.
-void AppendDueParts(const RatedCharge& line, std::vector<DuePart>* parts);
+// Appends the parts of a line, ascending by `day`: for each of its days one at least that is due on it, be it 0. False:
+// what a day changes does not fit.
+[[nodiscard]] bool AppendDueParts(const RatedCharge& line, std::vector<DuePart>* parts);
 
 }  // namespace tollbook
 

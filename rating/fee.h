@@ -8,9 +8,8 @@
 // as one quotient, half to even at the 36th decimal, so that it is never rounded twice.
 //
 // Due        in advance: a slice on its first day, as if it went on to the period's end, since nobody knows then that
-// it
-//            will not; what it did not last is credited on the first day after it. In arrears: on its last day.
-//            So what is due on a day does not depend on what happens after it.
+//            it will not; what it did not last is credited on the first day after it. In arrears: on its last day. So
+//            what is due on a day does not depend on what happens after it.
 // Days       period: those of the true period. 30_360: months of 30 days, as bonds in the US count (30/360 US). 365 and
 //            360: true days by a year of so many. The last three are of periods of months only.
 // Goes on    a fee without proration may count what earlier plans were due in the period (fee_amended.h): of what it

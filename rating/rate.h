@@ -392,7 +392,7 @@ class SubjectRater {
     Int128 minor = 0;
     uint32_t plan = 0;
   };
-  void GatherBoundParts(std::string_view subscription, const BillingCycle& cycle, const RatedSubject& rated);
+  absl::Status GatherBoundParts(std::string_view subscription, const BillingCycle& cycle, const RatedSubject& rated);
   std::span<const BoundPart> BoundPartsIn(const BillingPeriod& period) const;
   void AppendBoundDays(const PlanCharge& charge, const BillingPeriod& period, Day through);
   absl::Status RateBoundPeriod(const PlanCharge& charge, const BillingPeriod& period, RatedSubject* rated);

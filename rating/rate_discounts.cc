@@ -29,15 +29,17 @@ bool IsMaximum(const Charge& charge) {
   return charge.bound && charge.bound->is_maximum;
 }
 
-void AddLine(const RatedCharge& line, const BillingCycle& cycle, std::map<BillingPeriod, PeriodLines>* periods) {
+bool AddLine(const RatedCharge& line, const BillingCycle& cycle, std::map<BillingPeriod, PeriodLines>* periods) {
   std::vector<DuePart> parts;
-  AppendDueParts(line, &parts);
+  if (!AppendDueParts(line, &parts)) return false;
   for (const DuePart& part : parts) {
     DiscountedLine& of =
         (*periods)[PeriodOf(cycle, part.due)][{line.charge->name, line.subscription->plan, line.charge}];
     if (of.subscription == nullptr) of = {line.subscription, line.charge};
-    of.due[part.day] += part.minor;
+    Int128* const due = &of.due[part.day];
+    if (__builtin_add_overflow(*due, part.minor, due)) return false;
   }
+  return true;
 }
 
 // Percentages, then amounts.
@@ -284,7 +286,7 @@ absl::Status SubjectRater::RateDiscountsOf(const Subscriptions& subscriptions, s
   std::optional<Day> last = TimedThrough(window);
   for (const RatedCharge& line : rated->charges) {
     if (line.subscription->id != id) continue;
-    AddLine(line, cycle_of(*line.subscription), &periods);
+    if (!AddLine(line, cycle_of(*line.subscription), &periods)) return DoesNotFit(id);
     if (!window.through) last = std::max(last, std::optional(line.days.back().usage_date));
   }
   std::map<RowsOf, DiscountRows> rows;

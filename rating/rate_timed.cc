@@ -3,6 +3,7 @@
 // All goes by the stays of a subscription on a plan: its versions on that plan, less their days of trial.
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -36,43 +37,80 @@ TimedPart TimedPartOf(const Charge& charge) {
   return charge.bound->is_maximum ? TimedPart::kMaximums : TimedPart::kMinimums;
 }
 
-// To what each slice of a minimum comes to by the end of a day what the maximum of its plan takes off it: they say the
-// same `on_amendment`, so that both go by slices or neither does. False: it does not fit.
-bool AddMaximums(const RatedSubject& rated, const Subscription& subscription, const BillingPeriod& period, Day day,
-                 Rounding rounding, std::span<const PlanDays> slices, std::span<Int128> amounts) {
-  std::vector<Worth> each;
+// What the slices of a bound come to, while their parts are added by day.
+class BoundAmounts {
+ public:
+  explicit BoundAmounts(BoundSlices of) : of_(std::move(of)), amounts_(of_.days.size()) {}
+
+  std::span<const UsageSlice> slices() const { return of_.slices; }
+  std::span<const PlanDays> days() const { return of_.days; }
+  std::span<const Int128> amounts() const { return amounts_; }
+
+  // Null: none of the slices.
+  Int128* AmountOf(uint32_t plan, Day due) {
+    const auto at = std::ranges::find_if(
+        of_.days, [&](const PlanDays& one) { return one.plan == plan && one.from <= due && due < one.to; });
+    return at == of_.days.end() ? nullptr : &amounts_[static_cast<size_t>(at - of_.days.begin())];
+  }
+  // Of no slice is nothing. False: it does not fit.
+  [[nodiscard]] bool Add(uint32_t plan, Day due, Int128 minor) {
+    Int128* const amount = AmountOf(plan, due);
+    return amount == nullptr || !__builtin_add_overflow(*amount, minor, amount);
+  }
+
+ private:
+  BoundSlices of_;
+  std::vector<Int128> amounts_;
+};
+
+// What the maximum of a plan that is one for the period has come to by the end of a day.
+Int128 MaximumOn(const RatedSubject& rated, const Subscription& subscription, const BillingPeriod& period, Day day) {
   for (const RatedCharge& line : rated.charges) {
     const bool is_maximum = line.charge->bound && line.charge->bound->is_maximum;
-    if (!is_maximum || line.subscription->id != subscription.id || line.period != period) continue;
+    const bool is_of_plan = line.subscription->id == subscription.id && line.subscription->plan == subscription.plan;
+    if (!is_maximum || !is_of_plan || line.period != period) continue;
     const auto behind = std::ranges::upper_bound(line.days, day, {}, &DayWorth::usage_date);
-    if (behind == line.days.begin()) continue;
-    const DayWorth& at = *std::prev(behind);
-    const uint32_t plan = line.subscription->plan;
-    if (line.amended.empty()) {
-      if (slices.empty() || slices.front().plan != plan) continue;
-      if (__builtin_add_overflow(amounts.front(), at.booked_to_date.minor, &amounts.front())) return false;
-      continue;
+    return behind == line.days.begin() ? 0 : std::prev(behind)->booked_to_date.minor;
+  }
+  return 0;
+}
+
+// To what each slice of a minimum comes to, what the maximum does in it: as its lines have it, of which each plan has
+// one that is rounded by itself. They cannot be asked: what it gives back in one slice and takes off in another on the
+// same day changes none of them. False: it does not fit.
+bool AddMaximums(const BoundAmounts& maximum, Currency currency, Rounding rounding, BoundAmounts* minimum) {
+  struct PlanLine {
+    Worth worth;
+    Int128 booked = 0;
+  };
+  std::map<uint32_t, PlanLine> lines;
+  std::vector<Worth> each;
+  if (!PriceEachBoundSlice(maximum.slices(), maximum.amounts(), currency, &each)) return false;
+  for (size_t i = 0; i < each.size(); ++i) {
+    const uint32_t plan = maximum.days()[i].plan;
+    PlanLine& line = lines[plan];
+    Rounded rounded;
+    Int128 change = 0;
+    if (!Wide::Add(line.worth.amount, each[i].amount, &line.worth.amount) ||
+        !RoundToMinor(line.worth, currency, rounding, &rounded) ||
+        __builtin_sub_overflow(rounded.line.minor, line.booked, &change) ||
+        !minimum->Add(plan, maximum.slices()[i].start, change)) {
+      return false;
     }
-    const std::span<const UsageSlice> of_maximum = OfDay(line, line.amended, at);
-    const Currency currency = at.booked_to_date.currency;
-    if (!PriceEachBoundSlice(of_maximum, OfDay(line, line.bounded, at), currency, &each)) return false;
-    Worth sum;
-    Int128 before = 0;
-    for (size_t i = 0; i < each.size(); ++i) {
-      Rounded rounded;
-      if (of_maximum[i].charge != line.charge) continue;
-      if (!Wide::Add(sum.amount, each[i].amount, &sum.amount) || !RoundToMinor(sum, currency, rounding, &rounded)) {
-        return false;
-      }
-      const auto k = std::ranges::find_if(slices, [&](const PlanDays& one) {
-        return one.plan == plan && one.from <= of_maximum[i].start && of_maximum[i].start < one.to;
-      });
-      Int128* const amount = k == slices.end() ? nullptr : &amounts[static_cast<size_t>(k - slices.begin())];
-      if (amount != nullptr && __builtin_add_overflow(*amount, rounded.line.minor - before, amount)) return false;
-      before = rounded.line.minor;
-    }
+    line.booked = rounded.line.minor;
   }
   return true;
+}
+
+// The maximum that goes with a minimum in slices: of the first of their plans that has one. Null: none has.
+const Charge* MaximumWith(const Catalog& catalog, std::span<const PlanDays> slices) {
+  for (const PlanDays& slice : slices) {
+    const std::vector<Charge>& charges = catalog.plans[slice.plan].charges;
+    const auto maximum =
+        std::ranges::find_if(charges, [](const Charge& charge) { return charge.bound && charge.bound->is_maximum; });
+    if (maximum != charges.end()) return &*maximum;
+  }
+  return nullptr;
 }
 
 // The last day of any line, or `least`.
@@ -234,21 +272,22 @@ absl::Status SubjectRater::RateUnused(const PlanCharge& charge, Day through, Rat
 
 // What the lines of the subscription come to in the periods of its plan, by period and day. Of a maximum's line only
 // the days: what it takes off is known by slice (AddMaximums).
-void SubjectRater::GatherBoundParts(std::string_view subscription, const BillingCycle& cycle,
-                                    const RatedSubject& rated) {
+absl::Status SubjectRater::GatherBoundParts(std::string_view subscription, const BillingCycle& cycle,
+                                            const RatedSubject& rated) {
   bound_parts_.clear();
   std::vector<DuePart> parts;
   for (const RatedCharge& line : rated.charges) {
     const std::optional<PlanBound>& bound = line.charge->bound;
     if (line.subscription->id != subscription || (bound && !bound->is_maximum)) continue;
     parts.clear();
-    AppendDueParts(line, &parts);
+    if (!AppendDueParts(line, &parts)) return WorthOutOfRange(line, {});
     for (const DuePart& part : parts) {
       const Int128 minor = bound ? 0 : part.minor;
       bound_parts_.push_back({PeriodOf(cycle, part.due), part.due, part.day, minor, line.subscription->plan});
     }
   }
   std::ranges::sort(bound_parts_, {}, [](const BoundPart& part) { return std::pair(part.period, part.day); });
+  return absl::OkStatus();
 }
 
 std::span<const SubjectRater::BoundPart> SubjectRater::BoundPartsIn(const BillingPeriod& period) const {
@@ -278,39 +317,45 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
   line.charge = charge.charge;
   line.period = period;
   line.bound_days = charge.charge->prorates_bound ? DaysOfStay(period) : DaysIn(period);
-  BoundSlices of{{}, {{subscription.plan, period.start, period.end}}};
+  const bool is_minimum = !charge.charge->bound->is_maximum;
   const bool is_sliced =
       IsSliced(catalog_.SubscriptionsOf(subscription.subject), subscription.id, *charge.charge, period);
-  if (is_sliced) of = BoundSlicesOf(catalog_, subscription, *charge.charge, period);
-  const bool is_minimum = !charge.charge->bound->is_maximum;
+  BoundAmounts to_date(is_sliced ? BoundSlicesOf(catalog_, subscription, *charge.charge, period)
+                                 : BoundSlices{{}, {{subscription.plan, period.start, period.end}}});
+  // A plan's minimum and maximum go by slices both, or neither does.
+  const Charge* const with = is_sliced && is_minimum ? MaximumWith(catalog_, to_date.days()) : nullptr;
+  BoundAmounts maximum(with == nullptr ? BoundSlices{} : BoundSlicesOf(catalog_, subscription, *with, period));
+  BoundAmounts of_day = to_date;
   std::vector<DayWorth> days;  // not yet the subject's, or those of the other charges would move
-  std::vector<Int128> amounts, of_day, to_date(of.days.size());
+  std::vector<Int128> amounts;
   std::vector<UsageSlice> slices;
   Int128 before = 0;
   std::span<const BoundPart> parts = BoundPartsIn(period);
   for (const Day day : due_days_) {
     for (; !parts.empty() && parts.front().day <= day; parts = parts.subspan(1)) {
       const BoundPart& part = parts.front();
-      const auto at = std::ranges::find_if(of.days, [&](const PlanDays& one) {
-        return one.plan == part.plan && one.from <= part.due && part.due < one.to;
-      });
-      if (at == of.days.end()) continue;
-      Int128* const amount = &to_date[static_cast<size_t>(at - of.days.begin())];
-      if (__builtin_add_overflow(*amount, part.minor, amount)) return WorthOutOfRange(line, {});
+      if (!to_date.Add(part.plan, part.due, part.minor) || !maximum.Add(part.plan, part.due, part.minor)) {
+        return WorthOutOfRange(line, {});
+      }
     }
     of_day = to_date;
-    if (is_minimum && !AddMaximums(*rated, subscription, period, day, catalog_.book.rounding, of.days, of_day))
-      return WorthOutOfRange(line, {});
+    bool fits = true;
+    if (is_minimum && is_sliced) {
+      fits = AddMaximums(maximum, currency, catalog_.book.rounding, &of_day);
+    } else if (is_minimum) {
+      fits = of_day.Add(subscription.plan, period.start, MaximumOn(*rated, subscription, period, day));
+    }
     Worth worth;
     Rounded rounded;
-    const bool fits = is_sliced ? PriceBoundSlices(of.slices, of_day, *charge.charge, currency, &worth, nullptr)
-                                : PriceBound(line, of_day.front(), currency, &worth);
+    fits = fits &&
+           (is_sliced ? PriceBoundSlices(of_day.slices(), of_day.amounts(), *charge.charge, currency, &worth, nullptr)
+                      : PriceBound(line, of_day.amounts().front(), currency, &worth));
     if (!fits || !RoundToMinor(worth, currency, catalog_.book.rounding, &rounded)) return WorthOutOfRange(line, {});
     if (rounded.line.minor == before) continue;
     before = rounded.line.minor;
     days.push_back({day, {}, rounded.line, 0});
-    amounts.insert(amounts.end(), of_day.begin(), of_day.end());
-    slices.insert(slices.end(), of.slices.begin(), of.slices.end());
+    amounts.insert(amounts.end(), of_day.amounts().begin(), of_day.amounts().end());
+    slices.insert(slices.end(), of_day.slices().begin(), of_day.slices().end());
   }
   if (days.empty()) return absl::OkStatus();
   line.days = days;  // PointToDays goes by their number
@@ -327,7 +372,7 @@ absl::Status SubjectRater::RateBoundPeriod(const PlanCharge& charge, const Billi
 // Once all other charges have their lines.
 absl::Status SubjectRater::RateBound(const PlanCharge& charge, Day through, RatedSubject* rated) {
   const BillingCycle cycle = catalog_.CycleOf(charge.billing, *stays_.front().subscription);
-  GatherBoundParts(stays_.front().subscription->id, cycle, *rated);
+  TOLLBOOK_RETURN_IF_ERROR(GatherBoundParts(stays_.front().subscription->id, cycle, *rated));
   Day from = stays_.front().start;
   for (size_t at = 0; at < stays_.size(); ++at) {
     from = std::max(from, stays_[at].start);

@@ -215,6 +215,41 @@ TEST(RateBounds, AMinimumCountsWhatAMaximumGivesBackToTheVersionThatItIsOf) {
                       {{"maximum", "2025-01-20"}, 79980}}));
 }
 
+// On the 20th the first version's maximum gives back 799.80 and the second one's takes them off, so that its line stays
+// as it was; each version comes to 100.00.
+TEST(RateBounds, AMinimumCountsWhatMaximumsExchangeOnADay) {
+  struct Case {
+    const char *on_amendment, *mails;
+    SmallDue minimum;
+  };
+  const Case cases[] = {
+      {"restart", "899.8", {}},
+      // The second version comes to nothing: its 799.80 are above a maximum that the first one used up. One minimum of
+      // all is met.
+      {"continue", "799.8", {}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.on_amendment);
+    const std::string word = std::string(", on_amendment: ") + c.on_amendment + "}\n";
+    const Catalog catalog = SmallCatalog(
+        "      - {name: mails, meter: mails, product: p, model: per_unit, price: 1}\n"
+        "      - {name: calls, meter: calls, product: p, model: volume, tiers: [{up_to: 1000, price: 1}, {price: "
+        "0.20}]}\n"
+        "    maximum: {amount: 100, product: p" +
+            word + "    minimum: {amount: 90, product: p, proration: none" + word,
+        {{"subscriptions.csv",
+          "subscription,account,plan,entity,currency,valid_from,valid_to\n"
+          "s1,buyer,p,acme,USD,2025-01-01,2025-01-16\ns1,buyer,p,acme,USD,2025-01-16,\n"}});
+    SmallDue due = WholeDue(catalog,
+                            {{"calls", "2025-01-10T00:00:00Z", "1000"},
+                             {"mails", "2025-01-20T00:00:00Z", c.mails},
+                             {"calls", "2025-01-20T00:00:00Z", "1"}},
+                            On("2025-01-31"));
+    std::erase_if(due, [](const auto& one) { return one.first.first != "minimum"; });
+    EXPECT_EQ(due, c.minimum);
+  }
+}
+
 // A plan whose lines are none below zero is not below zero itself, nor more than its maximums; with a minimum it is no
 // less than that in each month that is over.
 TEST(RateBounds, KeepAPlanBetweenThem) {
@@ -271,7 +306,7 @@ TEST(DueParts, ComeOffWhatCameDueLast) {
   line.charge = &charge;
   line.days = days;
   std::vector<DuePart> parts;
-  AppendDueParts(line, &parts);
+  ASSERT_TRUE(AppendDueParts(line, &parts));
   std::vector<std::string> words;
   for (const DuePart& part : parts) {
     if (part.minor != 0)
