@@ -95,6 +95,7 @@ class QuoteCommand {
     for (const QuoteTotal& total : totals_) {
       text += "\ntotal " + ToString(total.due) + " " + std::string(total.due.currency.code()) + ", exactly " +
               ToString(total.due_exact) + "\n";
+      if (total.breakage.minor != 0) text += BreakageText(total.breakage);
       if (!taxes_.empty()) text += TaxText(static_cast<size_t>(&total - totals_.data()));
     }
     if (!quote_.unit_balances.empty()) text += "\n" + BalanceTable().ToText();
@@ -109,7 +110,8 @@ class QuoteCommand {
     for (const QuoteTotal& total : totals_) {
       json["totals"].push_back({{"currency", std::string(total.due.currency.code())},
                                 {"due_exact", ToString(total.due_exact)},
-                                {"due", ToString(total.due)}});
+                                {"due", ToString(total.due)},
+                                {"breakage", ToString(total.breakage)}});
       if (taxes_.empty()) continue;
       const size_t at = static_cast<size_t>(&total - totals_.data());
       json["totals"].back()["tax_estimate"] = {{"percent", options_.tax_percent},
@@ -172,6 +174,11 @@ class QuoteCommand {
     const std::string currency(totals_[total].due.currency.code());
     return "with an estimate of " + options_.tax_percent + " % tax on " + ToString(totals_[total].taxable) + ", " +
            ToString(taxes_[total]) + ", which is not booked: " + ToString(with_taxes_[total]) + " " + currency + "\n";
+  }
+
+  static std::string BreakageText(Money breakage) {
+    return "breakage " + ToString(breakage) + " " + std::string(breakage.currency.code()) +
+           ": what grants lost, revenue of what was paid before, and not due\n";
   }
 
   Table BalanceTable() const {
@@ -403,6 +410,7 @@ class QuoteCommand {
     text += Indented(steps.ToText(), "    ");
     text += "  worth " + ToString(charge.exact) + ", rounded " + RoundingWord() + " to " + ToString(charge.rounded) +
             " " + currency + "\n";
+    if (charge.is_breakage) text += "  breakage of what was paid before, so nothing is due\n";
     if (charge.is_slice) {
       text += "  billed before " + ToString(charge.billed_rounded) + ", so due " + ToString(charge.due) + " " +
               currency + ", exactly " + ToString(charge.due_exact) + "\n";
@@ -487,6 +495,7 @@ class QuoteCommand {
     json["amount_exact"] = ToString(charge.exact);
     json["amount_rounded"] = ToString(charge.rounded);
     json["residue"] = ToString(charge.residue);
+    json["is_breakage"] = charge.is_breakage;
     json["billed_before"] = ToString(charge.billed);
     json["due_exact"] = ToString(charge.due_exact);
     json["due"] = ToString(charge.due);

@@ -151,10 +151,16 @@ rebate,2025-01-15,s1,,12.5
 launch,2025-01-01,,calls,5
 """,
     "grants.csv": """\
-grant,subscription,amount,currency,product,starts_on
-ahead,s1,150.00,USD,p,2025-01-01
-welcome,s3,20.00,USD,p,2025-02-01
+grant,subscription,amount,currency,product,starts_on,ends_on,refill,breakage_product
+ahead,s1,150.00,USD,p,2025-01-01,,,
+monthly,s2,900.00,USD,p,2025-01-10,2025-03-20,1 month,lost
+welcome,s3,20.00,USD,p,2025-02-01,,,
 """,
+    "chart.yaml": FILES["chart.yaml"] + """\
+  - {code: "2400", name: Prepaid, type: liability}
+  - {code: "4900", name: Breakage, type: revenue}
+""",
+    "posting.yaml": FILES["posting.yaml"] + '  - {product: lost, debit: "2400", credit: "4900"}\n',
 }
 
 
@@ -216,7 +222,8 @@ class Quote(book.Case):
                 done = json.loads(self.quote("--subscription", subscription, "--usage", self.usage, *through,
                                              "--json").stdout)
                 for row in done["charges"]:
-                    quoted[row["subscription"], row["charge"], row["period_start"]] += decimal.Decimal(row["due"])
+                    quoted[row["subscription"], row["charge"], row["period_start"]] += \
+                        decimal.Decimal(row["amount_rounded"])
                 due += sum(decimal.Decimal(one["due"]) for one in done["totals"])
                 self.assertEqual(bool(done["not_quoted"]), not through)
             # The book also lists usage that a later seal is to book.
@@ -224,6 +231,7 @@ class Quote(book.Case):
                              {line: amount for line, amount in quoted.items() if amount})
             names = {charge.split()[0] for _, charge, _ in quoted}
             self.assertLessEqual({"maximum", "discount", "credit"}, names)
+            self.assertEqual("breakage" in names, through[1:] == ["2025-04-30"])
             for due_by_calendar in ("platform", "minimum"):
                 self.assertEqual(due_by_calendar in names, bool(through))
             net = sum(decimal.Decimal(row["debit"]) - decimal.Decimal(row["credit"])
