@@ -333,6 +333,7 @@ class QuoteCommand {
     if (!inputs.ok()) return inputs.status();
     reader_.emplace(*catalog_);
     for (const InputFile& file : inputs->files) TOLLBOOK_RETURN_IF_ERROR(reader_->Read(file));
+    TOLLBOOK_RETURN_IF_ERROR(reader_->Finish());
     std::vector<LeftOut> left_out = reader_->left_out();
     left_out.insert(left_out.begin(), inputs->left_out.begin(), inputs->left_out.end());
     if (!left_out.empty()) {  // a part of the usage has another price
@@ -388,6 +389,8 @@ class QuoteCommand {
     std::string text = Counted(counts.lines, "line", "lines") + " read: " + Thousands(counts.accepted) + " accepted, " +
                        Thousands(counts.duplicate) + " duplicate, " + Thousands(counts.conflict) + " conflict, " +
                        Thousands(counts.held) + " held, " + Thousands(counts.rejected) + " rejected\n";
+    if (reader_->corrections() > 0)
+      text += "applied: " + Counted(reader_->corrections(), "correction", "corrections") + "\n";
     if (const uint64_t others = EventsOfOthers(); others > 0)
       text += Counted(others, "event", "events") + " of other subjects left out\n";
     return text;
@@ -504,10 +507,15 @@ class QuoteCommand {
 
   Json UsageJson() const {
     const LineCounts& counts = reader_->counts();
-    Json json = {{"lines_read", counts.lines},    {"accepted", counts.accepted},
-                 {"duplicate", counts.duplicate}, {"conflict", counts.conflict},
-                 {"held", counts.held},           {"rejected", counts.rejected},
-                 {"reasons", Json::object()},     {"of_other_subjects", EventsOfOthers()}};
+    Json json = {{"lines_read", counts.lines},
+                 {"accepted", counts.accepted},
+                 {"duplicate", counts.duplicate},
+                 {"conflict", counts.conflict},
+                 {"held", counts.held},
+                 {"rejected", counts.rejected},
+                 {"corrections", reader_->corrections()},
+                 {"reasons", Json::object()},
+                 {"of_other_subjects", EventsOfOthers()}};
     for (int i = 1; i < kReasons; ++i) {
       const uint64_t count = reader_->reasons()[static_cast<size_t>(i)];
       if (count > 0) json["reasons"][std::string(ToString(static_cast<Reason>(i)))] = count;

@@ -238,6 +238,38 @@ class Quote(book.Case):
                       for row in book.rows_of(bill.journals()) if row["account"] == "1200")
             self.assertEqual(due, net)
 
+    def test_corrections_in_the_file_are_applied_as_by_the_book(self):
+        lines = [json.loads(line) for line in usage(SEED + 4).splitlines()]
+        corrections = []
+        chance = random.Random(SEED + 4)
+        for number, event in enumerate(chance.choices(lines[:-1], k=300)):
+            correction = dict(event, id=f"c{number}")
+            if number % 3 == 0:
+                correction["voids"] = event["id"]
+            else:
+                correction.update(corrects=event["id"], original={"data": event["data"], "time": event["time"]},
+                                  time=event["time"].replace("2025-01", "2025-02"))
+            corrections.append(correction)
+            if number % 5 == 0:  # and that one taken back, or tried to
+                corrections.append(dict(correction, id=f"d{number}", voids=correction["id"]))
+                for key in ("corrects", "original"):
+                    corrections[-1].pop(key, None)
+        lines += corrections
+        chance.shuffle(lines)
+        self.usage.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        bill = book.Book(self.scratch / "book", self.catalog)
+        report = bill.run(self.usage)
+        self.assertGreater(report["corrections"], 200)
+        self.assertLessEqual({"original_differs", "already_corrected"}, set(report["reasons"]))
+        booked = [row for row in book.rows_of(bill.charges()) if row["subscription"] == "s1"]
+        done = json.loads(self.quote("--subscription", "s1", "--usage", self.usage, "--json").stdout)
+        for key in ("lines_read", "accepted", "duplicate", "conflict", "held", "rejected", "corrections", "reasons"):
+            self.assertEqual(done["usage"][key], report[key], key)
+        keys = list(booked[0])
+        self.assertEqual(sorted(tuple(row[key] for key in keys) for row in booked),
+                         sorted(tuple(dict(charge, amount_booked=charge["amount_rounded"])[key] for key in keys)
+                                for charge in done["charges"]))
+
     def test_usage_may_come_from_a_pipe(self):
         lines = usage(SEED + 2)
         self.usage.write_bytes(lines)
