@@ -248,6 +248,19 @@ Totals TwoRegions(const Meter& meter, int32_t days) {
   return totals;
 }
 
+// 100 units an hour, of a meter by hour.
+Totals Hours(const Meter& meter) {
+  Totals totals;
+  for (int32_t hour = kFirstDay * 24; hour < (kFirstDay + 31) * 24; ++hour)
+    totals.push_back({&meter, {}, {hour}, {Quantity::Units(100), 1, {}}});
+  return totals;
+}
+
+// For what is due by the calendar alone.
+Totals Nothing(const Meter&) {
+  return {};
+}
+
 Totals OfMonth(const Meter& meter) {
   return TwoRegions(meter, 31);
 }
@@ -365,6 +378,13 @@ const std::vector<MonthOf>& Months() {
       // A mean of 500: 15 of 31 days at 31, and 16 at 62.
       {"amended_shared", "aggregation: mean, value: v, dimensions: [region]",
        "model: per_unit, on_amendment: continue, price: 31", "price: 62", OfMonth, "2350000"},
+      // 16 hours a day at 0.01, and 8 at 0.02.
+      {"bucket_windows", "aggregation: sum, value: v, granularity: hour",
+       "model: per_unit, price: 0.01, per_bucket: hour, bucket_windows: [{from: \"09:00\", to: \"17:00\", price: "
+       "0.02}]",
+       "", Hours, "99200"},
+      // January 62, less 32, and 16 of another plan's 31; then 11 months of 31.
+      {"fee", kSum, "model: fee, price: 62", "price: 31", Nothing, "38700"},
       // 1,000 in January; each later month leaves enough for the next.
       {"rollover", kSum, "model: per_unit, price: 0.01, included: 61000, included_rollover: {periods: 1}", "", OfYear,
        "1000"},
@@ -401,7 +421,8 @@ const std::vector<MonthOf>& Months() {
 Catalog CatalogOf(const MonthOf& month) {
   const std::string later = month.later;
   std::string plans = "plans:\n  - name: plan\n    currency: USD\n    charges:\n";
-  plans += std::string("      - {name: units, meter: units, product: units, ") + month.charge + "}\n";
+  const std::string_view metered = std::string_view(month.charge).starts_with("model: fee") ? "" : "meter: units, ";
+  plans += "      - {name: units, " + std::string(metered) + "product: units, " + month.charge + "}\n";
   std::string subscriptions = "subscription,account,plan,entity,currency,valid_from,valid_to\n";
   subscriptions += "s,a,plan,acme,USD,2025-01-01," + std::string(later.empty() ? "" : "2025-01-16") + "\n";
   if (!later.empty()) {
@@ -424,13 +445,16 @@ Catalog CatalogOf(const MonthOf& month) {
   return *std::move(parsed.catalog);
 }
 
-// A subject's months of 2025 as a seal rates them; an item is a total, or of a list an element of it.
+// A subject's months of 2025 as a seal rates them; an item is a total, or of a list an element of it; of what has no
+// usage a line of the year.
 void RateMonth(benchmark::State& state) {
   const MonthOf& month = Months()[static_cast<size_t>(state.range(0))];
   const Catalog catalog = CatalogOf(month);
   const Meter& meter = catalog.meters.front();
   const Totals totals = month.totals(meter);
-  const RateWindow through_last(Day{totals.back().bucket.number});
+  const Day last =
+      totals.empty() ? Day{kFirstDay + 364} : DayOfBucket(meter.granularity, totals.back().bucket, catalog.book.zone);
+  const RateWindow through_last(last);
   SubjectRater rater(catalog);
   RatedSubject rated;
   for (auto _ : state) {
@@ -442,7 +466,8 @@ void RateMonth(benchmark::State& state) {
     }
   }
   state.SetLabel(month.name);
-  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * totals.size()));
+  const size_t items = totals.empty() ? rated.charges.size() : totals.size();
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * items));
 }
 BENCHMARK(RateMonth)->DenseRange(0, static_cast<int64_t>(Months().size()) - 1);
 

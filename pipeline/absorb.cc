@@ -620,7 +620,7 @@ absl::Status Absorber::ApplyCorrections(bool is_retry) {
   bool changed = false;
   for (size_t i = 0; i < held.size(); ++i) {
     ExceptionRecord& record = held[i].record;
-    const Corrections::Verdict& verdict = corrections.verdict(i);
+    const CorrectionVerdict& verdict = corrections.verdict(i);
     const Reason before = std::exchange(record.reason, verdict.reason);
     changed = changed || verdict.reason != before || verdict.needs != record.needs;
     record.needs = verdict.needs;

@@ -140,6 +140,7 @@ class VectorRunner {
   absl::StatusOr<Quote> MakeOne(const Catalog& catalog, size_t number) {
     UsageReader reader(catalog);
     TOLLBOOK_RETURN_IF_ERROR(reader.ReadText(vector_.id, case_.usage[number]));
+    TOLLBOOK_RETURN_IF_ERROR(reader.Finish());
     if (!reader.first_unused().empty()) {
       return MakeError(absl::StatusCode::kInvalidArgument, "usage that is none",
                        "number " + std::to_string(reader.first_unused().front().line),

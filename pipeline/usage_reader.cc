@@ -105,10 +105,12 @@ absl::Status UsageReader::Take(const InputFile& file, uint64_t first_line, Block
 void UsageReader::JudgeIdentities(BlockWork* work) {
   std::vector<Identity> identities(work->identities.all().begin(), work->identities.all().end());
   std::ranges::sort(identities, {}, &Identity::event);
+  identities_.assign(work->verdicts.size(), 0);
   for (const Identity& identity : identities) {
     const uint64_t content = ContentOf(identity.entry);
     const auto [seen, fresh] = seen_.try_emplace(KeyOf(identity.entry), content);
     if (!fresh) work->verdicts[identity.event] = seen->second == content ? Reason::kDuplicate : Reason::kConflict;
+    identities_[identity.event] = seen->first;
   }
 }
 
@@ -116,35 +118,139 @@ absl::Status UsageReader::AddUp(const BlockWork& work) {
   uint32_t last = UINT32_MAX;  // an event of several meters is one
   for (const Measurement& measured : work.measurements) {
     if (work.verdicts[measured.event] != Reason::kNone) continue;
-    auto subject = subjects_.find(measured.subject_name());
-    if (subject == subjects_.end()) subject = subjects_.try_emplace(std::string(measured.subject_name())).first;
-    const Meter& meter = catalog_.meters[series_.at(measured.series).meter];
-    const TotalForm form = FormOf(meter);
-    const UsageTotal delta{measured.value, 1, HasTime(form) ? measured.time : Instant()};
-    Cell cell{measured.series, measured.bucket, {}, {}};
-    if (IsOfElements(form)) cell.at = delta.latest_at, cell.value = delta.value;
-    const auto [total, is_first] = subject->second.totals.try_emplace(cell, delta);
-    UsageTotal& known = total->second;
-    const bool fits =
-        is_first || (IsOfElements(form) ? MergeElement(delta, &known) : Merge(meter.aggregation, delta, &known));
-    if (!fits) {
-      return MakeError(absl::StatusCode::kOutOfRange, "the usage does not fit a quantity",
-                       "subject " + subject->first + ", meter " + meter.name,
-                       "check the meter's unit and the values of its events");
-    }
-    if (measured.event != last) ++subject->second.events;
+    Subject& subject = SubjectNamed(measured.subject_name());
+    TOLLBOOK_RETURN_IF_ERROR(Add(measured, identities_[measured.event], &subject));
+    if (measured.event != last) ++subject.events;
     last = measured.event;
   }
   return absl::OkStatus();
+}
+
+// What an event brings, or a correction takes.
+absl::Status UsageReader::Add(const Measurement& measured, Uint128 identity, Subject* subject) {
+  const Meter& meter = MeterOf(measured.series);
+  const TotalForm form = FormOf(meter);
+  const UsageTotal delta{measured.value, static_cast<uint64_t>(static_cast<int64_t>(measured.events)),
+                         HasTime(form) ? measured.time : Instant()};
+  Cell cell{measured.series, measured.bucket, {}, {}};
+  if (!CanTakeBack(meter)) {
+    subject->kept.push_back({cell, delta, identity});
+    return absl::OkStatus();
+  }
+  if (IsOfElements(form)) cell.at = delta.latest_at, cell.value = delta.value;
+  UsageTotal& known = subject->totals[cell];
+  if (IsOfElements(form)) known.value = delta.value, known.latest_at = delta.latest_at;
+  if (IsOfElements(form) ? MergeElement(delta, &known) : Merge(meter.aggregation, delta, &known))
+    return absl::OkStatus();
+  return MakeError(absl::StatusCode::kOutOfRange, "the usage does not fit a quantity",
+                   "subject " + std::string(measured.subject_name()) + ", meter " + meter.name,
+                   "check the meter's unit and the values of its events");
+}
+
+UsageReader::Subject& UsageReader::SubjectNamed(std::string_view name) {
+  const auto subject = subjects_.find(name);
+  return subject != subjects_.end() ? subject->second : subjects_.try_emplace(std::string(name)).first->second;
 }
 
 void UsageReader::Count(const InputFile& file, const BlockVerdict& verdict) {
   counts_ += verdict.counts;
   for (size_t i = 0; i < reasons_.size(); ++i) reasons_[i] += verdict.reasons[i];
   for (const ExceptionRecord& exception : verdict.exceptions) {
-    if (first_unused_.size() == kUnusedKept) return;
-    first_unused_.push_back({file.path, exception.line, exception.reason});
+    const UnusedLine line{file.path, exception.line, exception.reason};
+    const uint64_t place = unused_++;
+    if (IsHeldCorrection(exception.reason)) {
+      held_.push_back({line, place, std::string(exception.payload)});
+    } else {
+      KeepUnused(place, line);
+    }
   }
+}
+
+void UsageReader::KeepUnused(uint64_t place, const UnusedLine& line) {
+  if (unused_by_place_.size() == kUnusedKept) {
+    if (place > unused_by_place_.rbegin()->first) return;
+    unused_by_place_.erase(std::prev(unused_by_place_.end()));
+  }
+  unused_by_place_.emplace(place, line);
+}
+
+absl::Status UsageReader::Finish() {
+  TOLLBOOK_RETURN_IF_ERROR(ApplyCorrections());
+  AddKept();
+  DropEmpty();
+  for (const auto& [place, line] : unused_by_place_) first_unused_.push_back(line);
+  is_finished_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<uint64_t>> UsageReader::Find(const SeenEntry& entry) const {
+  const auto seen = seen_.find(KeyOf(entry));
+  return seen == seen_.end() ? std::nullopt : std::optional(seen->second);
+}
+
+void UsageReader::Remember(const StoredCorrection& applied) {
+  for (const SeenEntry& entry : {applied.measured.identity, applied.measured.claim}) {
+    const bool fresh = seen_.try_emplace(KeyOf(entry), ContentOf(entry)).second;
+    TOLLBOOK_ASSERT(fresh);
+  }
+}
+
+absl::Status UsageReader::ApplyCorrections() {
+  if (held_.empty()) return absl::OkStatus();
+  CorrectionJudge judge(Measurer(catalog_, identity_, series_), *this);
+  for (const HeldCorrection& held : held_) TOLLBOOK_RETURN_IF_ERROR(judge.Add(held.payload));
+  TOLLBOOK_RETURN_IF_ERROR(judge.Judge());
+  for (size_t number = 0; number < held_.size(); ++number) {
+    UnusedLine line = held_[number].line;
+    --reasons_[static_cast<size_t>(line.reason)];
+    --counts_.of(OutcomeOf(line.reason));
+    line.reason = judge.verdict(number).reason;
+    ++reasons_[static_cast<size_t>(line.reason)];
+    ++counts_.of(OutcomeOf(line.reason));
+    if (line.reason != Reason::kNone) {
+      KeepUnused(held_[number].place, line);
+      continue;
+    }
+    ++corrections_;
+    TOLLBOOK_RETURN_IF_ERROR(Apply(judge.correction(number)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status UsageReader::Apply(const StoredCorrection& correction) {
+  taken_back_.insert(KeyOf(correction.measured.original));
+  --SubjectNamed(correction.before.front().subject_name()).events;
+  if (!correction.after.empty()) ++SubjectNamed(correction.after.front().subject_name()).events;
+  const auto add = [&](const Measurement& measured) {
+    return Add(measured, KeyOf(correction.measured.identity), &SubjectNamed(measured.subject_name()));
+  };
+  for (const Measurement& change : correction.changes) {
+    if (CanTakeBack(MeterOf(change.series))) TOLLBOOK_RETURN_IF_ERROR(add(change));
+  }
+  for (const Measurement& event : correction.after) {
+    if (!CanTakeBack(MeterOf(event.series))) TOLLBOOK_RETURN_IF_ERROR(add(event));
+  }
+  return absl::OkStatus();
+}
+
+// The events that stand in the end, in whatever order they and their corrections came.
+void UsageReader::AddKept() {
+  for (auto& [name, subject] : subjects_) {
+    for (const KeptEvent& event : subject.kept) {
+      if (taken_back_.contains(event.identity)) continue;
+      const bool fits = Merge(MeterOf(event.cell.series).aggregation, event.total, &subject.totals[event.cell]);
+      TOLLBOOK_ASSERT(fits);  // no sum, and fewer than 2^63 events
+    }
+    subject.kept = {};
+  }
+}
+
+// A total of no events is no usage.
+void UsageReader::DropEmpty() {
+  for (auto& [name, subject] : subjects_) {
+    std::erase_if(subject.totals, [](const auto& total) { return total.second.events == 0; });
+  }
+  std::erase_if(subjects_, [](const auto& subject) { return subject.second.totals.empty(); });
 }
 
 std::vector<std::string_view> UsageReader::subjects() const {
@@ -159,6 +265,7 @@ uint64_t UsageReader::EventsOf(std::string_view subject) const {
 }
 
 std::vector<SubjectTotal> UsageReader::TotalsOf(std::string_view subject) const {
+  TOLLBOOK_ASSERT(is_finished_);
   std::vector<SubjectTotal> totals;
   const auto found = subjects_.find(subject);
   if (found == subjects_.end()) return totals;

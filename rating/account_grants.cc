@@ -23,12 +23,6 @@ std::vector<Day> RefillsOf(const Grant& grant, Day last) {
   return refills;
 }
 
-bool IsBreakage(const Catalog& catalog, const RatedCharge& line) {
-  if (!line.charge->is_of_grant) return false;
-  return std::ranges::any_of(catalog.GrantsOf(line.subscription->id),
-                             [&](const Grant& grant) { return grant.breakage && &*grant.breakage == line.charge; });
-}
-
 // False: what is due of an account on a day does not fit.
 [[nodiscard]] bool AddLine(const Catalog& catalog, const Catalog::SubscriptionRange& subscriptions,
                            const RatedCharge& line, DuesByAccount* dues) {
@@ -110,6 +104,13 @@ class Settlement {
 };
 
 }  // namespace
+
+bool IsBreakage(const Catalog& catalog, const RatedCharge& line) {
+  if (!line.charge->is_of_grant) return false;
+  const auto loses_it = [&](const Grant& grant) { return grant.breakage && &*grant.breakage == line.charge; };
+  if (line.account_grant != nullptr) return loses_it(*line.account_grant);
+  return std::ranges::any_of(catalog.GrantsOf(line.subscription->id), loses_it);
+}
 
 std::vector<GrantTerms> TermsOf(std::span<const Grant> grants, Day last) {
   std::vector<GrantTerms> terms;

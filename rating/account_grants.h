@@ -29,6 +29,10 @@
 
 namespace tollbook {
 
+// Is it what a grant lost, of the subscription or of its account? The line is revenue of money that was paid before,
+// and nobody owes it.
+[[nodiscard]] bool IsBreakage(const Catalog& catalog, const RatedCharge& line);
+
 // What a grant has paid, or lost, by the end of a day, in minor units.
 struct GrantDay {
   Day day;

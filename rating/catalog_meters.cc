@@ -211,6 +211,18 @@ void ReadProrated(YamlMap& map, Meter& meter, FileErrors& errors) {
   meter.dimensions.push_back(*property);
 }
 
+// A median is a percentile, and by its letters would be taken for a mean.
+Aggregation ReadAggregation(YamlMap& map, FileErrors& errors) {
+  const YamlNode* const node = map.Find("aggregation");
+  if (node == nullptr || node->kind != YamlNode::Kind::kScalar || node->text != "median")
+    return map.Choice<Aggregation>("aggregation", kAggregations, Aggregation::kSum);
+  errors.Add(
+      map.LineOf("aggregation"), Join({"\"aggregation\" of ", map.what(), " is \"median\""}),
+      "use percentile, with `percentile: 50`; and with `method: interpolated` if half-way between the two middle "
+      "values is meant");
+  return Aggregation::kSum;
+}
+
 void ReadMeter(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   YamlMap map(node, "a meter", errors);
   const std::optional<std::string> name = map.RequiredText("name");
@@ -223,7 +235,7 @@ void ReadMeter(const YamlNode& node, CatalogDraft& draft, FileErrors& errors) {
   meter.name = name.value_or("");
   meter.event_type = map.Text("event_type").value_or(meter.name);
   const bool has_aggregation = map.Required("aggregation") != nullptr;
-  meter.aggregation = map.Choice<Aggregation>("aggregation", kAggregations, Aggregation::kSum);
+  meter.aggregation = ReadAggregation(map, errors);
   if (has_aggregation) {
     ReadValue(map, meter, errors);
     ReadReading(map, meter, errors);

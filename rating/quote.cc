@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "rating/account_grants.h"
 #include "rating/conversion.h"
 #include "rating/rounded_quotient.h"
 
@@ -398,6 +399,11 @@ class Quoter {
     if (is_slice() && !request_.previous_quantity.has_value()) TOLLBOOK_RETURN_IF_ERROR(AddBilled(rated, quoted));
     absl::StatusOr<Money> due = Subtract(quoted->rounded, quoted->billed_rounded);
     if (!due.ok()) return due.status();
+    quoted->is_breakage = IsBreakage(catalog_, rated);
+    if (quoted->is_breakage) {
+      quoted->due = {currency, 0};
+      return absl::OkStatus();
+    }
     quoted->due = *due;
     const bool fits = Wide::Subtract(quoted->exact.amount, billed->amount, &quoted->due_exact.amount);
     return fits ? absl::OkStatus() : DoesNotFit(*rated.charge);
@@ -463,17 +469,15 @@ absl::StatusOr<Money> EstimateTax(const QuoteTotal& total, Price share, Rounding
 absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote) {
   std::map<std::string_view, QuoteTotal> totals;
   for (const QuotedCharge& charge : quote.charges) {
-    QuoteTotal& total =
-        totals
-            .try_emplace(charge.due.currency.code(), QuoteTotal{{}, {charge.due.currency, 0}, {charge.due.currency, 0}})
-            .first->second;
-    absl::StatusOr<Money> due = Add(total.due, charge.due);
-    if (!due.ok()) return due.status();
-    total.due = *due;
-    absl::StatusOr<Money> taxable =
-        Add(total.taxable, charge.charge->is_of_grant ? Money{due->currency, 0} : charge.due);
-    if (!taxable.ok()) return taxable.status();
-    total.taxable = *taxable;
+    const Money nothing{charge.due.currency, 0};
+    QuoteTotal& total = totals.try_emplace(charge.due.currency.code(), QuoteTotal{{}, nothing, nothing}).first->second;
+    for (const auto& [sum, amount] : {std::pair(&total.due, charge.due),
+                                      std::pair(&total.taxable, charge.charge->is_of_grant ? nothing : charge.due),
+                                      std::pair(&total.breakage, charge.is_breakage ? charge.rounded : nothing)}) {
+      absl::StatusOr<Money> together = Add(*sum, amount);
+      if (!together.ok()) return together.status();
+      *sum = *together;
+    }
     if (!Wide::Add(total.due_exact.amount, charge.due_exact.amount, &total.due_exact.amount))
       return DoesNotFit(*charge.charge);
   }

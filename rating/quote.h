@@ -97,8 +97,9 @@ struct QuotedCharge {
   bool is_slice = false;  // else nothing was billed
   Worth billed;
   Money billed_rounded;
-  Worth due_exact;  // exact - billed
-  Money due;        // rounded - billed_rounded
+  bool is_breakage = false;  // what a grant lost: booked, and due from nobody
+  Worth due_exact;           // exact - billed; 0 of breakage
+  Money due;                 // rounded - billed_rounded; likewise
 };
 
 // A fee, a minimum or a bound that the subject's plans have, or a line of a grant or discount, that is left out.
@@ -124,11 +125,13 @@ struct Quote {
 // Borrows the catalog. Errors: InvalidArgument when the request asks for what cannot be; OutOfRange.
 [[nodiscard]] absl::StatusOr<Quote> MakeQuote(const Catalog& catalog, const QuoteRequest& request);
 
-// What its charges come to, by currency: the sum of rounded amounts, as they are booked, beside the exact one.
+// What its charges come to, by currency: the sum of rounded amounts, as they are booked, beside the exact one. What
+// grants lost is a sum of its own: its customer paid it before.
 struct QuoteTotal {
   Worth due_exact;
   Money due;
-  Money taxable;  // all of it but what grants of money pay: they pay a price with its tax
+  Money taxable;  // all that is due but what grants of money pay: they pay a price with its tax
+  Money breakage = {due.currency, 0};
 };
 [[nodiscard]] absl::StatusOr<std::vector<QuoteTotal>> TotalsOf(const Quote& quote);
 

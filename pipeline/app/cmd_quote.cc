@@ -95,6 +95,7 @@ class QuoteCommand {
     for (const QuoteTotal& total : totals_) {
       text += "\ntotal " + ToString(total.due) + " " + std::string(total.due.currency.code()) + ", exactly " +
               ToString(total.due_exact) + "\n";
+      if (total.breakage.minor != 0) text += BreakageText(total.breakage);
       if (!taxes_.empty()) text += TaxText(static_cast<size_t>(&total - totals_.data()));
     }
     if (!quote_.unit_balances.empty()) text += "\n" + BalanceTable().ToText();
@@ -109,7 +110,8 @@ class QuoteCommand {
     for (const QuoteTotal& total : totals_) {
       json["totals"].push_back({{"currency", std::string(total.due.currency.code())},
                                 {"due_exact", ToString(total.due_exact)},
-                                {"due", ToString(total.due)}});
+                                {"due", ToString(total.due)},
+                                {"breakage", ToString(total.breakage)}});
       if (taxes_.empty()) continue;
       const size_t at = static_cast<size_t>(&total - totals_.data());
       json["totals"].back()["tax_estimate"] = {{"percent", options_.tax_percent},
@@ -172,6 +174,11 @@ class QuoteCommand {
     const std::string currency(totals_[total].due.currency.code());
     return "with an estimate of " + options_.tax_percent + " % tax on " + ToString(totals_[total].taxable) + ", " +
            ToString(taxes_[total]) + ", which is not booked: " + ToString(with_taxes_[total]) + " " + currency + "\n";
+  }
+
+  static std::string BreakageText(Money breakage) {
+    return "breakage " + ToString(breakage) + " " + std::string(breakage.currency.code()) +
+           ": what grants lost, revenue of what was paid before, and not due\n";
   }
 
   Table BalanceTable() const {
@@ -326,6 +333,7 @@ class QuoteCommand {
     if (!inputs.ok()) return inputs.status();
     reader_.emplace(*catalog_);
     for (const InputFile& file : inputs->files) TOLLBOOK_RETURN_IF_ERROR(reader_->Read(file));
+    TOLLBOOK_RETURN_IF_ERROR(reader_->Finish());
     std::vector<LeftOut> left_out = reader_->left_out();
     left_out.insert(left_out.begin(), inputs->left_out.begin(), inputs->left_out.end());
     if (!left_out.empty()) {  // a part of the usage has another price
@@ -381,6 +389,8 @@ class QuoteCommand {
     std::string text = Counted(counts.lines, "line", "lines") + " read: " + Thousands(counts.accepted) + " accepted, " +
                        Thousands(counts.duplicate) + " duplicate, " + Thousands(counts.conflict) + " conflict, " +
                        Thousands(counts.held) + " held, " + Thousands(counts.rejected) + " rejected\n";
+    if (reader_->corrections() > 0)
+      text += "applied: " + Counted(reader_->corrections(), "correction", "corrections") + "\n";
     if (const uint64_t others = EventsOfOthers(); others > 0)
       text += Counted(others, "event", "events") + " of other subjects left out\n";
     return text;
@@ -403,6 +413,7 @@ class QuoteCommand {
     text += Indented(steps.ToText(), "    ");
     text += "  worth " + ToString(charge.exact) + ", rounded " + RoundingWord() + " to " + ToString(charge.rounded) +
             " " + currency + "\n";
+    if (charge.is_breakage) text += "  breakage of what was paid before, so nothing is due\n";
     if (charge.is_slice) {
       text += "  billed before " + ToString(charge.billed_rounded) + ", so due " + ToString(charge.due) + " " +
               currency + ", exactly " + ToString(charge.due_exact) + "\n";
@@ -487,6 +498,7 @@ class QuoteCommand {
     json["amount_exact"] = ToString(charge.exact);
     json["amount_rounded"] = ToString(charge.rounded);
     json["residue"] = ToString(charge.residue);
+    json["is_breakage"] = charge.is_breakage;
     json["billed_before"] = ToString(charge.billed);
     json["due_exact"] = ToString(charge.due_exact);
     json["due"] = ToString(charge.due);
@@ -495,10 +507,15 @@ class QuoteCommand {
 
   Json UsageJson() const {
     const LineCounts& counts = reader_->counts();
-    Json json = {{"lines_read", counts.lines},    {"accepted", counts.accepted},
-                 {"duplicate", counts.duplicate}, {"conflict", counts.conflict},
-                 {"held", counts.held},           {"rejected", counts.rejected},
-                 {"reasons", Json::object()},     {"of_other_subjects", EventsOfOthers()}};
+    Json json = {{"lines_read", counts.lines},
+                 {"accepted", counts.accepted},
+                 {"duplicate", counts.duplicate},
+                 {"conflict", counts.conflict},
+                 {"held", counts.held},
+                 {"rejected", counts.rejected},
+                 {"corrections", reader_->corrections()},
+                 {"reasons", Json::object()},
+                 {"of_other_subjects", EventsOfOthers()}};
     for (int i = 1; i < kReasons; ++i) {
       const uint64_t count = reader_->reasons()[static_cast<size_t>(i)];
       if (count > 0) json["reasons"][std::string(ToString(static_cast<Reason>(i)))] = count;

@@ -86,7 +86,7 @@ class Refused(unittest.TestCase):
         done = of_plan("--usage", "-", "--subject", "b", "--json", input=lines)
         self.assertEqual(done.returncode, 0, done.stderr)
         report = json.loads(done.stdout)
-        self.assertEqual(report["totals"], [{"currency": "USD", "due_exact": "4", "due": "4.00"}])
+        self.assertEqual(report["totals"], [{"currency": "USD", "due_exact": "4", "due": "4.00", "breakage": "0.00"}])
         self.assertEqual(report["usage"]["of_other_subjects"], 1)
 
 
@@ -121,6 +121,99 @@ class WhatIsPaidAndTakenOff(unittest.TestCase):
             self.assertIn("paid by grant prepaid, 0 left", text)
             self.assertIn("discount rebate of 25 %", text)
             self.assertIn("0.50, which is not booked: 5.50 USD", text)
+
+
+class WhatGrantsLose(unittest.TestCase):
+    """Breakage is the seller's revenue from what was paid before: a line, and part of no sum that the customer owes."""
+
+    # 2,500 calls on the 2nd and 4,000 on the 25th, at 0.01. The grant has its 30.00 again on the 11th, 21st and 31st,
+    # and of what is left at most 3.00 stay: it pays 25.00, loses 2.00 of the other 5.00, then 30.00 of 33.00, and pays
+    # 33.00.
+    GRANT = "grant,{whose},amount,currency,product,starts_on,refill,rollover,breakage_product\n" \
+            "g,{who},30.00,USD,credits,2025-01-01,10 days,3.00,lost\n"
+
+    def answer(self, files, *arguments):
+        with tempfile.TemporaryDirectory() as scratch:
+            directory = pathlib.Path(scratch)
+            for file in pathlib.Path(CATALOG).iterdir():
+                (directory / file.name).write_bytes(file.read_bytes())
+            (directory / "plans.yaml").write_text("""plans:
+  - name: starter
+    currency: USD
+    charges:
+      - {name: calls, meter: api.calls, product: api, model: per_unit, price: 0.01}
+""")
+            for name, text in files.items():
+                (directory / name).write_text(text)
+            usage = directory / "usage.ndjson"
+            usage.write_text(event(1, "s1", 2500).replace("01-05", "01-02") +
+                             event(2, "s1", 4000).replace("01-05", "01-25"))
+            arguments = ("--catalog", directory, "--subscription", "s1", "--usage", usage, "--through", "2025-01-31",
+                         "--tax-percent", "10", *arguments)
+            done, text = quote(*arguments, "--json"), quote(*arguments)
+        self.assertEqual((done.returncode, text.returncode), (0, 0), done.stderr + text.stderr)
+        return json.loads(done.stdout), text.stdout.decode()
+
+    def of_subscription(self, **files):
+        return self.answer({"grants.csv": self.GRANT.format(whose="subscription", who="s1"),
+                            **{name + ".csv": text for name, text in files.items()}})
+
+    def sums(self, answer):
+        (total,) = answer["totals"]
+        tax = total["tax_estimate"]
+        # What is due is the sum of what is due of each line.
+        self.assertEqual(decimal.Decimal(total["due"]), sum(decimal.Decimal(one["due"]) for one in answer["charges"]))
+        self.assertEqual(decimal.Decimal(total["due_exact"]),
+                         sum(decimal.Decimal(one["due_exact"]) for one in answer["charges"]))
+        return total["due"], total["breakage"], tax["of"], tax["due_with_tax"]
+
+    def lines(self, answer):
+        return {one["charge"]: (one["amount_rounded"], one["due"], one["is_breakage"]) for one in answer["charges"]}
+
+    def test_nobody_owes_it(self):
+        answer, text = self.of_subscription()
+        self.assertEqual(self.lines(answer), {"calls": ("65.00", "65.00", False),
+                                              "credit g": ("-58.00", "-58.00", False),
+                                              "breakage g": ("32.00", "0.00", True)})
+        self.assertEqual(self.sums(answer), ("7.00", "32.00", "65.00", "13.50"))
+        self.assertIn("\ntotal 7.00 USD, exactly 7\n"
+                      "breakage 32.00 USD: what grants lost, revenue of what was paid before, and not due\n"
+                      "with an estimate of 10 % tax on 65.00, 6.50, which is not booked: 13.50 USD\n", text)
+        self.assertIn("worth 32, rounded half_up to 32.00 USD\n"
+                      "  breakage of what was paid before, so nothing is due\n", text)
+
+    def test_nor_of_a_grant_of_the_account(self):
+        account = (pathlib.Path(CATALOG) / "subscriptions.csv").read_text().splitlines()[1].split(",")[1]
+        answer, _ = self.answer({"grants.csv": self.GRANT.format(whose="account", who=account)})
+        self.assertEqual(self.sums(answer), ("7.00", "32.00", "65.00", "13.50"))
+
+    def test_nor_beside_discounts_and_units_that_were_paid_ahead(self):
+        # 500 units are paid, and a tenth is off: 18.00 and 36.00 are due. The grant loses 9.00 and 30.00, and pays
+        # 18.00 and 33.00.
+        answer, _ = self.of_subscription(
+            unit_grants="grant,subscription,charge,units,starts\nprepaid,s1,calls,500,2025-01-01\n",
+            discounts="discount,starts_on,subscription,percent\nrebate,2025-01-01,s1,10\n")
+        self.assertEqual(self.lines(answer)["breakage g"], ("39.00", "0.00", True))
+        self.assertEqual(self.sums(answer), ("3.00", "39.00", "54.00", "8.40"))
+
+    def test_what_is_given_back_to_a_grant_that_is_gone_is_lost(self):
+        # Volume prices fall on the 25th: 25.00 were paid on the 2nd, of 13.00 that are due in the end.
+        plan = """plans:
+  - name: starter
+    currency: USD
+    charges:
+      - name: calls
+        meter: api.calls
+        product: api
+        model: volume
+        tiers: [{up_to: 5000, price: 0.01}, {price: 0.002}]
+"""
+        answer, _ = self.answer({"plans.yaml": plan, "grants.csv": "grant,subscription,amount,currency,product,starts_on,"
+                                 "ends_on,breakage_product\ng,s1,30.00,USD,credits,2025-01-01,2025-01-10,lost\n"})
+        self.assertEqual(self.lines(answer), {"calls": ("13.00", "13.00", False),
+                                              "credit g": ("-13.00", "-13.00", False),
+                                              "breakage g": ("17.00", "0.00", True)})
+        self.assertEqual(self.sums(answer), ("0.00", "17.00", "13.00", "1.30"))
 
 
 class OfChangedCatalog(unittest.TestCase):

@@ -151,10 +151,16 @@ rebate,2025-01-15,s1,,12.5
 launch,2025-01-01,,calls,5
 """,
     "grants.csv": """\
-grant,subscription,amount,currency,product,starts_on
-ahead,s1,150.00,USD,p,2025-01-01
-welcome,s3,20.00,USD,p,2025-02-01
+grant,subscription,amount,currency,product,starts_on,ends_on,refill,breakage_product
+ahead,s1,150.00,USD,p,2025-01-01,,,
+monthly,s2,900.00,USD,p,2025-01-10,2025-03-20,1 month,lost
+welcome,s3,20.00,USD,p,2025-02-01,,,
 """,
+    "chart.yaml": FILES["chart.yaml"] + """\
+  - {code: "2400", name: Prepaid, type: liability}
+  - {code: "4900", name: Breakage, type: revenue}
+""",
+    "posting.yaml": FILES["posting.yaml"] + '  - {product: lost, debit: "2400", credit: "4900"}\n',
 }
 
 
@@ -216,7 +222,8 @@ class Quote(book.Case):
                 done = json.loads(self.quote("--subscription", subscription, "--usage", self.usage, *through,
                                              "--json").stdout)
                 for row in done["charges"]:
-                    quoted[row["subscription"], row["charge"], row["period_start"]] += decimal.Decimal(row["due"])
+                    quoted[row["subscription"], row["charge"], row["period_start"]] += \
+                        decimal.Decimal(row["amount_rounded"])
                 due += sum(decimal.Decimal(one["due"]) for one in done["totals"])
                 self.assertEqual(bool(done["not_quoted"]), not through)
             # The book also lists usage that a later seal is to book.
@@ -224,11 +231,44 @@ class Quote(book.Case):
                              {line: amount for line, amount in quoted.items() if amount})
             names = {charge.split()[0] for _, charge, _ in quoted}
             self.assertLessEqual({"maximum", "discount", "credit"}, names)
+            self.assertEqual("breakage" in names, through[1:] == ["2025-04-30"])
             for due_by_calendar in ("platform", "minimum"):
                 self.assertEqual(due_by_calendar in names, bool(through))
             net = sum(decimal.Decimal(row["debit"]) - decimal.Decimal(row["credit"])
                       for row in book.rows_of(bill.journals()) if row["account"] == "1200")
             self.assertEqual(due, net)
+
+    def test_corrections_in_the_file_are_applied_as_by_the_book(self):
+        lines = [json.loads(line) for line in usage(SEED + 4).splitlines()]
+        corrections = []
+        chance = random.Random(SEED + 4)
+        for number, event in enumerate(chance.choices(lines[:-1], k=300)):
+            correction = dict(event, id=f"c{number}")
+            if number % 3 == 0:
+                correction["voids"] = event["id"]
+            else:
+                correction.update(corrects=event["id"], original={"data": event["data"], "time": event["time"]},
+                                  time=event["time"].replace("2025-01", "2025-02"))
+            corrections.append(correction)
+            if number % 5 == 0:  # and that one taken back, or tried to
+                corrections.append(dict(correction, id=f"d{number}", voids=correction["id"]))
+                for key in ("corrects", "original"):
+                    corrections[-1].pop(key, None)
+        lines += corrections
+        chance.shuffle(lines)
+        self.usage.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        bill = book.Book(self.scratch / "book", self.catalog)
+        report = bill.run(self.usage)
+        self.assertGreater(report["corrections"], 200)
+        self.assertLessEqual({"original_differs", "already_corrected"}, set(report["reasons"]))
+        booked = [row for row in book.rows_of(bill.charges()) if row["subscription"] == "s1"]
+        done = json.loads(self.quote("--subscription", "s1", "--usage", self.usage, "--json").stdout)
+        for key in ("lines_read", "accepted", "duplicate", "conflict", "held", "rejected", "corrections", "reasons"):
+            self.assertEqual(done["usage"][key], report[key], key)
+        keys = list(booked[0])
+        self.assertEqual(sorted(tuple(row[key] for key in keys) for row in booked),
+                         sorted(tuple(dict(charge, amount_booked=charge["amount_rounded"])[key] for key in keys)
+                                for charge in done["charges"]))
 
     def test_usage_may_come_from_a_pipe(self):
         lines = usage(SEED + 2)

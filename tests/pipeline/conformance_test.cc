@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
+
+#include "pipeline/vector_case.h"
 
 namespace tollbook {
 namespace {
@@ -78,6 +81,75 @@ TEST(Conformance, QuotesGiveWhatOtherSystemsExpect) {
     EXPECT_EQ(counts.at(model).unsupported, expected.unsupported);
   }
   EXPECT_EQ(counts.size(), kExpected.size());
+}
+
+struct Disagreement {
+  std::vector<std::string> says, lacks;  // words of the catalog
+  std::vector<std::string> cases;
+};
+
+std::vector<std::string> InBackticks(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t begin = text.find('`'); begin != std::string::npos; begin = text.find('`', begin)) {
+    const size_t end = text.find('`', begin + 1);
+    words.push_back(text.substr(begin + 1, end - begin - 1));
+    begin = end + 1;
+  }
+  return words;
+}
+
+// The rows of docs/catalog.md, "Where billing systems disagree": what the third cell says, but for what stands behind
+// "without", and the cases of the fourth.
+std::vector<Disagreement> ReadDisagreements() {
+  std::ifstream file(TOLLBOOK_SOURCE_DIR "/docs/catalog.md");
+  std::vector<Disagreement> rows;
+  bool is_there = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("##")) is_there = line == "### Where billing systems disagree";
+    if (!is_there || !line.starts_with("| ")) continue;
+    std::vector<std::string> cells = {""};
+    for (const char c : line.substr(1)) {
+      if (c == '|') {
+        cells.emplace_back();
+      } else {
+        cells.back() += c;
+      }
+    }
+    EXPECT_EQ(cells.size(), 5u) << line;
+    if (cells.size() != 5) continue;
+    const size_t without = std::min(cells[2].find("without"), cells[2].size());
+    rows.push_back(
+        {InBackticks(cells[2].substr(0, without)), InBackticks(cells[2].substr(without)), InBackticks(cells[3])});
+  }
+  return rows;
+}
+
+TEST(Conformance, WhereSystemsDisagreeTheCatalogSaysWhatTheDocumentTells) {
+  const absl::StatusOr<std::vector<VectorCase>> vectors = ReadVectors(kVectors);
+  ASSERT_TRUE(vectors.ok()) << vectors.status();
+  const std::vector<Disagreement> rows = ReadDisagreements();
+  size_t checked = 0, said = 0;
+  for (const Disagreement& row : rows) {
+    for (const std::string& id : row.cases) {
+      SCOPED_TRACE(id);
+      const auto vector = std::ranges::find(*vectors, id, &VectorCase::id);
+      ASSERT_NE(vector, vectors->end());
+      EXPECT_EQ(RunVector(*vector).verdict, Verdict::kPassed);
+      const absl::StatusOr<TranslatedCase> translated = Translate(*vector);
+      ASSERT_TRUE(translated.ok()) << translated.status();
+      std::string catalog;
+      for (const auto& [name, text] : translated->catalog) catalog += text;
+      for (const std::string& word : row.lacks) EXPECT_EQ(catalog.find(word), std::string::npos) << word << catalog;
+      const auto stands = [&](const std::string& word) { return catalog.find(word) != std::string::npos; };
+      // Of several words, such as two bounds, each is one case's.
+      EXPECT_TRUE(row.says.empty() || std::ranges::any_of(row.says, stands)) << row.says.front() << catalog;
+      ++checked;
+    }
+    said += row.says.size() + row.lacks.size();
+  }
+  EXPECT_GE(rows.size(), 25u);
+  EXPECT_GE(checked, rows.size());
+  EXPECT_GE(said, rows.size() - 1);  // the header says nothing
 }
 
 // Each answer that passes is looked at: with another number expected it fails.

@@ -15,6 +15,7 @@
 #include "pipeline/absorb.h"
 #include "pipeline/charges.h"
 #include "pipeline/seal.h"
+#include "pipeline/usage_reader.h"
 #include "tests/pipeline/catalog_texts.h"
 #include "tests/pipeline/small_book.h"
 #include "tests/rating/reference_rater.h"
@@ -724,6 +725,29 @@ void RunInSteps(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& 
   ASSERT_TRUE(again.ok() && again->seal == 0) << "a second seal books something";
 }
 
+// The same usage without a book: what a quote of it prices.
+void ExpectRead(const InputList& inputs, const Catalog& catalog, const Twin& twin) {
+  UsageReader reader(catalog);
+  for (const InputFile& file : inputs.files) ASSERT_TRUE(reader.Read(file).ok());
+  ASSERT_TRUE(reader.Finish().ok());
+  ASSERT_EQ(reader.counts(), twin.counts);
+  ASSERT_EQ(reader.corrections(), twin.corrected);
+  const auto texts = [](const std::vector<SubjectTotal>& totals) {
+    std::vector<std::string> sorted;
+    for (const SubjectTotal& total : totals) {
+      std::string& text = sorted.emplace_back(total.meter->name);
+      for (const std::string_view value : total.dimension_values) text.append(" ").append(value);
+      text += " " + std::to_string(total.bucket.number) + ": " + ToString(total.total.value) + " of " +
+              std::to_string(total.total.events) + " at " + ToString(total.total.latest_at);
+    }
+    std::sort(sorted.begin(), sorted.end());
+    return sorted;
+  };
+  const std::map<std::string, std::vector<SubjectTotal>> expected = twin.Totals(catalog);
+  ASSERT_EQ(reader.subjects().size(), expected.size());
+  for (const auto& [subject, totals] : expected) ASSERT_EQ(texts(reader.TotalsOf(subject)), texts(totals)) << subject;
+}
+
 // Everything, then one seal; the journal's bytes.
 void RunAtOnce(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& texts, const Catalog& catalog,
                std::string* journal, uint64_t* corrected) {
@@ -735,6 +759,7 @@ void RunAtOnce(Dice& dice, const std::vector<Line>& lines, const CatalogTexts& t
   const std::vector<std::vector<Line>> files = CutIntoFiles(dice, lines);
   std::vector<std::string> paths;
   for (size_t i = 0; i < files.size(); ++i) paths.push_back(Write(book, i, files[i]));
+  ASSERT_NO_FATAL_FAILURE(ExpectRead(Inputs(paths), catalog, twin));
   const absl::StatusOr<AbsorbReport> report = Absorb(*book, catalog, Inputs(paths), RandomPieces(dice));
   ASSERT_TRUE(report.ok()) << report.status();
   const absl::StatusOr<SealReport> sealed = Seal(*book, catalog, {1 + dice.UpTo(3), std::nullopt});
