@@ -227,6 +227,7 @@ std::string Encode(const Delivery& delivery) {
   out.Text(delivery.first_period);
   if (delivery.sent_hash) {
     out.Raw({reinterpret_cast<const char*>(delivery.sent_hash->data()), delivery.sent_hash->size()});
+    if (!delivery.sent_to.empty()) out.Text(delivery.sent_to);
   }
   return out.Take();
 }
@@ -264,6 +265,8 @@ absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_vie
   const std::string_view sent = in.Raw(delivery.sent_hash.emplace().size());
   if (in.ok()) std::memcpy(delivery.sent_hash->data(), sent.data(), sent.size());
   if (in.done()) return delivery;
+  delivery.sent_to = in.Text();
+  if (in.done() && !delivery.sent_to.empty()) return delivery;
   return DamagedError("the delivery of " + delivery.batch + " to " + delivery.target);
 }
 

@@ -154,6 +154,7 @@ absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outb
   table.Add({"key", delivery.key});
   table.Add({"sha256 of the stored body", ToHex(delivery.body_hash)});
   if (delivery.sent_hash) table.Add({"sha256 of what was sent last", ToHex(*delivery.sent_hash)});
+  if (!delivery.sent_to.empty()) table.Add({"sent to", delivery.sent_to});
   table.Add({"attempts", std::to_string(delivery.attempts)});
   table.Add({"there as", delivery.document.empty() ? delivery.job : delivery.document});
   table.Add({"problem", std::string(Word(delivery.problem))});

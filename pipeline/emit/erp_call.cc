@@ -77,6 +77,22 @@ std::vector<std::pair<std::string, std::string>> MappableOf(const ErpLine& line)
   return dimensions;
 }
 
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ErpFields(const Target& target, const ErpLine& line,
+                                                                           std::string_view system, std::string* text) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  for (const auto& [name, value] : MappableOf(line)) {
+    const absl::StatusOr<std::optional<std::string>> code = ErpDimension(target, name, value, system);
+    if (!code.ok()) return code.status();
+    if (!*code) {
+      TellDimension(line, name, value, text);
+      continue;
+    }
+    const size_t sign = (*code)->find('=');
+    fields.emplace_back((*code)->substr(0, sign), (*code)->substr(sign + 1));
+  }
+  return fields;
+}
+
 void TellDimension(const ErpLine& line, std::string_view name, std::string_view value, std::string* text) {
   if (name == kProductDimension && value == line.product) return;
   text->append(", ").append(name).append("=").append(value);

@@ -50,6 +50,12 @@ class ErpEmitter : public Emitter {
 
 // What of a line `dimensions` may map: the dimensions of its posting rule and, as "product", its product.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> MappableOf(const ErpLine& line);
+// The fields of a line that codes such as "department=7" fill there, by name, in the order of its dimensions; of those
+// that have no field, `text` tells.
+[[nodiscard]] absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ErpFields(const Target& target,
+                                                                                         const ErpLine& line,
+                                                                                         std::string_view system,
+                                                                                         std::string* text);
 // Adds ", region=eu" of a dimension that has no field there; of the product nothing, for the memo has it.
 void TellDimension(const ErpLine& line, std::string_view name, std::string_view value, std::string* text);
 // The id there of the customer that a line names: of its dimension "subscription", by customers.csv. Empty: its account

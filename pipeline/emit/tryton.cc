@@ -176,10 +176,11 @@ Query AccountsQuery(const Json& body, const Json& company) {
 Query PartiesQuery(const Json& body) {
   return {"party.party", Json::array({Is("code", "in", CodesOf(body, "party"))}), {"code"}};
 }
-Query MovesQuery(const Json& body, const Json& company) {
+// By our key in all companies that the user sees: targets.yaml may have named another one when it was made.
+Query MovesQuery(const Json& body) {
   return {"account.move",
-          Json::array({Is("description", "=", TextAt(body, "description")), Is("company", "=", company)}),
-          {"state", "number", "post_number"},
+          Json::array({Is("description", "=", TextAt(body, "description"))}),
+          {"company", "state", "number", "post_number"},
           kMovesAsked};
 }
 Query MoveQuery(const Json& move) {
@@ -308,7 +309,7 @@ std::string TrytonEmitter::Show(const Parcel& parcel) const {
     add(Method(query.model, "search_read"), query.Params(), company);
   };
   look_up(CompanyQuery(body), 0);
-  look_up(MovesQuery(body, ids.company), ids.company);
+  look_up(MovesQuery(body), ids.company);
   look_up(JournalQuery(body), ids.company);
   look_up(PeriodQuery(body, ids.company), ids.company);
   look_up(AccountsQuery(body, ids.company), ids.company);
@@ -432,8 +433,14 @@ std::optional<Attempt> TrytonEmitter::FindIds(const Json& body, const Company& c
 
 std::optional<Attempt> TrytonEmitter::MovesOf(const Json& body, int64_t company, std::vector<Move>* moves) {
   std::vector<Json> rows;
-  if (auto outcome = Rows(MovesQuery(body, company), company, &rows)) return outcome;
+  if (auto outcome = Rows(MovesQuery(body), company, &rows)) return outcome;
   for (const Json& row : rows) {
+    if (NumberAt(row, "company") != company) {
+      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kDifferent,
+                    "move " + std::to_string(NumberAt(row, "id")) +
+                        " has our key in another company of Tryton than \"" + TextAt(body, "company") +
+                        "\": put the company back in targets.yaml, or delete the move there, and retry");
+    }
     const std::string post_number = TextAt(row, "post_number");
     moves->push_back({NumberAt(row, "id"), TextAt(row, "state") == "posted",
                       post_number.empty() ? TextAt(row, "number") : post_number});

@@ -144,7 +144,7 @@ class Ledger:
             codes = next(value for field, _, value in params[0] if field == "code")
             return [{"id": int(code), "code": code, "party_required": False} for code in codes if code in self.ACCOUNTS]
         if method == "model.account.move.search_read":
-            return [dict(id=move["id"], state=move["state"], number="U%d" % move["id"],
+            return [dict(id=move["id"], company=move["company"], state=move["state"], number="U%d" % move["id"],
                          post_number="P%d" % move["id"] if move["state"] == "posted" else None, date=move["date"])
                     for move in self.moves.values() if all(self.matches(move, *term) for term in params[0])
                     and time.monotonic() >= self.hidden_until.get(move["id"], 0)]

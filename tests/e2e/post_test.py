@@ -651,6 +651,41 @@ class Webhook(Case):
 
 
 class Ledger(Case):
+    def test_another_company_in_the_quiet_time_makes_no_second_move(self):
+        """Killed, too, between the two, where the draft is there and the book does not know it."""
+        for number, fault in enumerate(("drop_after", "kill_after")):
+            with self.subTest(fault), fault_server.Server(
+                    SECRET, lambda kind, _, count: fault if (kind, count) == ("create", 1) else None,
+                    {"Acme US": "USD", "Acme New": "USD"}) as server:
+                name = f"erp-{number}"
+                if number == 0:
+                    self.seal(1)
+                shutil.copytree(self.books, self.scratch / name)
+                self.targets(ledger(server.url, name))
+                running = self.start_post()
+                server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+                running.communicate(timeout=60)
+                other = ledger(server.url, name).replace("Acme US", "Acme New")
+                self.targets(other)
+                self.post("--wait", "5")
+                parked, = self.deliveries("--target", name)
+                self.assertEqual([parked["state"], parked["problem"]], ["parked", "configuration"])
+                self.assertIn("it was sent to company Acme US at ", parked["last_error"])
+                self.assertEqual([move["company"] for move in server.ledger.moves.values()], [1], "one draft, no other")
+                self.targets(ledger(server.url, name))
+                book.tollbook("deliveries", "retry", "--books", self.books, name, parked["batch"])
+                self.post("--wait", "5", "--strict")
+                self.assert_ledger_equals_journal(server)
+                # A book that was put back does not know where it was sent, and looks for the key alone.
+                there, self.books = self.books, self.scratch / name
+                self.targets(other)
+                self.post("--wait", "5")
+                parked, = self.deliveries("--target", name)
+                self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"])
+                self.assertIn('our key in another company of Tryton than "Acme New"', parked["last_error"])
+                self.assert_ledger_equals_journal(server)
+                self.books = there
+
     def test_every_fault_ends_with_each_move_once(self):
         faults = [name for name in (*fault_server.FAULTS, *fault_server.LYING) if not name.startswith("kill")]
         self.seal(len(faults))

@@ -302,6 +302,87 @@ TEST_F(DeliverTest, AnotherBodyUnderAKeyGoesOnlyWhereTheTargetHasNone) {
   EXPECT_EQ(Of("us-1").sent_hash, HashOfBody("body 4999"));
 }
 
+// What may be at one place is neither looked for nor sent at another, of which a look-up there says nothing.
+TEST_F(DeliverTest, WhatMayBeElsewhereIsNotSentAgain) {
+  target_.kind = TargetKind::kSap;
+  target_.http.url = "https://erp.example/";
+  target_.companies = {{"us", "1010"}};
+  struct Case {
+    const char* name;
+    ScriptedEmitter::Script script;
+    std::function<void(Target&)> change;
+    bool is_elsewhere;
+  };
+  const ScriptedEmitter::Script unclear = [](const std::string&) { return Unclear(); };
+  const ScriptedEmitter::Script accepted = [](const std::string&) { return Succeeded(Event::kAccepted, "J", ""); };
+  const ScriptedEmitter::Script down = [](const std::string&) { return Down(0); };
+  const ScriptedEmitter::Script refused = [](const std::string&) {
+    return Failed(Event::kRefused, Problem::kValidation, "no");
+  };
+  const auto company = [](Target& target) { target.companies["us"] = "1020"; };
+  const auto url = [](Target& target) { target.http.url = "https://other.example"; };
+  const Case cases[] = {
+      {"unclear, another company", unclear, company, true},
+      {"unclear, no company", unclear, [](Target& target) { target.companies.clear(); }, true},
+      {"unclear, another system", unclear, url, true},
+      {"unclear, the same in other words", unclear, [](Target& target) { target.http.url = "https://erp.example"; },
+       false},
+      {"unclear, another entity's company", unclear, [](Target& target) { target.companies["eu"] = "9"; }, false},
+      {"accepted, another system", accepted, url, true},
+      {"surely not there, another system", down, url, false},
+      {"refused, another company", refused, company, false},
+  };
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  finish_ = [](const std::string&) { return Failed(Event::kStillRuns, Problem::kAmbiguous, "it runs"); };
+  const Target first = target_;
+  int number = 0;
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string batch = "us-" + std::to_string(++number);
+    target_ = first;
+    Seal({batch});
+    script_ = c.script;
+    EXPECT_THAT(Pass(), testing::Contains(batch));
+    c.change(target_);
+    script_ = [](const std::string&) { return Confirmed(); };
+    if (Of(batch).state == DeliveryState::kParked) ByPerson(batch, Event::kRetry);
+    After(4000);
+    Open();
+    const std::vector<std::string> sent = Pass();
+    const Delivery delivery = Of(batch);
+    if (!c.is_elsewhere) {
+      EXPECT_EQ(delivery.state, DeliveryState::kConfirmed) << delivery.last_error;
+      continue;
+    }
+    EXPECT_THAT(sent, IsEmpty()) << "neither asked nor sent";
+    EXPECT_EQ(delivery.state, DeliveryState::kParked);
+    EXPECT_EQ(delivery.problem, Problem::kConfiguration);
+    EXPECT_THAT(delivery.last_error,
+                testing::StartsWith("it was sent to company 1010 at https://erp.example and may be "
+                                    "there, and targets.yaml has "));
+    ByPerson(batch, Event::kRetry);
+    EXPECT_THAT(Pass(), IsEmpty()) << "a retry changes nothing of that";
+    EXPECT_EQ(Of(batch).state, DeliveryState::kParked);
+    ByPerson(batch, Event::kSayNotPosted);
+    EXPECT_THAT(Pass(), ElementsAre(batch)) << "somebody looked";
+  }
+}
+
+// What lets a caller in may stand in a webhook's path: its place is told apart by it, and it is not told.
+TEST_F(DeliverTest, TheSecretOfAUrlIsNotInItsPlace) {
+  target_.http.url = "https://hook.example:8443/in/canary-1";
+  Seal({"us-1"});
+  script_ = [](const std::string&) { return Unclear(); };
+  Pass();
+  target_.http.url = "https://hook.example:8443/in/canary-2";
+  After(2);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  EXPECT_THAT(Of("us-1").last_error,
+              testing::StartsWith("it was sent to https://hook.example:8443 (its path, hashed: "));
+  EXPECT_THAT(Of("us-1").last_error, testing::Not(testing::HasSubstr("canary")));
+}
+
 // Whatever is planned meanwhile, and whether the process is another.
 TEST_F(DeliverTest, WhatATargetAsksForIsKept) {
   Seal({"us-1", "us-2"});
@@ -909,6 +990,18 @@ TEST_F(ReconcileTest, WithOtherCodesThanThenNothingIsCompared) {
   codes_ = "+";
   EXPECT_THAT(Reconcile(), IsEmpty());
   EXPECT_THAT(report_.targets[0].not_reconciled, testing::HasSubstr("other codes"));
+  EXPECT_EQ(Of("us-1").state, State::kConfirmed);
+}
+
+TEST_F(ReconcileTest, WhatWasSentElsewhereIsNotCompared) {
+  target_.http.url = "https://erp.example";
+  Deliver({"us-1"});
+  target_.http.url = "https://other.example";
+  has_.erase("us-1");
+  EXPECT_THAT(Reconcile(), IsEmpty()) << "that the other one has nothing of it says nothing";
+  EXPECT_EQ(
+      report_.targets[0].not_reconciled,
+      "1: it was sent to https://erp.example, and targets.yaml has https://other.example now, so it is not compared");
   EXPECT_EQ(Of("us-1").state, State::kConfirmed);
 }
 
