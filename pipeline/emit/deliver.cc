@@ -33,6 +33,7 @@ bool IsOpen(const Delivery& delivery) {
 DispatchOutcome WordOf(const Attempt& attempt) {
   if (attempt.pause_target) return DispatchOutcome::kEnds;
   if (attempt.by_us) return DispatchOutcome::kNothing;
+  if (attempt.is_denied) return DispatchOutcome::kFailed;
   switch (attempt.step.event) {
     case Event::kNotApplied:
     case Event::kUnclear:
@@ -60,8 +61,9 @@ TargetStanding AfterFailure(const EmitterOf& of, TargetStanding standing, const 
     standing.held_until_nanos = std::max(standing.held_until_nanos, not_before_nanos);
   }
   if (standing.failures_in_row >= kFailuresThatBreak) {
-    // Each unclear one that cannot be asked about is a person's work: not one more of them at each turn.
-    const int64_t wait = of.emitter->CanBeAsked()
+    // Each that is denied, and each unclear one that cannot be asked about, is a person's work: not one more of them at
+    // each turn.
+    const int64_t wait = of.emitter->CanBeAsked() && !attempt.is_denied
                              ? BackOffNanos(of.target, standing.failures_in_row - kFailuresThatBreak + 1, chance)
                              : of.target.retry_cap_seconds * kNanosPerSecond;
     standing.held_until_nanos = std::max(standing.held_until_nanos, now + wait);

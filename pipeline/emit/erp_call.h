@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/emit/call_outcome.h"
 #include "pipeline/emit/emitter.h"
 #include "pipeline/emit/erp_journal.h"
 #include "pipeline/emit/http.h"
@@ -63,11 +64,6 @@ void TellDimension(const ErpLine& line, std::string_view name, std::string_view 
 // there.
 [[nodiscard]] absl::StatusOr<std::string> ErpCustomer(const Target& target, const ErpLine& line,
                                                       std::string_view system);
-
-// What is said without regard to what was asked; nothing: the answer is about that. `unsent`, `unclear`: the events of
-// a request of which nothing was done, and of one of which that is not known.
-[[nodiscard]] std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, DeliveryEvent unsent,
-                                                   DeliveryEvent unclear);
 
 // FailedPrecondition: the stored journal cannot be read.
 [[nodiscard]] absl::Status NoStoredJournal(const Parcel& parcel);

@@ -110,7 +110,11 @@ std::string DecimalText(const Json& line, const char* key) {
 
 // Of a call that only read, or of one that only the target as a whole can answer for.
 Attempt NoAnswer(const RpcAnswer& answer) {
-  if (answer.came == RpcAnswer::Came::kRefused) return Failed(DeliveryEvent::kRefused, answer.problem, answer.error);
+  if (answer.came == RpcAnswer::Came::kRefused) {
+    Attempt refused = Failed(DeliveryEvent::kRefused, answer.problem, answer.error);
+    refused.is_denied = answer.is_denied;
+    return refused;
+  }
   const bool is_ambiguous = answer.problem == DeliveryProblem::kAmbiguous || answer.problem == DeliveryProblem::kNone;
   Attempt outcome =
       Failed(DeliveryEvent::kCannotAsk, is_ambiguous ? DeliveryProblem::kAvailability : answer.problem, answer.error);
@@ -127,6 +131,7 @@ Attempt NotDone(const RpcAnswer& answer) {
                            answer.problem, answer.error);
   outcome.wait_nanos = answer.wait_nanos;
   outcome.pause_target = answer.is_of_target;
+  outcome.is_denied = answer.is_denied;
   return outcome;
 }
 
@@ -571,7 +576,7 @@ Attempt TrytonEmitter::Finish(const Parcel& parcel) {
 
 Attempt TrytonEmitter::Post(const Json& body, int64_t company, const Move& move) {
   const RpcAnswer answer = rpc_.Call(MoveMethod("post"), Json::array({Json::array({move.id})}), company);
-  if (answer.came == RpcAnswer::Came::kNotApplied) return NotDone(answer);
+  if (answer.came == RpcAnswer::Came::kNotApplied || answer.wait_nanos > 0) return NotDone(answer);
   // Whatever the answer was: what the move is now says whether it is posted.
   std::vector<Move> moves;
   if (auto outcome = MovesOf(body, company, &moves)) return *outcome;

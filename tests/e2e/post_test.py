@@ -393,7 +393,7 @@ class Webhook(Case):
                 after = [later for later, _, other, _ in server.requests if later > at]
                 self.assertGreaterEqual(min(after) - at, fault_server.RETRY_AFTER_SECONDS - 0.01)
                 waits += 1
-        self.assertEqual(waits, 2)
+        self.assertEqual(waits, 3)
 
     def test_where_it_cannot_be_repeated_what_is_unclear_stops(self):
         """Also on a connection that was used before, where an HTTP library is tempted to send again by itself."""
@@ -444,6 +444,36 @@ class Webhook(Case):
             self.post()
             self.assertEqual(len(server.taken), 3)
             self.assertEqual(self.states()["confirmed"], 3)
+
+    def test_a_batch_that_is_forbidden_is_parked_and_the_others_go(self):
+        """As a limit of requests is not: some tell that by 403, too, and say when to come again."""
+        self.seal(4)
+        forbidden = sorted(self.journal())[0]
+        forbid = lambda kind, key, count: "403_before" if key == forbidden else None
+        with fault_server.Server(SECRET, forbid) as server:
+            self.targets(webhook(server.url).replace("cap_seconds: 1", "cap_seconds: 900"))
+            self.post()
+            self.assertEqual(self.states(), {"confirmed": 3, "parked": 1})
+            parked, = self.deliveries("--state", "parked")
+            self.assertEqual([parked["key"], parked["problem"], parked["owner"]],
+                             [forbidden, "authentication", "the keeper of the secrets"])
+            self.assertIn("HTTP 403", parked["last_error"])
+            self.assertIn("`tollbook deliveries retry`", parked["next_step"])
+            self.seal_more(1)
+            self.post("--target", "hook")
+            self.assertEqual(self.states(), {"confirmed": 4, "parked": 1}, "what comes new waits for nothing")
+            server.faults = lambda *_: "403_retry_after" if server.came[("event", forbidden)] == 2 else None
+            book.tollbook("deliveries", "retry", "--books", self.books, "hook", parked["batch"])
+            self.post("--wait", "20", "--strict")
+            self.assertEqual(server.came[("event", forbidden)], 3)
+
+    def test_five_that_are_forbidden_in_a_row_are_the_targets_own(self):
+        self.seal(9)
+        with fault_server.Server(SECRET, lambda *_: "403_before") as server:
+            self.targets(webhook(server.url).replace("cap_seconds: 1", "cap_seconds: 900"))
+            self.post("--wait", "2")
+            self.assertEqual(self.states(), {"parked": 5, "pending": 4})
+            self.assertEqual(len(server.requests), 5)
 
     def test_what_happens_to_the_book_is_told(self):
         """Also when the process is killed between telling it and noting that."""

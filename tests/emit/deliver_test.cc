@@ -418,6 +418,50 @@ TEST_F(DeliverTest, FiveFailuresInARowAreTheTargets) {
   EXPECT_EQ(report_.waiting, 0u);
 }
 
+// Refused for who asks: each is parked, and the others go, until that is so of five in a row.
+TEST_F(DeliverTest, WhatIsDeniedIsParkedAndFiveInARowAreTheTargets) {
+  const auto denied = [] {
+    Attempt attempt = Failed(Event::kRefused, Problem::kAuthentication, "HTTP 403");
+    attempt.is_denied = true;
+    return attempt;
+  };
+  Seal({"us-1", "us-2", "us-3"});
+  bool is_all = false;
+  script_ = [&](const std::string& batch) { return is_all || batch == "us-1" ? denied() : Confirmed(); };
+  EXPECT_THAT(Pass(), ElementsAre("us-1", "us-2", "us-3"));
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  EXPECT_EQ(report_.waiting, 0u);
+  is_all = true;
+  Seal({"us-4", "us-5", "us-6", "us-7", "us-8", "us-9"});
+  EXPECT_EQ(Pass().size(), 5u);
+  EXPECT_EQ(Of("us-9").state, DeliveryState::kPending);
+  EXPECT_EQ(DueInSeconds(), target_.retry_cap_seconds) << "each more of them is a person's work";
+  After(target_.retry_cap_seconds);
+  EXPECT_THAT(Pass(), ElementsAre("us-9"));
+  is_all = false;
+  After(target_.retry_cap_seconds);
+  Seal({"us-10", "us-11"});
+  EXPECT_THAT(Pass(), ElementsAre("us-10", "us-11")) << "one went well";
+}
+
+// What it asks for holds where nobody knows what it did, too.
+TEST_F(DeliverTest, WhatATargetAsksForIsKeptWhenTheEndIsUnclear) {
+  Seal({"us-1", "us-2"});
+  script_ = [](const std::string&) {
+    Attempt attempt = Unclear();
+    attempt.wait_nanos = 60 * kSecond;
+    attempt.pause_target = true;
+    return attempt;
+  };
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  EXPECT_EQ(DueInSeconds(), 60);
+  After(59);
+  Open();
+  EXPECT_THAT(Pass(), IsEmpty());
+  After(1);
+  EXPECT_EQ(Pass().size(), 1u);
+}
+
 // Four that failed and one that did not are batches that nobody takes.
 TEST_F(DeliverTest, FourFailuresInARowAreNot) {
   Seal({"us-1", "us-2", "us-3", "us-4", "us-5", "us-6", "us-7", "us-8", "us-9"});
