@@ -34,7 +34,7 @@ HTTP = "    plain_http: true\n    timeout_seconds: 2\n    quiet_seconds: 0\n" + 
 
 def webhook(url, name="hook", deduplicates="true"):
     return (f"  - name: {name}\n    kind: webhook\n    url: {url}\n    secret: env:HOOK_SECRET\n"
-            f"    deduplicates: {deduplicates}\n" + HTTP)
+            f"    deduplicates: {deduplicates}\n    answer_names_key: false\n" + HTTP)
 
 
 def ledger(url, name="erp", more=""):
