@@ -93,6 +93,8 @@ constexpr Transition kTransitions[] = {
     {State::kConfirmed, Event::kRefused, State::kConfirmed},
     {State::kConfirmed, Event::kNotThere, State::kParked},
     {State::kConfirmed, Event::kDifferent, State::kParked},
+    // Of what a person only said to be there.
+    {State::kConfirmed, Event::kSayNotPosted, State::kPending},
 
     {State::kReconciled, Event::kReconciled, State::kReconciled},
     {State::kReconciled, Event::kCannotAsk, State::kReconciled},

@@ -278,6 +278,7 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
   after.may_be_there = MayBeThere(*delivery, step.event);
   after.problem = step.problem;
   if (!step.error.empty()) after.last_error = Cut(step.error);
+  if (step.error.empty() && IsPosted(after.state)) after.last_error.clear();  // what was wrong is over
   if (!step.job.empty()) after.job = step.job;
   if (!step.document.empty()) after.document = step.document;
   if (step.event == DeliveryEvent::kSayNotPosted) after.document.clear();

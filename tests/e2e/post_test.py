@@ -256,6 +256,22 @@ class Files(Case):
         book.tollbook(*resolve, "--posted", "by hand 7")
         self.assertEqual(self.states(), {"confirmed": 3})
         book.tollbook(*resolve, "--superseded", expect=1)  # it is final
+        book.tollbook(*resolve, "--not-posted")  # but a person may have been mistaken
+        mistaken, = self.deliveries("--state", "pending")
+        self.assertEqual(mistaken["document"], "")
+        self.verify()
+        rows = book.rows_of(book.tollbook("audit", "--books", self.books, "--format", "csv").stdout)
+        self.assertIn("Ann", [row["by"] for row in rows][-1])
+        self.post()
+        self.assertEqual(self.states(), {"confirmed": 2, "parked": 1}, "it is still beyond the limits")
+        self.targets(files(), files("later") + '    from: "2025-04"\n')
+        book.tollbook("deliveries", "retry", "--books", self.books, "archive", parked["batch"])
+        self.post("--strict")
+        self.assertIn(b"the target itself has confirmed it", book.tollbook(*resolve, "--not-posted", expect=1).stderr)
+        self.assertIn(b"no document is named", book.tollbook(*resolve, "--posted", "", expect=2).stderr)
+        self.assertIn(b"there is no such target", book.tollbook(
+            "deliveries", "--books", self.books, "--target", "archve", expect=1).stderr)
+        self.post("--wait", "-5", expect=2)
         book.tollbook("deliveries", "park", "--books", self.books, "archive", "no such batch", expect=1)
 
     def test_a_target_that_is_paused_gets_nothing_until_it_is_resumed(self):
@@ -417,6 +433,19 @@ class Webhook(Case):
                           "--by", "Ann", "--why", "their log has none")
             self.post()
             self.assertEqual(server.came[("event", first["key"])], 2)
+
+    def test_a_connection_that_ends_is_told_in_words_until_it_is_over(self):
+        """One that was used before, of which libcurl says something of its own."""
+        self.seal(2)
+        last = sorted((rows[0]["batch_id"], key) for key, rows in self.journal().items())[-1][1]
+        with fault_server.Server(SECRET, lambda kind, key, count: "drop_after" if (key, count) == (last, 1)
+                                 else None) as server:
+            self.targets(webhook(server.url))
+            self.post()
+            row, = self.deliveries("--state", "uncertain")
+            self.assertEqual(row["last_error"], "the connection ended before an answer came")
+            self.post("--wait", "10", "--strict")
+            self.assertEqual({row["last_error"] for row in self.deliveries()}, {""})
 
     def test_requests_keep_to_their_pace(self):
         """Also of a process that is started again and again, and of many batches."""

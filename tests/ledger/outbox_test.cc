@@ -34,7 +34,7 @@ constexpr Row kTable[] = {
     {Event::kConfirmed, "CCC-CC---"},     {Event::kNotApplied, "WWA--W---"}, {Event::kUnclear, "-UA------"},
     {Event::kCannotAsk, "W-ACUW--R"},     {Event::kNotThere, "--KKP---K"},   {Event::kMayRepeat, "----P----"},
     {Event::kRefused, "KKKCKK--R"},       {Event::kDifferent, "K-KKKK--K"},  {Event::kPark, "K-K-KK---"},
-    {Event::kRetry, "-----PU--"},         {Event::kSayPosted, "C-C-CCC--"},  {Event::kSayNotPosted, "----P-P--"},
+    {Event::kRetry, "-----PU--"},         {Event::kSayPosted, "C-C-CCC--"},  {Event::kSayNotPosted, "---PP-P--"},
     {Event::kSaySuperseded, "D-D-DDD--"}, {Event::kOutdated, "D----DD--"},   {Event::kStillRuns, "--A-U----"},
     {Event::kNotShown, "--A------"},      {Event::kReconciled, "---R----R"},
 };
@@ -208,6 +208,7 @@ TEST_F(OutboxTest, KeepsEachStep) {
   Open();
   EXPECT_EQ(Only().state, State::kConfirmed);
   EXPECT_EQ(Only().document, "P1");
+  EXPECT_EQ(Only().last_error, "") << "it is over";
   EXPECT_EQ(Only().attempts, 2u);
   delivery = Only();
   EXPECT_TRUE(absl::IsFailedPrecondition(outbox().Step({Event::kSend}, &delivery))) << "it is final";
