@@ -93,6 +93,8 @@ constexpr Transition kTransitions[] = {
     {State::kConfirmed, Event::kRefused, State::kConfirmed},
     {State::kConfirmed, Event::kNotThere, State::kParked},
     {State::kConfirmed, Event::kDifferent, State::kParked},
+    // Of what a person only said to be there.
+    {State::kConfirmed, Event::kSayNotPosted, State::kPending},
 
     {State::kReconciled, Event::kReconciled, State::kReconciled},
     {State::kReconciled, Event::kCannotAsk, State::kReconciled},
@@ -227,6 +229,7 @@ std::string Encode(const Delivery& delivery) {
   out.Text(delivery.first_period);
   if (delivery.sent_hash) {
     out.Raw({reinterpret_cast<const char*>(delivery.sent_hash->data()), delivery.sent_hash->size()});
+    if (!delivery.sent_to.empty()) out.Text(delivery.sent_to);
   }
   return out.Take();
 }
@@ -264,6 +267,8 @@ absl::StatusOr<Delivery> DecodeDelivery(std::string_view target, std::string_vie
   const std::string_view sent = in.Raw(delivery.sent_hash.emplace().size());
   if (in.ok()) std::memcpy(delivery.sent_hash->data(), sent.data(), sent.size());
   if (in.done()) return delivery;
+  delivery.sent_to = in.Text();
+  if (in.done() && !delivery.sent_to.empty()) return delivery;
   return DamagedError("the delivery of " + delivery.batch + " to " + delivery.target);
 }
 

@@ -138,6 +138,8 @@ struct Delivery {
   std::string first_period;
   // SHA-256 of what went to the target last, in its own codes; none: nothing did, or that was not kept yet.
   std::optional<Hash256> sent_hash;
+  // Where that went, in words: "company 1010 at https://…". Empty: it is surely not there, or that was not kept yet.
+  std::string sent_to;
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
 inline constexpr size_t kLastErrorBytes = 500;

@@ -55,7 +55,7 @@ absl::Status FileError(std::string_view what, const std::string& path) {
         "make space and run the same command again; what was acknowledged is kept, the rest is read again");
   }
   return MakeError(absl::StatusCode::kUnavailable, what, path + ": " + std::strerror(errno),
-                   "check the disk and the permissions of the book's directory");
+                   "check the disk and the permissions of its directory");
 }
 
 absl::Status SyncDirectory(const std::string& directory) {
@@ -86,7 +86,7 @@ absl::Status MakeDirectorySynced(const std::string& directory,
   if (access(parent(innermost).c_str(), R_OK) == 0) TOLLBOOK_RETURN_IF_ERROR(sync(parent(innermost)));
   for (const fs::path& made : missing) {
     if (mkdir(made.c_str(), 0777) != 0 && !(errno == EEXIST && is_directory(made)))
-      return FileError("cannot make the book's directory", made.string());
+      return FileError("cannot make the directory", made.string());
     TOLLBOOK_RETURN_IF_ERROR(sync(parent(made)));
   }
   return absl::OkStatus();

@@ -278,9 +278,16 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
   after.may_be_there = MayBeThere(*delivery, step.event);
   after.problem = step.problem;
   if (!step.error.empty()) after.last_error = Cut(step.error);
+  if (step.error.empty() && IsPosted(after.state)) after.last_error.clear();  // what was wrong is over
   if (!step.job.empty()) after.job = step.job;
   if (!step.document.empty()) after.document = step.document;
-  if (step.sent_hash) after.sent_hash = step.sent_hash;
+  if (step.event == DeliveryEvent::kSayNotPosted) after.document.clear();
+  if (step.sent_hash) {
+    after.sent_hash = step.sent_hash;
+    after.sent_to = step.sent_to;
+  }
+  const bool is_said_missing = step.event == DeliveryEvent::kNotThere || step.event == DeliveryEvent::kSayNotPosted;
+  if (step.is_nowhere || is_said_missing) after.sent_to.clear();
   after.changed_at_nanos = Now();
   if (after.state != delivery->state) after.since_nanos = after.changed_at_nanos;
   if (step.event == DeliveryEvent::kNotShown && after.over_nanos == 0) after.over_nanos = after.changed_at_nanos;

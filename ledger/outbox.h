@@ -80,6 +80,8 @@ struct DeliveryStep {
   int64_t not_before_nanos = 0;
   std::optional<TargetStanding> standing = {};  // of the target, where the step changes it
   std::optional<Hash256> sent_hash = {};        // of what is about to be sent
+  std::string sent_to = {};                     // where that goes
+  bool is_nowhere = false;                      // nothing that was sent of it is where it was sent
 };
 
 // SHA-256, as deliveries tell bodies apart.

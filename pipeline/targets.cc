@@ -151,6 +151,11 @@ class TargetReader {
       map.Required("deduplicates");
       target->deduplicates = map.Bool("deduplicates", false);
       ReadWindow(map, target);
+      if (map.Find("answer_names_key") == nullptr) {
+        errors_.Add(map.line(), map.what() + " does not say whether its receiver's answers name the webhook-id",
+                    "write `answer_names_key: true`, and only an answer that does is believed; `false` where whatever "
+                    "answers 2xx is the receiver, and no proxy before it");
+      }
       target->answer_names_key = map.Bool("answer_names_key", false);
       target->auth = ReadAuth(map, map.Bool("plain_http", false), errors_);
       ReadEvents(map, target);

@@ -124,6 +124,19 @@ std::string StandstillText(const std::vector<TargetState>& states, const std::st
   return is_paused ? text + "`tollbook deliveries resume` goes on with a target that is paused.\n" : text;
 }
 
+// What nobody knows is mistyped, and would be paused, or looked for, in vain.
+absl::Status CheckTarget(const DeliveriesOptions& options, const Outbox& outbox, const Standstill& standstill) {
+  if (standstill.Knows(options.target)) return absl::OkStatus();
+  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.DeliveriesTo(options.target);
+  if (!deliveries.ok()) return deliveries.status();
+  if (!deliveries->empty()) return absl::OkStatus();
+  const std::string known = "name one that `tollbook deliveries` lists or ";
+  return MakeError(absl::StatusCode::kNotFound, "there is no such target", options.target,
+                   options.catalog.empty()
+                       ? known + "the newest seal's targets.yaml has; one that only a catalog has: with --catalog DIR"
+                       : known + "that stands in " + options.catalog + "/" + std::string(kTargetsFile));
+}
+
 absl::StatusOr<int> List(const DeliveriesOptions& options, const Outbox& outbox, const Standstill& standstill) {
   const std::optional<DeliveryState> state = StateOf(options.state);
   if (!options.state.empty() && !state) {
@@ -131,13 +144,16 @@ absl::StatusOr<int> List(const DeliveriesOptions& options, const Outbox& outbox,
         absl::StatusCode::kInvalidArgument, "no state of a delivery", "--state " + options.state,
         "use one of pending, sending, accepted, confirmed, uncertain, retry-wait, parked, superseded, reconciled");
   }
+  if (!options.target.empty()) TOLLBOOK_RETURN_IF_ERROR(CheckTarget(options, outbox, standstill));
   absl::StatusOr<std::vector<Delivery>> deliveries = outbox.Deliveries();
   if (!deliveries.ok()) return deliveries.status();
+  const bool has_some = !deliveries->empty();
   std::erase_if(*deliveries, [&](const Delivery& delivery) {
     return (state && delivery.state != *state) || (!options.target.empty() && delivery.target != options.target);
   });
   if (!options.format.empty()) return PrintTable(TableOf(*deliveries, standstill), options.format);
-  const std::string none = "No deliveries: `tollbook post` makes them from the journal.\n";
+  const std::string none =
+      has_some ? "No such deliveries.\n" : "No deliveries: `tollbook post` makes them from the journal.\n";
   const std::string waits = StandstillText(standstill.StatesOf(*deliveries), options.target);
   return Print((deliveries->empty() ? none : ShortTableOf(*deliveries).ToText()) + waits);
 }
@@ -154,6 +170,7 @@ absl::StatusOr<int> ShowOne(const DeliveriesOptions& options, const Outbox& outb
   table.Add({"key", delivery.key});
   table.Add({"sha256 of the stored body", ToHex(delivery.body_hash)});
   if (delivery.sent_hash) table.Add({"sha256 of what was sent last", ToHex(*delivery.sent_hash)});
+  if (!delivery.sent_to.empty()) table.Add({"sent to", delivery.sent_to});
   table.Add({"attempts", std::to_string(delivery.attempts)});
   table.Add({"there as", delivery.document.empty() ? delivery.job : delivery.document});
   table.Add({"problem", std::string(Word(delivery.problem))});
@@ -190,17 +207,20 @@ absl::Status NobodyVouches(std::string_view command) {
                    "say who, and why: --by NAME --why TEXT");
 }
 
-// What nobody knows is mistyped, and would be paused for nothing.
-absl::Status CheckTarget(const DeliveriesOptions& options, const Outbox& outbox, const Standstill& standstill) {
-  if (standstill.Knows(options.target)) return absl::OkStatus();
-  const absl::StatusOr<std::vector<Delivery>> deliveries = outbox.DeliveriesTo(options.target);
-  if (!deliveries.ok()) return deliveries.status();
-  if (!deliveries->empty()) return absl::OkStatus();
-  const std::string known = "name one that `tollbook deliveries` lists or ";
-  return MakeError(absl::StatusCode::kNotFound, "there is no such target", options.target,
-                   options.catalog.empty()
-                       ? known + "the newest seal's targets.yaml has; one that only a catalog has: with --catalog DIR"
-                       : known + "that stands in " + options.catalog + "/" + std::string(kTargetsFile));
+// Only a person's word is a person's to take back. Of the target's own it is the target that is asked.
+absl::Status CheckSaidByPerson(const Book& book, const Delivery& delivery) {
+  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
+  if (!commits.ok()) return commits.status();
+  std::string by;
+  for (const DecisionCommit& commit : *commits) {
+    for (const Decision& decision : commit.decisions) {
+      if (decision.kind == DecisionKind::kDelivery && decision.which == NameOf(delivery)) by = decision.by;
+    }
+  }
+  if (!by.empty() && delivery.state == DeliveryState::kConfirmed) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "the target itself has confirmed it",
+                   delivery.batch + " to " + delivery.target + ", as " + delivery.document,
+                   "`tollbook post --reconcile` asks whether it is still there, and parks what is not");
 }
 
 absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, const Standstill& standstill, Book& book) {
@@ -248,15 +268,28 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
     if (!decisions.ok()) return decisions.status();
     TOLLBOOK_RETURN_IF_ERROR(CheckToldOf(ToldStatesOf(*decisions), delivery));
   }
+  if (options.action == Action::kSayPosted && options.document.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "no document is named", "--posted",
+                     "write what it is called there, such as --posted JE-1001");
+  }
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);
   step.document = options.document;
   if (options.action == Action::kPark) step.error = "parked by hand";
   const std::string before(Word(delivery.state));
+  const bool takes_back = step.event == DeliveryEvent::kSayNotPosted && IsPosted(delivery.state);
+  if (takes_back) TOLLBOOK_RETURN_IF_ERROR(CheckSaidByPerson(**book, delivery));
+  const std::optional<DeliveryState> after = Next(delivery.state, step.event);
+  const Decision decision{DecisionKind::kDelivery,
+                          NameOf(delivery),
+                          options.by,
+                          options.why,
+                          before,
+                          std::string(Word(after.value_or(delivery.state)))};
+  // What the chain has as ended is damage where the outbox has it as open: it is taken back in the chain first.
+  if (takes_back) TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(**book, {&decision, 1}));
   TOLLBOOK_RETURN_IF_ERROR(outbox.Step(step, &delivery));
-  const Decision decision{DecisionKind::kDelivery,          NameOf(delivery), options.by, options.why, before,
-                          std::string(Word(delivery.state))};
-  TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(**book, {&decision, 1}));
+  if (!takes_back) TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(**book, {&decision, 1}));
   return ShowOne(options, outbox, *standstill, delivery);
 }
 

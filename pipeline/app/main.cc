@@ -254,6 +254,7 @@ class CommandLine {
     CLI::Option* watch = sub->add_flag("--watch", post_.watch, "Go on until stopped")->excludes(dry);
     sub->add_option("--wait", post_.wait_seconds, "Go on for so many seconds while something waits")
         ->type_name("SECONDS")
+        ->check(CLI::NonNegativeNumber)
         ->excludes(dry)
         ->excludes(watch);
     CLI::Option* reconcile =

@@ -33,6 +33,7 @@ bool IsOpen(const Delivery& delivery) {
 DispatchOutcome WordOf(const Attempt& attempt) {
   if (attempt.pause_target) return DispatchOutcome::kEnds;
   if (attempt.by_us) return DispatchOutcome::kNothing;
+  if (attempt.is_denied) return DispatchOutcome::kFailed;
   switch (attempt.step.event) {
     case Event::kNotApplied:
     case Event::kUnclear:
@@ -60,8 +61,9 @@ TargetStanding AfterFailure(const EmitterOf& of, TargetStanding standing, const 
     standing.held_until_nanos = std::max(standing.held_until_nanos, not_before_nanos);
   }
   if (standing.failures_in_row >= kFailuresThatBreak) {
-    // Each unclear one that cannot be asked about is a person's work: not one more of them at each turn.
-    const int64_t wait = of.emitter->CanBeAsked()
+    // Each that is denied, and each unclear one that cannot be asked about, is a person's work: not one more of them at
+    // each turn.
+    const int64_t wait = of.emitter->CanBeAsked() && !attempt.is_denied
                              ? BackOffNanos(of.target, standing.failures_in_row - kFailuresThatBreak + 1, chance)
                              : of.target.retry_cap_seconds * kNanosPerSecond;
     standing.held_until_nanos = std::max(standing.held_until_nanos, now + wait);
@@ -277,6 +279,25 @@ bool IsOther(const Emitter& emitter, const Parcel& parcel, const Delivery& deliv
   return wire.ok() && HashOfBody(*wire) != *delivery.sent_hash;
 }
 
+// Where the target has what it is sent, as targets.yaml says it now: a company at a URL. A look-up anywhere else says
+// nothing of what was sent there.
+std::string PlaceOf(const Target& target, std::string_view entity) {
+  if (target.kind == TargetKind::kFiles) return target.directory;
+  const std::string& url = target.http.url;
+  std::string place = url.substr(0, url.find_last_not_of('/') + 1);
+  if (target.kind == TargetKind::kWebhook) {
+    // What follows the host may let in whoever knows it: it is told apart, and not told.
+    const size_t path = place.find('/', place.find("://") + 3);
+    if (path != std::string::npos) {
+      const std::string hash = ToHex(HashOfBody(place.substr(path)));
+      place = place.substr(0, path) + " (its path, hashed: " + hash.substr(0, 16) + ")";
+    }
+  }
+  if (!target.key_field.empty()) place.append(", looked for by ").append(target.key_field);
+  const auto company = target.companies.find(std::string(entity));
+  return company == target.companies.end() ? place : "company " + company->second + " at " + place;
+}
+
 class Pass {
  public:
   Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Pauses& pauses,
@@ -323,6 +344,14 @@ class Pass {
   const Pause* PauseOf(const EmitterOf& of) const {
     const auto pause = pauses_.find(of.target.name);
     return pause == pauses_.end() ? nullptr : &pause->second;
+  }
+  std::string PlaceFor(const Target& target, const Delivery& delivery) const {
+    const auto batch = batches_.find(delivery.batch);
+    return PlaceOf(target, batch == batches_.end() ? "" : batch->second.entity);
+  }
+  // It was sent, and may be, elsewhere than where targets.yaml has it now.
+  bool IsElsewhere(const Target& target, const Delivery& delivery) const {
+    return !delivery.sent_to.empty() && delivery.sent_to != PlaceFor(target, delivery);
   }
   bool IsHeldNow(const EmitterOf& of, const Delivery& delivery) const {
     return IsHeld(of.target, PauseOf(of), restored_, SealOf(delivery.batch, batches_));
@@ -653,6 +682,11 @@ Attempt Pass::Compare(const EmitterOf& of, Emitter& emitter, const Delivery& del
     return RefusedHere(DeliveryProblem::kConfiguration,
                        "targets.yaml says since it was sent that the target is not to be told of it");
   }
+  if (IsElsewhere(of.target, delivery)) {
+    return RefusedHere(DeliveryProblem::kConfiguration, "it was sent to " + delivery.sent_to +
+                                                            ", and targets.yaml has " + PlaceFor(of.target, delivery) +
+                                                            " now, so it is not compared");
+  }
   Parcel parcel{delivery.batch, delivery.key, std::move(body), delivery.job};
   parcel.sends = delivery.attempts;
   parcel.since_nanos = delivery.since_nanos;
@@ -695,7 +729,20 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
         "targets.yaml says since it was planned that the target is not to get it: see `entities`, `from` "
         "and `regions`");
   }
-  if (delivery->state == State::kAccepted) return emitter.Finish(*parcel);
+  if (IsElsewhere(of.target, *delivery)) {
+    return RefusedHere(DeliveryProblem::kConfiguration,
+                       "it was sent to " + delivery->sent_to + " and may be there, and targets.yaml has " +
+                           PlaceFor(of.target, *delivery) +
+                           " now: put that back and `tollbook deliveries retry`, or look where it was sent, then "
+                           "`tollbook deliveries resolve`");
+  }
+  if (delivery->state == State::kAccepted) {
+    Attempt done = emitter.Finish(*parcel);
+    // In its own words it does not take after all what it had accepted.
+    done.step.is_nowhere =
+        done.step.event == Event::kRefused && !done.by_us && done.step.problem != DeliveryProblem::kAuthentication;
+    return done;
+  }
   if (delivery->state == State::kUncertain) return emitter.Ask(*parcel);
   const auto batch = batches_.find(delivery->batch);
   if (batch != batches_.end()) {
@@ -716,9 +763,13 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
   DeliveryStep send;
   send.event = Event::kSend;
   send.sent_hash = HashOfBody(*wire);
+  send.sent_to = PlaceFor(of.target, *delivery);
   TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
   parcel->sends = delivery->attempts;
-  return emitter.Send(*parcel);
+  Attempt sent = emitter.Send(*parcel);
+  const bool is_not_taken = sent.step.event == Event::kNotApplied || sent.step.event == Event::kRefused;
+  sent.step.is_nowhere = is_not_taken && !parcel->unclear_for_nanos;
+  return sent;
 }
 
 absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery) {

@@ -1,6 +1,7 @@
 #include "pipeline/emit/dynamics.h"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -84,6 +85,12 @@ std::string Text(std::string_view value) {
   std::string text = "'";
   for (const char c : value) text += c == '\'' ? std::string("''") : std::string(1, c);
   return text + "'";
+}
+
+// Dynamics takes and shows the ids of companies in either case.
+bool IsSameCompany(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 // {"error":{"code":…,"message":…}}; nothing: the answer is none of Dynamics'.
@@ -214,9 +221,11 @@ Attempt DynamicsEmitter::Different(const std::string& what) const {
 }
 
 std::optional<DynamicsEmitter::Found> DynamicsEmitter::Look(const Ours& ours, const Parcel& parcel, Attempt* outcome) {
-  std::string ours_there = "IntegrationKey eq " + Text(parcel.key);
-  if (!parcel.job.empty()) ours_there += " or JournalBatchNumber eq " + Text(parcel.job);
-  const std::string filter = "dataAreaId eq " + Text(ours.there.company) + " and (" + ours_there + ")";
+  // By our key in all companies: targets.yaml may have named another one then. A number is of a company's own.
+  std::string filter = "IntegrationKey eq " + Text(parcel.key);
+  if (!parcel.job.empty()) {
+    filter += " or (dataAreaId eq " + Text(ours.there.company) + " and JournalBatchNumber eq " + Text(parcel.job) + ")";
+  }
   const std::optional<JsonTree> headers = Query(kHeaders, filter, "&$top=3", outcome);
   if (!headers) return std::nullopt;
   if (headers->items.empty()) {
@@ -234,6 +243,13 @@ std::optional<DynamicsEmitter::Found> DynamicsEmitter::Look(const Ours& ours, co
   if (found.number.empty() || ScalarAt(headers->items[0], "IntegrationKey") != parcel.key) {
     *outcome = Failed(Event::kCannotAsk, Problem::kConfiguration,
                       "Dynamics does not show the number or the IntegrationKey of the journal: the user must see them");
+    return std::nullopt;
+  }
+  const std::string company = ScalarAt(headers->items[0], "dataAreaId");
+  if (!IsSameCompany(company, ours.there.company)) {
+    *outcome = Different("journal " + found.number + " has our key in Dynamics in company " + company +
+                         ", and targets.yaml names " + ours.there.company +
+                         ": put that back, or delete it there, unposted, and retry");
     return std::nullopt;
   }
   if (!ReadLines(ours, &found, outcome)) return std::nullopt;

@@ -60,8 +60,10 @@ struct Attempt {
   DeliveryStep step;
   int64_t wait_nanos = 0;     // the target asks for so much time (Retry-After)
   bool pause_target = false;  // it is not about this batch: leave the target's others alone for now
-  bool by_us = false;         // decided here: it says nothing of the target
-  bool ask_later = false;     // accepted, and to be asked about in a while: there is nothing to do for it meanwhile
+  // Refused for who asks: it may be about this batch, or about all. So many in a row as of failures are the target's.
+  bool is_denied = false;
+  bool by_us = false;      // decided here: it says nothing of the target
+  bool ask_later = false;  // accepted, and to be asked about in a while: there is nothing to do for it meanwhile
 };
 
 class Emitter {

@@ -10,15 +10,7 @@
 namespace tollbook {
 namespace {
 
-using Event = DeliveryEvent;
 using Problem = DeliveryProblem;
-
-Attempt OfTarget(Event event, Problem problem, const HttpAnswer& answer, const std::string& more = "") {
-  Attempt outcome = Failed(event, problem, Summary(answer) + more);
-  outcome.wait_nanos = answer.retry_after_nanos;
-  outcome.pause_target = true;
-  return outcome;
-}
 
 }  // namespace
 
@@ -77,6 +69,22 @@ std::vector<std::pair<std::string, std::string>> MappableOf(const ErpLine& line)
   return dimensions;
 }
 
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ErpFields(const Target& target, const ErpLine& line,
+                                                                           std::string_view system, std::string* text) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  for (const auto& [name, value] : MappableOf(line)) {
+    const absl::StatusOr<std::optional<std::string>> code = ErpDimension(target, name, value, system);
+    if (!code.ok()) return code.status();
+    if (!*code) {
+      TellDimension(line, name, value, text);
+      continue;
+    }
+    const size_t sign = (*code)->find('=');
+    fields.emplace_back((*code)->substr(0, sign), (*code)->substr(sign + 1));
+  }
+  return fields;
+}
+
 void TellDimension(const ErpLine& line, std::string_view name, std::string_view value, std::string* text) {
   if (name == kProductDimension && value == line.product) return;
   text->append(", ").append(name).append("=").append(value);
@@ -100,22 +108,6 @@ absl::StatusOr<std::string> ErpCustomer(const Target& target, const ErpLine& lin
       "subscription \"" + subscription->second + "\" has no customer in " + std::string(system),
       std::string(kCustomersFile),
       "add a row of it, or of its account, for target " + target.name + " and `tollbook deliveries retry` the batch");
-}
-
-std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, Event unsent, Event unclear) {
-  if (answer.came == HttpAnswer::Came::kNotSent) return OfTarget(unsent, ProblemOfUnsent(answer), answer);
-  const Problem lost = unclear == Event::kUnclear ? Problem::kAmbiguous : Problem::kAvailability;
-  if (answer.came == HttpAnswer::Came::kUnclear) return Failed(unclear, lost, answer.error);
-  const long status = answer.status;
-  if (status == 401 || status == 403) return OfTarget(unsent, Problem::kAuthentication, answer);
-  if (status == 429) return OfTarget(unsent, Problem::kRateLimit, answer);
-  // A 503 that does not say when to come again may be a proxy's that lost the answer.
-  if (status == 503 && answer.retry_after_nanos > 0) return OfTarget(unsent, Problem::kAvailability, answer);
-  if (status >= 300 && status < 400) {
-    return OfTarget(unclear, Problem::kConfiguration, answer, " (a redirect is not followed: correct the url)");
-  }
-  if (status >= 500 || status == 408 || status < 200) return Failed(unclear, lost, Summary(answer));
-  return std::nullopt;
 }
 
 absl::Status NoStoredJournal(const Parcel& parcel) {

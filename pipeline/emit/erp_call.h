@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/emit/call_outcome.h"
 #include "pipeline/emit/emitter.h"
 #include "pipeline/emit/erp_journal.h"
 #include "pipeline/emit/http.h"
@@ -50,6 +51,12 @@ class ErpEmitter : public Emitter {
 
 // What of a line `dimensions` may map: the dimensions of its posting rule and, as "product", its product.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> MappableOf(const ErpLine& line);
+// The fields of a line that codes such as "department=7" fill there, by name, in the order of its dimensions; of those
+// that have no field, `text` tells.
+[[nodiscard]] absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ErpFields(const Target& target,
+                                                                                         const ErpLine& line,
+                                                                                         std::string_view system,
+                                                                                         std::string* text);
 // Adds ", region=eu" of a dimension that has no field there; of the product nothing, for the memo has it.
 void TellDimension(const ErpLine& line, std::string_view name, std::string_view value, std::string* text);
 // The id there of the customer that a line names: of its dimension "subscription", by customers.csv. Empty: its account
@@ -57,11 +64,6 @@ void TellDimension(const ErpLine& line, std::string_view name, std::string_view 
 // there.
 [[nodiscard]] absl::StatusOr<std::string> ErpCustomer(const Target& target, const ErpLine& line,
                                                       std::string_view system);
-
-// What is said without regard to what was asked; nothing: the answer is about that. `unsent`, `unclear`: the events of
-// a request of which nothing was done, and of one of which that is not known.
-[[nodiscard]] std::optional<Attempt> OutcomeOfCall(const HttpAnswer& answer, DeliveryEvent unsent,
-                                                   DeliveryEvent unclear);
 
 // FailedPrecondition: the stored journal cannot be read.
 [[nodiscard]] absl::Status NoStoredJournal(const Parcel& parcel);

@@ -1,5 +1,7 @@
 #include "pipeline/emit/erp_journal.h"
 
+#include <algorithm>
+
 #include "pipeline/json_text.h"
 #include "pipeline/json_tree.h"
 #include "rating/dimension_text.h"
@@ -77,6 +79,31 @@ std::optional<ErpJournal> DecodeErpJournal(std::string_view stored) {
     journal.lines.push_back(std::move(line));
   }
   return journal;
+}
+
+bool SameLines(std::span<const ErpCompared> ours, std::span<const ErpCompared> there) {
+  if (ours.size() != there.size()) return false;
+  std::multimap<ErpSide, const ErpCompared*> left;
+  for (const ErpCompared& line : there) left.emplace(line.side, &line);
+  const auto take = [&left](const ErpCompared& line, bool wholly) {
+    const auto [first, last] = left.equal_range(line.side);
+    const auto found = std::find_if(first, last, [&](const auto& other) {
+      const auto& fields = other.second->fields;
+      return std::all_of(line.fields.begin(), line.fields.end(), [&](const auto& field) {
+        const auto same = fields.find(field.first);
+        return same == fields.end() ? !wholly : same->second == field.second;
+      });
+    });
+    if (found == last) return false;
+    left.erase(found);
+    return true;
+  };
+  // Those that name all first: one that does not would do for any.
+  std::vector<const ErpCompared*> others;
+  for (const ErpCompared& line : ours) {
+    if (!take(line, true)) others.push_back(&line);
+  }
+  return std::all_of(others.begin(), others.end(), [&](const ErpCompared* line) { return take(*line, false); });
 }
 
 std::optional<std::string> PlainAmount(std::string_view decimal) {

@@ -4,7 +4,9 @@
 #ifndef TOLLBOOK_PIPELINE_EMIT_ERP_JOURNAL_H_
 #define TOLLBOOK_PIPELINE_EMIT_ERP_JOURNAL_H_
 
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -41,6 +43,14 @@ struct ErpJournal {
 
 // What of a journal is compared with what an ERP has: (account there, is it a debit, amount without trailing zeros).
 using ErpSide = std::tuple<std::string, bool, std::string>;
+// Of a line that, and what it says in fields there, by their names.
+struct ErpCompared {
+  ErpSide side;
+  std::map<std::string, std::string> fields = {};
+};
+// Whether each of ours is there, once, and nothing else. Fields that an ERP fills in by itself, so those that ours do
+// not have, do not matter; nor does one of ours that a line there does not name.
+[[nodiscard]] bool SameLines(std::span<const ErpCompared> ours, std::span<const ErpCompared> there);
 // "118.50", "118.5" and "118.500" are one amount; none: no decimal.
 [[nodiscard]] std::optional<std::string> PlainAmount(std::string_view decimal);
 

@@ -158,6 +158,7 @@ class CurlClient final : public HttpClient {
       answer.error += policy_.private_network ? "gives out the keys of machines: nothing is sent there"
                                               : "is private: write `private_network: true` where that is meant to be";
     }
+    if (code == CURLE_SEND_FAIL_REWIND) answer.error = "the connection ended before an answer came";  // NoWayBack
     answer.certificate_refused = IsOfAnother(curl_, code);
     if (code == CURLE_WRITE_ERROR) answer.error = "the answer has more than 4 MiB";
     return answer;

@@ -36,32 +36,15 @@ absl::Status AddReference(std::string_view name, const std::string& ours, const 
   return absl::OkStatus();
 }
 
-// What is compared of a line's account: with the customer, where it names one.
-std::string SideOf(const std::string& account, const std::string& customer) {
-  return customer.empty() ? account : account + " of " + customer;
-}
-
-// A dimension that `dimensions` names must have its value there; of the others the memo tells.
-absl::Status AddDimensions(const ErpLine& line, const Target& target, std::string* json, std::string* memo) {
-  for (const auto& [name, value] : MappableOf(line)) {
-    const absl::StatusOr<std::optional<std::string>> code = ErpDimension(target, name, value, kSystem);
-    if (!code.ok()) return code.status();
-    if (!*code) {
-      TellDimension(line, name, value, memo);
-      continue;
-    }
-    const size_t sign = (*code)->find('=');
-    *json += ",\"" + (*code)->substr(0, sign) + "\":{\"id\":";
-    AppendJsonString((*code)->substr(sign + 1), json);
-    *json += '}';
-  }
+// What of a line stands in fields that refer to something by its id there: dimensions, and the customer.
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> FieldsOf(const ErpLine& line, const Target& target,
+                                                                          std::string* memo) {
+  auto fields = ErpFields(target, line, kSystem, memo);
+  if (!fields.ok()) return fields;
   const absl::StatusOr<std::string> customer = ErpCustomer(target, line, kSystem);
   if (!customer.ok()) return customer.status();
-  if (customer->empty()) return absl::OkStatus();
-  *json += ",\"entity\":{\"id\":";
-  AppendJsonString(*customer, json);
-  *json += '}';
-  return absl::OkStatus();
+  if (!customer->empty()) fields->emplace_back("entity", *customer);
+  return fields;
 }
 
 // The text between `after` and the next sign that is neither letter nor digit; empty: none.
@@ -132,13 +115,15 @@ absl::StatusOr<std::string> NetsuiteEmitter::Wire(const Parcel& parcel) const {
 }
 
 Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours) const {
-  std::vector<ErpSide> want, have;
-  std::set<std::string> of_customers;  // accounts there: of the others' lines the name does not matter
+  std::vector<ErpCompared> want, have;
+  std::set<std::string> compared;  // fields that ours have
   for (const ErpLine& line : ours.lines) {
-    const std::string customer = ErpCustomer(target_, line, kSystem).value_or("");
-    if (!customer.empty()) of_customers.insert(target_.accounts.at(line.account));
-    want.emplace_back(SideOf(target_.accounts.at(line.account), customer), line.is_debit,
-                      PlainAmount(line.amount).value_or(""));
+    std::string memo;
+    const auto fields = FieldsOf(line, target_, &memo);
+    if (!fields.ok()) return RefusedHere(Problem::kMapping, std::string(Std(fields.status().message())));
+    for (const auto& [name, id] : *fields) compared.insert(name);
+    want.push_back({{target_.accounts.at(line.account), line.is_debit, PlainAmount(line.amount).value_or("")},
+                    {fields->begin(), fields->end()}});
   }
   const JsonTree* sublist = record.Find("line");
   const JsonTree* items = sublist == nullptr ? nullptr : sublist->Find("items");
@@ -150,14 +135,13 @@ Attempt NetsuiteEmitter::Compare(const JsonTree& record, const ErpJournal& ours)
     for (const bool is_debit : {true, false}) {
       const std::string text = ScalarAt(item, is_debit ? "debit" : "credit");
       const std::optional<std::string> amount = PlainAmount(text.empty() ? "0" : text);
-      const std::string account = IdAt(item, "account");
-      const std::string customer = of_customers.contains(account) ? IdAt(item, "entity") : "";
-      if (amount != "0") have.emplace_back(SideOf(account, customer), is_debit, amount.value_or(text));
+      if (amount == "0") continue;
+      ErpCompared& line = have.emplace_back();
+      line.side = {IdAt(item, "account"), is_debit, amount.value_or(text)};
+      for (const std::string& name : compared) line.fields[name] = IdAt(item, name);
     }
   }
-  std::sort(want.begin(), want.end());
-  std::sort(have.begin(), have.end());
-  const bool same = want == have && IdAt(record, "subsidiary") == target_.companies.at(ours.entity) &&
+  const bool same = SameLines(want, have) && IdAt(record, "subsidiary") == target_.companies.at(ours.entity) &&
                     IdAt(record, "currency") == target_.currencies.at(ours.currency) &&
                     ScalarAt(record, "tranDate") == ours.date;
   const std::string id = ScalarAt(record, "id");
@@ -271,7 +255,13 @@ absl::StatusOr<std::string> NetsuiteJournal(const ErpJournal& journal, const Tar
     // NetSuite wants numbers; this one is our decimal, digit by digit.
     json += std::string(line.is_debit ? ",\"debit\":" : ",\"credit\":") + line.amount;
     std::string memo = line.memo;
-    TOLLBOOK_RETURN_IF_ERROR(AddDimensions(line, target, &json, &memo));
+    const auto fields = FieldsOf(line, target, &memo);
+    if (!fields.ok()) return fields.status();
+    for (const auto& [name, id] : *fields) {
+      json += ",\"" + name + "\":{\"id\":";
+      AppendJsonString(id, &json);
+      json += '}';
+    }
     json += ",\"memo\":";
     AppendJsonString(memo, &json);
     json += '}';

@@ -72,19 +72,11 @@ void AddMessageHeader(const std::string& id, const std::string& date, std::strin
   *xml += "</MessageHeader>";
 }
 
-// The account assignment of a line; a dimension that has no place in it is told in `text`.
 absl::StatusOr<std::string> AssignmentOf(const ErpLine& line, const Target& target, std::string* text) {
+  const auto fields = ErpFields(target, line, kSystem, text);
+  if (!fields.ok()) return fields.status();
   std::string xml;
-  for (const auto& [name, value] : MappableOf(line)) {
-    const absl::StatusOr<std::optional<std::string>> code = ErpDimension(target, name, value, kSystem);
-    if (!code.ok()) return code.status();
-    if (!*code) {
-      TellDimension(line, name, value, text);
-      continue;
-    }
-    const size_t sign = (*code)->find('=');
-    Add((*code)->substr(0, sign), (*code)->substr(sign + 1), &xml);
-  }
+  for (const auto& [name, value] : *fields) Add(name, value, &xml);
   return xml.empty() ? xml : "<AccountAssignment>" + xml + "</AccountAssignment>";
 }
 
@@ -161,26 +153,40 @@ std::string SapEmitter::Show(const Parcel& parcel) const {
 }
 
 Attempt SapEmitter::Compare(const JsonTree& items, const ErpJournal& ours) const {
-  std::vector<ErpSide> want, have;
+  std::vector<ErpCompared> want, have;
+  std::set<std::string> compared;  // fields that ours have
   for (const ErpLine& line : ours.lines) {
-    want.emplace_back(Unpadded(target_.accounts.at(line.account)), line.is_debit,
-                      PlainAmount(line.amount).value_or(""));
+    std::string text;
+    const auto fields = ErpFields(target_, line, kSystem, &text);
+    if (!fields.ok()) return RefusedHere(Problem::kMapping, std::string(Std(fields.status().message())));
+    ErpCompared& one = want.emplace_back();
+    one.side = {std::string(Unpadded(target_.accounts.at(line.account))), line.is_debit,
+                PlainAmount(line.amount).value_or("")};
+    for (const auto& [name, value] : *fields) one.fields[name] = Unpadded(value);
+    for (const auto& [name, value] : *fields) compared.insert(name);
   }
   std::set<std::string> documents;
   bool same = true;
   for (const JsonTree& item : items.items) {
     const std::string number = ScalarAt(item, "AccountingDocument");
-    if (number.empty() || ScalarAt(item, "DocumentReferenceID") != ShortKey(ours.key)) {
+    const std::string company = ScalarAt(item, "CompanyCode");
+    if (number.empty() || company.empty() || ScalarAt(item, "DocumentReferenceID") != ShortKey(ours.key)) {
       return Failed(Event::kCannotAsk, Problem::kConfiguration,
-                    "SAP does not show AccountingDocument or DocumentReferenceID of items: see `items_path`");
+                    "SAP does not show CompanyCode, AccountingDocument or DocumentReferenceID of items: see "
+                    "`items_path`");
     }
-    documents.insert(target_.companies.at(ours.entity) + " " + number + " " + ScalarAt(item, "FiscalYear"));
+    documents.insert(company + " " + number + " " + ScalarAt(item, "FiscalYear"));
     const std::string amount = ScalarAt(item, "AmountInTransactionCurrency");
     const bool is_credit = amount.starts_with('-');
-    have.emplace_back(Unpadded(ScalarAt(item, "GLAccount")), !is_credit,
-                      PlainAmount(std::string_view(amount).substr(is_credit ? 1 : 0)).value_or(amount));
-    same = same && ScalarAt(item, "TransactionCurrency") == ours.currency &&
-           DateOf(ScalarAt(item, "PostingDate")) == ours.date;
+    ErpCompared& one = have.emplace_back();
+    one.side = {std::string(Unpadded(ScalarAt(item, "GLAccount"))), !is_credit,
+                PlainAmount(std::string_view(amount).substr(is_credit ? 1 : 0)).value_or(amount)};
+    for (const std::string& name : compared) {
+      // An account that takes no cost centre, say, has none there; and not each field has the same name in the items.
+      if (const std::string value = ScalarAt(item, name); !value.empty()) one.fields[name] = Unpadded(value);
+    }
+    same = same && company == target_.companies.at(ours.entity) &&
+           ScalarAt(item, "TransactionCurrency") == ours.currency && DateOf(ScalarAt(item, "PostingDate")) == ours.date;
   }
   std::string names;
   for (const std::string& one : documents) names += (names.empty() ? "" : ", ") + one;
@@ -188,9 +194,7 @@ Attempt SapEmitter::Compare(const JsonTree& items, const ErpJournal& ours) const
     return Failed(Event::kDifferent, Problem::kDifferent,
                   "documents " + names + " have our reference in SAP: reverse what is too many, and `resolve` it");
   }
-  std::sort(want.begin(), want.end());
-  std::sort(have.begin(), have.end());
-  if (same && want == have) return Succeeded(Event::kConfirmed, names, names);
+  if (same && SameLines(want, have)) return Succeeded(Event::kConfirmed, names, names);
   return Failed(Event::kDifferent, Problem::kDifferent,
                 "document " + names + " has our reference in SAP and says something else: look what it is");
 }
@@ -199,8 +203,8 @@ Attempt SapEmitter::Ask(const Parcel& parcel) {
   ErpJournal ours;
   Attempt outcome;
   if (!Body(parcel, &ours, &outcome)) return outcome;
-  const std::string filter = "CompanyCode eq '" + target_.companies.at(ours.entity) + "' and DocumentReferenceID eq '" +
-                             ShortKey(ours.key) + "'";
+  // By our reference alone: in which company code it is, is compared, for targets.yaml may have named another one then.
+  const std::string filter = "DocumentReferenceID eq '" + ShortKey(ours.key) + "'";
   const HttpAnswer answer = http_->Do({"GET",
                                        base_ + target_.items_path + "?$filter=" + PercentEncoded(filter) +
                                            "&$top=" + std::to_string(kItemsMax) + "&$format=json",

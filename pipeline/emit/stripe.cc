@@ -165,7 +165,7 @@ std::optional<Int128> StripeEmitter::SumThere(const StoredItem& item, const std:
   const HttpAnswer answer = Request("GET", item, path, {});
   if (std::optional<Attempt> end = EndWithoutWord(answer)) {
     *outcome = OfReading(*std::move(end));
-    outcome->step.event = DeliveryEvent::kCannotAsk;
+    if (!outcome->is_denied) outcome->step.event = DeliveryEvent::kCannotAsk;
     return std::nullopt;
   }
   const std::optional<Int128> sum = answer.status == 200 ? SumOf(answer.body) : std::nullopt;

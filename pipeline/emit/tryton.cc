@@ -110,7 +110,11 @@ std::string DecimalText(const Json& line, const char* key) {
 
 // Of a call that only read, or of one that only the target as a whole can answer for.
 Attempt NoAnswer(const RpcAnswer& answer) {
-  if (answer.came == RpcAnswer::Came::kRefused) return Failed(DeliveryEvent::kRefused, answer.problem, answer.error);
+  if (answer.came == RpcAnswer::Came::kRefused) {
+    Attempt refused = Failed(DeliveryEvent::kRefused, answer.problem, answer.error);
+    refused.is_denied = answer.is_denied;
+    return refused;
+  }
   const bool is_ambiguous = answer.problem == DeliveryProblem::kAmbiguous || answer.problem == DeliveryProblem::kNone;
   Attempt outcome =
       Failed(DeliveryEvent::kCannotAsk, is_ambiguous ? DeliveryProblem::kAvailability : answer.problem, answer.error);
@@ -127,6 +131,7 @@ Attempt NotDone(const RpcAnswer& answer) {
                            answer.problem, answer.error);
   outcome.wait_nanos = answer.wait_nanos;
   outcome.pause_target = answer.is_of_target;
+  outcome.is_denied = answer.is_denied;
   return outcome;
 }
 
@@ -176,10 +181,11 @@ Query AccountsQuery(const Json& body, const Json& company) {
 Query PartiesQuery(const Json& body) {
   return {"party.party", Json::array({Is("code", "in", CodesOf(body, "party"))}), {"code"}};
 }
-Query MovesQuery(const Json& body, const Json& company) {
+// By our key in all companies that the user sees: targets.yaml may have named another one when it was made.
+Query MovesQuery(const Json& body) {
   return {"account.move",
-          Json::array({Is("description", "=", TextAt(body, "description")), Is("company", "=", company)}),
-          {"state", "number", "post_number"},
+          Json::array({Is("description", "=", TextAt(body, "description"))}),
+          {"company", "state", "number", "post_number"},
           kMovesAsked};
 }
 Query MoveQuery(const Json& move) {
@@ -308,7 +314,7 @@ std::string TrytonEmitter::Show(const Parcel& parcel) const {
     add(Method(query.model, "search_read"), query.Params(), company);
   };
   look_up(CompanyQuery(body), 0);
-  look_up(MovesQuery(body, ids.company), ids.company);
+  look_up(MovesQuery(body), ids.company);
   look_up(JournalQuery(body), ids.company);
   look_up(PeriodQuery(body, ids.company), ids.company);
   look_up(AccountsQuery(body, ids.company), ids.company);
@@ -432,8 +438,14 @@ std::optional<Attempt> TrytonEmitter::FindIds(const Json& body, const Company& c
 
 std::optional<Attempt> TrytonEmitter::MovesOf(const Json& body, int64_t company, std::vector<Move>* moves) {
   std::vector<Json> rows;
-  if (auto outcome = Rows(MovesQuery(body, company), company, &rows)) return outcome;
+  if (auto outcome = Rows(MovesQuery(body), company, &rows)) return outcome;
   for (const Json& row : rows) {
+    if (NumberAt(row, "company") != company) {
+      return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kDifferent,
+                    "move " + std::to_string(NumberAt(row, "id")) +
+                        " has our key in another company of Tryton than \"" + TextAt(body, "company") +
+                        "\": put the company back in targets.yaml, or delete the move there, and retry");
+    }
     const std::string post_number = TextAt(row, "post_number");
     moves->push_back({NumberAt(row, "id"), TextAt(row, "state") == "posted",
                       post_number.empty() ? TextAt(row, "number") : post_number});
@@ -564,7 +576,7 @@ Attempt TrytonEmitter::Finish(const Parcel& parcel) {
 
 Attempt TrytonEmitter::Post(const Json& body, int64_t company, const Move& move) {
   const RpcAnswer answer = rpc_.Call(MoveMethod("post"), Json::array({Json::array({move.id})}), company);
-  if (answer.came == RpcAnswer::Came::kNotApplied) return NotDone(answer);
+  if (answer.came == RpcAnswer::Came::kNotApplied || answer.wait_nanos > 0) return NotDone(answer);
   // Whatever the answer was: what the move is now says whether it is posted.
   std::vector<Move> moves;
   if (auto outcome = MovesOf(body, company, &moves)) return *outcome;

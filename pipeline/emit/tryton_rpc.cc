@@ -8,7 +8,7 @@
 namespace tollbook {
 namespace {
 
-constexpr long kUnauthorized = 401;
+constexpr long kUnauthorized = 401, kForbidden = 403;
 constexpr size_t kMessageBytes = 300;  // a rule's domain can be kilobytes of field definitions
 
 RpcAnswer Answer(RpcAnswer::Came came, DeliveryProblem problem, std::string error, bool is_of_target = false) {
@@ -71,7 +71,15 @@ RpcAnswer OfStatus(const HttpAnswer& http) {
                   said + " (a redirect is not followed: correct the url)", true);
   }
   if (http.status >= 500 || http.status == 408) {
-    return Answer(RpcAnswer::Came::kUnclear, DeliveryProblem::kAmbiguous, said);
+    const bool says_when = http.retry_after_nanos > 0;
+    RpcAnswer lost = Answer(RpcAnswer::Came::kUnclear, DeliveryProblem::kAmbiguous, said, says_when);
+    lost.wait_nanos = http.retry_after_nanos;
+    return lost;
+  }
+  if (http.status == kForbidden) {
+    RpcAnswer denied = Answer(RpcAnswer::Came::kRefused, DeliveryProblem::kAuthentication, said);
+    denied.is_denied = true;
+    return denied;
   }
   return Answer(RpcAnswer::Came::kRefused, DeliveryProblem::kConfiguration, said);
 }
@@ -143,14 +151,17 @@ RpcAnswer TrytonRpc::Call(std::string_view method, Json params, int64_t company)
     if (login.came != RpcAnswer::Came::kResult) return login;
   }
   RpcAnswer answer = Once(request);
-  if (answer.problem != DeliveryProblem::kAuthentication) return answer;
+  const auto has_no_session = [](const RpcAnswer& of) {
+    return of.problem == DeliveryProblem::kAuthentication && !of.is_denied;
+  };
+  if (!has_no_session(answer)) return answer;
   // A session that the server forgot: the call did not run. Once; a login that does not help would be a loop.
   session_.clear();
   if (!had_session) return answer;
   RpcAnswer login = LogIn();
   if (login.came != RpcAnswer::Came::kResult) return login;
   answer = Once(request);
-  if (answer.problem == DeliveryProblem::kAuthentication) session_.clear();
+  if (has_no_session(answer)) session_.clear();
   return answer;
 }
 

@@ -30,6 +30,7 @@ struct RpcAnswer {
   DeliveryProblem problem = DeliveryProblem::kNone;
   int64_t wait_nanos = 0;
   bool is_of_target = false;  // not about what was asked
+  bool is_denied = false;     // kRefused: for who asks
 };
 
 class TrytonRpc {

@@ -11,6 +11,7 @@
 
 #include "ledger/bytes.h"
 #include "pipeline/emit/authorization.h"
+#include "pipeline/emit/call_outcome.h"
 #include "pipeline/emit/request_pace.h"
 #include "pipeline/json_text.h"
 #include "pipeline/restore_hold.h"
@@ -88,12 +89,6 @@ int64_t NumberOf(std::string_view text) {
   int64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
-}
-
-Attempt Pausing(DeliveryEvent event, DeliveryProblem problem, std::string error) {
-  Attempt attempt = Failed(event, problem, std::move(error));
-  attempt.pause_target = true;
-  return attempt;
 }
 
 }  // namespace
@@ -267,34 +262,13 @@ ReportProgress ProgressOf(std::string_view job, size_t items) {
 }
 
 std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer) {
-  using Event = DeliveryEvent;
-  using Problem = DeliveryProblem;
-  const std::string said = Summary(answer);
-  if (answer.came == HttpAnswer::Came::kNotSent) {
-    Attempt wait = Pausing(Event::kNotApplied, ProblemOfUnsent(answer), said);
-    wait.wait_nanos = answer.retry_after_nanos;
-    return wait;
-  }
-  if (answer.came == HttpAnswer::Came::kUnclear) return Failed(Event::kUnclear, Problem::kAmbiguous, said);
-  const long status = answer.status;
-  // A 503 that does not say when to come again may be a proxy's that lost the answer.
-  if (status == 429 || (status == 503 && answer.retry_after_nanos > 0)) {
-    Attempt wait = Pausing(Event::kNotApplied, status == 429 ? Problem::kRateLimit : Problem::kAvailability, said);
-    wait.wait_nanos = answer.retry_after_nanos;
-    return wait;
-  }
-  if (status >= 500 || status == 408) return Failed(Event::kUnclear, Problem::kAmbiguous, said);
-  if (status == 401 || status == 403) return Pausing(Event::kNotApplied, Problem::kAuthentication, said);
-  if (status >= 300 && status < 400) {
-    return Pausing(Event::kUnclear, Problem::kConfiguration, said + " (a redirect is not followed: correct the url)");
-  }
-  if (answer.content_type.starts_with("text/html")) {
-    return Failed(Event::kUnclear, Problem::kAmbiguous, "a web page came back, not the target's answer");
-  }
-  return std::nullopt;
+  if (auto end = OutcomeOfCall(answer, DeliveryEvent::kNotApplied, DeliveryEvent::kUnclear)) return end;
+  if (!answer.content_type.starts_with("text/html")) return std::nullopt;
+  return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, "a web page came back, not the target's answer");
 }
 
 Attempt OfReading(Attempt attempt) {
+  if (attempt.is_denied) return attempt;
   attempt.step.event = DeliveryEvent::kNotApplied;
   if (attempt.step.problem == DeliveryProblem::kAmbiguous) attempt.step.problem = DeliveryProblem::kAvailability;
   return attempt;
@@ -450,7 +424,9 @@ std::optional<Attempt> ReportEmitter::TellPlaces(const Places& places, Sending* 
     return std::nullopt;
   }
   if (!taken.empty()) return TellApart(taken, others, sending);
-  if (each.size() < items.size() && each.front().step.event == DeliveryEvent::kRefused) {
+  // For who asks, half of them are refused, too.
+  const bool is_denied = each.front().is_denied;
+  if (each.size() < items.size() && each.front().step.event == DeliveryEvent::kRefused && !is_denied) {
     const auto middle = places.begin() + static_cast<ptrdiff_t>(places.size() / 2);
     return TellApart({places.begin(), middle}, {middle, places.end()}, sending);
   }
@@ -484,6 +460,7 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
     asked.by_us = true;
     return End(std::move(asked), progress);
   }
+  const size_t left_before = progress.left();
   for (size_t first = 0; first < items.size();) {
     const size_t end = EndOfRequest(sending, first);
     if (progress.told[first]) {
@@ -501,6 +478,7 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
   }
   if (sending.refused == 0) return Succeeded(DeliveryEvent::kConfirmed, ToString(progress), items.front().key);
   Attempt refused = std::move(sending.first_refused);
+  refused.is_denied = refused.is_denied && progress.left() == left_before;  // what takes others takes who asks
   refused.step.error = std::to_string(sending.refused) + " of " + std::to_string(items.size()) +
                        " items refused, the others are told: " + refused.step.error;
   return Over(std::move(refused), &sending);

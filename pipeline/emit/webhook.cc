@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "pipeline/emit/authorization.h"
+#include "pipeline/emit/call_outcome.h"
 #include "pipeline/emit/jwt.h"
 #include "pipeline/emit/usage_report.h"
 #include "pipeline/journal_text.h"
@@ -35,37 +36,16 @@ void AppendChange(const UsageChange& change, std::string* out) {
   *out += '}';
 }
 
-// What an answer of a plain receiver means. What else came is Unsent or Unclear.
-Attempt OfStatus(const HttpAnswer& answer) {
-  const long status = answer.status;
+// What an answer of a plain receiver means.
+Attempt OfAnswer(const HttpAnswer& answer) {
+  if (auto outcome = OutcomeOfCall(answer, DeliveryEvent::kNotApplied, DeliveryEvent::kUnclear)) return *outcome;
   const std::string said = Summary(answer);
-  if (status >= 200 && status < 300) {
-    if (!answer.content_type.starts_with("text/html"))
-      return Succeeded(DeliveryEvent::kConfirmed, "", said.substr(0, 8));
+  if (answer.status >= 400) return Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, said);
+  if (answer.content_type.starts_with("text/html")) {
     return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
                   "a web page came back, not a receiver's answer");
   }
-  // A 503 that does not say when to come again may be a proxy's that lost the answer.
-  if (status == 429 || (status == 503 && answer.retry_after_nanos > 0)) {
-    Attempt wait = Failed(DeliveryEvent::kNotApplied,
-                          status == 429 ? DeliveryProblem::kRateLimit : DeliveryProblem::kAvailability, said);
-    wait.wait_nanos = answer.retry_after_nanos;
-    wait.pause_target = true;
-    return wait;
-  }
-  if (status >= 500 || status == 408) return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, said);
-  if (status == 401 || status == 403) {
-    Attempt wait = Failed(DeliveryEvent::kNotApplied, DeliveryProblem::kAuthentication, said);
-    wait.pause_target = true;
-    return wait;
-  }
-  if (status >= 300 && status < 400) {
-    Attempt redirected = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kConfiguration,
-                                said + " (a redirect is not followed: correct the url)");
-    redirected.pause_target = true;
-    return redirected;
-  }
-  return Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, said);
+  return Succeeded(DeliveryEvent::kConfirmed, "", said.substr(0, 8));
 }
 
 // When it was first sent of what may be there, as the delivery's job: "since 1764380000".
@@ -185,18 +165,11 @@ class WebhookEmitter final : public Emitter {
     const std::string seconds = std::to_string(now_nanos_() / kNanosPerSecond);
     const std::string signature = WebhookSignature(secret_.value(), parcel.key, seconds, parcel.body);
     const HttpAnswer answer = http_->Post(Headers(parcel, seconds, signature), parcel.body);
-    Attempt outcome = OfStatus(answer);
+    Attempt outcome = OfAnswer(answer);
     if (target_.answer_names_key && outcome.step.event == DeliveryEvent::kConfirmed &&
         answer.body.find(parcel.key) == std::string::npos) {
       outcome = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous,
                        "the answer does not name the webhook-id: " + Summary(answer));
-    }
-    if (answer.came == HttpAnswer::Came::kNotSent) {
-      outcome = Failed(DeliveryEvent::kNotApplied, ProblemOfUnsent(answer), answer.error);
-      outcome.wait_nanos = answer.retry_after_nanos;
-      outcome.pause_target = true;
-    } else if (answer.came == HttpAnswer::Came::kUnclear) {
-      outcome = Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, answer.error);
     }
     outcome.step.error = secret_.MaskedIn(std::move(outcome.step.error));
     return outcome;

@@ -127,8 +127,8 @@ class Dynamics(Server):
 
     def look_headers(self, query):
         asked = dict(re.findall(r"(\w+) eq '([^']*)'", query["$filter"]))
-        rows = [row for row in self.headers.values() if row["dataAreaId"] == asked["dataAreaId"] and
-                (row["IntegrationKey"] == asked["IntegrationKey"] or
+        rows = [row for row in self.headers.values() if row["IntegrationKey"] == asked["IntegrationKey"] or
+                (row["dataAreaId"] == asked.get("dataAreaId") and
                  row["JournalBatchNumber"] == asked.get("JournalBatchNumber"))]
         return 200, json.dumps({"value": rows}).encode()
 
@@ -192,7 +192,7 @@ class Sap(Server):
         if handler.command == "GET" and path == self.ITEMS and query.get("$format") == "json":
             asked = dict(re.findall(r"(\w+) eq '([^']*)'", query["$filter"]))
             reference = asked["DocumentReferenceID"]
-            return "look", reference, lambda: self.look(asked["CompanyCode"], reference)
+            return "look", reference, lambda: self.look(reference)
         if handler.command == "POST" and path == self.SERVICE:
             if wrong := self.can_check and wrong_in_xml(body):
                 self.problems.append(wrong)
@@ -206,6 +206,7 @@ class Sap(Server):
                   "AmountInTransactionCurrency": item.findtext("AmountInTransactionCurrency"),
                   "TransactionCurrency": item.find("AmountInTransactionCurrency").get("currencyCode"),
                   "PostingDate": entry.findtext("PostingDate"), "CompanyCode": entry.findtext("CompanyCode"),
+                  **{field.tag: field.text for field in item.findall("AccountAssignment/*")},
                   "DocumentReferenceID": entry.findtext("DocumentReferenceID")} for item in entry.findall("Item")]
         why = next((why for why in (self.refusal(item["GLAccount"], item["PostingDate"][:7]) for item in items) if why),
                    None)
@@ -222,16 +223,15 @@ class Sap(Server):
                      f"<Log>{note}</Log></JournalEntryCreateConfirmation></n0:JournalEntryBulkCreateConfirmation>"
                      "</soap:Body></soap:Envelope>").encode()
 
-    def look(self, company, reference):
+    def look(self, reference):
         rows = []
         for document in self.documents:
             if document["reference"] != reference or time.monotonic() < document["at"] + self.LAG_SECONDS:
                 continue
             for item in document["items"]:
                 day = datetime.datetime.fromisoformat(item["PostingDate"] + "T00:00:00+00:00")
-                if item["CompanyCode"] == company:
-                    rows.append({**item, "PostingDate": "/Date(%d)/" % (day.timestamp() * 1000),
-                                 "AccountingDocument": document["number"]})
+                rows.append({**item, "PostingDate": "/Date(%d)/" % (day.timestamp() * 1000),
+                             "AccountingDocument": document["number"]})
         return 200, json.dumps({"d": {"results": rows}}).encode()
 
     def journals(self):

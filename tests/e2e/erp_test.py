@@ -187,6 +187,66 @@ class Erp:
             self.assert_equal_to_journal(server)
         self.verify()
 
+    def lose_the_first_answer(self, server):
+        """Of the one batch: it is there, and nobody knows."""
+        server.faults = lambda kind, _, count: "drop_after" if (kind, count) == ("create", 1) else None
+        self.seal(1)
+        self.targets(self.target(server))
+        self.post()
+        self.assertEqual(self.states(), {"uncertain": 1})
+
+    def test_another_company_in_the_quiet_time_makes_no_second_journal(self):
+        with self.Server() as server:
+            self.lose_the_first_answer(server)
+            self.targets(self.target(server).replace(*self.COMPANIES))
+            self.post("--wait", "10")
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"], parked["owner"]],
+                             ["parked", "configuration", "the keeper of targets.yaml"])
+            was, now = (company.strip('"') for company in self.COMPANIES)
+            self.assertIn(f"it was sent to company {was} at {server.url[:-1]} and may be there, and targets.yaml has "
+                          f"company {now}", parked["last_error"])
+            self.assertIn("put that back and `tollbook deliveries retry`", parked["last_error"])
+            self.assertEqual([key for kind, key in server.came if kind == "create"], [self.reference(parked["key"])])
+            self.targets(self.target(server))
+            book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
+            self.post("--wait", "10", "--strict")
+            self.assert_equal_to_journal(server)
+            self.targets(self.target(server).replace(*self.COMPANIES))
+            self.assertIn("so it is not compared", self.reconciled()["not_reconciled"])
+        self.verify()
+
+    def test_another_server_in_the_quiet_time_is_not_sent_to(self):
+        with self.Server() as server, self.Server() as other:
+            self.lose_the_first_answer(server)
+            self.targets(self.target(other))
+            self.post("--wait", "10")
+            parked, = self.deliveries()
+            self.assertEqual(parked["state"], "parked")
+            self.assertIn("it was sent to company", parked["last_error"])
+            self.assertEqual(other.wire, [], "it is not even asked")
+            book.tollbook("deliveries", "resolve", "--books", self.books, "erp", parked["batch"], "--not-posted",
+                          "--by", "Ann", "--why", "the first one is a copy that nobody books in")
+            self.post("--wait", "10", "--strict")
+            self.assert_equal_to_journal(other)
+
+    def test_a_book_that_was_put_back_finds_its_journal_in_another_company(self):
+        """It does not know where it was sent: the journal is looked for by its key alone."""
+        if self.SYSTEM == "Oracle":
+            self.skipTest("the batches that Oracle shows name no ledger")
+        self.seal(1)
+        with self.Server() as server:
+            self.targets(self.target(server))
+            shutil.copytree(self.books, self.scratch / "earlier")
+            self.post("--wait", "10", "--strict")
+            shutil.rmtree(self.books)
+            shutil.copytree(self.scratch / "earlier", self.books)
+            self.targets(self.target(server).replace(*self.COMPANIES))
+            self.post("--wait", "10")
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"], parked["last_error"])
+            self.assert_equal_to_journal(server)
+
     def test_a_book_that_was_put_back_finds_its_journal_and_what_was_changed(self):
         self.seal(1)
         with self.Server() as server:
@@ -209,6 +269,7 @@ class Erp:
 
 class Dynamics(Erp, DynamicsTarget):
     SYSTEM = "Dynamics"
+    COMPANIES = ("usmf", "usnew")
     KINDS = ("create", "line", "look")
     CODE_4000 = ', "4000": "401000"'
 
@@ -254,12 +315,28 @@ class Dynamics(Erp, DynamicsTarget):
 
 class Sap(Erp, SapTarget):
     SYSTEM = "SAP"
+    COMPANIES = ('"1010"', '"1020"')
     KINDS = ("create", "look")
     CODE_4000 = ', "4000": "0000401000"'
 
     @staticmethod
     def reference(key):
         return erp_server.short_key(key)
+
+    def test_a_cost_centre_that_somebody_changed_is_told(self):
+        """One that SAP pads with zeros is the same; what an account does not take is not there, and no difference."""
+        self.seal(1)
+        with self.Server() as server:
+            self.targets(self.target(server) + '    dimensions: {"product=api": "CostCenter=10101"}\n')
+            self.post("--wait", "10", "--strict")
+            items = server.documents[0]["items"]
+            self.assertEqual([item["CostCenter"] for item in items], ["10101", "10101"])
+            items[0]["CostCenter"], items[1]["CostCenter"] = "0000010101", ""
+            self.assertEqual(self.reconciled()["reconciled_now"], 1)
+            items[0]["CostCenter"] = "10102"
+            self.reconciled("--again")
+            parked, = self.deliveries("--state", "parked")
+            self.assertIn("has our reference in SAP and says something else", parked["last_error"])
 
     def test_items_that_are_shown_late_are_waited_for(self):
         self.seal(2)
@@ -293,6 +370,7 @@ class Sap(Erp, SapTarget):
 
 class Oracle(Erp, OracleTarget):
     SYSTEM = "Oracle"
+    COMPANIES = ('"300000046975971"', '"300000046975972"')
     KINDS = ("create", "job", "look")
     CLOSED = "ended with ERROR: its log says why"
     CODE_4000 = ', "4000": "401000.{region}"'

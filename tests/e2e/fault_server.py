@@ -35,6 +35,7 @@ FAULTS = {
     "503_retry_after": (False, 503),
     "503_bare_after": (True, 503),
     "429_retry_after": (False, 429),
+    "500_retry_after": (True, 500),
     "html_200_before": (False, "html"),
     "html_200_after": (True, "html"),
     "redirect_before": (False, 302),
@@ -52,10 +53,11 @@ FAULTS = {
     "kill_before": (False, "kill"),
     "kill_after": (True, "kill"),
 }
-# A refusal, which is for a person; of the second it is a lie.
+# A refusal, which is for a person; where it is carried out it is a lie.
 REFUSALS = {
     "409_before": (False, 409),
     "409_after": (True, 409),
+    "403_before": (False, 403),
 }
 # Carried out some time after what was answered; `quiet_seconds` must be longer.
 LATE = {
@@ -72,6 +74,8 @@ LYING = {
 }
 # Of the ledger only, too: its session has expired, which it says; its search does not show what it made just now.
 FORGETTING = {"401_before": (False, 401)}
+# A limit of requests, as some say it: no refusal.
+LIMITING = {"403_retry_after": (False, 403)}
 SEARCH_LAG = "search_lag"
 SHOWN_AFTER_SECONDS = 0.4
 # Of a request with many items: the others are carried out, and become what they become; some of them are not, and their
@@ -99,7 +103,7 @@ def tls(certificate):
 
 def names():
     """All of them, in the order of the tables."""
-    return [*FAULTS, *REFUSALS, *LATE, *LYING, *FORGETTING, SEARCH_LAG, *BULK]
+    return [*FAULTS, *REFUSALS, *LATE, *LYING, *FORGETTING, *LIMITING, SEARCH_LAG, *BULK]
 
 
 class Ledger:
@@ -144,7 +148,7 @@ class Ledger:
             codes = next(value for field, _, value in params[0] if field == "code")
             return [{"id": int(code), "code": code, "party_required": False} for code in codes if code in self.ACCOUNTS]
         if method == "model.account.move.search_read":
-            return [dict(id=move["id"], state=move["state"], number="U%d" % move["id"],
+            return [dict(id=move["id"], company=move["company"], state=move["state"], number="U%d" % move["id"],
                          post_number="P%d" % move["id"] if move["state"] == "posted" else None, date=move["date"])
                     for move in self.moves.values() if all(self.matches(move, *term) for term in params[0])
                     and time.monotonic() >= self.hidden_until.get(move["id"], 0)]
@@ -354,7 +358,7 @@ class Server:
             if does:
                 carry_out()
             return self.answer(handler, 200, body)
-        does, how = {**FAULTS, **REFUSALS, **LATE}[fault] if fault else (True, "truth")
+        does, how = {**FAULTS, **REFUSALS, **LATE, **LIMITING}[fault] if fault else (True, "truth")
         if does == "late":
             later = threading.Timer(LATE_SECONDS, carry_out)
             later.daemon = True

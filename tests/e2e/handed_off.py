@@ -36,7 +36,8 @@ class Targets:
                           "    companies: {acme-us: Acme US}\n" + http)
         if "hook" in names:
             self.text += (f"  - name: hook\n    kind: webhook\n    url: {self.servers['hook'].url}\n"
-                          "    secret: env:HANDED_OFF_SECRET\n    deduplicates: true\n" + http)
+                          "    secret: env:HANDED_OFF_SECRET\n    deduplicates: true\n"
+                          "    answer_names_key: false\n" + http)
         self.empty = self.state()
 
     def close(self):

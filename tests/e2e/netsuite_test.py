@@ -181,6 +181,48 @@ class NetSuite(Case):
             self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"])
             self.assertEqual(len(server.jobs), 1, "nothing more was sent")
 
+    def test_another_subsidiary_in_the_quiet_time_makes_no_second_journal(self):
+        self.seal(1)
+        with netsuite_server.NetSuite(faults=lambda kind, _, count: "drop_after" if (kind, count) == ("create", 1)
+                                      else None) as server:
+            self.targets(target(server))
+            shutil.copytree(self.books, self.scratch / "earlier")
+            self.post()
+            other = target(server).replace('{acme-us: "1"}', '{acme-us: "2"}')
+            self.targets(other)
+            self.post("--wait", "15")
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"]], ["parked", "configuration"])
+            self.assertIn(f"it was sent to company 1 at {server.url} and may be there, and targets.yaml has company 2",
+                          parked["last_error"])
+            self.assertEqual(len(server.jobs), 1)
+            # A book that was put back does not know where it was sent.
+            shutil.rmtree(self.books)
+            shutil.copytree(self.scratch / "earlier", self.books)
+            self.post("--wait", "15")
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"])
+            self.targets(target(server))
+            book.tollbook("deliveries", "retry", "--books", self.books, "ns", parked["batch"])
+            self.post("--wait", "15", "--strict")
+            self.assertEqual(len(server.jobs), 1)
+            self.assert_equal_to_journal(server)
+
+    def test_a_department_that_somebody_took_out_is_told(self):
+        self.seal(1)
+        with netsuite_server.NetSuite() as server:
+            key, = self.journal()
+            self.targets(target(server, more='    dimensions: {"product=api": "department=7"}\n'))
+            self.post("--wait", "10", "--strict")
+            items = server.records[key]["line"]["items"]
+            self.assertEqual([item["department"] for item in items], [{"id": "7"}] * 2)
+            items[0]["location"] = {"id": "3"}  # NetSuite's own
+            self.assertEqual(self.reconciled()["reconciled_now"], 1)
+            del items[1]["department"]
+            self.reconciled("--again")
+            parked, = self.deliveries("--state", "parked")
+            self.assertIn("has our key in NetSuite and says something else", parked["last_error"])
+
     def test_a_journal_that_somebody_changed_is_told(self):
         self.seal(1)
         with netsuite_server.NetSuite() as server:

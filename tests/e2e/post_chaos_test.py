@@ -42,7 +42,7 @@ USES_OF_A_TOKEN = 2
 # Fewer of them: seconds each, or a person's work.
 RARE = ("drip_after", "drip_head_after", "silent_after", "huge_after", *fault_server.REFUSALS)
 
-COMMON = {**fault_server.FAULTS, **fault_server.LATE}
+COMMON = {**fault_server.FAULTS, **fault_server.LATE, **fault_server.LIMITING}
 OF_EVENTS = [name for name in (*COMMON, *fault_server.REFUSALS) if not name.startswith("kill")]
 OF_CALLS = [*OF_EVENTS, *fault_server.LYING, *fault_server.FORGETTING, fault_server.SEARCH_LAG]
 AMBIGUOUS = ["kill_before", "kill_after", "drop_after", "reset_after", "500_after", "504_after", "cut_after",
@@ -169,7 +169,8 @@ class Chaos(post_test.Case):
 
     def assert_manners(self, servers):
         """No Retry-After is broken, and no limit of requests, also when what was down comes back: of all that came, what
-        logs in and asks, too. What was under way on other connections ends, and is no new request."""
+        logs in and asks, too. What was under way on other connections ends: of no more batches than these something
+        comes while the target is to be left alone."""
         waits = 0
         for number, entity in enumerate(self.entities):
             server = servers[entity]
@@ -179,9 +180,12 @@ class Chaos(post_test.Case):
             for at, _, _, fault in server.requests:
                 after = bisect.bisect_right(times, at)
                 if fault and fault.endswith("retry_after") and after < len(times):
+                    until = at + fault_server.RETRY_AFTER_SECONDS - 0.01
                     if self.goes_several_at_a_time(number):
-                        continue
-                    self.assertGreaterEqual(times[after] - at, fault_server.RETRY_AFTER_SECONDS - 0.01)
+                        under_way = {key for came, _, key, _ in server.requests if at < came < until}
+                        self.assertLess(len(under_way), CONNECTIONS)
+                    else:
+                        self.assertGreaterEqual(times[after], until)
                     waits += 1
             for first, last in zip(times, times[PER_SECOND:]):
                 self.assertGreater(last - first, 0.8)  # as many and one more in a second, but for what a network adds

@@ -34,7 +34,7 @@ HTTP = "    plain_http: true\n    timeout_seconds: 2\n    quiet_seconds: 0\n" + 
 
 def webhook(url, name="hook", deduplicates="true"):
     return (f"  - name: {name}\n    kind: webhook\n    url: {url}\n    secret: env:HOOK_SECRET\n"
-            f"    deduplicates: {deduplicates}\n" + HTTP)
+            f"    deduplicates: {deduplicates}\n    answer_names_key: false\n" + HTTP)
 
 
 def ledger(url, name="erp", more=""):
@@ -256,6 +256,22 @@ class Files(Case):
         book.tollbook(*resolve, "--posted", "by hand 7")
         self.assertEqual(self.states(), {"confirmed": 3})
         book.tollbook(*resolve, "--superseded", expect=1)  # it is final
+        book.tollbook(*resolve, "--not-posted")  # but a person may have been mistaken
+        mistaken, = self.deliveries("--state", "pending")
+        self.assertEqual(mistaken["document"], "")
+        self.verify()
+        rows = book.rows_of(book.tollbook("audit", "--books", self.books, "--format", "csv").stdout)
+        self.assertIn("Ann", [row["by"] for row in rows][-1])
+        self.post()
+        self.assertEqual(self.states(), {"confirmed": 2, "parked": 1}, "it is still beyond the limits")
+        self.targets(files(), files("later") + '    from: "2025-04"\n')
+        book.tollbook("deliveries", "retry", "--books", self.books, "archive", parked["batch"])
+        self.post("--strict")
+        self.assertIn(b"the target itself has confirmed it", book.tollbook(*resolve, "--not-posted", expect=1).stderr)
+        self.assertIn(b"no document is named", book.tollbook(*resolve, "--posted", "", expect=2).stderr)
+        self.assertIn(b"there is no such target", book.tollbook(
+            "deliveries", "--books", self.books, "--target", "archve", expect=1).stderr)
+        self.post("--wait", "-5", expect=2)
         book.tollbook("deliveries", "park", "--books", self.books, "archive", "no such batch", expect=1)
 
     def test_a_target_that_is_paused_gets_nothing_until_it_is_resumed(self):
@@ -393,7 +409,7 @@ class Webhook(Case):
                 after = [later for later, _, other, _ in server.requests if later > at]
                 self.assertGreaterEqual(min(after) - at, fault_server.RETRY_AFTER_SECONDS - 0.01)
                 waits += 1
-        self.assertEqual(waits, 2)
+        self.assertEqual(waits, 3)
 
     def test_where_it_cannot_be_repeated_what_is_unclear_stops(self):
         """Also on a connection that was used before, where an HTTP library is tempted to send again by itself."""
@@ -417,6 +433,19 @@ class Webhook(Case):
                           "--by", "Ann", "--why", "their log has none")
             self.post()
             self.assertEqual(server.came[("event", first["key"])], 2)
+
+    def test_a_connection_that_ends_is_told_in_words_until_it_is_over(self):
+        """One that was used before, of which libcurl says something of its own."""
+        self.seal(2)
+        last = sorted((rows[0]["batch_id"], key) for key, rows in self.journal().items())[-1][1]
+        with fault_server.Server(SECRET, lambda kind, key, count: "drop_after" if (key, count) == (last, 1)
+                                 else None) as server:
+            self.targets(webhook(server.url))
+            self.post()
+            row, = self.deliveries("--state", "uncertain")
+            self.assertEqual(row["last_error"], "the connection ended before an answer came")
+            self.post("--wait", "10", "--strict")
+            self.assertEqual({row["last_error"] for row in self.deliveries()}, {""})
 
     def test_requests_keep_to_their_pace(self):
         """Also of a process that is started again and again, and of many batches."""
@@ -444,6 +473,36 @@ class Webhook(Case):
             self.post()
             self.assertEqual(len(server.taken), 3)
             self.assertEqual(self.states()["confirmed"], 3)
+
+    def test_a_batch_that_is_forbidden_is_parked_and_the_others_go(self):
+        """As a limit of requests is not: some tell that by 403, too, and say when to come again."""
+        self.seal(4)
+        forbidden = sorted(self.journal())[0]
+        forbid = lambda kind, key, count: "403_before" if key == forbidden else None
+        with fault_server.Server(SECRET, forbid) as server:
+            self.targets(webhook(server.url).replace("cap_seconds: 1", "cap_seconds: 900"))
+            self.post()
+            self.assertEqual(self.states(), {"confirmed": 3, "parked": 1})
+            parked, = self.deliveries("--state", "parked")
+            self.assertEqual([parked["key"], parked["problem"], parked["owner"]],
+                             [forbidden, "authentication", "the keeper of the secrets"])
+            self.assertIn("HTTP 403", parked["last_error"])
+            self.assertIn("`tollbook deliveries retry`", parked["next_step"])
+            self.seal_more(1)
+            self.post("--target", "hook")
+            self.assertEqual(self.states(), {"confirmed": 4, "parked": 1}, "what comes new waits for nothing")
+            server.faults = lambda *_: "403_retry_after" if server.came[("event", forbidden)] == 2 else None
+            book.tollbook("deliveries", "retry", "--books", self.books, "hook", parked["batch"])
+            self.post("--wait", "20", "--strict")
+            self.assertEqual(server.came[("event", forbidden)], 3)
+
+    def test_five_that_are_forbidden_in_a_row_are_the_targets_own(self):
+        self.seal(9)
+        with fault_server.Server(SECRET, lambda *_: "403_before") as server:
+            self.targets(webhook(server.url).replace("cap_seconds: 1", "cap_seconds: 900"))
+            self.post("--wait", "2")
+            self.assertEqual(self.states(), {"parked": 5, "pending": 4})
+            self.assertEqual(len(server.requests), 5)
 
     def test_what_happens_to_the_book_is_told(self):
         """Also when the process is killed between telling it and noting that."""
@@ -651,6 +710,41 @@ class Webhook(Case):
 
 
 class Ledger(Case):
+    def test_another_company_in_the_quiet_time_makes_no_second_move(self):
+        """Killed, too, between the two, where the draft is there and the book does not know it."""
+        for number, fault in enumerate(("drop_after", "kill_after")):
+            with self.subTest(fault), fault_server.Server(
+                    SECRET, lambda kind, _, count: fault if (kind, count) == ("create", 1) else None,
+                    {"Acme US": "USD", "Acme New": "USD"}) as server:
+                name = f"erp-{number}"
+                if number == 0:
+                    self.seal(1)
+                shutil.copytree(self.books, self.scratch / name)
+                self.targets(ledger(server.url, name))
+                running = self.start_post()
+                server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+                running.communicate(timeout=60)
+                other = ledger(server.url, name).replace("Acme US", "Acme New")
+                self.targets(other)
+                self.post("--wait", "5")
+                parked, = self.deliveries("--target", name)
+                self.assertEqual([parked["state"], parked["problem"]], ["parked", "configuration"])
+                self.assertIn("it was sent to company Acme US at ", parked["last_error"])
+                self.assertEqual([move["company"] for move in server.ledger.moves.values()], [1], "one draft, no other")
+                self.targets(ledger(server.url, name))
+                book.tollbook("deliveries", "retry", "--books", self.books, name, parked["batch"])
+                self.post("--wait", "5", "--strict")
+                self.assert_ledger_equals_journal(server)
+                # A book that was put back does not know where it was sent, and looks for the key alone.
+                there, self.books = self.books, self.scratch / name
+                self.targets(other)
+                self.post("--wait", "5")
+                parked, = self.deliveries("--target", name)
+                self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"])
+                self.assertIn('our key in another company of Tryton than "Acme New"', parked["last_error"])
+                self.assert_ledger_equals_journal(server)
+                self.books = there
+
     def test_every_fault_ends_with_each_move_once(self):
         faults = [name for name in (*fault_server.FAULTS, *fault_server.LYING) if not name.startswith("kill")]
         self.seal(len(faults))

@@ -302,6 +302,87 @@ TEST_F(DeliverTest, AnotherBodyUnderAKeyGoesOnlyWhereTheTargetHasNone) {
   EXPECT_EQ(Of("us-1").sent_hash, HashOfBody("body 4999"));
 }
 
+// What may be at one place is neither looked for nor sent at another, of which a look-up there says nothing.
+TEST_F(DeliverTest, WhatMayBeElsewhereIsNotSentAgain) {
+  target_.kind = TargetKind::kSap;
+  target_.http.url = "https://erp.example/";
+  target_.companies = {{"us", "1010"}};
+  struct Case {
+    const char* name;
+    ScriptedEmitter::Script script;
+    std::function<void(Target&)> change;
+    bool is_elsewhere;
+  };
+  const ScriptedEmitter::Script unclear = [](const std::string&) { return Unclear(); };
+  const ScriptedEmitter::Script accepted = [](const std::string&) { return Succeeded(Event::kAccepted, "J", ""); };
+  const ScriptedEmitter::Script down = [](const std::string&) { return Down(0); };
+  const ScriptedEmitter::Script refused = [](const std::string&) {
+    return Failed(Event::kRefused, Problem::kValidation, "no");
+  };
+  const auto company = [](Target& target) { target.companies["us"] = "1020"; };
+  const auto url = [](Target& target) { target.http.url = "https://other.example"; };
+  const Case cases[] = {
+      {"unclear, another company", unclear, company, true},
+      {"unclear, no company", unclear, [](Target& target) { target.companies.clear(); }, true},
+      {"unclear, another system", unclear, url, true},
+      {"unclear, the same in other words", unclear, [](Target& target) { target.http.url = "https://erp.example"; },
+       false},
+      {"unclear, another entity's company", unclear, [](Target& target) { target.companies["eu"] = "9"; }, false},
+      {"accepted, another system", accepted, url, true},
+      {"surely not there, another system", down, url, false},
+      {"refused, another company", refused, company, false},
+  };
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  finish_ = [](const std::string&) { return Failed(Event::kStillRuns, Problem::kAmbiguous, "it runs"); };
+  const Target first = target_;
+  int number = 0;
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string batch = "us-" + std::to_string(++number);
+    target_ = first;
+    Seal({batch});
+    script_ = c.script;
+    EXPECT_THAT(Pass(), testing::Contains(batch));
+    c.change(target_);
+    script_ = [](const std::string&) { return Confirmed(); };
+    if (Of(batch).state == DeliveryState::kParked) ByPerson(batch, Event::kRetry);
+    After(4000);
+    Open();
+    const std::vector<std::string> sent = Pass();
+    const Delivery delivery = Of(batch);
+    if (!c.is_elsewhere) {
+      EXPECT_EQ(delivery.state, DeliveryState::kConfirmed) << delivery.last_error;
+      continue;
+    }
+    EXPECT_THAT(sent, IsEmpty()) << "neither asked nor sent";
+    EXPECT_EQ(delivery.state, DeliveryState::kParked);
+    EXPECT_EQ(delivery.problem, Problem::kConfiguration);
+    EXPECT_THAT(delivery.last_error,
+                testing::StartsWith("it was sent to company 1010 at https://erp.example and may be "
+                                    "there, and targets.yaml has "));
+    ByPerson(batch, Event::kRetry);
+    EXPECT_THAT(Pass(), IsEmpty()) << "a retry changes nothing of that";
+    EXPECT_EQ(Of(batch).state, DeliveryState::kParked);
+    ByPerson(batch, Event::kSayNotPosted);
+    EXPECT_THAT(Pass(), ElementsAre(batch)) << "somebody looked";
+  }
+}
+
+// What lets a caller in may stand in a webhook's path: its place is told apart by it, and it is not told.
+TEST_F(DeliverTest, TheSecretOfAUrlIsNotInItsPlace) {
+  target_.http.url = "https://hook.example:8443/in/canary-1";
+  Seal({"us-1"});
+  script_ = [](const std::string&) { return Unclear(); };
+  Pass();
+  target_.http.url = "https://hook.example:8443/in/canary-2";
+  After(2);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  EXPECT_THAT(Of("us-1").last_error,
+              testing::StartsWith("it was sent to https://hook.example:8443 (its path, hashed: "));
+  EXPECT_THAT(Of("us-1").last_error, testing::Not(testing::HasSubstr("canary")));
+}
+
 // Whatever is planned meanwhile, and whether the process is another.
 TEST_F(DeliverTest, WhatATargetAsksForIsKept) {
   Seal({"us-1", "us-2"});
@@ -335,6 +416,50 @@ TEST_F(DeliverTest, FiveFailuresInARowAreTheTargets) {
   is_down = false;
   EXPECT_EQ(Pass().size(), 8u) << "the next one does not, and the others follow";
   EXPECT_EQ(report_.waiting, 0u);
+}
+
+// Refused for who asks: each is parked, and the others go, until that is so of five in a row.
+TEST_F(DeliverTest, WhatIsDeniedIsParkedAndFiveInARowAreTheTargets) {
+  const auto denied = [] {
+    Attempt attempt = Failed(Event::kRefused, Problem::kAuthentication, "HTTP 403");
+    attempt.is_denied = true;
+    return attempt;
+  };
+  Seal({"us-1", "us-2", "us-3"});
+  bool is_all = false;
+  script_ = [&](const std::string& batch) { return is_all || batch == "us-1" ? denied() : Confirmed(); };
+  EXPECT_THAT(Pass(), ElementsAre("us-1", "us-2", "us-3"));
+  EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+  EXPECT_EQ(report_.waiting, 0u);
+  is_all = true;
+  Seal({"us-4", "us-5", "us-6", "us-7", "us-8", "us-9"});
+  EXPECT_EQ(Pass().size(), 5u);
+  EXPECT_EQ(Of("us-9").state, DeliveryState::kPending);
+  EXPECT_EQ(DueInSeconds(), target_.retry_cap_seconds) << "each more of them is a person's work";
+  After(target_.retry_cap_seconds);
+  EXPECT_THAT(Pass(), ElementsAre("us-9"));
+  is_all = false;
+  After(target_.retry_cap_seconds);
+  Seal({"us-10", "us-11"});
+  EXPECT_THAT(Pass(), ElementsAre("us-10", "us-11")) << "one went well";
+}
+
+// What it asks for holds where nobody knows what it did, too.
+TEST_F(DeliverTest, WhatATargetAsksForIsKeptWhenTheEndIsUnclear) {
+  Seal({"us-1", "us-2"});
+  script_ = [](const std::string&) {
+    Attempt attempt = Unclear();
+    attempt.wait_nanos = 60 * kSecond;
+    attempt.pause_target = true;
+    return attempt;
+  };
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  EXPECT_EQ(DueInSeconds(), 60);
+  After(59);
+  Open();
+  EXPECT_THAT(Pass(), IsEmpty());
+  After(1);
+  EXPECT_EQ(Pass().size(), 1u);
 }
 
 // Four that failed and one that did not are batches that nobody takes.
@@ -909,6 +1034,18 @@ TEST_F(ReconcileTest, WithOtherCodesThanThenNothingIsCompared) {
   codes_ = "+";
   EXPECT_THAT(Reconcile(), IsEmpty());
   EXPECT_THAT(report_.targets[0].not_reconciled, testing::HasSubstr("other codes"));
+  EXPECT_EQ(Of("us-1").state, State::kConfirmed);
+}
+
+TEST_F(ReconcileTest, WhatWasSentElsewhereIsNotCompared) {
+  target_.http.url = "https://erp.example";
+  Deliver({"us-1"});
+  target_.http.url = "https://other.example";
+  has_.erase("us-1");
+  EXPECT_THAT(Reconcile(), IsEmpty()) << "that the other one has nothing of it says nothing";
+  EXPECT_EQ(
+      report_.targets[0].not_reconciled,
+      "1: it was sent to https://erp.example, and targets.yaml has https://other.example now, so it is not compared");
   EXPECT_EQ(Of("us-1").state, State::kConfirmed);
 }
 

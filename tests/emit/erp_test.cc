@@ -229,6 +229,39 @@ TEST(ErpJournals, MayMapTheProduct) {
   EXPECT_THAT(OracleJournal(journal, oracle, "1").value_or(""), HasSubstr(",01,P1,41000,"));
 }
 
+TEST(SameLines, ComparesTheFieldsThatOursHave) {
+  const ErpSide one("4000", false, "7"), two("4000", false, "8");
+  struct Case {
+    const char* name;
+    std::vector<ErpCompared> ours, there;
+    bool same;
+  };
+  const Case cases[] = {
+      {"nothing", {}, {}, true},
+      {"another order", {{one}, {two}}, {{two}, {one}}, true},
+      {"one too many", {{one}}, {{one}, {one}}, false},
+      {"one twice", {{one}, {two}}, {{one}, {one}}, false},
+      {"the same value", {{one, {{"d", "7"}}}}, {{one, {{"d", "7"}}}}, true},
+      {"another", {{one, {{"d", "7"}}}}, {{one, {{"d", "8"}}}}, false},
+      {"it was taken out", {{one, {{"d", "7"}}}}, {{one, {{"d", ""}}}}, false},
+      {"it is not shown", {{one, {{"d", "7"}}}}, {{one}}, true},
+      {"the ERP's own", {{one}}, {{one, {{"d", "7"}}}}, true},
+      {"two lines that differ by it",
+       {{one, {{"d", "7"}}}, {one, {{"d", "8"}}}},
+       {{one, {{"d", "8"}}}, {one, {{"d", "7"}}}},
+       true},
+      {"swapped for another's",
+       {{one, {{"d", "7"}}}, {two, {{"d", "8"}}}},
+       {{one, {{"d", "8"}}}, {two, {{"d", "7"}}}},
+       false},
+      {"what does for any is not taken first",
+       {{one, {{"d", "7"}}}, {one, {{"d", "8"}}}},
+       {{one}, {one, {{"d", "7"}}}},
+       true},
+  };
+  for (const Case& c : cases) EXPECT_EQ(SameLines(c.ours, c.there), c.same) << c.name;
+}
+
 // Python: base64.b32encode(hashlib.sha256(b"tb-key").digest()[:10])
 TEST(ErpTexts, AreMadeShort) {
   EXPECT_EQ(ShortKey("tb-key"), "MUTX3KQAJEHOIRKO");

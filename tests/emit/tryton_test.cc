@@ -85,8 +85,8 @@ TEST(TrytonMove, IsShownRequestByRequest) {
       R"({"id":0,"method":"common.db.login","params":["tollbook",{"password":"****"}]})",
       R"({"id":1,"method":"model.company.company.search_read","params":[[["party.name","=","Acme US"]],0,10000,)"
       R"([["id","ASC"]],["currency.code"],{}]})",
-      R"({"id":1,"method":"model.account.move.search_read","params":[[["description","=","tb-key us-USD-2025-01-0001"],)"
-      R"(["company","=","<company Acme US>"]],0,100,[["id","ASC"]],["state","number","post_number"],)"
+      R"({"id":1,"method":"model.account.move.search_read","params":[[["description","=","tb-key us-USD-2025-01-0001"]],)"
+      R"(0,100,[["id","ASC"]],["company","state","number","post_number"],)"
       R"({"company":"<company Acme US>"}]})",
       R"({"id":1,"method":"model.account.journal.search_read","params":[[["code","=","USAGE"]],0,10000,)"
       R"([["id","ASC"]],["code"],{"company":"<company Acme US>"}]})",

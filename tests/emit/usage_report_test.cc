@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pipeline/emit/gainsight.h"
+#include "pipeline/emit/stripe.h"
+
 namespace tollbook {
 namespace {
 
@@ -213,6 +216,66 @@ TEST(UsageReport, WhatASystemDoesNotTakeIsRefusedAlone) {
     EXPECT_EQ(attempt.step.event, DeliveryEvent::kRefused);
     EXPECT_EQ(attempt.step.problem, DeliveryProblem::kValidation);
     EXPECT_THAT(attempt.step.error, HasSubstr(c.why));
+    EXPECT_FALSE(attempt.pause_target);
+  }
+}
+
+// 403 to what has such a word in it; the others are taken.
+class Forbids final : public HttpClient {
+ public:
+  Forbids(std::string word, int* came) : word_(std::move(word)), came_(*came) {}
+  HttpAnswer Do(const HttpRequest& request) override {
+    ++came_;
+    HttpAnswer answer;
+    answer.came = HttpAnswer::Came::kAnswer;
+    answer.status = request.body.find(word_) != std::string_view::npos ? 403 : 200;
+    const size_t key = request.body.find("identifier=k");
+    answer.body = "{\"result\":true";
+    if (key != std::string_view::npos)
+      answer.body += ",\"identifier\":\"" + std::string(request.body.substr(key + 11, 2)) + "\"";
+    answer.body += "}";
+    return answer;
+  }
+  HttpAnswer Post(const std::vector<std::string>&, std::string_view) override { return {}; }
+
+ private:
+  const std::string word_;
+  int& came_;
+};
+
+// Of one it may be that customer's; of all of them it is who asks, and no half of a request is taken either.
+TEST(UsageReport, AnItemThatIsForbiddenKeepsBackNoOther) {
+  const char* const kStripe = "payload%5Bvalue%5D=1&identifier=";
+  struct Case {
+    const char* name;
+    TargetKind kind;
+    const char* forbidden;
+    int requests;
+    const char* told;
+    bool is_denied;
+  };
+  const Case cases[] = {
+      {"one of three", TargetKind::kStripe, "k2", 3, "told 1 3", false},
+      {"all", TargetKind::kStripe, "identifier", 3, "told none", true},
+      {"all, of one request", TargetKind::kGainsight, "records", 1, "told none", true},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    std::vector<StoredItem> items;
+    for (const char* key : {"k1", "k2", "k3"}) items.push_back({key, 1, "/path", std::string(kStripe) + key});
+    EmitterContext context;
+    context.now_nanos = [] { return int64_t{1'000'000'000}; };
+    int came = 0;
+    auto http = std::make_unique<Forbids>(c.forbidden, &came);
+    const std::unique_ptr<Emitter> emitter =
+        c.kind == TargetKind::kStripe ? MakeStripeEmitter(TargetOf(c.kind), context, Secret("sk"), std::move(http))
+                                      : MakeGainsightEmitter(TargetOf(c.kind), context, std::move(http));
+    const Attempt attempt = emitter->Send({"usage:0001-001", "k1", Encode(items), ""});
+    EXPECT_EQ(came, c.requests);
+    EXPECT_EQ(attempt.step.event, DeliveryEvent::kRefused);
+    EXPECT_EQ(attempt.step.problem, DeliveryProblem::kAuthentication);
+    EXPECT_EQ(attempt.step.job, c.told);
+    EXPECT_EQ(attempt.is_denied, c.is_denied);
     EXPECT_FALSE(attempt.pause_target);
   }
 }

@@ -34,7 +34,7 @@ constexpr Row kTable[] = {
     {Event::kConfirmed, "CCC-CC---"},     {Event::kNotApplied, "WWA--W---"}, {Event::kUnclear, "-UA------"},
     {Event::kCannotAsk, "W-ACUW--R"},     {Event::kNotThere, "--KKP---K"},   {Event::kMayRepeat, "----P----"},
     {Event::kRefused, "KKKCKK--R"},       {Event::kDifferent, "K-KKKK--K"},  {Event::kPark, "K-K-KK---"},
-    {Event::kRetry, "-----PU--"},         {Event::kSayPosted, "C-C-CCC--"},  {Event::kSayNotPosted, "----P-P--"},
+    {Event::kRetry, "-----PU--"},         {Event::kSayPosted, "C-C-CCC--"},  {Event::kSayNotPosted, "---PP-P--"},
     {Event::kSaySuperseded, "D-D-DDD--"}, {Event::kOutdated, "D----DD--"},   {Event::kStillRuns, "--A-U----"},
     {Event::kNotShown, "--A------"},      {Event::kReconciled, "---R----R"},
 };
@@ -103,6 +103,8 @@ TEST(Delivery, IsStoredInTheseBytes) {
   delivery.first_period = "p";
   const std::string unsent = Encode(delivery);
   delivery.sent_hash.emplace().fill(0xcd);
+  const std::string nowhere = Encode(delivery);
+  delivery.sent_to = "p";
   const std::string bytes = Encode(delivery);
   EXPECT_EQ(ToHex(bytes), "02016b" + ToHex(delivery.body_hash) +
                               "0137"
@@ -120,18 +122,21 @@ TEST(Delivery, IsStoredInTheseBytes) {
                               "01"
                               "01027573"
                               "0170" +
-                              ToHex(*delivery.sent_hash));
+                              ToHex(*delivery.sent_hash) + "0170");
   EXPECT_EQ(*DecodeDelivery("erp", "b1", bytes), delivery);
   const size_t earlier = unsent.size() - 10;  // as it was before there was more behind `not_before`
   for (size_t size = 0; size < bytes.size(); ++size) {
-    if (size == earlier || size == unsent.size()) continue;
+    if (size == earlier || size == unsent.size() || size == nowhere.size()) continue;
     EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes.substr(0, size)).status())) << size;
   }
   const absl::StatusOr<Delivery> of_earlier = DecodeDelivery("erp", "b1", bytes.substr(0, earlier));
   ASSERT_TRUE(of_earlier.ok());
   EXPECT_EQ(of_earlier->since_nanos, of_earlier->changed_at_nanos);
   EXPECT_FALSE(of_earlier->may_be_there) << "accepted";
-  Delivery of_unsent = delivery;
+  Delivery of_nowhere = delivery;
+  of_nowhere.sent_to.clear();
+  EXPECT_EQ(*DecodeDelivery("erp", "b1", nowhere), of_nowhere);
+  Delivery of_unsent = of_nowhere;
   of_unsent.sent_hash.reset();
   EXPECT_EQ(*DecodeDelivery("erp", "b1", unsent), of_unsent);
   EXPECT_TRUE(absl::IsDataLoss(DecodeDelivery("erp", "b1", bytes + "x").status()));
@@ -203,6 +208,7 @@ TEST_F(OutboxTest, KeepsEachStep) {
   Open();
   EXPECT_EQ(Only().state, State::kConfirmed);
   EXPECT_EQ(Only().document, "P1");
+  EXPECT_EQ(Only().last_error, "") << "it is over";
   EXPECT_EQ(Only().attempts, 2u);
   delivery = Only();
   EXPECT_TRUE(absl::IsFailedPrecondition(outbox().Step({Event::kSend}, &delivery))) << "it is final";
@@ -223,6 +229,43 @@ TEST_F(OutboxTest, KeepsTheHashOfWhatWasSentLast) {
     EXPECT_EQ(delivery.sent_hash, HashOfBody(sent));
     ASSERT_TRUE(outbox().Step({Event::kNotThere}, &delivery).ok());
     EXPECT_EQ(Only().sent_hash, HashOfBody(sent)) << "until something else is sent";
+  }
+}
+
+// From the decision to send until somebody says that it is not there: what the target says, or a person.
+TEST_F(OutboxTest, KeepsWhereItWasSentUntilItIsSurelyNotThere) {
+  struct Case {
+    std::vector<DeliveryStep> steps;
+    const char* sent_to;
+  };
+  DeliveryStep refused{Event::kRefused}, not_taken{Event::kRefused};
+  not_taken.is_nowhere = true;
+  const Case cases[] = {
+      {{}, "the first"},
+      {{{Event::kUnclear}, {Event::kCannotAsk}}, "the first"},
+      {{{Event::kUnclear}, {Event::kMayRepeat}}, "the first"},
+      {{{Event::kUnclear}, {Event::kNotThere}}, ""},
+      {{{Event::kUnclear}, {Event::kPark}, {Event::kRetry}}, "the first"},
+      {{{Event::kUnclear}, {Event::kPark}, {Event::kSayNotPosted}}, ""},
+      {{{Event::kAccepted}, refused}, "the first"},
+      {{{Event::kAccepted}, not_taken}, ""},
+      {{{Event::kConfirmed}, {Event::kReconciled}}, "the first"},
+      {{{Event::kConfirmed}, {Event::kNotThere}}, ""},
+      {{not_taken}, ""},
+  };
+  int number = 0;
+  for (const Case& c : cases) {
+    const std::string batch = "b" + std::to_string(++number);
+    SCOPED_TRACE(batch);
+    ASSERT_TRUE(Plan("erp", batch, "tb-" + batch, "bytes").ok());
+    Delivery delivery = **outbox().Find("erp", batch);
+    DeliveryStep send{Event::kSend};
+    send.sent_hash = HashOfBody("bytes");
+    send.sent_to = "the first";
+    ASSERT_TRUE(outbox().Step(send, &delivery).ok());
+    for (const DeliveryStep& step : c.steps) ASSERT_TRUE(outbox().Step(step, &delivery).ok());
+    Open();
+    EXPECT_EQ((*outbox().Find("erp", batch))->sent_to, c.sent_to);
   }
 }
 

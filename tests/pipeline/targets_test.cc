@@ -24,6 +24,7 @@ constexpr char kGood[] = R"(targets:
     url: https://Events.example.com/tollbook
     secret: env:HOOK
     deduplicates: true
+    answer_names_key: true
     retry: {first_seconds: 1, cap_seconds: 60}
   - name: erp
     kind: tryton
@@ -71,6 +72,7 @@ TEST(ParseTargets, ReadsEachKind) {
   EXPECT_EQ(parsed.targets[1].secret.kind, SecretReference::Kind::kEnvironment);
   EXPECT_EQ(parsed.targets[1].secret.name, "HOOK");
   EXPECT_TRUE(parsed.targets[1].deduplicates);
+  EXPECT_TRUE(parsed.targets[1].answer_names_key);
   EXPECT_EQ(parsed.targets[1].retry_cap_seconds, 60u);
   const Target& erp = parsed.targets[2];
   EXPECT_EQ(erp.secret.name, "/etc/secret");
@@ -105,15 +107,16 @@ TEST(ParseTargets, ReadsPriorities) {
 
 TEST(ParseTargets, ReadsHowLongAReceiverRemembers) {
   const std::string hook =
-      "targets:\n  - {name: hook, kind: webhook, url: 'https://x.example', secret: env:S, deduplicates: true";
+      "targets:\n  - {name: hook, kind: webhook, url: 'https://x.example', secret: env:S, deduplicates: true, "
+      "answer_names_key: false";
   const auto seconds = [&](const std::string& window) {
     return ParseTargets(hook + ", deduplicates_for: " + window + "}\n", nullptr).targets.at(0).deduplicates_for_seconds;
   };
   EXPECT_EQ(seconds("24h"), 86'400u);
   EXPECT_EQ(seconds("366d"), 366u * 86'400);
-  const ParsedTargets plain = ParseTargets(hook + ", answer_names_key: true}\n", nullptr);
+  const ParsedTargets plain = ParseTargets(hook + "}\n", nullptr);
   EXPECT_EQ(plain.targets.at(0).deduplicates_for_seconds, 0u);
-  EXPECT_TRUE(plain.targets.at(0).answer_names_key);
+  EXPECT_FALSE(plain.targets.at(0).answer_names_key);
 }
 
 TEST(ParseTargets, ReadsTheMetersThatCanBeAsked) {
@@ -213,32 +216,36 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "targets.yaml:9: target \"hook\" would be spoken to without encryption: write https://, or `plain_http: true` "
        "where nobody else is on the line"},
       {"a password in the url", "https://erp", "https://tollbook:pw@erp",
-       "targets.yaml:17: target \"erp\" has a url that is not taken: write https://host/path, without a user or "
+       "targets.yaml:18: target \"erp\" has a url that is not taken: write https://host/path, without a user or "
        "password"},
-      {"no url at all", "https://erp", "ftp://erp", "targets.yaml:17: target \"erp\" has a url that is not taken"},
+      {"no url at all", "https://erp", "ftp://erp", "targets.yaml:18: target \"erp\" has a url that is not taken"},
       {"an unknown entity", "entities: [us]\n    url", "entities: [uk]\n    url",
        "targets.yaml:8: target \"hook\" names entity \"uk\", which entities.yaml does not have"},
       {"an entity without a company", "companies: {us: Acme US Inc}", "companies: {eu: Acme EU}",
-       "targets.yaml:21: target \"erp\" has no company for entity \"us\""},
+       "targets.yaml:22: target \"erp\" has no company for entity \"us\""},
       {"an unknown account", "{\"1200\"", "{\"1201\"",
-       "targets.yaml:22: target \"erp\" names account \"1201\", which chart.yaml does not have"},
+       "targets.yaml:23: target \"erp\" names account \"1201\", which chart.yaml does not have"},
       {"no period", "\"2025-02\"", "\"2025-13\"",
-       "targets.yaml:16: target \"erp\" begins with \"2025-13\", no accounting period"},
+       "targets.yaml:17: target \"erp\" begins with \"2025-13\", no accounting period"},
       {"too many decimals", "12.50", "12.505",
-       "targets.yaml:23: the limits of target \"erp\" have \"12.505\", no amount of USD"},
-      {"no currency", "USD: 12", "USX: 12", "targets.yaml:23: the limits of target \"erp\" name \"USX\", no currency"},
+       "targets.yaml:24: the limits of target \"erp\" have \"12.505\", no amount of USD"},
+      {"no currency", "USD: 12", "USX: 12", "targets.yaml:24: the limits of target \"erp\" name \"USX\", no currency"},
       {"no number", "lines: 3", "lines: 0",
-       "targets.yaml:23: \"0\" as lines of the limits of target \"erp\" is not taken: write a whole number from 1 to "
+       "targets.yaml:24: \"0\" as lines of the limits of target \"erp\" is not taken: write a whole number from 1 to "
        "1000000"},
       {"a cap below the first wait", "cap_seconds: 60", "cap_seconds: 1\n      , first_second: 2",
        "targets.yaml:13: the retry of target \"hook\" has an unknown key \"first_second\""},
+      {"it must be said whose answer is believed", "    answer_names_key: true\n", "",
+       "targets.yaml:6: target \"hook\" does not say whether its receiver's answers name the webhook-id: write "
+       "`answer_names_key: true`, and only an answer that does is believed; `false` where whatever answers 2xx is the "
+       "receiver"},
       {"it must be said whether it deduplicates", "    deduplicates: true\n", "", "\"deduplicates\""},
       {"no directory", "    directory: out\n", "", "\"directory\""},
       {"an unknown charge", "starter/calls", "starter/cals",
-       "targets.yaml:28: target \"billing\" names \"starter/cals\", no charge of usage in plans.yaml: did you mean "
+       "targets.yaml:29: target \"billing\" names \"starter/cals\", no charge of usage in plans.yaml: did you mean "
        "\"starter/calls\"?"},
       {"a fee", "starter/calls", "seats",
-       "targets.yaml:28: target \"billing\" names \"seats\", no charge of usage in plans.yaml"},
+       "targets.yaml:29: target \"billing\" names \"seats\", no charge of usage in plans.yaml"},
       {"an unknown event", "deduplicates: true", "deduplicates: true\n    events: [usage.rate]",
        "targets.yaml:12: target \"hook\" names \"usage.rate\", no event: use journal.sealed, usage.rated, "
        "journal.posted, journal.failed, exception.raised, period.closed"},
@@ -289,7 +296,7 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "targets.yaml:6: target \"archive\" names entity \"uk\", which entities.yaml does not have"},
       {"priorities of what has no batches", "api_key: env:STRIPE",
        "api_key: env:STRIPE\n    entity_priorities: {us: high}",
-       "targets.yaml:28: target \"billing\" gets no journal batches, whose priorities these would be"},
+       "targets.yaml:29: target \"billing\" gets no journal batches, whose priorities these would be"},
       {"no time", "deduplicates: true", "deduplicates: true\n    deduplicates_for: a day",
        "targets.yaml:12: target \"hook\" has \"a day\" as its deduplicates_for: write a whole number of hours or days, "
        "a "
@@ -305,16 +312,16 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "targets.yaml:12: target \"hook\" forgets what it has seen before its quiet_seconds and timeout_seconds are "
        "over"},
       {"the meter of no charge", "    charges: {starter", "    meters: {calls: mtr_1}\n    charges: {starter",
-       "targets.yaml:28: target \"billing\" has the meter of \"calls\", the code of no charge"},
+       "targets.yaml:29: target \"billing\" has the meter of \"calls\", the code of no charge"},
       {"no meter's id", "    charges: {starter", "    meters: {api_calls: a/b}\n    charges: {starter",
-       "targets.yaml:28: target \"billing\" has \"a/b\" as the meter of \"api_calls\": write the meter's id there: "
+       "targets.yaml:29: target \"billing\" has \"a/b\" as the meter of \"api_calls\": write the meter's id there: "
        "mtr_"},
       {"a day in which a report is not settled", "    charges: {starter",
        "    meters: {api_calls: mtr_1}\n    requests: {per_day: 99}\n    charges: {starter",
        "may be sent 99 a day, and one delivery takes 100 requests in a row"},
       {"no charges", "    charges: {starter/calls: api_calls, calls: other_calls}\n", "", "\"charges\""},
       {"limits of usage", "api_key: env:STRIPE", "api_key: env:STRIPE\n    limits: {lines: 3}",
-       "targets.yaml:28: target \"billing\" has an unknown key \"limits\""},
+       "targets.yaml:29: target \"billing\" has an unknown key \"limits\""},
   };
   const Catalog catalog = SmallCatalog();
   for (const Case& c : cases) {
