@@ -870,26 +870,41 @@ class Runner {
   // `lines read 5 accepted 4 duplicate 1 …`
   void CheckLines(const Statement& s) { ExpectCounts({s.words.begin() + 1, s.words.end()}, book_->counts()); }
 
-  // `balance ENTITY CURRENCY ACCOUNT AMOUNT`: debits less credits, over all that was ever posted.
+  // `balance ENTITY CURRENCY ACCOUNT AMOUNT`: debits less credits, over all that was ever posted. `… AMOUNT and 0.00
+  // EUR`: and what they come to in the functional currency; each of its lines has a rate.
   void CheckBalance(const Statement& s) {
     const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
     if (!batches.ok()) return Problem(std::string(Std(batches.status().message())));
     const std::optional<Currency> currency = Currency::FromCode(Word(s, 2));
     if (!currency) return Problem("no such currency");
-    Money sum{*currency, 0};
+    const bool is_functional = s.words.size() > 5;
+    FunctionalAmounts reckoned(*book_);
+    Money sum{*currency, 0}, functional{*currency, 0};
     for (const JournalBatch& batch : *batches) {
       if (batch.entity != Word(s, 1) || batch.currency != *currency) continue;
+      absl::StatusOr<LineAmounts> amounts = LineAmounts(batch.lines.size());
+      if (is_functional) amounts = reckoned.Of(batch);
+      if (!amounts.ok()) return Problem(std::string(Std(amounts.status().message())));
       for (const JournalLine& line : batch.lines) {
+        const std::optional<FunctionalAmount>& amount = (*amounts)[line.number - 1];
         for (const Posting& posting : PostingsOf(line)) {
-          if (posting.account == Word(s, 3))
-            sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+          if (posting.account != Word(s, 3)) continue;
+          sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+          if (!is_functional) continue;
+          if (!amount) return Problem(batch.id + " has no functional amounts");
+          functional.currency = amount->amount.currency;
+          functional.minor += posting.is_debit ? amount->amount.minor : -amount->amount.minor;
         }
       }
     }
     Expect(Word(s, 4), ToString(sum));
+    if (!is_functional) return;
+    Expect("and", Word(s, 5));
+    Expect(Word(s, 6) + " " + Word(s, 7), ToString(functional) + " " + std::string(functional.currency.code()));
   }
 
-  // `functional BATCH/LINE 46.50 USD at 1.0333 of 2025-01-08`, or `none`: no rate is known of it.
+  // `functional BATCH/LINE 46.50 USD at 1.0333 of 2025-01-08`; without a rate where it has several; or `none`: no rate
+  // is known of it.
   void CheckFunctional(const Statement& s) {
     const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
     if (!batches.ok()) return Problem(std::string(Std(batches.status().message())));
@@ -907,8 +922,9 @@ class Runner {
   }
 
   static std::string InWords(const FunctionalAmount& of) {
-    return ToString(of.amount) + " " + std::string(of.amount.currency.code()) + " at " + ToString(of.rate.rate) +
-           " of " + ToString(of.rate.date);
+    const std::string amount = ToString(of.amount) + " " + std::string(of.amount.currency.code());
+    if (!of.rate) return amount;
+    return amount + " at " + ToString(of.rate->rate) + " of " + ToString(of.rate->date);
   }
 
   void Export() {
