@@ -934,22 +934,39 @@ class Runner {
     const absl::StatusOr<Catalog> catalog = SealedCatalog(*book_);
     if (!catalog.ok()) return Problem(std::string(Std(catalog.status().message())));
     const LedgerText ledger(*catalog);
-    std::map<std::array<std::string, 3>, Money> balances;  // by entity, account, currency
+    FunctionalAmounts reckoned(*book_);
+    Balances balances, functional_balances;
     for (const JournalBatch& batch : *batches) {
+      const absl::StatusOr<LineAmounts> amounts = reckoned.Of(batch);
+      if (!amounts.ok()) return Problem(std::string(Std(amounts.status().message())));
       result_.ledger += ledger.Of(batch);
+      result_.functional_ledger += ledger.Of(batch, *amounts);
       for (const JournalLine& line : batch.lines) {
+        const std::optional<FunctionalAmount>& functional = (*amounts)[line.number - 1];
         for (const Posting& posting : PostingsOf(line)) {
-          const std::array place{batch.entity, std::string(posting.account), std::string(batch.currency.code())};
-          Money& sum = balances.try_emplace(place, Money{batch.currency, 0}).first->second;
-          sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+          AddTo(posting, batch.entity, posting.amount, &balances);
+          AddTo(posting, batch.entity, functional ? functional->amount : posting.amount, &functional_balances);
         }
       }
     }
+    result_.balances = InWords(balances);
+    result_.functional_balances = InWords(functional_balances);
+  }
+
+  using Balances = std::map<std::array<std::string, 3>, Money>;  // by entity, account, currency
+
+  static void AddTo(const Posting& posting, const std::string& entity, const Money& amount, Balances* balances) {
+    const std::array place{entity, std::string(posting.account), std::string(amount.currency.code())};
+    Money& sum = balances->try_emplace(place, Money{amount.currency, 0}).first->second;
+    sum.minor += posting.is_debit ? amount.minor : -amount.minor;
+  }
+
+  static std::string InWords(const Balances& balances) {
+    std::string text;
     for (const auto& [place, sum] : balances) {
-      if (sum.minor != 0) {
-        result_.balances += place[0] + "\t" + place[1] + "\t" + place[2] + "\t" + ToString(sum) + "\n";
-      }
+      if (sum.minor != 0) text += place[0] + "\t" + place[1] + "\t" + place[2] + "\t" + ToString(sum) + "\n";
     }
+    return text;
   }
 
   void CheckLaws(const Statement&) {
