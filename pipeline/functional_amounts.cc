@@ -1,67 +1,398 @@
 #include "pipeline/functional_amounts.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
+#include <string_view>
+#include <tuple>
 
 #include "ledger/records.h"
 #include "pipeline/charges.h"
+#include "pipeline/deferred_balance.h"
+#include "pipeline/grant_draws.h"
 #include "rating/catalog.h"
+#include "rating/dimension_text.h"
 
 namespace tollbook {
+namespace {
 
-absl::StatusOr<const FunctionalAmounts::Rates*> FunctionalAmounts::RatesOf(uint64_t seal) {
-  if (digests_.empty()) {
+using AmountsByBatch = std::map<std::string, LineAmounts>;
+
+Int128 Magnitude(Int128 amount) {
+  return amount < 0 ? -amount : amount;
+}
+
+// Accounts of what is deferred, and of accruals; whether each subscription's amounts are carried by themselves there.
+using Carried = std::map<std::string, bool, std::less<>>;
+
+// What a catalog says of it.
+struct Rates {
+  ExchangeRates rates;
+  std::map<std::string, Currency, std::less<>> functional_currency;  // by entity
+  Rounding rounding = Rounding::kHalfUp;
+  Carried carried;
+};
+
+void AddCarried(const PostingRule& rule, const Catalog& catalog, Carried* carried) {
+  if (!rule.deferred.empty()) {
+    const auto [known, added] = carried->try_emplace(rule.deferred, rule.by_subscription);
+    known->second = known->second && rule.by_subscription;
+  }
+  // Accruals of late usage are reversed in the same seal; only where a batch is taken back by reference are they, for a
+  // while, carried. An account that other amounts are posted to as well carries none of them.
+  const auto posts_else = [&rule](const PostingRule& other) {
+    return other.debit == rule.accrued || other.credit == rule.accrued || other.due_to == rule.accrued ||
+           other.due_from == rule.accrued;
+  };
+  if (!rule.accrued.empty() && std::ranges::none_of(catalog.posting_rules, posts_else)) {
+    carried->insert_or_assign(rule.accrued, false);
+  }
+}
+
+// A line of the seal at hand.
+struct SealedLine {
+  const JournalBatch* batch = nullptr;
+  const JournalLine* line = nullptr;
+  // Late usage that is accrued, and the line of the same seal that reverses it, have each other's place.
+  std::optional<size_t> accrual = {};  // of the one that reverses
+  bool is_accrual = false;             // of the other one
+  bool takes_back() const { return accrual || !batch->reverses.empty(); }
+};
+
+// Of an accrual and its reversal all is the same but the day on which they are posted, and their sign. No other late
+// usage of a seal is posted on two days.
+void FindAccruals(std::vector<SealedLine>* lines) {
+  std::map<LineKey, size_t> first;
+  for (size_t i = 0; i < lines->size(); ++i) {
+    SealedLine& behind = (*lines)[i];
+    LineKey key = behind.line->key;
+    if (!key.usage_date || !key.reverses.empty()) continue;
+    key.accounting_period.clear();
+    key.posting_date = {};
+    const auto [known, added] = first.try_emplace(std::move(key), i);
+    if (added) continue;
+    SealedLine& accrual = (*lines)[known->second];
+    if (accrual.line->minor != -behind.line->minor) continue;
+    behind.accrual = known->second;
+    accrual.is_accrual = true;
+  }
+}
+
+class Reckoner {
+ public:
+  explicit Reckoner(const Book& book) : book_(book) {}
+
+  absl::StatusOr<AmountsByBatch> Reckon() {
     const absl::StatusOr<std::vector<SealRecord>> seals = book_.Seals();
     if (!seals.ok()) return seals.status();
-    for (const SealRecord& record : *seals) digests_[record.number] = record.catalog_digest;
+    const absl::StatusOr<std::vector<JournalBatch>> batches = book_.Batches();
+    if (!batches.ok()) return batches.status();
+    std::map<std::string_view, const JournalBatch*> by_id;
+    for (const JournalBatch& batch : *batches) by_id.emplace(batch.id, &batch);
+    TOLLBOOK_RETURN_IF_ERROR(LoadCatalogs(*seals));
+    absl::StatusOr<std::map<uint64_t, GrantParts>> parts = GrantPartsOf(book_, grant_lines_);
+    if (!parts.ok()) return parts.status();
+    grant_lines_.clear();
+    for (const SealRecord& seal : *seals) {
+      std::vector<const JournalBatch*> sealed;
+      for (const std::string& id : seal.batches) {
+        const auto batch = by_id.find(id);
+        if (batch == by_id.end()) return DamagedError("journal batch " + id);
+        sealed.push_back(batch->second);
+      }
+      for (auto& [charge, line] : new_grant_lines_[seal.number]) grant_lines_.insert_or_assign(charge, std::move(line));
+      TOLLBOOK_RETURN_IF_ERROR(ReckonSeal(rates_.at(seal.catalog_digest), sealed, (*parts)[seal.sequence]));
+    }
+    return std::move(amounts_);
   }
-  const auto digest = digests_.find(seal);
-  if (digest == digests_.end()) return DamagedError("seal " + std::to_string(seal));
-  if (const auto known = rates_.find(digest->second); known != rates_.end()) return &known->second;
 
-  const absl::StatusOr<Catalog> catalog = SealedCatalog(book_, seal);
-  if (!catalog.ok()) return catalog.status();
-  Rates& rates = rates_[digest->second];
-  rates.rates = ExchangeRatesOf(*catalog);
-  rates.rounding = catalog->book.rounding;
-  for (const Entity& entity : catalog->entities) {
-    rates.functional_currency.emplace(entity.name, entity.functional_currency);
+ private:
+  // A part of a line, of the line's sign or the other one.
+  struct Reckoned {
+    Int128 functional = 0;
+    std::optional<ExchangeRate> rate;
+  };
+
+  absl::Status LoadCatalogs(const std::vector<SealRecord>& seals) {
+    std::string_view before;
+    for (const SealRecord& seal : seals) {
+      if (seal.catalog_digest == before) continue;
+      before = seal.catalog_digest;
+      const absl::StatusOr<Catalog> catalog = SealedCatalog(book_, seal.number);
+      if (!catalog.ok()) return catalog.status();
+      new_grant_lines_[seal.number] = TakeGrantLines(*catalog, &grant_lines_);
+      if (!rates_.contains(seal.catalog_digest)) rates_.emplace(seal.catalog_digest, RatesOf(*catalog));
+    }
+    return absl::OkStatus();
   }
-  return &rates;
-}
 
-// So that what was booked comes to nothing in the functional currency too.
-absl::StatusOr<LineAmounts> FunctionalAmounts::OfReversal(const JournalBatch& batch) {
-  const absl::StatusOr<std::vector<JournalBatch>> batches = book_.Batches();
-  if (!batches.ok()) return batches.status();
-  const auto original = std::ranges::find(*batches, batch.reverses, &JournalBatch::id);
-  if (original == batches->end()) return DamagedError("journal batch " + batch.reverses);
-  const absl::StatusOr<LineAmounts> booked = Of(*original);
-  if (!booked.ok()) return booked.status();
-  LineAmounts amounts;
-  for (const JournalLine& line : batch.lines) {
-    const JournalLine* const reversed = ReversedLine(*original, line.key);
+  static Rates RatesOf(const Catalog& catalog) {
+    Rates rates;
+    rates.rates = ExchangeRatesOf(catalog);
+    rates.rounding = catalog.book.rounding;
+    for (const Entity& entity : catalog.entities) {
+      rates.functional_currency.emplace(entity.name, entity.functional_currency);
+    }
+    for (const PostingRule& rule : catalog.posting_rules) AddCarried(rule, catalog, &rates.carried);
+    return rates;
+  }
+
+  absl::Status ReckonSeal(const Rates& rates, const std::vector<const JournalBatch*>& batches,
+                          const GrantParts& parts) {
+    now_ = &rates;
+    for (const auto& [account, by_subscription] : rates.carried) {
+      const auto [known, added] = carried_.try_emplace(account, by_subscription);
+      if (known->second && !by_subscription) TOLLBOOK_RETURN_IF_ERROR(CarryTogether(account));
+      known->second = known->second && by_subscription;
+    }
+    std::vector<SealedLine> lines;
+    std::map<std::pair<uint32_t, uint32_t>, size_t> numbers;  // by batch and line
+    for (uint32_t batch = 0; batch < batches.size(); ++batch) {
+      amounts_[batches[batch]->id].resize(batches[batch]->lines.size());
+      for (const JournalLine& line : batches[batch]->lines) {
+        numbers.emplace(std::pair(batch, line.number), lines.size());
+        lines.push_back({batches[batch], &line});
+      }
+    }
+    FindAccruals(&lines);
+    std::vector<std::vector<std::pair<const GrantPart*, Int128>>> parts_of(lines.size());
+    for (const auto& [part, minor] : parts) {
+      if (!grant_lines_.contains(part.charge)) continue;  // a later catalog gave the name to a grant
+      if (part.line.line == 0) {
+        TOLLBOOK_RETURN_IF_ERROR(DrawUntold(part, minor));
+        continue;
+      }
+      const auto number = numbers.find({part.line.batch, part.line.line});
+      if (number == numbers.end()) return DamagedError("booked amounts of " + part.charge);
+      parts_of[number->second].emplace_back(&part, minor);
+    }
+    for (const size_t number : InOrder(lines)) {
+      parts_ = std::move(parts_of[number]);
+      TOLLBOOK_RETURN_IF_ERROR(ReckonLine(lines, number));
+    }
+    return absl::OkStatus();
+  }
+
+  // What is taken back first, then what is deferred, then all else.
+  std::vector<size_t> InOrder(const std::vector<SealedLine>& lines) const {
+    std::vector<std::tuple<Day, int, size_t>> order;
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const bool defers = carried_.contains(lines[i].line->credit_account());
+      order.emplace_back(lines[i].line->key.posting_date, lines[i].takes_back() ? 0 : defers ? 1 : 2, i);
+    }
+    std::ranges::sort(order);
+    std::vector<size_t> numbers;
+    for (const auto& [day, turn, number] : order) numbers.push_back(number);
+    return numbers;
+  }
+
+  std::optional<DayRate> DayRateOn(std::string_view entity, Currency from, Day day) const {
+    const auto to = now_->functional_currency.find(entity);
+    if (to == now_->functional_currency.end()) return std::nullopt;
+    const std::optional<ExchangeRate> rate = now_->rates.On(from, to->second, day);
+    if (!rate) return std::nullopt;
+    return DayRate{from, to->second, *rate, now_->rounding};
+  }
+
+  // A line that came to zero has no amount, though what it is of may have been drawn at different rates: the next line
+  // of the grant has it.
+  absl::Status DrawUntold(const GrantPart& part, Int128 minor) {
+    const std::optional<DayRate> own = DayRateOn(part.entity, part.currency, part.used_on);
+    if (!own) return absl::OkStatus();
+    return draws_.Draw(part, minor, grant_lines_.at(part.charge), now_->rates, *own).status();
+  }
+
+  absl::Status ReckonLine(const std::vector<SealedLine>& lines, size_t number) {
+    const SealedLine& of = lines[number];
+    const JournalLine& line = *of.line;
+    batches_.emplace(of.batch->id, of.batch);
+    std::optional<FunctionalAmount>& amount = amounts_[of.batch->id][line.number - 1];
+    if (of.accrual) {
+      // Nothing stays of the two, whatever is carried meanwhile.
+      const SealedLine& accrual = lines[*of.accrual];
+      amount = amounts_[accrual.batch->id][accrual.line->number - 1];
+      return absl::OkStatus();
+    }
+    const std::optional<DayRate> own = DayRateOn(line.key.entity, line.key.currency, line.key.posting_date);
+    if (of.is_accrual) {
+      if (!own) return absl::OkStatus();
+      const absl::StatusOr<Int128> functional = own->Of(line.amount().minor);
+      if (!functional.ok()) return functional.status();
+      amount = FunctionalAmount{{own->to, *functional}, own->rate};
+      return absl::OkStatus();
+    }
+    if (of.takes_back()) {
+      const absl::StatusOr<std::optional<FunctionalAmount>> before = AmountBefore(*of.batch, line);
+      if (!before.ok()) return before.status();
+      amount = *before;
+    }
+    if (!own || (of.takes_back() && !amount)) return PostUnrated(line);
+    if (amount && amount->amount.currency != own->to) {
+      // The entity has another functional currency by now: what is carried is in that one.
+      return PostRest(line, line.minor, *own, std::nullopt, 0).status();
+    }
+    const absl::StatusOr<FunctionalAmount> reckoned = ReckonParts(line, *own, amount);
+    if (!reckoned.ok()) return reckoned.status();
+    amount = *reckoned;
+    return absl::OkStatus();
+  }
+
+  // Of the line that one of a reversal takes back.
+  absl::StatusOr<std::optional<FunctionalAmount>> AmountBefore(const JournalBatch& batch, const JournalLine& line) {
+    const auto original = batches_.find(batch.reverses);
+    if (original == batches_.end()) return DamagedError("journal batch " + batch.reverses);
+    const JournalLine* const reversed = ReversedLine(*original->second, line.key);
     if (reversed == nullptr) return DamagedError("journal batch " + batch.id);
-    amounts.push_back((*booked)[reversed->number - 1]);
+    return amounts_[original->first][reversed->number - 1];
   }
-  return amounts;
-}
+
+  absl::Status PostUnrated(const JournalLine& line) {
+    Int128 rest = line.minor;
+    for (const auto& [part, minor] : parts_) rest -= minor;
+    for (const Side& side : CarriedSidesOf(line, rest)) {
+      TOLLBOOK_RETURN_IF_ERROR(side.balance->PostUnrated(side.credited));
+    }
+    return absl::OkStatus();
+  }
+
+  // What its grants have, and all else of it.
+  absl::StatusOr<FunctionalAmount> ReckonParts(const JournalLine& line, const DayRate& own,
+                                               const std::optional<FunctionalAmount>& before) {
+    const Int128 sign = line.minor < 0 ? -1 : 1;
+    if (own.from == own.to) parts_.clear();  // one rate for all
+    Int128 rest = line.minor, told = 0;
+    std::vector<std::pair<GrantDraws::Drawn*, Int128>> drawn;  // each with the sign of its differences where it draws
+    std::set<std::pair<Day, Int128>> rates;
+    for (const auto& [part, minor] : parts_) {
+      const GrantLine& of = grant_lines_.at(part->charge);
+      const absl::StatusOr<GrantDraws::Drawn*> draw = draws_.Draw(*part, minor, of, now_->rates, own);
+      if (!draw.ok()) return draw.status();
+      const absl::StatusOr<Int128> to_date =
+          DayRate{own.from, own.to, (*draw)->rate, own.rounding}.Of((*draw)->to_date);
+      if (!to_date.ok()) return to_date.status();
+      drawn.emplace_back(*draw, of.is_breakage ? 1 : -1);
+      told += drawn.back().second * (*to_date - (*draw)->told);
+      (*draw)->told = *to_date;
+      rates.insert({(*draw)->rate.date, (*draw)->rate.rate.attos});
+      rest -= minor;
+    }
+    Reckoned of_rest;
+    if (rest != 0) {
+      const absl::StatusOr<Reckoned> posted = PostRest(line, rest, own, before, told);
+      if (!posted.ok()) return posted.status();
+      of_rest = *posted;
+    }
+    Int128 functional = told + of_rest.functional;
+    if (before && !drawn.empty()) functional = sign * before->amount.minor;
+    if (functional != 0 && (functional < 0) != (sign < 0)) functional = 0;
+    // What the line does not have of its grants, the next one has.
+    if (!drawn.empty()) drawn.front().first->told += drawn.front().second * (functional - told - of_rest.functional);
+
+    std::optional<ExchangeRate> rate;
+    if (before && functional == sign * before->amount.minor) {
+      rate = before->rate;
+    } else if (drawn.empty()) {
+      rate = of_rest.rate;
+    } else if (rest == 0 && rates.size() == 1) {
+      rate = drawn.front().first->rate;
+    }
+    return FunctionalAmount{{own.to, Magnitude(functional)}, rate};
+  }
+
+  // What a line adds to a balance, or draws on it.
+  struct Side {
+    DeferredBalance* balance = nullptr;
+    Int128 credited = 0;  // below zero: debited
+  };
+  // Of so much of a line, of the sign of a difference. The one that is drawn on comes first.
+  std::vector<Side> CarriedSidesOf(const JournalLine& line, Int128 minor) {
+    std::vector<Side> sides;
+    if (minor == 0) return sides;
+    if (carried_.contains(line.key.debit)) sides.push_back({&BalanceOf(line, line.key.debit), -minor});
+    if (carried_.contains(line.key.credit)) sides.push_back({&BalanceOf(line, line.key.credit), minor});
+    std::ranges::stable_partition(sides, [](const Side& side) { return side.balance->Draws(side.credited); });
+    return sides;
+  }
+
+  // So much of a line, of the sign of a difference, on the balances of deferred amounts that it is of. `before`: what
+  // the line takes back, of which its grants have so much already.
+  absl::StatusOr<Reckoned> PostRest(const JournalLine& line, Int128 minor, const DayRate& own,
+                                    const std::optional<FunctionalAmount>& before, Int128 of_grants) {
+    const Int128 sign = minor < 0 ? -1 : 1;
+    std::optional<Int128> functional;
+    if (before) {
+      const Int128 back = line.minor < 0 ? -before->amount.minor : before->amount.minor;
+      functional = std::max(Int128{0}, sign * (back - of_grants));
+    }
+    std::optional<ExchangeRate> rate = own.rate;
+    const std::vector<Side> sides = CarriedSidesOf(line, minor);
+    if (!sides.empty()) {
+      const Side& first = sides.front();
+      const absl::StatusOr<DeferredBalance::Posted> posted =
+          functional ? first.balance->PostBack(first.credited, *functional, own)
+                     : first.balance->Post(first.credited, own);
+      if (!posted.ok()) return posted.status();
+      functional = posted->functional;
+      if (posted->is_drawn && own.from != own.to) rate.reset();
+    }
+    if (sides.size() == 2) {
+      TOLLBOOK_RETURN_IF_ERROR(sides.back().balance->PostAs(sides.back().credited, *functional, own));
+    }
+    if (!functional) {
+      const absl::StatusOr<Int128> converted = own.Of(Magnitude(minor));
+      if (!converted.ok()) return converted.status();
+      functional = *converted;
+    }
+    return Reckoned{sign * *functional, rate};
+  }
+
+  DeferredBalance& BalanceOf(const JournalLine& line, std::string_view account) {
+    std::string subscription;
+    if (carried_.find(account)->second) {
+      for (const auto& [name, value] : ParseDimensions(line.key.dimensions)) {
+        if (name == "subscription") subscription = value;
+      }
+    }
+    return balances_[{std::string(account), line.key.entity, line.key.currency, subscription}];
+  }
+
+  // What subscriptions carry on the account, now that a rule defers to it whose lines do not name them.
+  absl::Status CarryTogether(const std::string& account) {
+    for (auto& [place, balance] : balances_) {
+      const auto& [of_account, entity, currency, subscription] = place;
+      if (of_account != account || subscription.empty()) continue;
+      DeferredBalance& together = balances_[{account, entity, currency, ""}];
+      TOLLBOOK_RETURN_IF_ERROR(together.Take(balance));
+      balance = DeferredBalance();
+    }
+    return absl::OkStatus();
+  }
+
+  const Book& book_;
+  std::map<std::string, Rates> rates_;              // by digest
+  const Rates* now_ = nullptr;                      // of the seal at hand
+  GrantLines grant_lines_;                          // as the catalogs up to it have them
+  std::map<uint64_t, GrantLines> new_grant_lines_;  // by seal: what its catalog has otherwise than those before
+  GrantDraws draws_;
+  std::vector<std::pair<const GrantPart*, Int128>> parts_;  // of the line at hand
+  Carried carried_;                                         // of all seals so far
+  // By account, entity, currency and subscription; without one: of all that are carried together.
+  std::map<std::tuple<std::string, std::string, Currency, std::string>, DeferredBalance> balances_;
+  AmountsByBatch amounts_;
+  std::map<std::string, const JournalBatch*> batches_;  // that have amounts
+};
+
+}  // namespace
 
 absl::StatusOr<LineAmounts> FunctionalAmounts::Of(const JournalBatch& batch) {
-  if (!batch.reverses.empty()) return OfReversal(batch);
-  const absl::StatusOr<const Rates*> rates = RatesOf(batch.seal);
-  if (!rates.ok()) return rates.status();
-  LineAmounts amounts(batch.lines.size());
-  const auto to = (*rates)->functional_currency.find(batch.entity);
-  if (to == (*rates)->functional_currency.end()) return amounts;
-  for (size_t i = 0; i < batch.lines.size(); ++i) {
-    const JournalLine& line = batch.lines[i];
-    const std::optional<ExchangeRate> rate = (*rates)->rates.On(batch.currency, to->second, line.key.posting_date);
-    if (!rate) continue;
-    const absl::StatusOr<Money> amount = Convert(line.amount(), to->second, rate->rate, (*rates)->rounding);
-    if (!amount.ok()) return amount.status();
-    amounts[i] = FunctionalAmount{*amount, *rate};
+  if (!amounts_) {
+    absl::StatusOr<AmountsByBatch> amounts = Reckoner(book_).Reckon();
+    if (!amounts.ok()) return amounts.status();
+    amounts_ = *std::move(amounts);
   }
-  return amounts;
+  const auto amounts = amounts_->find(batch.id);
+  if (amounts == amounts_->end()) return DamagedError("journal batch " + batch.id);
+  return amounts->second;
 }
 
 }  // namespace tollbook

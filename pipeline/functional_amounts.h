@@ -1,9 +1,19 @@
 // FunctionalAmounts: what journal lines are in the functional currency of their entities.
 //
 // A batch has the amounts of its own currency, and the catalog that it was sealed by has the rates, in the book for
-// ever: so what a line is in the functional currency is reckoned from the two whenever it is asked for, and a later
-// fx.csv does not change it. Rounded is each line, once, by the catalog's mode. Its debit and its credit are the same
-// amount, so that a batch balances in the functional currency too, and nothing is left over to be booked.
+// ever: so what its lines are in the functional currency is reckoned from the batches up to it whenever it is asked
+// for, and neither a later fx.csv nor a later batch changes it. By what a line is of:
+//   usage and what is due        the rate of its posting date
+//   what is deferred             deferred_balance.h; of each entity, currency and account that a posting rule defers
+//   to,
+//                                and of each subscription where all such rules have lines by subscription. In the order
+//                                of seals, in a seal by posting date; on a day what is deferred counts before what is
+//                                drawn
+//   what grants pay and lose     grant_draws.h
+//   an accrual that is reversed  what the accrual was
+//   a reversal by reference      what it takes back was; of what is deferred no more than is carried
+// The debit and the credit of a line are the same amount, so that a batch balances in the functional currency too, and
+// nothing is left over to be booked.
 #ifndef TOLLBOOK_PIPELINE_FUNCTIONAL_AMOUNTS_H_
 #define TOLLBOOK_PIPELINE_FUNCTIONAL_AMOUNTS_H_
 
@@ -19,33 +29,24 @@
 namespace tollbook {
 
 struct FunctionalAmount {
-  Money amount;       // of the line's debit, and of its credit
-  ExchangeRate rate;  // the last one on the posting date or before
+  Money amount;                      // of the line's debit, and of its credit; not negative
+  std::optional<ExchangeRate> rate;  // the one that all of it has; none: it was deferred or granted at several
 };
 
 // One for each line of a batch. None: the catalog that it was sealed by has no rate for the line, or not its entity.
 using LineAmounts = std::vector<std::optional<FunctionalAmount>>;
 
-// Borrows the book. Reads each catalog once.
+// Borrows the book, which gets no seal meanwhile. The first call reckons all batches: it reads each catalog that any
+// was sealed by, and where one has grants what all seals booked.
 class FunctionalAmounts {
  public:
   explicit FunctionalAmounts(const Book& book) : book_(book) {}
-  // OutOfRange: an amount is too large to be converted. A reversal has the amounts and rates of what it takes back.
+  // OutOfRange: an amount is too large to be converted.
   absl::StatusOr<LineAmounts> Of(const JournalBatch& batch);
 
  private:
-  // What a catalog says of it.
-  struct Rates {
-    ExchangeRates rates;
-    std::map<std::string, Currency, std::less<>> functional_currency;  // by entity
-    Rounding rounding = Rounding::kHalfUp;
-  };
-  absl::StatusOr<const Rates*> RatesOf(uint64_t seal);
-  absl::StatusOr<LineAmounts> OfReversal(const JournalBatch& batch);
-
   const Book& book_;
-  std::map<uint64_t, std::string> digests_;  // of the seals' catalogs
-  std::map<std::string, Rates> rates_;       // by digest
+  std::optional<std::map<std::string, LineAmounts>> amounts_;  // by batch id
 };
 
 }  // namespace tollbook

@@ -78,8 +78,8 @@ std::vector<std::vector<std::string>> FunctionalRowsOf(const JournalBatch& batch
     row.push_back(is_debit ? amount : nothing);
     row.push_back(is_debit ? nothing : amount);
     row.emplace_back(functional->amount.currency.code());
-    row.push_back(ToString(functional->rate.rate));
-    row.push_back(ToString(functional->rate.date));
+    row.push_back(functional->rate ? ToString(functional->rate->rate) : "");
+    row.push_back(functional->rate ? ToString(functional->rate->date) : "");
   }
   return rows;
 }

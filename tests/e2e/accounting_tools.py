@@ -26,7 +26,15 @@ class Case(book.Case):
 
     def compare(self, journal, ours):
         """Each account's balance by entity, account code and currency, but for those of zero."""
-        for name, program, balances_of in (("ledger", LEDGER, self.ledger), ("hledger", HLEDGER, self.hledger)):
+        self.compare_by(journal, ours, self.ledger, self.hledger)
+
+    def compare_costs(self, journal, ours):
+        """Likewise what a journal with functional amounts costs: what its balances are in the functional currencies."""
+        self.compare_by(journal, ours, lambda path: self.ledger(path, "-B", "--unround"),
+                        lambda path: self.hledger(path, "-B"))
+
+    def compare_by(self, journal, ours, ledger, hledger):
+        for name, program, balances_of in (("ledger", LEDGER, ledger), ("hledger", HLEDGER, hledger)):
             with self.subTest(tool=name):
                 if program is None:
                     self.skipTest(name + " is not installed")

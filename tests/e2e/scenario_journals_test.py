@@ -1,7 +1,8 @@
 """Other accounting programs read what every scenario booked, and come to its balances, account by account.
 
-`pipeline_tests` leaves the journal of each story in tests/scenarios, as `journals --format ledger` shows it, and its
-balances in the directory that $TOLLBOOK_SCENARIO_JOURNALS names; here `ledger` and `hledger` read them.
+`pipeline_tests` leaves the journal of each story in tests/scenarios, as `journals --format ledger` shows it, with and
+without `--functional`, and its balances in the directory that $TOLLBOOK_SCENARIO_JOURNALS names; here `ledger` and
+`hledger` read them.
 """
 
 import decimal
@@ -39,6 +40,18 @@ class ScenarioJournals(accounting_tools.Case):
                  f"{' and '.join(accounting_tools.installed())}")
         self.assertGreater(balances, len(names))
         self.assertGreater(len(currencies), 3)
+
+    @unittest.skipUnless(JOURNALS.is_dir(), "pipeline_tests has left no journals: run it first, or all of ctest")
+    def test_what_scenarios_of_several_currencies_cost(self):
+        read = 0
+        for path in sorted(JOURNALS.glob("*.functional.ledger")):
+            if b" @@ " not in path.read_bytes():
+                continue  # all is in the functional currency: what the other test reads
+            with self.subTest(scenario=path.name):
+                self.compare_costs(path, self.balances_of(path.with_suffix(".balances")))
+                read += 1
+        book.say(f"{read} scenarios of other currencies than the functional one")
+        self.assertGreater(read, 9)
 
 
 if __name__ == "__main__":

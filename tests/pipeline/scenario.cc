@@ -870,26 +870,41 @@ class Runner {
   // `lines read 5 accepted 4 duplicate 1 …`
   void CheckLines(const Statement& s) { ExpectCounts({s.words.begin() + 1, s.words.end()}, book_->counts()); }
 
-  // `balance ENTITY CURRENCY ACCOUNT AMOUNT`: debits less credits, over all that was ever posted.
+  // `balance ENTITY CURRENCY ACCOUNT AMOUNT`: debits less credits, over all that was ever posted. `… AMOUNT and 0.00
+  // EUR`: and what they come to in the functional currency; each of its lines has a rate.
   void CheckBalance(const Statement& s) {
     const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
     if (!batches.ok()) return Problem(std::string(Std(batches.status().message())));
     const std::optional<Currency> currency = Currency::FromCode(Word(s, 2));
     if (!currency) return Problem("no such currency");
-    Money sum{*currency, 0};
+    const bool is_functional = s.words.size() > 5;
+    FunctionalAmounts reckoned(*book_);
+    Money sum{*currency, 0}, functional{*currency, 0};
     for (const JournalBatch& batch : *batches) {
       if (batch.entity != Word(s, 1) || batch.currency != *currency) continue;
+      absl::StatusOr<LineAmounts> amounts = LineAmounts(batch.lines.size());
+      if (is_functional) amounts = reckoned.Of(batch);
+      if (!amounts.ok()) return Problem(std::string(Std(amounts.status().message())));
       for (const JournalLine& line : batch.lines) {
+        const std::optional<FunctionalAmount>& amount = (*amounts)[line.number - 1];
         for (const Posting& posting : PostingsOf(line)) {
-          if (posting.account == Word(s, 3))
-            sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+          if (posting.account != Word(s, 3)) continue;
+          sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+          if (!is_functional) continue;
+          if (!amount) return Problem(batch.id + " has no functional amounts");
+          functional.currency = amount->amount.currency;
+          functional.minor += posting.is_debit ? amount->amount.minor : -amount->amount.minor;
         }
       }
     }
     Expect(Word(s, 4), ToString(sum));
+    if (!is_functional) return;
+    Expect("and", Word(s, 5));
+    Expect(Word(s, 6) + " " + Word(s, 7), ToString(functional) + " " + std::string(functional.currency.code()));
   }
 
-  // `functional BATCH/LINE 46.50 USD at 1.0333 of 2025-01-08`, or `none`: no rate is known of it.
+  // `functional BATCH/LINE 46.50 USD at 1.0333 of 2025-01-08`; without a rate where it has several; or `none`: no rate
+  // is known of it.
   void CheckFunctional(const Statement& s) {
     const absl::StatusOr<std::vector<JournalBatch>> batches = book_->Batches();
     if (!batches.ok()) return Problem(std::string(Std(batches.status().message())));
@@ -907,8 +922,9 @@ class Runner {
   }
 
   static std::string InWords(const FunctionalAmount& of) {
-    return ToString(of.amount) + " " + std::string(of.amount.currency.code()) + " at " + ToString(of.rate.rate) +
-           " of " + ToString(of.rate.date);
+    const std::string amount = ToString(of.amount) + " " + std::string(of.amount.currency.code());
+    if (!of.rate) return amount;
+    return amount + " at " + ToString(of.rate->rate) + " of " + ToString(of.rate->date);
   }
 
   void Export() {
@@ -918,22 +934,39 @@ class Runner {
     const absl::StatusOr<Catalog> catalog = SealedCatalog(*book_);
     if (!catalog.ok()) return Problem(std::string(Std(catalog.status().message())));
     const LedgerText ledger(*catalog);
-    std::map<std::array<std::string, 3>, Money> balances;  // by entity, account, currency
+    FunctionalAmounts reckoned(*book_);
+    Balances balances, functional_balances;
     for (const JournalBatch& batch : *batches) {
+      const absl::StatusOr<LineAmounts> amounts = reckoned.Of(batch);
+      if (!amounts.ok()) return Problem(std::string(Std(amounts.status().message())));
       result_.ledger += ledger.Of(batch);
+      result_.functional_ledger += ledger.Of(batch, *amounts);
       for (const JournalLine& line : batch.lines) {
+        const std::optional<FunctionalAmount>& functional = (*amounts)[line.number - 1];
         for (const Posting& posting : PostingsOf(line)) {
-          const std::array place{batch.entity, std::string(posting.account), std::string(batch.currency.code())};
-          Money& sum = balances.try_emplace(place, Money{batch.currency, 0}).first->second;
-          sum.minor += posting.is_debit ? posting.amount.minor : -posting.amount.minor;
+          AddTo(posting, batch.entity, posting.amount, &balances);
+          AddTo(posting, batch.entity, functional ? functional->amount : posting.amount, &functional_balances);
         }
       }
     }
+    result_.balances = InWords(balances);
+    result_.functional_balances = InWords(functional_balances);
+  }
+
+  using Balances = std::map<std::array<std::string, 3>, Money>;  // by entity, account, currency
+
+  static void AddTo(const Posting& posting, const std::string& entity, const Money& amount, Balances* balances) {
+    const std::array place{entity, std::string(posting.account), std::string(amount.currency.code())};
+    Money& sum = balances->try_emplace(place, Money{amount.currency, 0}).first->second;
+    sum.minor += posting.is_debit ? amount.minor : -amount.minor;
+  }
+
+  static std::string InWords(const Balances& balances) {
+    std::string text;
     for (const auto& [place, sum] : balances) {
-      if (sum.minor != 0) {
-        result_.balances += place[0] + "\t" + place[1] + "\t" + place[2] + "\t" + ToString(sum) + "\n";
-      }
+      if (sum.minor != 0) text += place[0] + "\t" + place[1] + "\t" + place[2] + "\t" + ToString(sum) + "\n";
     }
+    return text;
   }
 
   void CheckLaws(const Statement&) {

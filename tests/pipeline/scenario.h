@@ -29,10 +29,14 @@ struct ScenarioResult {
   std::vector<ScenarioProblem> problems;
   std::string journal;     // the stored bytes of all batches
   bool any_order = false;  // the scenario says that the order of its usage lines changes nothing
-  // With `exports`: `journals --format ledger`; and of each entity, account and currency debits less credits, where that
-  // is not zero, as lines with tabs between these and the amount.
+  // With `exports`: `journals --format ledger`; and of each entity, account and currency debits less credits, where
+  // that is not zero, as lines with tabs between these and the amount.
   std::string ledger;
   std::string balances;
+  // Likewise `--functional`; and what the postings come to in functional currencies, or in their own where no rate is
+  // known of them.
+  std::string functional_ledger;
+  std::string functional_balances;
 };
 
 ScenarioResult RunScenario(std::string_view text, const ScenarioRun& run);

@@ -1,6 +1,6 @@
 // The stories of tests/scenarios, each run in several ways that must not matter. Where $TOLLBOOK_JOURNALS_OUT names a
-// directory, each leaves its journal there as NAME.ledger and its balances as NAME.balances, for
-// tests/e2e/scenario_journals_test.py.
+// directory, each leaves its journal there as NAME.ledger and its balances as NAME.balances, and both with functional
+// amounts as NAME.functional.ledger and NAME.functional.balances, for tests/e2e/scenario_journals_test.py.
 #include "tests/pipeline/scenario.h"
 
 #include <gtest/gtest.h>
@@ -34,6 +34,8 @@ void LeaveJournal(const std::string& file, const ScenarioResult& result) {
   const std::string name = (std::filesystem::path(directory) / std::filesystem::path(file).stem()).string();
   std::ofstream(name + ".ledger", std::ios::binary) << result.ledger;
   std::ofstream(name + ".balances", std::ios::binary) << result.balances;
+  std::ofstream(name + ".functional.ledger", std::ios::binary) << result.functional_ledger;
+  std::ofstream(name + ".functional.balances", std::ios::binary) << result.functional_balances;
   ASSERT_TRUE(std::filesystem::exists(name + ".balances")) << "cannot write to " << directory;
 }
 
