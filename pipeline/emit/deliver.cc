@@ -333,6 +333,7 @@ class Pass {
   absl::StatusOr<std::optional<Attempt>> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
                                                 Delivery* delivery);
   absl::Status VisitOthers(const Delivery& but, const std::function<void(const OtherReport&)>& visit) const;
+  absl::StatusOr<std::optional<std::string>> BodyOfReport(const std::string& target, const std::string& report) const;
   // Asks once about what was confirmed.
   absl::StatusOr<DispatchOutcome> CompareOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
   Attempt Compare(const EmitterOf& of, Emitter& emitter, const Delivery& delivery, std::string body) const;
@@ -605,7 +606,9 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
   Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job};
   if (SealOfUsageReport(delivery.batch)) {
     parcel.visit_others = [&](const auto& visit) { return VisitOthers(delivery, visit); };
+    parcel.report_named = [&](const std::string& report) { return BodyOfReport(delivery.target, report); };
   }
+  parcel.since_restore = restored_.has_value();
   DispatchOutcome said = DispatchOutcome::kNothing;
   // Each step leads on or ends it; a target that would send us in circles is left for the next pass.
   for (int step = 0; step < 4; ++step) {
@@ -638,6 +641,16 @@ absl::Status Pass::VisitOthers(const Delivery& but, const std::function<void(con
     visit({*std::move(body), delivery.job, delivery.state, delivery.may_be_there});
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<std::string>> Pass::BodyOfReport(const std::string& target,
+                                                              const std::string& report) const {
+  const absl::StatusOr<std::optional<Delivery>> delivery = outbox_.Find(target, report);
+  if (!delivery.ok()) return delivery.status();
+  if (!delivery->has_value()) return std::optional<std::string>();
+  absl::StatusOr<std::string> body = outbox_.BodyOf(**delivery);
+  if (!body.ok()) return body.status();
+  return std::optional<std::string>(*std::move(body));
 }
 
 absl::StatusOr<DispatchOutcome> Pass::CompareOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery) {
