@@ -372,6 +372,69 @@ class Maxio(AnySystem, Usage):
             self.assertEqual(server.sums(), {place: sum for place, sum in self.used().items() if place[0] != "s2"})
 
 
+class RenamedTarget(Usage):
+    def assert_held(self, server, told, *names):
+        """Each of the names is sent nothing, and nothing is planned for it; `post` and `status` say why."""
+        requests = len(server.requests)
+        done = self.post(expect=1)
+        for name in names:
+            words = f"paused by its new name since .*: usage was told to target {told} before".encode()
+            self.assertRegex(done.stderr, f"not told to target {name}: it is ".encode() + words)
+            self.assertRegex(done.stdout, f"{name} is ".encode() + words)
+            self.assertEqual(self.deliveries("--target", name), [])
+        self.assertIn(b"# paused by its new name", self.post("--dry-run").stdout)
+        self.assertEqual(len(server.requests), requests)
+
+    def test_a_new_name_is_told_nothing_until_somebody_says_so(self):
+        with billing_server.Maxio(KEY) as server:
+            self.targets(self.target("maxio", server.url))
+            self.three_seals()
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.assert_held(server, "billing", "renamed")
+            self.targets(self.target("maxio", server.url))
+            self.absorb(("s1", 1, 4, {}))
+            self.post("--strict")
+            self.assert_told(server)
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.absorb(("s1", 1, 5, {}))
+            self.assert_held(server, "billing", "renamed")
+            self.assertEqual([(target["target"], target["paused"]["by"]) for target in
+                              json.loads(book.tollbook("status", "--books", self.books, "--json").stdout)["targets"]
+                              if "paused" in target], [("renamed", "its new name")])
+            self.resume("renamed", "it is billing, which still remembers its keys")
+            self.post("--strict")
+            self.assert_told(server)
+            self.absorb(("s1", 1, 6, {}))
+            self.post("--strict")
+            self.assert_told(server)
+        self.verify()
+
+    def test_a_part_of_one_under_a_name_of_its_own_is_held_too(self):
+        """What both names had was told under the first."""
+        with billing_server.Stripe(KEY) as server:
+            self.targets(self.target("stripe", server.url))
+            self.three_seals()
+            self.post("--strict")
+            self.targets(self.target("stripe", server.url, codes="calls: api_calls"),
+                         self.target("stripe", server.url, "other", codes="eu-calls: eu_calls"))
+            self.assert_held(server, "billing", "other")
+
+    def test_another_system_is_none(self):
+        with billing_server.Stripe(KEY) as first, billing_server.Maxio(KEY) as second:
+            self.targets(self.target("stripe", first.url))
+            self.three_seals()
+            self.post("--strict")
+            both = self.target("stripe", first.url), self.target("maxio", second.url, "second")
+            self.targets(*both)
+            self.post("--strict", "--target", "second")
+            self.assert_told(second)
+            self.absorb(("s1", 1, 4, {}))
+            self.post("--strict")
+            self.assert_told(first)
+            self.assert_told(second)
+
+
 class ZuoraCase(Usage):
     """By a field of the tenant's own."""
 
