@@ -154,7 +154,7 @@ class CurlClient final : public HttpClient {
     answer.error = why[0] != '\0' ? why : curl_easy_strerror(code);
     if (answer.came == HttpAnswer::Came::kNotSent && !door_.refused.empty()) {
       answer.address_refused = true;
-      answer.error = door_.refused + ", the address of the host or of a proxy, ";
+      answer.error = door_.refused + ", the address of the host, ";
       answer.error += policy_.private_network ? "gives out the keys of machines: nothing is sent there"
                                               : "is private: write `private_network: true` where that is meant to be";
     }
@@ -178,6 +178,7 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
     if (!policy_.ca_file.empty()) set(CURLOPT_CAINFO, policy_.ca_file.c_str());
+    set(CURLOPT_PROXY, "");  // none, whatever the environment says: the address that is looked at is the target's
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(policy_.timeout_seconds)));
     set(CURLOPT_TIMEOUT, static_cast<long>(policy_.timeout_seconds));

@@ -2,9 +2,9 @@
 //
 // Connections to private addresses are made only where the policy says so, whatever the name of the host resolves to;
 // to link-local ones, where clouds keep the keys of their machines, never. TLS is verified, 1.2 at least; redirects are
-// not followed, for they would carry the request elsewhere; no proxy but what the environment says; an answer is read
-// up to kAnswerBytesMax. What came of a request is told in three ways, for that is all that decides what may be done
-// next.
+// not followed, for they would carry the request elsewhere; no proxy is used, whatever the environment says; an answer
+// is read up to kAnswerBytesMax. What came of a request is told in three ways, for that is all that decides what may be
+// done next.
 #ifndef TOLLBOOK_PIPELINE_EMIT_HTTP_H_
 #define TOLLBOOK_PIPELINE_EMIT_HTTP_H_
 
