@@ -14,8 +14,6 @@
 namespace tollbook {
 namespace {
 
-constexpr long kConnectSeconds = 10;
-constexpr long kIdleSeconds = 60;  // an ERP thinks for some seconds before the first byte of its answer
 constexpr size_t kSummaryBytes = 200;
 
 // libcurl's own state, once a process and before any thread is made.
@@ -120,7 +118,7 @@ bool IsOfAnother(CURL* curl, CURLcode code) {
 
 class CurlClient final : public HttpClient {
  public:
-  explicit CurlClient(HttpPolicy policy) : policy_(std::move(policy)) {
+  CurlClient(HttpPolicy policy, const HttpWaits& waits) : policy_(std::move(policy)), waits_(waits) {
     PrepareCurl();
     curl_ = curl_easy_init();
     TOLLBOOK_ASSERT(curl_ != nullptr);
@@ -180,10 +178,10 @@ class CurlClient final : public HttpClient {
     if (!policy_.ca_file.empty()) set(CURLOPT_CAINFO, policy_.ca_file.c_str());
     set(CURLOPT_PROXY, "");  // none, whatever the environment says: the address that is looked at is the target's
     set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(policy_.timeout_seconds)));
+    set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(std::min(waits_.connect_seconds, policy_.timeout_seconds)));
     set(CURLOPT_TIMEOUT, static_cast<long>(policy_.timeout_seconds));
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(CURLOPT_LOW_SPEED_TIME, kIdleSeconds);
+    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(waits_.idle_bytes));
+    set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(waits_.idle_seconds));
     set(CURLOPT_USERAGENT, "tollbook");
     set(CURLOPT_HTTPHEADER, lines);
     set(CURLOPT_ERRORBUFFER, why);
@@ -216,6 +214,7 @@ class CurlClient final : public HttpClient {
   }
 
   const HttpPolicy policy_;
+  const HttpWaits waits_;
   CURL* curl_ = nullptr;
   Door door_;
 };
@@ -249,7 +248,11 @@ bool MayConnect(const sockaddr* address, bool private_network) {
 }
 
 std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy) {
-  return std::make_unique<CurlClient>(policy);
+  return MakeHttpClient(policy, HttpWaits{});
+}
+
+std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy, const HttpWaits& waits) {
+  return std::make_unique<CurlClient>(policy, waits);
 }
 
 std::string Summary(const HttpAnswer& answer) {

@@ -61,8 +61,16 @@ class HttpClient {
 // Whether a connection to the address may be made; of IPv4 addresses in IPv6, too.
 [[nodiscard]] bool MayConnect(const sockaddr* address, bool private_network);
 
+// How long is waited; of all that a request takes the policy's timeout_seconds is the limit.
+struct HttpWaits {
+  uint32_t connect_seconds = 10;
+  uint32_t idle_seconds = 60;  // without a byte; an ERP thinks for some seconds before the first one of its answer
+  uint32_t idle_bytes = 1;     // fewer a second, of the last five, are none
+};
+
 // `ca_file` of the policy is as it is to be opened.
 [[nodiscard]] std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy);
+[[nodiscard]] std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy, const HttpWaits& waits);
 
 // "429 (text of the answer …)": what a person is told of an answer, short and on one line.
 [[nodiscard]] std::string Summary(const HttpAnswer& answer);

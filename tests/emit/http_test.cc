@@ -1,4 +1,4 @@
-// To which addresses a connection may be made, and that no proxy comes between.
+// To which addresses a connection may be made, that no proxy comes between, and when an answer is given up.
 #include "pipeline/emit/http.h"
 
 #include <arpa/inet.h>
@@ -200,6 +200,17 @@ class Environment {
  private:
   const char* const name_;
 };
+
+TEST(Http, GivesUpAnAnswerThatDoesNotComeOn) {
+  Listener silent("");
+  HttpWaits waits;
+  waits.idle_seconds = 1;        // of the policy's 120
+  waits.idle_bytes = 1'000'000;  // so that the request's own do not count for the first five
+  const HttpAnswer answer = MakeHttpClient(PolicyOf(silent.url()), waits)->Post({}, "usage");
+  EXPECT_EQ(answer.came, HttpAnswer::Came::kUnclear) << "it may have been taken";
+  EXPECT_THAT(answer.error, testing::HasSubstr("too slow"));
+  EXPECT_EQ(silent.heads().size(), 1u);
+}
 
 TEST(Http, HearsNothingOfProxiesFromTheEnvironment) {
   Listener target(kOk), proxy(kOk);
