@@ -1,4 +1,4 @@
-// To which addresses a connection may be made, that no proxy comes between, and when an answer is given up.
+// To which addresses a connection may be made, by which proxy, and when an answer is given up.
 #include "pipeline/emit/http.h"
 
 #include <arpa/inet.h>
@@ -181,10 +181,12 @@ class Listener {
 };
 
 constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+constexpr char kForbidden[] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-HttpPolicy PolicyOf(const std::string& url) {
+HttpPolicy PolicyOf(const std::string& url, const std::string& proxy = "") {
   HttpPolicy policy;
   policy.url = url;
+  policy.proxy = proxy;
   policy.private_network = true;
   return policy;
 }
@@ -221,6 +223,37 @@ TEST(Http, HearsNothingOfProxiesFromTheEnvironment) {
   EXPECT_THAT(proxy.heads(), testing::IsEmpty());
   const HttpAnswer tls = MakeHttpClient(PolicyOf("https://127.0.0.1:1/"))->Post({}, "usage");
   EXPECT_EQ(tls.came, HttpAnswer::Came::kNotSent);
+  EXPECT_THAT(proxy.heads(), testing::IsEmpty());
+}
+
+TEST(Http, AsksItsProxyForATunnelAndTellsItNoMore) {
+  Listener proxy(kForbidden);
+  const Environment none("no_proxy", "*");
+  const std::unique_ptr<HttpClient> client = MakeHttpClient(PolicyOf("https://erp.example/journals", proxy.url()));
+  const HttpAnswer answer = client->Post({"Authorization: Bearer canary"}, "usage");
+  EXPECT_EQ(answer.came, HttpAnswer::Came::kNotSent) << "no byte of it left, though the proxy was spoken to";
+  EXPECT_THAT(answer.error, testing::HasSubstr("403"));
+  ASSERT_EQ(proxy.heads().size(), 1u);
+  EXPECT_TRUE(proxy.heads()[0].starts_with("CONNECT erp.example:443 HTTP/1.1\r\n")) << proxy.heads()[0];
+  EXPECT_THAT(proxy.heads()[0], testing::Not(testing::HasSubstr("canary")));
+  EXPECT_THAT(proxy.heads()[0], testing::Not(testing::HasSubstr("journals")));
+}
+
+TEST(Http, LooksAtTheProxysAddressAndAtThatInTheUrl) {
+  Listener proxy(kForbidden);
+  HttpPolicy open = PolicyOf("https://erp.example/", proxy.url());
+  open.private_network = false;
+  const HttpAnswer answer = MakeHttpClient(open)->Post({}, "usage");
+  EXPECT_TRUE(answer.address_refused);
+  EXPECT_THAT(answer.error, testing::HasSubstr("127.0.0.1, the address of the proxy, is private"));
+  for (const char* url : {"https://169.254.169.254/", "https://0xa9fea9fe/", "https://2852039166/",
+                          "https://[fe80::1]/", "https://[::ffff:169.254.169.254]/"}) {
+    SCOPED_TRACE(url);
+    const HttpAnswer refused = MakeHttpClient(PolicyOf(url, proxy.url()))->Post({}, "usage");
+    EXPECT_TRUE(refused.address_refused);
+    EXPECT_EQ(refused.came, HttpAnswer::Came::kNotSent);
+    EXPECT_THAT(refused.error, testing::HasSubstr("the address of the host, gives out the keys of machines"));
+  }
   EXPECT_THAT(proxy.heads(), testing::IsEmpty());
 }
 
