@@ -123,9 +123,9 @@ absl::StatusOr<std::vector<Delivery>> Outbox::Rows(std::string_view prefix) cons
 }
 
 absl::StatusOr<std::optional<Delivery>> Outbox::Find(std::string_view target, std::string_view batch) const {
-  absl::StatusOr<std::vector<Delivery>> deliveries = DeliveriesTo(target);
+  absl::StatusOr<std::vector<Delivery>> deliveries = Rows(KeyOf(kRowPrefix, target, batch));
   if (!deliveries.ok()) return deliveries.status();
-  for (Delivery& delivery : *deliveries) {
+  for (Delivery& delivery : *deliveries) {  // names that begin with its own, too
     if (delivery.batch == batch) return std::optional<Delivery>(std::move(delivery));
   }
   return std::optional<Delivery>();

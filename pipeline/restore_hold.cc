@@ -1,7 +1,6 @@
 #include "pipeline/restore_hold.h"
 
 #include <algorithm>
-#include <set>
 
 #include "ledger/book_cut.h"
 
@@ -9,20 +8,6 @@ namespace tollbook {
 namespace {
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
-
-// Those that somebody resumed since that commit.
-absl::StatusOr<std::set<std::string, std::less<>>> ResumedSince(const Book& book, uint64_t sequence) {
-  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
-  if (!commits.ok()) return commits.status();
-  std::set<std::string, std::less<>> resumed;
-  for (const DecisionCommit& commit : *commits) {
-    for (const Decision& decision : commit.decisions) {
-      const bool is_resumed = decision.kind == DecisionKind::kTarget && decision.after == kDelivering;
-      if (commit.sequence > sequence && is_resumed) resumed.insert(decision.which);
-    }
-  }
-  return resumed;
-}
 
 Pause HoldOf(const RestoreMark& mark, const Target& target) {
   Pause hold;
@@ -37,6 +22,19 @@ Pause HoldOf(const RestoreMark& mark, const Target& target) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::set<std::string, std::less<>>> ResumedSince(const Book& book, uint64_t sequence) {
+  const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
+  if (!commits.ok()) return commits.status();
+  std::set<std::string, std::less<>> resumed;
+  for (const DecisionCommit& commit : *commits) {
+    for (const Decision& decision : commit.decisions) {
+      const bool is_resumed = decision.kind == DecisionKind::kTarget && decision.after == kDelivering;
+      if (commit.sequence > sequence && is_resumed) resumed.insert(decision.which);
+    }
+  }
+  return resumed;
+}
 
 bool IsLookedUp(const Target& target) {
   switch (target.kind) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -29,6 +30,9 @@ namespace tollbook {
 // all but those of accounts, until they are resumed), in whole or in part.
 [[nodiscard]] absl::StatusOr<std::map<std::string, Pause, std::less<>>> HeldTargets(
     const Book& book, std::span<const Target* const> targets);
+
+// Those that somebody resumed since that commit.
+[[nodiscard]] absl::StatusOr<std::set<std::string, std::less<>>> ResumedSince(const Book& book, uint64_t sequence);
 
 struct Restored {
   int64_t at_nanos = 0;  // the newest time

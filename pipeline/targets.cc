@@ -722,6 +722,7 @@ class TargetReader {
     const bool plain = map.Bool("plain_http", false);
     target->http.url = ReadUrl(map, "url", plain, errors_);
     target->http.ca_file = map.Text("ca_file").value_or("");
+    ReadProxy(map, plain, target);
     target->http.private_network = map.Bool("private_network", false) || plain;
     target->http.timeout_seconds = ReadWhole(map, "timeout_seconds", target->http.timeout_seconds, 1, 3600);
     if (target->kind == TargetKind::kNetsuite) target->quiet_seconds = 900;  // a request there ends after 15 minutes
@@ -738,6 +739,21 @@ class TargetReader {
       requests.RefuseOtherKeys();
     }
     target->quiet_seconds = ReadWhole(map, "quiet_seconds", target->quiet_seconds, 0, 86'400);
+  }
+
+  // It is to carry what it cannot read.
+  void ReadProxy(YamlMap& map, bool plain_http, Target* target) {
+    target->http.proxy = map.Text("proxy").value_or("");
+    const std::string& proxy = target->http.proxy;
+    if (proxy.empty()) return;
+    const UrlHead head = HeadOf(proxy);
+    if (head.host.empty() || proxy.size() != head.scheme.size() + 3 + head.host.size()) {
+      errors_.Add(map.LineOf("proxy"), map.what() + " has a proxy that is not taken",
+                  "write its scheme, host and port, without a user, password or path: http://proxy.example:3128");
+    } else if (plain_http) {
+      errors_.Add(map.LineOf("proxy"), map.what() + " is reached by plain http and by a proxy, which would read all",
+                  "use a url with https://, and leave out `plain_http`");
+    }
   }
 
   void ReadCompanies(YamlMap& map, Target* target, std::string_view key) {

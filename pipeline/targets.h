@@ -62,8 +62,9 @@ struct RequestLimits {
 struct HttpPolicy {
   std::string url;
   std::string ca_file;             // empty: the system's
+  std::string proxy;               // scheme, host and port of the one that it is reached by; empty: by none
   uint32_t timeout_seconds = 120;  // of a whole request
-  bool private_network = false;    // it may be at a private address
+  bool private_network = false;    // it, or its proxy, may be at a private address
 };
 
 struct Target {

@@ -60,7 +60,7 @@ absl::StatusOr<int> Show(const PostOptions& options, const Catalog& catalog) {
   TOLLBOOK_RETURN_IF_ERROR(targets.status);
   absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "post", &catalog);
   if (!book.ok()) return book.status();
-  const absl::StatusOr<std::string> text = ShowDue(**book, targets.emitters, Now());
+  const absl::StatusOr<std::string> text = ShowDue(**book, targets.emitters, Now(), targets.known);
   if (!text.ok()) return text.status();
   return Print(text->empty() ? "Nothing to deliver.\n" : *text);
 }

@@ -73,13 +73,14 @@ PostTargets TargetsFor(const Catalog& catalog, const std::string& catalog_direct
   PostTargets targets;
   std::string wrong;
   bool found = false;
-  for (Target& target : TargetsOf(catalog)) {
+  targets.known = TargetsOf(catalog);
+  for (const Target& target : targets.known) {
     if (!only.empty() && target.name != only) continue;
     found = true;
     const RequestLimits& limits = target.requests;
     const bool has_limits = limits.per_second > 0 || limits.per_day > 0;
     context.pace = has_limits ? std::make_shared<RequestPace>(limits, NowNanos, SleepFor) : nullptr;
-    EmitterOf of{std::move(target), nullptr, context.pace};
+    EmitterOf of{target, nullptr, context.pace};
     const absl::Status made = Connect(context, &of);
     if (made.ok()) {
       targets.emitters.push_back(std::move(of));
@@ -109,6 +110,7 @@ absl::StatusOr<PostTurn> TakeTurn(const PostPlace& place, const PostTargets& tar
   options.stop = &StopRequested();
   options.until_nanos = NowNanos() + kHeldNanos;
   options.reconcile = place.reconcile;
+  options.known = targets.known;
   absl::StatusOr<DeliverReport> report = Deliver(*book, targets.emitters, options);
   if (!report.ok()) return report.status();
   return PostTurn{*std::move(report), LastTaken(place.books)};

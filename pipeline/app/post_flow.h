@@ -15,6 +15,7 @@ namespace tollbook {
 struct PostTargets {
   std::vector<EmitterOf> emitters;  // of those that can be used
   absl::Status status;              // what is wrong with the others, one a line
+  std::vector<Target> known;        // all that targets.yaml has
 };
 
 // `only`: the name of one; empty: all. None of that name, or none at all: nothing in `emitters`, and a status.

@@ -4,6 +4,7 @@
 
 #include "pipeline/app/session.h"
 #include "pipeline/charges.h"
+#include "pipeline/renamed_target.h"
 #include "pipeline/restore_hold.h"
 
 namespace tollbook {
@@ -67,6 +68,8 @@ absl::StatusOr<Standstill> Standstill::Of(const Book& book, const std::string& c
   for (const Target& target : *targets) known.push_back(&target);
   absl::StatusOr<std::map<std::string, Pause, std::less<>>> pauses = HeldTargets(book, known);
   if (!pauses.ok()) return pauses.status();
+  const auto renamed = HoldRenamed(book, known, known, &*pauses);
+  if (!renamed.ok()) return renamed.status();
   standstill.pauses_ = *std::move(pauses);
   if (HasWindows(*targets)) {
     absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();

@@ -11,6 +11,7 @@
 #include "pipeline/emit/account_report.h"
 #include "pipeline/emit/dispatch.h"
 #include "pipeline/emit/http.h"
+#include "pipeline/renamed_target.h"
 #include "pipeline/restore_hold.h"
 
 namespace tollbook {
@@ -193,10 +194,23 @@ absl::Status CheckOutbox(const Book& book) {
   return CheckTold(ToldStatesOf(*commits), *deliveries);
 }
 
-absl::StatusOr<Pauses> HeldOf(const Book& book, const std::vector<EmitterOf>& targets) {
-  std::vector<const Target*> those;
+// Who is sent nothing for now, and whom nothing is planned for either.
+struct Holds {
+  Pauses pauses;
+  std::set<std::string, std::less<>> renamed;
+};
+absl::StatusOr<Holds> HoldsOf(const Book& book, const std::vector<EmitterOf>& targets, std::span<const Target> known) {
+  std::vector<const Target*> those, all;
   for (const EmitterOf& of : targets) those.push_back(&of.target);
-  return HeldTargets(book, those);
+  for (const Target& target : known) all.push_back(&target);
+  Holds holds;
+  absl::StatusOr<Pauses> pauses = HeldTargets(book, those);
+  if (!pauses.ok()) return pauses.status();
+  holds.pauses = *std::move(pauses);
+  auto renamed = HoldRenamed(book, those, all.empty() ? those : all, &holds.pauses);
+  if (!renamed.ok()) return renamed.status();
+  holds.renamed = *std::move(renamed);
+  return holds;
 }
 
 // Puts what failed as often, and stands in its order, in the order in which the priorities have their turns. `turn`:
@@ -300,7 +314,7 @@ std::string PlaceOf(const Target& target, std::string_view entity) {
 
 class Pass {
  public:
-  Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Pauses& pauses,
+  Pass(Book& book, const BatchesById& batches, const std::set<std::string, std::less<>>& held, const Holds& holds,
        const std::optional<Restored>& restored, const DeliverOptions& options)
       : book_(book),
         outbox_(OutboxOf(book)),
@@ -308,7 +322,7 @@ class Pass {
         standings_(book, options.threads),
         batches_(batches),
         held_(held),
-        pauses_(pauses),
+        holds_(holds),
         restored_(restored),
         options_(options) {}
 
@@ -342,8 +356,8 @@ class Pass {
   bool IsIncomparable(const Delivery& delivery) const;
   DispatchWord MayGo(const EmitterOf& of, const Delivery& delivery);
   const Pause* PauseOf(const EmitterOf& of) const {
-    const auto pause = pauses_.find(of.target.name);
-    return pause == pauses_.end() ? nullptr : &pause->second;
+    const auto pause = holds_.pauses.find(of.target.name);
+    return pause == holds_.pauses.end() ? nullptr : &pause->second;
   }
   std::string PlaceFor(const Target& target, const Delivery& delivery) const {
     const auto batch = batches_.find(delivery.batch);
@@ -362,6 +376,7 @@ class Pass {
   absl::StatusOr<std::optional<Attempt>> NextOf(const EmitterOf& of, Emitter& emitter, Parcel* parcel,
                                                 Delivery* delivery);
   absl::Status VisitOthers(const Delivery& but, const std::function<void(const OtherReport&)>& visit) const;
+  absl::StatusOr<std::optional<std::string>> BodyOfReport(const std::string& target, const std::string& report) const;
   // Asks once about what was confirmed.
   absl::StatusOr<DispatchOutcome> CompareOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery);
   Attempt Compare(const EmitterOf& of, Emitter& emitter, const Delivery& delivery, std::string body) const;
@@ -387,7 +402,7 @@ class Pass {
   AccountStandings standings_;
   const BatchesById& batches_;
   const std::set<std::string, std::less<>>& held_;
-  const Pauses& pauses_;
+  const Holds& holds_;
   const std::optional<Restored>& restored_;
   const DeliverOptions& options_;
   bool has_begun_ = false, was_cut_short_ = false;  // of planning, or of Dispatch, which asks one at a time
@@ -412,7 +427,11 @@ absl::Status Pass::Begin(const EmitterOf& of, TargetReport* report) {
   std::set<std::string, std::less<>> there;
   for (const Delivery& delivery : *before) there.insert(delivery.batch);
   if (TakesJournal(of.target)) TOLLBOOK_RETURN_IF_ERROR(Plan(of, there, report));
-  if (TakesUsage(of.target)) TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, report));
+  if (holds_.renamed.contains(of.target.name)) {
+    report->not_planned = "it is paused " + ToString(*report->paused);
+  } else if (TakesUsage(of.target)) {
+    TOLLBOOK_RETURN_IF_ERROR(PlanUsage(of, report));
+  }
   return absl::OkStatus();
 }
 
@@ -634,7 +653,9 @@ absl::StatusOr<DispatchOutcome> Pass::RunOne(const EmitterOf& of, Emitter& emitt
   Parcel parcel{delivery.batch, delivery.key, *std::move(body), delivery.job};
   if (SealOfUsageReport(delivery.batch)) {
     parcel.visit_others = [&](const auto& visit) { return VisitOthers(delivery, visit); };
+    parcel.report_named = [&](const std::string& report) { return BodyOfReport(delivery.target, report); };
   }
+  parcel.since_restore = restored_.has_value();
   DispatchOutcome said = DispatchOutcome::kNothing;
   // Each step leads on or ends it; a target that would send us in circles is left for the next pass.
   for (int step = 0; step < 4; ++step) {
@@ -667,6 +688,16 @@ absl::Status Pass::VisitOthers(const Delivery& but, const std::function<void(con
     visit({*std::move(body), delivery.job, delivery.state, delivery.may_be_there});
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<std::string>> Pass::BodyOfReport(const std::string& target,
+                                                              const std::string& report) const {
+  const absl::StatusOr<std::optional<Delivery>> delivery = outbox_.Find(target, report);
+  if (!delivery.ok()) return delivery.status();
+  if (!delivery->has_value()) return std::optional<std::string>();
+  absl::StatusOr<std::string> body = outbox_.BodyOf(**delivery);
+  if (!body.ok()) return body.status();
+  return std::optional<std::string>(*std::move(body));
 }
 
 absl::StatusOr<DispatchOutcome> Pass::CompareOne(const EmitterOf& of, Emitter& emitter, Delivery* delivery) {
@@ -862,13 +893,13 @@ absl::StatusOr<DeliverReport> Deliver(Book& book, const std::vector<EmitterOf>& 
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
   TOLLBOOK_RETURN_IF_ERROR(CheckOutbox(book));
-  const absl::StatusOr<Pauses> pauses = HeldOf(book, targets);
-  if (!pauses.ok()) return pauses.status();
+  const absl::StatusOr<Holds> holds = HoldsOf(book, targets, options.known);
+  if (!holds.ok()) return holds.status();
   const absl::StatusOr<std::optional<Restored>> restored = RestoredOf(book);
   if (!restored.ok()) return restored.status();
   DeliverReport report;
   report.held = held->size();
-  Pass pass(book, *batches, *held, *pauses, *restored, options);
+  Pass pass(book, *batches, *held, *holds, *restored, options);
   report.targets.resize(targets.size());
   std::vector<const EmitterOf*> all, tellers;
   for (size_t i = 0; i < targets.size(); ++i) {
@@ -931,14 +962,15 @@ absl::Status RecordDeliveries(Book& book) {
   return news.empty() ? absl::OkStatus() : CommitDecisions(book, news);
 }
 
-absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, Instant now, int threads) {
+absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, Instant now,
+                                    std::span<const Target> known, int threads) {
   const absl::StatusOr<BatchesById> batches = BatchesOf(book);
   if (!batches.ok()) return batches.status();
   const auto held = NotApproved(book);
   if (!held.ok()) return held.status();
   if (const absl::Status checked = CheckOutbox(book); !checked.ok()) return checked;
-  const absl::StatusOr<Pauses> pauses = HeldOf(book, targets);
-  if (!pauses.ok()) return pauses.status();
+  const absl::StatusOr<Holds> holds = HoldsOf(book, targets, known);
+  if (!holds.ok()) return holds.status();
   const absl::StatusOr<std::optional<Restored>> restored = RestoredOf(book);
   if (!restored.ok()) return restored.status();
   Outbox& outbox = OutboxOf(book);
@@ -987,13 +1019,13 @@ absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& ta
       if (!planned.ok()) return planned.status();
       for (PlannedDelivery& one : *planned) parcels.push_back(FirstParcel(std::move(one)));
     }
-    const auto pause = pauses->find(of.target.name);
+    const auto pause = holds->pauses.find(of.target.name);
     for (const Parcel& parcel : parcels) {
       const bool is_batch =
           !SealOfUsageReport(parcel.batch) && !CommitOfEvent(parcel.batch) && !NumberOfAccountReport(parcel.batch);
       const char* const what = is_batch ? "batch " : "";
       text += "# target " + of.target.name + ", " + what + parcel.batch + "\n";
-      const Pause* const held_by = pause == pauses->end() ? nullptr : &pause->second;
+      const Pause* const held_by = pause == holds->pauses.end() ? nullptr : &pause->second;
       if (IsHeld(of.target, held_by, *restored, SealOf(parcel.batch, *batches))) {
         text += "# paused " + ToString(*held_by) + "\n";
       }

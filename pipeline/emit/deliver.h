@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,11 +43,12 @@ struct ReconcileOptions {
 };
 
 struct DeliverOptions {
-  std::function<int64_t()> now_nanos;                        // called from several threads
-  std::function<uint64_t()> chance;                          // any 64 bits, for the jitter
-  const std::atomic<bool>* stop = nullptr;                   // ends the pass after the deliveries under way
-  int64_t until_nanos = 0;                                   // so does this moment, but that it does something; 0: none
-  int threads = 0;                                           // that rate usage; 0: as many as there are cores
+  std::span<const Target> known;            // all that targets.yaml has; empty: those that are delivered to
+  std::function<int64_t()> now_nanos;       // called from several threads
+  std::function<uint64_t()> chance;         // any 64 bits, for the jitter
+  const std::atomic<bool>* stop = nullptr;  // ends the pass after the deliveries under way
+  int64_t until_nanos = 0;                  // so does this moment, but that it does something; 0: none
+  int threads = 0;                          // that rate usage; 0: as many as there are cores
   std::optional<ReconcileOptions> reconcile = std::nullopt;  // none: only deliver
 };
 
@@ -57,7 +59,7 @@ struct TargetReport {
   uint64_t confirmed = 0;       // by this pass
   uint64_t reconciled = 0;      // by this pass
   std::string not_reconciled;   // how many could not be compared, and why the first could not; empty: all were
-  std::optional<Pause> paused;  // by somebody, or by a restore: nothing was sent to it
+  std::optional<Pause> paused;  // by somebody, by a restore or by its new name: nothing was sent to it
   std::array<uint64_t, kDeliveryStates> by_state{};  // afterwards
 };
 
@@ -83,7 +85,7 @@ struct DeliverReport {
 // What a pass would send, in its order: "target erp, batch …", and what Emitter::Show says. Of a target that is paused,
 // or outside its windows `now`, with that it is. Changes nothing.
 [[nodiscard]] absl::StatusOr<std::string> ShowDue(Book& book, const std::vector<EmitterOf>& targets, Instant now,
-                                                  int threads = 0);
+                                                  std::span<const Target> known = {}, int threads = 0);
 
 // How long after so many failures in a row: between nothing and first * 2^(failures - 1), at most the cap, by chance.
 // So targets that come back are not met by everybody at once.

@@ -45,6 +45,10 @@ struct Parcel {
   std::optional<int64_t> unclear_for_nanos = std::nullopt;
   // Of a usage report: shows the target's others, one by one. A failed status: the book.
   std::function<absl::Status(const std::function<void(const OtherReport&)>&)> visit_others = nullptr;
+  // Likewise the body of the one of that name; none: there is none.
+  std::function<absl::StatusOr<std::optional<std::string>>(const std::string& report)> report_named = nullptr;
+  // The book came out of a backup: it may have sent this, and not know it.
+  bool since_restore = false;
 };
 
 // What a seal changed of usage. Borrowed; by their keys.

@@ -8,14 +8,13 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <optional>
 
 #include "rating/error.h"
 
 namespace tollbook {
 namespace {
 
-constexpr long kConnectSeconds = 10;
-constexpr long kIdleSeconds = 60;  // an ERP thinks for some seconds before the first byte of its answer
 constexpr size_t kSummaryBytes = 200;
 
 // libcurl's own state, once a process and before any thread is made.
@@ -86,8 +85,33 @@ curl_socket_t OpenSocket(void* door, curlsocktype purpose, curl_sockaddr* addres
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-// Nothing can have reached the target: the connection was never made, or no byte of the request was written.
-bool NothingLeft(CURL* curl, CURLcode code) {
+// The address that the url has in place of a name; none: it has a name.
+std::optional<sockaddr_storage> AddressIn(const std::string& url) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), curl_url_cleanup);
+  char* found = nullptr;
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(parsed.get(), CURLUPART_HOST, &found, 0) != CURLUE_OK) {
+    return std::nullopt;
+  }
+  std::string host = found;  // "127.0.0.1" of "0x7f.1", "[::1]"
+  curl_free(found);
+  sockaddr_storage address{};
+  sockaddr_in& v4 = reinterpret_cast<sockaddr_in&>(address);
+  sockaddr_in6& v6 = reinterpret_cast<sockaddr_in6&>(address);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+    address.ss_family = AF_INET;
+  } else if (inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
+    address.ss_family = AF_INET6;
+  } else {
+    return std::nullopt;
+  }
+  return address;
+}
+
+// Nothing can have reached the target: the connection was never made, or no byte of the request was written. What asks
+// a proxy for a tunnel is counted with the request's bytes, though it is none of them.
+bool NothingLeft(CURL* curl, CURLcode code, bool by_proxy) {
   switch (code) {
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
@@ -105,7 +129,7 @@ bool NothingLeft(CURL* curl, CURLcode code) {
   curl_off_t pretransfer = 0;
   curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &request_bytes);
   curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
-  return request_bytes == 0 && pretransfer == 0;
+  return (request_bytes == 0 || by_proxy) && pretransfer == 0;
 }
 
 // The certificate is of nobody whom `ca_file` trusts, or of another name than the url's. One that is too old, or not
@@ -120,7 +144,7 @@ bool IsOfAnother(CURL* curl, CURLcode code) {
 
 class CurlClient final : public HttpClient {
  public:
-  explicit CurlClient(HttpPolicy policy) : policy_(std::move(policy)) {
+  CurlClient(HttpPolicy policy, const HttpWaits& waits) : policy_(std::move(policy)), waits_(waits) {
     PrepareCurl();
     curl_ = curl_easy_init();
     TOLLBOOK_ASSERT(curl_ != nullptr);
@@ -138,6 +162,14 @@ class CurlClient final : public HttpClient {
     curl_easy_reset(curl_);  // keeps the connection
     door_ = {policy_.private_network, ""};
     HttpAnswer answer;
+    if (!policy_.proxy.empty()) {
+      const std::optional<sockaddr_storage> address = AddressIn(request.url);
+      const sockaddr* const there = address ? reinterpret_cast<const sockaddr*>(&*address) : nullptr;
+      if (there != nullptr && !MayConnect(there, policy_.private_network)) {
+        RefuseAddress(TextOf(there), "host", &answer);
+        return answer;
+      }
+    }
     curl_slist* lines = nullptr;
     for (const std::string& header : request.headers) lines = curl_slist_append(lines, header.c_str());
     lines = curl_slist_append(lines, "Expect:");  // no round trip before the body
@@ -150,13 +182,11 @@ class CurlClient final : public HttpClient {
       Read(&answer);
       return answer;
     }
-    answer.came = NothingLeft(curl_, code) ? HttpAnswer::Came::kNotSent : HttpAnswer::Came::kUnclear;
+    answer.came =
+        NothingLeft(curl_, code, !policy_.proxy.empty()) ? HttpAnswer::Came::kNotSent : HttpAnswer::Came::kUnclear;
     answer.error = why[0] != '\0' ? why : curl_easy_strerror(code);
     if (answer.came == HttpAnswer::Came::kNotSent && !door_.refused.empty()) {
-      answer.address_refused = true;
-      answer.error = door_.refused + ", the address of the host or of a proxy, ";
-      answer.error += policy_.private_network ? "gives out the keys of machines: nothing is sent there"
-                                              : "is private: write `private_network: true` where that is meant to be";
+      RefuseAddress(door_.refused, policy_.proxy.empty() ? "host" : "proxy", &answer);
     }
     if (code == CURLE_SEND_FAIL_REWIND) answer.error = "the connection ended before an answer came";  // NoWayBack
     answer.certificate_refused = IsOfAnother(curl_, code);
@@ -165,6 +195,13 @@ class CurlClient final : public HttpClient {
   }
 
  private:
+  void RefuseAddress(const std::string& address, const std::string& whose, HttpAnswer* answer) const {
+    answer->address_refused = true;
+    answer->error = address + ", the address of the " + whose + ", ";
+    answer->error += policy_.private_network ? "gives out the keys of machines: nothing is sent there"
+                                             : "is private: write `private_network: true` where that is meant to be";
+  }
+
   // `body` and `into` are borrowed until the request is done.
   void Configure(const HttpRequest& request, std::string_view* body, curl_slist* lines, char* why, std::string* into) {
     const auto set = [this](CURLoption option, auto value) {
@@ -179,11 +216,19 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
     if (!policy_.ca_file.empty()) set(CURLOPT_CAINFO, policy_.ca_file.c_str());
+    set(CURLOPT_PROXY, policy_.proxy.c_str());  // empty: none, whatever the environment says
+    if (!policy_.proxy.empty()) {
+      set(CURLOPT_NOPROXY, "");  // nor does it except anybody
+      set(CURLOPT_HTTPPROXYTUNNEL, 1L);
+      set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));  // headers have secrets
+      set(CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+      if (!policy_.ca_file.empty()) set(CURLOPT_PROXY_CAINFO, policy_.ca_file.c_str());
+    }
     set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(policy_.timeout_seconds)));
+    set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(std::min(waits_.connect_seconds, policy_.timeout_seconds)));
     set(CURLOPT_TIMEOUT, static_cast<long>(policy_.timeout_seconds));
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(CURLOPT_LOW_SPEED_TIME, kIdleSeconds);
+    set(CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(waits_.idle_bytes));
+    set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(waits_.idle_seconds));
     set(CURLOPT_USERAGENT, "tollbook");
     set(CURLOPT_HTTPHEADER, lines);
     set(CURLOPT_ERRORBUFFER, why);
@@ -216,6 +261,7 @@ class CurlClient final : public HttpClient {
   }
 
   const HttpPolicy policy_;
+  const HttpWaits waits_;
   CURL* curl_ = nullptr;
   Door door_;
 };
@@ -249,7 +295,11 @@ bool MayConnect(const sockaddr* address, bool private_network) {
 }
 
 std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy) {
-  return std::make_unique<CurlClient>(policy);
+  return MakeHttpClient(policy, HttpWaits{});
+}
+
+std::unique_ptr<HttpClient> MakeHttpClient(const HttpPolicy& policy, const HttpWaits& waits) {
+  return std::make_unique<CurlClient>(policy, waits);
 }
 
 std::string Summary(const HttpAnswer& answer) {

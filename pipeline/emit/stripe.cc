@@ -99,7 +99,8 @@ class StripeEmitter final : public UsageReportEmitter {
       : UsageReportEmitter(target, context, std::move(api_key), std::move(http),
                            {.system = "Stripe",
                             .remembers_seconds = 23 * 3600,  // Stripe's 24 hours, and one for the clocks
-                            .reaches_back_seconds = 35 * 86'400}) {}
+                            .reaches_back_seconds = 35 * 86'400,
+                            .says_seen = true}) {}
 
  private:
   StoredItem MakeItem(const UsageItem& item, uint64_t) const override {
@@ -150,6 +151,14 @@ class StripeEmitter final : public UsageReportEmitter {
     const std::string message = said.is_object() ? TextAt(said, {"error", "message"}) : "";
     if (answer.status == 400 && message.find("already exists") != std::string::npos &&
         message.find(item.key) != std::string::npos) {
+      // The key says of which book, seal and day the event is, and nothing of how much.
+      if (!item.was_sent) {
+        return Failed(DeliveryEvent::kRefused, DeliveryProblem::kDifferent,
+                      item.key +
+                          ": Stripe has its identifier, and this book has not sent it: a book of the same name did, or "
+                          "this one before it was put back by hand. Compare the day's sum there, correct it by hand, "
+                          "then `tollbook deliveries resolve`; a book made anew needs a name of its own");
+      }
       return Succeeded(DeliveryEvent::kConfirmed, "", item.key);
     }
     return Failed(DeliveryEvent::kRefused, DeliveryProblem::kValidation, item.key + ": " + Summary(answer));

@@ -91,6 +91,32 @@ int64_t NumberOf(std::string_view text) {
   return number;
 }
 
+// " 1-37 39": the places that are marked, counted from 1.
+std::string Ranges(const std::vector<bool>& marked) {
+  std::string text;
+  for (size_t first = 0; first < marked.size(); ++first) {
+    if (!marked[first]) continue;
+    size_t last = first;
+    while (last + 1 < marked.size() && marked[last + 1]) ++last;
+    text += " " + std::to_string(first + 1) + (last == first ? "" : "-" + std::to_string(last + 1));
+    first = last;
+  }
+  return text;
+}
+
+// Marks what "1-37 39" names.
+void Mark(std::string_view ranges, std::vector<bool>* marked) {
+  while (!ranges.empty()) {
+    std::string_view range = Cut(&ranges, ' ');
+    const int64_t first = NumberOf(Cut(&range, '-'));
+    const int64_t last = range.empty() ? first : NumberOf(range);
+    const int64_t end = static_cast<int64_t>(marked->size());
+    for (int64_t place = std::max<int64_t>(first, 1); place <= last && place <= end; ++place) {
+      (*marked)[static_cast<size_t>(place - 1)] = true;
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<UsageItem>> ItemsOf(const Target& target, std::string_view book_name,
@@ -227,14 +253,12 @@ size_t ReportProgress::left() const {
 
 std::string ToString(const ReportProgress& progress) {
   const bool is_open = progress.since_seconds != 0;
-  if (!is_open && progress.left() == progress.told.size()) return "told none";
   std::string text = is_open ? "since " + std::to_string(progress.since_seconds) + ", told" : "told";
-  for (size_t first = 0; first < progress.told.size(); ++first) {
-    if (!progress.told[first]) continue;
-    size_t last = first;
-    while (last + 1 < progress.told.size() && progress.told[last + 1]) ++last;
-    text += " " + std::to_string(first + 1) + (last == first ? "" : "-" + std::to_string(last + 1));
-    first = last;
+  const size_t left = progress.left();
+  text += !is_open && left == progress.told.size() ? " none" : Ranges(progress.told);
+  if (const std::string anothers = Ranges(progress.anothers); !anothers.empty()) text += ", another's" + anothers;
+  if (left > 0 && progress.send > 0 && progress.tried < progress.told.size()) {
+    text += ", tried to " + std::to_string(progress.tried) + " by send " + std::to_string(progress.send);
   }
   return text;
 }
@@ -242,20 +266,24 @@ std::string ToString(const ReportProgress& progress) {
 ReportProgress ProgressOf(std::string_view job, size_t items) {
   ReportProgress progress;
   progress.told.resize(items);
-  constexpr std::string_view kSince = "since ", kTold = "told ";
-  if (job.starts_with(kSince)) {
-    job.remove_prefix(kSince.size());
-    progress.since_seconds = NumberOf(Cut(&job, ','));
-  }
-  const size_t told = job.find(kTold);
-  if (told == std::string_view::npos) return progress;
-  job.remove_prefix(told + kTold.size());
   while (!job.empty()) {
-    std::string_view range = Cut(&job, ' ');
-    const int64_t first = NumberOf(Cut(&range, '-'));
-    const int64_t last = range.empty() ? first : NumberOf(range);
-    for (int64_t item = std::max<int64_t>(first, 1); item <= last && item <= static_cast<int64_t>(items); ++item) {
-      progress.told[static_cast<size_t>(item - 1)] = true;
+    std::string_view part = Cut(&job, ',');
+    if (part.starts_with(' ')) part.remove_prefix(1);
+    const auto begins = [&part](std::string_view words) {
+      const bool is_it = part.starts_with(words);
+      if (is_it) part.remove_prefix(words.size());
+      return is_it;
+    };
+    if (begins("since ")) {
+      progress.since_seconds = NumberOf(part);
+    } else if (begins("told ")) {
+      Mark(part, &progress.told);
+    } else if (begins("another's ")) {
+      progress.anothers.resize(items);
+      Mark(part, &progress.anothers);
+    } else if (begins("tried to ")) {
+      progress.tried = static_cast<size_t>(NumberOf(Cut(&part, ' ')));
+      progress.send = begins("by send ") ? static_cast<uint32_t>(NumberOf(part)) : 0;
     }
   }
   return progress;
@@ -406,8 +434,34 @@ size_t ReportEmitter::EndOfRequest(const Sending& sending, size_t first) const {
   return end;
 }
 
-void ReportEmitter::Refuse(Attempt attempt, Sending* sending) {
-  if (++sending->refused == 1) sending->first_refused = std::move(attempt);
+// That something else is there under its key is told before what the target did not take.
+void ReportEmitter::Refuse(Attempt attempt, std::span<const size_t> places, Sending* sending) const {
+  const bool is_anothers = attempt.step.problem == DeliveryProblem::kDifferent;
+  if (is_anothers && traits_.says_seen) {
+    sending->progress.anothers.resize(sending->items.size());
+    for (const size_t place : places) sending->progress.anothers[place] = true;
+  }
+  const bool is_louder = is_anothers && sending->first_refused.step.problem != DeliveryProblem::kDifferent;
+  if (++sending->refused == 1 || is_louder) sending->first_refused = std::move(attempt);
+}
+
+// A send that ended without a word may have come to all.
+void ReportEmitter::MarkSent(const Parcel& parcel, Sending* sending) const {
+  const ReportProgress& progress = sending->progress;
+  const bool may_be_all = parcel.since_restore || parcel.sends > progress.send + 1;
+  for (size_t i = 0; i < sending->items.size(); ++i) {
+    sending->items[i].was_sent = may_be_all || i < progress.tried;
+  }
+  if (may_be_all) sending->progress.tried = sending->items.size();
+  sending->progress.send = parcel.sends;
+}
+
+absl::StatusOr<std::optional<std::vector<StoredItem>>> ReportEmitter::ItemsOfReport(const std::string& report) const {
+  TOLLBOOK_ASSERT(sending_ != nullptr && sending_->report_named != nullptr);
+  const absl::StatusOr<std::optional<std::string>> body = sending_->report_named(report);
+  if (!body.ok()) return body.status();
+  if (!body->has_value()) return std::optional<std::vector<StoredItem>>();
+  return std::optional(DecodeItems(**body));
 }
 
 std::optional<Attempt> ReportEmitter::TellPlaces(const Places& places, Sending* sending) {
@@ -431,11 +485,12 @@ std::optional<Attempt> ReportEmitter::TellPlaces(const Places& places, Sending* 
     return TellApart({places.begin(), middle}, {middle, places.end()}, sending);
   }
   std::optional<Attempt> stopped;
-  for (Attempt& attempt : each) {
-    if (attempt.step.event == DeliveryEvent::kRefused) {
-      Refuse(std::move(attempt), sending);
+  for (size_t i = 0; i < each.size(); ++i) {
+    if (each[i].step.event == DeliveryEvent::kRefused) {
+      const std::span<const size_t> all(places);
+      Refuse(std::move(each[i]), each.size() == all.size() ? all.subspan(i, 1) : all, sending);
     } else if (!stopped) {
-      stopped = std::move(attempt);
+      stopped = std::move(each[i]);
     }
   }
   return stopped;
@@ -447,10 +502,18 @@ std::optional<Attempt> ReportEmitter::TellApart(const Places& some, const Places
 }
 
 Attempt ReportEmitter::Send(const Parcel& parcel) {
+  sending_ = &parcel;
+  Attempt attempt = SendReport(parcel);
+  sending_ = nullptr;
+  return attempt;
+}
+
+Attempt ReportEmitter::SendReport(const Parcel& parcel) {
   Sending sending{DecodeItems(parcel.body), {}};
   const std::vector<StoredItem>& items = sending.items;
   ReportProgress& progress = sending.progress;
   progress = ProgressOf(parcel.job, items.size());
+  if (traits_.says_seen) MarkSent(parcel, &sending);
   if (!parcel.unclear_for_nanos) progress.since_seconds = 0;
   sending.was_unclear = progress.since_seconds != 0;
   if (!sending.was_unclear) progress.since_seconds = NowSeconds();
@@ -467,12 +530,23 @@ Attempt ReportEmitter::Send(const Parcel& parcel) {
       first = end;
       continue;
     }
-    if (const std::string why = WhyRefused(items[first]); !why.empty()) {
-      Refuse(RefusedHere(DeliveryProblem::kValidation, items[first].key + ": " + why), &sending);
+    // Once the system forgets the other's key it would take ours.
+    const bool is_anothers = first < progress.anothers.size() && progress.anothers[first];
+    if (is_anothers) {
+      Refuse(RefusedHere(DeliveryProblem::kDifferent,
+                         items[first].key + ": not sent again: " + traits_.system +
+                             " had its key before this book sent it, for other usage or for this. Compare the day's "
+                             "sum there, correct it by hand, then `tollbook deliveries resolve`"),
+             {}, &sending);
+    } else if (const std::string why = WhyRefused(items[first]); !why.empty()) {
+      Refuse(RefusedHere(DeliveryProblem::kValidation, items[first].key + ": " + why), {}, &sending);
     } else {
       Places places(end - first);
       std::iota(places.begin(), places.end(), first);
-      if (std::optional<Attempt> stopped = TellPlaces(places, &sending)) return Over(*std::move(stopped), &sending);
+      std::optional<Attempt> stopped = TellPlaces(places, &sending);
+      const bool surely_not = stopped && stopped->step.event == DeliveryEvent::kNotApplied;
+      if (traits_.says_seen) progress.tried = std::max(progress.tried, surely_not ? first : end);
+      if (stopped) return Over(*std::move(stopped), &sending);
     }
     first = end;
   }

@@ -66,6 +66,8 @@ struct StoredItem {
   std::string body;
   std::set<std::string> entities = {};  // whose it is, and when; stored with the report as a whole
   std::string accounting_period = {};
+  // Of one that is being told, and of a system that says_seen: this book may have sent it before. Not stored.
+  bool was_sent = false;
 };
 std::string Encode(const std::vector<StoredItem>& items);
 std::vector<StoredItem> DecodeItems(std::string_view body);  // of bytes that were planned, so they are right
@@ -74,10 +76,16 @@ std::vector<StoredItem> DecodeItems(std::string_view body);  // of bytes that we
 [[nodiscard]] std::vector<PlannedDelivery> ReportsOf(uint64_t seal, const std::vector<StoredItem>& items,
                                                      size_t items_max);
 
-// How far a report is told, as the delivery's job: "since 1764380000, told 1-37 39"; "told none".
+// How far a report is told, as the delivery's job: "since 1764380000, told 1-37 39"; "told none"; of a system that
+// says_seen also "told 1-37, another's 38, tried to 40 by send 2".
 struct ReportProgress {
-  int64_t since_seconds = 0;  // when it was first sent of what may be there and is not told; 0: there is no such
-  std::vector<bool> told;     // by item
+  int64_t since_seconds = 0;        // when it was first sent of what may be there and is not told; 0: there is no such
+  std::vector<bool> told;           // by item
+  std::vector<bool> anothers = {};  // by item: the target had its key before this book sent it; empty: of none
+  // Up to which item its sends came, and the newest of them that said so: a later one ended without a word, and may
+  // have come to all. 0 by 0: none said so.
+  size_t tried = 0;
+  uint32_t send = 0;
   size_t left() const;
 };
 std::string ToString(const ReportProgress& progress);
@@ -120,6 +128,9 @@ class ReportEmitter : public Emitter {
     int64_t remembers_seconds = 0;     // so long it drops a key that it has seen; 0: it is told states, or can be asked
     int64_t reaches_back_seconds = 0;  // it takes no older usage; 0: any
     std::string method = "POST";
+    // Of a key that it has it says so, and not what it has under it: whether that is what this book sent must be known
+    // here (StoredItem::was_sent).
+    bool says_seen = false;
   };
   // `secret`: of those that show themselves who asks (HeadersOf); the others' client does.
   ReportEmitter(const Target& target, const EmitterContext& context, Secret secret, std::unique_ptr<HttpClient> http,
@@ -150,6 +161,8 @@ class ReportEmitter : public Emitter {
     return Request(traits_.method, items.front(), items.front().path, RequestBody(items));
   }
   HttpAnswer Request(const std::string& method, const StoredItem& item, const std::string& path, std::string_view body);
+  // The items of the target's usage report of that name, as this book has it stored; none: it has no such report.
+  [[nodiscard]] absl::StatusOr<std::optional<std::vector<StoredItem>>> ItemsOfReport(const std::string& report) const;
   const Target& target() const { return target_; }
   const std::string& book_name() const { return book_name_; }
   const Traits& traits() const { return traits_; }
@@ -170,7 +183,9 @@ class ReportEmitter : public Emitter {
   using Places = std::vector<size_t>;
   std::optional<Attempt> TellPlaces(const Places& places, Sending* sending);
   std::optional<Attempt> TellApart(const Places& some, const Places& others, Sending* sending);
-  static void Refuse(Attempt attempt, Sending* sending);
+  Attempt SendReport(const Parcel& parcel);
+  void Refuse(Attempt attempt, std::span<const size_t> places, Sending* sending) const;
+  void MarkSent(const Parcel& parcel, Sending* sending) const;
   Attempt Over(Attempt attempt, Sending* sending) const;
   Attempt End(Attempt attempt, const ReportProgress& progress) const;
   int64_t NowSeconds() const;
@@ -184,6 +199,7 @@ class ReportEmitter : public Emitter {
   const Secret secret_;
   const Traits traits_;
   const std::unique_ptr<HttpClient> http_;
+  const Parcel* sending_ = nullptr;  // while it is sent
 };
 
 // Of usage. Who derives from it says what one item is.

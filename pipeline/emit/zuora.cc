@@ -74,11 +74,15 @@ class ZuoraEmitter final : public UsageReportEmitter {
       return OfReading(
           Failed(Event::kUnclear, Problem::kAmbiguous, "the answer is no list of usage: " + Summary(answer)));
     }
-    if (records->items.size() > 1) return Refused(item, "two records of this key are there: delete one of them");
+    if (records->items.size() > 1) {
+      return Refused(item, "two records of this key are there: delete one of them", Problem::kDifferent);
+    }
     const std::string there = ScalarAt(records->items.front(), "Quantity");
     const absl::StatusOr<JsonTree> ours = ReadJsonTree(item.body, "the stored usage");
     if (!ours.ok() || !SameQuantity(there, ScalarAt(*ours, "Quantity"))) {
-      return Refused(item, "it is there and says " + there + ": look who changed it");
+      return Refused(
+          item, "it is there and says " + there + ": look who changed it, or which other book of the same name told it",
+          Problem::kDifferent);
     }
     return Succeeded(Event::kConfirmed, "", ScalarAt(records->items.front(), "Id"));
   }
@@ -98,8 +102,8 @@ class ZuoraEmitter final : public UsageReportEmitter {
     return Failed(Event::kUnclear, Problem::kAmbiguous, "the answer does not name the usage: " + Summary(answer));
   }
 
-  static Attempt Refused(const StoredItem& item, const std::string& why) {
-    return Failed(Event::kRefused, Problem::kValidation, item.key + ": " + why);
+  static Attempt Refused(const StoredItem& item, const std::string& why, Problem problem = Problem::kValidation) {
+    return Failed(Event::kRefused, problem, item.key + ": " + why);
   }
 };
 

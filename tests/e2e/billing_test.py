@@ -55,6 +55,10 @@ class Usage(Case):
         path.write_bytes(small.lines(*made))
         book.tollbook("run", "--books", self.books, "--catalog", self.catalog, "--quiet", path)
 
+    def begin_anew(self):
+        """The book is lost without a backup, and one of no usage yet takes its place."""
+        self.books, self.number = self.scratch / "anew", 0
+
     def three_seals(self):
         """Usage of three seals: plain, then late and corrected, then moved from one charge to the other."""
         self.absorb(*[(subject, back, 10 * back + index, {"region": "eu"} if back % 3 == 0 else {})
@@ -198,6 +202,59 @@ class Stripe(AnySystem, Usage):
             self.assertEqual(server.sums(), {("s2", "api_calls"): 7000}, "nor what later seals say")
 
 
+    def test_a_book_put_back_tells_what_it_knows(self):
+        """Stripe says that it has the keys, and not what it has under them: this book never sent them, as far as it
+        knows. So nothing is told twice, nothing is taken for told, and a person says so."""
+        with self.serve() as server:
+            self.targets(self.text(server))
+            self.three_seals()
+            shutil.copytree(self.books, self.scratch / "earlier")
+            self.post("--strict")
+            shutil.rmtree(self.books)
+            shutil.copytree(self.scratch / "earlier", self.books)
+            self.post()
+            self.assert_told(server)
+            rows = self.deliveries()
+            self.assertEqual({(row["state"], row["problem"]) for row in rows}, {("parked", "different")})
+            self.assertIn("this book has not sent it", rows[0]["last_error"])
+            for row in rows:
+                book.tollbook("deliveries", "resolve", "--books", self.books, "billing", row["batch"], "--posted",
+                              "there", "--by", "Ann", "--why", "the sums are right")
+            self.absorb(("s1", 1, 4, {}))
+            self.post("--strict")
+            self.assert_told(server)
+
+    def test_a_book_made_anew_takes_nothing_for_told(self):
+        due = ["429_retry_after"]
+
+        def fault(kind, key, count):
+            return due.pop() if server.told and due else None
+
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.absorb(("s1", 1, 5, {}), ("s2", 1, 6, {}))
+            self.absorb(("s1", 1, 2, {}))
+            self.post("--strict")
+            server.faults = fault  # that it was to come again makes nothing there its own
+            self.begin_anew()
+            self.absorb(("s1", 1, 1007, {}), ("s3", 1, 9, {}))
+            self.post("--wait", "5")
+            parked, = self.deliveries()
+            self.assertEqual((parked["state"], parked["problem"]), ("parked", "different"))
+            self.assertIn("1 of 2 items refused", parked["last_error"])
+            self.assertIn("a book of the same name did", parked["last_error"])
+            told = {("s1", "api_calls"): 7000, ("s2", "api_calls"): 6000, ("s3", "api_calls"): 9000}
+            self.assertEqual(server.sums(), told)
+            requests = len(server.requests)
+            book.tollbook("deliveries", "retry", "--books", self.books, "billing", parked["batch"])
+            self.post("--wait", "5")
+            parked, = self.deliveries("--state", "parked")
+            self.assertIn("1 of 2 items refused, the others are told: tb-", parked["last_error"])
+            self.assertIn(": not sent again: Stripe had its key before", parked["last_error"])
+            self.assertEqual(len(server.requests), requests, "for it may have forgotten the key by then")
+            self.assertEqual(due, [])
+
+
 class RestoredBook(Usage):
     def test_what_is_told_since_has_keys_of_its_own(self):
         """Stripe drops an identifier that it has seen: what a lost seal told must not hide what this one tells."""
@@ -234,6 +291,71 @@ class Chargebee(AnySystem, Usage):
             parked, = self.deliveries("--state", "parked")
             self.assertIn("a usage of somebody else is there: by-hand", parked["last_error"])
             self.assertEqual(server.sums(), {("s1", "api_calls"): 7000, ("s2", "api_calls"): 6000})
+            self.assertEqual(parked["problem"], "different")
+
+    def assert_left(self, server, before, words):
+        """All that is due is parked, and the server has what it had."""
+        self.assertEqual((server.told, server.notes), before)
+        rows = self.deliveries()
+        self.assertEqual({(row["state"], row["problem"]) for row in rows}, {("parked", "different")})
+        for row in rows:
+            self.assertIn(words, row["last_error"])
+
+    def three_posted(self, server):
+        self.targets(self.target(self.kind, server.url))
+        for calls in (5, 2, 3):
+            self.absorb(("s1", 1, calls, {}))
+        self.post("--strict")
+        self.assertEqual(server.sums(), {("s1", "api_calls"): 10_000})
+        return dict(server.told), dict(server.notes)
+
+    def test_records_of_another_book_are_left(self):
+        with self.server(KEY) as server:
+            before = self.three_posted(server)
+            path = self.catalog / "book.yaml"
+            path.write_text(path.read_text().replace("name: small", "name: other"))
+            self.begin_anew()
+            self.absorb(("s1", 1, 70, {}))
+            self.post()
+            self.assert_left(server, before, "of seal 3, which this book has not told")
+            for _ in range(4):  # its seals come to be the newer ones
+                self.absorb(("s1", 1, 1, {}))
+            self.post()
+            self.assert_left(server, before, "of seal 3, which this book has not told")
+
+    def test_records_of_a_book_that_was_made_anew_are_left(self):
+        with self.server(KEY) as server:
+            before = self.three_posted(server)
+            self.begin_anew()
+            self.absorb(("s1", 1, 1010, {}))
+            self.post()
+            self.assert_left(server, before, "a usage of 10 is there, ")
+            for _ in range(3):  # it makes a seal of that number
+                self.absorb(("s1", 1, 1, {}))
+            self.post()
+            _, second, third, fourth = self.deliveries()
+            for row in (second, fourth):
+                self.assertIn("of seal 3, and this book told 1012: look who changed it", row["last_error"])
+            self.assertIn("it is there and says 10: look who changed it", third["last_error"])
+            self.assert_left(server, before, "10")
+
+    def test_a_record_that_somebody_changed_is_left(self):
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url))
+            self.absorb(("s1", 1, 5, {}))
+            self.post("--strict")
+            key, (*place, _) = next(iter(server.told.items()))
+            server.told[key] = (*place, "4")
+            self.absorb(("s1", 1, 2, {}))
+            self.post()
+            parked, = self.deliveries("--state", "parked")
+            self.assertIn("a usage of 4 is there, " + key + " of seal 1, and this book told 5: look who changed it",
+                          parked["last_error"])
+            self.assertEqual(server.sums(), {("s1", "api_calls"): 4000})
+            server.told[key] = (*place, "5.0")
+            book.tollbook("deliveries", "retry", "--books", self.books, "billing", parked["batch"])
+            self.post("--wait", "5", "--strict")
+            self.assert_told(server)
 
 
 class Maxio(AnySystem, Usage):
@@ -248,6 +370,69 @@ class Maxio(AnySystem, Usage):
             parked = self.deliveries("--state", "parked")
             self.assertIn("an event is not taken", parked[0]["last_error"])
             self.assertEqual(server.sums(), {place: sum for place, sum in self.used().items() if place[0] != "s2"})
+
+
+class RenamedTarget(Usage):
+    def assert_held(self, server, told, *names):
+        """Each of the names is sent nothing, and nothing is planned for it; `post` and `status` say why."""
+        requests = len(server.requests)
+        done = self.post(expect=1)
+        for name in names:
+            words = f"paused by its new name since .*: usage was told to target {told} before".encode()
+            self.assertRegex(done.stderr, f"not told to target {name}: it is ".encode() + words)
+            self.assertRegex(done.stdout, f"{name} is ".encode() + words)
+            self.assertEqual(self.deliveries("--target", name), [])
+        self.assertIn(b"# paused by its new name", self.post("--dry-run").stdout)
+        self.assertEqual(len(server.requests), requests)
+
+    def test_a_new_name_is_told_nothing_until_somebody_says_so(self):
+        with billing_server.Maxio(KEY) as server:
+            self.targets(self.target("maxio", server.url))
+            self.three_seals()
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.assert_held(server, "billing", "renamed")
+            self.targets(self.target("maxio", server.url))
+            self.absorb(("s1", 1, 4, {}))
+            self.post("--strict")
+            self.assert_told(server)
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.absorb(("s1", 1, 5, {}))
+            self.assert_held(server, "billing", "renamed")
+            self.assertEqual([(target["target"], target["paused"]["by"]) for target in
+                              json.loads(book.tollbook("status", "--books", self.books, "--json").stdout)["targets"]
+                              if "paused" in target], [("renamed", "its new name")])
+            self.resume("renamed", "it is billing, which still remembers its keys")
+            self.post("--strict")
+            self.assert_told(server)
+            self.absorb(("s1", 1, 6, {}))
+            self.post("--strict")
+            self.assert_told(server)
+        self.verify()
+
+    def test_a_part_of_one_under_a_name_of_its_own_is_held_too(self):
+        """What both names had was told under the first."""
+        with billing_server.Stripe(KEY) as server:
+            self.targets(self.target("stripe", server.url))
+            self.three_seals()
+            self.post("--strict")
+            self.targets(self.target("stripe", server.url, codes="calls: api_calls"),
+                         self.target("stripe", server.url, "other", codes="eu-calls: eu_calls"))
+            self.assert_held(server, "billing", "other")
+
+    def test_another_system_is_none(self):
+        with billing_server.Stripe(KEY) as first, billing_server.Maxio(KEY) as second:
+            self.targets(self.target("stripe", first.url))
+            self.three_seals()
+            self.post("--strict")
+            both = self.target("stripe", first.url), self.target("maxio", second.url, "second")
+            self.targets(*both)
+            self.post("--strict", "--target", "second")
+            self.assert_told(second)
+            self.absorb(("s1", 1, 4, {}))
+            self.post("--strict")
+            self.assert_told(first)
+            self.assert_told(second)
 
 
 class ZuoraCase(Usage):

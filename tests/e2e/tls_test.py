@@ -4,8 +4,10 @@ A target's own certificate, and that of the server which gives out its tokens; H
 """
 
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 import unittest
 import warnings
 
@@ -48,6 +50,55 @@ commonName = supplied
 [names]
 subjectAltName = DNS:localhost
 """
+
+
+class Proxy:
+    """Makes tunnels to one port of this machine, whatever it is asked for; `asked`: for what; `heard`: all it was sent."""
+
+    def __init__(self, port):
+        self.port, self.asked, self.heard = port, [], b""
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listening.getsockname()[1]
+
+    def __enter__(self):
+        self.serving = threading.Thread(target=self.serve, daemon=True)
+        self.serving.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listening.shutdown(socket.SHUT_RDWR)  # ends the accept
+        self.serving.join()
+        self.listening.close()
+
+    def serve(self):
+        while True:
+            try:
+                near, _ = self.listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.tunnel, args=(near,), daemon=True).start()
+
+    def tunnel(self, near):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += near.recv(4096)
+        self.asked.append(head.split(b"\r\n")[0])
+        self.heard += head
+        with near, socket.create_connection(("127.0.0.1", self.port)) as far:
+            near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=self.carry, args=(far, near, False), daemon=True)
+            back.start()
+            self.carry(near, far, True)
+            back.join()
+
+    def carry(self, source, to, is_heard):
+        try:
+            while piece := source.recv(65_536):
+                self.heard += piece if is_heard else b""
+                to.sendall(piece)
+            to.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other side hung up
 
 
 @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
@@ -157,6 +208,24 @@ class Tls(post_test.Case):
             self.post("--strict")
             self.assertGreater(len(ledger.wire), 20)
             self.assertEqual(ledger.connections, 1)
+
+    def test_a_proxy_carries_what_it_cannot_read(self):
+        self.seal(1)
+        with fault_server.Server(post_test.SECRET, certificate=self.good) as server, Proxy(server.port) as proxy:
+            by_proxy = f"    proxy: {proxy.url}\n"
+            self.targets(self.target("hook", 443, host="localhost") + by_proxy)
+            self.post("--strict", env=dict(self.environment, https_proxy="http://127.0.0.1:9", no_proxy="*"))
+            (_, _, headers, _), = server.wire
+            self.assertEqual(headers["Authorization"], "Bearer " + CANARY)
+            self.assertEqual(proxy.asked, [b"CONNECT localhost:443 HTTP/1.1"])
+            self.assertNotIn(CANARY.encode(), proxy.heard)
+            self.assertGreater(len(proxy.heard), 1000)
+            # Of a certificate that does not hold nothing comes of it, as without a proxy.
+            self.targets(self.target("othername", 443, host="127.0.0.1") + by_proxy)
+            self.post("--target", "othername")
+            self.assert_waits("othername", "no alternative certificate subject name matches")
+            self.assertEqual(len(server.wire), 1)
+            self.assertEqual(len(proxy.asked), 2)
 
     @unittest.skipUnless(shutil.which("node"), "node, which speaks HTTP/2, is not installed")
     def test_http_2_is_spoken_where_it_is_offered(self):

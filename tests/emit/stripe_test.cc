@@ -418,13 +418,38 @@ TEST_F(StripeTest, WhatWasSurelyNotTakenIsSentHoweverLate) {
   FaultOf(2, FakeStripe::Fault::kBusy);
   Pass();
   EXPECT_EQ(Of("usage:0001-001").state, DeliveryState::kRetryWait);
-  EXPECT_EQ(Of("usage:0001-001").job, "told 1");
+  EXPECT_EQ(Of("usage:0001-001").job, "told 1, tried to 1 by send 1");
   stripe_.faults_ = nullptr;
   After(2 * kDay);
   Pass();
   EXPECT_EQ(Count(DeliveryState::kConfirmed), 1u);
   EXPECT_EQ(stripe_.asked_, 0);
   EXPECT_EQ(SumsThere(), used_);
+}
+
+// That the report was sent before does not make that its own which it surely did not send.
+TEST_F(StripeTest, AnIdentifierThatItHasBeforeItWasSentIsAnothers) {
+  Seal({{"s1", 10}, {"s2", 20}});
+  std::string second;
+  int events = 0;
+  stripe_.faults_ = [&](const HttpRequest& request) {
+    if (++events != 2) return FakeStripe::Fault::kNone;
+    second = request.body;
+    return FakeStripe::Fault::kBusy;
+  };
+  Pass();
+  stripe_.faults_ = nullptr;
+  HttpAnswer taken;
+  stripe_.Take(second, &taken);  // another book of this name tells it
+  ASSERT_EQ(taken.status, 200);
+  After(3'600);
+  Pass();
+  const Delivery parked = Of("usage:0001-001");
+  EXPECT_EQ(parked.state, DeliveryState::kParked);
+  EXPECT_EQ(parked.problem, DeliveryProblem::kDifferent);
+  EXPECT_EQ(parked.job, "told 1, another's 2");
+  EXPECT_THAT(parked.last_error, AllOf(HasSubstr("1 of 2 items refused, the others are told: tb-"),
+                                       HasSubstr("Stripe has its identifier, and this book has not sent it")));
 }
 
 // Any row of faults, restarts and days between: told is used, and nobody is asked.

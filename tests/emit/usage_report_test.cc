@@ -317,6 +317,17 @@ TEST(ReportProgress, IsWordsThatCanBeReadBack) {
     EXPECT_EQ(ProgressOf(words, 4).since_seconds, 0);
   }
   EXPECT_EQ(ProgressOf("since 7, told 2-9", 3).left(), 1u) << "no more than there are";
+  for (const char* words : {"told none, another's 2 4", "told 1, another's 2", "since 7, told 1, tried to 3 by send 2",
+                            "told none, another's 1-2, tried to 3 by send 1"}) {
+    EXPECT_EQ(ToString(ProgressOf(words, 4)), words);
+  }
+  EXPECT_EQ(ToString(ProgressOf("told none, tried to 4 by send 2", 4)), "told none") << "all may have been sent";
+  const ReportProgress read = ProgressOf("since 7, told 1 3, another's 2, tried to 3 by send 12", 4);
+  EXPECT_EQ(read.since_seconds, 7);
+  EXPECT_THAT(read.told, ElementsAre(true, false, true, false));
+  EXPECT_THAT(read.anothers, ElementsAre(false, true, false, false));
+  EXPECT_EQ(read.tried, 3u);
+  EXPECT_EQ(read.send, 12u);
 }
 
 }  // namespace

@@ -159,6 +159,16 @@ class OutboxTest : public ClockedBookTest {
   }
 };
 
+TEST_F(OutboxTest, FindsTheOneOfThatNameAndNoneThatBeginsWithIt) {
+  ASSERT_TRUE(Plan("erp", "usage:0001-1000", "tb-1", "longer").ok());
+  EXPECT_FALSE(outbox().Find("erp", "usage:0001-100")->has_value());
+  ASSERT_TRUE(Plan("erp", "usage:0001-100", "tb-2", "bytes").ok());
+  EXPECT_EQ((*outbox().Find("erp", "usage:0001-100"))->key, "tb-2");
+  EXPECT_EQ((*outbox().Find("erp", "usage:0001-1000"))->key, "tb-1");
+  EXPECT_FALSE(outbox().Find("erp", "usage:0001")->has_value());
+  EXPECT_FALSE(outbox().Find("er", "usage:0001-100")->has_value());
+}
+
 TEST_F(OutboxTest, KeepsKeyAndBodyBeforeAnythingIsSent) {
   ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
   Open();

@@ -218,6 +218,20 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
       {"a password in the url", "https://erp", "https://tollbook:pw@erp",
        "targets.yaml:18: target \"erp\" has a url that is not taken: write https://host/path, without a user or "
        "password"},
+      {"a proxy with a path", "deduplicates: true", "deduplicates: true\n    proxy: http://proxy.example:3128/x",
+       "targets.yaml:12: target \"hook\" has a proxy that is not taken: write its scheme, host and port, without a "
+       "user, "
+       "password or path: http://proxy.example:3128"},
+      {"a proxy with a password", "deduplicates: true", "deduplicates: true\n    proxy: http://me:pw@proxy.example",
+       "targets.yaml:12: target \"hook\" has a proxy that is not taken"},
+      {"a proxy of no kind", "deduplicates: true", "deduplicates: true\n    proxy: socks5://proxy.example",
+       "targets.yaml:12: target \"hook\" has a proxy that is not taken"},
+      {"a proxy that would read all", "deduplicates: true",
+       "deduplicates: true\n    plain_http: true\n    proxy: http://proxy.example",
+       "targets.yaml:13: target \"hook\" is reached by plain http and by a proxy, which would read all: use a url with "
+       "https://, and leave out `plain_http`"},
+      {"a proxy of files", "format: csv", "format: csv\n    proxy: http://proxy.example",
+       "targets.yaml:6: target \"archive\" has an unknown key \"proxy\""},
       {"no url at all", "https://erp", "ftp://erp", "targets.yaml:18: target \"erp\" has a url that is not taken"},
       {"an unknown entity", "entities: [us]\n    url", "entities: [uk]\n    url",
        "targets.yaml:8: target \"hook\" names entity \"uk\", which entities.yaml does not have"},
