@@ -14,6 +14,7 @@
 #include "ledger/outbox.h"
 #include "ledger/purge.h"
 #include "ledger/totals_cells.h"
+#include "ledger/unsettled.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/contract_check.h"
@@ -521,7 +522,7 @@ absl::Status AddJournalRows(const Book& book, const std::vector<JournalBatch>& b
   return absl::OkStatus();
 }
 
-// Why a target has not got a batch; empty: it has. Nothing known is no explanation.
+// Why a target has not got a batch; empty: it has. That nobody knows, or that it has something else, is no explanation.
 struct NotThere {
   std::string why;
   bool explains = true;
@@ -530,8 +531,10 @@ struct NotThere {
 NotThere WhyNotThere(const Delivery* delivery, bool is_held) {
   if (delivery == nullptr) return {is_held ? "held for approval" : "not planned yet"};
   if (IsPosted(delivery->state)) return {""};
-  const bool is_unclear = delivery->state == DeliveryState::kUncertain || delivery->state == DeliveryState::kSending;
-  return {std::string(Word(delivery->state)), !is_unclear};
+  const std::string state(Word(delivery->state));
+  if (IsDifferent(*delivery)) return {state + ", different there", false};
+  if (!IsUnclear(*delivery)) return {state};
+  return {delivery->state == DeliveryState::kUncertain ? state : state + ", may be there", false};
 }
 
 // Debits that were sealed for a target, and those of the batches that it confirmed; then, once any are, those that are
