@@ -10,6 +10,7 @@
 #include "ledger/outbox.h"
 #include "ledger/unsettled.h"
 #include "pipeline/booked_places.h"
+#include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/verify.h"
@@ -299,6 +300,25 @@ absl::Status CheckOrder(const Catalog& catalog, const PeriodOrder& order) {
   return absl::OkStatus();
 }
 
+// The newest seal's catalog is what the book is read by where no other is named: a period whose state was changed by
+// other days would be one that it does not have.
+absl::Status CheckCalendar(const Book& book, const Catalog& catalog, std::string_view entity,
+                           const AccountingPeriod& period) {
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  if (seals->empty() || seals->back().catalog_digest == catalog.digest) return absl::OkStatus();
+  const absl::StatusOr<Catalog> sealed = SealedCatalog(book);
+  if (!sealed.ok()) return sealed.status();
+  const auto of_seal = std::ranges::find(sealed->entities, entity, &Entity::name);
+  if (of_seal == sealed->entities.end()) return absl::OkStatus();  // new
+  const AccountingPeriod then = of_seal->fiscal_calendar.PeriodOf(period.first);
+  if (then == period) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "the newest seal has another fiscal calendar",
+                   std::string(entity) + " " + period.name + ": " + ToString(period.first) + " is of its " + then.name +
+                       ", " + ToString(then.first) + " to " + ToString(then.last),
+                   "name that period by that catalog, or go on when a seal has booked something by this one");
+}
+
 struct Transition {
   std::string_view command;
   std::vector<PeriodState> from;
@@ -410,6 +430,7 @@ absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, co
     return MakeError(absl::StatusCode::kInvalidArgument, "no such accounting period", order.entity + " " + order.period,
                      "write it as " + some.name);
   }
+  TOLLBOOK_RETURN_IF_ERROR(CheckCalendar(book, catalog, order.entity, *period));
   const PeriodState before = periods->StateOf(order.entity, *period);
   const Transition step = TransitionOf(order.action);
   if (std::find(step.from.begin(), step.from.end(), before) == step.from.end()) {

@@ -68,8 +68,8 @@ struct PeriodOrder {
 };
 
 // What was committed. InvalidArgument: the order names no entity, period or person. PermissionDenied: the catalog lets
-// others do it. FailedPrecondition: the period does not stand where the action begins, or obstacles stand in the way:
-// one line each.
+// others do it. FailedPrecondition: the newest seal's catalog has other days for the period, the period does not stand
+// where the action begins, or obstacles stand in the way: one line each.
 [[nodiscard]] absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order,
                                                         int threads);
 
