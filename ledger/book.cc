@@ -456,7 +456,8 @@ class StoredBook final : public Book {
   absl::Status CheckUsable() const;
   // Finds most of those who break the contract, not all: a commit may begin right after.
   void AssertNoCommit() const { TOLLBOOK_ASSERT(!committing_.load(std::memory_order_relaxed)); }
-  absl::Status Commit(CommitRecord record, CommitWrite write);
+  // `is_unsigned`: nobody is named in it, so it keeps whose account ran the command.
+  absl::Status Commit(CommitRecord record, CommitWrite write, bool is_unsigned = false);
   absl::Status RaiseFormat();
 
   // What the commits of each kind stored beside their runs, by sequence.
@@ -573,15 +574,16 @@ absl::Status StoredBook::RaiseFormat() {
   return absl::OkStatus();
 }
 
-absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write) {
+absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write, bool is_unsigned) {
   record.sequence = last_.sequence + 1;
   record.previous = last_.hash;
-  const bool is_signed_so = record.kind == CommitKind::kSeal || record.retires_held;
+  const bool is_decided_so = record.kind == CommitKind::kSeal || record.retires_held;
+  const bool is_signed_so = is_decided_so || is_unsigned;
   const bool keeps_load = catalog_load_ && (is_signed_so || catalog_load_->before != catalog_load_->after);
   if (keeps_load) {
     catalog_load_->sequence = record.sequence;
     CatalogLoad load = *catalog_load_;
-    if (!is_signed_so) load.decided_by = load.decided_why = "";
+    if (!is_decided_so) load.decided_by = load.decided_why = "";
     write.PutForEver(Family::kDefault, Numbered(kCatalogLoadPrefix, record.sequence), Encode(load));
   }
   record.body = write.Digest();
@@ -888,9 +890,11 @@ absl::Status StoredBook::CommitPeriodChange(const PeriodChange& change) {
 absl::Status StoredBook::CommitDecisions(std::span<const Decision> decisions) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
   TOLLBOOK_ASSERT(!decisions.empty());
+  bool is_unsigned = false;
   for (const Decision& decision : decisions) {
     const bool is_signed = !decision.by.empty() && !decision.why.empty();
     TOLLBOOK_ASSERT(!decision.which.empty() && (is_signed || decision.kind == DecisionKind::kDelivery));
+    is_unsigned = is_unsigned || decision.by.empty();
   }
   const Committing committing(&committing_);
   const DecisionCommit stored{last_.sequence + 1, {decisions.begin(), decisions.end()}};
@@ -898,7 +902,7 @@ absl::Status StoredBook::CommitDecisions(std::span<const Decision> decisions) {
   record.kind = CommitKind::kDecisions;
   CommitWrite write(store_->NewWrite(4096 + 256 * decisions.size()));
   write.PutForEver(Family::kDefault, Numbered(kDecisionPrefix, stored.sequence), Encode(stored));
-  return Commit(std::move(record), std::move(write));
+  return Commit(std::move(record), std::move(write), is_unsigned);
 }
 
 absl::Status StoredBook::AddPurged(const CommitRecord& record, const Contents& contents, uint64_t held_floor, Day today,

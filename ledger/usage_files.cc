@@ -15,6 +15,11 @@ namespace tollbook {
 namespace {
 
 constexpr std::string_view kDirectory = "usage";
+
+absl::Status LogDamagedError(std::string_view which) {
+  return MakeError(absl::StatusCode::kDataLoss, "the usage log is damaged", which,
+                   "nothing that is booked depends on it; put `usage/` back from a backup");
+}
 constexpr std::string_view kExtension = ".zst";
 
 std::string NameOf(uint32_t number) {
@@ -80,7 +85,7 @@ void UsageFiles::Open(std::span<const SegmentPlace> live, uint32_t last_file) {
 absl::StatusOr<std::string> UsageFiles::Read(const SegmentPlace& place) const {
   const std::string path = PathOf(place.file);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return DamagedError(path + " is missing");
+  if (fd < 0 && errno == ENOENT) return LogDamagedError(path + " is missing");
   if (fd < 0) return FileError("cannot open", path);
   struct stat facts = {};
   // Before memory is taken for it.
@@ -88,7 +93,7 @@ absl::StatusOr<std::string> UsageFiles::Read(const SegmentPlace& place) const {
                         place.bytes <= static_cast<uint64_t>(facts.st_size) - place.offset;
   if (!is_there) {
     close(fd);
-    return DamagedError(path + " is too short");
+    return LogDamagedError(path + " is too short");
   }
   std::string bytes(place.bytes, '\0');
   size_t got = 0;
@@ -97,13 +102,13 @@ absl::StatusOr<std::string> UsageFiles::Read(const SegmentPlace& place) const {
     const ssize_t part = pread(fd, bytes.data() + got, bytes.size() - got, static_cast<off_t>(place.offset + got));
     if (part < 0 && errno == EINTR) continue;
     if (part < 0) status = FileError("cannot read", path);
-    if (part == 0) status = DamagedError(path + " is too short");
+    if (part == 0) status = LogDamagedError(path + " is too short");
     if (part > 0) got += static_cast<size_t>(part);
   }
   close(fd);
   TOLLBOOK_RETURN_IF_ERROR(status);
   if (Sha256(bytes) == place.hash) return bytes;
-  return DamagedError(path + ": the segment at byte " + std::to_string(place.offset) + " is not what was written");
+  return LogDamagedError(path + ": the segment at byte " + std::to_string(place.offset) + " is not what was written");
 }
 
 // What an epoch that did not come about, or a purge that was cut short, has left.

@@ -37,7 +37,39 @@ void AddDebit(const JournalLine& line, Int128* sum) {
   if (__builtin_add_overflow(*sum, line.amount().minor, sum)) *sum = kMinorMax;
 }
 
-// What is debited in all parts of a batch; and of it late usage, by the accounting period that it belongs to.
+// An accrual of late usage, by where it is posted: of those that a seal posts twice the second takes the first back.
+class AccrualsTakenBack {
+ public:
+  explicit AccrualsTakenBack(std::span<const JournalBatch> batches) {
+    for (const JournalBatch& batch : batches) {
+      for (const JournalLine& line : batch.lines) {
+        if (line.key.usage_date) posted_[PlaceOf(line)].push_back(&line);
+      }
+    }
+  }
+
+  // Of one usage date a seal posts to the same accounts in one accounting period, but for an accrual: it is in two, the
+  // other way round in the later one.
+  bool Has(const JournalLine& line) const {
+    const auto lines = posted_.find(PlaceOf(line));
+    return lines != posted_.end() && std::ranges::any_of(lines->second, [&](const JournalLine* other) {
+             return other->key.posting_date < line.key.posting_date && other->minor == -line.minor;
+           });
+  }
+
+ private:
+  using Place = std::tuple<std::string_view, std::string_view, std::string_view, std::string_view, std::string_view,
+                           std::string_view, std::string_view, Day>;
+  static Place PlaceOf(const JournalLine& line) {
+    const LineKey& key = line.key;
+    return {key.entity, key.currency.code(), key.reverses,   key.product,
+            key.debit,  key.credit,          key.dimensions, key.usage_date.value_or(key.posting_date)};
+  }
+  std::map<Place, std::vector<const JournalLine*>> posted_;
+};
+
+// What is debited in all parts of a batch; and of it late usage, by the accounting period that it belongs to. What
+// takes an accrual back is no late usage once more.
 struct Debits {
   Int128 all = 0;
   std::map<std::string, Int128> late;
@@ -78,13 +110,14 @@ absl::StatusOr<std::vector<HeldBatch>> HeldForApproval(const Book& book, const C
                                                        std::span<const JournalBatch> batches) {
   const absl::StatusOr<std::set<PeriodAndCurrency>> booked = BookedBefore(book, catalog);
   if (!booked.ok()) return booked.status();
+  const AccrualsTakenBack taken_back(batches);
   std::map<WholeBatch, Debits> debits;
   for (const JournalBatch& batch : batches) {
     const Entity* const entity = EntityOf(catalog, batch);
     Debits& of = debits[WholeOf(batch)];
     for (const JournalLine& line : batch.lines) {
       AddDebit(line, &of.all);
-      if (entity == nullptr || !line.key.usage_date) continue;
+      if (entity == nullptr || !line.key.usage_date || taken_back.Has(line)) continue;
       AddDebit(line, &of.late[entity->fiscal_calendar.PeriodOf(*line.key.usage_date).name]);
     }
   }

@@ -129,12 +129,13 @@ std::string_view WordOf(DecisionKind kind) {
   return "";
 }
 
-AuditRow RowOf(const CommitRecord& commit, const Decision& decision) {
+// What became of a delivery nobody signs, as a rule.
+AuditRow RowOf(const CommitRecord& commit, const Decision& decision, const std::string& run_by) {
   return {commit.sequence,
           commit.committed_at_nanos,
           std::string(WordOf(decision.kind)),
           decision.which,
-          decision.by,
+          decision.by.empty() ? run_by : decision.by,
           decision.why,
           decision.before,
           decision.after};
@@ -212,7 +213,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book, size_t corrections_of_commit) {
       ++change;
     }
     if (decided != decisions->end() && decided->sequence == commit.sequence) {
-      for (const Decision& decision : decided->decisions) log.rows.push_back(RowOf(commit, decision));
+      for (const Decision& decision : decided->decisions) log.rows.push_back(RowOf(commit, decision, run_by));
       ++decided;
     }
   }

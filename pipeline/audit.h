@@ -14,11 +14,12 @@ namespace tollbook {
 struct AuditRow {
   uint64_t commit = 0;
   int64_t at_nanos = 0;
-  std::string what;   // "catalog", "seal", "adjusting seal", "reversal", "period", "approval", "delivery", "purge",
-                      // "retry", "corrections", "correction", "void", "restore"
-  std::string which;  // the command that read the catalog, "seal 3", "acme-us 2025-01", a batch, a target and a batch,
-                      // the source and id of an event that was corrected or voided
-  std::string by;  // who, where a person was named; of catalogs, seals, retries, restores whose account ran the command
+  std::string what;    // "catalog", "seal", "adjusting seal", "reversal", "period", "approval", "delivery", "purge",
+                       // "retry", "corrections", "correction", "void", "restore"
+  std::string which;   // the command that read the catalog, "seal 3", "acme-us 2025-01", a batch, a target and a batch,
+                       // the source and id of an event that was corrected or voided
+  std::string by;      // who, where a person was named; of catalogs, seals, retries, restores, and of deliveries that
+                       // `post` made, whose account ran the command
   std::string why;     // likewise; of catalogs where it is from, of corrections their id, file and line
   std::string before;  // of corrections type, subject, time and data, as they counted and as they count instead
   std::string after;

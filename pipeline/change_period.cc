@@ -8,7 +8,9 @@
 
 #include "ledger/decision.h"
 #include "ledger/outbox.h"
+#include "ledger/unsettled.h"
 #include "pipeline/booked_places.h"
+#include "pipeline/charges.h"
 #include "pipeline/posting_periods.h"
 #include "pipeline/subject_worth.h"
 #include "pipeline/verify.h"
@@ -20,6 +22,7 @@ namespace tollbook {
 namespace {
 
 constexpr std::string_view kRejectedLines = "rejected", kConflictLines = "conflict";
+constexpr std::string_view kUncertain = "uncertain", kDifferentThere = "different";
 constexpr std::array<std::string_view, 8> kWaivable = {"held",         "rejected", "conflict",  "unmapped",
                                                        "unattributed", "unpriced", "not_rated", "unapproved"};
 
@@ -172,8 +175,8 @@ absl::Status AddUnreconciled(const Book& book, int threads, std::vector<CloseObs
   uint64_t unequal = 0;
   std::string first;
   for (const ReconcileRow& row : *rows) {
-    // What is not sealed is told for this entity and up to this day.
-    // So is what may or may not have arrived.
+    // What is not sealed is told for this entity and up to this day. So is each delivery that a row of what was
+    // confirmed is unequal for: as `uncertain` or `different`.
     if (row.equal || row.what.starts_with("worth = booked") || row.what == "sealed = confirmed") continue;
     if (++unequal == 1) first = row.step + ": " + row.what + ": " + row.left + " and " + row.right;
   }
@@ -185,8 +188,72 @@ absl::Status AddUnreconciled(const Book& book, int threads, std::vector<CloseObs
   return absl::OkStatus();
 }
 
-// Batches of the entity that nobody has approved, in the period or before it; deliveries of them of which nobody knows
-// whether they arrived.
+// By the days of its lines: its name may be that of a calendar that the entity had before.
+AccountingPeriod PeriodOfBatch(const PostingPeriods& periods, const JournalBatch& batch) {
+  return periods.PeriodOf(batch.entity, batch.lines.empty() ? Day{} : batch.lines.front().key.posting_date);
+}
+
+// Batches and reports of one entity, of a period or one before it.
+class DueByPeriod {
+ public:
+  DueByPeriod(const std::vector<JournalBatch>& batches, const PostingPeriods& periods, std::string_view entity,
+              const AccountingPeriod& period)
+      : periods_(periods), entity_(entity), period_(period) {
+    for (const JournalBatch& batch : batches) {
+      if (batch.entity == entity && PeriodOfBatch(periods, batch).first <= period.first) batches_.insert(batch.id);
+    }
+  }
+
+  bool HasBatch(std::string_view id) const { return batches_.contains(id); }
+  // A report that is nobody's (lines that were not accepted) is any entity's, and of any period.
+  bool Has(const Delivery& delivery) const {
+    if (!IsReport(delivery.batch)) return HasBatch(delivery.batch);
+    const std::vector<std::string>& entities = delivery.entities;
+    const bool is_of_entity = entities.empty() || std::ranges::find(entities, entity_) != entities.end();
+    return is_of_entity && FirstDayOf(delivery) <= period_.last;
+  }
+
+ private:
+  // Reports of usage and of accounts name a month, whatever the entity's calendar.
+  Day FirstDayOf(const Delivery& report) const {
+    const std::optional<AccountingPeriod> named = periods_.Find(entity_, report.first_period);
+    if (named) return named->first;
+    return ParseDay(report.first_period + "-01").value_or(period_.first);
+  }
+
+  const PostingPeriods& periods_;
+  const std::string_view entity_;
+  const AccountingPeriod& period_;
+  std::set<std::string_view> batches_;
+};
+
+// What a person has to find out, or the next pass of `post`: of one target.
+struct Unsettled {
+  std::string_view kind, target;
+  bool is_parked = false;
+  friend auto operator<=>(const Unsettled&, const Unsettled&) = default;
+};
+
+CloseObstacle ObstacleOf(const Unsettled& of, uint64_t count, const std::string& first) {
+  const std::string target(of.target);
+  const std::string which = count == 1 ? first + " to " + target : std::to_string(count) + " deliveries to " + target;
+  const std::string one = " " + target + " " + first + "`";
+  std::string is, mend;
+  if (of.kind == kDifferentThere) {
+    is = count == 1 ? " is not there as it was sent" : " are not there as they were sent";
+    mend = "`tollbook deliveries show" + one + " says why; mend it there and `tollbook deliveries retry" + one +
+           ", or say what holds with `tollbook deliveries resolve" + one;
+  } else {
+    is = " may or may not have arrived";
+    mend = of.is_parked
+               ? "look whether it is there, and say so with `tollbook deliveries resolve" + one
+               : "run `tollbook post`, which asks, or say what is there with `tollbook deliveries resolve" + one;
+  }
+  return {std::string(of.kind), count, which + is + (count == 1 ? "" : ", first " + first), mend, false};
+}
+
+// Batches of the entity that nobody has approved, in the period or before it; deliveries of such, and of reports, of
+// which nobody knows whether they arrived, or that are not there as they were sent.
 absl::Status AddUndelivered(const Book& book, std::string_view entity, const AccountingPeriod& period,
                             const PostingPeriods& periods, std::vector<CloseObstacle>* obstacles) {
   const auto approvals = Approvals(book);
@@ -196,28 +263,23 @@ absl::Status AddUndelivered(const Book& book, std::string_view entity, const Acc
   if (approvals->empty() && deliveries->empty()) return absl::OkStatus();
   const absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
   if (!batches.ok()) return batches.status();
-  std::set<std::string_view> ids;
-  for (const JournalBatch& batch : *batches) {
-    const std::optional<AccountingPeriod> of = periods.Find(batch.entity, batch.accounting_period);
-    if (batch.entity == entity && of && of->first <= period.first) ids.insert(batch.id);
-  }
+  const DueByPeriod due(*batches, periods, entity, period);
   const auto unapproved = static_cast<uint64_t>(std::ranges::count_if(*approvals, [&](const auto& approval) {
-    return ids.contains(approval.first) && approval.second.state != kApproved;
-  }));
-  const auto uncertain = static_cast<uint64_t>(std::ranges::count_if(*deliveries, [&](const Delivery& delivery) {
-    const bool is_unclear = delivery.state == DeliveryState::kUncertain || delivery.state == DeliveryState::kSending;
-    return ids.contains(delivery.batch) && is_unclear;
+    return due.HasBatch(approval.first) && approval.second.state != kApproved;
   }));
   if (unapproved > 0) {
     obstacles->push_back({"unapproved", unapproved,
                           Counted(unapproved, "batch is", "batches are") + " held for approval",
                           "see `tollbook journals held` and approve them", true});
   }
-  if (uncertain > 0) {
-    obstacles->push_back({"uncertain", uncertain,
-                          Counted(uncertain, "delivery", "deliveries") + " may or may not have arrived",
-                          "run `tollbook post`, which asks; see `tollbook deliveries --state uncertain`", false});
+  std::map<Unsettled, std::vector<const Delivery*>> unsettled;  // in the order of their names
+  for (const Delivery& delivery : *deliveries) {
+    const bool is_different = IsDifferent(delivery);
+    if ((!is_different && !IsUnclear(delivery)) || !due.Has(delivery)) continue;
+    const bool is_parked = delivery.state == DeliveryState::kParked;
+    unsettled[{is_different ? kDifferentThere : kUncertain, delivery.target, is_parked}].push_back(&delivery);
   }
+  for (const auto& [of, those] : unsettled) obstacles->push_back(ObstacleOf(of, those.size(), those.front()->batch));
   return absl::OkStatus();
 }
 
@@ -236,6 +298,25 @@ absl::Status CheckOrder(const Catalog& catalog, const PeriodOrder& order) {
     if (!IsWaivable(kind)) return wrong("this cannot be waived", "--waive " + kind, DidYouMean(kind, kWaivable));
   }
   return absl::OkStatus();
+}
+
+// The newest seal's catalog is what the book is read by where no other is named: a period whose state was changed by
+// other days would be one that it does not have.
+absl::Status CheckCalendar(const Book& book, const Catalog& catalog, std::string_view entity,
+                           const AccountingPeriod& period) {
+  const absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
+  if (!seals.ok()) return seals.status();
+  if (seals->empty() || seals->back().catalog_digest == catalog.digest) return absl::OkStatus();
+  const absl::StatusOr<Catalog> sealed = SealedCatalog(book);
+  if (!sealed.ok()) return sealed.status();
+  const auto of_seal = std::ranges::find(sealed->entities, entity, &Entity::name);
+  if (of_seal == sealed->entities.end()) return absl::OkStatus();  // new
+  const AccountingPeriod then = of_seal->fiscal_calendar.PeriodOf(period.first);
+  if (then == period) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, "the newest seal has another fiscal calendar",
+                   std::string(entity) + " " + period.name + ": " + ToString(period.first) + " is of its " + then.name +
+                       ", " + ToString(then.first) + " to " + ToString(then.last),
+                   "name that period by that catalog, or go on when a seal has booked something by this one");
 }
 
 struct Transition {
@@ -349,6 +430,7 @@ absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, co
     return MakeError(absl::StatusCode::kInvalidArgument, "no such accounting period", order.entity + " " + order.period,
                      "write it as " + some.name);
   }
+  TOLLBOOK_RETURN_IF_ERROR(CheckCalendar(book, catalog, order.entity, *period));
   const PeriodState before = periods->StateOf(order.entity, *period);
   const Transition step = TransitionOf(order.action);
   if (std::find(step.from.begin(), step.from.end(), before) == step.from.end()) {
@@ -390,12 +472,7 @@ absl::StatusOr<std::vector<PeriodRow>> Periods(const Book& book, const Catalog& 
     row.state = periods->StateOf(entity, period);
     return row;
   };
-  for (const JournalBatch& batch : *batches) {
-    // A batch of a calendar that the entity had before is shown by the days of its lines.
-    const std::optional<AccountingPeriod> named = periods->Find(batch.entity, batch.accounting_period);
-    const Day first = batch.lines.empty() ? Day{} : batch.lines.front().key.posting_date;
-    ++row_of(batch.entity, named ? *named : periods->PeriodOf(batch.entity, first)).batches;
-  }
+  for (const JournalBatch& batch : *batches) ++row_of(batch.entity, PeriodOfBatch(*periods, batch)).batches;
   for (const PeriodChange& change : *changes) {
     PeriodRow& row = row_of(change.entity, change.period);
     row.last_change = change;

@@ -38,10 +38,12 @@ struct CloseObstacle {
 //   unpriced      accepted usage of the period that the entity's plans have no charge for
 //   not_rated     subjects whose worth cannot be held
 //   unapproved    batches of the period, or of one before it, that are held for approval
-//   uncertain     deliveries of such batches that may or may not have arrived
-//   unreconciled  steps of reconcile that are not equal, but for what is not sealed
-// All but unsealed, soft_closed, uncertain and unreconciled can be waived. What is not delivered yet is in nobody's
-// way.
+//   uncertain     deliveries, of such batches and of reports about the period or one before it, that may or may not
+//                 have arrived: one obstacle for each target
+//   different     likewise those that are not at the target as they were sent
+//   unreconciled  steps of reconcile that are not equal, but for what is not sealed, uncertain or different
+// All but unsealed, soft_closed, uncertain, different and unreconciled can be waived; what a delivery is, somebody says
+// by name and with a reason (DeliveryEvent::kSayPosted …). What is surely not delivered yet is in nobody's way.
 [[nodiscard]] absl::StatusOr<std::vector<CloseObstacle>> CloseObstacles(const Book& book, const Catalog& catalog,
                                                                         std::string_view entity,
                                                                         const AccountingPeriod& period, int threads);
@@ -66,8 +68,8 @@ struct PeriodOrder {
 };
 
 // What was committed. InvalidArgument: the order names no entity, period or person. PermissionDenied: the catalog lets
-// others do it. FailedPrecondition: the period does not stand where the action begins, or obstacles stand in the way:
-// one line each.
+// others do it. FailedPrecondition: the newest seal's catalog has other days for the period, the period does not stand
+// where the action begins, or obstacles stand in the way: one line each.
 [[nodiscard]] absl::StatusOr<PeriodChange> ChangePeriod(Book& book, const Catalog& catalog, const PeriodOrder& order,
                                                         int threads);
 

@@ -16,8 +16,8 @@ namespace {
 constexpr int kMonthDays = 30;
 
 // The totals of what nobody prices are there without its keys.
-constexpr std::array<std::string_view, 6> kOfClosing = {"unsealed",   "soft_closed", "unmapped",
-                                                        "unapproved", "uncertain",   "unreconciled"};
+constexpr std::array<std::string_view, 7> kOfClosing = {"unsealed",  "soft_closed", "unmapped",    "unapproved",
+                                                        "uncertain", "different",   "unreconciled"};
 
 absl::Status AddPeriods(const Book& book, const Catalog& catalog, Day before, int threads,
                         std::vector<CloseObstacle>* obstacles) {

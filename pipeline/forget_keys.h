@@ -17,7 +17,7 @@ namespace tollbook {
 // What stands in the way of refusing usage dated before a day from now on:
 //   not_closed    accounting periods that begin before it, and that were used or changed
 //   waiting       differences of such a period that no seal books
-//   unsealed, soft_closed, unmapped, unapproved, uncertain, unreconciled
+//   unsealed, soft_closed, unmapped, unapproved, uncertain, different, unreconciled
 //                 of each entity's period that has the day before: as in the way of closing it (CloseObstacles)
 //   held          lines held, of usage dated before the day or corrections of such: they would be rejected. Waivable
 [[nodiscard]] absl::StatusOr<std::vector<CloseObstacle>> ForgetObstacles(const Book& book, const Catalog& catalog,

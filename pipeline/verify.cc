@@ -14,6 +14,7 @@
 #include "ledger/outbox.h"
 #include "ledger/purge.h"
 #include "ledger/totals_cells.h"
+#include "ledger/unsettled.h"
 #include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/contract_check.h"
@@ -21,6 +22,7 @@
 #include "pipeline/subject_worth.h"
 #include "pipeline/targets.h"
 #include "pipeline/waiting.h"
+#include "rating/dimension_text.h"
 
 namespace tollbook {
 namespace {
@@ -521,7 +523,7 @@ absl::Status AddJournalRows(const Book& book, const std::vector<JournalBatch>& b
   return absl::OkStatus();
 }
 
-// Why a target has not got a batch; empty: it has. Nothing known is no explanation.
+// Why a target has not got a batch; empty: it has. That nobody knows, or that it has something else, is no explanation.
 struct NotThere {
   std::string why;
   bool explains = true;
@@ -530,8 +532,10 @@ struct NotThere {
 NotThere WhyNotThere(const Delivery* delivery, bool is_held) {
   if (delivery == nullptr) return {is_held ? "held for approval" : "not planned yet"};
   if (IsPosted(delivery->state)) return {""};
-  const bool is_unclear = delivery->state == DeliveryState::kUncertain || delivery->state == DeliveryState::kSending;
-  return {std::string(Word(delivery->state)), !is_unclear};
+  const std::string state(Word(delivery->state));
+  if (IsDifferent(*delivery)) return {state + ", different there", false};
+  if (!IsUnclear(*delivery)) return {state};
+  return {delivery->state == DeliveryState::kUncertain ? state : state + ", may be there", false};
 }
 
 // Debits that were sealed for a target, and those of the batches that it confirmed; then, once any are, those that are
@@ -597,6 +601,65 @@ absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const st
   return absl::OkStatus();
 }
 
+// What entities that sell owe those that deliver it, by the books of both.
+class DueBetween {
+ public:
+  // Sums of one pair in one currency.
+  struct Sums {
+    Int128 due_to = 0, due_from = 0;              // booked by who sells, and by who delivers
+    Int128 due_to_waits = 0, due_from_waits = 0;  // for a posting rule or an accounting period of the one or the other
+  };
+  using Pair = std::tuple<std::string, std::string, Currency>;  // who sells, who delivers
+
+  // What is booked of a subject.
+  void Add(const SubjectWorth& worth) {
+    deliverers_.clear();
+    for (const std::span<const BookedAmount> amounts : {worth.due, worth.booked}) {
+      for (const BookedAmount& amount : amounts) {
+        const BookedPlace& place = *amount.key.place;
+        if (IsDelivered(place)) deliverers_.insert({ChargeOf(amount.key), std::string(place.entity)});
+      }
+    }
+    if (deliverers_.empty()) return;
+    for (const BookedAmount& amount : worth.booked) AddTo(amount, amount.minor, &Sums::due_to, &Sums::due_from);
+  }
+  // Likewise, of the subject that was added last, what waits: so many times.
+  void AddWaiting(const BookedAmount& difference, int times) {
+    if (deliverers_.empty()) return;
+    AddTo(difference, times * difference.minor, &Sums::due_to_waits, &Sums::due_from_waits);
+  }
+
+  const std::map<Pair, Sums>& sums() const { return sums_; }
+
+ private:
+  using SoldCharge = std::tuple<std::string, std::string, std::string>;  // subscription, plan, charge
+
+  static bool IsDelivered(const BookedPlace& place) { return SoldName(place.charge) != place.charge; }
+  static SoldCharge ChargeOf(const BookedKey& key) {
+    return {std::string(key.subscription), std::string(key.place->plan), std::string(SoldName(key.place->charge))};
+  }
+  static std::string PartnerOf(const BookedPlace& place) {
+    for (auto& [name, value] : ParseDimensions(place.dimensions)) {
+      if (name == "partner") return value;
+    }
+    return "";
+  }
+  void AddTo(const BookedAmount& amount, Int128 minor, Int128 Sums::*due_to, Int128 Sums::*due_from) {
+    const BookedPlace& place = *amount.key.place;
+    const std::string entity(place.entity);
+    if (IsDelivered(place)) {
+      sums_[{PartnerOf(place), entity, place.currency}].*due_from += minor;
+      return;
+    }
+    const std::string partner = PartnerOf(place);
+    if (partner.empty() || !deliverers_.contains({ChargeOf(amount.key), partner})) return;  // nobody else delivers it
+    sums_[{entity, partner, place.currency}].*due_to += minor;
+  }
+
+  std::set<std::pair<SoldCharge, std::string>> deliverers_;  // of the subject at hand
+  std::map<Pair, Sums> sums_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int threads) {
@@ -632,9 +695,10 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
     Int128 recognised = 0;  // of the journal: what moves from deferred to revenue, and is worth nothing more
   };
   std::map<std::tuple<std::string, Currency, Day>, Sums> by_day;  // entity, currency, usage date
-  std::mutex sums_mutex;                                          // guards it and the events
+  std::mutex sums_mutex;                                          // guards it and what follows
   const std::optional<Day> through = seals->back().through;
   MeteredEvents events;
+  DueBetween between;
   // Totals that came after the newest seal count too: then booked lags behind, and the row says so.
   const absl::Status visited =
       VisitSubjects(book, *catalog, {.through = through}, threads, [&](int, const SubjectWorth& worth) {
@@ -656,6 +720,7 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
           const bool stands = worth.status.ok() && through && *through < amount.key.usage_date;
           if (stands && !is_recognised) sums_of(amount).due += amount.minor;
         }
+        between.Add(worth);
         if ((periods->all_open() && !worth.has_unmapped) || !worth.status.ok()) return absl::OkStatus();
         std::vector<BookedAmount> differences;
         LessBooked(worth.due, worth.booked, through, &differences);
@@ -663,6 +728,7 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
         const auto add_waiting = [&](int sign) {
           for (const BookedAmount& difference : differences) {
             if (!IsRecognised(difference.key.place->charge)) sums_of(difference).waiting += sign * difference.minor;
+            between.AddWaiting(difference, sign);
           }
         };
         add_waiting(1);
@@ -707,6 +773,16 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
         ToString(Money{currency, sum.due}), ToString(Money{currency, sum.booked + sum.waiting}), &of);
     add("booked", "booked = journal", ToString(Money{currency, sum.booked}),
         ToString(Money{currency, sum.journal - sum.recognised}), &of);
+  }
+  for (const auto& [pair, sum] : between.sums()) {
+    const auto& [seller, deliverer, currency] = pair;
+    const PeriodKey of{seller, std::string(currency.code()), ""};
+    const auto side = [](std::string_view due, Int128 waits) {
+      return std::string(due) + (waits == 0 ? "" : " + waiting");
+    };
+    add("due to " + deliverer, side("due-to", sum.due_to_waits) + " = " + side("due-from", sum.due_from_waits),
+        ToString(Money{currency, sum.due_to + sum.due_to_waits}),
+        ToString(Money{currency, sum.due_from + sum.due_from_waits}), &of);
   }
   TOLLBOOK_RETURN_IF_ERROR(AddJournalRows(book, *batches, &rows));
   TOLLBOOK_RETURN_IF_ERROR(AddDeliveredRows(book, *catalog, *batches, &rows));

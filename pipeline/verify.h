@@ -61,10 +61,12 @@ struct ReconcileRow {
   std::string explained = {};  // what of a delivered amount is not there yet, and why
 };
 
-// Lines, events, worth, booked amounts and the journal, amounts by accounting period; then, of a book that delivers,
+// Lines, events, worth, booked amounts and the journal, amounts by accounting period; of entities that sell what others
+// deliver, what each pair has booked between them, with what waits at either; then, of a book that delivers,
 // what was sealed against what each target of the newest seal's catalog has: equal when all that it has not is
-// explained (waits, held for approval, parked, superseded). What may or may not have arrived explains nothing. Once
-// some of it is reconciled with a target, what that confirmed against what of it is.
+// explained (waits, held for approval, parked, superseded). What may or may not have arrived explains nothing, nor does
+// what the target holds otherwise. Once some of it is reconciled with a target, what that confirmed against what of it
+// is.
 [[nodiscard]] absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int threads);
 
 }  // namespace tollbook

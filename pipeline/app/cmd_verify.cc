@@ -20,6 +20,7 @@ namespace tollbook {
 namespace {
 
 constexpr size_t kUnlikeShown = 50;
+constexpr std::string_view kUsageLog = "usage log";  // its name in Book::CheckStore
 
 // An empty directory beside the book, that goes with its owner.
 class ScratchBeside {
@@ -177,7 +178,12 @@ std::string UnlikeText(const std::vector<LawCheck>& checks) {
 absl::Status NotAllHold(const Checked& checked, const std::string& books) {
   const auto is_broken = [](const LawCheck& check) { return !check.holds; };
   const auto is_of_prices = [&](const LawCheck& check) { return check.holds || check.law == 3; };
+  const auto is_of_usage_log = [](const LawCheck& check) { return check.holds || check.name == kUsageLog; };
   if (std::ranges::none_of(checked.checks, is_broken)) return absl::OkStatus();
+  if (std::ranges::all_of(checked.checks, is_of_usage_log)) {
+    return MakeError(absl::StatusCode::kDataLoss, "the usage log is damaged", books,
+                     "nothing that is booked depends on it; put `usage/` back from a backup");
+  }
   if (checked.by_another_catalog && std::ranges::all_of(checked.checks, is_of_prices)) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "what is booked is not what --catalog makes of the usage",
                      books, "seal with it to book the difference; without --catalog, the last seal's is compared");

@@ -15,6 +15,7 @@
 #include "pipeline/app/commands.h"
 #include "pipeline/app/process.h"
 #include "pipeline/app/session.h"
+#include "pipeline/app/text.h"
 #include "rating/calendar.h"
 
 namespace tollbook {
@@ -204,9 +205,13 @@ class CommandLine {
     AddThreads(sub, &seal_.threads);
   }
 
+  // Both are kept for ever, and stand in messages and lists of one line each.
+  static std::string OneLine(const std::string& text) {
+    return Printable(text) == text ? "" : "'" + Printable(text) + "' is not one line of plain text";
+  }
   static void AddByAndWhy(CLI::App* sub, std::string* by, std::string* why) {
-    sub->add_option("--by", *by, "Who decides it")->type_name("NAME");
-    sub->add_option("--why", *why, "For what reason")->type_name("TEXT");
+    sub->add_option("--by", *by, "Who decides it")->type_name("NAME")->check(OneLine);
+    sub->add_option("--why", *why, "For what reason")->type_name("TEXT")->check(OneLine);
   }
 
   void AddPeriods() {

@@ -957,7 +957,8 @@ absl::Status RecordDeliveries(Book& book) {
     if (!matters || (is_known && known->second == state)) continue;
     const bool is_there = !delivery.document.empty() && delivery.state != State::kParked;
     const std::string why = is_there ? "as " + delivery.document : delivery.last_error;
-    news.push_back({DecisionKind::kDelivery, which, "", why, is_known ? known->second : "", state});
+    const std::string before(is_known ? std::string_view(known->second) : Word(State::kPending));  // as it was planned
+    news.push_back({DecisionKind::kDelivery, which, "", why, before, state});
   }
   return news.empty() ? absl::OkStatus() : CommitDecisions(book, news);
 }

@@ -50,6 +50,21 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(done.stdout, b"")
                 self.assertRegex(done.stderr.decode(), r"^tollbook: [^\n]+: [^\n]+: [^\n]+\n$")
 
+    def test_who_and_why_are_one_line_each(self):
+        for by, why in (("Ann\nBea", "it ties"), ("Ann", "it\tties"), ("Ann", "it ties\x1b[2J"), ("Ann\x7f", "it ties"),
+                        ("Ann\u0085", "it ties"), (b"Ann\xff", "it ties")):
+            for command in (("periods", "close", "--entity", "acme-us", "--period", "2025-01"),
+                            ("journals", "approve", "B"), ("journals", "reverse", "--catalog", "c", "B"),
+                            ("seal", "--catalog", "c", "--adjust"), ("deliveries", "pause", "erp"),
+                            ("deliveries", "resolve", "erp", "B", "--not-posted"), ("usage-log", "purge"),
+                            ("exceptions", "retry", "--catalog", "c"), ("exceptions", "purge"), ("dedup-keys", "purge")):
+                with self.subTest(command=command, by=by, why=why):
+                    done = tollbook(*command, "--books", "nowhere", "--by", by, "--why", why)
+                    self.assertEqual((done.returncode, done.stdout), (2, b""))
+                    self.assertRegex(done.stderr.decode(),
+                                     r"\Atollbook: wrong on the command line: --(by|why): '[^\n]+' is not one line of "
+                                     r"plain text: see `tollbook [^\n]+`\n\Z")
+
     def test_a_format_of_tables_is_refused_by_what_gives_none(self):
         say = ("--books", "nowhere", "--by", "Ann", "--why", "it ties", "--format")
         for command, form, message in (

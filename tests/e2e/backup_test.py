@@ -151,6 +151,23 @@ class Whole(Backups):
         self.assertEqual(len(list(self.backups.glob("*.backup"))), 1)
 
 
+class UsageLog(Backups):
+    """What is booked does not depend on it, so its damage is told as what it is."""
+
+    def test_damage_of_it_alone_is_no_damage_of_the_book(self):
+        self.grow(1)
+        log = min((self.bill.directory / "usage").glob("*.zst"))
+        good = log.read_bytes()
+        log.write_bytes(good[:100] + bytes([good[100] ^ 16]) + good[101:])
+        told = book.tollbook("verify", "--books", self.bill.directory, expect=1)
+        self.assertIn(str(log).encode(), told.stdout)
+        self.assert_message(told.stderr, "the usage log is damaged", "nothing that is booked depends on it")
+        self.assertNotIn(b"do not post", told.stderr)
+        self.grow(2)  # it goes on
+        log.write_bytes(good + log.read_bytes()[len(good):])
+        self.bill.verify()
+
+
 class Beside(Backups):
     """A backup while an absorb goes on: it is the book as it was at a commit, and the absorb is none the worse."""
 

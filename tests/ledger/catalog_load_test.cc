@@ -120,6 +120,24 @@ TEST_F(CatalogLoadTest, SaysWhoseAccountRanEachSealAndRetry) {
   ExpectSound(*book_);
 }
 
+// Nor what became of a delivery. What a person says of it is signed, and keeps no load of the same catalog.
+TEST_F(CatalogLoadTest, SaysWhoseAccountDelivered) {
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a", "ann")).ok());
+  Absorb(*book_);
+  const Decision told{DecisionKind::kDelivery, "erp B1", "", "as P17", "pending", "confirmed"};
+  ASSERT_TRUE(CommitDecisions(*book_, {&told, 1}).ok());
+  const Decision said{DecisionKind::kDelivery, "erp B2", "Bea", "seen there", "parked", "confirmed"};
+  ASSERT_TRUE(CommitDecisions(*book_, {&said, 1}).ok());
+  ASSERT_TRUE(CommitDecisions(*book_, std::vector<Decision>{said, told}).ok());
+  std::vector<std::string> by;
+  const std::vector<CatalogLoad> loads = *CatalogLoads(*book_);
+  for (const CatalogLoad& load : loads) by.push_back(std::to_string(load.sequence) + " " + load.by);
+  EXPECT_EQ(by, (std::vector<std::string>{"1 ann", "2 ann", "4 ann"}));
+  for (const Book::Check& check : book_->CheckStore()) {
+    if (check.name == "chain of commits") EXPECT_TRUE(check.holds) << check.detail;  // there are no such deliveries
+  }
+}
+
 // Unless somebody decides it: that is kept with the retry and its seal, and with nothing else of the process.
 TEST_F(CatalogLoadTest, SaysWhoDecidedARetryAndItsSeal) {
   CatalogLoad load = Load("a", "ann");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pipeline/change_period.h"
 #include "pipeline/seal.h"
 #include "pipeline/verify.h"
 #include "tests/pipeline/catalog_texts.h"
@@ -12,6 +13,7 @@ namespace tollbook {
 namespace {
 
 using testing::ElementsAre;
+using testing::IsEmpty;
 
 // A fee of 31.00 a month, due on the first day, and revenue day by day.
 CatalogTexts DeferredFee() {
@@ -90,6 +92,53 @@ TEST(Reconcile, ADeferredFeeThatAnotherEntityDeliversCountsOnceInEachOfTheirBook
                                            "acme-eu 2025-01 booked: booked = journal: 31.00, 31.00",
                                            "acme-us 2025-01 worth, rounded: worth = booked: 31.00, 31.00",
                                            "acme-us 2025-01 booked: booked = journal: 31.00, 31.00"));
+}
+
+// "acme-us due to acme-eu: due-to = due-from: 31.00, 31.00"
+std::vector<std::string> DueBetweenIn(const SmallBook& book) {
+  std::vector<std::string> texts;
+  const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book, 1);
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  for (const ReconcileRow& row : rows.ok() ? *rows : std::vector<ReconcileRow>()) {
+    if (!row.step.starts_with("due to ")) continue;
+    EXPECT_TRUE(row.equal) << row.step;
+    texts.push_back(row.entity + " " + row.step + " " + row.currency + ": " + row.what + ": " + row.left + ", " +
+                    row.right);
+  }
+  return texts;
+}
+
+// The partner's January is closed, and takes no late usage: what waits there is what lies between the two.
+TEST(Reconcile, WhatOneEntityOwesIsWhatTheOtherIsOwed) {
+  const SmallBook book;
+  CatalogTexts texts = DeferredFee();
+  texts.entities[1].more = "late_usage: refuse";
+  texts.postings[0].more = "delivered_by: acme-eu, due_to: \"2500\", due_from: \"1500\"";
+  SealThrough(book, texts, "2025-01-31");
+  EXPECT_THAT(DueBetweenIn(book), ElementsAre("acme-us due to acme-eu USD: due-to = due-from: 31.00, 31.00"));
+  const Catalog catalog = *Parse(texts);
+  ASSERT_TRUE(
+      ChangePeriod(*book, catalog, {PeriodAction::kClose, "acme-eu", "2025-01", "Ann", "the month is done", {}}, 1)
+          .ok());
+  texts.charges.back().price = "62";
+  SealThrough(book, texts, "2025-01-31");
+  EXPECT_THAT(DueBetweenIn(book), ElementsAre("acme-us due to acme-eu USD: due-to = due-from + waiting: 62.00, 62.00"));
+  EXPECT_TRUE(
+      ChangePeriod(*book, *Parse(texts), {PeriodAction::kClose, "acme-us", "2025-01", "Ann", "likewise", {}}, 1).ok());
+  // A rule that delivers no more takes back both sides; what the partner cannot take back yet waits.
+  texts.postings[0].more = "";
+  texts.entities[0].more = "late_usage: open_period";
+  SealThrough(book, texts, "2025-02-28");
+  EXPECT_THAT(DueBetweenIn(book), ElementsAre("acme-us due to acme-eu USD: due-to = due-from + waiting: 0.00, 0.00"));
+}
+
+// A partner that a rule names without anybody else delivering is nobody's creditor.
+TEST(Reconcile, APartnerOfARuleIsNoPair) {
+  const SmallBook book;
+  CatalogTexts texts = DeferredFee();
+  texts.postings[0].more = "partner: acme-eu";
+  SealThrough(book, texts, "2025-01-31");
+  EXPECT_THAT(DueBetweenIn(book), IsEmpty());
 }
 
 // What is recognised by a contract is another amount than what is billed, and is no worth either.

@@ -369,6 +369,37 @@ TEST_F(VerifyDeepTest, ReconcileSaysThatADeliveryIsUnclear) {
   EXPECT_THAT(Unequal(), ElementsAre("delivered to erp 2025-01"));
 }
 
+// Parked alone explains: the target will not take it. Not where it may be there, or the target has something else.
+TEST_F(VerifyDeepTest, ReconcileSaysThatWhatIsParkedMayBeThereOrIsDifferent) {
+  Outbox& outbox = OutboxOf(*book_);
+  const PlannedDelivery planned[] = {{"bank", "acme-us-USD-2025-01-0001", "tb-1", "body"},
+                                     {"erp", "acme-us-USD-2025-01-0001", "tb-1", "body"},
+                                     {"hub", "acme-us-USD-2025-01-0001", "tb-1", "body"}};
+  ASSERT_TRUE(outbox.Plan(planned).ok());
+  const auto go = [&](const std::string& target, DeliveryEvent event, DeliveryProblem problem) {
+    Delivery delivery = **outbox.Find(target, "acme-us-USD-2025-01-0001");
+    DeliveryStep step;
+    step.event = event;
+    step.problem = problem;
+    ASSERT_TRUE(outbox.Step(step, &delivery).ok());
+  };
+  go("bank", DeliveryEvent::kSend, DeliveryProblem::kNone);
+  go("bank", DeliveryEvent::kRefused, DeliveryProblem::kValidation);
+  EXPECT_THAT(Unequal(), IsEmpty());
+  go("erp", DeliveryEvent::kDifferent, DeliveryProblem::kDifferent);
+  go("hub", DeliveryEvent::kSend, DeliveryProblem::kNone);
+  go("hub", DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous);
+  go("hub", DeliveryEvent::kRefused, DeliveryProblem::kAmbiguous);
+  EXPECT_THAT(Unequal(), ElementsAre("delivered to erp 2025-01", "delivered to hub 2025-01"));
+  std::vector<std::string> why;
+  const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book_, 2);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  for (const ReconcileRow& row : *rows) {
+    if (row.what == "sealed = confirmed") why.push_back(row.explained.substr(row.explained.find(' ') + 1));
+  }
+  EXPECT_THAT(why, ElementsAre("parked", "parked, different there", "parked, may be there"));
+}
+
 // Usage behind the day of the seal is in the totals, too, and all of it is accounted for.
 TEST_F(VerifyDeepTest, ReconcileCountsTheUsageBehindASealsDay) {
   const std::string late = ToJson(Event("e4", "s1", "1"));
