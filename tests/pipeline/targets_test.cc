@@ -248,7 +248,7 @@ TEST(ParseTargets, EachMistakeIsToldWithItsLine) {
        "targets.yaml:24: \"0\" as lines of the limits of target \"erp\" is not taken: write a whole number from 1 to "
        "1000000"},
       {"a cap below the first wait", "cap_seconds: 60", "cap_seconds: 1\n      , first_second: 2",
-       "targets.yaml:13: the retry of target \"hook\" has an unknown key \"first_second\""},
+       "targets.yaml:14: the retry of target \"hook\" has an unknown key \"first_second\""},
       {"it must be said whose answer is believed", "    answer_names_key: true\n", "",
        "targets.yaml:6: target \"hook\" does not say whether its receiver's answers name the webhook-id: write "
        "`answer_names_key: true`, and only an answer that does is believed; `false` where whatever answers 2xx is the "
@@ -713,15 +713,15 @@ TEST(TargetAuth, TellsWhatIsWrong) {
     const char* error;
   };
   constexpr Case kCases[] = {
-      {"{kind: digest}", "targets.yaml:12: "},
+      {"{kind: digest}", "targets.yaml:13: "},
       {"{user: u}", "\"kind\""},
       {"{kind: basic, user: u, password: hunter2}",
-       "targets.yaml:12: the password of the auth of target \"hook\" is no reference"},
+       "targets.yaml:13: the password of the auth of target \"hook\" is no reference"},
       {"{kind: basic, user: 'a:b', password: env:P}", "has a user with a colon"},
       {"{kind: api_key, header: 'X: y', key: env:K}", "\"X: y\" of the auth of target \"hook\" is no name of a header"},
       {"{kind: bearer, token: env:T, user: u}", "unknown key \"user\""},
       {"{kind: client_secret, token_url: http://l/t, client_id: c, client_secret: env:S}",
-       "targets.yaml:12: the auth of target \"hook\" would be spoken to without encryption"},
+       "targets.yaml:13: the auth of target \"hook\" would be spoken to without encryption"},
       {"{kind: client_secret, token_url: https://u:hunter2@l/t, client_id: c, client_secret: env:S}",
        "has a token_url that is not taken"},
       {"{kind: client_assertion, token_url: https://l/t, client_id: c, private_key: env:E}", "\"algorithm\""},
