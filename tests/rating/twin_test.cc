@@ -850,8 +850,12 @@ TEST(Twin, QuotesWhatASealBooks) {
       const reference::WorthToDate& booked = days.rbegin()->second;
       ASSERT_EQ(reference::Exact(quoted.quantity), booked.quantity);
       ASSERT_EQ(quoted.events, booked.events);
-      ASSERT_EQ(reference::Exact(quoted.due_exact), booked.worth);
-      ASSERT_EQ(FormatDecimal(quoted.due.minor, 0), booked.booked.str());
+      ASSERT_EQ(reference::Exact(quoted.exact), booked.worth);
+      ASSERT_EQ(FormatDecimal(quoted.rounded.minor, 0), booked.booked.str());
+      const bool is_lost = quoted.charge->name.starts_with("breakage ");
+      ASSERT_EQ(quoted.is_breakage, is_lost);
+      ASSERT_EQ(quoted.due_exact, is_lost ? Worth() : quoted.exact);
+      ASSERT_EQ(quoted.due.minor, is_lost ? 0 : quoted.rounded.minor);
     }
     lines += sealed.lines.size();
   }
