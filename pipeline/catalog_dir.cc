@@ -10,6 +10,7 @@
 
 #include "pipeline/targets.h"
 #include "rating/catalog_text.h"
+#include "rating/catalog_younger_rules.h"
 
 namespace tollbook {
 namespace {
@@ -120,7 +121,7 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const std::string& path) {
   const std::string customers_text = customers_file == files->end() ? std::string() : customers_file->second;
   ParsedCatalog parsed = ParseCatalog(*std::move(files));
   const ParsedTargets targets = ParseTargets(targets_text, parsed.catalog ? &*parsed.catalog : nullptr, customers_text);
-  std::vector<CatalogError> errors = std::move(parsed.errors);
+  std::vector<CatalogError> errors = parsed.catalog ? CheckYoungerRules(*parsed.catalog) : std::move(parsed.errors);
   errors.insert(errors.end(), mappings.errors.begin(), mappings.errors.end());
   errors.insert(errors.end(), targets.errors.begin(), targets.errors.end());
   if (!errors.empty()) {

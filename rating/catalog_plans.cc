@@ -70,19 +70,13 @@ void ReadBounds(YamlMap& map, NameTable& charges, Plan& plan, CatalogDraft& draf
   }
 }
 
-// A minimum counts what the maximum takes off in the same slices; else it would miss there what was used.
+// The first of a minimum above a maximum.
 void CheckBounds(const YamlMap& map, const Plan& plan, FileErrors& errors) {
   const Charge *minimum = nullptr, *maximum = nullptr;
   for (const Charge& charge : plan.charges) {
     if (charge.bound) (charge.bound->is_maximum ? maximum : minimum) = &charge;
   }
-  if (minimum == nullptr || maximum == nullptr) return;
-  if (minimum->on_amendment != maximum->on_amendment) {
-    errors.Add(minimum->line,
-               Join({"the minimum and the maximum of ", map.what(), " do not say the same \"on_amendment\""}),
-               "say the same at both, or leave it out of both: else the one bounds other days than the other");
-  }
-  if (minimum->bound->amount.attos <= maximum->bound->amount.attos) return;
+  if (minimum == nullptr || maximum == nullptr || minimum->bound->amount.attos <= maximum->bound->amount.attos) return;
   errors.Add(minimum->line,
              Join({"the minimum of ", map.what(), " (", ToString(minimum->bound->amount), ") is above its maximum (",
                    ToString(maximum->bound->amount), ")"}),

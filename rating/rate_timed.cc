@@ -46,12 +46,6 @@ class BoundAmounts {
   std::span<const PlanDays> days() const { return of_.days; }
   std::span<const Int128> amounts() const { return amounts_; }
 
-  // Null: none of the slices.
-  Int128* AmountOf(uint32_t plan, Day due) {
-    const auto at = std::ranges::find_if(
-        of_.days, [&](const PlanDays& one) { return one.plan == plan && one.from <= due && due < one.to; });
-    return at == of_.days.end() ? nullptr : &amounts_[static_cast<size_t>(at - of_.days.begin())];
-  }
   // Of no slice is nothing. False: it does not fit.
   [[nodiscard]] bool Add(uint32_t plan, Day due, Int128 minor) {
     Int128* const amount = AmountOf(plan, due);
@@ -59,6 +53,13 @@ class BoundAmounts {
   }
 
  private:
+  // Null: none of the slices.
+  Int128* AmountOf(uint32_t plan, Day due) {
+    const auto at = std::ranges::find_if(
+        of_.days, [&](const PlanDays& one) { return one.plan == plan && one.from <= due && due < one.to; });
+    return at == of_.days.end() ? nullptr : &amounts_[static_cast<size_t>(at - of_.days.begin())];
+  }
+
   BoundSlices of_;
   std::vector<Int128> amounts_;
 };

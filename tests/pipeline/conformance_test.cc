@@ -92,6 +92,10 @@ std::vector<std::string> InBackticks(const std::string& text) {
   std::vector<std::string> words;
   for (size_t begin = text.find('`'); begin != std::string::npos; begin = text.find('`', begin)) {
     const size_t end = text.find('`', begin + 1);
+    if (end == std::string::npos) {
+      ADD_FAILURE() << "a word that does not end: " << text;
+      break;
+    }
     words.push_back(text.substr(begin + 1, end - begin - 1));
     begin = end + 1;
   }

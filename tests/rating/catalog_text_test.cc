@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 
+#include "rating/catalog_younger_rules.h"
 #include "rating/price.h"
 
 namespace tollbook {
@@ -36,8 +37,9 @@ Files ReadFiles(const std::filesystem::path& directory) {
 }
 
 std::vector<std::string> ErrorsOf(const Files& files) {
+  const ParsedCatalog parsed = ParseCatalog(files);
   std::vector<std::string> errors;
-  for (const CatalogError& error : ParseCatalog(files).errors) {
+  for (const CatalogError& error : parsed.catalog ? CheckYoungerRules(*parsed.catalog) : parsed.errors) {
     errors.push_back(ToString(error));
   }
   return errors;
@@ -136,6 +138,20 @@ TEST(CatalogTextTest, SaysWhatIsWrongWhereAndWhatToDo) {
     }
     EXPECT_EQ(ErrorsOf(files), wrong.errors);
   }
+}
+
+// A book may have been sealed by it: whatever is made stricter later, what it was sealed by is read.
+TEST(CatalogTextTest, ReadsWhatOnlyAYoungerRuleRefuses) {
+  Files files = ReadFiles(kTests / "catalog_errors" / "base");
+  const std::string name = "  - name: starter\n    currency: USD\n";
+  std::string& plans = files.at("plans.yaml");
+  ASSERT_NE(plans.find(name), std::string::npos);
+  plans.insert(plans.find(name) + name.size(),
+               "    minimum: {amount: 100, product: api, on_amendment: restart}\n"
+               "    maximum: {amount: 200, product: api}\n");
+  const ParsedCatalog parsed = ParseCatalog(files);
+  ASSERT_TRUE(parsed.catalog.has_value());
+  EXPECT_EQ(CheckYoungerRules(*parsed.catalog).size(), 1u);
 }
 
 TEST(CatalogTextTest, ReadsBookEntitiesAndAccounts) {
