@@ -113,7 +113,6 @@ std::optional<sockaddr_storage> AddressIn(const std::string& url) {
 // a proxy for a tunnel is counted with the request's bytes, though it is none of them.
 bool NothingLeft(CURL* curl, CURLcode code, bool by_proxy) {
   switch (code) {
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:

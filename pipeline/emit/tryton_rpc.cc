@@ -58,11 +58,13 @@ RpcAnswer OfStatus(const HttpAnswer& http) {
   if (http.status == kUnauthorized) {
     return Answer(RpcAnswer::Came::kNotApplied, DeliveryProblem::kAuthentication, said, true);
   }
-  // A 503 that does not say when to come again may be a proxy's that lost the answer.
-  if (http.status == 429 || (http.status == 503 && http.retry_after_nanos > 0)) {
+  // A 503 that does not say when to come again may be a proxy's that lost the answer; a 403 that does is a limit of
+  // requests, as some say it.
+  const bool says_when = http.retry_after_nanos > 0;
+  if (http.status == 429 || ((http.status == 503 || http.status == kForbidden) && says_when)) {
     RpcAnswer wait =
         Answer(RpcAnswer::Came::kNotApplied,
-               http.status == 429 ? DeliveryProblem::kRateLimit : DeliveryProblem::kAvailability, said, true);
+               http.status == 503 ? DeliveryProblem::kAvailability : DeliveryProblem::kRateLimit, said, true);
     wait.wait_nanos = http.retry_after_nanos;
     return wait;
   }
@@ -71,7 +73,6 @@ RpcAnswer OfStatus(const HttpAnswer& http) {
                   said + " (a redirect is not followed: correct the url)", true);
   }
   if (http.status >= 500 || http.status == 408) {
-    const bool says_when = http.retry_after_nanos > 0;
     RpcAnswer lost = Answer(RpcAnswer::Came::kUnclear, DeliveryProblem::kAmbiguous, said, says_when);
     lost.wait_nanos = http.retry_after_nanos;
     return lost;

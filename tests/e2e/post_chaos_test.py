@@ -215,7 +215,8 @@ class Chaos(post_test.Case):
             refused = parked - poison
             told_so = {key for server in servers.values() for _, _, key, fault in server.requests
                        if fault in fault_server.REFUSALS}
-            self.assertLessEqual(refused, told_so, "and nothing is that nobody refused")
+            why = {row["key"]: row["last_error"] for row in self.deliveries("--state", "parked")}
+            self.assertLessEqual(refused, told_so, f"and nothing is that nobody refused: {why}")
             self.assertEqual(self.states(), {"confirmed": len(self.batches) - len(parked), "parked": len(parked)})
             play.healed = events.healed = True
             for row in self.deliveries("--state", "parked"):

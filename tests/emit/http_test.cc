@@ -214,6 +214,17 @@ TEST(Http, GivesUpAnAnswerThatDoesNotComeOn) {
   EXPECT_EQ(silent.heads().size(), 1u);
 }
 
+// What answers may be no HTTP at all, and have carried it out.
+TEST(Http, DoesNotTakeAnAnswerInAnotherProtocolForNothingSent) {
+  for (const char* reply : {"SSH-2.0-OpenSSH_9.2\r\n", "\n", "+OK ready\r\n"}) {
+    SCOPED_TRACE(reply);
+    Listener other(reply);
+    const HttpAnswer answer = MakeHttpClient(PolicyOf(other.url()))->Post({}, "usage");
+    EXPECT_EQ(answer.came, HttpAnswer::Came::kUnclear) << answer.error;
+    EXPECT_EQ(other.heads().size(), 1u);
+  }
+}
+
 TEST(Http, HearsNothingOfProxiesFromTheEnvironment) {
   Listener target(kOk), proxy(kOk);
   const Environment http("http_proxy", proxy.url()), https("https_proxy", proxy.url()), all("ALL_PROXY", proxy.url());
