@@ -2,12 +2,14 @@
 
 #include "ledger/decision.h"
 #include "ledger/outbox.h"
+#include "ledger/unsettled.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/standstill.h"
 #include "pipeline/app/table.h"
 #include "pipeline/emit/deliver.h"
+#include "pipeline/emit/usage_report.h"
 
 namespace tollbook {
 namespace {
@@ -198,7 +200,8 @@ DeliveryEvent EventOf(Action action, const Delivery& delivery) {
   if (action == Action::kSayNotPosted) return DeliveryEvent::kSayNotPosted;
   if (action == Action::kSaySuperseded) return DeliveryEvent::kSaySuperseded;
   // What was never sent is surely not there: nothing to wait for.
-  const bool never_sent = delivery.state == DeliveryState::kParked && delivery.attempts == 0;
+  const bool never_sent = delivery.state == DeliveryState::kParked && delivery.attempts == 0 &&
+                          delivery.problem != DeliveryProblem::kDifferent;
   return never_sent ? DeliveryEvent::kSayNotPosted : DeliveryEvent::kRetry;
 }
 
@@ -275,6 +278,8 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);
   step.document = options.document;
+  // What is told of a report stays told, and where it is: only the rest is said not to be there.
+  step.is_told_in_part = IsReport(delivery.batch) && IsToldInPart(delivery.job);
   if (options.action == Action::kPark) step.error = "parked by hand";
   const std::string before(Word(delivery.state));
   const bool takes_back = step.event == DeliveryEvent::kSayNotPosted && IsPosted(delivery.state);

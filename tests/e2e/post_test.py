@@ -434,6 +434,44 @@ class Webhook(Case):
             self.post()
             self.assertEqual(server.came[("event", first["key"])], 2)
 
+    def close_of_january(self):
+        return book.tollbook("periods", "close", "--books", self.books, "--catalog", self.catalog, "--entity",
+                             "acme-us", "--period", "2025-01", "--by", "Ann", "--why", "done", expect=None)
+
+    def test_what_may_be_there_is_not_forgotten_for_a_later_send(self):
+        """It may be there, and the same is then not taken: nobody closes over that, and no other place gets it."""
+        for later, state in (("429_retry_after", "retry-wait"), ("403_before", "parked")):
+            with self.subTest(later):
+                self.books = self.scratch / later
+                fault = lambda kind, key, count: "drop_after" if count == 1 else later
+                with fault_server.Server(SECRET, fault) as server, fault_server.Server(SECRET) as other:
+                    self.targets(webhook(server.url))
+                    self.seal(1)
+                    self.post()
+                    self.assertEqual(self.states(), {"uncertain": 1})
+                    key, = server.came
+                    while server.came[key] < 2:
+                        time.sleep(0.2)
+                        self.post()
+                    self.assertEqual(self.states(), {state: 1})
+                    refused = self.close_of_january()
+                    self.assertEqual(refused.returncode, 1)
+                    self.assertIn(b"may or may not have arrived", refused.stderr)
+                    self.targets(webhook(other.url))
+                    batch = self.deliveries()[0]["batch"]
+                    book.tollbook("deliveries", "retry", "--books", self.books, "hook", batch)
+                    self.post("--wait", "5")
+                    parked, = self.deliveries()
+                    self.assertEqual([parked["state"], parked["problem"]], ["parked", "configuration"])
+                    self.assertIn("and may be there", parked["last_error"])
+                    self.assertEqual(other.came, {})
+                    self.assertEqual(self.close_of_january().returncode, 1)
+                    server.faults = lambda *_: None
+                    self.targets(webhook(server.url))
+                    book.tollbook("deliveries", "retry", "--books", self.books, "hook", batch)
+                    self.post("--wait", "5", "--strict")
+                    self.assertEqual(self.close_of_january().returncode, 0)
+
     def test_a_connection_that_ends_is_told_in_words_until_it_is_over(self):
         """One that was used before, of which libcurl says something of its own."""
         self.seal(2)
