@@ -210,17 +210,39 @@ absl::Status NobodyVouches(std::string_view command) {
                    "say who, and why: --by NAME --why TEXT");
 }
 
-// Only a person's word is a person's to take back. Of the target's own it is the target that is asked.
-absl::Status CheckSaidByPerson(const Book& book, const Delivery& delivery) {
+// Whether the decisions have it confirmed by a person, whose word the delivery stands by now.
+absl::StatusOr<bool> IsSaidByPerson(const Book& book, const Delivery& delivery) {
   const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
   if (!commits.ok()) return commits.status();
-  std::string by;
+  const absl::StatusOr<std::vector<CommitRecord>> records = book.Commits();
+  if (!records.ok()) return records.status();
+  const std::string_view confirmed = Word(DeliveryState::kConfirmed);
+  bool is_said = false, is_taken_back = false;
   for (const DecisionCommit& commit : *commits) {
+    const auto record = std::find_if(records->begin(), records->end(),
+                                     [&](const CommitRecord& one) { return one.sequence == commit.sequence; });
     for (const Decision& decision : commit.decisions) {
-      if (decision.kind == DecisionKind::kDelivery && decision.which == NameOf(delivery)) by = decision.by;
+      if (decision.kind != DecisionKind::kDelivery || decision.which != NameOf(delivery)) continue;
+      if (decision.by.empty()) {
+        // After a crash between the decision to take it back and the step, the chain was told again what the delivery
+        // still is.
+        is_said = is_taken_back && decision.after == confirmed;
+        continue;
+      }
+      // The step that follows the decision was not made: the delivery came into its state before.
+      is_taken_back = is_said && decision.before == confirmed && decision.after != confirmed &&
+                      record != records->end() && delivery.since_nanos < record->committed_at_nanos;
+      is_said = is_taken_back || decision.after == confirmed;
     }
   }
-  if (!by.empty() && delivery.state == DeliveryState::kConfirmed) return absl::OkStatus();
+  return is_said;
+}
+
+// Only a person's word is a person's to take back. Of the target's own it is the target that is asked.
+absl::Status CheckSaidByPerson(const Book& book, const Delivery& delivery) {
+  const absl::StatusOr<bool> is_said = IsSaidByPerson(book, delivery);
+  if (!is_said.ok()) return is_said.status();
+  if (*is_said && delivery.state == DeliveryState::kConfirmed) return absl::OkStatus();
   return MakeError(absl::StatusCode::kFailedPrecondition, "the target itself has confirmed it",
                    delivery.batch + " to " + delivery.target + ", as " + delivery.document,
                    "`tollbook post --reconcile` asks whether it is still there, and parks what is not");
