@@ -132,7 +132,7 @@ struct Delivery {
   int64_t since_nanos = 0;    // when it came into its state; of one that is uncertain, so, when it was sent or retried
   int64_t over_nanos = 0;     // when the target first said that what it accepted is over; 0: it has not
   uint32_t polls = 0;         // in a row that found it under way or not shown, for the back-off
-  bool may_be_there = false;  // nobody knows how it ended when it was last sent
+  bool may_be_there = false;  // nobody knows how it ended when it was sent, last or before
   // Whose the body is, where it is no batch's: names in order, and the first accounting period; empty: nobody's, none.
   std::vector<std::string> entities;
   std::string first_period;

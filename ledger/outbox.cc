@@ -44,22 +44,33 @@ bool IsPoll(DeliveryEvent event) {
   return event == DeliveryEvent::kStillRuns || event == DeliveryEvent::kNotShown;
 }
 
-// Whether what was sent last may be there, without the target's word or a person's. What is retried after it was
+// That something else is there is known until the target or a person says otherwise, whoever retries it.
+bool StaysDifferent(const Delivery& before, DeliveryEvent event) {
+  return before.problem == DeliveryProblem::kDifferent &&
+         (event == DeliveryEvent::kRetry || event == DeliveryEvent::kMayRepeat);
+}
+
+// Whether something that was sent may be there, without the target's word or a person's. What is retried after it was
 // parked is as it was.
-bool MayBeThere(const Delivery& before, DeliveryEvent event) {
-  switch (event) {
+bool MayBeThere(const Delivery& before, const DeliveryStep& step) {
+  const bool was_open = before.may_be_there || before.problem == DeliveryProblem::kDifferent;
+  switch (step.event) {
     case DeliveryEvent::kSend:
     case DeliveryEvent::kUnclear:
       return true;
     case DeliveryEvent::kAccepted:
     case DeliveryEvent::kConfirmed:
-    case DeliveryEvent::kNotApplied:
     case DeliveryEvent::kNotThere:
     case DeliveryEvent::kSayPosted:
     case DeliveryEvent::kSayNotPosted:
       return false;
+    case DeliveryEvent::kNotApplied:
     case DeliveryEvent::kRefused:  // in answer to what was sent; otherwise it is not about that
-      return before.may_be_there && before.state != DeliveryState::kSending;
+      return before.state == DeliveryState::kSending ? step.earlier_unclear : was_open;
+    case DeliveryEvent::kCannotAsk:
+    case DeliveryEvent::kStillRuns:
+    case DeliveryEvent::kPark:
+      return was_open;
     default:
       return before.may_be_there;
   }
@@ -275,8 +286,8 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
   after.attempts += step.event == DeliveryEvent::kSend ? 1 : 0;
   after.failures = IsFailure(step.event) ? after.failures + 1 : step.event == DeliveryEvent::kSend ? after.failures : 0;
   after.polls = IsPoll(step.event) ? after.polls + 1 : 0;
-  after.may_be_there = MayBeThere(*delivery, step.event);
-  after.problem = step.problem;
+  after.may_be_there = MayBeThere(*delivery, step);
+  after.problem = StaysDifferent(*delivery, step.event) ? delivery->problem : step.problem;
   if (!step.error.empty()) after.last_error = Cut(step.error);
   if (step.error.empty() && IsPosted(after.state)) after.last_error.clear();  // what was wrong is over
   if (!step.job.empty()) after.job = step.job;
@@ -287,7 +298,7 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
     after.sent_to = step.sent_to;
   }
   const bool is_said_missing = step.event == DeliveryEvent::kNotThere || step.event == DeliveryEvent::kSayNotPosted;
-  if (step.is_nowhere || is_said_missing) after.sent_to.clear();
+  if ((step.is_nowhere || is_said_missing) && !step.is_told_in_part) after.sent_to.clear();
   after.changed_at_nanos = Now();
   if (after.state != delivery->state) after.since_nanos = after.changed_at_nanos;
   if (step.event == DeliveryEvent::kNotShown && after.over_nanos == 0) after.over_nanos = after.changed_at_nanos;

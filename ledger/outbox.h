@@ -82,6 +82,9 @@ struct DeliveryStep {
   std::optional<Hash256> sent_hash = {};        // of what is about to be sent
   std::string sent_to = {};                     // where that goes
   bool is_nowhere = false;                      // nothing that was sent of it is where it was sent
+  bool earlier_unclear = false;  // an answer to what was sent that says nothing of what was sent before, of which
+                                 // nobody knows
+  bool is_told_in_part = false;  // some of a report is where it was sent, whatever is said of the rest
 };
 
 // SHA-256, as deliveries tell bodies apart.

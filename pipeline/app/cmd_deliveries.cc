@@ -2,12 +2,14 @@
 
 #include "ledger/decision.h"
 #include "ledger/outbox.h"
+#include "ledger/unsettled.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
 #include "pipeline/app/standstill.h"
 #include "pipeline/app/table.h"
 #include "pipeline/emit/deliver.h"
+#include "pipeline/emit/usage_report.h"
 
 namespace tollbook {
 namespace {
@@ -198,7 +200,8 @@ DeliveryEvent EventOf(Action action, const Delivery& delivery) {
   if (action == Action::kSayNotPosted) return DeliveryEvent::kSayNotPosted;
   if (action == Action::kSaySuperseded) return DeliveryEvent::kSaySuperseded;
   // What was never sent is surely not there: nothing to wait for.
-  const bool never_sent = delivery.state == DeliveryState::kParked && delivery.attempts == 0;
+  const bool never_sent = delivery.state == DeliveryState::kParked && delivery.attempts == 0 &&
+                          delivery.problem != DeliveryProblem::kDifferent;
   return never_sent ? DeliveryEvent::kSayNotPosted : DeliveryEvent::kRetry;
 }
 
@@ -207,17 +210,39 @@ absl::Status NobodyVouches(std::string_view command) {
                    "say who, and why: --by NAME --why TEXT");
 }
 
-// Only a person's word is a person's to take back. Of the target's own it is the target that is asked.
-absl::Status CheckSaidByPerson(const Book& book, const Delivery& delivery) {
+// Whether the decisions have it confirmed by a person, whose word the delivery stands by now.
+absl::StatusOr<bool> IsSaidByPerson(const Book& book, const Delivery& delivery) {
   const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
   if (!commits.ok()) return commits.status();
-  std::string by;
+  const absl::StatusOr<std::vector<CommitRecord>> records = book.Commits();
+  if (!records.ok()) return records.status();
+  const std::string_view confirmed = Word(DeliveryState::kConfirmed);
+  bool is_said = false, is_taken_back = false;
   for (const DecisionCommit& commit : *commits) {
+    const auto record = std::find_if(records->begin(), records->end(),
+                                     [&](const CommitRecord& one) { return one.sequence == commit.sequence; });
     for (const Decision& decision : commit.decisions) {
-      if (decision.kind == DecisionKind::kDelivery && decision.which == NameOf(delivery)) by = decision.by;
+      if (decision.kind != DecisionKind::kDelivery || decision.which != NameOf(delivery)) continue;
+      if (decision.by.empty()) {
+        // After a crash between the decision to take it back and the step, the chain was told again what the delivery
+        // still is.
+        is_said = is_taken_back && decision.after == confirmed;
+        continue;
+      }
+      // The step that follows the decision was not made: the delivery came into its state before.
+      is_taken_back = is_said && decision.before == confirmed && decision.after != confirmed &&
+                      record != records->end() && delivery.since_nanos < record->committed_at_nanos;
+      is_said = is_taken_back || decision.after == confirmed;
     }
   }
-  if (!by.empty() && delivery.state == DeliveryState::kConfirmed) return absl::OkStatus();
+  return is_said;
+}
+
+// Only a person's word is a person's to take back. Of the target's own it is the target that is asked.
+absl::Status CheckSaidByPerson(const Book& book, const Delivery& delivery) {
+  const absl::StatusOr<bool> is_said = IsSaidByPerson(book, delivery);
+  if (!is_said.ok()) return is_said.status();
+  if (*is_said && delivery.state == DeliveryState::kConfirmed) return absl::OkStatus();
   return MakeError(absl::StatusCode::kFailedPrecondition, "the target itself has confirmed it",
                    delivery.batch + " to " + delivery.target + ", as " + delivery.document,
                    "`tollbook post --reconcile` asks whether it is still there, and parks what is not");
@@ -275,6 +300,8 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   DeliveryStep step;
   step.event = EventOf(options.action, delivery);
   step.document = options.document;
+  // What is told of a report stays told, and where it is: only the rest is said not to be there.
+  step.is_told_in_part = IsReport(delivery.batch) && IsToldInPart(delivery.job);
   if (options.action == Action::kPark) step.error = "parked by hand";
   const std::string before(Word(delivery.state));
   const bool takes_back = step.event == DeliveryEvent::kSayNotPosted && IsPosted(delivery.state);

@@ -8,9 +8,11 @@
 #include <span>
 #include <tuple>
 
+#include "ledger/unsettled.h"
 #include "pipeline/emit/account_report.h"
 #include "pipeline/emit/dispatch.h"
 #include "pipeline/emit/http.h"
+#include "pipeline/emit/usage_report.h"
 #include "pipeline/renamed_target.h"
 #include "pipeline/restore_hold.h"
 
@@ -789,6 +791,9 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
                        "the codes of targets.yaml back, or `resolve` it");
   }
   if (IsHeldNow(of, *delivery)) return std::optional<Attempt>();
+  // Of what was sent before nobody knows, and nobody can say.
+  const bool was_open =
+      !emitter.AsksFirst() && (delivery->may_be_there || delivery->problem == DeliveryProblem::kDifferent);
   const absl::StatusOr<std::string> wire = emitter.Wire(*parcel);
   if (!wire.ok()) return RefusedHere(DeliveryProblem::kMapping, std::string(Std(wire.status().message())));
   DeliveryStep send;
@@ -798,13 +803,17 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
   TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
   parcel->sends = delivery->attempts;
   Attempt sent = emitter.Send(*parcel);
-  const bool is_not_taken = sent.step.event == Event::kNotApplied || sent.step.event == Event::kRefused;
-  sent.step.is_nowhere = is_not_taken && !parcel->unclear_for_nanos;
+  const bool is_refused = sent.step.event == Event::kRefused, is_not_applied = sent.step.event == Event::kNotApplied;
+  // Who asks is refused, or the request did not go: neither says what came of an earlier one.
+  const bool says_nothing = is_not_applied || sent.is_denied || sent.by_us || sent.step.earlier_unclear;
+  sent.step.earlier_unclear = was_open && says_nothing;
+  sent.step.is_nowhere = (is_refused || is_not_applied) && !was_open;
   return sent;
 }
 
 absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* delivery) {
   DeliveryStep step = outcome.step;
+  step.is_told_in_part = IsReport(delivery->batch) && IsToldInPart(step.job.empty() ? delivery->job : step.job);
   const int64_t now = options_.now_nanos();
   switch (step.event) {
     case Event::kNotApplied:

@@ -289,6 +289,12 @@ ReportProgress ProgressOf(std::string_view job, size_t items) {
   return progress;
 }
 
+bool IsToldInPart(std::string_view job) {
+  constexpr std::string_view kTold = "told ";  // then the first place that is, or "none"
+  const size_t at = job.find(kTold);
+  return at != std::string_view::npos && NumberOf(job.substr(at + kTold.size(), 1)) > 0;
+}
+
 std::optional<Attempt> EndWithoutWord(const HttpAnswer& answer) {
   if (auto end = OutcomeOfCall(answer, DeliveryEvent::kNotApplied, DeliveryEvent::kUnclear)) return end;
   if (!answer.content_type.starts_with("text/html")) return std::nullopt;
@@ -442,6 +448,7 @@ void ReportEmitter::Refuse(Attempt attempt, std::span<const size_t> places, Send
     for (const size_t place : places) sending->progress.anothers[place] = true;
   }
   const bool is_louder = is_anothers && sending->first_refused.step.problem != DeliveryProblem::kDifferent;
+  sending->is_refused_unread = sending->is_refused_unread || attempt.is_denied || attempt.by_us;
   if (++sending->refused == 1 || is_louder) sending->first_refused = std::move(attempt);
 }
 
@@ -565,6 +572,7 @@ Attempt ReportEmitter::Over(Attempt attempt, Sending* sending) const {
   if (attempt.step.event == DeliveryEvent::kNotApplied && sending->was_unclear && traits_.remembers_seconds > 0) {
     attempt.step.event = DeliveryEvent::kUnclear;
   }
+  attempt.step.earlier_unclear = sending->is_refused_unread;
   return End(std::move(attempt), sending->progress);
 }
 

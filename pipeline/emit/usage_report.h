@@ -90,6 +90,8 @@ struct ReportProgress {
 };
 std::string ToString(const ReportProgress& progress);
 ReportProgress ProgressOf(std::string_view job, size_t items);
+// Whether the target has some of a report, by the delivery's job.
+bool IsToldInPart(std::string_view job);
 
 // What an answer means that is the same for all: nothing left, no whole answer, 408, 429, 5xx, 401, 403, a redirect, a
 // web page. None: the target's own word.
@@ -174,7 +176,8 @@ class ReportEmitter : public Emitter {
     ReportProgress progress;
     size_t refused = 0;
     Attempt first_refused = {};
-    bool was_unclear = false;  // nobody knew how it ended when it was sent before
+    bool was_unclear = false;        // nobody knew how it ended when it was sent before
+    bool is_refused_unread = false;  // of some item nothing was said, but that it is not taken from us
   };
   // By the target's own rules, or for its age.
   std::string WhyRefused(const StoredItem& item) const;

@@ -179,6 +179,43 @@ class Stripe(AnySystem, Usage):
             self.assertGreater(len(server.told), before)
             self.assertEqual({told[key] for key in list(server.told)[:before]}, {1}, "what was taken is not sent again")
 
+    def test_the_rest_of_a_report_goes_nowhere_else(self):
+        seen = []
+
+        def fault(kind, key, count):
+            seen.append(key)
+            return "429_retry_after" if len(seen) == 4 else None
+        with self.serve(fault) as server, self.serve() as other:
+            self.targets(self.text(server))
+            self.absorb(*[("s1", back, 10, {}) for back in range(1, 7)])
+            self.post()
+            self.assertEqual(self.states(), {"retry-wait": 1})
+            self.targets(self.text(other))
+            self.post("--wait", "5")
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"]], ["parked", "configuration"])
+            self.assertEqual(other.sums(), {})
+            self.targets(self.text(server))
+            book.tollbook("deliveries", "retry", "--books", self.books, parked["target"], parked["batch"])
+            self.post("--wait", "5", "--strict")
+            self.assert_told(server)
+
+    def test_what_is_different_there_stays_so_when_it_is_retried_and_parked(self):
+        with self.serve() as server:
+            self.targets(self.text(server))
+            self.absorb(("s1", 1, 10, {}))
+            self.post("--strict")
+            self.begin_anew()
+            self.absorb(("s1", 1, 11, {}))
+            self.post()
+            parked, = self.deliveries()
+            self.assertEqual([parked["state"], parked["problem"]], ["parked", "different"])
+            for action in ("retry", "park"):
+                book.tollbook("deliveries", action, "--books", self.books, parked["target"], parked["batch"])
+            refused = book.tollbook("periods", "close", "--books", self.books, "--catalog", self.catalog, "--entity",
+                                    "acme-us", "--period", day(1)[:7], "--by", "Ann", "--why", "done", expect=1)
+            self.assertIn(parked["batch"].encode(), refused.stderr)
+
     def test_usage_of_long_ago_is_not_sent(self):
         with self.server(KEY) as server:
             self.targets(self.target(self.kind, server.url))

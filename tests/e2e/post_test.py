@@ -22,6 +22,7 @@ import time
 import unittest
 
 import book
+import disk
 import fault_server
 import small
 
@@ -433,6 +434,86 @@ class Webhook(Case):
                           "--by", "Ann", "--why", "their log has none")
             self.post()
             self.assertEqual(server.came[("event", first["key"])], 2)
+
+    def close_of_january(self):
+        return book.tollbook("periods", "close", "--books", self.books, "--catalog", self.catalog, "--entity",
+                             "acme-us", "--period", "2025-01", "--by", "Ann", "--why", "done", expect=None)
+
+    def test_what_may_be_there_is_not_forgotten_for_a_later_send(self):
+        """It may be there, and the same is then not taken: nobody closes over that, and no other place gets it."""
+        for later, state in (("429_retry_after", "retry-wait"), ("403_before", "parked")):
+            with self.subTest(later):
+                self.books = self.scratch / later
+                fault = lambda kind, key, count: "drop_after" if count == 1 else later
+                with fault_server.Server(SECRET, fault) as server, fault_server.Server(SECRET) as other:
+                    self.targets(webhook(server.url))
+                    self.seal(1)
+                    self.post()
+                    self.assertEqual(self.states(), {"uncertain": 1})
+                    key, = server.came
+                    while server.came[key] < 2:
+                        time.sleep(0.2)
+                        self.post()
+                    self.assertEqual(self.states(), {state: 1})
+                    refused = self.close_of_january()
+                    self.assertEqual(refused.returncode, 1)
+                    self.assertIn(b"may or may not have arrived", refused.stderr)
+                    self.targets(webhook(other.url))
+                    batch = self.deliveries()[0]["batch"]
+                    book.tollbook("deliveries", "retry", "--books", self.books, "hook", batch)
+                    self.post("--wait", "5")
+                    parked, = self.deliveries()
+                    self.assertEqual([parked["state"], parked["problem"]], ["parked", "configuration"])
+                    self.assertIn("and may be there", parked["last_error"])
+                    self.assertEqual(other.came, {})
+                    self.assertEqual(self.close_of_january().returncode, 1)
+                    server.faults = lambda *_: None
+                    self.targets(webhook(server.url))
+                    book.tollbook("deliveries", "retry", "--books", self.books, "hook", batch)
+                    self.post("--wait", "5", "--strict")
+                    self.assertEqual(self.close_of_january().returncode, 0)
+
+    def test_the_targets_own_word_is_not_taken_back_after_a_crash(self):
+        """A pass that is killed leaves what it confirmed out of the audit log: a person spoke last there."""
+        faults = ["409_before", "409_before", None, "kill_before"]
+        with fault_server.Server(SECRET, lambda *_: faults.pop(0) if faults else None) as server:
+            self.targets(webhook(server.url, deduplicates="false"))
+            self.seal(2)
+            self.post()
+            self.assertEqual(self.states(), {"parked": 2})
+            say = ("--not-posted", "--by", "Ann", "--why", "refused")
+            for row in self.deliveries():
+                book.tollbook("deliveries", "resolve", "--books", self.books, "hook", row["batch"], *say)
+            running = self.start_post("--wait", "5")
+            server.kill = lambda: os.kill(running.pid, signal.SIGKILL)
+            running.communicate(timeout=60)
+            server.kill = lambda: None
+            self.assertEqual(running.returncode, -signal.SIGKILL)
+            confirmed, = self.deliveries("--state", "confirmed")
+            refused = book.tollbook("deliveries", "resolve", "--books", self.books, "hook", confirmed["batch"], *say,
+                                    expect=1)
+            self.assertIn(b"the target itself has confirmed it", refused.stderr)
+
+    def test_a_word_whose_taking_back_was_cut_short_is_taken_back_again(self):
+        """Killed between the decision and the step; a pass meanwhile tells the audit log that it is confirmed yet."""
+        if not disk.SHIM:
+            self.skipTest("no library stands between the program and its disk")
+        with fault_server.Server(SECRET, lambda *_: "409_before") as server:
+            self.targets(webhook(server.url, deduplicates="false"))
+            self.seal(1)
+            self.post()
+            batch = self.deliveries()[0]["batch"]
+            words = ("deliveries", "resolve", "--books", self.books, "hook", batch, "--by", "Ann", "--why", "saw it")
+            for posts_meanwhile in (False, True):
+                with self.subTest(posts_meanwhile=posts_meanwhile):
+                    book.tollbook(*words, "--posted", "J1")
+                    killed = disk.run([*words, "--not-posted"], self.scratch, kill="before write outbox:0")
+                    self.assertEqual(killed.returncode, -signal.SIGKILL)
+                    self.assertEqual(self.states(), {"confirmed": 1})
+                    if posts_meanwhile:
+                        self.post()
+                    book.tollbook(*words, "--not-posted")
+                    self.assertEqual(self.states(), {"pending": 1})
 
     def test_a_connection_that_ends_is_told_in_words_until_it_is_over(self):
         """One that was used before, of which libcurl says something of its own."""

@@ -28,7 +28,8 @@ class ScriptedEmitter final : public Emitter {
   ScriptedEmitter(std::vector<std::string>* sent, const Script* script, const Script* finish, bool can_be_asked,
                   const Script* ask = nullptr)
       : sent_(*sent), script_(*script), finish_(*finish), can_be_asked_(can_be_asked), ask_(ask) {}
-  std::string codes;  // of an ERP: what it puts in
+  std::string codes;     // of an ERP: what it puts in
+  bool repeats = false;  // it drops what it has seen, and cannot be asked
 
   PlannedDelivery Make(const JournalBatch& batch) const override { return {"", batch.id, batch.posting_key, "body"}; }
   absl::StatusOr<std::string> Wire(const Parcel& parcel) const override { return parcel.body + codes; }
@@ -37,6 +38,7 @@ class ScriptedEmitter final : public Emitter {
   bool CanBeAsked() const override { return can_be_asked_; }
   Attempt Ask(const Parcel& parcel) override {
     if (ask_ != nullptr) return (*ask_)(parcel.batch);
+    if (repeats) return Succeeded(Event::kMayRepeat, "", "");
     if (can_be_asked_) return Succeeded(Event::kNotThere, "", "");
     return RefusedHere(Problem::kAmbiguous, "it may have arrived");
   }
@@ -163,6 +165,7 @@ class DeliverTest : public ClockedBookTest {
     targets[0].target = target_;
     auto emitter = std::make_unique<ScriptedEmitter>(&sent_, &script_, &finish_, can_be_asked_, ask_ ? &ask_ : nullptr);
     emitter->codes = codes_;
+    emitter->repeats = repeats_;
     targets[0].emitter = std::move(emitter);
     targets[0].pace = pace_;
     DeliverOptions options;
@@ -194,6 +197,7 @@ class DeliverTest : public ClockedBookTest {
   Target target_;
   bool can_be_asked_ = true;
   std::string codes_;
+  bool repeats_ = false;
   ScriptedEmitter::Script script_ = [](const std::string&) { return Confirmed(); };
   ScriptedEmitter::Script finish_ = [](const std::string&) { return Confirmed(); };
   ScriptedEmitter::Script ask_;  // before it is sent anything; none: it is not asked
@@ -365,6 +369,91 @@ TEST_F(DeliverTest, WhatMayBeElsewhereIsNotSentAgain) {
     EXPECT_EQ(Of(batch).state, DeliveryState::kParked);
     ByPerson(batch, Event::kSayNotPosted);
     EXPECT_THAT(Pass(), ElementsAre(batch)) << "somebody looked";
+  }
+}
+
+// What was sent and may be there stays so, whatever comes of sending it again, but for the target's word on it.
+TEST_F(DeliverTest, WhatMayBeThereIsNotForgottenForALaterSend) {
+  repeats_ = true;
+  target_.http.url = "https://hook.example";
+  Attempt denied = Failed(Event::kRefused, Problem::kAuthentication, "forbidden");
+  denied.is_denied = true;
+  struct Case {
+    const char* name;
+    Attempt first, later;
+    bool may_be_there;
+  };
+  const Attempt different = Failed(Event::kRefused, Problem::kDifferent, "another's");
+  const Case cases[] = {
+      {"unclear, down", Unclear(), Down(0), true},
+      {"unclear, denied", Unclear(), denied, true},
+      {"unclear, refused by us", Unclear(), RefusedHere(Problem::kValidation, "too old"), true},
+      {"unclear, refused", Unclear(), Failed(Event::kRefused, Problem::kValidation, "no"), false},
+      {"different, down", different, Down(0), true},
+      {"down, down", Down(0), Down(0), false},
+      {"denied, denied", denied, denied, false},
+  };
+  int number = 0;
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string batch = "us-" + std::to_string(++number);
+    Seal({batch});
+    script_ = [&](const std::string&) { return c.first; };
+    Pass();
+    for (int i = 0; i < 2; ++i) {
+      if (Of(batch).state == DeliveryState::kParked) ByPerson(batch, Event::kRetry);
+      script_ = [&](const std::string&) { return c.later; };
+      After(4000);
+      Open();
+      EXPECT_THAT(Pass(), ElementsAre(batch));
+      EXPECT_EQ(Of(batch).may_be_there, c.may_be_there);
+    }
+    EXPECT_EQ(Of(batch).sent_to.empty(), !c.may_be_there);
+    script_ = [](const std::string&) { return Confirmed(); };
+    if (Of(batch).state == DeliveryState::kParked) ByPerson(batch, Event::kRetry);
+    After(4000);
+    Pass();
+    EXPECT_EQ(Of(batch).state, DeliveryState::kConfirmed);
+    EXPECT_FALSE(Of(batch).may_be_there);
+  }
+}
+
+// Some of it is told where it was sent: the rest does not go elsewhere, though it is surely not there.
+TEST_F(DeliverTest, AReportToldInPartStaysWhereItIs) {
+  repeats_ = true;
+  const char* kFirst = "https://first.example";
+  Seal({"us-1"});
+  Pass();
+  int number = 0;
+  for (const bool is_refused : {false, true}) {
+    for (const char* told : {"told 1-3", "told none"}) {
+      SCOPED_TRACE(told);
+      const std::string report = UsageReportName(1, static_cast<uint32_t>(++number));
+      target_.http.url = kFirst;
+      const PlannedDelivery planned{"erp", report, "tb-" + report, "body"};
+      ASSERT_TRUE(OutboxOf(*book_).Plan({&planned, 1}).ok());
+      script_ = [&](const std::string&) {
+        Attempt some = is_refused ? Failed(Event::kRefused, Problem::kValidation, "no") : Down(0);
+        some.step.job = told;
+        return some;
+      };
+      EXPECT_THAT(Pass(), ElementsAre(report));
+      target_.http.url = "https://second.example";
+      script_ = [](const std::string&) { return Confirmed(); };
+      if (is_refused) ByPerson(report, Event::kRetry);
+      After(4000);
+      Open();
+      if (told == std::string("told none")) {
+        EXPECT_THAT(Pass(), ElementsAre(report));
+        continue;
+      }
+      EXPECT_THAT(Pass(), IsEmpty());
+      EXPECT_EQ(Of(report).problem, Problem::kConfiguration);
+      EXPECT_THAT(Of(report).last_error, testing::StartsWith("it was sent to https://first.example"));
+      target_.http.url = kFirst;
+      ByPerson(report, Event::kRetry);
+      EXPECT_THAT(Pass(), ElementsAre(report));
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "ledger/book.h"
 #include "ledger/store.h"
+#include "ledger/unsettled.h"
 #include "tests/ledger/clocked_book.h"
 
 namespace tollbook {
@@ -250,6 +251,8 @@ TEST_F(OutboxTest, KeepsWhereItWasSentUntilItIsSurelyNotThere) {
   };
   DeliveryStep refused{Event::kRefused}, not_taken{Event::kRefused};
   not_taken.is_nowhere = true;
+  DeliveryStep rest_not_taken = not_taken, rest_not_there{Event::kNotThere}, rest_said_missing{Event::kSayNotPosted};
+  for (DeliveryStep* step : {&rest_not_taken, &rest_not_there, &rest_said_missing}) step->is_told_in_part = true;
   const Case cases[] = {
       {{}, "the first"},
       {{{Event::kUnclear}, {Event::kCannotAsk}}, "the first"},
@@ -262,6 +265,9 @@ TEST_F(OutboxTest, KeepsWhereItWasSentUntilItIsSurelyNotThere) {
       {{{Event::kConfirmed}, {Event::kReconciled}}, "the first"},
       {{{Event::kConfirmed}, {Event::kNotThere}}, ""},
       {{not_taken}, ""},
+      {{rest_not_taken}, "the first"},
+      {{{Event::kUnclear}, rest_not_there}, "the first"},
+      {{{Event::kUnclear}, {Event::kPark}, rest_said_missing}, "the first"},
   };
   int number = 0;
   for (const Case& c : cases) {
@@ -276,6 +282,56 @@ TEST_F(OutboxTest, KeepsWhereItWasSentUntilItIsSurelyNotThere) {
     for (const DeliveryStep& step : c.steps) ASSERT_TRUE(outbox().Step(step, &delivery).ok());
     Open();
     EXPECT_EQ((*outbox().Find("erp", batch))->sent_to, c.sent_to);
+  }
+}
+
+// Only the target's word, or a person's, ends that it may be there or is different there.
+TEST_F(OutboxTest, WhatIsOpenStaysOpenUntilSomebodySays) {
+  DeliveryStep down{Event::kNotApplied}, denied{Event::kRefused};
+  down.earlier_unclear = denied.earlier_unclear = true;
+  const DeliveryStep different{Event::kDifferent, DeliveryProblem::kDifferent};
+  const DeliveryStep refused{Event::kRefused, DeliveryProblem::kValidation};
+  const DeliveryStep elsewhere{Event::kRefused, DeliveryProblem::kConfiguration};
+  const DeliveryStep send{Event::kSend}, unclear{Event::kUnclear}, again{Event::kMayRepeat}, retry{Event::kRetry},
+      park{Event::kPark}, cannot_ask{Event::kCannotAsk, DeliveryProblem::kAvailability};
+  struct Case {
+    std::vector<DeliveryStep> steps;
+    bool is_open;
+  };
+  const Case cases[] = {
+      {{send, {Event::kNotApplied}}, false},
+      {{send, refused}, false},
+      {{send, unclear, again, send, down}, true},
+      {{send, unclear, again, send, down, park}, true},
+      {{send, unclear, again, send, {Event::kNotApplied}}, false},
+      {{send, unclear, again, send, denied}, true},
+      {{send, unclear, again, send, denied, retry, park}, true},
+      {{send, unclear, again, send, refused}, false},
+      {{send, unclear, again, send, down, send, {Event::kConfirmed}}, false},
+      {{send, {Event::kAccepted}, unclear, {Event::kNotApplied}}, true},
+      {{different}, true},
+      {{different, retry}, true},
+      {{different, retry, park}, true},
+      {{different, retry, park, retry, park}, true},
+      {{different, retry, cannot_ask, park}, true},
+      {{different, retry, elsewhere}, true},
+      {{different, retry, again}, true},
+      {{different, retry, again, park}, true},
+      {{different, retry, again, send, down}, true},
+      {{different, retry, {Event::kNotThere}, park}, false},
+      {{different, {Event::kSayNotPosted}, park}, false},
+      {{send, refused, retry, park}, false},
+  };
+  int number = 0;
+  for (const Case& c : cases) {
+    const std::string batch = "b" + std::to_string(++number);
+    SCOPED_TRACE(batch);
+    ASSERT_TRUE(Plan("erp", batch, "tb-" + batch, "bytes").ok());
+    Delivery delivery = **outbox().Find("erp", batch);
+    for (const DeliveryStep& step : c.steps) ASSERT_TRUE(outbox().Step(step, &delivery).ok());
+    Open();
+    delivery = **outbox().Find("erp", batch);
+    EXPECT_EQ(IsUnclear(delivery) || IsDifferent(delivery), c.is_open);
   }
 }
 
