@@ -114,14 +114,21 @@ class Reckoner {
   };
 
   absl::Status LoadCatalogs(const std::vector<SealRecord>& seals) {
+    std::map<std::string_view, uint64_t> last_seals;
+    for (const SealRecord& seal : seals) last_seals[seal.catalog_digest] = seal.number;
+    std::map<std::string_view, GrantLines> grant_lines;  // of catalogs that a later seal has too
     std::string_view before;
     for (const SealRecord& seal : seals) {
-      if (seal.catalog_digest == before) continue;
+      if (!rates_.contains(seal.catalog_digest)) {
+        const absl::StatusOr<Catalog> catalog = SealedCatalog(book_, seal.number);
+        if (!catalog.ok()) return catalog.status();
+        rates_.emplace(seal.catalog_digest, RatesOf(*catalog));
+        grant_lines.emplace(seal.catalog_digest, GrantLinesOf(*catalog));
+      }
+      const auto lines = grant_lines.find(seal.catalog_digest);
+      if (seal.catalog_digest != before) new_grant_lines_[seal.number] = TakeGrantLines(lines->second, &grant_lines_);
       before = seal.catalog_digest;
-      const absl::StatusOr<Catalog> catalog = SealedCatalog(book_, seal.number);
-      if (!catalog.ok()) return catalog.status();
-      new_grant_lines_[seal.number] = TakeGrantLines(*catalog, &grant_lines_);
-      if (!rates_.contains(seal.catalog_digest)) rates_.emplace(seal.catalog_digest, RatesOf(*catalog));
+      if (last_seals[before] == seal.number) grant_lines.erase(lines);
     }
     return absl::OkStatus();
   }
