@@ -7,7 +7,7 @@
 //   what is deferred             deferred_balance.h; of each entity, currency and account that a posting rule defers
 //                                to, and of each subscription where all such rules have lines by subscription. In the
 //                                order of seals, in a seal by posting date; on a day what is deferred counts before
-//                                what is drawn
+//                                what is drawn. Lines of other rules on the account are none of it
 //   what grants pay and lose     grant_draws.h
 //   an accrual that is reversed  what the accrual was
 //   a reversal by reference      what it takes back was; of what is deferred no more than is carried
