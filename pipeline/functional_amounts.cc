@@ -22,8 +22,26 @@ Int128 Magnitude(Int128 amount) {
   return amount < 0 ? -amount : amount;
 }
 
-// Accounts of what is deferred, and of accruals; whether each subscription's amounts are carried by themselves there.
-using Carried = std::map<std::string, bool, std::less<>>;
+// How amounts are carried on an account of what is deferred, or of accruals.
+struct CarriedAs {
+  bool by_subscription = false;  // each subscription's by themselves
+  bool is_accrued = false;       // nothing else is posted there
+};
+using Carried = std::map<std::string, CarriedAs, std::less<>>;
+
+// Whose lines between two accounts are of what a rule defers: all that a journal line tells of the rule.
+struct DeferringScope {
+  std::string product;                 // empty: any, but
+  std::set<std::string> not_products;  // those of rules that do not defer, and come before it
+  std::string entity;                  // empty: any
+  std::string currency;                // empty: any
+  bool Fits(const LineKey& key) const {
+    return (product.empty() || product == key.product) && !not_products.contains(key.product) &&
+           (entity.empty() || entity == key.entity) && (currency.empty() || currency == key.currency.code());
+  }
+  friend auto operator<=>(const DeferringScope&, const DeferringScope&) = default;
+};
+using DeferringScopes = std::map<std::pair<std::string, std::string>, std::set<DeferringScope>>;  // by debit, credit
 
 // What a catalog says of it.
 struct Rates {
@@ -31,12 +49,29 @@ struct Rates {
   std::map<std::string, Currency, std::less<>> functional_currency;  // by entity
   Rounding rounding = Rounding::kHalfUp;
   Carried carried;
+  DeferringScopes deferring;
 };
+
+void AddDeferring(const PostingRule& rule, const Catalog& catalog, DeferringScopes* scopes) {
+  if (rule.deferred.empty()) return;
+  DeferringScope scope{rule.product, {}, rule.delivered_by.empty() ? rule.entity : rule.delivered_by, rule.currency};
+  if (rule.charge.empty() && rule.plan.empty() && rule.product.empty()) {
+    for (const PostingRule& other : catalog.posting_rules) {
+      const bool takes_all = other.charge.empty() && other.plan.empty() && other.customer_class.empty() &&
+                             other.region.empty() && other.currency.empty() && other.entity.empty();
+      if (takes_all && other.deferred.empty() && !other.product.empty()) scope.not_products.insert(other.product);
+    }
+  }
+  for (const std::string& due : {rule.debit, rule.due_from, rule.accrued}) {
+    if (!due.empty()) (*scopes)[{due, rule.deferred}].insert(scope);
+  }
+  (*scopes)[{rule.deferred, rule.credit}].insert(scope);
+}
 
 void AddCarried(const PostingRule& rule, const Catalog& catalog, Carried* carried) {
   if (!rule.deferred.empty()) {
-    const auto [known, added] = carried->try_emplace(rule.deferred, rule.by_subscription);
-    known->second = known->second && rule.by_subscription;
+    const auto [known, added] = carried->try_emplace(rule.deferred, CarriedAs{rule.by_subscription});
+    known->second.by_subscription = known->second.by_subscription && rule.by_subscription;
   }
   // Accruals of late usage are reversed in the same seal; only where a batch is taken back by reference are they, for a
   // while, carried. An account that other amounts are posted to as well carries none of them.
@@ -45,7 +80,7 @@ void AddCarried(const PostingRule& rule, const Catalog& catalog, Carried* carrie
            other.due_from == rule.accrued;
   };
   if (!rule.accrued.empty() && std::ranges::none_of(catalog.posting_rules, posts_else)) {
-    carried->insert_or_assign(rule.accrued, false);
+    carried->insert_or_assign(rule.accrued, CarriedAs{.is_accrued = true});
   }
 }
 
@@ -114,14 +149,21 @@ class Reckoner {
   };
 
   absl::Status LoadCatalogs(const std::vector<SealRecord>& seals) {
+    std::map<std::string_view, uint64_t> last_seals;
+    for (const SealRecord& seal : seals) last_seals[seal.catalog_digest] = seal.number;
+    std::map<std::string_view, GrantLines> grant_lines;  // of catalogs that a later seal has too
     std::string_view before;
     for (const SealRecord& seal : seals) {
-      if (seal.catalog_digest == before) continue;
+      if (!rates_.contains(seal.catalog_digest)) {
+        const absl::StatusOr<Catalog> catalog = SealedCatalog(book_, seal.number);
+        if (!catalog.ok()) return catalog.status();
+        rates_.emplace(seal.catalog_digest, RatesOf(*catalog));
+        grant_lines.emplace(seal.catalog_digest, GrantLinesOf(*catalog));
+      }
+      const auto lines = grant_lines.find(seal.catalog_digest);
+      if (seal.catalog_digest != before) new_grant_lines_[seal.number] = TakeGrantLines(lines->second, &grant_lines_);
       before = seal.catalog_digest;
-      const absl::StatusOr<Catalog> catalog = SealedCatalog(book_, seal.number);
-      if (!catalog.ok()) return catalog.status();
-      new_grant_lines_[seal.number] = TakeGrantLines(*catalog, &grant_lines_);
-      if (!rates_.contains(seal.catalog_digest)) rates_.emplace(seal.catalog_digest, RatesOf(*catalog));
+      if (last_seals[before] == seal.number) grant_lines.erase(lines);
     }
     return absl::OkStatus();
   }
@@ -133,18 +175,24 @@ class Reckoner {
     for (const Entity& entity : catalog.entities) {
       rates.functional_currency.emplace(entity.name, entity.functional_currency);
     }
-    for (const PostingRule& rule : catalog.posting_rules) AddCarried(rule, catalog, &rates.carried);
+    for (const PostingRule& rule : catalog.posting_rules) {
+      AddCarried(rule, catalog, &rates.carried);
+      AddDeferring(rule, catalog, &rates.deferring);
+    }
     return rates;
   }
 
   absl::Status ReckonSeal(const Rates& rates, const std::vector<const JournalBatch*>& batches,
                           const GrantParts& parts) {
     now_ = &rates;
-    for (const auto& [account, by_subscription] : rates.carried) {
-      const auto [known, added] = carried_.try_emplace(account, by_subscription);
-      if (known->second && !by_subscription) TOLLBOOK_RETURN_IF_ERROR(CarryTogether(account));
-      known->second = known->second && by_subscription;
+    for (const auto& [account, as] : rates.carried) {
+      const auto [it, added] = carried_.try_emplace(account, as);
+      CarriedAs& known = it->second;
+      if (known.by_subscription && !as.by_subscription) TOLLBOOK_RETURN_IF_ERROR(CarryTogether(account));
+      known.by_subscription = known.by_subscription && as.by_subscription;
+      known.is_accrued = known.is_accrued || as.is_accrued;
     }
+    for (const auto& [accounts, scopes] : rates.deferring) deferring_[accounts].insert(scopes.begin(), scopes.end());
     std::vector<SealedLine> lines;
     std::map<std::pair<uint32_t, uint32_t>, size_t> numbers;  // by batch and line
     for (uint32_t batch = 0; batch < batches.size(); ++batch) {
@@ -177,7 +225,7 @@ class Reckoner {
   std::vector<size_t> InOrder(const std::vector<SealedLine>& lines) const {
     std::vector<std::tuple<Day, int, size_t>> order;
     for (size_t i = 0; i < lines.size(); ++i) {
-      const bool defers = carried_.contains(lines[i].line->credit_account());
+      const bool defers = IsCarried(lines[i].line->key, lines[i].line->credit_account());
       order.emplace_back(lines[i].line->key.posting_date, lines[i].takes_back() ? 0 : defers ? 1 : 2, i);
     }
     std::ranges::sort(order);
@@ -299,6 +347,16 @@ class Reckoner {
     return FunctionalAmount{{own.to, Magnitude(functional)}, rate};
   }
 
+  // What rules that do not defer post to the account stands there beside what is deferred, and is not drawn on.
+  bool IsCarried(const LineKey& key, std::string_view account) const {
+    const auto as = carried_.find(account);
+    if (as == carried_.end()) return false;
+    if (as->second.is_accrued) return true;
+    const auto scopes = deferring_.find({key.debit, key.credit});
+    return scopes != deferring_.end() &&
+           std::ranges::any_of(scopes->second, [&](const DeferringScope& scope) { return scope.Fits(key); });
+  }
+
   // What a line adds to a balance, or draws on it.
   struct Side {
     DeferredBalance* balance = nullptr;
@@ -308,8 +366,8 @@ class Reckoner {
   std::vector<Side> CarriedSidesOf(const JournalLine& line, Int128 minor) {
     std::vector<Side> sides;
     if (minor == 0) return sides;
-    if (carried_.contains(line.key.debit)) sides.push_back({&BalanceOf(line, line.key.debit), -minor});
-    if (carried_.contains(line.key.credit)) sides.push_back({&BalanceOf(line, line.key.credit), minor});
+    if (IsCarried(line.key, line.key.debit)) sides.push_back({&BalanceOf(line, line.key.debit), -minor});
+    if (IsCarried(line.key, line.key.credit)) sides.push_back({&BalanceOf(line, line.key.credit), minor});
     std::ranges::stable_partition(sides, [](const Side& side) { return side.balance->Draws(side.credited); });
     return sides;
   }
@@ -348,7 +406,7 @@ class Reckoner {
 
   DeferredBalance& BalanceOf(const JournalLine& line, std::string_view account) {
     std::string subscription;
-    if (carried_.find(account)->second) {
+    if (carried_.find(account)->second.by_subscription) {
       for (const auto& [name, value] : ParseDimensions(line.key.dimensions)) {
         if (name == "subscription") subscription = value;
       }
@@ -376,6 +434,7 @@ class Reckoner {
   GrantDraws draws_;
   std::vector<std::pair<const GrantPart*, Int128>> parts_;  // of the line at hand
   Carried carried_;                                         // of all seals so far
+  DeferringScopes deferring_;                               // likewise: by old ones too is booked back
   // By account, entity, currency and subscription; without one: of all that are carried together.
   std::map<std::tuple<std::string, std::string, Currency, std::string>, DeferredBalance> balances_;
   AmountsByBatch amounts_;

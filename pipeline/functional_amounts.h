@@ -5,10 +5,9 @@
 // for, and neither a later fx.csv nor a later batch changes it. By what a line is of:
 //   usage and what is due        the rate of its posting date
 //   what is deferred             deferred_balance.h; of each entity, currency and account that a posting rule defers
-//   to,
-//                                and of each subscription where all such rules have lines by subscription. In the order
-//                                of seals, in a seal by posting date; on a day what is deferred counts before what is
-//                                drawn
+//                                to, and of each subscription where all such rules have lines by subscription. In the
+//                                order of seals, in a seal by posting date; on a day what is deferred counts before
+//                                what is drawn. Lines of other rules on the account are none of it
 //   what grants pay and lose     grant_draws.h
 //   an accrual that is reversed  what the accrual was
 //   a reversal by reference      what it takes back was; of what is deferred no more than is carried
@@ -37,7 +36,7 @@ struct FunctionalAmount {
 using LineAmounts = std::vector<std::optional<FunctionalAmount>>;
 
 // Borrows the book, which gets no seal meanwhile. The first call reckons all batches: it reads each catalog that any
-// was sealed by, and where one has grants what all seals booked.
+// was sealed by once, and where one has grants what all seals booked.
 class FunctionalAmounts {
  public:
   explicit FunctionalAmounts(const Book& book) : book_(book) {}

@@ -43,17 +43,22 @@ Day GrantLine::GrantedOn(Day used_on) const {
   return refill && starts_on < day ? PeriodOf(*refill, day).start : starts_on;
 }
 
-GrantLines TakeGrantLines(const Catalog& catalog, GrantLines* lines) {
+GrantLines GrantLinesOf(const Catalog& catalog) {
+  GrantLines lines;
+  for (const Grant& grant : catalog.grants) {
+    lines.emplace(grant.credit.name, GrantLine{grant.id, grant.starts_on, grant.refill, false});
+    if (grant.breakage) lines.emplace(grant.breakage->name, GrantLine{grant.id, grant.starts_on, grant.refill, true});
+  }
+  return lines;
+}
+
+GrantLines TakeGrantLines(const GrantLines& of, GrantLines* lines) {
   GrantLines changed;
-  const auto take = [&](const std::string& charge, const GrantLine& line) {
+  for (const auto& [charge, line] : of) {
     const auto [known, added] = lines->try_emplace(charge, line);
-    if (!added && known->second == line) return;
+    if (!added && known->second == line) continue;
     known->second = line;
     changed.emplace(charge, line);
-  };
-  for (const Grant& grant : catalog.grants) {
-    take(grant.credit.name, {grant.id, grant.starts_on, grant.refill, false});
-    if (grant.breakage) take(grant.breakage->name, {grant.id, grant.starts_on, grant.refill, true});
   }
   return changed;
 }
@@ -73,7 +78,11 @@ absl::StatusOr<GrantDraws::Drawn*> GrantDraws::Draw(const GrantPart& part, Int12
   const Day granted_on = of.GrantedOn(part.used_on);
   const auto [it, added] = drawn_.try_emplace(Key(of.grant, part.entity, own.to, granted_on));
   Drawn& drawn = it->second;
-  if (added) drawn.rate = rates.On(own.from, own.to, granted_on).value_or(own.rate);
+  if (added) {
+    const std::optional<ExchangeRate> rate = rates.OnOrFirst(own.from, own.to, granted_on);
+    TOLLBOOK_ASSERT(rate);  // the pair has that of `own`
+    drawn.rate = *rate;
+  }
   // What a grant pays is credited to what is paid, so its differences are below zero.
   const bool fits = of.is_breakage ? !__builtin_add_overflow(drawn.to_date, minor, &drawn.to_date)
                                    : !__builtin_sub_overflow(drawn.to_date, minor, &drawn.to_date);

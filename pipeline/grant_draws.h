@@ -4,6 +4,7 @@
 // The money of a grant was paid ahead, and whoever invoiced it has booked it as a liability on the day on which it
 // came: that is not in the book. So what a grant pays, and what it loses, has the rate of the day on which its money
 // was granted: its first day, or that of its last refill by then. What a refill carries over counts as of that refill.
+// A day before the first rate of the two currencies has that one.
 //
 // Rounding  Of all that one entity has drawn of the grant since that day, once: so the lines come to what the whole was
 //           converted at once, to the minor unit.
@@ -35,8 +36,9 @@ struct GrantLine {
   friend bool operator==(const GrantLine&, const GrantLine&) = default;
 };
 using GrantLines = std::map<std::string, GrantLine, std::less<>>;
-// Into `lines` as the catalog has them; what is new there, or was otherwise.
-GrantLines TakeGrantLines(const Catalog& catalog, GrantLines* lines);
+GrantLines GrantLinesOf(const Catalog& catalog);
+// Into `lines` as they are in `of`; what is new there, or was otherwise.
+GrantLines TakeGrantLines(const GrantLines& of, GrantLines* lines);
 
 // What a journal line has of one charge of a grant.
 struct GrantPart {
@@ -67,8 +69,8 @@ class GrantDraws {
     Int128 to_date = 0;  // minor units of its own currency
     Int128 told = 0;     // of the functional one: what lines have of it
   };
-  // What is drawn with the part, of the sign that its differences have. `own` is of the part's day, and its rate is
-  // taken where `rates` has none of the grant's. OutOfRange: it does not fit.
+  // What is drawn with the part, of the sign that its differences have. `own` is by one of `rates`. OutOfRange: it does
+  // not fit.
   absl::StatusOr<Drawn*> Draw(const GrantPart& part, Int128 minor, const GrantLine& of, const ExchangeRates& rates,
                               const DayRate& own);
 

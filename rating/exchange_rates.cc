@@ -91,6 +91,12 @@ std::optional<ExchangeRate> ExchangeRates::On(Currency from, Currency to, Day da
   return ExchangeRate{date, rate};
 }
 
+std::optional<ExchangeRate> ExchangeRates::OnOrFirst(Currency from, Currency to, Day day) const {
+  const auto pair = rates_.find({from, to});
+  if (from == to || pair == rates_.end()) return On(from, to, day);
+  return On(from, to, std::max(day, pair->second.begin()->first));
+}
+
 absl::StatusOr<Money> Convert(const Money& amount, Currency to, Price rate, Rounding rounding) {
   Int128 attos = 0;
   if (__builtin_mul_overflow(amount.minor, MinorUnitAttos(amount.currency), &attos)) {

@@ -1,7 +1,6 @@
 // ExchangeRates: the rates of fx.csv, and what an amount is in another currency by one of them. Pure.
 //
-// Rate      One major unit of `from` is so many of `to`, from its date on until the pair's next one. It is used as it
-// is
+// Rate      One major unit of `from` is so many of `to`, from its date on until the pair's next one. It is used as
 //           written: none is inverted, or made of two others by way of a third currency.
 // Rounding  RoundToMinor, once for each amount.
 // Errors    OutOfRange: the amount is too large to be converted.
@@ -33,6 +32,8 @@ class ExchangeRates {
   [[nodiscard]] bool Add(Currency from, Currency to, const ExchangeRate& rate);
   // The pair's last one on the day or before; from a currency to itself it is 1, of the day. None: there is none yet.
   std::optional<ExchangeRate> On(Currency from, Currency to, Day day) const;
+  // On a day before the pair's first one, that. None: the pair has none at all.
+  std::optional<ExchangeRate> OnOrFirst(Currency from, Currency to, Day day) const;
 
  private:
   std::map<std::pair<Currency, Currency>, std::map<Day, Price>> rates_;

@@ -164,6 +164,37 @@ TEST_F(FunctionalAmountsTest, AreWhatTheyAreWhateverIsSealedLater) {
   EXPECT_EQ(booked.balances.at("2410"), std::pair(Int128{0}, Int128{0}));
 }
 
+// The grant begins on January 3rd, at 0.61, by one catalog, and on the 4th, at 0.82, by the other one: each seal has it as
+// its own catalog has, the first one's after the other's too.
+TEST_F(FunctionalAmountsTest, AreByACatalogThatComesBackWhatTheyWereByIt) {
+  CatalogTexts other = Texts();
+  other.grants = {"prepaid,s1,20.00,USD,credits,2025-01-04,2025-03-20,0,,,,breakage"};
+  const Catalog one = *Parse(Texts()), another = *Parse(other);
+  SmallBook book;
+  struct {
+    const Catalog* catalog;
+    const char* day;
+    Int128 functional;  // of 3.70 USD
+  } kSeals[] = {{&one, "2025-01-10", 226}, {&another, "2025-01-12", 303}, {&one, "2025-01-14", 225}};
+  for (const auto& seal : kSeals) {
+    SCOPED_TRACE(seal.day);
+    const std::string day = seal.day;
+    const std::string event =
+        ToJson({.id = day, .type = "api.calls", .subject = "s1", .time = day + "T12:00:00Z", .value = "10"});
+    ASSERT_TRUE(Absorb(*book, *seal.catalog, Inputs({book.Write(day + ".ndjson", event + "\n")}), {}).ok());
+    ASSERT_TRUE(Seal(*book, *seal.catalog, {1, *ParseDay(day)}).ok());
+    FunctionalAmounts reckoned(*book);
+    const std::vector<JournalBatch> batches = *book->Batches();
+    int paid = 0;
+    for (const JournalLine& line : batches.back().lines) {
+      if (line.key.product != "credits") continue;
+      ++paid;
+      EXPECT_EQ((*reckoned.Of(batches.back()))[line.number - 1]->amount.minor, seal.functional);
+    }
+    EXPECT_EQ(paid, 1);
+  }
+}
+
 TEST_F(FunctionalAmountsTest, OfABatchThatTheBookHasNotAreAnError) {
   SmallBook book;
   JournalBatch batch;

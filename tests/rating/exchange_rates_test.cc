@@ -36,6 +36,19 @@ TEST(ExchangeRates, TheLastOneOnTheDayOrBefore) {
   }
 }
 
+TEST(ExchangeRates, BeforeTheFirstOneIsTheFirstOneWhereItIsAskedFor) {
+  ExchangeRates rates;
+  ASSERT_TRUE(rates.Add(In("USD"), In("EUR"), {On("2025-02-20"), {Attos("0.5")}}));
+  ASSERT_TRUE(rates.Add(In("USD"), In("EUR"), {On("2025-02-01"), {Attos("0.8")}}));
+  const ExchangeRate first{On("2025-02-01"), {Attos("0.8")}};
+  EXPECT_EQ(rates.On(In("USD"), In("EUR"), On("2025-01-31")), std::nullopt);
+  EXPECT_EQ(rates.OnOrFirst(In("USD"), In("EUR"), On("2025-01-31")), first);
+  EXPECT_EQ(rates.OnOrFirst(In("USD"), In("EUR"), On("2025-02-19")), first);
+  EXPECT_EQ(rates.OnOrFirst(In("USD"), In("EUR"), On("2025-02-20"))->rate.attos, Attos("0.5"));
+  EXPECT_EQ(rates.OnOrFirst(In("EUR"), In("USD"), On("2025-02-20")), std::nullopt);
+  EXPECT_EQ(rates.OnOrFirst(In("EUR"), In("EUR"), On("2025-01-01"))->date, On("2025-01-01"));
+}
+
 TEST(ExchangeRates, ConvertsToTheMinorUnitOfTheOtherCurrency) {
   struct {
     const char* name;
