@@ -769,13 +769,7 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
                            " now: put that back and `tollbook deliveries retry`, or look where it was sent, then "
                            "`tollbook deliveries resolve`");
   }
-  if (delivery->state == State::kAccepted) {
-    Attempt done = emitter.Finish(*parcel);
-    // In its own words it does not take after all what it had accepted.
-    done.step.is_nowhere =
-        done.step.event == Event::kRefused && !done.by_us && done.step.problem != DeliveryProblem::kAuthentication;
-    return done;
-  }
+  if (delivery->state == State::kAccepted) return emitter.Finish(*parcel);
   if (delivery->state == State::kUncertain) return emitter.Ask(*parcel);
   const auto batch = batches_.find(delivery->batch);
   if (batch != batches_.end()) {

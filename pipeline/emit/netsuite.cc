@@ -230,7 +230,11 @@ Attempt NetsuiteEmitter::Finish(const Parcel& parcel) {
   }
   Attempt record = Record(parcel);
   if (record.step.event != Event::kNotThere) return record;
-  if (state == JobState::kFailed) return WhyFailed(parcel.job, task);
+  if (state == JobState::kFailed) {
+    Attempt failed = WhyFailed(parcel.job, task);
+    failed.step.is_nowhere = failed.step.event == Event::kRefused;  // looked for, and its job makes it no more
+    return failed;
+  }
   return Failed(Event::kNotShown, Problem::kAmbiguous,
                 "NetSuite's job " + parcel.job + " is over, and its journal is not there: look what became of it");
 }

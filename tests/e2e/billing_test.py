@@ -418,7 +418,7 @@ class RenamedTarget(Usage):
             words = f"paused by its new name since .*: usage was told to target {told} before".encode()
             self.assertRegex(done.stderr, f"not told to target {name}: it is ".encode() + words)
             self.assertRegex(done.stdout, f"{name} is ".encode() + words)
-            self.assertEqual(self.deliveries("--target", name, "--catalog", self.catalog), [])
+            self.assertEqual(self.deliveries("--catalog", self.catalog, "--target", name), [])
         self.assertIn(b"# paused by its new name", self.post("--dry-run").stdout)
         self.assertEqual(len(server.requests), requests)
 

@@ -418,6 +418,33 @@ TEST_F(DeliverTest, WhatMayBeThereIsNotForgottenForALaterSend) {
   }
 }
 
+// A draft of ours, or rows that wait for an import, may be left where what was accepted is refused in the end: only who
+// knows that there is none says so.
+TEST_F(DeliverTest, WhatIsRefusedAfterItWasAcceptedIsWhereItWasUnlessTheTargetSaysSo) {
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  int number = 0;
+  for (const bool is_nowhere : {false, true}) {
+    SCOPED_TRACE(is_nowhere);
+    const std::string batch = "us-" + std::to_string(++number);
+    target_.http.url = "https://first.example";
+    Seal({batch});
+    script_ = [](const std::string&) { return Succeeded(Event::kAccepted, "J", ""); };
+    finish_ = [&](const std::string&) {
+      Attempt refused = Failed(Event::kRefused, Problem::kMapping, "line 2 has no account");
+      refused.step.is_nowhere = is_nowhere;
+      return refused;
+    };
+    Pass();
+    ASSERT_EQ(Of(batch).state, DeliveryState::kParked);
+    target_.http.url = "https://second.example";
+    ByPerson(batch, Event::kRetry);
+    script_ = [](const std::string&) { return Confirmed(); };
+    Pass();
+    EXPECT_EQ(Of(batch).state, is_nowhere ? DeliveryState::kConfirmed : DeliveryState::kParked);
+    EXPECT_EQ(Of(batch).problem, is_nowhere ? Problem::kNone : Problem::kConfiguration);
+  }
+}
+
 // Some of it is told where it was sent: the rest does not go elsewhere, though it is surely not there.
 TEST_F(DeliverTest, AReportToldInPartStaysWhereItIs) {
   repeats_ = true;
