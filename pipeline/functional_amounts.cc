@@ -50,6 +50,8 @@ struct Rates {
   Rounding rounding = Rounding::kHalfUp;
   Carried carried;
   DeferringScopes deferring;
+  std::set<std::string, std::less<>> accrued;             // accounts that late usage is accrued to
+  std::map<std::string, bool, std::less<>> is_liability;  // of the accounts of the chart
 };
 
 void AddDeferring(const PostingRule& rule, const Catalog& catalog, DeferringScopes* scopes) {
@@ -88,11 +90,30 @@ void AddCarried(const PostingRule& rule, const Catalog& catalog, Carried* carrie
 struct SealedLine {
   const JournalBatch* batch = nullptr;
   const JournalLine* line = nullptr;
-  // Late usage that is accrued, and the line of the same seal that reverses it, have each other's place.
-  std::optional<size_t> accrual = {};  // of the one that reverses
-  bool is_accrual = false;             // of the other one
-  bool takes_back() const { return accrual || !batch->reverses.empty(); }
+  // Two lines of the same seal that come to nothing: late usage that is accrued, and the line that reverses it; or a
+  // line of an accrual that is taken back by reference, and the one that books it anew.
+  std::optional<size_t> undoes = {};  // of the second one: the place of the first
+  bool is_undone = false;             // of the first one
+  bool takes_back() const { return !batch->reverses.empty(); }
 };
+
+// Of an accrual that is taken back and booked anew all is the same but what it reverses, and the sign.
+void FindRepeatedAccruals(const std::set<std::string, std::less<>>& accrued, std::vector<SealedLine>* lines) {
+  std::map<LineKey, size_t> taken_back;
+  for (size_t i = 0; i < lines->size(); ++i) {
+    LineKey key = (*lines)[i].line->key;
+    if (key.reverses.empty() || !accrued.contains(key.debit)) continue;
+    key.reverses.clear();
+    taken_back.emplace(std::move(key), i);
+  }
+  if (taken_back.empty()) return;
+  for (SealedLine& anew : *lines) {
+    const auto found = taken_back.find(anew.line->key);
+    if (found == taken_back.end() || (*lines)[found->second].line->minor != -anew.line->minor) continue;
+    anew.undoes = found->second;
+    (*lines)[found->second].is_undone = true;
+  }
+}
 
 // Of an accrual and its reversal all is the same but the day on which they are posted, and their sign. No other late
 // usage of a seal is posted on two days.
@@ -101,15 +122,15 @@ void FindAccruals(std::vector<SealedLine>* lines) {
   for (size_t i = 0; i < lines->size(); ++i) {
     SealedLine& behind = (*lines)[i];
     LineKey key = behind.line->key;
-    if (!key.usage_date || !key.reverses.empty()) continue;
+    if (!key.usage_date || !key.reverses.empty() || behind.undoes) continue;
     key.accounting_period.clear();
     key.posting_date = {};
     const auto [known, added] = first.try_emplace(std::move(key), i);
     if (added) continue;
     SealedLine& accrual = (*lines)[known->second];
     if (accrual.line->minor != -behind.line->minor) continue;
-    behind.accrual = known->second;
-    accrual.is_accrual = true;
+    behind.undoes = known->second;
+    accrual.is_undone = true;
   }
 }
 
@@ -178,6 +199,10 @@ class Reckoner {
     for (const PostingRule& rule : catalog.posting_rules) {
       AddCarried(rule, catalog, &rates.carried);
       AddDeferring(rule, catalog, &rates.deferring);
+      if (!rule.accrued.empty()) rates.accrued.insert(rule.accrued);
+    }
+    for (const Account& account : catalog.accounts) {
+      rates.is_liability.emplace(account.code, account.type == "liability");
     }
     return rates;
   }
@@ -193,6 +218,8 @@ class Reckoner {
       known.is_accrued = known.is_accrued || as.is_accrued;
     }
     for (const auto& [accounts, scopes] : rates.deferring) deferring_[accounts].insert(scopes.begin(), scopes.end());
+    accrued_.insert(rates.accrued.begin(), rates.accrued.end());
+    for (const auto& [account, is_liability] : rates.is_liability) is_liability_[account] = is_liability;
     std::vector<SealedLine> lines;
     std::map<std::pair<uint32_t, uint32_t>, size_t> numbers;  // by batch and line
     for (uint32_t batch = 0; batch < batches.size(); ++batch) {
@@ -202,10 +229,12 @@ class Reckoner {
         lines.push_back({batches[batch], &line});
       }
     }
+    FindRepeatedAccruals(accrued_, &lines);
     FindAccruals(&lines);
     std::vector<std::vector<std::pair<const GrantPart*, Int128>>> parts_of(lines.size());
     for (const auto& [part, minor] : parts) {
       if (!grant_lines_.contains(part.charge)) continue;  // a later catalog gave the name to a grant
+      if (!is_liability_[part.debit] && !is_liability_[part.credit]) continue;  // a gift: nobody paid it ahead
       if (part.line.line == 0) {
         TOLLBOOK_RETURN_IF_ERROR(DrawUntold(part, minor));
         continue;
@@ -221,12 +250,13 @@ class Reckoner {
     return absl::OkStatus();
   }
 
-  // What is taken back first, then what is deferred, then all else.
+  // What is taken back first, then what undoes it, then what is deferred, then all else.
   std::vector<size_t> InOrder(const std::vector<SealedLine>& lines) const {
     std::vector<std::tuple<Day, int, size_t>> order;
     for (size_t i = 0; i < lines.size(); ++i) {
-      const bool defers = IsCarried(lines[i].line->key, lines[i].line->credit_account());
-      order.emplace_back(lines[i].line->key.posting_date, lines[i].takes_back() ? 0 : defers ? 1 : 2, i);
+      const SealedLine& of = lines[i];
+      const bool defers = IsCarried(of.line->key, of.line->credit_account());
+      order.emplace_back(of.line->key.posting_date, of.takes_back() ? 0 : of.undoes ? 1 : defers ? 2 : 3, i);
     }
     std::ranges::sort(order);
     std::vector<size_t> numbers;
@@ -255,25 +285,30 @@ class Reckoner {
     const JournalLine& line = *of.line;
     batches_.emplace(of.batch->id, of.batch);
     std::optional<FunctionalAmount>& amount = amounts_[of.batch->id][line.number - 1];
-    if (of.accrual) {
+    if (of.undoes) {
       // Nothing stays of the two, whatever is carried meanwhile.
-      const SealedLine& accrual = lines[*of.accrual];
-      amount = amounts_[accrual.batch->id][accrual.line->number - 1];
+      const SealedLine& undone = lines[*of.undoes];
+      amount = amounts_[undone.batch->id][undone.line->number - 1];
       return absl::OkStatus();
     }
     const std::optional<DayRate> own = DayRateOn(line.key.entity, line.key.currency, line.key.posting_date);
-    if (of.is_accrual) {
-      if (!own) return absl::OkStatus();
+    std::optional<FunctionalAmount> before;
+    if (of.takes_back()) {
+      absl::StatusOr<std::optional<FunctionalAmount>> taken_back = AmountBefore(*of.batch, line);
+      if (!taken_back.ok()) return taken_back.status();
+      before = *std::move(taken_back);
+    }
+    if (of.is_undone) {
+      amount = before;
+      if (!own || (of.takes_back() && !before) || (before && before->amount.currency == own->to)) {
+        return absl::OkStatus();
+      }
       const absl::StatusOr<Int128> functional = own->Of(line.amount().minor);
       if (!functional.ok()) return functional.status();
       amount = FunctionalAmount{{own->to, *functional}, own->rate};
       return absl::OkStatus();
     }
-    if (of.takes_back()) {
-      const absl::StatusOr<std::optional<FunctionalAmount>> before = AmountBefore(*of.batch, line);
-      if (!before.ok()) return before.status();
-      amount = *before;
-    }
+    amount = before;
     if (!own || (of.takes_back() && !amount)) return PostUnrated(line);
     if (amount && amount->amount.currency != own->to) {
       // The entity has another functional currency by now: what is carried is in that one.
@@ -435,6 +470,8 @@ class Reckoner {
   std::vector<std::pair<const GrantPart*, Int128>> parts_;  // of the line at hand
   Carried carried_;                                         // of all seals so far
   DeferringScopes deferring_;                               // likewise: by old ones too is booked back
+  std::set<std::string, std::less<>> accrued_;              // likewise
+  std::map<std::string, bool, std::less<>> is_liability_;   // as the newest chart with the account has it
   // By account, entity, currency and subscription; without one: of all that are carried together.
   std::map<std::tuple<std::string, std::string, Currency, std::string>, DeferredBalance> balances_;
   AmountsByBatch amounts_;

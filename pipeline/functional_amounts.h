@@ -8,9 +8,10 @@
 //                                to, and of each subscription where all such rules have lines by subscription. In the
 //                                order of seals, in a seal by posting date; on a day what is deferred counts before
 //                                what is drawn. Lines of other rules on the account are none of it
-//   what grants pay and lose     grant_draws.h
-//   an accrual that is reversed  what the accrual was
-//   a reversal by reference      what it takes back was; of what is deferred no more than is carried
+//   what grants pay and lose     grant_draws.h, where it debits or credits an account of type liability
+//   an accrual that is reversed  what the accrual was, and so where it is taken back by reference and booked anew
+//   a reversal by reference      what it takes back was; of what is deferred no more than is carried, and all of
+//                                it where nothing of the transaction balance is left
 // The debit and the credit of a line are the same amount, so that a batch balances in the functional currency too, and
 // nothing is left over to be booked.
 #ifndef TOLLBOOK_PIPELINE_FUNCTIONAL_AMOUNTS_H_

@@ -1,14 +1,16 @@
 // GrantDraws: what grants paid and lost, as the lines of the journal have it, and what that is in functional
 // currencies.
 //
-// The money of a grant was paid ahead, and whoever invoiced it has booked it as a liability on the day on which it
-// came: that is not in the book. So what a grant pays, and what it loses, has the rate of the day on which its money
-// was granted: its first day, or that of its last refill by then. What a refill carries over counts as of that refill.
-// A day before the first rate of the two currencies has that one.
+// The money of a grant whose lines debit or credit a liability was paid ahead, and whoever invoiced it has booked it on
+// the day on which it came: that is not in the book. So what a grant pays, and what it loses, has the rate of the day
+// on which its money was granted: its first day, or that of its last refill by then. What a refill carries over
+// counts as of that refill. A day before the first rate of the two currencies has that one.
 //
 // Rounding  Of all that one entity has drawn of the grant since that day, once: so the lines come to what the whole was
 //           converted at once, to the minor unit.
-// Source    IAS 21.23(b), IFRIC 22.8 and .9, ASC 830-10-45-18.
+// Limit     The usage that a grant pays is converted at its own day's rate, and the difference of the two rates stays
+//           on what is due, where IFRIC 22.8 would have the revenue at the rate of the prepayment.
+// Source    IAS 21.16 and .23(b), ASC 830-10-45-18: the liability is not monetary.
 #ifndef TOLLBOOK_PIPELINE_GRANT_DRAWS_H_
 #define TOLLBOOK_PIPELINE_GRANT_DRAWS_H_
 
@@ -47,9 +49,10 @@ struct GrantPart {
   std::string entity;
   Currency currency;
   Day used_on;
+  std::string debit, credit;  // accounts
   friend bool operator<(const GrantPart& a, const GrantPart& b) {
     const auto in_order = [](const GrantPart& of) {
-      return std::tie(of.line.batch, of.line.line, of.charge, of.entity, of.currency, of.used_on);
+      return std::tie(of.line.batch, of.line.line, of.charge, of.entity, of.currency, of.used_on, of.debit, of.credit);
     };
     return in_order(a) < in_order(b);
   }

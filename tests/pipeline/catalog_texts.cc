@@ -58,6 +58,20 @@ std::string ChartYaml(const CatalogTexts& texts) {
     for (const char* key : {"accrued", "due_from"}) InsertAccountIn(p.more, key, &assets);
     InsertAccountIn(p.more, "due_to", &liabilities);
   }
+  // What is prepaid: that grants pay from, or lose, and nothing else is posted to.
+  std::set<std::string> prepaid;
+  for (const CatalogTexts::Posting& p : texts.postings) {
+    if (p.product == "credits") prepaid.insert(p.credit);
+    if (p.product == "breakage") prepaid.insert(p.debit);
+  }
+  for (const CatalogTexts::Posting& p : texts.postings) {
+    if (p.product != "breakage") prepaid.erase(p.debit);
+    if (p.product != "credits") prepaid.erase(p.credit);
+  }
+  for (const std::string& code : prepaid) {
+    assets.erase(code);
+    liabilities.insert(code);
+  }
   std::string yaml = "accounts:\n";
   for (const std::string& code : assets) yaml += "  - {code: " + Quoted(code) + ", name: Receivable, type: asset}\n";
   for (const std::string& code : assets) revenues.erase(code);

@@ -164,8 +164,8 @@ TEST_F(FunctionalAmountsTest, AreWhatTheyAreWhateverIsSealedLater) {
   EXPECT_EQ(booked.balances.at("2410"), std::pair(Int128{0}, Int128{0}));
 }
 
-// The grant begins on January 3rd, at 0.61, by one catalog, and on the 4th, at 0.82, by the other one: each seal has it as
-// its own catalog has, the first one's after the other's too.
+// The grant begins on January 3rd, at 0.61, by one catalog, and on the 4th, at 0.82, by the other one: each seal has it
+// as its own catalog has, the first one's after the other's too.
 TEST_F(FunctionalAmountsTest, AreByACatalogThatComesBackWhatTheyWereByIt) {
   CatalogTexts other = Texts();
   other.grants = {"prepaid,s1,20.00,USD,credits,2025-01-04,2025-03-20,0,,,,breakage"};
