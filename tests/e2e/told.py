@@ -65,7 +65,7 @@ class AnySystem:
             self.post("--strict", expect=3)
             (parked,) = self.deliveries("--state", "parked")
             self.assertEqual(parked["problem"], "authentication")
-            book.tollbook("deliveries", "retry", "--books", self.books, "billing", parked["batch"])
+            book.tollbook("deliveries", "retry", "--books", self.books, parked["target"], parked["batch"])
             self.post("--wait", "20", "--strict")
             self.assert_told(server)
 
