@@ -238,7 +238,7 @@ class TrytonEmitter final : public Emitter {
   std::optional<Attempt> LookUp(const Parcel& parcel, Json* body, Company* company, std::vector<Move>* moves);
   std::optional<Attempt> Compare(const Json& body, int64_t company, const Move& move);
   Attempt Post(const Json& body, int64_t company, const Move& move);
-  void DeleteDraft(int64_t company, int64_t id);
+  bool DeleteDraft(int64_t company, int64_t id);
   static Json Create(const Json& body, const Ids& ids);
 
   const Target target_;
@@ -545,9 +545,10 @@ Attempt TrytonEmitter::Send(const Parcel& parcel) {
   return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, "Tryton did not say which move it made");
 }
 
-void TrytonEmitter::DeleteDraft(int64_t company, int64_t id) {
-  // A draft that stays is found again by the next Ask.
-  (void)rpc_.Call(MoveMethod("delete"), Json::array({Json::array({id})}), company);
+// Whether it is gone. A draft that stays is found again by the next Ask.
+bool TrytonEmitter::DeleteDraft(int64_t company, int64_t id) {
+  const RpcAnswer answer = rpc_.Call(MoveMethod("delete"), Json::array({Json::array({id})}), company);
+  return answer.came == RpcAnswer::Came::kResult;
 }
 
 Attempt TrytonEmitter::Finish(const Parcel& parcel) {
@@ -567,7 +568,7 @@ Attempt TrytonEmitter::Finish(const Parcel& parcel) {
       return Failed(DeliveryEvent::kDifferent, DeliveryProblem::kDifferent,
                     "move " + std::to_string(move.id) + " has our key and is posted, beside " + parcel.job);
     }
-    DeleteDraft(company.id, move.id);
+    (void)DeleteDraft(company.id, move.id);
   }
   if (auto outcome = Compare(body, company.id, *ours)) return *outcome;
   if (ours->posted) return Succeeded(DeliveryEvent::kConfirmed, parcel.job, ours->number);
@@ -584,11 +585,15 @@ Attempt TrytonEmitter::Post(const Json& body, int64_t company, const Move& move)
   if (now != moves.end() && now->posted) {
     return Succeeded(DeliveryEvent::kConfirmed, std::to_string(now->id), now->number);
   }
-  if (answer.came == RpcAnswer::Came::kRefused && now != moves.end()) DeleteDraft(company, move.id);
   if (answer.came == RpcAnswer::Came::kResult) {
     return Failed(DeliveryEvent::kUnclear, DeliveryProblem::kAmbiguous, "Tryton answered, and the move is not posted");
   }
-  return NotDone(answer);
+  Attempt outcome = NotDone(answer);
+  if (outcome.step.event == DeliveryEvent::kRefused) {
+    const bool is_gone = now == moves.end() || DeleteDraft(company, move.id);
+    outcome.step.is_nowhere = is_gone && moves.size() == (now == moves.end() ? 0 : 1);
+  }
+  return outcome;
 }
 
 }  // namespace
