@@ -62,7 +62,8 @@ bench: deps ## measure the parts, the whole job, and its ratio to simdjson alone
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS) --target bench_parts bench_whole bench_seal bench_outbox
 	@mkdir -p build/bench
-	build/release/bench/bench_parts --benchmark_out=build/bench/parts.json --benchmark_out_format=json
+	build/release/bench/bench_parts --benchmark_filter=-^Rate --benchmark_repetitions=3 --benchmark_out=build/bench/parts.json --benchmark_out_format=json
+	build/release/bench/bench_parts --benchmark_filter=^Rate --benchmark_repetitions=3 --benchmark_out=build/bench/parts-rating.json --benchmark_out_format=json
 	build/release/bench/bench_whole --csv build/bench/whole.csv $(BENCH)
 	build/release/bench/bench_seal
 	build/release/bench/bench_outbox

@@ -1,17 +1,19 @@
 """Puts measured figures into docs/performance.md and README.md, and draws the pictures: figures.py [DIRECTORY]
 
-Reads whole.csv, parts.json, peers.csv, peers-csv.csv and growth.csv of the directory (build/bench), those that are
-there, and replaces what stands between the markers `<!-- NAME: begin -->` and `<!-- NAME: end -->`. Words about the
-figures belong outside of them. What it read is kept in bench/measured/, so that what is published can be drawn again,
-and checked (drawings_test.py).
+Reads whole.csv, parts.json with parts-rating.json, peers.csv, peers-csv.csv and growth.csv of the directory
+(build/bench), those that are there, and replaces what stands between the markers `<!-- NAME: begin -->` and
+`<!-- NAME: end -->`. Words about the figures belong outside of them. What it read is kept in bench/measured/, so that
+what is published can be drawn again, and checked (drawings_test.py).
 """
 
 import csv
+import itertools
 import json
 import pathlib
 import platform
 import re
 import shutil
+import statistics
 import sys
 import time
 
@@ -112,11 +114,21 @@ def whole_words(path):
 
 
 def parts_words(path):
-    report = json.loads(path.read_text(encoding="utf-8"))
-    name = lambda entry: entry["name"].split("/")[0] + "/" + entry["label"] if entry.get("label") else entry["name"]
-    rows = [[f"`{name(entry)}`", f"{1e9 / entry['items_per_second']:.0f}"] for entry in report["benchmarks"]
-            if "items_per_second" in entry and entry.get("run_type") != "aggregate"]
-    return machine() + " One core each, one run.\n\n" + measure.table(["part", "ns an item"], rows)
+    """Of parts.json, and of parts-rating.json beside it: rating is measured by a process of its own, since what others
+    leave of the heap can make it twice as dear."""
+    runs = {}  # ns an item, by part
+    reports = [json.loads(file.read_text(encoding="utf-8"))["benchmarks"]
+               for file in (path, path.with_name("parts-rating.json")) if file.exists()]
+    for entry in itertools.chain(*reports):
+        if "items_per_second" not in entry or entry.get("run_type") == "aggregate":
+            continue
+        part = entry["name"].split("/")[0] + "/" + entry["label"] if entry.get("label") else entry["name"]
+        runs.setdefault(part.partition("/repeats:")[0], []).append(1e9 / entry["items_per_second"])
+    rows = [[f"`{part}`", f"{statistics.median(of):.0f}" + (f" ({min(of):.0f} to {max(of):.0f})" if len(of) > 1 else "")]
+            for part, of in runs.items()]
+    most = max(map(len, runs.values()))
+    said = "one run" if most == 1 else f"medians of {most} runs, the range behind them"
+    return machine() + f" One core each, {said}.\n\n" + measure.table(["part", "ns an item"], rows)
 
 
 # What each file gives: its words, and its picture or none.
@@ -138,7 +150,8 @@ def main():
             draw(rows_of(path), DOCS / f"performance-{name}.svg")
         if path.resolve() != (MEASURED / file).resolve():
             MEASURED.mkdir(exist_ok=True)
-            shutil.copyfile(path, MEASURED / file)
+            for measured_too in [path, *path.parent.glob(f"{name}-rating.json")]:
+                shutil.copyfile(measured_too, MEASURED / measured_too.name)
         print(f"{name}: docs/performance.md" + (f", docs/performance-{name}.svg" if draw else ""))
     page.write_text(text, encoding="utf-8")
     if (measured / "peers.csv").exists():
