@@ -3,6 +3,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/transaction_log.h>
 #include <rocksdb/write_batch.h>
@@ -58,8 +59,35 @@ class NoLog final : public rocksdb::Logger {
   void Logv(const char* format, va_list arguments) override {}
 };
 
+// RocksDB makes a MANIFEST, lets CURRENT name it, and only then syncs the directory of both. A disk that keeps the later
+// name and loses the earlier one would leave a store without a MANIFEST, so the earlier one is made durable first.
+class ManifestBeforeCurrent final : public rocksdb::FileSystemWrapper {
+ public:
+  ManifestBeforeCurrent() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "ManifestBeforeCurrent"; }
+
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    const std::filesystem::path path(to);
+    if (path.filename() == "CURRENT") {
+      std::unique_ptr<rocksdb::FSDirectory> directory;
+      rocksdb::IOStatus status = target()->NewDirectory(path.parent_path(), options, &directory, debug);
+      if (status.ok()) status = directory->Fsync(options, debug);
+      if (!status.ok()) return status;
+    }
+    return target()->RenameFile(from, to, options, debug);
+  }
+};
+
+// For as long as the process lives: what RocksDB does in the background may outlast any book.
+rocksdb::Env* StoreEnv() {
+  static rocksdb::Env* const env = rocksdb::NewCompositeEnv(std::make_shared<ManifestBeforeCurrent>()).release();
+  return env;
+}
+
 rocksdb::DBOptions DatabaseOptions(StoreAccess access) {
   rocksdb::DBOptions options;
+  options.env = StoreEnv();
   options.create_if_missing = access == StoreAccess::kCreate;
   options.create_missing_column_families = access == StoreAccess::kCreate;
   const bool up_to_damage = access == StoreAccess::kUpToDamage || access == StoreAccess::kUpToDamageReadOnly;

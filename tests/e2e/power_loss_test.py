@@ -339,6 +339,21 @@ class PowerLoss(book.Case):
                  f"{before_book} before there was a book, {twice} with another one while it went on: nothing acknowledged "
                  "is gone, the same journal each time")
 
+    def test_power_loss_right_after_the_store_names_another_manifest(self):
+        """CURRENT is renamed, and the directory that it is in is not synced yet: what it names is there for all that."""
+        self.live(Forgetting(self))
+        image, left, named = self.before.copy(), self.scratch / "left", 0
+        for _, (kind, words, payload) in self.trace_life():
+            image.do(kind, words, payload)
+            if kind != "rename" or not words[1].endswith("/store/CURRENT"):
+                continue
+            named += 1
+            for _ in range(10):
+                shutil.rmtree(left, ignore_errors=True)
+                image.leave(left, "any", self.chance)
+                self.life.bill(left).verify()
+        self.assertGreater(named, 1)
+
     def test_a_disk_that_lies_about_a_sync_is_found_out(self):
         """Were a sync left out of the program, so would the disk look: this shows that the test above would see it."""
         self.live(Growing(self))
