@@ -819,9 +819,11 @@ absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* 
       break;
     }
     case Event::kNotShown:
-      // It was over long ago, and should be there: that is for a person to find out.
+      // It was over long ago, and should be there: that is for a person to find out. It may be, for its problem is that
+      // this is ambiguous.
       if (delivery->over_nanos != 0 && now - delivery->over_nanos >= of.target.quiet_seconds * kNanosPerSecond) {
         step.event = Event::kNotThere;
+        step.problem = DeliveryProblem::kAmbiguous;
         break;
       }
       [[fallthrough]];

@@ -128,6 +128,14 @@ class Case(book.Case):
         """What `post --reconcile` says of the target."""
         return json.loads(self.post("--wait", "10", "--json", "--reconcile", *more).stdout)["targets"][0]
 
+    def assert_unsettled(self, parked):
+        """It may be there: it is in the way of a close, and explains no difference."""
+        compared = book.tollbook("reconcile", "--books", self.books, expect=1)
+        self.assertIn("parked, may be there", compared.stdout.decode())
+        refused = book.tollbook("periods", "close", "--books", self.books, "--catalog", self.catalog, "--entity",
+                                "acme-us", "--period", "2025-01", "--by", "Ann", "--why", "month end", expect=1)
+        self.assertIn(f"{parked['batch']} to {parked['target']} may or may not have arrived", refused.stderr.decode())
+
     def assert_reconciles(self, server, whole, other):
         """What the server has is changed, taken away, and asked about with other codes: `other` of targets.yaml."""
         self.targets(whole)

@@ -877,6 +877,7 @@ TEST_F(DeliverTest, JobsThatRunHoldUpNone) {
 
 // Accepted, over, and nowhere to be seen: that is told to a person, once it cannot be a matter of time.
 TEST_F(DeliverTest, WhatIsOverAndNeverShownIsParked) {
+  target_.http.url = "https://erp.example";
   target_.quiet_seconds = 10;
   Seal({"us-1"});
   script_ = [](const std::string&) { return Runs("job"); };
@@ -892,6 +893,8 @@ TEST_F(DeliverTest, WhatIsOverAndNeverShownIsParked) {
   EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
   EXPECT_EQ(Of("us-1").problem, Problem::kAmbiguous);
   EXPECT_EQ(Of("us-1").last_error, "job is over");
+  EXPECT_TRUE(Of("us-1").may_be_there);
+  EXPECT_FALSE(Of("us-1").sent_to.empty()) << "it is asked for nowhere else";
   // A person looked: it is sent anew.
   ByPerson("us-1", Event::kSayNotPosted);
   finish_ = [](const std::string&) { return Confirmed(); };
