@@ -226,6 +226,29 @@ class Files(Case):
         text = self.post("--reconcile").stdout.decode()
         self.assertIn(f"not reconciled with archive, 1: {taken} is not there", text)
 
+    def test_the_place_is_the_directory_however_it_is_written(self):
+        self.seal(1)
+        self.targets(files())
+        self.post("--strict")
+        out = (self.catalog / "out-archive").resolve()
+        one, = self.deliveries()
+        shown = book.tollbook("deliveries", "show", "--books", self.books, "archive", one["batch"]).stdout.decode()
+        self.assertRegex(shown, f"sent to +{re.escape(str(out))}\n")
+        link = self.scratch / "link"
+        link.symlink_to(self.catalog)
+        for written in ("./out-archive/", f"../{self.catalog.name}/out-archive", str(out), str(link / "out-archive")):
+            self.targets(files().replace("out-archive", written))
+            said = self.reconciled("--again")
+            self.assertEqual((said["reconciled_now"], said.get("not_reconciled")), (1, None), written)
+        # The same word in a catalog elsewhere is another directory, whatever lies there.
+        moved = self.scratch / "moved"
+        self.targets(files())
+        shutil.copytree(self.catalog, moved)
+        said = json.loads(book.tollbook("post", "--books", self.books, "--catalog", moved, "--json", "--reconcile",
+                                        "--again", env=self.environment).stdout)["targets"][0]
+        self.assertEqual(said["not_reconciled"], f"1: it was sent to {out}, and targets.yaml has "
+                         f"{(moved / 'out-archive').resolve()} now, so it is not compared")
+
     def test_another_file_of_that_name_is_not_written_over(self):
         self.seal(2)
         self.targets(files())

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "ledger/backup.h"
 #include "ledger/store.h"
 #include "pipeline/restore_hold.h"
@@ -170,6 +172,7 @@ class DeliverTest : public ClockedBookTest {
     targets[0].pace = pace_;
     DeliverOptions options;
     options.now_nanos = [this] { return now_; };
+    options.catalog_directory = catalog_directory_;
     options.until_nanos = until_;
     options.reconcile = reconcile_;
     options.chance = [] { return uint64_t{2'000'000'000}; };  // the longest first wait: two seconds
@@ -193,6 +196,7 @@ class DeliverTest : public ClockedBookTest {
   int64_t DueInSeconds() const { return (report_.next_due_nanos - now_) / kSecond; }
 
   int64_t until_ = 0;
+  std::string catalog_directory_;
   std::optional<ReconcileOptions> reconcile_;
   Target target_;
   bool can_be_asked_ = true;
@@ -369,6 +373,57 @@ TEST_F(DeliverTest, WhatMayBeElsewhereIsNotSentAgain) {
     EXPECT_EQ(Of(batch).state, DeliveryState::kParked);
     ByPerson(batch, Event::kSayNotPosted);
     EXPECT_THAT(Pass(), ElementsAre(batch)) << "somebody looked";
+  }
+}
+
+// Books of earlier versions have the directory as targets.yaml had it.
+TEST_F(DeliverTest, ADirectoryIsOnePlaceHoweverItIsWritten) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::canonical(directory_.path());
+  const std::string catalog = root / "catalog", moved = root / "moved", out = root / "catalog/out";
+  fs::create_directories(out);
+  fs::create_directories(moved + "/out");
+  fs::create_directory_symlink(out, catalog + "/link");
+  target_.kind = TargetKind::kFiles;
+  struct Case {
+    const char* name;
+    std::string stored;  // empty: as it is stored now
+    std::string directory, catalog;
+    bool is_elsewhere;
+  };
+  const Case cases[] = {
+      {"as it was", "", "out", catalog, false},
+      {"from the root", "", out, catalog, false},
+      {"with steps", "", "../catalog/./out/", catalog, false},
+      {"by a link", "", "link", catalog, false},
+      {"from the root, of a catalog that was moved", "", out, moved, false},
+      {"another", "", "other", catalog, true},
+      {"the same word in a catalog that was moved", "", "out", moved, true},
+      {"as it was, stored earlier", "out", "out", catalog, false},
+      {"from the root, stored earlier", "out", out, catalog, false},
+      {"as it was, stored earlier with steps", "./out/", "out", catalog, false},
+      {"as it was, stored earlier from the root", out + "/", "out", catalog, false},
+      {"another, stored earlier", "out", "other", catalog, true},
+  };
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  int number = 0;
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string batch = "us-" + std::to_string(++number);
+    target_.directory = "out";
+    catalog_directory_ = catalog;
+    Seal({batch});
+    script_ = [](const std::string&) { return Unclear(); };
+    Pass();
+    EXPECT_EQ(Of(batch).sent_to, out);
+    if (!c.stored.empty()) Alter(batch, [&](Delivery* delivery) { delivery->sent_to = c.stored; });
+    target_.directory = c.directory;
+    catalog_directory_ = c.catalog;
+    script_ = [](const std::string&) { return Confirmed(); };
+    After(4000);
+    Pass();
+    EXPECT_EQ(Of(batch).state, c.is_elsewhere ? DeliveryState::kParked : DeliveryState::kConfirmed);
+    EXPECT_EQ(Of(batch).problem, c.is_elsewhere ? Problem::kConfiguration : Problem::kNone) << Of(batch).last_error;
   }
 }
 
