@@ -260,8 +260,8 @@ absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, const Stands
                          ? "`tollbook audit` says who decided what"
                          : "the newest seal's targets.yaml does not have it: name the one that has with --catalog DIR");
   }
-  const std::string_view held = paused != nullptr && paused->by_restore ? kHeldByRestore : kPaused;
-  const std::string before(pauses ? kDelivering : held), after(pauses ? kPaused : kDelivering);
+  const std::string before = pauses ? std::string(kDelivering) : standstill.HoldsOf(options.target);
+  const std::string after(pauses ? kPaused : kDelivering);
   const Decision decision{DecisionKind::kTarget, options.target, options.by, options.why, before, after};
   TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(book, {&decision, 1}));
   return Print(options.target + " is " + (pauses ? "paused.\n" : "delivered to again.\n"));

@@ -200,7 +200,7 @@ absl::Status CheckOutbox(const Book& book) {
 // Who is sent nothing for now, and whom nothing is planned for either.
 struct Holds {
   Pauses pauses;
-  std::set<std::string, std::less<>> renamed;
+  std::map<std::string, std::string, std::less<>> renamed;
 };
 absl::StatusOr<Holds> HoldsOf(const Book& book, const std::vector<EmitterOf>& targets, std::span<const Target> known) {
   std::vector<const Target*> those, all;

@@ -447,6 +447,50 @@ class RenamedTarget(Usage):
             self.assert_told(server)
         self.verify()
 
+    def test_who_resumed_it_before_it_was_held_did_not_see_that(self):
+        with billing_server.Maxio(KEY) as server:
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.absorb(("s1", 3, 4, {}))
+            book.tollbook("deliveries", "pause", "--books", self.books, "--catalog", self.catalog, "renamed", "--by", "Ann",
+                          "--why", "not yet")
+            self.resume("renamed", "now")
+            self.targets(self.target("maxio", server.url))
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.assert_held(server, "billing", "renamed")
+            # Before it is told anything, usage is told under a third name: that is another question.
+            self.resume("renamed", "another system")
+            self.targets(self.target("maxio", server.url, "second"))
+            self.assert_held(server, "billing", "second")
+            self.resume("second", "it is billing, which still remembers its keys")
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.assert_held(server, "second", "renamed")
+            self.resume("renamed", "it is second, which still remembers its keys")
+            self.post("--strict")
+            self.assert_told(server)
+            log = json.loads(book.tollbook("audit", "--books", self.books, "--json").stdout)["rows"]
+            self.assertEqual([(row["which"], row["before"]) for row in log
+                              if (row["what"], row["after"]) == ("target", "delivering")],
+                             [("renamed", "paused"), ("renamed", "held, told before as billing"),
+                              ("second", "held, told before as billing"), ("renamed", "held, told before as second")])
+        self.verify()
+
+    def test_who_ends_a_pause_ends_what_stands_beside_it(self):
+        with billing_server.Maxio(KEY) as server:
+            self.targets(self.target("maxio", server.url))
+            self.absorb(("s1", 3, 4, {}))
+            book.tollbook("deliveries", "pause", "--books", self.books, "--catalog", self.catalog, "billing", "--by", "Ann",
+                          "--why", "not yet")
+            self.targets(self.target("maxio", server.url, "first"))
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url))
+            self.assertIn(b"paused by Ann since ", self.post(expect=1).stdout)
+            self.assertIn(b": not yet; and by its new name since ", self.post(expect=1).stdout)
+            self.resume("billing", "it is first, which still remembers its keys")
+            self.post("--strict")
+            self.assert_told(server)
+
     def test_a_part_of_one_under_a_name_of_its_own_is_held_too(self):
         """What both names had was told under the first."""
         with billing_server.Stripe(KEY) as server:

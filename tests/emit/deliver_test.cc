@@ -763,6 +763,28 @@ TEST_F(DeliverTest, ARestoreHoldsWhoWasResumedOrPausedBefore) {
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
 }
 
+// Who pauses it since, and resumes that, where the hold was not seen (by another targets.yaml), says nothing of it.
+TEST_F(DeliverTest, WhoResumesWhatWasPausedSinceARestoreDoesNotEndItsHold) {
+  Seal({"us-1"});
+  BackUp();
+  Restore("restored");
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
+  const auto resume = [&](const std::string& before) {
+    const Decision decision{DecisionKind::kTarget, "erp", "Ann", "done", before, std::string(kDelivering)};
+    ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
+  };
+  Decide(*book_, kPaused);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "Ann");
+  resume("paused");
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
+  Decide(*book_, kPaused);
+  resume("paused; held since a restore");
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
 // Who is asked first goes on by itself, once nothing of the time before can be under way.
 TEST_F(DeliverTest, ARestoredBookAsksWhenNothingCanBeUnderWay) {
   target_.kind = TargetKind::kTryton;
