@@ -239,6 +239,36 @@ class Stripe(AnySystem, Usage):
             self.assertEqual(server.sums(), {("s2", "api_calls"): 7000}, "nor what later seals say")
 
 
+    def test_what_a_person_says_of_a_report(self):
+        """That it is not there is said of what is not told, that it is there of all."""
+        say = ("--by", "Ann", "--why", "looked there")
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url, codes="calls: api_calls, eu-calls: no_meter"))
+            self.three_seals()
+            self.post()
+            first, second, third = self.deliveries("--state", "parked")
+            resolve = lambda row, *word, **how: book.tollbook("deliveries", "resolve", "--books", self.books, "billing",
+                                                              row["batch"], *word, *say, **how)
+            told = dict(server.told)
+            shown = resolve(first, "--not-posted").stdout.decode()
+            self.assertRegex(shown, r"there as +told 1-")
+            resolve(second, "--posted", "by hand")
+            resolve(third, "--superseded")
+            server.EVENTS = (*server.EVENTS, "no_meter")
+            requests = len(server.requests)
+            self.post("--strict")
+            fresh = {key: item for key, item in server.told.items() if key not in told}
+            self.assertEqual({code for _, code, _, _ in fresh.values()}, {"no_meter"})
+            self.assertEqual(len(server.requests) - requests, len(fresh), "what is told is not told again")
+            self.assertEqual(self.states(), {"confirmed": 2, "superseded": 1})
+            self.assertIn(b"the target itself has confirmed it: usage:0001-001 to billing",
+                          refused := resolve(first, "--not-posted", expect=1).stderr)
+            self.assertIn(b"nothing is sent again that it has confirmed", refused)
+            self.assertIn(b"usage:0002-001", resolve(second, "--not-posted").stdout, "a person may have been mistaken")
+            self.post("--strict")
+            self.assertEqual(self.states(), {"confirmed": 2, "superseded": 1})
+            self.assertEqual(server.problems, [])
+
     def test_a_book_put_back_tells_what_it_knows(self):
         """Stripe says that it has the keys, and not what it has under them: this book never sent them, as far as it
         knows. So nothing is told twice, nothing is taken for told, and a person says so."""

@@ -298,6 +298,9 @@ class Files(Case):
         self.assertEqual(self.states(), {"confirmed": 2, "parked": 1}, "it is still beyond the limits")
         self.targets(files(), files("later") + '    from: "2025-04"\n')
         book.tollbook("deliveries", "retry", "--books", self.books, "archive", parked["batch"])
+        retried = json.loads(book.tollbook("audit", "--books", self.books, "--json").stdout)["rows"][-1]
+        self.assertEqual([retried["by"], retried["before"], retried["after"]],
+                         [pwd.getpwuid(os.geteuid()).pw_name, "parked", "pending"], "nobody signed it")
         self.post("--strict")
         self.assertIn(b"the target itself has confirmed it", book.tollbook(*resolve, "--not-posted", expect=1).stderr)
         self.assertIn(b"no document is named", book.tollbook(*resolve, "--posted", "", expect=2).stderr)
