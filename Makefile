@@ -39,7 +39,8 @@ build/contracts/node_modules: tests/contracts/package.json tests/contracts/packa
 	@touch $@
 
 contracts: build build/contracts/node_modules ## hold each request of the emitters against mocks of the APIs' descriptions
-	python3 -B tests/e2e/contract_test.py $(TOLLBOOK)
+	cmake --build --preset release --target disk_shim
+	TOLLBOOK_DISK_SHIM=$(CURDIR)/build/release/tests/libdisk_shim.so python3 -B tests/e2e/contract_test.py $(TOLLBOOK)
 
 test: deps ## build all and run every test
 	cmake --preset release

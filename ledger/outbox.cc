@@ -50,6 +50,13 @@ bool StaysDifferent(const Delivery& before, DeliveryEvent event) {
          (event == DeliveryEvent::kRetry || event == DeliveryEvent::kMayRepeat);
 }
 
+// It was accepted and is not to be found, and nobody says that it is gone, or that nothing came of it: that is no word
+// on whether it is there.
+bool IsNeverShown(const Delivery& before, const DeliveryStep& step) {
+  return step.event == DeliveryEvent::kNotThere && before.state == DeliveryState::kAccepted &&
+         step.problem == DeliveryProblem::kAmbiguous;
+}
+
 // Whether something that was sent may be there, without the target's word or a person's. What is retried after it was
 // parked is as it was.
 bool MayBeThere(const Delivery& before, const DeliveryStep& step) {
@@ -58,9 +65,10 @@ bool MayBeThere(const Delivery& before, const DeliveryStep& step) {
     case DeliveryEvent::kSend:
     case DeliveryEvent::kUnclear:
       return true;
+    case DeliveryEvent::kNotThere:
+      return IsNeverShown(before, step);
     case DeliveryEvent::kAccepted:
     case DeliveryEvent::kConfirmed:
-    case DeliveryEvent::kNotThere:
     case DeliveryEvent::kSayPosted:
     case DeliveryEvent::kSayNotPosted:
       return false;
@@ -297,7 +305,8 @@ absl::Status Outbox::Step(const DeliveryStep& step, Delivery* delivery) {
     after.sent_hash = step.sent_hash;
     after.sent_to = step.sent_to;
   }
-  const bool is_said_missing = step.event == DeliveryEvent::kNotThere || step.event == DeliveryEvent::kSayNotPosted;
+  const bool is_not_there = step.event == DeliveryEvent::kNotThere && !IsNeverShown(*delivery, step);
+  const bool is_said_missing = is_not_there || step.event == DeliveryEvent::kSayNotPosted;
   if ((step.is_nowhere || is_said_missing) && !step.is_told_in_part) after.sent_to.clear();
   after.changed_at_nanos = Now();
   if (after.state != delivery->state) after.since_nanos = after.changed_at_nanos;

@@ -11,7 +11,10 @@ namespace tollbook {
 // It may or may not have arrived: the target is to be asked, or a person has to look.
 inline bool IsUnclear(const Delivery& delivery) {
   const bool is_asked_for = delivery.state == DeliveryState::kUncertain || delivery.state == DeliveryState::kSending;
-  return is_asked_for || (delivery.may_be_there && !IsFinal(delivery.state));
+  // Earlier versions kept of what was never shown no more than why it is parked.
+  const bool was_never_shown =
+      delivery.state == DeliveryState::kParked && delivery.problem == DeliveryProblem::kAmbiguous;
+  return is_asked_for || was_never_shown || (delivery.may_be_there && !IsFinal(delivery.state));
 }
 
 // What the target has of it is not what was sent, or is not there any more. A person decides.

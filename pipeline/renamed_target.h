@@ -3,12 +3,12 @@
 // What was told is remembered by a target's name. Under a new one all usage of all seals would be told again, and a
 // system that has forgotten the keys would bill it twice. So a billing target that was told nothing yet is held, and
 // nothing is planned for it, where usage of an entity of its was told under another name, and that name is gone from
-// targets.yaml, or is one of the same kind and url there; until a person resumes it, or the name is put back.
+// targets.yaml, or is one of the same kind and url there; until the name is put back, or a person resumes it who sees
+// that: the decision names the names. One who resumed it before it was held, or for other names, did not see it.
 #ifndef TOLLBOOK_PIPELINE_RENAMED_TARGET_H_
 #define TOLLBOOK_PIPELINE_RENAMED_TARGET_H_
 
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 
@@ -18,9 +18,9 @@
 
 namespace tollbook {
 
-// The names of those of `targets` that are held so, each with its pause in `held`, beside one that it has. `known`: all
-// that targets.yaml has.
-[[nodiscard]] absl::StatusOr<std::set<std::string, std::less<>>> HoldRenamed(
+// Those of `targets` that are held so, each with what a decision that resumes it ends (restore_hold.h): "held, told
+// before as billing". Their pauses are in `held`, beside those that they have. `known`: all that targets.yaml has.
+[[nodiscard]] absl::StatusOr<std::map<std::string, std::string, std::less<>>> HoldRenamed(
     const Book& book, std::span<const Target* const> targets, std::span<const Target* const> known,
     std::map<std::string, Pause, std::less<>>* held);
 

@@ -1,6 +1,7 @@
 #include "pipeline/restore_hold.h"
 
 #include <algorithm>
+#include <set>
 
 #include "ledger/book_cut.h"
 
@@ -21,19 +22,36 @@ Pause HoldOf(const RestoreMark& mark, const Target& target) {
   return hold;
 }
 
-}  // namespace
-
+// Those that somebody resumed since, but for who ended no more than a pause that was made since, too: where
+// targets.yaml was another one the hold was not seen.
 absl::StatusOr<std::set<std::string, std::less<>>> ResumedSince(const Book& book, uint64_t sequence) {
   const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
   if (!commits.ok()) return commits.status();
-  std::set<std::string, std::less<>> resumed;
+  std::set<std::string, std::less<>> resumed, paused;
   for (const DecisionCommit& commit : *commits) {
+    if (commit.sequence <= sequence) continue;
     for (const Decision& decision : commit.decisions) {
-      const bool is_resumed = decision.kind == DecisionKind::kTarget && decision.after == kDelivering;
-      if (commit.sequence > sequence && is_resumed) resumed.insert(decision.which);
+      if (decision.kind != DecisionKind::kTarget) continue;
+      if (decision.after == kPaused) paused.insert(decision.which);
+      if (decision.after != kDelivering) continue;
+      const bool was_held = std::ranges::count(EndedBy(decision), kHeldByRestore) > 0;
+      const bool was_paused = paused.erase(decision.which) > 0;
+      if (was_held || !was_paused) resumed.insert(decision.which);
     }
   }
   return resumed;
+}
+
+}  // namespace
+
+std::vector<std::string_view> EndedBy(const Decision& resume) {
+  std::vector<std::string_view> ended;
+  for (std::string_view rest = resume.before; !rest.empty();) {
+    const size_t end = std::min(rest.find(kBetweenHolds), rest.size());
+    ended.push_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + kBetweenHolds.size(), rest.size()));
+  }
+  return ended;
 }
 
 bool IsLookedUp(const Target& target) {

@@ -11,9 +11,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "ledger/book.h"
 #include "ledger/decision.h"
@@ -27,12 +28,14 @@ namespace tollbook {
 [[nodiscard]] bool IsLookedUp(const Target& target);
 
 // The pauses of targets by name: those that somebody paused, and of `targets` those that a restore holds (by_restore;
-// all but those of accounts, until they are resumed), in whole or in part.
+// all but those of accounts, until who sees that resumes them), in whole or in part.
 [[nodiscard]] absl::StatusOr<std::map<std::string, Pause, std::less<>>> HeldTargets(
     const Book& book, std::span<const Target* const> targets);
 
-// Those that somebody resumed since that commit.
-[[nodiscard]] absl::StatusOr<std::set<std::string, std::less<>>> ResumedSince(const Book& book, uint64_t sequence);
+// A decision that resumes a target has as `before` all that kept it, as who took it saw it: "paused; held since a
+// restore". It ends no more than that.
+inline constexpr std::string_view kBetweenHolds = "; ";
+[[nodiscard]] std::vector<std::string_view> EndedBy(const Decision& resume);
 
 struct Restored {
   int64_t at_nanos = 0;  // the newest time

@@ -3,6 +3,7 @@
 #include "ledger/decision.h"
 #include "ledger/outbox.h"
 #include "ledger/unsettled.h"
+#include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -243,9 +244,12 @@ absl::Status CheckSaidByPerson(const Book& book, const Delivery& delivery) {
   const absl::StatusOr<bool> is_said = IsSaidByPerson(book, delivery);
   if (!is_said.ok()) return is_said.status();
   if (*is_said && delivery.state == DeliveryState::kConfirmed) return absl::OkStatus();
+  // Reports and events are not asked about afterwards.
   return MakeError(absl::StatusCode::kFailedPrecondition, "the target itself has confirmed it",
                    delivery.batch + " to " + delivery.target + ", as " + delivery.document,
-                   "`tollbook post --reconcile` asks whether it is still there, and parks what is not");
+                   IsReport(delivery.batch)
+                       ? "nothing is sent again that it has confirmed: compare what it has, and correct that there"
+                       : "`tollbook post --reconcile` asks whether it is still there, and parks what is not");
 }
 
 absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, const Standstill& standstill, Book& book) {
@@ -260,8 +264,8 @@ absl::StatusOr<int> PauseOrResume(const DeliveriesOptions& options, const Stands
                          ? "`tollbook audit` says who decided what"
                          : "the newest seal's targets.yaml does not have it: name the one that has with --catalog DIR");
   }
-  const std::string_view held = paused != nullptr && paused->by_restore ? kHeldByRestore : kPaused;
-  const std::string before(pauses ? kDelivering : held), after(pauses ? kPaused : kDelivering);
+  const std::string before = pauses ? std::string(kDelivering) : standstill.HoldsOf(options.target);
+  const std::string after(pauses ? kPaused : kDelivering);
   const Decision decision{DecisionKind::kTarget, options.target, options.by, options.why, before, after};
   TOLLBOOK_RETURN_IF_ERROR(CommitDecisions(book, {&decision, 1}));
   return Print(options.target + " is " + (pauses ? "paused.\n" : "delivered to again.\n"));
@@ -309,7 +313,7 @@ absl::StatusOr<int> Run(const DeliveriesOptions& options) {
   const std::optional<DeliveryState> after = Next(delivery.state, step.event);
   const Decision decision{DecisionKind::kDelivery,
                           NameOf(delivery),
-                          options.by,
+                          options.by.empty() ? AccountName() : options.by,  // of a retry, say, which nobody has signed
                           options.why,
                           before,
                           std::string(Word(after.value_or(delivery.state)))};

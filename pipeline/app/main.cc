@@ -286,7 +286,9 @@ class CommandLine {
     const auto add = [&](const std::string& name, const std::string& what, Action action) {
       CLI::App* one = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
       one->add_option("TARGET", deliveries_.target, "Its name")->type_name("")->required();
-      one->add_option("BATCH", deliveries_.batch, "Batch id")->type_name("")->required();
+      one->add_option("BATCH", deliveries_.batch, "Batch id, or the name of a report or event")
+          ->type_name("")
+          ->required();
       one->callback([this, action] { deliveries_.action = action; });
       return one;
     };
@@ -299,9 +301,11 @@ class CommandLine {
     AddByAndWhy(resolve, &deliveries_.by, &deliveries_.why);
     CLI::Option_group* say = resolve->add_option_group("what is so", "One of");
     say->require_option(1);
-    say->add_option("--posted", deliveries_.document, "It is there, as this document")->type_name("DOCUMENT");
-    say->add_flag("--not-posted", not_posted_, "It is not there: send it");
-    say->add_flag("--superseded", superseded_, "It must not be sent");
+    say->add_option("--posted", deliveries_.document, "It is there, as this document; all items of a report are")
+        ->type_name("DOCUMENT");
+    say->add_flag("--not-posted", not_posted_,
+                  "It is not there: send it; of a report send the items that `show` has not as told");
+    say->add_flag("--superseded", superseded_, "It, or what is left of a report, must not be sent");
     const auto add_of_target = [&](const std::string& name, const std::string& what, Action action) {
       CLI::App* one = sub->add_subcommand(name, what)->fallthrough()->group(kCommands);
       one->add_option("TARGET", deliveries_.target, "Its name")->type_name("")->required();

@@ -111,6 +111,7 @@ absl::StatusOr<PostTurn> TakeTurn(const PostPlace& place, const PostTargets& tar
   options.until_nanos = NowNanos() + kHeldNanos;
   options.reconcile = place.reconcile;
   options.known = targets.known;
+  options.catalog_directory = place.catalog_directory;
   absl::StatusOr<DeliverReport> report = Deliver(*book, targets.emitters, options);
   if (!report.ok()) return report.status();
   return PostTurn{*std::move(report), LastTaken(place.books)};

@@ -68,8 +68,20 @@ absl::StatusOr<Standstill> Standstill::Of(const Book& book, const std::string& c
   for (const Target& target : *targets) known.push_back(&target);
   absl::StatusOr<std::map<std::string, Pause, std::less<>>> pauses = HeldTargets(book, known);
   if (!pauses.ok()) return pauses.status();
+  const auto paused = PausedTargets(book);
+  if (!paused.ok()) return paused.status();
+  const auto add_hold = [&](const std::string& target, std::string_view hold) {
+    std::string& holds = standstill.holds_[target];
+    holds.append(holds.empty() ? "" : kBetweenHolds).append(hold);
+  };
+  for (const auto& [name, pause] : *pauses) {
+    const auto by_somebody = paused->find(name);
+    if (by_somebody != paused->end()) add_hold(name, kPaused);
+    if (by_somebody == paused->end() || by_somebody->second != pause) add_hold(name, kHeldByRestore);
+  }
   const auto renamed = HoldRenamed(book, known, known, &*pauses);
   if (!renamed.ok()) return renamed.status();
+  for (const auto& [name, hold] : *renamed) add_hold(name, hold);
   standstill.pauses_ = *std::move(pauses);
   if (HasWindows(*targets)) {
     absl::StatusOr<std::vector<JournalBatch>> batches = book.Batches();
@@ -83,6 +95,11 @@ absl::StatusOr<Standstill> Standstill::Of(const Book& book, const std::string& c
 const Pause* Standstill::PauseOf(std::string_view target) const {
   const auto pause = pauses_.find(target);
   return pause == pauses_.end() ? nullptr : &pause->second;
+}
+
+std::string Standstill::HoldsOf(std::string_view target) const {
+  const auto holds = holds_.find(target);
+  return holds == holds_.end() ? "" : holds->second;
 }
 
 std::optional<Instant> Standstill::OpensFor(const Delivery& delivery) const {

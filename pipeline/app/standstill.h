@@ -39,6 +39,8 @@ class Standstill {
   bool Knows(std::string_view target) const { return targets_.contains(target) || pauses_.contains(target); }
   // Null: nobody did.
   const Pause* PauseOf(std::string_view target) const;
+  // What a decision that resumes a target which is paused ends, all together (pipeline/restore_hold.h).
+  std::string HoldsOf(std::string_view target) const;
   // When its target may be told of it; none: now, or it is over.
   std::optional<Instant> OpensFor(const Delivery& delivery) const;
   // Of the targets that are known or have some of the deliveries, by name.
@@ -47,6 +49,7 @@ class Standstill {
  private:
   std::map<std::string, Target, std::less<>> targets_;
   std::map<std::string, Pause, std::less<>> pauses_;
+  std::map<std::string, std::string, std::less<>> holds_;     // of those
   std::map<std::string, std::string, std::less<>> entities_;  // of each batch; none where no target has windows
   Instant now_;
 };

@@ -11,6 +11,7 @@
 #include "ledger/unsettled.h"
 #include "pipeline/emit/account_report.h"
 #include "pipeline/emit/dispatch.h"
+#include "pipeline/emit/files.h"
 #include "pipeline/emit/http.h"
 #include "pipeline/emit/usage_report.h"
 #include "pipeline/renamed_target.h"
@@ -199,7 +200,7 @@ absl::Status CheckOutbox(const Book& book) {
 // Who is sent nothing for now, and whom nothing is planned for either.
 struct Holds {
   Pauses pauses;
-  std::set<std::string, std::less<>> renamed;
+  std::map<std::string, std::string, std::less<>> renamed;
 };
 absl::StatusOr<Holds> HoldsOf(const Book& book, const std::vector<EmitterOf>& targets, std::span<const Target> known) {
   std::vector<const Target*> those, all;
@@ -295,8 +296,8 @@ bool IsOther(const Emitter& emitter, const Parcel& parcel, const Delivery& deliv
   return wire.ok() && HashOfBody(*wire) != *delivery.sent_hash;
 }
 
-// Where the target has what it is sent, as targets.yaml says it now: a company at a URL. A look-up anywhere else says
-// nothing of what was sent there.
+// Where the target has what it is sent, as targets.yaml says it now: a company at a URL, or a directory. A look-up
+// anywhere else says nothing of what was sent there.
 std::string PlaceOf(const Target& target, std::string_view entity) {
   if (target.kind == TargetKind::kFiles) return target.directory;
   const std::string& url = target.http.url;
@@ -361,13 +362,17 @@ class Pass {
     const auto pause = holds_.pauses.find(of.target.name);
     return pause == holds_.pauses.end() ? nullptr : &pause->second;
   }
-  std::string PlaceFor(const Target& target, const Delivery& delivery) const {
+  std::string PlaceFor(const EmitterOf& of, const Delivery& delivery) const {
     const auto batch = batches_.find(delivery.batch);
-    return PlaceOf(target, batch == batches_.end() ? "" : batch->second.entity);
+    return InFull(of, PlaceOf(of.target, batch == batches_.end() ? "" : batch->second.entity));
+  }
+  // In the one form in which it is compared. Earlier versions kept a directory as targets.yaml has it.
+  std::string InFull(const EmitterOf& of, const std::string& place) const {
+    return of.target.kind == TargetKind::kFiles ? ResolvedDirectory(options_.catalog_directory, place) : place;
   }
   // It was sent, and may be, elsewhere than where targets.yaml has it now.
-  bool IsElsewhere(const Target& target, const Delivery& delivery) const {
-    return !delivery.sent_to.empty() && delivery.sent_to != PlaceFor(target, delivery);
+  bool IsElsewhere(const EmitterOf& of, const Delivery& delivery) const {
+    return !delivery.sent_to.empty() && InFull(of, delivery.sent_to) != PlaceFor(of, delivery);
   }
   bool IsHeldNow(const EmitterOf& of, const Delivery& delivery) const {
     return IsHeld(of.target, PauseOf(of), restored_, SealOf(delivery.batch, batches_));
@@ -715,9 +720,9 @@ Attempt Pass::Compare(const EmitterOf& of, Emitter& emitter, const Delivery& del
     return RefusedHere(DeliveryProblem::kConfiguration,
                        "targets.yaml says since it was sent that the target is not to be told of it");
   }
-  if (IsElsewhere(of.target, delivery)) {
+  if (IsElsewhere(of, delivery)) {
     return RefusedHere(DeliveryProblem::kConfiguration, "it was sent to " + delivery.sent_to +
-                                                            ", and targets.yaml has " + PlaceFor(of.target, delivery) +
+                                                            ", and targets.yaml has " + PlaceFor(of, delivery) +
                                                             " now, so it is not compared");
   }
   Parcel parcel{delivery.batch, delivery.key, std::move(body), delivery.job};
@@ -762,10 +767,10 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
         "targets.yaml says since it was planned that the target is not to get it: see `entities`, `from` "
         "and `regions`");
   }
-  if (IsElsewhere(of.target, *delivery)) {
+  if (IsElsewhere(of, *delivery)) {
     return RefusedHere(DeliveryProblem::kConfiguration,
                        "it was sent to " + delivery->sent_to + " and may be there, and targets.yaml has " +
-                           PlaceFor(of.target, *delivery) +
+                           PlaceFor(of, *delivery) +
                            " now: put that back and `tollbook deliveries retry`, or look where it was sent, then "
                            "`tollbook deliveries resolve`");
   }
@@ -793,7 +798,7 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
   DeliveryStep send;
   send.event = Event::kSend;
   send.sent_hash = HashOfBody(*wire);
-  send.sent_to = PlaceFor(of.target, *delivery);
+  send.sent_to = PlaceFor(of, *delivery);
   TOLLBOOK_RETURN_IF_ERROR(outbox_.Step(send, delivery));  // synced: only now may a byte leave
   parcel->sends = delivery->attempts;
   Attempt sent = emitter.Send(*parcel);
@@ -819,9 +824,11 @@ absl::Status Pass::Apply(const EmitterOf& of, const Attempt& outcome, Delivery* 
       break;
     }
     case Event::kNotShown:
-      // It was over long ago, and should be there: that is for a person to find out.
+      // It was over long ago, and should be there: that is for a person to find out. It may be, for its problem is that
+      // this is ambiguous.
       if (delivery->over_nanos != 0 && now - delivery->over_nanos >= of.target.quiet_seconds * kNanosPerSecond) {
         step.event = Event::kNotThere;
+        step.problem = DeliveryProblem::kAmbiguous;
         break;
       }
       [[fallthrough]];

@@ -44,6 +44,7 @@ struct ReconcileOptions {
 
 struct DeliverOptions {
   std::span<const Target> known;            // all that targets.yaml has; empty: those that are delivered to
+  std::string catalog_directory = {};       // where its relative paths begin
   std::function<int64_t()> now_nanos;       // called from several threads
   std::function<uint64_t()> chance;         // any 64 bits, for the jitter
   const std::atomic<bool>* stop = nullptr;  // ends the pass after the deliveries under way

@@ -121,6 +121,16 @@ class FilesEmitter final : public Emitter {
 
 }  // namespace
 
+std::string ResolvedDirectory(std::string_view catalog_directory, std::string_view directory) {
+  std::error_code error;
+  const std::filesystem::path path =
+      std::filesystem::absolute(std::filesystem::path(catalog_directory) / directory, error);
+  if (error) return std::string(directory);
+  const std::filesystem::path there = std::filesystem::weakly_canonical(path, error);
+  const std::filesystem::path whole = error ? path.lexically_normal() : there;
+  return (whole.has_filename() ? whole : whole.parent_path()).string();
+}
+
 std::unique_ptr<Emitter> MakeFilesEmitter(const Target& target, const EmitterContext& context) {
   return std::make_unique<FilesEmitter>(target, context);
 }

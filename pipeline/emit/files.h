@@ -12,6 +12,10 @@
 
 namespace tollbook {
 
+// The directory itself, whichever way targets.yaml writes it: from the root, by whatever links lead to it, as far as it
+// is there.
+[[nodiscard]] std::string ResolvedDirectory(std::string_view catalog_directory, std::string_view directory);
+
 [[nodiscard]] std::unique_ptr<Emitter> MakeFilesEmitter(const Target& target, const EmitterContext& context);
 
 }  // namespace tollbook

@@ -118,9 +118,20 @@ class OracleEmitter final : public ErpEmitter {
 std::string GroupOf(const Parcel& parcel) {
   return OracleGroupId(parcel.key, parcel.sends);
 }
-// "Oracle's request 9000 of group 12"
-std::string RequestOf(const Parcel& parcel) {
-  return "Oracle's request " + parcel.job + " of group " + GroupOf(parcel);
+// The delivery's job says of which send it is: "9000 of group 12". Of earlier versions it is the request alone.
+constexpr std::string_view kOfGroup = " of group ";
+std::string JobOf(const std::string& request, const Parcel& parcel) {
+  return request + std::string(kOfGroup) + GroupOf(parcel);
+}
+std::string RequestOf(const std::string& job) {
+  return job.substr(0, job.find(kOfGroup));
+}
+bool IsOfLastSend(const Parcel& parcel) {
+  return parcel.job == JobOf(RequestOf(parcel.job), parcel);
+}
+// Of what is accepted, the job is of the last send, whoever stored it.
+std::string ShownRequest(const Parcel& parcel) {
+  return "Oracle's request " + JobOf(RequestOf(parcel.job), parcel);
 }
 
 std::optional<std::string> OracleEmitter::Csv(const Parcel& parcel, ErpJournal* journal, Attempt* outcome) const {
@@ -229,7 +240,7 @@ Attempt OracleEmitter::Look(const Parcel& parcel) {
 std::optional<Attempt> OracleEmitter::AskJob(const std::string& job, JobState* state, std::string* word) {
   Attempt outcome;
   const std::optional<JsonTree> items =
-      Items("/erpintegrations?finder=ESSJobStatusRF;requestId=" + job + "&onlyData=true", &outcome);
+      Items("/erpintegrations?finder=ESSJobStatusRF;requestId=" + RequestOf(job) + "&onlyData=true", &outcome);
   if (!items) return outcome;
   if (items->items.empty()) {  // it keeps them for some time only
     *state = JobState::kForgotten;
@@ -247,7 +258,7 @@ std::optional<Attempt> OracleEmitter::AskJob(const std::string& job, JobState* s
     *state = JobState::kRuns;
   } else {
     return Failed(Event::kCannotAsk, Problem::kAvailability,
-                  "Oracle does not say how far request " + job + " is: \"" + *word + "\"");
+                  "Oracle does not say how far request " + RequestOf(job) + " is: \"" + *word + "\"");
   }
   return std::nullopt;
 }
@@ -255,16 +266,19 @@ std::optional<Attempt> OracleEmitter::AskJob(const std::string& job, JobState* s
 Attempt OracleEmitter::Ask(const Parcel& parcel) {
   Attempt found = Look(parcel);
   if (found.step.event != Event::kNotThere) return found;
+  bool is_over = false;
   if (!parcel.job.empty()) {
     JobState state{};
     std::string word;
     if (auto failed = AskJob(parcel.job, &state, &word)) return *failed;
     if (state == JobState::kRuns) return Runs(parcel.job);
+    is_over = IsOfLastSend(parcel) && state != JobState::kForgotten;
   }
-  // The request is over, or was never named: then the import may still wait for its turn there.
-  if (!parcel.unclear_for_nanos) return found;
-  const std::string import =
-      "an import of group " + GroupOf(parcel) + " may be under way in Oracle, which named no request";
+  if (!parcel.unclear_for_nanos || is_over) return found;
+  // Of what was sent last no request was named, or how that ended is not told: the import may wait for its turn there.
+  const std::string why =
+      IsOfLastSend(parcel) ? "which no longer knows request " + RequestOf(parcel.job) : "which named no request";
+  const std::string import = "an import of group " + GroupOf(parcel) + " may be under way in Oracle, " + why;
   if (target_.resend_after_seconds == 0) {
     return RefusedHere(Problem::kAmbiguous, import + ": look for the group, and for journals of our name");
   }
@@ -289,7 +303,7 @@ Attempt OracleEmitter::Send(const Parcel& parcel) {
   if (answer.status == 201 && request == "-1") {
     return Failed(Event::kRefused, Problem::kValidation, "Oracle did not submit the import: " + Summary(answer));
   }
-  if (answer.status == 201 && IsDigits(request)) return Runs(request);
+  if (answer.status == 201 && IsDigits(request)) return Runs(JobOf(request, parcel));
   return Failed(Event::kUnclear, Problem::kAmbiguous, "Oracle did not name a request: " + Summary(answer));
 }
 
@@ -298,17 +312,17 @@ Attempt OracleEmitter::Finish(const Parcel& parcel) {
   std::string word;
   if (auto failed = AskJob(parcel.job, &state, &word)) return *failed;
   if (state == JobState::kRuns) {
-    return Failed(Event::kStillRuns, Problem::kAmbiguous, RequestOf(parcel) + " is not done yet: " + word);
+    return Failed(Event::kStillRuns, Problem::kAmbiguous, ShownRequest(parcel) + " is not done yet: " + word);
   }
   Attempt found = Look(parcel);
   if (found.step.event != Event::kNotThere) return found;
   if (state == JobState::kFailed) {
     return Failed(
         Event::kRefused, Problem::kValidation,
-        RequestOf(parcel) + " ended with " + word + ": its log says why; delete the interface rows of the group");
+        ShownRequest(parcel) + " ended with " + word + ": its log says why; delete the interface rows of the group");
   }
   return Failed(Event::kNotShown, Problem::kAmbiguous,
-                RequestOf(parcel) + " ended with " + word +
+                ShownRequest(parcel) + " ended with " + word +
                     ", and no journal batch is there: look at the import that it started");
 }
 

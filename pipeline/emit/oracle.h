@@ -1,11 +1,12 @@
 // Oracle: a batch as a journal import of Oracle Fusion Cloud ERP: GlInterface.csv in a zip, by importBulkData.
 //
 // Oracle drops no repeat. The journal batch's name there begins with the posting key, and is looked for before anything
-// is sent; the import's request is stored as the delivery's job, and asked for until it is over. That a request
-// succeeded does not say that the journal is there: only the batch of that name does. Each send has a group id of its
-// own, so that no import takes along what another left in the interface table. An import whose request was not named
-// may wait in the queue there for as long as it likes: nothing is sent after it unless `resend_after_seconds` says how
-// long none waits.
+// is sent; the import's request and group are stored as the delivery's job, and asked for until it is over. That a
+// request succeeded does not say that the journal is there: only the batch of that name does. Each send has a group id
+// of its own, so that no import takes along what another left in the interface table. An import whose request was not
+// named, or whose request Oracle no longer knows, may wait in the queue there for as long as it likes: nothing is sent
+// after it unless `resend_after_seconds` says how long none waits. What a person retries is sent again where the
+// request of the last send is over and made no batch.
 #ifndef TOLLBOOK_PIPELINE_EMIT_ORACLE_H_
 #define TOLLBOOK_PIPELINE_EMIT_ORACLE_H_
 

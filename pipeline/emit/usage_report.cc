@@ -21,6 +21,9 @@ namespace {
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
 constexpr size_t kNamed = 5;  // subscriptions of a message
+// So many requests of a report in a row that are refused for who asks, from here and there in it, are not about their
+// items.
+constexpr size_t kDeniedInRow = 3;
 
 using Slot = std::tuple<std::string, std::string, Day>;  // customer, code, day
 struct SlotUsage {
@@ -257,10 +260,15 @@ std::string ToString(const ReportProgress& progress) {
   const size_t left = progress.left();
   text += !is_open && left == progress.told.size() ? " none" : Ranges(progress.told);
   if (const std::string anothers = Ranges(progress.anothers); !anothers.empty()) text += ", another's" + anothers;
-  if (left > 0 && progress.send > 0 && progress.tried < progress.told.size()) {
-    text += ", tried to " + std::to_string(progress.tried) + " by send " + std::to_string(progress.send);
-  }
-  return text;
+  if (left == 0 || progress.send == 0) return text;
+  std::vector<bool> tried = progress.told;  // what is told was tried
+  for (size_t i = 0; i < progress.tried.size(); ++i) tried[i] = tried[i] || progress.tried[i];
+  const size_t count = static_cast<size_t>(std::count(tried.begin(), tried.end(), true));
+  if (count == tried.size()) return text;
+  const bool is_beginning =
+      std::find(tried.begin(), tried.end(), false) - tried.begin() == static_cast<ptrdiff_t>(count);
+  text += ", tried" + (is_beginning ? " to " + std::to_string(count) : Ranges(tried));
+  return text + " by send " + std::to_string(progress.send);
 }
 
 ReportProgress ProgressOf(std::string_view job, size_t items) {
@@ -281,9 +289,15 @@ ReportProgress ProgressOf(std::string_view job, size_t items) {
     } else if (begins("another's ")) {
       progress.anothers.resize(items);
       Mark(part, &progress.anothers);
-    } else if (begins("tried to ")) {
-      progress.tried = static_cast<size_t>(NumberOf(Cut(&part, ' ')));
-      progress.send = begins("by send ") ? static_cast<uint32_t>(NumberOf(part)) : 0;
+    } else if (begins("tried ")) {
+      constexpr std::string_view kBySend = " by send ";
+      const size_t end = std::min(part.find(kBySend), part.size());
+      std::string_view which = part.substr(0, end);
+      part.remove_prefix(std::min(end + kBySend.size(), part.size()));
+      progress.send = static_cast<uint32_t>(NumberOf(part));
+      progress.tried.resize(items);
+      constexpr std::string_view kTo = "to ";
+      Mark(which.starts_with(kTo) ? "1-" + std::string(which.substr(kTo.size())) : std::string(which), &progress.tried);
     }
   }
   return progress;
@@ -449,7 +463,10 @@ void ReportEmitter::Refuse(Attempt attempt, std::span<const size_t> places, Send
   }
   const bool is_louder = is_anothers && sending->first_refused.step.problem != DeliveryProblem::kDifferent;
   sending->is_refused_unread = sending->is_refused_unread || attempt.is_denied || attempt.by_us;
-  if (++sending->refused == 1 || is_louder) sending->first_refused = std::move(attempt);
+  if (attempt.is_denied) sending->denied = attempt;
+  const bool is_first = sending->refused == 0;
+  sending->refused += places.size();
+  if (is_first || is_louder) sending->first_refused = std::move(attempt);
 }
 
 // A send that ended without a word may have come to all.
@@ -457,9 +474,10 @@ void ReportEmitter::MarkSent(const Parcel& parcel, Sending* sending) const {
   const ReportProgress& progress = sending->progress;
   const bool may_be_all = parcel.since_restore || parcel.sends > progress.send + 1;
   for (size_t i = 0; i < sending->items.size(); ++i) {
-    sending->items[i].was_sent = may_be_all || i < progress.tried;
+    sending->items[i].was_sent = may_be_all || (i < progress.tried.size() && progress.tried[i]);
   }
-  if (may_be_all) sending->progress.tried = sending->items.size();
+  sending->progress.tried.resize(sending->items.size(), false);
+  if (may_be_all) sending->progress.tried.assign(sending->items.size(), true);
   sending->progress.send = parcel.sends;
 }
 
@@ -531,38 +549,78 @@ Attempt ReportEmitter::SendReport(const Parcel& parcel) {
     return End(std::move(asked), progress);
   }
   const size_t left_before = progress.left();
-  for (size_t first = 0; first < items.size();) {
+  std::vector<Places> left = RequestsOf(sending);
+  while (!left.empty() && sending.denied_in_row < kDeniedInRow) {
+    // What is refused for who asks may yet be about its own customer, whose other items stand beside it: the next one
+    // is from the end, and then from the middle, of what is left.
+    const size_t next = sending.denied_in_row == 0 ? 0 : sending.denied_in_row == 1 ? left.size() - 1 : left.size() / 2;
+    const Places places = std::move(left[next]);
+    left.erase(left.begin() + static_cast<ptrdiff_t>(next));
+    if (std::optional<Attempt> stopped = TellRequest(places, &sending)) return Over(*std::move(stopped), &sending);
+  }
+  size_t not_sent = 0;
+  for (const Places& places : left) not_sent += places.size();
+  if (sending.refused == 0) return Succeeded(DeliveryEvent::kConfirmed, ToString(progress), items.front().key);
+  return Over(Refused(&sending, left_before, not_sent), &sending);
+}
+
+std::vector<ReportEmitter::Places> ReportEmitter::RequestsOf(const Sending& sending) const {
+  std::vector<Places> requests;
+  for (size_t first = 0; first < sending.items.size();) {
     const size_t end = EndOfRequest(sending, first);
-    if (progress.told[first]) {
-      first = end;
-      continue;
-    }
-    // Once the system forgets the other's key it would take ours.
-    const bool is_anothers = first < progress.anothers.size() && progress.anothers[first];
-    if (is_anothers) {
-      Refuse(RefusedHere(DeliveryProblem::kDifferent,
-                         items[first].key + ": not sent again: " + traits_.system +
-                             " had its key before this book sent it, for other usage or for this. Compare the day's "
-                             "sum there, correct it by hand, then `tollbook deliveries resolve`"),
-             {}, &sending);
-    } else if (const std::string why = WhyRefused(items[first]); !why.empty()) {
-      Refuse(RefusedHere(DeliveryProblem::kValidation, items[first].key + ": " + why), {}, &sending);
-    } else {
-      Places places(end - first);
+    if (!sending.progress.told[first]) {
+      Places& places = requests.emplace_back(end - first);
       std::iota(places.begin(), places.end(), first);
-      std::optional<Attempt> stopped = TellPlaces(places, &sending);
-      const bool surely_not = stopped && stopped->step.event == DeliveryEvent::kNotApplied;
-      if (traits_.says_seen) progress.tried = std::max(progress.tried, surely_not ? first : end);
-      if (stopped) return Over(*std::move(stopped), &sending);
     }
     first = end;
   }
-  if (sending.refused == 0) return Succeeded(DeliveryEvent::kConfirmed, ToString(progress), items.front().key);
-  Attempt refused = std::move(sending.first_refused);
-  refused.is_denied = refused.is_denied && progress.left() == left_before;  // what takes others takes who asks
-  refused.step.error = std::to_string(sending.refused) + " of " + std::to_string(items.size()) +
-                       " items refused, the others are told: " + refused.step.error;
-  return Over(std::move(refused), &sending);
+  return requests;
+}
+
+std::optional<Attempt> ReportEmitter::TellRequest(const Places& places, Sending* sending) {
+  ReportProgress& progress = sending->progress;
+  const size_t first = places.front();
+  const StoredItem& item = sending->items[first];
+  // Once the system forgets the other's key it would take ours.
+  const bool is_anothers = first < progress.anothers.size() && progress.anothers[first];
+  if (is_anothers) {
+    Refuse(RefusedHere(DeliveryProblem::kDifferent,
+                       item.key + ": not sent again: " + traits_.system +
+                           " had its key before this book sent it, for other usage or for this. Compare the day's "
+                           "sum there, correct it by hand, then `tollbook deliveries resolve`"),
+           places, sending);
+    return std::nullopt;
+  }
+  if (const std::string why = WhyRefused(item); !why.empty()) {
+    Refuse(RefusedHere(DeliveryProblem::kValidation, item.key + ": " + why), places, sending);
+    return std::nullopt;
+  }
+  const size_t left_before = progress.left();
+  sending->denied.reset();
+  std::optional<Attempt> stopped = TellPlaces(places, sending);
+  const bool surely_not = stopped && stopped->step.event == DeliveryEvent::kNotApplied;
+  for (const size_t place : places) {
+    if (traits_.says_seen && !surely_not) progress.tried[place] = true;
+  }
+  const bool is_denied = sending->denied && progress.left() == left_before;
+  sending->denied_in_row = is_denied ? sending->denied_in_row + 1 : 0;
+  return stopped;
+}
+
+// `left_before`: items that were to be told. `not_sent`: those that were not, for who asks is refused.
+Attempt ReportEmitter::Refused(Sending* sending, size_t left_before, size_t not_sent) const {
+  const bool is_who_asks = sending->denied_in_row >= kDeniedInRow;
+  Attempt& first = sending->first_refused;
+  if (is_who_asks && first.step.problem != DeliveryProblem::kDifferent) first = *sending->denied;
+  Attempt refused = std::move(first);
+  // What takes others takes who asks.
+  refused.is_denied = refused.is_denied && (is_who_asks || sending->progress.left() == left_before);
+  const size_t items = sending->items.size();
+  std::string count = std::to_string(sending->refused) + " of " + std::to_string(items) + " items refused";
+  if (not_sent > 0) count += " and " + std::to_string(not_sent) + " not sent, for they would be, too";
+  if (sending->refused + not_sent < items) count += ", the others are told";
+  refused.step.error = count + ": " + refused.step.error;
+  return refused;
 }
 
 // Nothing of this attempt is open unless it says so; of one before, which was, not more is known than there was.

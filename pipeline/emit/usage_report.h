@@ -77,14 +77,14 @@ std::vector<StoredItem> DecodeItems(std::string_view body);  // of bytes that we
                                                      size_t items_max);
 
 // How far a report is told, as the delivery's job: "since 1764380000, told 1-37 39"; "told none"; of a system that
-// says_seen also "told 1-37, another's 38, tried to 40 by send 2".
+// says_seen also "told 1-37, another's 38, tried to 40 by send 2", or "tried 1-37 99 by send 2".
 struct ReportProgress {
   int64_t since_seconds = 0;        // when it was first sent of what may be there and is not told; 0: there is no such
   std::vector<bool> told;           // by item
   std::vector<bool> anothers = {};  // by item: the target had its key before this book sent it; empty: of none
-  // Up to which item its sends came, and the newest of them that said so: a later one ended without a word, and may
-  // have come to all. 0 by 0: none said so.
-  size_t tried = 0;
+  // Which items its sends came to, and the newest of them that said so: a later one ended without a word, and may have
+  // come to all. Empty, by 0: none said so.
+  std::vector<bool> tried = {};
   uint32_t send = 0;
   size_t left() const;
 };
@@ -174,19 +174,26 @@ class ReportEmitter : public Emitter {
   struct Sending {
     std::vector<StoredItem> items;
     ReportProgress progress;
-    size_t refused = 0;
-    Attempt first_refused = {};
+    size_t refused = 0;              // items
+    Attempt first_refused = {};      // what is told of them
     bool was_unclear = false;        // nobody knew how it ended when it was sent before
     bool is_refused_unread = false;  // of some item nothing was said, but that it is not taken from us
+    size_t denied_in_row = 0;        // requests that were refused for who asks, and none was answered otherwise since
+    std::optional<Attempt> denied = std::nullopt;  // the last of them
   };
   // By the target's own rules, or for its age.
   std::string WhyRefused(const StoredItem& item) const;
   size_t EndOfRequest(const Sending& sending, size_t first) const;
-  // The items at these places, by one request or more. None: told or refused, and to be gone on with.
   using Places = std::vector<size_t>;
+  // The items that are not told, by the request that they go by, or are kept from going by.
+  std::vector<Places> RequestsOf(const Sending& sending) const;
+  // By one request, or by none where they are refused here. None: to be gone on with.
+  std::optional<Attempt> TellRequest(const Places& places, Sending* sending);
+  // The items at these places, by one request or more. None: told or refused, and to be gone on with.
   std::optional<Attempt> TellPlaces(const Places& places, Sending* sending);
   std::optional<Attempt> TellApart(const Places& some, const Places& others, Sending* sending);
   Attempt SendReport(const Parcel& parcel);
+  Attempt Refused(Sending* sending, size_t left_before, size_t not_sent) const;
   void Refuse(Attempt attempt, std::span<const size_t> places, Sending* sending) const;
   void MarkSent(const Parcel& parcel, Sending* sending) const;
   Attempt Over(Attempt attempt, Sending* sending) const;

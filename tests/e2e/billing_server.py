@@ -75,9 +75,22 @@ class Stripe(Billing):
         return header == "Bearer " + self.api_key
 
     def serve_form(self, handler, method, path, form, query):
+        meter = re.fullmatch(r"/v1/billing/meters/mtr_([12])/event_summaries", path)
+        if method == "GET" and meter:
+            return self.answer(handler, 200, self.summary(self.EVENTS[int(meter[1]) - 1], query))
         if (method, path) != ("POST", "/v1/billing/meter_events"):
             return self.answer(handler, 404, b"{}")
         self.change(handler, form.get("identifier", ""), lambda: self.take(form))
+
+    def summary(self, name, query):
+        begin, end = int(query["start_time"]), int(query["end_time"])
+        if begin % 60 or end % 60:
+            self.problems.append(f"{begin} to {end} is not of whole minutes")
+        with self.lock:
+            total = sum(int(value) for customer, event, seconds, value in self.told.values()
+                        if (customer, event) == (query["customer"], name) and begin <= seconds < end)
+        return json.dumps({"object": "list", "url": "/v1/billing/meters", "has_more": False,
+                           "data": [{"object": "billing.meter_event_summary", "aggregated_value": total}]}).encode()
 
     def take(self, form):
         expected = {"event_name", "identifier", "timestamp", "payload[stripe_customer_id]", "payload[value]"}

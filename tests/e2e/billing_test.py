@@ -239,6 +239,36 @@ class Stripe(AnySystem, Usage):
             self.assertEqual(server.sums(), {("s2", "api_calls"): 7000}, "nor what later seals say")
 
 
+    def test_what_a_person_says_of_a_report(self):
+        """That it is not there is said of what is not told, that it is there of all."""
+        say = ("--by", "Ann", "--why", "looked there")
+        with self.server(KEY) as server:
+            self.targets(self.target(self.kind, server.url, codes="calls: api_calls, eu-calls: no_meter"))
+            self.three_seals()
+            self.post()
+            first, second, third = self.deliveries("--state", "parked")
+            resolve = lambda row, *word, **how: book.tollbook("deliveries", "resolve", "--books", self.books, "billing",
+                                                              row["batch"], *word, *say, **how)
+            told = dict(server.told)
+            shown = resolve(first, "--not-posted").stdout.decode()
+            self.assertRegex(shown, r"there as +told 1-")
+            resolve(second, "--posted", "by hand")
+            resolve(third, "--superseded")
+            server.EVENTS = (*server.EVENTS, "no_meter")
+            requests = len(server.requests)
+            self.post("--strict")
+            fresh = {key: item for key, item in server.told.items() if key not in told}
+            self.assertEqual({code for _, code, _, _ in fresh.values()}, {"no_meter"})
+            self.assertEqual(len(server.requests) - requests, len(fresh), "what is told is not told again")
+            self.assertEqual(self.states(), {"confirmed": 2, "superseded": 1})
+            self.assertIn(b"the target itself has confirmed it: usage:0001-001 to billing",
+                          refused := resolve(first, "--not-posted", expect=1).stderr)
+            self.assertIn(b"nothing is sent again that it has confirmed", refused)
+            self.assertIn(b"usage:0002-001", resolve(second, "--not-posted").stdout, "a person may have been mistaken")
+            self.post("--strict")
+            self.assertEqual(self.states(), {"confirmed": 2, "superseded": 1})
+            self.assertEqual(server.problems, [])
+
     def test_a_book_put_back_tells_what_it_knows(self):
         """Stripe says that it has the keys, and not what it has under them: this book never sent them, as far as it
         knows. So nothing is told twice, nothing is taken for told, and a person says so."""
@@ -446,6 +476,50 @@ class RenamedTarget(Usage):
             self.post("--strict")
             self.assert_told(server)
         self.verify()
+
+    def test_who_resumed_it_before_it_was_held_did_not_see_that(self):
+        with billing_server.Maxio(KEY) as server:
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.absorb(("s1", 3, 4, {}))
+            book.tollbook("deliveries", "pause", "--books", self.books, "--catalog", self.catalog, "renamed", "--by", "Ann",
+                          "--why", "not yet")
+            self.resume("renamed", "now")
+            self.targets(self.target("maxio", server.url))
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.assert_held(server, "billing", "renamed")
+            # Before it is told anything, usage is told under a third name: that is another question.
+            self.resume("renamed", "another system")
+            self.targets(self.target("maxio", server.url, "second"))
+            self.assert_held(server, "billing", "second")
+            self.resume("second", "it is billing, which still remembers its keys")
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url, "renamed"))
+            self.assert_held(server, "second", "renamed")
+            self.resume("renamed", "it is second, which still remembers its keys")
+            self.post("--strict")
+            self.assert_told(server)
+            log = json.loads(book.tollbook("audit", "--books", self.books, "--json").stdout)["rows"]
+            self.assertEqual([(row["which"], row["before"]) for row in log
+                              if (row["what"], row["after"]) == ("target", "delivering")],
+                             [("renamed", "paused"), ("renamed", "held, told before as billing"),
+                              ("second", "held, told before as billing"), ("renamed", "held, told before as second")])
+        self.verify()
+
+    def test_who_ends_a_pause_ends_what_stands_beside_it(self):
+        with billing_server.Maxio(KEY) as server:
+            self.targets(self.target("maxio", server.url))
+            self.absorb(("s1", 3, 4, {}))
+            book.tollbook("deliveries", "pause", "--books", self.books, "--catalog", self.catalog, "billing", "--by", "Ann",
+                          "--why", "not yet")
+            self.targets(self.target("maxio", server.url, "first"))
+            self.post("--strict")
+            self.targets(self.target("maxio", server.url))
+            self.assertIn(b"paused by Ann since ", self.post(expect=1).stdout)
+            self.assertIn(b": not yet; and by its new name since ", self.post(expect=1).stdout)
+            self.resume("billing", "it is first, which still remembers its keys")
+            self.post("--strict")
+            self.assert_told(server)
 
     def test_a_part_of_one_under_a_name_of_its_own_is_held_too(self):
         """What both names had was told under the first."""

@@ -21,12 +21,14 @@ import xml.etree.ElementTree
 import accounts_test
 import billing_test
 import book
+import disk
 import erp_server
 import erp_test
 import netsuite_test
 
 PRISM = book.REPOSITORY / "build" / "contracts" / "node_modules" / ".bin" / "prism"
 CONTRACTS = book.SHARED / "contracts"
+CUSTOMER = "1717"  # what `s1` is there
 HOP_BY_HOP = ("host", "content-length", "connection", "accept-encoding")
 
 
@@ -188,12 +190,17 @@ class Contract:
 
 
 class Journals(Contract):
-    """Two batches with a dimension, one of which is refused; `MAPPED`: how the target maps the dimension."""
+    """Two batches with a dimension, one of which is refused; `MAPPED`: how the target maps the dimension, `RULE`: what
+    the posting rule says besides, `CUSTOMERS`: of customers.csv."""
+
+    RULE = CUSTOMERS = ""
 
     def tell(self):
         rule = self.catalog / "posting.yaml"
-        rule.write_text(rule.read_text().replace("summary:", 'dimensions: {cost_center: "100"}, summary:'))
+        rule.write_text(rule.read_text().replace("summary:", f'{self.RULE}dimensions: {{cost_center: "100"}}, summary:'))
         self.seal(2)
+        if self.CUSTOMERS:
+            (self.catalog / "customers.csv").write_text("target,subscription,id\n" + self.CUSTOMERS)
         with self.Server(faults=self.lose_first_of_each) as server:
             server.closed.add("2025-02")
             self.targets(self.mapped(self.target(server)))
@@ -207,9 +214,28 @@ class Journals(Contract):
 
 
 class Dynamics(Journals, erp_test.DynamicsTarget):
+    """Of its lines, those of receivables are the customer's, and those of revenue are taxed."""
+
+    class Server(erp_test.DynamicsTarget.Server):
+        ACCOUNTS = erp_test.DynamicsTarget.Server.ACCOUNTS | {CUSTOMER}
+
     FOLDER, BASE, MAPPED = "d365", "/data", "007"
+    RULE = "lines: by_subscription, tax_code: VAT19, "
+    CUSTOMERS = f"erp,s1,{CUSTOMER}\n"
     # It was derived from the metadata's Nullable, so it demands members that the system fills when a row is made.
     DEMANDED = ("must have required property",)
+
+    def mapped(self, target):
+        return super().mapped(target) + ('    customer_accounts: ["1200"]\n    tax_codes: {VAT19: DOM/FULL}\n'
+                                         '    tax_accounts: ["4000"]\n')
+
+    def tell(self):
+        wire = super().tell()
+        lines = [json.loads(body) for _, path, _, body in wire if body and path.endswith("/LedgerJournalLines")]
+        self.assertEqual({(line["AccountType"], line["AccountDisplayValue"].split("-")[0], line.get("SalesTaxGroup"),
+                           line.get("ItemSalesTaxGroup")) for line in lines},
+                         {("Cust", CUSTOMER, None, None), ("Ledger", "401000", "DOM", "FULL")})
+        return wire
 
 
 @unittest.skipUnless(shutil.which("xmllint"), "xmllint is not installed")
@@ -235,8 +261,23 @@ class Oracle(Journals, erp_test.OracleTarget):
 
 
 class NetSuite(Journals, netsuite_test.Case):
+    """Of its lines, those of receivables name the customer."""
+
     FOLDER, BASE, MAPPED = "netsuite", "/services/rest", "department=7"
+    RULE = "lines: by_subscription, "
+    CUSTOMERS = f"ns,s1,{CUSTOMER}\n"
     WITHOUT_LOGIN = ("POST /auth/oauth2/v1/token",)
+
+    def mapped(self, target):
+        return super().mapped(target) + '    customer_accounts: ["1200"]\n'
+
+    def tell(self):
+        wire = super().tell()
+        lines = [line for _, path, _, body in wire if body and path.endswith("/journalEntry")
+                 for line in json.loads(body)["line"]["items"]]
+        self.assertEqual({(line["account"]["id"], line.get("entity", {}).get("id")) for line in lines},
+                         {("58", CUSTOMER), ("4", None)})
+        return wire
 
 
 class Usage(Contract):
@@ -251,6 +292,27 @@ class Usage(Contract):
 class Stripe(Usage, billing_test.Usage):
     FOLDER = kind = "stripe"
     server = billing_test.Stripe.server
+
+
+@unittest.skipUnless(disk.SHIM, "$TOLLBOOK_DISK_SHIM does not name the library that moves a program's clock")
+class StripeADayLater(Contract, billing_test.Usage):
+    """Stripe no longer knows the keys: what may be there is settled by the sums of its meters."""
+
+    FOLDER = kind = "stripe"
+
+    def tell(self):
+        with billing_test.Stripe.server(billing_test.KEY, lambda *_: "drop_after") as server:
+            self.targets(self.target(self.kind, server.url, more="    meters: {api_calls: mtr_1, eu_calls: mtr_2}\n"))
+            self.absorb(("s1", 2, 10, {}), ("s2", 3, 7, {"region": "eu"}))
+            self.post()
+            self.assertEqual(self.states(), {"uncertain": 1})
+            server.faults = lambda *_: None
+            self.post("--wait", "5", "--strict", env={**self.environment, **disk.environment(self.scratch, days=1)})
+            self.assert_told(server)
+            asked = [path for method, path, _, _ in server.wire if method == "GET"]
+            self.assertEqual({path.partition("?")[0] for path in asked},
+                             {f"/v1/billing/meters/mtr_{meter}/event_summaries" for meter in (1, 2)})
+            return server.wire
 
 
 class Chargebee(Usage, billing_test.Usage):

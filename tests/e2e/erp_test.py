@@ -410,8 +410,12 @@ class Oracle(Erp, OracleTarget):
             server.makes_nothing = True
             self.targets(self.target(server))
             self.post("--wait", "10")
-            self.assertIn("ended with SUCCEEDED, and no journal batch is there", self.deliveries()[0]["last_error"])
-            book.tollbook("deliveries", "retry", "--books", self.books, "erp", self.deliveries()[0]["batch"])
+            parked, = self.deliveries()
+            self.assertIn("ended with SUCCEEDED, and no journal batch is there", parked["last_error"])
+            self.assert_unsettled(parked)
+            # A person looked. Its request is known to be over, so nothing waits in a queue: not for so long, either.
+            self.targets(self.target(server).replace("resend_after_seconds: 1", "resend_after_seconds: 3600"))
+            book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
             self.post("--wait", "10")
             self.assertEqual(len(server.requests_made), 2, "a retry sends it, too")
             server.makes_nothing = False
@@ -425,8 +429,48 @@ class Oracle(Erp, OracleTarget):
             self.post()
             server.forgotten.add("9000")
             self.post("--wait", "10")
+            self.assert_unsettled(self.deliveries()[0])
             server.makes_nothing = False
             self.look_and_say_not_posted(server, "an end that Oracle no longer knows")
+
+    def test_a_request_that_oracle_forgot_is_not_sent_again_for_a_retry(self):
+        """How it ended is not told: its import may come yet, and `retry` only asks."""
+        self.seal(1)
+        with self.Server() as server:
+            server.makes_nothing = True
+            self.targets(self.target(server).replace("    resend_after_seconds: 1\n", ""))
+            self.post()
+            server.forgotten.add("9000")
+            self.post("--wait", "10")
+            for _ in range(2):
+                parked, = self.deliveries()
+                book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
+                self.post("--wait", "10")
+                self.assertEqual(len(server.requests_made), 1)
+                self.assert_unsettled(self.deliveries()[0])
+            server.makes_nothing = False
+            self.look_and_say_not_posted(server, "may be under way in Oracle, which no longer knows request 9000")
+
+    def test_a_request_of_an_earlier_send_says_nothing_of_the_last_one(self):
+        """The first made nothing; of the second no answer came, and it made something that is not shown yet."""
+        lost = lambda kind, _, count: "drop_after" if (kind, count) == ("create", 2) else None
+        self.seal(1)
+        with self.Server(faults=lost) as server:
+            server.makes_nothing = True
+            self.targets(self.target(server).replace("    resend_after_seconds: 1\n", ""))
+            self.post("--wait", "10")
+            self.assert_unsettled(self.deliveries()[0])
+            server.makes_nothing, server.LAG_SECONDS = False, 60.0
+            book.tollbook("deliveries", "retry", "--books", self.books, "erp", self.deliveries()[0]["batch"])
+            self.post("--wait", "10")
+            parked, = self.deliveries()
+            self.assertIn("which named no request", parked["last_error"])
+            self.assert_unsettled(parked)
+            self.assertEqual(len(server.requests_made), 2, "no third")
+            server.LAG_SECONDS = 0.0
+            book.tollbook("deliveries", "retry", "--books", self.books, "erp", parked["batch"])
+            self.post("--wait", "10", "--strict")
+            self.assert_equal_to_journal(server)
 
     def test_an_import_whose_answer_was_lost_is_not_sent_again_by_itself(self):
         """It may wait in the queue there, or have failed and left its rows: which a second one must not take along."""

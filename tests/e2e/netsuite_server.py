@@ -48,6 +48,7 @@ class NetSuite(fault_server.Server):
         self.tokens = set()
         self.validate = validator()
         self.forgets_keys = False
+        self.shows_nothing = False  # records are there, and whoever asks does not see them
 
     def fault_body(self, code, detail, status=400):
         return status, json.dumps({"type": "https://www.rfc-editor.org/", "title": "Conflict", "status": status,
@@ -143,7 +144,7 @@ class NetSuite(fault_server.Server):
         del self.records[key]
 
     def show_record(self, key):
-        record = self.records.get(key)
+        record = None if self.shows_nothing else self.records.get(key)
         if record is None:
             return self.fault_body("NONEXISTENT_ID", "The record instance does not exist.", 404)
         return 200, json.dumps(record, default=float).encode()

@@ -150,6 +150,29 @@ class NetSuite(Case):
             self.post("--wait", "10", "--strict")
             self.assert_equal_to_journal(server)
 
+    def test_a_journal_that_is_never_shown_is_in_the_way_of_a_close(self):
+        """Its job succeeded, or NetSuite knows it no more: it may be there."""
+        for forgets in (False, True):
+            with self.subTest(forgets=forgets), netsuite_server.NetSuite() as server:
+                server.shows_nothing = True
+                self.seal(1)
+                self.targets(target(server))
+                self.post()
+                if forgets:
+                    self.assertEqual(self.states(), {"accepted": 1})
+                    server.run_jobs()
+                    server.jobs.clear()
+                self.post("--wait", "10")
+                parked, = self.deliveries()
+                self.assertEqual([parked["state"], parked["problem"]], ["parked", "ambiguous"])
+                self.assertIn("is over, and its journal is not there", parked["last_error"])
+                self.assert_unsettled(parked)
+                server.shows_nothing = False
+                book.tollbook("deliveries", "retry", "--books", self.books, "ns", parked["batch"])
+                self.post("--wait", "10", "--strict")
+                self.assert_equal_to_journal(server)
+            shutil.rmtree(self.books)
+
     def test_a_body_of_other_codes_never_goes_under_a_key_that_was_used(self):
         """500_before: NetSuite may have what was sent, for all that is known. Then finance mends the mapping."""
         self.seal(3)

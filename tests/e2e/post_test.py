@@ -128,6 +128,14 @@ class Case(book.Case):
         """What `post --reconcile` says of the target."""
         return json.loads(self.post("--wait", "10", "--json", "--reconcile", *more).stdout)["targets"][0]
 
+    def assert_unsettled(self, parked):
+        """It may be there: it is in the way of a close, and explains no difference."""
+        compared = book.tollbook("reconcile", "--books", self.books, expect=1)
+        self.assertIn("parked, may be there", compared.stdout.decode())
+        refused = book.tollbook("periods", "close", "--books", self.books, "--catalog", self.catalog, "--entity",
+                                "acme-us", "--period", "2025-01", "--by", "Ann", "--why", "month end", expect=1)
+        self.assertIn(f"{parked['batch']} to {parked['target']} may or may not have arrived", refused.stderr.decode())
+
     def assert_reconciles(self, server, whole, other):
         """What the server has is changed, taken away, and asked about with other codes: `other` of targets.yaml."""
         self.targets(whole)
@@ -218,6 +226,29 @@ class Files(Case):
         text = self.post("--reconcile").stdout.decode()
         self.assertIn(f"not reconciled with archive, 1: {taken} is not there", text)
 
+    def test_the_place_is_the_directory_however_it_is_written(self):
+        self.seal(1)
+        self.targets(files())
+        self.post("--strict")
+        out = (self.catalog / "out-archive").resolve()
+        one, = self.deliveries()
+        shown = book.tollbook("deliveries", "show", "--books", self.books, "archive", one["batch"]).stdout.decode()
+        self.assertRegex(shown, f"sent to +{re.escape(str(out))}\n")
+        link = self.scratch / "link"
+        link.symlink_to(self.catalog)
+        for written in ("./out-archive/", f"../{self.catalog.name}/out-archive", str(out), str(link / "out-archive")):
+            self.targets(files().replace("out-archive", written))
+            said = self.reconciled("--again")
+            self.assertEqual((said["reconciled_now"], said.get("not_reconciled")), (1, None), written)
+        # The same word in a catalog elsewhere is another directory, whatever lies there.
+        moved = self.scratch / "moved"
+        self.targets(files())
+        shutil.copytree(self.catalog, moved)
+        said = json.loads(book.tollbook("post", "--books", self.books, "--catalog", moved, "--json", "--reconcile",
+                                        "--again", env=self.environment).stdout)["targets"][0]
+        self.assertEqual(said["not_reconciled"], f"1: it was sent to {out}, and targets.yaml has "
+                         f"{(moved / 'out-archive').resolve()} now, so it is not compared")
+
     def test_another_file_of_that_name_is_not_written_over(self):
         self.seal(2)
         self.targets(files())
@@ -267,6 +298,9 @@ class Files(Case):
         self.assertEqual(self.states(), {"confirmed": 2, "parked": 1}, "it is still beyond the limits")
         self.targets(files(), files("later") + '    from: "2025-04"\n')
         book.tollbook("deliveries", "retry", "--books", self.books, "archive", parked["batch"])
+        retried = json.loads(book.tollbook("audit", "--books", self.books, "--json").stdout)["rows"][-1]
+        self.assertEqual([retried["by"], retried["before"], retried["after"]],
+                         [pwd.getpwuid(os.geteuid()).pw_name, "parked", "pending"], "nobody signed it")
         self.post("--strict")
         self.assertIn(b"the target itself has confirmed it", book.tollbook(*resolve, "--not-posted", expect=1).stderr)
         self.assertIn(b"no document is named", book.tollbook(*resolve, "--posted", "", expect=2).stderr)

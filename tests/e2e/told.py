@@ -69,6 +69,31 @@ class AnySystem:
             self.post("--wait", "20", "--strict")
             self.assert_told(server)
 
+    def test_what_is_forbidden_to_who_asks_is_not_asked_of_each(self):
+        """From the sixth request on, where each is of one item: what was told stays told, the rest waits as one."""
+        taken = 0 if self.in_bulk else 5
+        came, rights = [], []
+
+        def fault(kind, key, count):
+            came.append(key)
+            return "403_before" if not rights and len(came) > taken else None
+
+        with self.serve(fault) as server:
+            self.targets(self.text(server))
+            self.three_seals()
+            self.post("--strict", expect=3)
+            parked = self.deliveries("--state", "parked")
+            self.assertEqual({row["problem"] for row in parked}, {"authentication"})
+            self.assertEqual(self.states(), {"parked": len(parked)})
+            self.assertLessEqual(len(came) - taken, 3 * len(parked))
+            if taken:
+                self.assertIn(" not sent, for they would be, too, the others are told: ", parked[0]["last_error"])
+            rights.append("given")
+            for row in parked:
+                book.tollbook("deliveries", "retry", "--books", self.books, row["target"], row["batch"])
+            self.post("--wait", "20", "--strict")
+            self.assert_told(server)
+
     def test_killed_between_sending_and_answer(self):
         kills = 24 if book.LONG else 7
         killed = []

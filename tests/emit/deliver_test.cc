@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "ledger/backup.h"
 #include "ledger/store.h"
 #include "pipeline/restore_hold.h"
@@ -170,6 +172,7 @@ class DeliverTest : public ClockedBookTest {
     targets[0].pace = pace_;
     DeliverOptions options;
     options.now_nanos = [this] { return now_; };
+    options.catalog_directory = catalog_directory_;
     options.until_nanos = until_;
     options.reconcile = reconcile_;
     options.chance = [] { return uint64_t{2'000'000'000}; };  // the longest first wait: two seconds
@@ -193,6 +196,7 @@ class DeliverTest : public ClockedBookTest {
   int64_t DueInSeconds() const { return (report_.next_due_nanos - now_) / kSecond; }
 
   int64_t until_ = 0;
+  std::string catalog_directory_;
   std::optional<ReconcileOptions> reconcile_;
   Target target_;
   bool can_be_asked_ = true;
@@ -369,6 +373,57 @@ TEST_F(DeliverTest, WhatMayBeElsewhereIsNotSentAgain) {
     EXPECT_EQ(Of(batch).state, DeliveryState::kParked);
     ByPerson(batch, Event::kSayNotPosted);
     EXPECT_THAT(Pass(), ElementsAre(batch)) << "somebody looked";
+  }
+}
+
+// Books of earlier versions have the directory as targets.yaml had it.
+TEST_F(DeliverTest, ADirectoryIsOnePlaceHoweverItIsWritten) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::canonical(directory_.path());
+  const std::string catalog = root / "catalog", moved = root / "moved", out = root / "catalog/out";
+  fs::create_directories(out);
+  fs::create_directories(moved + "/out");
+  fs::create_directory_symlink(out, catalog + "/link");
+  target_.kind = TargetKind::kFiles;
+  struct Case {
+    const char* name;
+    std::string stored;  // empty: as it is stored now
+    std::string directory, catalog;
+    bool is_elsewhere;
+  };
+  const Case cases[] = {
+      {"as it was", "", "out", catalog, false},
+      {"from the root", "", out, catalog, false},
+      {"with steps", "", "../catalog/./out/", catalog, false},
+      {"by a link", "", "link", catalog, false},
+      {"from the root, of a catalog that was moved", "", out, moved, false},
+      {"another", "", "other", catalog, true},
+      {"the same word in a catalog that was moved", "", "out", moved, true},
+      {"as it was, stored earlier", "out", "out", catalog, false},
+      {"from the root, stored earlier", "out", out, catalog, false},
+      {"as it was, stored earlier with steps", "./out/", "out", catalog, false},
+      {"as it was, stored earlier from the root", out + "/", "out", catalog, false},
+      {"another, stored earlier", "out", "other", catalog, true},
+  };
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  int number = 0;
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string batch = "us-" + std::to_string(++number);
+    target_.directory = "out";
+    catalog_directory_ = catalog;
+    Seal({batch});
+    script_ = [](const std::string&) { return Unclear(); };
+    Pass();
+    EXPECT_EQ(Of(batch).sent_to, out);
+    if (!c.stored.empty()) Alter(batch, [&](Delivery* delivery) { delivery->sent_to = c.stored; });
+    target_.directory = c.directory;
+    catalog_directory_ = c.catalog;
+    script_ = [](const std::string&) { return Confirmed(); };
+    After(4000);
+    Pass();
+    EXPECT_EQ(Of(batch).state, c.is_elsewhere ? DeliveryState::kParked : DeliveryState::kConfirmed);
+    EXPECT_EQ(Of(batch).problem, c.is_elsewhere ? Problem::kConfiguration : Problem::kNone) << Of(batch).last_error;
   }
 }
 
@@ -708,6 +763,28 @@ TEST_F(DeliverTest, ARestoreHoldsWhoWasResumedOrPausedBefore) {
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
 }
 
+// Who pauses it since, and resumes that, where the hold was not seen (by another targets.yaml), says nothing of it.
+TEST_F(DeliverTest, WhoResumesWhatWasPausedSinceARestoreDoesNotEndItsHold) {
+  Seal({"us-1"});
+  BackUp();
+  Restore("restored");
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
+  const auto resume = [&](const std::string& before) {
+    const Decision decision{DecisionKind::kTarget, "erp", "Ann", "done", before, std::string(kDelivering)};
+    ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
+  };
+  Decide(*book_, kPaused);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "Ann");
+  resume("paused");
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
+  Decide(*book_, kPaused);
+  resume("paused; held since a restore");
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
 // Who is asked first goes on by itself, once nothing of the time before can be under way.
 TEST_F(DeliverTest, ARestoredBookAsksWhenNothingCanBeUnderWay) {
   target_.kind = TargetKind::kTryton;
@@ -877,6 +954,7 @@ TEST_F(DeliverTest, JobsThatRunHoldUpNone) {
 
 // Accepted, over, and nowhere to be seen: that is told to a person, once it cannot be a matter of time.
 TEST_F(DeliverTest, WhatIsOverAndNeverShownIsParked) {
+  target_.http.url = "https://erp.example";
   target_.quiet_seconds = 10;
   Seal({"us-1"});
   script_ = [](const std::string&) { return Runs("job"); };
@@ -892,6 +970,8 @@ TEST_F(DeliverTest, WhatIsOverAndNeverShownIsParked) {
   EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
   EXPECT_EQ(Of("us-1").problem, Problem::kAmbiguous);
   EXPECT_EQ(Of("us-1").last_error, "job is over");
+  EXPECT_TRUE(Of("us-1").may_be_there);
+  EXPECT_FALSE(Of("us-1").sent_to.empty()) << "it is asked for nowhere else";
   // A person looked: it is sent anew.
   ByPerson("us-1", Event::kSayNotPosted);
   finish_ = [](const std::string&) { return Confirmed(); };

@@ -232,7 +232,7 @@ class Forbids final : public HttpClient {
     const size_t key = request.body.find("identifier=k");
     answer.body = "{\"result\":true";
     if (key != std::string_view::npos)
-      answer.body += ",\"identifier\":\"" + std::string(request.body.substr(key + 11, 2)) + "\"";
+      answer.body += ",\"identifier\":\"" + std::string(request.body.substr(key + 11, 3)) + "\"";
     answer.body += "}";
     return answer;
   }
@@ -243,26 +243,39 @@ class Forbids final : public HttpClient {
   int& came_;
 };
 
-// Of one it may be that customer's; of all of them it is who asks, and no half of a request is taken either.
+// Of one it may be that customer's; of some from here and there in a row it is who asks, and neither the rest nor half
+// of a request is tried.
 TEST(UsageReport, AnItemThatIsForbiddenKeepsBackNoOther) {
   const char* const kStripe = "payload%5Bvalue%5D=1&identifier=";
   struct Case {
     const char* name;
     TargetKind kind;
     const char* forbidden;
-    int requests;
+    int items, requests;
     const char* told;
     bool is_denied;
+    const char* error;
   };
   const Case cases[] = {
-      {"one of three", TargetKind::kStripe, "k2", 3, "told 1 3", false},
-      {"all", TargetKind::kStripe, "identifier", 3, "told none", true},
-      {"all, of one request", TargetKind::kGainsight, "records", 1, "told none", true},
+      {"one of three", TargetKind::kStripe, "k11", 3, 3, "told 1 3", false,
+       "1 of 3 items refused, the others are told: "},
+      {"all", TargetKind::kStripe, "identifier", 3, 3, "told none", true, "3 of 3 items refused: "},
+      {"all, of one request", TargetKind::kGainsight, "records", 3, 1, "told none", true, "3 of 3 items refused: "},
+      {"all of many", TargetKind::kStripe, "identifier", 90, 3, "told none, tried 1 46 90 by send 1", true,
+       "3 of 90 items refused and 87 not sent, for they would be, too: "},
+      // A customer's items stand together.
+      {"many in a row", TargetKind::kStripe, "k3", 90, 90, "told 1-20 31-90", false,
+       "10 of 90 items refused, the others are told: "},
+      {"the last ones", TargetKind::kStripe, "k9", 90, 83, "told 1-80, tried 1-81 86 90 by send 1", true,
+       "3 of 90 items refused and 7 not sent, for they would be, too, the others are told: "},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
     std::vector<StoredItem> items;
-    for (const char* key : {"k1", "k2", "k3"}) items.push_back({key, 1, "/path", std::string(kStripe) + key});
+    for (int number = 10; number < 10 + c.items; ++number) {
+      const std::string key = "k" + std::to_string(number);
+      items.push_back({key, 1, "/path", kStripe + key});
+    }
     EmitterContext context;
     context.now_nanos = [] { return int64_t{1'000'000'000}; };
     int came = 0;
@@ -270,8 +283,11 @@ TEST(UsageReport, AnItemThatIsForbiddenKeepsBackNoOther) {
     const std::unique_ptr<Emitter> emitter =
         c.kind == TargetKind::kStripe ? MakeStripeEmitter(TargetOf(c.kind), context, Secret("sk"), std::move(http))
                                       : MakeGainsightEmitter(TargetOf(c.kind), context, std::move(http));
-    const Attempt attempt = emitter->Send({"usage:0001-001", "k1", Encode(items), ""});
+    Parcel parcel{"usage:0001-001", "k10", Encode(items), ""};
+    parcel.sends = 1;
+    const Attempt attempt = emitter->Send(parcel);
     EXPECT_EQ(came, c.requests);
+    EXPECT_THAT(attempt.step.error, testing::StartsWith(c.error));
     EXPECT_EQ(attempt.step.event, DeliveryEvent::kRefused);
     EXPECT_EQ(attempt.step.problem, DeliveryProblem::kAuthentication);
     EXPECT_EQ(attempt.step.job, c.told);
@@ -318,7 +334,7 @@ TEST(ReportProgress, IsWordsThatCanBeReadBack) {
   }
   EXPECT_EQ(ProgressOf("since 7, told 2-9", 3).left(), 1u) << "no more than there are";
   for (const char* words : {"told none, another's 2 4", "told 1, another's 2", "since 7, told 1, tried to 3 by send 2",
-                            "told none, another's 1-2, tried to 3 by send 1"}) {
+                            "told none, another's 1-2, tried to 3 by send 1", "told 1 4, tried 1-2 4 by send 2"}) {
     EXPECT_EQ(ToString(ProgressOf(words, 4)), words);
   }
   EXPECT_EQ(ToString(ProgressOf("told none, tried to 4 by send 2", 4)), "told none") << "all may have been sent";
@@ -326,7 +342,7 @@ TEST(ReportProgress, IsWordsThatCanBeReadBack) {
   EXPECT_EQ(read.since_seconds, 7);
   EXPECT_THAT(read.told, ElementsAre(true, false, true, false));
   EXPECT_THAT(read.anothers, ElementsAre(false, true, false, false));
-  EXPECT_EQ(read.tried, 3u);
+  EXPECT_THAT(read.tried, ElementsAre(true, true, true, false));
   EXPECT_EQ(read.send, 12u);
 }
 

@@ -293,7 +293,9 @@ TEST_F(OutboxTest, WhatIsOpenStaysOpenUntilSomebodySays) {
   const DeliveryStep refused{Event::kRefused, DeliveryProblem::kValidation};
   const DeliveryStep elsewhere{Event::kRefused, DeliveryProblem::kConfiguration};
   const DeliveryStep send{Event::kSend}, unclear{Event::kUnclear}, again{Event::kMayRepeat}, retry{Event::kRetry},
-      park{Event::kPark}, cannot_ask{Event::kCannotAsk, DeliveryProblem::kAvailability};
+      park{Event::kPark}, cannot_ask{Event::kCannotAsk, DeliveryProblem::kAvailability},
+      never_shown{Event::kNotThere, DeliveryProblem::kAmbiguous},
+      gone{Event::kNotThere, DeliveryProblem::kValidation};  // the target says that it has it no more
   struct Case {
     std::vector<DeliveryStep> steps;
     bool is_open;
@@ -321,6 +323,12 @@ TEST_F(OutboxTest, WhatIsOpenStaysOpenUntilSomebodySays) {
       {{different, retry, {Event::kNotThere}, park}, false},
       {{different, {Event::kSayNotPosted}, park}, false},
       {{send, refused, retry, park}, false},
+      {{send, {Event::kAccepted}, {Event::kNotShown}, never_shown}, true},
+      {{send, {Event::kAccepted}, never_shown, retry}, true},
+      {{send, {Event::kAccepted}, never_shown, retry, {Event::kNotThere}, park}, false},
+      {{send, {Event::kAccepted}, never_shown, {Event::kSayNotPosted}}, false},
+      {{send, {Event::kAccepted}, never_shown, retry, {Event::kConfirmed}}, false},
+      {{send, {Event::kAccepted}, gone}, false},
   };
   int number = 0;
   for (const Case& c : cases) {
