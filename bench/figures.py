@@ -86,7 +86,7 @@ def rate_words(path):
             "([docs/performance.md](docs/performance.md)).")
 
 
-# As the issue of speed set them, when simdjson alone was 6.4 times as fast as DuckDB, durable.
+# As they were set, when simdjson alone was 6.4 times as fast as DuckDB, durable.
 WAY_POINTS = [("a throwaway prototype of the whole job", "DuckDB, durable", 4.7),
               ("simdjson alone", "simdjson alone, 2 threads", 1), ("thought reachable", "DuckDB, durable", 8),
               ("**the goal**", "DuckDB, durable", 10)]
@@ -207,7 +207,7 @@ def ceilings_words(path):
         decoded = max(read, (read + decode) / threads)
         both = decoded + (probe + total) / threads
         least = max(both, commit)
-        limit = "committing" if commit > both else "reading, and dedup and totals" if decoded == read else "all threads"
+        limit = "committing" if commit > both else "reading" if decoded == read else "all threads"
         rows.append([threads, f"{decoded:.0f}", f"{(probe + total) / threads:.0f}", f"{commit:.0f}", f"{least:.0f}",
                      f"{1e3 / least:.1f} M", limit])
     return measure.table(["threads", "read and decode", "dedup and totals", "commit, beside", "ns an event, at least",

@@ -400,7 +400,11 @@ int Main(const Options& options) {
   std::printf("%llu events, %.2f GB, %u subscriptions\n", static_cast<unsigned long long>(report.lines),
               static_cast<double>(report.bytes) / 1e9, generate.subscriptions);
 
-  const int threads = options.threads > 0 ? options.threads : tbb::this_task_arena::max_concurrency();
+  // Asked of a child, too: oneTBB must not have begun in the process that the others come from.
+  uint64_t ignored = 0;
+  const int threads = options.threads > 0
+                          ? options.threads
+                          : InChild<int>([] { return tbb::this_task_arena::max_concurrency(); }, &ignored);
   const std::vector<int> counts = threads == 1 ? std::vector{1} : std::vector{1, threads};
   Turns turns;
   Turn turn(path, catalog, options, report);
