@@ -6,7 +6,7 @@ DIR ?= tests/conformance/rating
 TOLLBOOK := build/release/tollbook
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-tryton build demo conformance contracts test test-sanitizers test-tsan bench bench-peers growth profile figures tidy clean
+.PHONY: help deps deps-tryton build demo conformance contracts test test-sanitizers test-tsan bench bench-peers growth tricks profile figures tidy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -86,10 +86,16 @@ growth: deps ## measure what an event costs as things grow (GROWTH=--large: 100M
 	cmake --build --preset release -j $(JOBS) --target tollbook bench_decode_floor
 	python3 -B bench/growth.py --tollbook $(TOLLBOOK) --floor build/release/bench/bench_decode_floor $(GROWTH)
 
-profile: deps ## a flame graph of a run, in build/bench/profile.svg (needs perf)
+tricks: deps ## count the instructions of each trick and of its plain twin (needs valgrind)
+	@command -v valgrind >/dev/null || { echo "make tricks: valgrind is missing: install it (Debian: valgrind)" >&2; exit 1; }
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target bench_tricks
+	python3 -B bench/tricks.py --program build/release/bench/bench_tricks
+
+profile: deps ## a flame graph of a run, and where its time goes by subjects (PROFILE="10M 100000": events, subscriptions; needs perf)
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS) --target tollbook
-	bench/profile.sh $(TOLLBOOK) build/bench
+	bench/profile.sh $(TOLLBOOK) build/bench $(PROFILE)
 
 figures: ## put what was measured into docs/performance.md, and draw its pictures
 	python3 -B bench/figures.py

@@ -75,6 +75,9 @@ class Worker {
     if (buffer_ == nullptr) Fail("no memory");
   }
 
+  // The bytes of [begin, begin + kBlockBytes) of the file, and how many of them there are.
+  uint64_t ReadBytes(uint64_t begin) { return Fill(0, begin, kBlockBytes); }
+
   // The lines that begin in [begin, begin + kBlockBytes) of the file.
   void ReadBlock(uint64_t begin) {
     // From a page earlier: its last byte says whether a line begins at `begin`, and pages are copied onto pages.
@@ -134,30 +137,53 @@ class Worker {
 
 }  // namespace
 
-DecodeFloor MeasureDecodeFloor(const std::string& path, int threads) {
+namespace {
+
+// Calls `work(worker, begin)` for each block of the file, from so many threads, and makes a worker for each of them. The
+// seconds from the opening of the file to the end of the last block.
+template <typename Work>
+double ForEachBlock(const std::string& path, int threads, std::vector<std::unique_ptr<Worker>>* workers,
+                    const Work& work) {
   const auto start = std::chrono::steady_clock::now();
   const int file = open(path.c_str(), O_RDONLY);
   struct stat status = {};
   if (file < 0 || fstat(file, &status) != 0) Fail("cannot read " + path);
-  std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> running;
   std::atomic<uint64_t> next = 0;
   for (int i = 0; i < threads; ++i) {
-    workers.push_back(std::make_unique<Worker>(file));
-    running.emplace_back([&next, &status, worker = workers.back().get()] {
+    workers->push_back(std::make_unique<Worker>(file));
+    running.emplace_back([&next, &status, &work, worker = workers->back().get()] {
       for (uint64_t begin; (begin = next.fetch_add(kBlockBytes)) < static_cast<uint64_t>(status.st_size);)
-        worker->ReadBlock(begin);
+        work(*worker, begin);
     });
   }
-  DecodeFloor found;
-  for (int i = 0; i < threads; ++i) {
-    running[i].join();
-    found.lines += workers[i]->found.lines;
-    found.events += workers[i]->found.events;
-    found.characters += workers[i]->found.characters;
-  }
+  for (std::thread& thread : running) thread.join();
   close(file);
-  found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+DecodeFloor MeasureDecodeFloor(const std::string& path, int threads) {
+  std::vector<std::unique_ptr<Worker>> workers;
+  DecodeFloor found;
+  found.seconds =
+      ForEachBlock(path, threads, &workers, [](Worker& worker, uint64_t begin) { worker.ReadBlock(begin); });
+  for (const std::unique_ptr<Worker>& worker : workers) {
+    found.lines += worker->found.lines;
+    found.events += worker->found.events;
+    found.characters += worker->found.characters;
+  }
+  return found;
+}
+
+ReadFloor MeasureReadFloor(const std::string& path, int threads) {
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::atomic<uint64_t> bytes = 0;
+  ReadFloor found;
+  found.seconds = ForEachBlock(path, threads, &workers,
+                               [&](Worker& worker, uint64_t begin) { bytes += worker.ReadBytes(begin); });
+  found.bytes = bytes;
   return found;
 }
 

@@ -21,6 +21,13 @@ struct DecodeFloor {
 // Ends the program with a message when the file cannot be read.
 DecodeFloor MeasureDecodeFloor(const std::string& path, int threads);
 
+// The seconds that reading the same bytes into the same buffers takes, and no more: nobody looks at them.
+struct ReadFloor {
+  uint64_t bytes = 0;
+  double seconds = 0;
+};
+ReadFloor MeasureReadFloor(const std::string& path, int threads);
+
 }  // namespace tollbook::bench
 
 #endif  // TOLLBOOK_BENCH_DECODE_FLOOR_H_

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as xml
 import charts
 import figures
 import flame
+import subjects
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -52,6 +53,20 @@ class Drawings(unittest.TestCase):
         self.svg.write_text("\n".join(flame.draw(root, "a < b")), encoding="utf-8")
         self.assertIn("Hash: 50.0%", [title.text for title in xml.parse(self.svg).iter(SVG + "title")])
 
+    def test_each_sample_of_a_profile_has_one_subject(self):
+        stacks = (["asm_exc_page_fault", "tollbook::SeenSet::Insert(tollbook::SeenEntry const&)",
+                   "tbb::start_for<tollbook::Absorber::Deduplicate(Works&)::{lambda()#1}>::execute"],
+                  ["tollbook::SeenSet::Insert(tollbook::SeenEntry const&)",
+                   "tbb::start_for<tollbook::Absorber::Deduplicate(std::vector<BlockWork>&)::{lambda()#1}>::execute"],
+                  ["tollbook::LayoutTree::Match(char const*)", "tollbook::BlockDecoder::Decode(tollbook::Decoder&)"],
+                  ["tollbook::Measurer::MeasureSlots(Slots const&)", "tollbook::BlockDecoder::Decode(tollbook::Decoder&)"],
+                  ["std::vector<tollbook::SealReport>::push_back", "main"])
+        lines = []
+        for stack in stacks:
+            lines += ["tollbook 7 1.0: 1 cpu-clock:", *(f"\t  55d0 {frame} (/a/tollbook)" for frame in stack), ""]
+        found = {subject.partition(":")[0]: samples for subject, samples in subjects.count(lines).items() if samples}
+        self.assertEqual(found, {"fresh pages": 1, "dedup": 1, "decode": 1, "hash": 1, "else": 1})
+
     def test_figures_between_markers_are_replaced(self):
         text = "before\n<!-- growth: begin -->\nold\n<!-- growth: end -->\nafter\n"
         self.assertEqual(figures.fill(text, "growth", "new"),
@@ -62,37 +77,64 @@ class Drawings(unittest.TestCase):
 
     @staticmethod
     def differences(measured, page):
-        """Of the measured files that are kept, those that the page does not say; the machine's line is its own."""
+        """What the page says otherwise than the measured files that are kept; the machine's line is its own."""
         different = []
-        for file, (words, _) in figures.FIGURES.items():
+        for name, (file, words, _) in figures.FIGURES.items():
             if not (measured / file).exists():
                 continue
-            says = figures.between(page, pathlib.Path(file).stem)
+            says = figures.between(page, name)
             drawn = words(measured / file).rstrip("\n") + "\n"
-            machine = figures.machine()
-            at = drawn.index(machine)
-            if not says.startswith(drawn[:at]) or not says.endswith(drawn[at + len(machine):]):
-                different.append(file)
+            before, _, behind = drawn.partition(figures.machine())
+            if not says.startswith(before) or not says.endswith(behind):
+                different.append(name)
         return different
 
     def test_what_is_published_is_what_was_measured(self):
         page = (figures.DOCS / "performance.md").read_text(encoding="utf-8")
         self.assertEqual(self.differences(figures.MEASURED, page), [])
 
-    def test_a_figure_that_was_changed_by_hand_is_found(self):
-        measured = self.svg.parent
-        with open(measured / "whole.csv", "w", newline="", encoding="utf-8") as file:
-            out = csv.DictWriter(file, ["name", "round", "seconds", "events", "bytes"], lineterminator="\n")
+    def write_whole(self, turns=(1.0, 1.2, 1.1)):
+        """Runs of the whole job, by two threads 1.6 times as fast as by one."""
+        path = self.svg.parent / "whole.csv"
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            out = csv.DictWriter(file, ["events", "bytes", "round", "name", "threads", "seconds", "core_seconds"],
+                                 lineterminator="\n")
             out.writeheader()
-            for turn, seconds in enumerate((1.0, 1.2, 1.1)):
-                out.writerows({"name": name, "round": turn, "seconds": seconds * scale, "events": 1000, "bytes": 200_000}
-                              for scale, name in enumerate(figures.WHOLE, 1))
-        words = figures.whole_words(measured / "whole.csv")
-        published = figures.fill("<!-- whole: begin -->\n<!-- whole: end -->\n", "whole", words)
+            for turn, seconds in enumerate(turns):
+                for scale, name in enumerate(figures.WHOLE, 1):
+                    row = {"name": name, "round": turn, "events": 1000, "bytes": 200_000}
+                    out.writerow({**row, "threads": 2, "seconds": seconds * scale, "core_seconds": seconds * scale * 1.8})
+                    if name != "decode":
+                        out.writerow({**row, "threads": 1, "seconds": seconds * scale * 1.6,
+                                      "core_seconds": seconds * scale * 1.7})
+        return path
+
+    def test_a_figure_that_was_changed_by_hand_is_found(self):
+        path = self.write_whole()
+        measured, published = path.parent, ""
+        for name, words in (("whole", figures.whole_words(path)), ("scaling", figures.scaling_words(path))):
+            published += figures.fill(f"<!-- {name}: begin -->\n<!-- {name}: end -->\n", name, words)
         self.assertEqual(self.differences(measured, published), [])
         elsewhere = published.replace(figures.machine(), "1 May 2025, 16 cores.")
         self.assertEqual(self.differences(measured, elsewhere), [], "another machine draws the same")
-        self.assertEqual(self.differences(measured, published.replace("1.10", "1.00")), ["whole.csv"])
+        self.assertEqual(self.differences(measured, published.replace("| 1.10 (", "| 1.00 (")), ["whole"])
+        self.assertEqual(self.differences(measured, published.replace("| 1.60 (", "| 1.90 (")), ["scaling"])
+
+    def test_one_thread_and_two_are_compared_turn_by_turn(self):
+        words = figures.scaling_words(self.write_whole())
+        row = next(line for line in words.split("\n") if "the whole job" in line)
+        # 1000 events, five times 1.1 seconds by two threads: 182 a second; 1.87 s of cores an event by the other.
+        self.assertEqual(row.split(" | ")[1:], ["113.64", "181.82", "1.60 (1.60 to 1.60)", "9350000", "9900000", "1.06",
+                                                "1.80 |"])
+        self.assertNotIn("in general", words, "it ran with two threads only")
+
+    def test_each_trick_says_its_figure_where_it_is(self):
+        for row in figures.rows_of(figures.MEASURED / "tricks.csv"):
+            text = (figures.HERE.parent / row["file"]).read_text(encoding="utf-8")
+            fast, plain = (f"{each:.0f}" for each in figures.instructions(row))
+            with self.subTest(row["trick"]):
+                self.assertIn(f"`{row['trick']}` {fast} instructions {row['item']}, {plain} ",
+                              " ".join(text.replace("//", "").split()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 // The parts of the main job, each alone on one core, each with its answer checked. Items per second are events.
 #include <benchmark/benchmark.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,6 +19,7 @@
 #include "ledger/seen_shard.h"
 #include "ledger/totals_cells.h"
 #include "pipeline/absorb.h"
+#include "pipeline/aligned_buffer.h"
 #include "pipeline/block_work.h"
 #include "pipeline/cell_table.h"
 #include "pipeline/lines.h"
@@ -57,6 +60,16 @@ struct Fixture {
   }
 };
 
+// A directory of its own, gone with it.
+struct BenchDirectory {
+  BenchDirectory()
+      : path((std::filesystem::temp_directory_path() / ("tollbook-bench-" + std::to_string(getpid()))).string()) {
+    std::filesystem::remove_all(path);
+  }
+  ~BenchDirectory() { std::filesystem::remove_all(path); }
+  const std::string path;
+};
+
 // A file in the page cache to blocks of whole lines: read, cut, digest of the content; the block's memory used again.
 void Read(benchmark::State& state) {
   Fixture& fixture = Fixture::Get();
@@ -79,6 +92,31 @@ void Read(benchmark::State& state) {
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * file.bytes));
 }
 BENCHMARK(Read)->Unit(benchmark::kMillisecond);
+
+// The same file in pieces of a megabyte into one buffer and no more, which begins so many bytes into a page: what
+// AlignedBuffer is for.
+void ReadInto(benchmark::State& state) {
+  Fixture& fixture = Fixture::Get();
+  const BenchDirectory directory;
+  std::filesystem::create_directory(directory.path);
+  const std::string path = directory.path + "/usage.ndjson";
+  std::ofstream(path, std::ios::binary) << fixture.telemetry;
+  const int file = open(path.c_str(), O_RDONLY);
+  if (file < 0) Die("cannot read " + path);
+  constexpr size_t kPiece = 1 << 20;
+  const auto skipped = static_cast<size_t>(state.range(0));
+  const AlignedBuffer buffer(kPiece + skipped);
+  for (auto _ : state) {
+    uint64_t bytes = 0;
+    for (ssize_t got; (got = pread(file, buffer.data() + skipped, kPiece, static_cast<off_t>(bytes))) > 0;)
+      bytes += static_cast<uint64_t>(got);
+    RequireEqual(bytes, fixture.telemetry.size(), "bytes read");
+  }
+  close(file);
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kEvents));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * fixture.telemetry.size()));
+}
+BENCHMARK(ReadInto)->Unit(benchmark::kMillisecond)->Arg(0)->Arg(16);
 
 // Lines to usage events, each parsed: the general decoder.
 void Decode(benchmark::State& state) {
@@ -181,15 +219,18 @@ std::vector<SeenEntry> RandomEntries(size_t count, uint64_t seed) {
   return entries;
 }
 
+constexpr size_t kAhead = 24;  // as Absorb has it (kPrefetchAhead)
+
 // Fresh and repeated identities against a shard of the size that a book of so many million events has, all in memory.
-void DedupProbe(benchmark::State& state) {
+// `ahead`: whose slot is fetched while another is looked at; 0: none, the plain way.
+void ProbeInMemory(benchmark::State& state, size_t ahead) {
   const size_t keys = static_cast<size_t>(state.range(0)) * 1'000'000 / kSeenShards;
   const std::vector<SeenEntry> entries = RandomEntries(keys, 7);
   for (auto _ : state) {
     SeenSet seen;
     uint64_t fresh = 0, duplicates = 0;
     for (size_t i = 0; i < keys; ++i) {
-      if (i + 12 < keys) seen.Prefetch(entries[i + 12]);
+      if (ahead != 0 && i + ahead < keys) seen.Prefetch(entries[i + ahead]);
       fresh += seen.Insert(entries[i]) == Seen::kFresh;
       if (i % 50 == 0) duplicates += seen.Insert(entries[i / 2]) == Seen::kDuplicate;
     }
@@ -198,20 +239,19 @@ void DedupProbe(benchmark::State& state) {
   }
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * keys));
 }
+
+void DedupProbe(benchmark::State& state) {
+  ProbeInMemory(state, kAhead);
+}
 BENCHMARK(DedupProbe)->Unit(benchmark::kMillisecond)->Arg(10)->Arg(100);
+
+void DedupProbeUnfetched(benchmark::State& state) {
+  ProbeInMemory(state, 0);
+}
+BENCHMARK(DedupProbeUnfetched)->Unit(benchmark::kMillisecond)->Arg(10)->Arg(100);
 
 struct Asked {
   SeenEntry entry;
-};
-
-// A directory of its own, gone with it.
-struct BenchDirectory {
-  BenchDirectory()
-      : path((std::filesystem::temp_directory_path() / ("tollbook-bench-" + std::to_string(getpid()))).string()) {
-    std::filesystem::remove_all(path);
-  }
-  ~BenchDirectory() { std::filesystem::remove_all(path); }
-  const std::string path;
 };
 
 std::unique_ptr<Book> NewBook(const std::string& directory) {
@@ -255,7 +295,7 @@ void DedupProbeCold(benchmark::State& state) {
     Require(shard.Ask(std::span<const Asked>(asked)));
     Require(shard.Answer());
     for (size_t i = 0; i < asked.size(); ++i) {
-      if (i + 12 < asked.size()) shard.Prefetch(asked[i + 12].entry);
+      if (i + kAhead < asked.size()) shard.Prefetch(asked[i + kAhead].entry);
       duplicates += shard.Insert(asked[i].entry) == Seen::kDuplicate;
     }
     RequireEqual(duplicates, expected, "duplicates");
@@ -291,8 +331,9 @@ void Spill(benchmark::State& state) {
 }
 BENCHMARK(Spill)->Unit(benchmark::kMillisecond)->Arg(30)->Arg(800);
 
-// Measurements to totals, and the totals packed.
-void Accumulate(benchmark::State& state) {
+// Measurements to totals, and the totals packed. `in_line`: as the job does it, each step of some measurements while
+// the next step of others is fetched; else one measurement after the other, the plain way.
+void AddUp(benchmark::State& state, bool in_line) {
   Fixture& fixture = Fixture::Get();
   const std::vector<std::unique_ptr<BlockWork>> works = fixture.Works();
   uint64_t measurements = 0;
@@ -302,7 +343,15 @@ void Accumulate(benchmark::State& state) {
     for (int shard = 0; shard < kTotalShards; ++shard) {
       CellTable cells(fixture.catalog.meters, fixture.series);
       for (const auto& work : works) {
-        cells.Add(work->measurements, work->measurements_of.of(shard), work->verdicts);
+        const std::span<const uint32_t> chosen = work->measurements_of.of(shard);
+        if (in_line) {
+          cells.Add(work->measurements, chosen, work->verdicts);
+          continue;
+        }
+        for (const uint32_t& one : chosen) {
+          cells.Add(work->measurements, {&one, 1}, work->verdicts);
+          cells.EndRound();
+        }
       }
       cells.EndRound();
       CellTable::SeriesRanks ranks;
@@ -321,7 +370,16 @@ void Accumulate(benchmark::State& state) {
   }
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * measurements));
 }
+
+void Accumulate(benchmark::State& state) {
+  AddUp(state, true);
+}
 BENCHMARK(Accumulate)->Unit(benchmark::kMillisecond);
+
+void AccumulateOneByOne(benchmark::State& state) {
+  AddUp(state, false);
+}
+BENCHMARK(AccumulateOneByOne)->Unit(benchmark::kMillisecond);
 
 // The totals of the telemetry to differences, journal and one synced write; an item is a difference.
 void Seal(benchmark::State& state) {
@@ -402,7 +460,7 @@ void SeenGrowth(benchmark::State& state) {
           Require(shards[shard].Ask(items));
           Require(shards[shard].Answer());
           for (size_t i = 0; i < items.size(); ++i) {
-            if (i + 12 < items.size()) shards[shard].Prefetch(items[i + 12].entry);
+            if (i + kAhead < items.size()) shards[shard].Prefetch(items[i + kAhead].entry);
             fresh += shards[shard].Insert(items[i].entry, date) == Seen::kFresh;
           }
         }

@@ -1,5 +1,6 @@
 // The whole main job on generated telemetry, beside decoding alone, by layouts as the job does it, by our general
-// decoder, and by simdjson and no more: the same bytes, the same machine, in turn. Prints the medians and the ratios of each turn; --csv writes every run.
+// decoder, and by simdjson and no more, and beside reading alone: the same bytes, the same machine, in turn, by all
+// threads and by one. Prints the medians and the ratios of each turn; --csv writes every run.
 #include <oneapi/tbb/enumerable_thread_specific.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
@@ -41,8 +42,23 @@ struct Options {
   std::string csv;  // empty: none
 };
 
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+// How long something took, and how long cores worked for this process meanwhile: more, the more threads were at work.
+struct Took {
+  double seconds = 0;
+  double core_seconds = 0;
+  friend Took operator-(const Took& a, const Took& b) {
+    return {a.seconds - b.seconds, a.core_seconds - b.core_seconds};
+  }
+};
+
+Took ReadClocks() {
+  struct rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  const auto now = std::chrono::duration<double>(Clock::now().time_since_epoch());
+  return {now.count(), seconds(usage.ru_utime) + seconds(usage.ru_stime)};
 }
 
 double Median(std::vector<double> values) {
@@ -136,8 +152,7 @@ class LayoutLines : public GeneralLines {
 
 // Reads the file's bytes and decodes every line, nothing else.
 template <typename Lines>
-double DecodeOnly(const InputList& inputs, int threads, const GenerateReport& expected) {
-  const Clock::time_point start = Clock::now();
+void DecodeOnly(const InputList& inputs, int threads, const GenerateReport& expected) {
   tbb::enumerable_thread_specific<Lines> locals;
   const std::unique_ptr<BlockReader> reader = Require(BlockReader::Open(inputs.files[0], {}));
   tbb::task_arena arena(threads > 0 ? threads : tbb::task_arena::automatic);
@@ -158,25 +173,21 @@ double DecodeOnly(const InputList& inputs, int threads, const GenerateReport& ex
         },
         tbb::simple_partitioner());
   });
-  const double seconds = SecondsSince(start);
   uint64_t lines = 0;
   for (const Lines& local : locals) lines += local.lines();
   RequireEqual(lines, expected.lines, "lines decoded");
-  return seconds;
 }
 
 struct WholeJob {
-  double absorb_seconds = 0;
-  double seal_seconds = 0;
-  double seconds = 0;
+  Took absorb, seal, all;
 };
 
-WholeJob RunWholeJob(const InputList& inputs, const Catalog& catalog, const Options& options,
+WholeJob RunWholeJob(const InputList& inputs, const Catalog& catalog, const Options& options, int threads,
                      const GenerateReport& expected) {
   const std::string directory = options.directory + "/book";
   std::filesystem::remove_all(directory);
   WholeJob job;
-  const Clock::time_point start = Clock::now();
+  const Took start = ReadClocks();
   {
     BookOptions book_options;
     book_options.directory = directory;
@@ -184,11 +195,12 @@ WholeJob RunWholeJob(const InputList& inputs, const Catalog& catalog, const Opti
     book_options.identity = {kFormatVersion, catalog.book.name, catalog.book.zone.name(), {11, 22}};
     const std::unique_ptr<Book> book = Require(Book::Open(book_options));
     AbsorbOptions absorb;
-    absorb.threads = options.threads;
+    absorb.threads = threads;
     const AbsorbReport absorbed = Require(Absorb(*book, catalog, inputs, absorb));
-    job.absorb_seconds = SecondsSince(start);
-    const SealReport sealed = Require(Seal(*book, catalog, {options.threads, std::nullopt}));
-    job.seal_seconds = SecondsSince(start) - job.absorb_seconds;
+    const Took absorbed_at = ReadClocks();
+    job.absorb = absorbed_at - start;
+    const SealReport sealed = Require(Seal(*book, catalog, {threads, std::nullopt}));
+    job.seal = ReadClocks() - absorbed_at;
     RequireEqual(absorbed.counts.lines, expected.lines, "lines");
     RequireEqual(absorbed.counts.accepted, expected.accepted, "accepted");
     RequireEqual(absorbed.counts.duplicate, expected.duplicate, "duplicates");
@@ -198,7 +210,7 @@ WholeJob RunWholeJob(const InputList& inputs, const Catalog& catalog, const Opti
     RequireEqual(sealed.unattributed_events, expected.unattributed, "unattributed");
     if (sealed.batches.empty()) Die("no journal");
   }
-  job.seconds = SecondsSince(start);
+  job.all = ReadClocks() - start;
   return job;
 }
 
@@ -261,37 +273,123 @@ int CheckBook(const Catalog& catalog, const Options& options, const GenerateRepo
   return 0;
 }
 
-void PrintLine(const char* what, const std::vector<double>& seconds, const GenerateReport& report) {
+// Who runs, under the name that the CSV has for it.
+struct Runner {
+  const char* name;
+  const char* title;
+};
+constexpr Runner kRunners[] = {{"read", "reading alone"},
+                               {"simdjson", "simdjson alone, six fields"},
+                               {"decode", "read, decode in general"},
+                               {"layouts", "read, decode by layouts"},
+                               {"whole", "whole job, durable"},
+                               {"absorb", "  of it absorb"},
+                               {"seal", "  of it seal"}};
+
+// What each took in each turn, by so many threads.
+using Turns = std::map<std::pair<std::string, int>, std::vector<Took>>;
+
+std::vector<double> SecondsOf(const std::vector<Took>& turns) {
+  std::vector<double> seconds;
+  for (const Took& took : turns) seconds.push_back(took.seconds);
+  return seconds;
+}
+
+// How many times as fast `a` is as `b`: the median of the ratios of each turn.
+double TimesAsFast(const std::vector<Took>& a, const std::vector<Took>& b) {
+  std::vector<double> ratios;
+  for (size_t turn = 0; turn < a.size(); ++turn) ratios.push_back(b[turn].seconds / a[turn].seconds);
+  return Median(ratios);
+}
+
+void PrintLine(const char* what, int threads, const std::vector<Took>& turns, const GenerateReport& report) {
+  const std::vector<double> seconds = SecondsOf(turns);
   const double median = Median(seconds);
   const auto [least, most] = std::minmax_element(seconds.begin(), seconds.end());
-  std::printf("%-28s %7.3f s (%.3f to %.3f)  %6.2f M events/s  %7.1f MB/s\n", what, median, *least, *most,
+  std::printf("%-28s %2d %7.3f s (%.3f to %.3f)  %6.2f M events/s  %7.1f MB/s\n", what, threads, median, *least, *most,
               static_cast<double>(report.lines) / median / 1e6, static_cast<double>(report.bytes) / median / 1e6);
 }
 
+void ReadOnly(const std::string& path, int threads, const GenerateReport& expected) {
+  RequireEqual(MeasureReadFloor(path, threads).bytes, expected.bytes, "bytes read");
+}
+
 // What simdjson alone needs to find the fields of each line.
-double SimdjsonOnly(const std::string& path, const Options& options, const GenerateReport& expected) {
-  const int threads = options.threads > 0 ? options.threads : tbb::this_task_arena::max_concurrency();
+void SimdjsonOnly(const std::string& path, int threads, const GenerateReport& expected) {
   const DecodeFloor floor = MeasureDecodeFloor(path, threads);
   RequireEqual(floor.lines, expected.lines, "lines that simdjson read");
   if (floor.events < expected.accepted + expected.duplicate + expected.conflict + expected.held)
     Die("simdjson read " + std::to_string(floor.events) + " events, fewer than there are");
-  return floor.seconds;
 }
 
-using Series = std::vector<std::pair<std::string, std::vector<double>>>;
-
-void WriteCsv(const std::string& path, const Series& series, const GenerateReport& report) {
+void WriteCsv(const std::string& path, const Turns& turns, const GenerateReport& report) {
   std::FILE* file = std::fopen(path.c_str(), "w");
   if (file == nullptr) Die("cannot write " + path);
-  std::fputs("events,bytes,round,name,seconds\n", file);
-  for (const auto& [name, seconds] : series) {
-    for (size_t round = 0; round < seconds.size(); ++round) {
-      std::fprintf(file, "%llu,%llu,%zu,%s,%.6f\n", static_cast<unsigned long long>(report.lines),
-                   static_cast<unsigned long long>(report.bytes), round, name.c_str(), seconds[round]);
+  std::fputs("events,bytes,round,name,threads,seconds,core_seconds\n", file);
+  for (const auto& [run, tooks] : turns) {
+    for (size_t round = 0; round < tooks.size(); ++round) {
+      std::fprintf(file, "%llu,%llu,%zu,%s,%d,%.6f,%.6f\n", static_cast<unsigned long long>(report.lines),
+                   static_cast<unsigned long long>(report.bytes), round, run.first.c_str(), run.second,
+                   tooks[round].seconds, tooks[round].core_seconds);
     }
   }
   if (std::fclose(file) != 0) Die("cannot write " + path);
 }
+
+// One turn: everyone once by each number of threads, each in a process of its own.
+class Turn {
+ public:
+  Turn(const std::string& path, const Catalog& catalog, const Options& options, const GenerateReport& report)
+      : path_(path), inputs_(Require(FindInputs({path}, {}))), catalog_(catalog), options_(options), report_(report) {}
+
+  // `counts`: of threads, the largest last.
+  void Run(const std::vector<int>& counts, Turns* turns) {
+    for (const int threads : counts) Time("read", threads, turns, [&] { ReadOnly(path_, threads, report_); });
+    for (const int threads : counts) Time("simdjson", threads, turns, [&] { SimdjsonOnly(path_, threads, report_); });
+    Time("decode", counts.back(), turns, [&] { DecodeOnly<GeneralLines>(inputs_, counts.back(), report_); });
+    for (const int threads : counts)
+      Time("layouts", threads, turns, [&] { DecodeOnly<LayoutLines>(inputs_, threads, report_); });
+    for (const int threads : counts) RunWhole(threads, turns);
+  }
+  // Of the whole job by the largest number of threads.
+  uint64_t peak_bytes() const { return peak_bytes_; }
+
+ private:
+  // In the small mode nobody reads the figures.
+  void Reset() const {
+    if (options_.events >= 1'000'000) ResetMemory();
+  }
+
+  template <typename Job>
+  void Time(const char* name, int threads, Turns* turns, const Job& job) {
+    Reset();
+    uint64_t ignored = 0;
+    const auto timed = [&] {
+      const Took start = ReadClocks();
+      job();
+      return ReadClocks() - start;
+    };
+    (*turns)[{name, threads}].push_back(InChild<Took>(timed, &ignored));
+  }
+
+  void RunWhole(int threads, Turns* turns) {
+    Reset();
+    uint64_t ignored = 0;
+    const auto job =
+        InChild<WholeJob>([&] { return RunWholeJob(inputs_, catalog_, options_, threads, report_); }, &peak_bytes_);
+    InChild<int>([&] { return CheckBook(catalog_, options_, report_); }, &ignored);
+    (*turns)[{"whole", threads}].push_back(job.all);
+    (*turns)[{"absorb", threads}].push_back(job.absorb);
+    (*turns)[{"seal", threads}].push_back(job.seal);
+  }
+
+  const std::string& path_;
+  const InputList inputs_;
+  const Catalog& catalog_;
+  const Options& options_;
+  const GenerateReport& report_;
+  uint64_t peak_bytes_ = 0;
+};
 
 int Main(const Options& options) {
   std::filesystem::create_directories(options.directory);
@@ -299,58 +397,36 @@ int Main(const Options& options) {
   const std::string path = options.directory + "/usage.ndjson";
   const GenerateReport report = WriteTelemetry(generate, path);
   const Catalog catalog = CatalogOf(generate);
-  const InputList inputs = Require(FindInputs({path}, {}));
   std::printf("%llu events, %.2f GB, %u subscriptions\n", static_cast<unsigned long long>(report.lines),
               static_cast<double>(report.bytes) / 1e9, generate.subscriptions);
 
-  // In the small mode nobody reads the figures.
-  const auto reset_memory = [&] {
-    if (options.events >= 1'000'000) ResetMemory();
-  };
-  std::vector<double> simdjson, decode, layouts, whole, absorb, seal, ratio, layouts_ratio, simdjson_ratio;
+  // Asked of a child, too: oneTBB must not have begun in the process that the others come from.
+  uint64_t ignored = 0;
+  const int threads = options.threads > 0
+                          ? options.threads
+                          : InChild<int>([] { return tbb::this_task_arena::max_concurrency(); }, &ignored);
+  const std::vector<int> counts = threads == 1 ? std::vector{1} : std::vector{1, threads};
+  Turns turns;
+  Turn turn(path, catalog, options, report);
   uint64_t peak_bytes = 0;
   for (int run = 0; run < options.runs; ++run) {
-    uint64_t ignored = 0;
-    reset_memory();
-    simdjson.push_back(InChild<double>([&] { return SimdjsonOnly(path, options, report); }, &ignored));
-    reset_memory();
-    decode.push_back(
-        InChild<double>([&] { return DecodeOnly<GeneralLines>(inputs, options.threads, report); }, &ignored));
-    reset_memory();
-    layouts.push_back(
-        InChild<double>([&] { return DecodeOnly<LayoutLines>(inputs, options.threads, report); }, &ignored));
-    reset_memory();
-    uint64_t peak = 0;
-    const auto job = InChild<WholeJob>([&] { return RunWholeJob(inputs, catalog, options, report); }, &peak);
-    peak_bytes = std::max(peak_bytes, peak);
-    InChild<int>([&] { return CheckBook(catalog, options, report); }, &ignored);
-    whole.push_back(job.seconds);
-    absorb.push_back(job.absorb_seconds);
-    seal.push_back(job.seal_seconds);
-    ratio.push_back(decode.back() / job.seconds);
-    layouts_ratio.push_back(layouts.back() / job.seconds);
-    simdjson_ratio.push_back(simdjson.back() / job.seconds);
+    turn.Run(counts, &turns);
+    peak_bytes = std::max(peak_bytes, turn.peak_bytes());
   }
-  PrintLine("simdjson alone, six fields", simdjson, report);
-  PrintLine("read, decode in general", decode, report);
-  PrintLine("read, decode by layouts", layouts, report);
-  PrintLine("whole job, durable", whole, report);
-  PrintLine("  of it absorb", absorb, report);
-  PrintLine("  of it seal", seal, report);
+  for (const Runner& runner : kRunners) {
+    for (const int count : counts) {
+      if (const auto found = turns.find({runner.name, count}); found != turns.end())
+        PrintLine(runner.title, count, found->second, report);
+    }
+  }
+  const std::vector<Took>& whole = turns.at({"whole", threads});
   std::printf(
       "whole job: %.2f of the rate of simdjson alone, %.2f of that of decoding in general, %.2f of that by layouts; "
-      "peak memory %.2f GB\n",
-      Median(simdjson_ratio), Median(ratio), Median(layouts_ratio), static_cast<double>(peak_bytes) / 1e9);
-  if (!options.csv.empty()) {
-    WriteCsv(options.csv,
-             {{"simdjson", simdjson},
-              {"decode", decode},
-              {"layouts", layouts},
-              {"whole", whole},
-              {"absorb", absorb},
-              {"seal", seal}},
-             report);
-  }
+      "%.2f times as fast by %d threads as by one; peak memory %.2f GB\n",
+      TimesAsFast(whole, turns.at({"simdjson", threads})), TimesAsFast(whole, turns.at({"decode", threads})),
+      TimesAsFast(whole, turns.at({"layouts", threads})), TimesAsFast(whole, turns.at({"whole", 1})), threads,
+      static_cast<double>(peak_bytes) / 1e9);
+  if (!options.csv.empty()) WriteCsv(options.csv, turns, report);
   uint64_t book_bytes = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(options.directory + "/book")) {
     if (entry.is_regular_file()) book_bytes += entry.file_size();

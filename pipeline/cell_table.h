@@ -100,7 +100,7 @@ class CellTable {
   };
   static constexpr uint32_t kUnset = UINT32_MAX;
   // Every step that a measurement takes waits for memory: its own line, its event's verdict and its slots, its cell.
-  // So it stands in line, what the next step will touch is fetched, and others have their turn meanwhile.
+  // So it stands in line, what the next step touches is fetched, others have their turn (plainly: AccumulateOneByOne).
   struct Waiting {
     const Measurement* measurement;
     const Reason* verdicts;  // of its block

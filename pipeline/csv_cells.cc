@@ -75,7 +75,7 @@ Reason SplitRowPlainly(std::string_view line, char delimiter, Arena& arena, std:
 #ifdef __AVX2__
 // Delimiters, quotes and bytes beyond ASCII are looked for in one pass, 32 bytes at a time: a call of memchr for each
 // cell and one of the UTF-8 check for the line cost more than all the rest of a short row. What is not plain ASCII
-// without quotes goes the careful way.
+// without quotes goes the careful way, the twin. bench/tricks.cc: `rows` 225 instructions an event, 466 by the twin.
 Reason SplitRow(std::string_view line, char delimiter, Arena& arena, std::vector<std::string_view>* cells) {
   const std::string_view text = WithoutCarriageReturn(line);
   cells->clear();

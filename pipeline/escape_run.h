@@ -1,8 +1,8 @@
 // EscapeRun: text of which every character is escaped, as \u00XX, five characters at a time.
 //
 // Some producers escape all but letters, or everything. One by one such an escape is compared, looked up twice in a
-// table and stored, 45 instructions with the loop around it; five of them fit into one load of 32 bytes and take about
-// as many together. The plain twin says what is meant, is what other processors run, and is what tests compare to.
+// table and stored; five of them fit into one load of 32 bytes (bench/tricks.cc: `escapes` 786 instructions an event,
+// 1453 plainly). The plain twin says what is meant, is what other processors run, and is what tests compare to.
 #ifndef TOLLBOOK_PIPELINE_ESCAPE_RUN_H_
 #define TOLLBOOK_PIPELINE_ESCAPE_RUN_H_
 

@@ -10,7 +10,7 @@
 // Values that decide what the others mean, `type` and `specversion`, are literals.
 //
 // What a match does not take goes to the general decoder: numbers with an exponent or of 32 characters, a line without
-// line end, anything unexpected.
+// line end, anything unexpected. bench/tricks.cc: `lines` 713 instructions an event, 4521 by the general decoder.
 #ifndef TOLLBOOK_PIPELINE_LAYOUT_H_
 #define TOLLBOOK_PIPELINE_LAYOUT_H_
 

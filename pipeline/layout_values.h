@@ -1,7 +1,7 @@
 // LayoutValues: the times and quantities of nearly all telemetry, from their text eight characters at a time.
 //
-// Each knows a part of what ParseInstant and ParseDecimal know, gives the same answer there, and says so when it does
-// not know.
+// Each knows a part of what ParseInstant and ParseDecimal know, the plain ways, and says so when it does not know. From
+// bench/tricks.cc: `times` 116 instructions an event, 336 plainly; `quantities` 47 instructions a number, 118 plainly.
 #ifndef TOLLBOOK_PIPELINE_LAYOUT_VALUES_H_
 #define TOLLBOOK_PIPELINE_LAYOUT_VALUES_H_
 

@@ -1,11 +1,9 @@
 #include "pipeline/measure.h"
 
-#define XXH_INLINE_ALL  // on the path of every event
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 
+#include "pipeline/event_hash.h"
 #include "pipeline/offset_time.h"
 #include "rating/decimal.h"
 
@@ -99,33 +97,6 @@ std::string_view TextOf(const MeterPlan::Dimension& dimension, const Slots& slot
   return {dimension.text, dimension.bytes};
 }
 
-// What must be equal for a second arrival to be a duplicate. Every field has its fixed place, so no two contents spell
-// the same bytes.
-class Content {
- public:
-  Content(Instant time, const SubjectHash& subject, uint64_t type_hash, uint64_t seed)
-      : envelope_{static_cast<uint64_t>(time.nanos), subject.low, type_hash}, seed_(seed) {}
-  void Add(Quantity value, uint64_t dimensions_hash) {
-    const auto low = static_cast<uint64_t>(value.attos);
-    const auto high = static_cast<uint64_t>(value.attos >> 64);
-    if (!begun_) {
-      const std::array<uint64_t, 6> first = {envelope_[0], envelope_[1], envelope_[2], low, high, dimensions_hash};
-      hash_ = XXH3_64bits_withSeed(first.data(), sizeof first, seed_);
-      begun_ = true;
-    } else {
-      const std::array<uint64_t, 4> next = {hash_, low, high, dimensions_hash};
-      hash_ = XXH3_64bits_withSeed(next.data(), sizeof next, seed_);
-    }
-  }
-  uint64_t hash() const { return hash_; }
-
- private:
-  std::array<uint64_t, 3> envelope_;
-  uint64_t seed_;
-  uint64_t hash_ = 0;
-  bool begun_ = false;
-};
-
 // Of the content of a void and of the key of a claim; no event's are made with them.
 constexpr uint64_t kVoidMark = 0x64696F76;     // "void"
 constexpr uint64_t kClaimMark = 0x6D69616C63;  // "claim"
@@ -157,7 +128,7 @@ Measurer::Measurer(const Catalog& catalog, const BookIdentity& book, SeriesTable
 }
 
 const Measurer::EventType& Measurer::TypeNamed(std::string_view name) {
-  const uint64_t hash = XXH3_64bits_withSeed(name.data(), name.size(), book_.seed[1]);
+  const uint64_t hash = HashEventType(name, book_.seed);
   EventType& type = types_[hash % kTypes];
   if (type.meters == nullptr || type.name != name) type = {std::string(name), &catalog_.MetersOfType(name), hash};
   return type;
@@ -167,7 +138,7 @@ Reason Measurer::Measure(const UsageEvent& event, Arena& arena, SeenEntry* ident
   const EventType& type = TypeNamed(event.type);
   if (type.meters->empty()) return Reason::kUnknownMeter;
   const SubjectHash subject = HashSubject(event.subject, book_.seed[0]);
-  Content content(event.time, subject, type.hash, book_.seed[0]);
+  EventContent content(event.time, subject, type.hash, book_.seed[0]);
   const size_t first = out->size();
   for (const uint32_t meter : *type.meters) {
     Measurement measurement;
@@ -338,7 +309,7 @@ LayoutPlan Measurer::PlanOf(const LineShape& shape, const UsageEvent& event) {
   if (time.error != TimeError::kNone) return false;
 
   const SubjectHash subject_hash = HashSubject(subject, book_.seed[0]);
-  Content content(time.instant, subject_hash, plan.type_hash, book_.seed[0]);
+  EventContent content(time.instant, subject_hash, plan.type_hash, book_.seed[0]);
   const size_t first = out->size();
   for (const MeterPlan& meter : plan.meters) {
     Quantity value = Quantity::Units(1);
@@ -411,14 +382,8 @@ void Measurer::FindDay(Instant time) {
   day_end_ = book_zone_.StartOf({day.number + 1});
 }
 
-// 128 bits of hash from source and id each. The source goes in with all of them, by the seed and by the sum, so that a
-// feed whose sources all differ and whose ids repeat is as safe as the other way round.
 SeenEntry Measurer::IdentityOf(std::string_view source, std::string_view id, uint64_t content) const {
-  const XXH128_hash_t of_source = XXH3_128bits_withSeed(source.data(), source.size(), book_.seed[0]);
-  XXH128_hash_t key = XXH3_128bits_withSeed(id.data(), id.size(), book_.seed[1] ^ of_source.low64);
-  key.high64 += of_source.high64;
-  return {static_cast<uint32_t>(key.high64 >> 32), static_cast<uint32_t>(key.high64),
-          static_cast<uint32_t>(key.low64 >> 32), static_cast<uint32_t>(content >> 32), static_cast<uint32_t>(content)};
+  return EventIdentity(source, id, content, book_.seed);
 }
 
 // From the original's own key, and under a seed that no identity has.

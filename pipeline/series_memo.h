@@ -2,7 +2,7 @@
 //
 // Telemetry has few sets of dimension values, so nearly every event finds its series here by comparing at most 64
 // bytes, and spares it hashing and a table lookup (SeriesCache, the plain way). What is longer, or of more dimensions,
-// goes there.
+// goes there. bench/tricks.cc: `series` 136 instructions a look-up, 252 plainly.
 #ifndef TOLLBOOK_PIPELINE_SERIES_MEMO_H_
 #define TOLLBOOK_PIPELINE_SERIES_MEMO_H_
 

@@ -1,7 +1,7 @@
 """The same usage in any order, cut and speed is the same journal, byte for byte.
 
 Real usage is converted once to CloudEvents, so that its ids are fixed. Then it is absorbed in file order, in time
-order, split into 50 files with a tenth of all lines repeated elsewhere, by 1, 2 and 4 threads, and in small blocks and
+order, split into 50 files with a tenth of all lines repeated elsewhere, by 1 to 16 threads, and in small blocks and
 epochs. By default with one customer in twenty; TOLLBOOK_LONG=1 takes all of them.
 """
 
@@ -103,6 +103,9 @@ class SameJournal(book.Case):
             ("1 thread", [events], ["--threads", "1"], 0),
             ("2 threads", [events], ["--threads", "2"], 0),
             ("4 threads, 50 files", parts, ["--threads", "4"], repeated),
+            ("8 threads, 50 files", parts, ["--threads", "8", "--block-bytes", "65536"], repeated),
+            ("16 threads", [in_time_order], ["--threads", "16", "--block-bytes", "65536",
+                                             "--epoch-bytes", "20000000"], 0),
             ("small blocks and epochs", [in_time_order],
              ["--threads", "4", "--block-bytes", "65536", "--epoch-bytes", "4000000"], 0),
             ("little memory", parts, ["--memory", "1M", "--epoch-bytes", "4000000"], repeated),

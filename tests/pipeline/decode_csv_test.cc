@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "pipeline/decode.h"
 #include "pipeline/exact_product.h"
+#include "tests/rating/seed.h"
 
 namespace tollbook {
 namespace {
@@ -273,6 +276,32 @@ TEST(ExactProduct, ExactOrRefused) {
       }
     }
   }
+}
+
+// Counts have a way of their own; with an exponent the same number goes the general one.
+TEST(ExactProduct, OfCountsIsThatOfAllNumbers) {
+  std::mt19937_64 random(TestSeed());
+  const auto count = [&] {
+    std::string text;
+    for (uint64_t digits = 1 + random() % 20; digits > 0; --digits) text += static_cast<char>('0' + random() % 10);
+    return text;  // now and then with a zero in front, which is no number
+  };
+  int products = 0;
+  for (int i = 0; i < 30'000; ++i) {
+    const std::vector<std::string> texts = {count(), count(), random() % 2 == 0 ? "1" : count()};
+    const std::string general = texts[0] + "e0";
+    const std::vector<std::string_view> counts(texts.begin(), texts.end());
+    std::vector<std::string_view> numbers = counts;
+    numbers[0] = general;
+    Arena arena;
+    std::string_view product, twin;
+    const DecimalError error = ExactProduct(counts, arena, &product);
+    ASSERT_EQ(error, ExactProduct(numbers, arena, &twin)) << testing::PrintToString(counts);
+    if (error != DecimalError::kNone) continue;
+    ASSERT_EQ(product, twin) << testing::PrintToString(counts);
+    ++products;
+  }
+  EXPECT_GT(products, 3'000);
 }
 
 }  // namespace
