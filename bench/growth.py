@@ -234,7 +234,7 @@ class Sweep:
         self.run(series, label, catalog, [given], {"accepted": self.count, "unattributed": 0, "unpriced": 0}, total,
                  floor=floor)
         for left in {path, given}:
-            left.unlink(missing_ok=True)
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         shutil.rmtree(catalog)
 
     def csv(self, series, label):
@@ -285,8 +285,12 @@ class Sweep:
             self.made("lines", label, shape)
         self.made("input", "NDJSON", Shape())
         self.made("input", "gz", Shape(), self.gzipped)
+        self.made("input", "gz, 8 files", Shape(), self.several(self.gzipped))
         if shutil.which("zstd"):
             self.made("input", "zst", Shape(), self.zstd)
+            self.made("input", "zst, 8 files", Shape(), self.several(self.zstd))
+        if shutil.which("pzstd"):
+            self.made("input", "zst, in frames", Shape(), self.frames)
         self.csv("input", "CSV")
         self.threads()
         if options.servegen:
@@ -333,6 +337,22 @@ class Sweep:
     def zstd(path):
         subprocess.run(["zstd", "--quiet", "--rm", path], check=True)
         return path.with_suffix(".ndjson.zst")
+
+    @staticmethod
+    def frames(path):
+        """pzstd cuts what it packs into frames of 8 MiB."""
+        subprocess.run(["pzstd", "--quiet", "--rm", path], check=True)
+        return path.with_suffix(".ndjson.zst")
+
+    def several(self, pack):
+        """Packs the events as eight files instead."""
+        def packed(path):
+            folder = self.split(path, 8)
+            for part in list(folder.iterdir()):
+                pack(part)
+                part.unlink(missing_ok=True)
+            return folder
+        return packed
 
 
 def main():

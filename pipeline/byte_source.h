@@ -1,7 +1,7 @@
 // ByteSource: the content of one file as a stream of bytes, unpacked when it is packed.
 //
 // Memory is bounded whatever the content unpacks to: a source fills the caller's buffer and holds no more than its own
-// fixed input buffer (and the window of the compression, at most 128 MiB).
+// fixed input buffer (and the window of the compression, at most 128 MiB), unless it says otherwise.
 #ifndef TOLLBOOK_PIPELINE_BYTE_SOURCE_H_
 #define TOLLBOOK_PIPELINE_BYTE_SOURCE_H_
 
@@ -24,7 +24,7 @@ class ByteSource {
   // the packed file is damaged or cut off; what could be unpacked before was given first. The message names file and
   // place.
   virtual absl::StatusOr<size_t> Read(char* into, size_t bytes) = 0;
-  virtual uint64_t bytes_read() const = 0;              // of the file on disk
+  virtual uint64_t bytes_read() const = 0;              // of the file on disk, for progress and messages
   virtual std::chrono::nanoseconds waited() const = 0;  // for a pipe that had nothing to give
 };
 
@@ -44,9 +44,16 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& pa
 // Several gzip members, or zstd frames, one behind the other, are one content. `path` is for messages.
 std::unique_ptr<ByteSource> MakeGzipSource(std::unique_ptr<ByteSource> packed, std::string path);
 std::unique_ptr<ByteSource> MakeZstdSource(std::unique_ptr<ByteSource> packed, std::string path);
+// The same of a regular file, with up to `threads` runs of its frames unpacked side by side. Memory: of one run more
+// than that, each 12 MiB as pzstd writes them, 40 MiB at the very most.
+std::unique_ptr<ByteSource> MakeZstdFramesSource(std::unique_ptr<ByteSource> packed, std::string path, size_t threads);
 
-// Opens the file, looks at its first bytes and unpacks it if they say so.
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const Waiting& waiting = {});
+// `first`, then what `rest` gives.
+std::unique_ptr<ByteSource> MakePrefixedSource(std::string first, std::unique_ptr<ByteSource> rest);
+
+// Opens the file, looks at its first bytes and unpacks it if they say so. `threads` above 1: as MakeZstdFramesSource.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const Waiting& waiting = {},
+                                                       size_t threads = 1);
 
 }  // namespace tollbook
 

@@ -19,7 +19,9 @@ class Converter {
     options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
     std::shared_ptr<const Unpacked> unpacked;
     if (file.regular && file.compression != Compression::kNone) {
-      unpacked = std::make_shared<const Unpacked>(Unpack(file, kUnpackedKept, nullptr));
+      UnpackOptions unpacking;
+      unpacking.keep_bytes = kUnpackedKept;
+      unpacked = std::make_shared<const Unpacked>(Unpack(file, unpacking));
       if (!unpacked->status.ok()) return LeaveOut(file, unpacked->status);
     }
     absl::StatusOr<std::unique_ptr<BlockReader>> reader =

@@ -82,24 +82,24 @@ class FileSource final : public ByteSource {
   Clock::duration waited_{};
 };
 
-// The bytes that were looked at to tell the compression come first, then the rest.
-class PeekedSource final : public ByteSource {
+class PrefixedSource final : public ByteSource {
  public:
-  PeekedSource(std::string peeked, std::unique_ptr<ByteSource> rest)
-      : peeked_(std::move(peeked)), rest_(std::move(rest)) {}
+  PrefixedSource(std::string first, std::unique_ptr<ByteSource> rest)
+      : first_(std::move(first)), rest_(std::move(rest)) {}
 
   absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
-    if (given_ == peeked_.size()) return rest_->Read(into, bytes);
-    const size_t take = std::min(bytes, peeked_.size() - given_);
-    std::memcpy(into, peeked_.data() + given_, take);
+    if (given_ == first_.size()) return rest_->Read(into, bytes);
+    const size_t take = std::min(bytes, first_.size() - given_);
+    std::memcpy(into, first_.data() + given_, take);
     given_ += take;
     return take;
   }
-  uint64_t bytes_read() const override { return rest_->bytes_read(); }
+  // What was read before and is not given yet counts as not read, so that a message names the right place.
+  uint64_t bytes_read() const override { return rest_->bytes_read() - (first_.size() - given_); }
   std::chrono::nanoseconds waited() const override { return rest_->waited(); }
 
  private:
-  const std::string peeked_;
+  const std::string first_;
   size_t given_ = 0;
   std::unique_ptr<ByteSource> rest_;
 };
@@ -147,20 +147,26 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileSource(const std::string& pa
   return std::make_unique<FileSource>(descriptor, path, waiting);
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const Waiting& waiting) {
+std::unique_ptr<ByteSource> MakePrefixedSource(std::string first, std::unique_ptr<ByteSource> rest) {
+  return std::make_unique<PrefixedSource>(std::move(first), std::move(rest));
+}
+
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path, const Waiting& waiting,
+                                                       size_t threads) {
   absl::StatusOr<std::unique_ptr<ByteSource>> file = OpenFileSource(path, waiting);
   if (!file.ok()) return file;
   absl::StatusOr<std::string> first = ReadFirstBytes(**file);
   if (!first.ok()) return first.status();
   const Compression compression = CompressionOf(*first);
-  std::unique_ptr<ByteSource> source = std::make_unique<PeekedSource>(*std::move(first), *std::move(file));
+  std::unique_ptr<ByteSource> source = MakePrefixedSource(*std::move(first), *std::move(file));
   switch (compression) {
     case Compression::kNone:
       return source;
     case Compression::kGzip:
       return MakeGzipSource(std::move(source), path);
     case Compression::kZstd:
-      return MakeZstdSource(std::move(source), path);
+      return threads > 1 ? MakeZstdFramesSource(std::move(source), path, threads)
+                         : MakeZstdSource(std::move(source), path);
   }
   return source;
 }

@@ -118,7 +118,7 @@ absl::StatusOr<std::unique_ptr<BlockReader>> SourceFeeder::OpenReader(const Inpu
   } else if (file.regular && file.compression != Compression::kNone) {
     const std::shared_ptr<const Unpacked> unpacked = ahead_.Take(next_file_ - 1);
     if (!unpacked->status.ok()) return unpacked->status;
-    open = [file, unpacked] { return OpenUnpacked(file, unpacked); };
+    open = [file, unpacked, threads = ahead_.threads_a_file()] { return OpenUnpacked(file, unpacked, threads); };
   }
   if (!keeps_content_) return BlockReader::Open(file, options, std::move(open));
   tap_ = std::make_unique<ContentTap>();

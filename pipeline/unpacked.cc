@@ -12,6 +12,13 @@ namespace tollbook {
 namespace {
 
 constexpr size_t kPiecesAhead = 4;
+// Telemetry packs to a fifth and better. A file that is likely to come to more than the bound is not kept at all: what
+// is kept of it would be memory touched for nothing.
+constexpr uint64_t kLikelyRatio = 4;
+
+bool IsLikelyToFit(uint64_t packed_bytes, uint64_t keep_bytes) {
+  return packed_bytes <= kUnpackedPiece || packed_bytes <= keep_bytes / kLikelyRatio;
+}
 
 // Reads until the piece is full, or there is no more: then the answer is smaller.
 absl::StatusOr<size_t> ReadPiece(ByteSource& source, char* into) {
@@ -30,15 +37,8 @@ class MemorySource final : public ByteSource {
   explicit MemorySource(std::shared_ptr<const Unpacked> content) : content_(std::move(content)) {}
 
   absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
-    size_t size = 0;
-    while (size < bytes && given_ < content_->bytes) {
-      const size_t at = given_ % kUnpackedPiece;
-      const uint64_t left = std::min<uint64_t>(content_->bytes - given_, kUnpackedPiece - at);
-      const size_t take = std::min<size_t>(bytes - size, left);
-      std::memcpy(into + size, content_->pieces[given_ / kUnpackedPiece].data() + at, take);
-      given_ += take;
-      size += take;
-    }
+    const size_t size = CopyOut(content_->kept, given_, into, bytes);
+    given_ += size;
     return size;
   }
   // For progress: as if all of it were packed as well.
@@ -142,40 +142,59 @@ class SourceAhead final : public ByteSource {
 
 }  // namespace
 
-Unpacked Unpack(const InputFile& file, uint64_t keep_bytes, const std::function<bool()>& stopped) {
+Unpacked Unpack(const InputFile& file, const UnpackOptions& options) {
   Unpacked unpacked;
   unpacked.packed_bytes = file.bytes;
-  absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file.path);
+  absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file.path, {}, options.threads);
   if (!source.ok()) {
     unpacked.status = source.status();
     return unpacked;
   }
-  unpacked.whole = true;
-  AlignedBuffer piece(kUnpackedPiece);
-  for (;;) {
-    if (stopped && stopped()) {
+  PieceStore fresh;
+  PieceStore& pieces = options.pieces != nullptr ? *options.pieces : fresh;
+  AlignedBuffer piece;
+  for (unpacked.whole = IsLikelyToFit(file.bytes, options.keep_bytes);;) {
+    if (options.stopped && options.stopped()) {
       unpacked.status = MakeError(absl::StatusCode::kCancelled, "stopped while checking", file.path, "run again");
-      return unpacked;
+      break;
     }
+    if (piece.data() == nullptr) piece = pieces.Take();
     absl::StatusOr<size_t> got = ReadPiece(**source, piece.data());
-    if (!got.ok()) {
-      unpacked.status = got.status();
-      return unpacked;
-    }
-    if (*got == 0) return unpacked;
+    if (!got.ok()) unpacked.status = got.status();
+    if (!got.ok() || *got == 0) break;
     unpacked.bytes += *got;
-    if (unpacked.bytes > keep_bytes) {
+    if (unpacked.bytes > options.keep_bytes) {
       unpacked.whole = false;
-      unpacked.pieces.clear();
+      unpacked.kept = {};
     }
     if (!unpacked.whole) continue;
-    unpacked.pieces.push_back(std::move(piece));
-    piece = AlignedBuffer(kUnpackedPiece);
+    unpacked.kept.buffers.push_back(std::move(piece));
+    unpacked.kept.bytes += *got;
   }
+  if (piece.data() != nullptr) pieces.GiveBack(std::move(piece));
+  if (!unpacked.status.ok()) pieces.GiveBack(&unpacked.kept);
+  return unpacked;
 }
 
-UnpackAhead::UnpackAhead(const InputList& inputs, size_t files, uint64_t keep_bytes, const std::atomic<bool>* stop)
-    : inputs_(inputs), files_(files), keep_bytes_(keep_bytes), stop_(stop) {}
+namespace {
+
+size_t PackedFiles(const InputList& inputs, size_t at_most) {
+  size_t count = 0;
+  for (const InputFile& file : inputs.files) {
+    if (count == at_most) break;
+    count += file.regular && file.compression != Compression::kNone ? 1 : 0;
+  }
+  return std::max<size_t>(count, 1);
+}
+
+}  // namespace
+
+UnpackAhead::UnpackAhead(const InputList& inputs, size_t threads, uint64_t keep_bytes, const std::atomic<bool>* stop)
+    : inputs_(inputs),
+      files_(threads),
+      threads_a_file_(std::max<size_t>(threads / PackedFiles(inputs, threads), 1)),
+      keep_bytes_(keep_bytes),
+      stop_(stop) {}
 
 UnpackAhead::~UnpackAhead() {
   ending_ = true;  // the futures wait for their threads
@@ -191,23 +210,29 @@ void UnpackAhead::Begin(size_t file, const std::function<bool(const InputFile&)>
 }
 
 void UnpackAhead::BeginOne(size_t file) {
-  under_way_[file] = std::async(std::launch::async, [this, file] {
-    return Unpack(inputs_.files[file], keep_bytes_,
-                  [this] { return ending_ || (stop_ != nullptr && stop_->load(std::memory_order_relaxed)); });
-  });
+  UnpackOptions options;
+  options.keep_bytes = keep_bytes_;
+  options.threads = threads_a_file_;
+  options.stopped = [this] { return ending_ || (stop_ != nullptr && stop_->load(std::memory_order_relaxed)); };
+  options.pieces = pieces_.get();
+  under_way_[file] =
+      std::async(std::launch::async, [this, file, options] { return Unpack(inputs_.files[file], options); });
 }
 
 std::shared_ptr<const Unpacked> UnpackAhead::Take(size_t file) {
   if (!under_way_.contains(file)) BeginOne(file);
-  auto unpacked = std::make_shared<const Unpacked>(under_way_[file].get());
+  const std::shared_ptr<Unpacked> unpacked(new Unpacked(under_way_[file].get()), [pieces = pieces_](Unpacked* done) {
+    pieces->GiveBack(&done->kept);
+    delete done;
+  });
   under_way_.erase(file);
   return unpacked;
 }
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenUnpacked(const InputFile& file,
-                                                         std::shared_ptr<const Unpacked> unpacked) {
+                                                         std::shared_ptr<const Unpacked> unpacked, size_t threads) {
   if (unpacked->whole) return std::make_unique<MemorySource>(std::move(unpacked));
-  absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file.path);
+  absl::StatusOr<std::unique_ptr<ByteSource>> source = OpenSource(file.path, {}, threads);
   if (!source.ok()) return source;
   return MakeSourceAhead(*std::move(source));
 }

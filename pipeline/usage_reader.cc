@@ -37,7 +37,9 @@ absl::StatusOr<std::unique_ptr<BlockReader>> OpenChecked(const InputFile& file) 
   ReaderOptions options;
   options.count_rows = file.mapping != nullptr && NeedsRows(*file.mapping);
   if (!file.regular || file.compression == Compression::kNone) return BlockReader::Open(file, options);
-  const auto unpacked = std::make_shared<const Unpacked>(Unpack(file, kUnpackedKept, nullptr));
+  UnpackOptions unpacking;
+  unpacking.keep_bytes = kUnpackedKept;
+  const auto unpacked = std::make_shared<const Unpacked>(Unpack(file, unpacking));
   if (!unpacked->status.ok()) return unpacked->status;
   return BlockReader::Open(file, options, [&file, unpacked] { return OpenUnpacked(file, unpacked); });
 }

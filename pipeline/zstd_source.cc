@@ -1,22 +1,18 @@
-#include <zstd.h>
-
 #include <vector>
 
 #include "pipeline/byte_source.h"
+#include "pipeline/zstd_context.h"
 
 namespace tollbook {
 namespace {
 
-// 128 MiB, zstd's own default limit. A frame that wants more memory is refused, not obeyed.
-constexpr int kWindowLogMax = 27;
-
 class ZstdSource final : public ByteSource {
  public:
   ZstdSource(std::unique_ptr<ByteSource> packed, std::string path)
-      : packed_(std::move(packed)), path_(std::move(path)), context_(ZSTD_createDCtx()), buffer_(ZSTD_DStreamInSize()) {
-    if (context_ == nullptr) throw std::bad_alloc();
-    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLogMax);
-  }
+      : packed_(std::move(packed)),
+        path_(std::move(path)),
+        context_(MakeZstdContext()),
+        buffer_(ZSTD_DStreamInSize()) {}
 
   absl::StatusOr<size_t> Read(char* into, size_t bytes) override {
     if (!failure_.ok() && !absl::IsDeadlineExceeded(failure_)) return failure_;
@@ -59,12 +55,9 @@ class ZstdSource final : public ByteSource {
                      how + "; get the file again from its source");
   }
 
-  struct FreeContext {
-    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-  };
   std::unique_ptr<ByteSource> packed_;
   const std::string path_;
-  std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
+  const ZstdContext context_;
   std::vector<char> buffer_;
   ZSTD_inBuffer in_{nullptr, 0, 0};
   bool inside_frame_ = false;

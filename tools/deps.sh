@@ -7,7 +7,7 @@ packages=(
   build-essential cmake ninja-build ccache pkg-config git python3 tzdata
   # libraries
   libabsl-dev libtbb-dev libsimdjson-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libssl-dev libxxhash-dev
-  libzstd-dev zlib1g-dev libcurl4-openssl-dev
+  libzstd-dev zlib1g-dev libisal-dev libcurl4-openssl-dev
   # RocksDB; its CMake configuration looks for each compression library
   librocksdb-dev libgflags-dev libsnappy-dev libbz2-dev liblz4-dev
   # tests and benchmarks; ledger and hledger check the journals; the last line checks requests by the APIs' descriptions

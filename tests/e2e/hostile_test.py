@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import time
+import unittest
 
 import book
 import small
@@ -330,6 +331,25 @@ class Packed(Hostile):
                 book.say(f"{name}: {usage.stat().st_size:,} bytes become {report['bytes']:,}, {report['lines_read']:,} "
                          f"lines in {seconds:.1f} s, peak memory {report['peak_rss_bytes'] / 1e6:.0f} MB")
                 shutil.rmtree(bill.directory)
+
+    @unittest.skipUnless(shutil.which("zstd"), "zstd is not installed")
+    def test_bombs_in_frames(self):
+        """Frames that are unpacked side by side: each packs an event and megabytes of blank lines, and says so or not."""
+        line = small.event("bomb", 1) + b"\n"
+        for megabytes, frames in ((8, 12), (48, 2)):
+            for says_size in (True, False):
+                with self.subTest(megabytes=megabytes, says_size=says_size):
+                    content = line + b"\n" * (megabytes * 1_000_000)
+                    how = [f"--stream-size={len(content)}"] if says_size else []
+                    frame = subprocess.run(["zstd", "-qc", *how], input=content, stdout=subprocess.PIPE, check=True).stdout
+                    usage = self.file("bomb.ndjson.zst", frame * frames)
+                    bill = book.Book(self.scratch / "bomb", self.catalog)
+                    report = bill.run(usage, "--threads", "8", timeout=60)
+                    self.assert_counts_add_up(report)
+                    self.assertEqual((report["accepted"], report["duplicate"]), (1, frames - 1))
+                    self.assertLess(report["peak_rss_bytes"], MEMORY_BYTES)
+                    book.say(f"{frames} frames of {megabytes} MB: peak memory {report['peak_rss_bytes'] / 1e6:.0f} MB")
+                    shutil.rmtree(bill.directory)
 
 
 class Files(Hostile):
