@@ -22,6 +22,7 @@
 #include "ledger/delivery_told.h"
 #include "ledger/durable_file.h"
 #include "ledger/format_file.h"
+#include "ledger/held.h"
 #include "ledger/high_water.h"
 #include "ledger/meter_records.h"
 #include "ledger/outbox.h"
@@ -39,6 +40,7 @@ constexpr std::string_view kIdentityKey = "identity";
 constexpr std::string_view kHeldFloorKey = "held_floor";
 constexpr std::string_view kHeldCorrectionsFloorKey = "held_corrections_floor";
 constexpr std::string_view kHeldCorrectionPrefix = "held_correction/";
+constexpr std::string_view kHeldChangesPrefix = "held_changes/";
 constexpr std::string_view kCorrectionPrefix = "correction/";
 constexpr std::string_view kSourcePrefix = "source/";
 constexpr std::string_view kMeterPrefix = "meter/";
@@ -338,7 +340,7 @@ class Committing {
   std::atomic<bool>& flag_;
 };
 
-class StoredBook final : public Book {
+class StoredBook final : public Book, public HeldStore {
  public:
   StoredBook(std::string directory, BookLock lock, HighWater high_water, std::unique_ptr<Store> store,
              std::function<int64_t()> now, uint32_t format_version)
@@ -367,7 +369,13 @@ class StoredBook final : public Book {
   uint64_t next_seal() const override { return next_seal_; }
 
   absl::Status CommitEpoch(const EpochCommit& epoch) override { return CommitEpoch(epoch, {}); }
-  absl::Status CommitEpoch(const EpochCommit& epoch, std::span<const PackedUsage> usage);
+  absl::Status CommitEpoch(const EpochCommit& epoch, std::span<const PackedUsage> usage) {
+    return Commit(epoch, usage, std::nullopt);
+  }
+  absl::Status CommitRetry(const EpochCommit& epoch, std::span<const HeldChange> retires) override {
+    TOLLBOOK_ASSERT(epoch.retires_held != epoch.retires_corrections);
+    return Commit(epoch, {}, retires);
+  }
   absl::Status CommitSeal(const SealCommit& seal) override;
   absl::Status CommitPeriodChange(const PeriodChange& change) override;
 
@@ -399,6 +407,8 @@ class StoredBook final : public Book {
   absl::Status ForEachExceptions(const VisitExceptions& visit) const override;
   absl::Status ForEachNotAccepted(uint64_t through_sequence, const VisitExceptions& visit) const override;
   absl::Status ForEachHeldCorrections(const VisitExceptions& visit) const override;
+  absl::StatusOr<HeldQueue> Held(HeldKind kind) const override;
+  absl::StatusOr<HeldLines> ReadHeld(HeldKind kind, const HeldPlace& place, const HeldChanges& changes) const override;
   absl::Status ForEachCorrections(const VisitExceptions& visit) const override;
   std::vector<Check> CheckStore() const override;
 
@@ -446,10 +456,16 @@ class StoredBook final : public Book {
                                               uint64_t through_sequence) const;
   // What was held by commits before it is retired.
   absl::StatusOr<uint64_t> Floor(std::string_view key) const;
-  absl::Status ScanExceptions(uint64_t held_floor, const VisitExceptions& visit) const;
+  // What commits from `floor` to `through_sequence` say of lines that stay where they are.
+  absl::StatusOr<HeldChanges> ChangesOf(uint64_t floor, uint64_t through_sequence = UINT64_MAX) const;
+  absl::StatusOr<std::set<uint64_t>> PartialRetries() const;  // the commits that retired only some of what was held
+  absl::Status ScanExceptions(uint64_t held_floor, const HeldChanges& changes, const VisitExceptions& visit) const;
 
   absl::Status PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
+  absl::Status Commit(const EpochCommit& epoch, std::span<const PackedUsage> usage,
+                      std::optional<std::span<const HeldChange>> retires);
   void PutCorrections(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const;
+  absl::Status PutFloors(const EpochCommit& epoch, uint64_t sequence, bool retires_some, CommitWrite* write) const;
   absl::Status PutSeen(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write, SeenSum* sum);
   absl::Status PutUsage(std::span<const PackedUsage> usage, uint64_t sequence, CommitWrite* write);
   absl::Status PutCatalog(const SealCommit& seal, CommitWrite* write) const;
@@ -639,7 +655,9 @@ absl::Status StoredBook::PutSeen(const EpochCommit& epoch, uint64_t sequence, Co
   return seen_.Prepare(sequence, seen, spills, epoch.seen_span_days, write->changing(), sum);
 }
 
-absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch, std::span<const PackedUsage> usage) {
+// `retires`: of what the epoch retires only these; nothing: all of it.
+absl::Status StoredBook::Commit(const EpochCommit& epoch, std::span<const PackedUsage> usage,
+                                std::optional<std::span<const HeldChange>> retires) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
   const Committing committing(&committing_);
   const uint64_t sequence = last_.sequence + 1;
@@ -661,10 +679,11 @@ absl::Status StoredBook::CommitEpoch(const EpochCommit& epoch, std::span<const P
   }
   TOLLBOOK_RETURN_IF_ERROR(PutNewMeters(epoch, sequence, &write));
   PutCorrections(epoch, sequence, &write);
+  if (retires) write.PutForEver(Family::kDefault, Numbered(kHeldChangesPrefix, sequence), Encode(*retires));
   for (const SourceRecord& source : epoch.sources) {
     write.Put(Family::kDefault, Numbered(kSourcePrefix, source.id), Encode(source));
   }
-  if (epoch.retires_held) write.Put(Family::kDefault, kHeldFloorKey, Numbered("", sequence));
+  TOLLBOOK_RETURN_IF_ERROR(PutFloors(epoch, sequence, retires.has_value(), &write));
   if (!usage.empty()) TOLLBOOK_RETURN_IF_ERROR(PutUsage(usage, sequence, &write));
   TOLLBOOK_RETURN_IF_ERROR(PutSeen(epoch, sequence, &write, &record.seen));
   TOLLBOOK_RETURN_IF_ERROR(Commit(std::move(record), std::move(write)));
@@ -813,7 +832,26 @@ void StoredBook::PutCorrections(const EpochCommit& epoch, uint64_t sequence, Com
   }
   if (!epoch.corrections.empty())
     write->PutForEver(Family::kDefault, Numbered(kCorrectionPrefix, sequence), epoch.corrections);
-  if (epoch.retires_corrections) write->Put(Family::kDefault, kHeldCorrectionsFloorKey, Numbered("", sequence));
+}
+
+// A floor that held changes add to has a byte more: a program that does not know them must not take it as it is.
+absl::Status StoredBook::PutFloors(const EpochCommit& epoch, uint64_t sequence, bool retires_some,
+                                   CommitWrite* write) const {
+  for (const auto& [retires, key] :
+       {std::pair(epoch.retires_held, kHeldFloorKey), std::pair(epoch.retires_corrections, kHeldCorrectionsFloorKey)}) {
+    if (!retires) continue;
+    ByteWriter value;
+    if (retires_some) {
+      const absl::StatusOr<uint64_t> floor = Floor(key);
+      if (!floor.ok()) return floor.status();
+      value.Fixed64(*floor);
+      value.Fixed8(1);
+    } else {
+      value.Fixed64(sequence);
+    }
+    write->Put(Family::kDefault, key, value.bytes());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status StoredBook::PutNewMeters(const EpochCommit& epoch, uint64_t sequence, CommitWrite* write) const {
@@ -1070,14 +1108,53 @@ absl::StatusOr<uint64_t> StoredBook::Floor(std::string_view key) const {
   if (!stored->has_value()) return 0;
   ByteReader in(**stored);
   const uint64_t floor = in.Fixed64();
+  const bool is_plain = in.left() == 0;
+  if (!is_plain && in.Fixed8() != 1) in.Fail();
   if (!in.done()) return DamagedError(directory_ + ": " + std::string(key));
   return floor;
+}
+
+absl::StatusOr<HeldChanges> StoredBook::ChangesOf(uint64_t floor, uint64_t through_sequence) const {
+  HeldChanges changes;
+  TOLLBOOK_RETURN_IF_ERROR(store_->ScanFrom(Family::kDefault, kHeldChangesPrefix, Numbered(kHeldChangesPrefix, floor),
+                                            [&](std::string_view key, std::string_view value) {
+                                              ByteReader in(key.substr(kHeldChangesPrefix.size()));
+                                              const bool is_due = in.Fixed64() <= through_sequence;
+                                              return is_due ? changes.Add(value) : absl::OkStatus();
+                                            }));
+  return changes;
+}
+
+absl::StatusOr<std::set<uint64_t>> StoredBook::PartialRetries() const {
+  std::set<uint64_t> sequences;
+  TOLLBOOK_RETURN_IF_ERROR(
+      store_->Scan(Family::kDefault, kHeldChangesPrefix, [&](std::string_view key, std::string_view) {
+        ByteReader in(key.substr(kHeldChangesPrefix.size()));
+        sequences.insert(in.Fixed64());
+        return in.done() ? absl::OkStatus() : DamagedError(directory_ + ": the key of what became of held lines");
+      }));
+  return sequences;
+}
+
+// Visits what is still held of a chunk.
+absl::Status VisitHeld(const HeldChanges& changes, const HeldPlace& place, StoredExceptions chunk,
+                       const Book::VisitExceptions& visit) {
+  const HeldKind kind = chunk.corrections ? HeldKind::kCorrections : HeldKind::kEvents;
+  if (changes.Has(kind, place)) {
+    const absl::StatusOr<HeldLines> lines = changes.LinesOf(kind, place, chunk.bytes);
+    if (!lines.ok()) return lines.status();
+    if (lines->records.empty()) return absl::OkStatus();
+    chunk.bytes = Encode(lines->records);
+  }
+  return visit(chunk);
 }
 
 absl::Status StoredBook::ForEachExceptions(const VisitExceptions& visit) const {
   const absl::StatusOr<uint64_t> held_floor = Floor(kHeldFloorKey);
   if (!held_floor.ok()) return held_floor.status();
-  TOLLBOOK_RETURN_IF_ERROR(ScanExceptions(*held_floor, visit));
+  const absl::StatusOr<HeldChanges> changes = ChangesOf(*held_floor);
+  if (!changes.ok()) return changes.status();
+  TOLLBOOK_RETURN_IF_ERROR(ScanExceptions(*held_floor, *changes, visit));
   return ForEachHeldCorrections(visit);
 }
 
@@ -1085,23 +1162,30 @@ absl::Status StoredBook::ForEachNotAccepted(uint64_t through_sequence, const Vis
   const absl::StatusOr<std::vector<CommitRecord>> commits = Commits();
   if (!commits.ok()) return commits.status();
   uint64_t held_floor = 0;
+  const absl::StatusOr<std::set<uint64_t>> partial = PartialRetries();
+  if (!partial.ok()) return partial.status();
   for (const CommitRecord& commit : *commits) {
-    if (commit.retires_held && commit.sequence <= through_sequence) held_floor = commit.sequence;
+    if (commit.retires_held && commit.sequence <= through_sequence && !partial->contains(commit.sequence))
+      held_floor = commit.sequence;
   }
-  return ScanExceptions(held_floor, visit);
+  const absl::StatusOr<HeldChanges> changes = ChangesOf(held_floor, through_sequence);
+  if (!changes.ok()) return changes.status();
+  return ScanExceptions(held_floor, *changes, visit);
 }
 
-absl::Status StoredBook::ScanExceptions(uint64_t held_floor, const VisitExceptions& visit) const {
+absl::Status StoredBook::ScanExceptions(uint64_t held_floor, const HeldChanges& changes,
+                                        const VisitExceptions& visit) const {
   const auto visit_chunk = [&](std::string_view key, std::string_view value) {
     ByteReader in(key);
     StoredExceptions chunk;
     chunk.sequence = in.Fixed64();
-    (void)in.Fixed32();  // its number in the commit
+    const uint32_t number = in.Fixed32();
     chunk.held = in.Flag();
     if (!in.done()) return DamagedError(directory_ + ": the key of exceptions");
     if (chunk.held && chunk.sequence < held_floor) return absl::OkStatus();
     chunk.bytes = value;
-    return visit(chunk);
+    if (!chunk.held) return visit(chunk);
+    return VisitHeld(changes, {chunk.sequence, number}, std::move(chunk), visit);
   };
   return store_->Scan(Family::kExceptions, "", visit_chunk);
 }
@@ -1109,13 +1193,50 @@ absl::Status StoredBook::ScanExceptions(uint64_t held_floor, const VisitExceptio
 absl::Status StoredBook::ForEachHeldCorrections(const VisitExceptions& visit) const {
   const absl::StatusOr<uint64_t> floor = Floor(kHeldCorrectionsFloorKey);
   if (!floor.ok()) return floor.status();
-  return store_->ScanFrom(Family::kDefault, kHeldCorrectionPrefix, Numbered(kHeldCorrectionPrefix, *floor),
-                          [&](std::string_view key, std::string_view value) {
-                            ByteReader in(key.substr(kHeldCorrectionPrefix.size()));
-                            StoredExceptions chunk{in.Fixed64(), true, std::string(value), true};
-                            (void)in.Fixed32();  // its number in the commit
-                            return in.done() ? visit(chunk) : DamagedError(directory_ + ": the key of corrections");
-                          });
+  const absl::StatusOr<HeldChanges> changes = ChangesOf(*floor);
+  if (!changes.ok()) return changes.status();
+  return store_->ScanFrom(
+      Family::kDefault, kHeldCorrectionPrefix, Numbered(kHeldCorrectionPrefix, *floor),
+      [&](std::string_view key, std::string_view value) {
+        ByteReader in(key.substr(kHeldCorrectionPrefix.size()));
+        const uint64_t sequence = in.Fixed64();
+        const uint32_t number = in.Fixed32();
+        if (!in.done()) return DamagedError(directory_ + ": the key of corrections");
+        return VisitHeld(*changes, {sequence, number}, {sequence, true, std::string(value), true}, visit);
+      });
+}
+
+absl::StatusOr<HeldQueue> StoredBook::Held(HeldKind kind) const {
+  const bool corrections = kind == HeldKind::kCorrections;
+  const absl::StatusOr<uint64_t> floor = Floor(corrections ? kHeldCorrectionsFloorKey : kHeldFloorKey);
+  if (!floor.ok()) return floor.status();
+  absl::StatusOr<HeldChanges> changes = ChangesOf(*floor);
+  if (!changes.ok()) return changes.status();
+  HeldQueue queue{{}, *std::move(changes)};
+  const std::string_view prefix = corrections ? kHeldCorrectionPrefix : "";
+  const auto add = [&](std::string_view key, std::string_view) {
+    ByteReader in(key.substr(prefix.size()));
+    HeldPlace place{in.Fixed64(), 0};
+    place.chunk = in.Fixed32();
+    const bool is_held = corrections || in.Flag();
+    if (!in.done()) return DamagedError(directory_ + ": the key of what is held");
+    if (is_held) queue.places.push_back(place);
+    return absl::OkStatus();
+  };
+  const Family family = corrections ? Family::kDefault : Family::kExceptions;
+  TOLLBOOK_RETURN_IF_ERROR(store_->ScanFrom(family, prefix, Numbered(prefix, *floor), add));
+  return queue;
+}
+
+absl::StatusOr<HeldLines> StoredBook::ReadHeld(HeldKind kind, const HeldPlace& place,
+                                               const HeldChanges& changes) const {
+  const absl::StatusOr<std::optional<std::string>> chunk =
+      kind == HeldKind::kCorrections
+          ? store_->Get(Family::kDefault, HeldCorrectionKey(place.sequence, place.chunk))
+          : store_->Get(Family::kExceptions, ExceptionKey(place.sequence, place.chunk, true));
+  if (!chunk.ok()) return chunk.status();
+  if (!chunk->has_value()) return DamagedError(directory_ + ": what is held is missing");
+  return changes.LinesOf(kind, place, **chunk);
 }
 
 absl::Status StoredBook::ForEachCorrections(const VisitExceptions& visit) const {
@@ -1175,6 +1296,7 @@ absl::Status StoredBook::AddEpoch(uint64_t sequence, const Contents& contents, c
                                           return absl::OkStatus();
                                         }));
   TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kCorrectionPrefix, sequence), body));
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kHeldChangesPrefix, sequence), body));
   return AddStored(Family::kDefault, Numbered(kUsagePrefix, sequence), body);
 }
 
@@ -1266,11 +1388,13 @@ absl::StatusOr<Anchor> StoredBook::AnchorOf(uint64_t sequence) const {
 absl::StatusOr<uint64_t> StoredBook::CheckCommits(SeenSum* seen) const {
   const absl::StatusOr<Contents> contents = ReadContents();
   if (!contents.ok()) return contents.status();
+  const absl::StatusOr<std::set<uint64_t>> partial = PartialRetries();
+  if (!partial.ok()) return partial.status();
   uint64_t retired_by = 0, corrections_retired_by = 0;
   const absl::StatusOr<CommitRecord> newest = WalkChain(*store_, [&](const CommitRecord& record) -> absl::Status {
     TOLLBOOK_RETURN_IF_ERROR(CheckBody(record, *contents));
-    if (record.retires_held) retired_by = record.sequence;
-    if (record.retires_corrections) corrections_retired_by = record.sequence;
+    if (record.retires_held && !partial->contains(record.sequence)) retired_by = record.sequence;
+    if (record.retires_corrections && !partial->contains(record.sequence)) corrections_retired_by = record.sequence;
     *seen += record.seen;
     return absl::OkStatus();
   });
@@ -1467,6 +1591,14 @@ absl::StatusOr<UsagePurgeReport> PurgeUsage(Book& book, const PurgeTerms& terms)
 
 absl::StatusOr<ForgetReport> ForgetKeys(Book& book, const ForgetTerms& terms) {
   return dynamic_cast<StoredBook&>(book).ForgetKeys(terms);
+}
+
+const HeldStore& HeldOf(const Book& book) {
+  return dynamic_cast<const HeldStore&>(book);
+}
+
+HeldStore& HeldOf(Book& book) {
+  return dynamic_cast<HeldStore&>(book);
 }
 
 absl::StatusOr<std::vector<MeterRecord>> MeterRecordsOf(const Book& book) {

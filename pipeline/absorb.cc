@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "ledger/cut_off.h"
+#include "ledger/held.h"
 #include "ledger/seen_budget.h"
 #include "ledger/seen_opening.h"
 #include "ledger/totals_run.h"
@@ -87,7 +88,8 @@ struct Worker {
   FramePacker packer;
 };
 
-// Held events that are read again: each moves, in its source and in the book, from held to how it ends now.
+// Held events that are read again: each moves, in its source and in the book, from held to how it ends now. Over any
+// number of commits.
 class HeldMoves {
  public:
   static absl::StatusOr<HeldMoves> Begin(const Book& book, uint64_t catalog) {
@@ -119,12 +121,14 @@ class HeldMoves {
 
   const std::string& PathOf(uint32_t source) const { return sources_[source].path; }
 
-  void Finish(EpochCommit* epoch) {
-    epoch->delta += delta_;
+  // What has moved since the last commit.
+  void Take(EpochCommit* epoch) {
+    epoch->delta += std::exchange(delta_, {});
     epoch->exceptions = exceptions_.Take();
     for (size_t id = 0; id < changed_.size(); ++id) {
       if (changed_[id]) epoch->sources.push_back(sources_[id]);
     }
+    changed_.assign(changed_.size(), false);
   }
 
  private:
@@ -133,6 +137,48 @@ class HeldMoves {
   LineCounts delta_;
   ExceptionCollector exceptions_;
 };
+
+// Events that are still held after a retry: all of them, to be stored anew, until they come to `bytes_max`. Then they
+// stay where they are.
+class StillHeld {
+ public:
+  explicit StillHeld(uint64_t bytes_max) : bytes_max_(bytes_max) {}
+  void Add(ExceptionRecord record) {
+    bytes_ += record.payload.size() + sizeof record;
+    if (is_whole()) {
+      record.payload = payloads_.Copy(record.payload);
+      records_.push_back(record);
+    } else {
+      records_ = {};
+      payloads_ = {};
+    }
+  }
+  bool is_whole() const { return bytes_ <= bytes_max_; }
+  const std::vector<ExceptionRecord>& records() const { return records_; }
+
+ private:
+  const uint64_t bytes_max_;
+  uint64_t bytes_ = 0;
+  std::vector<ExceptionRecord> records_;
+  Arena payloads_;
+};
+
+// Does an event that is tried again stay as it was held?
+bool StaysHeld(Reason reason) {
+  return OutcomeOf(reason) == Outcome::kHeld && !IsHeldCorrection(reason);
+}
+
+void PutLines(const std::vector<ExceptionRecord>& records, Block* block) {
+  size_t bytes = 0;
+  for (const ExceptionRecord& record : records) bytes += record.payload.size() + 1;
+  block->storage = AlignedBuffer(bytes + kLinePadding);
+  block->data = block->storage.data();
+  for (const ExceptionRecord& record : records) {
+    std::memcpy(block->data + block->bytes, record.payload.data(), record.payload.size());
+    block->bytes += record.payload.size();
+    block->data[block->bytes++] = '\n';
+  }
+}
 
 class Absorber {
  public:
@@ -153,6 +199,7 @@ class Absorber {
   absl::Status CheckMeters();
   absl::Status RetryEvents();
   absl::Status ApplyCorrections(bool is_retry);
+  absl::Status CommitCorrections(const JudgedCorrections& judged, Corrections& corrections, HeldMoves* moves);
   void CountAsRead(Reason reason);
   Works DecodeRound(const NextBlock& next, EpochPace* pace);
   absl::Status Deduplicate(Works& works);
@@ -162,7 +209,8 @@ class Absorber {
   void Judge(const Works& works, SourceFeeder& feeder, ExceptionCollector* exceptions, EpochCommit* epoch);
   void PackTotals(EpochCommit* epoch);
   void AddNewMeters(const std::vector<bool>& used, EpochCommit* epoch);
-  void StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage = {});
+  using Retired = std::optional<std::vector<HeldChange>>;  // of what the epoch retires; nothing: all of it
+  void StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage = {}, Retired retired = std::nullopt);
   std::vector<PackedUsage> TakeUsage(SourceFeeder& feeder);
   bool Committing() const;
   bool EpochIsDue(const EpochPace& pace) const;
@@ -357,7 +405,7 @@ std::vector<PackedUsage> Absorber::TakeUsage(SourceFeeder& feeder) {
   return usage_.Take();
 }
 
-void Absorber::StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage) {
+void Absorber::StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage, Retired retired) {
   epoch.seen_span_days = options_.seen_span_days;
   std::vector<bool> spills(kSeenShards);
   for (const int shard : seen_budget_.Due(seen_, book_.last_sequence() + 1)) {
@@ -370,8 +418,9 @@ void Absorber::StartCommit(EpochCommit epoch, std::vector<PackedUsage> usage) {
   }
   ++report_.epochs;
   const AbsorbDurable durable{report_.epochs, report_.counts.lines, report_.counts.accepted};
-  commit_ = committer_.Start([this, durable, epoch = std::move(epoch), usage = std::move(usage)] {
-    const absl::Status status = CommitEpoch(book_, epoch, usage);
+  commit_ = committer_.Start([this, durable, epoch = std::move(epoch), usage = std::move(usage),
+                              retired = std::move(retired)] {
+    const absl::Status status = retired ? HeldOf(book_).CommitRetry(epoch, *retired) : CommitEpoch(book_, epoch, usage);
     if (status.ok() && options_.durable) options_.durable(durable);
     return status;
   });
@@ -513,73 +562,89 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   return std::move(report_);
 }
 
-// A held event is stored as one line of canonical JSON, so a chunk of them is a block of input. All of them are one
-// epoch, in rounds: what is held afterwards replaces what was held before in the same commit.
+// A held event is stored as one line of canonical JSON, so a chunk of them is a block of input. They are absorbed in
+// epochs, and those in rounds. What is still held then stays where it is, so that all are always tried in the same
+// order; in the end it is stored anew, where it is not too much, and what was held before is retired as a whole.
 absl::Status Absorber::RetryEvents() {
-  std::vector<StoredExceptions> chunks;
-  TOLLBOOK_RETURN_IF_ERROR(book_.ForEachExceptions([&](const StoredExceptions& chunk) {
-    if (chunk.held && !chunk.corrections) chunks.push_back(chunk);
-    return absl::OkStatus();
-  }));
-  if (chunks.empty()) return absl::OkStatus();
+  const HeldStore& held = HeldOf(book_);
+  const absl::StatusOr<HeldQueue> queue = held.Held(HeldKind::kEvents);
+  if (!queue.ok()) return queue.status();
+  if (queue->places.empty()) return absl::OkStatus();
   absl::StatusOr<HeldMoves> moves = HeldMoves::Begin(book_, FingerprintOf(catalog_));
   if (!moves.ok()) return moves.status();
 
-  std::vector<ExceptionRecord> records;  // of the round, in the order of their lines
-  std::vector<size_t> block_starts;
-  size_t next_chunk = 0;
+  struct OfBlock {
+    HeldPlace place;
+    HeldLines lines;
+  };
+  std::vector<OfBlock> blocks;  // of the round
+  size_t next_place = 0;
   absl::Status damaged;
   const auto next = [&](BlockWork* work) {
-    Block* block = &work->block;
-    if (next_chunk == chunks.size()) return false;
-    work->cut_offs = OwnCutOff();
-    absl::StatusOr<std::vector<ExceptionRecord>> decoded = DecodeExceptions(chunks[next_chunk++].bytes);
-    if (!decoded.ok()) {
-      damaged = decoded.status();
-      return false;
-    }
-    size_t bytes = 0;
-    for (const ExceptionRecord& record : *decoded) bytes += record.payload.size() + 1;
-    block->storage = AlignedBuffer(bytes + kLinePadding);
-    block->data = block->storage.data();
-    for (const ExceptionRecord& record : *decoded) {
-      std::memcpy(block->data + block->bytes, record.payload.data(), record.payload.size());
-      block->bytes += record.payload.size();
-      block->data[block->bytes++] = '\n';
-    }
-    block_starts.push_back(records.size());
-    records.insert(records.end(), decoded->begin(), decoded->end());
-    return true;
-  };
-  EpochCommit epoch;
-  epoch.retires_held = true;
-  PaceLimits rounds;
-  rounds.round_bytes = RoundBytes();
-  EpochPace pace(rounds);
-  for (bool more = true; more;) {
-    records.clear();
-    block_starts.clear();
-    Works works = DecodeRound(next, &pace);
-    more = pace.RoundIsDue(/*busy=*/false);
-    TOLLBOOK_RETURN_IF_ERROR(damaged);
-    TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
-    Accumulate(works);
-    for (size_t i = 0; i < works.size(); ++i) {
-      const BlockWork& work = *works[i];
-      for (uint32_t event = 0; event < work.verdicts.size(); ++event) {
-        ExceptionRecord record = records[block_starts[i] + event];
-        record.reason = work.verdicts[event];
-        moves->Move(record);
-        CountAsRead(record.reason);
+    while (next_place < queue->places.size()) {
+      const HeldPlace& place = queue->places[next_place++];
+      absl::StatusOr<HeldLines> lines = held.ReadHeld(HeldKind::kEvents, place, queue->changes);
+      if (!lines.ok()) {
+        damaged = lines.status();
+        return false;
       }
+      if (lines->records.empty()) continue;
+      work->cut_offs = OwnCutOff();
+      PutLines(lines->records, &work->block);
+      blocks.push_back({place, *std::move(lines)});
+      return true;
     }
-    pool_.GiveBack(std::move(works));
+    return false;
+  };
+  PaceLimits limits;
+  limits.round_bytes = RoundBytes();
+  limits.epoch_bytes = options_.epoch_bytes;
+  limits.epoch_events = options_.epoch_events;
+  EpochPace pace(limits);
+  StillHeld still_held(options_.epoch_bytes);
+  for (bool is_last = false; !is_last;) {
+    pace.BeginEpoch();
+    events_before_epoch_ = events_.load(std::memory_order_relaxed);
+    EpochCommit epoch;
+    epoch.retires_held = true;
+    std::vector<HeldChange> retired;
+    for (bool more = true; more;) {
+      blocks.clear();
+      Works works = DecodeRound(next, &pace);
+      more = pace.RoundIsDue(/*busy=*/false) && !EpochIsDue(pace);
+      TOLLBOOK_RETURN_IF_ERROR(damaged);
+      TOLLBOOK_RETURN_IF_ERROR(Deduplicate(works));
+      Accumulate(works);
+      for (size_t i = 0; i < works.size(); ++i) {
+        const BlockWork& work = *works[i];
+        const auto& [place, lines] = blocks[i];
+        TOLLBOOK_ASSERT(work.verdicts.size() == lines.records.size());
+        for (size_t event = 0; event < work.verdicts.size(); ++event) {
+          ExceptionRecord record = lines.records[event];
+          record.reason = work.verdicts[event];
+          CountAsRead(record.reason);
+          if (StaysHeld(record.reason)) {
+            still_held.Add(record);
+          } else {
+            moves->Move(record);
+            retired.push_back({HeldKind::kEvents, place, lines.lines[event], Reason::kNone, 0});
+          }
+        }
+      }
+      pool_.GiveBack(std::move(works));
+    }
+    is_last = next_place == queue->places.size();
+    report_.bytes += pace.bytes();
+    PackTotals(&epoch);
+    const bool is_whole = is_last && still_held.is_whole();
+    if (is_whole) {
+      for (const ExceptionRecord& record : still_held.records()) moves->Move(record);
+    }
+    moves->Take(&epoch);
+    StartCommit(std::move(epoch), {}, is_whole ? Retired() : std::move(retired));
+    TOLLBOOK_RETURN_IF_ERROR(FinishCommit());
   }
-  report_.bytes += pace.bytes();
-  PackTotals(&epoch);
-  moves->Finish(&epoch);
-  StartCommit(std::move(epoch));
-  return FinishCommit();
+  return absl::OkStatus();
 }
 
 void Absorber::CountAsRead(Reason reason) {
@@ -588,62 +653,57 @@ void Absorber::CountAsRead(Reason reason) {
   report_.counts.lines += 1;
 }
 
-// The held corrections, when all that came with them is in the book: applied, held on, or found to be wrong. One
-// commit, if any of them ends otherwise than before. This run has counted those that it read as held; a retry counts
-// all.
+// The held corrections, when all that came with them is in the book: applied, held on, or found to be wrong. In as many
+// commits as it takes, none if all of them are held as before. This run has counted those that it read as held; a retry
+// counts all.
 absl::Status Absorber::ApplyCorrections(bool is_retry) {
-  struct Held {
-    ExceptionRecord record;
-    bool counted;
+  std::optional<HeldMoves> moves;  // where there are any
+  const auto begin_moves = [&] {
+    if (moves) return absl::OkStatus();
+    absl::StatusOr<HeldMoves> begun = HeldMoves::Begin(book_, FingerprintOf(catalog_));
+    if (begun.ok()) moves = *std::move(begun);
+    return begun.status();
   };
-  std::vector<StoredExceptions> chunks;
-  TOLLBOOK_RETURN_IF_ERROR(book_.ForEachHeldCorrections([&](const StoredExceptions& chunk) {
-    chunks.push_back(chunk);
-    return absl::OkStatus();
-  }));
-  if (chunks.empty()) return absl::OkStatus();
-  std::vector<Held> held;
   Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_,
                           cut_off_.empty() ? kNoUsage : cut_off_[0].before);
-  for (const StoredExceptions& chunk : chunks) {
-    const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
-    if (!records.ok()) return records.status();
-    for (const ExceptionRecord& record : *records) {
-      TOLLBOOK_RETURN_IF_ERROR(corrections.Add(record.payload));
-      held.push_back({record, chunk.sequence > sequence_before_});
-    }
-  }
-  TOLLBOOK_RETURN_IF_ERROR(corrections.Judge());
-  absl::StatusOr<HeldMoves> moves = HeldMoves::Begin(book_, FingerprintOf(catalog_));
-  if (!moves.ok()) return moves.status();
-  std::vector<ExceptionRecord> applied;
-  bool changed = false;
-  for (size_t i = 0; i < held.size(); ++i) {
-    ExceptionRecord& record = held[i].record;
-    const CorrectionVerdict& verdict = corrections.verdict(i);
-    const Reason before = std::exchange(record.reason, verdict.reason);
-    changed = changed || verdict.reason != before || verdict.needs != record.needs;
-    record.needs = verdict.needs;
-    moves->Move(record);
-    if (record.reason == Reason::kNone) applied.push_back(record);
-    if (held[i].counted) {
-      --reasons_[static_cast<size_t>(before)];
+  const auto tell = [&](const JudgedCorrection& one) {
+    const bool is_counted = one.place.sequence > sequence_before_;
+    if (is_counted) {
+      --reasons_[static_cast<size_t>(one.before)];
       --report_.counts.held;
       --report_.counts.lines;
     }
-    if (held[i].counted || is_retry) CountAsRead(record.reason);
-  }
-  for (const auto& [source, why] : corrections.Needed()) report_.needed.push_back({moves->PathOf(source), why});
-  if (!changed) return absl::OkStatus();
-  report_.corrections += applied.size();
+    if (is_counted || is_retry) CountAsRead(one.record.reason);
+  };
+  TOLLBOOK_RETURN_IF_ERROR(corrections.Judge(options_.epoch_bytes, tell, [&](const JudgedCorrections& judged) {
+    TOLLBOOK_RETURN_IF_ERROR(begin_moves());
+    return CommitCorrections(judged, corrections, &*moves);
+  }));
+  if (!corrections.needed().empty()) TOLLBOOK_RETURN_IF_ERROR(begin_moves());
+  for (const auto& [source, why] : corrections.needed()) report_.needed.push_back({moves->PathOf(source), why});
+  return absl::OkStatus();
+}
+
+absl::Status Absorber::CommitCorrections(const JudgedCorrections& judged, Corrections& corrections, HeldMoves* moves) {
   EpochCommit epoch;
   epoch.retires_corrections = true;
+  std::vector<ExceptionRecord> applied;
+  std::vector<HeldChange> retired;
+  for (const JudgedCorrection& one : judged.judged) {
+    const bool stays = IsHeldCorrection(one.record.reason) && !judged.is_whole;
+    if (!stays) moves->Move(one.record);
+    if (one.record.reason == Reason::kNone) applied.push_back(one.record);
+    retired.push_back({HeldKind::kCorrections, one.place, one.line, stays ? one.record.reason : Reason::kNone,
+                       stays ? one.record.needs : 0});
+  }
+  report_.corrections += applied.size();
   if (!applied.empty()) epoch.corrections = Encode(applied);
   std::vector<bool> used_meters(catalog_.meters.size());
   epoch.totals = corrections.PackTotals(&used_meters);
   AddNewMeters(used_meters, &epoch);
-  moves->Finish(&epoch);
-  StartCommit(std::move(epoch));
+  if (series_.size() > kSeriesMax && corrections.may_clear_series()) series_.Clear();
+  moves->Take(&epoch);
+  StartCommit(std::move(epoch), {}, judged.is_whole ? Retired() : std::move(retired));
   return FinishCommit();
 }
 

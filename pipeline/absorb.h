@@ -3,7 +3,7 @@
 //   bytes -decode-> usage events -by identity-> dedup shards -the fresh, by subject-> total shards -one synced write->
 //   the book
 //
-// Corrections (corrections.h) are held at first, and applied in a commit of their own when all input is in the book; an
+// Corrections (corrections.h) are held at first, and applied in commits of their own when all input is in the book; an
 // absorb that is stopped leaves them to the next one. Only they may make absorb read a source twice (rebuild.h).
 //
 // An epoch is a run of consecutive rounds, a round one of consecutive blocks. In a round blocks are read in order and
@@ -48,7 +48,8 @@ struct AbsorbDurable {
 struct AbsorbOptions {
   int threads = 0;                                      // 0: as many as the machine has cores
   DecoderChoice decoder = DecoderChoice::kAuto;         // who decodes JSON; the answer is the same
-  uint64_t epoch_bytes = 96 << 20;                      // of decompressed input; more: fewer commits, more memory
+  uint64_t epoch_bytes = 96 << 20;                      // of decompressed input, or of held lines that are tried
+                                                        // again; more: fewer commits, more memory
   uint64_t epoch_events = 512 << 10;                    // the same bound for inputs with short lines
   uint64_t round_bytes = 0;                             // decoded, then deduplicated and added up, in one go; 0: 6 MiB
                                                         // for each thread

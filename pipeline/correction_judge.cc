@@ -1,63 +1,63 @@
 #include "pipeline/correction_judge.h"
 
+#include <set>
+
 namespace tollbook {
 
-absl::Status CorrectionJudge::Add(std::string_view payload) {
-  StoredCorrection& correction = all_.emplace_back();
-  const absl::StatusOr<Reason> reason = decoder_.Decode(payload, arena_, &correction);
-  if (!reason.ok()) return reason.status();
-  verdicts_.push_back({accepted_.Refuses(correction.event) ? Reason::kBeforeCutOff : *reason});
-  if (verdicts_.back().reason == Reason::kNone) identities_.insert(KeyOf(correction.measured.identity));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<bool> CorrectionJudge::MayBeApplied(size_t number) const {
-  if (verdicts_[number].reason != Reason::kNone) return false;
-  const MeasuredCorrection& correction = all_[number].measured;
-  const absl::StatusOr<Reason> reason = ReasonOf(correction);
-  if (!reason.ok()) return reason.status();
-  return *reason == Reason::kNone ||
-         (*reason == Reason::kUnknownOriginal && identities_.contains(KeyOf(correction.original)));
-}
-
-absl::Status CorrectionJudge::Judge() {
-  for (size_t number = 0; number < all_.size(); ++number) {
-    if (verdicts_[number].reason == Reason::kNone) TOLLBOOK_RETURN_IF_ERROR(JudgeOne(number));
-  }
-  // One that waits may have lost its own id to one that was applied after it was looked at.
-  for (size_t number = 0; number < all_.size(); ++number) {
-    if (!IsHeldCorrection(verdicts_[number].reason)) continue;
-    const absl::StatusOr<CorrectionVerdict> verdict = VerdictOf(number);
-    if (!verdict.ok()) return verdict.status();
-    TOLLBOOK_ASSERT(verdict->reason != Reason::kNone);
-    verdicts_[number] = *verdict;
+absl::Status CorrectionJudge::Take(uint64_t number, const StoredCorrection& correction, Reason measured) {
+  if (accepted_.Refuses(correction.event)) return accepted_.Leave(number, {Reason::kBeforeCutOff});
+  if (measured != Reason::kNone) return accepted_.Leave(number, {measured});
+  // And those that waited for it, and those that waited for them. The one that was read first comes first: as if all
+  // had been looked at anew from the first on, which is what happens where this is interrupted and goes on.
+  std::set<uint64_t> due = {number};
+  while (!due.empty()) {
+    const uint64_t first = *due.begin();
+    due.erase(due.begin());
+    const absl::StatusOr<const StoredCorrection*> next = first == number ? &correction : accepted_.Again(first);
+    if (!next.ok()) return next.status();
+    const Uint128 identity = KeyOf((*next)->measured.identity);
+    const absl::StatusOr<bool> is_applied = IsApplied(first, **next);  // it is gone from here on
+    if (!is_applied.ok()) return is_applied.status();
+    if (!*is_applied) continue;
+    const auto [begin, end] = due_behind_.equal_range(identity);
+    for (auto behind = begin; behind != end; ++behind) due.insert(behind->second);
+    due_behind_.erase(begin, end);
   }
   return absl::OkStatus();
 }
 
-// And those that waited for it, and so on.
-absl::Status CorrectionJudge::JudgeOne(size_t number) {
-  std::vector<size_t> due = {number};
-  for (size_t i = 0; i < due.size(); ++i) {
-    const MeasuredCorrection& correction = all_[due[i]].measured;
-    const absl::StatusOr<CorrectionVerdict> verdict = VerdictOf(due[i]);
-    if (!verdict.ok()) return verdict.status();
-    verdicts_[due[i]] = *verdict;
-    if (verdict->reason == Reason::kUnknownOriginal) waiting_[KeyOf(correction.original)].push_back(due[i]);
-    if (verdict->reason != Reason::kNone) continue;
-    accepted_.Remember(all_[due[i]]);
-    const auto waited = waiting_.find(KeyOf(correction.identity));
-    if (waited == waiting_.end()) continue;
-    due.insert(due.end(), waited->second.begin(), waited->second.end());
-    waiting_.erase(waited);
+absl::StatusOr<bool> CorrectionJudge::IsApplied(uint64_t number, const StoredCorrection& correction) {
+  const absl::StatusOr<CorrectionVerdict> verdict = VerdictOf(correction);
+  if (!verdict.ok()) return verdict.status();
+  if (IsHeldCorrection(verdict->reason)) {
+    waiting_.insert_or_assign(number, Waiting{correction.measured, *verdict});
+    if (verdict->reason == Reason::kUnknownOriginal) due_behind_.emplace(KeyOf(correction.measured.original), number);
+    return false;
+  }
+  waiting_.erase(number);
+  const bool is_applied = verdict->reason == Reason::kNone;
+  const absl::Status told = is_applied ? accepted_.Apply(number, correction) : accepted_.Leave(number, *verdict);
+  if (!told.ok()) return told;
+  return is_applied;
+}
+
+// One that waits may have lost its own id to one that was applied after it was looked at.
+absl::Status CorrectionJudge::Finish() {
+  for (const auto& [number, waits] : waiting_) {
+    const absl::StatusOr<Reason> reason = ReasonOf(waits.measured);
+    if (!reason.ok()) return reason.status();
+    // What was in the way of one that is right still is.
+    TOLLBOOK_ASSERT(*reason != Reason::kNone || waits.verdict.reason != Reason::kUnknownOriginal);
+    TOLLBOOK_RETURN_IF_ERROR(
+        accepted_.Leave(number, *reason == Reason::kNone ? waits.verdict : CorrectionVerdict{*reason}));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<CorrectionVerdict> CorrectionJudge::VerdictOf(size_t number) const {
-  const absl::StatusOr<Reason> reason = ReasonOf(all_[number].measured);
+absl::StatusOr<CorrectionVerdict> CorrectionJudge::VerdictOf(const StoredCorrection& correction) const {
+  const absl::StatusOr<Reason> reason = ReasonOf(correction.measured);
   if (!reason.ok()) return reason.status();
-  return *reason == Reason::kNone ? accepted_.Hindrance(all_[number]) : CorrectionVerdict{*reason};
+  return *reason == Reason::kNone ? accepted_.Hindrance(correction) : CorrectionVerdict{*reason};
 }
 
 absl::StatusOr<Reason> CorrectionJudge::ReasonOf(const MeasuredCorrection& correction) const {

@@ -6,23 +6,20 @@
 // names another correction waits until that is applied: in which order they came does not matter. Of two that name the
 // same event the first one is applied.
 //
-// What is known of accepted events, and what stands in the way of one, is asked of whoever has them: the book
-// (corrections.h), or a reader without one (usage_reader.h). What is applied changes, is for them too.
+// What is known of accepted events, what stands in the way of one, and the corrections themselves, are asked of whoever
+// has them: the book (corrections.h), or a reader without one (usage_reader.h). What is applied changes, is for them
+// too.
 //
-// Memory: all that were added, some hundred bytes each.
+// Memory: about 200 bytes of each that waits, for what it names or for a source; nothing of the others.
 #ifndef TOLLBOOK_PIPELINE_CORRECTION_JUDGE_H_
 #define TOLLBOOK_PIPELINE_CORRECTION_JUDGE_H_
 
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
-#include <string_view>
-#include <vector>
 
 #include "ledger/exception.h"
 #include "ledger/seen_entry.h"
-#include "pipeline/arena.h"
 #include "pipeline/stored_correction.h"
 
 namespace tollbook {
@@ -33,49 +30,49 @@ struct CorrectionVerdict {
   uint32_t needs = 0;             // ExceptionRecord::needs
 };
 
-// The events that were accepted, as far as the judge asks.
+// The events that were accepted, and the corrections that are judged, as far as the judge asks.
 class AcceptedEvents {
  public:
   virtual ~AcceptedEvents() = default;
   // The content that is kept for the entry's identity. Errors: of reading it.
   virtual absl::StatusOr<std::optional<uint64_t>> Find(const SeenEntry& entry) const = 0;
-  // From now on its own identity and its claim are found.
-  virtual void Remember(const StoredCorrection& applied) = 0;
   // Is usage of its time, or of the event's that it names, no longer taken?
   virtual bool Refuses(const UsageEvent& correction) const = 0;
   // Why one that is right cannot be applied all the same. kNone: it can.
   virtual CorrectionVerdict Hindrance(const StoredCorrection& correction) const = 0;
+  // One that waited, once more. Until the judge tells how it or another one ends.
+  virtual absl::StatusOr<const StoredCorrection*> Again(uint64_t number) = 0;
+  // It is applied: from now on its own identity and its claim are found.
+  virtual absl::Status Apply(uint64_t number, const StoredCorrection& correction) = 0;
+  // It is not; or not now, where IsHeldCorrection(verdict.reason).
+  virtual absl::Status Leave(uint64_t number, const CorrectionVerdict& verdict) = 0;
 };
 
 // Not thread-safe. Borrows the events.
 class CorrectionJudge {
  public:
-  CorrectionJudge(Measurer measurer, AcceptedEvents& accepted) : decoder_(std::move(measurer)), accepted_(accepted) {}
+  explicit CorrectionJudge(AcceptedEvents& accepted) : accepted_(accepted) {}
 
-  // A correction, as canonical JSON. DataLoss when it is none.
-  [[nodiscard]] absl::Status Add(std::string_view payload);
-  // May it be applied? The event that it names is accepted, or is one that was added. Before Judge. Errors: Find's.
-  [[nodiscard]] absl::StatusOr<bool> MayBeApplied(size_t number) const;
-  // All that were added. Errors: Find's.
-  [[nodiscard]] absl::Status Judge();
+  // The next one; numbers ascend. `measured`: kNone, or why its catalog cannot measure it. Those that waited for it are
+  // judged as well. Errors: of asking, and of telling.
+  [[nodiscard]] absl::Status Take(uint64_t number, const StoredCorrection& correction, Reason measured);
+  // When there are no more: tells of each one that waits, in the order of numbers.
+  [[nodiscard]] absl::Status Finish();
 
-  // In the order of Add, from 0. Of one that its catalog cannot measure only the event is there.
-  size_t size() const { return all_.size(); }
-  const StoredCorrection& correction(size_t number) const { return all_[number]; }
-  const CorrectionVerdict& verdict(size_t number) const { return verdicts_[number]; }
+  // Why one that its catalog can measure is not right; kNone: it is.
+  [[nodiscard]] absl::StatusOr<Reason> ReasonOf(const MeasuredCorrection& correction) const;
 
  private:
-  absl::Status JudgeOne(size_t number);
-  absl::StatusOr<CorrectionVerdict> VerdictOf(size_t number) const;
-  absl::StatusOr<Reason> ReasonOf(const MeasuredCorrection& correction) const;
+  struct Waiting {
+    MeasuredCorrection measured;
+    CorrectionVerdict verdict;
+  };
+  absl::StatusOr<CorrectionVerdict> VerdictOf(const StoredCorrection& correction) const;
+  absl::StatusOr<bool> IsApplied(uint64_t number, const StoredCorrection& correction);
 
-  CorrectionDecoder decoder_;
   AcceptedEvents& accepted_;
-  Arena arena_;
-  std::vector<StoredCorrection> all_;
-  std::vector<CorrectionVerdict> verdicts_;
-  std::set<Uint128> identities_;                    // of those that may be right
-  std::map<Uint128, std::vector<size_t>> waiting_;  // for the event with this identity
+  std::map<uint64_t, Waiting> waiting_;          // by number
+  std::multimap<Uint128, uint64_t> due_behind_;  // by the event that they wait for
 };
 
 }  // namespace tollbook

@@ -50,6 +50,7 @@ class Rebuild {
 
   // A total that an event may be taken from. Before Read.
   void Want(const TotalPlace& place) { places_.try_emplace(place); }
+  bool empty() const { return places_.empty(); }
   // Errors: the book's. What cannot be read again is no error: Of tells.
   [[nodiscard]] absl::Status Read();
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "ledger/difference_run.h"
 #include "ledger/totals_run.h"
@@ -61,8 +62,11 @@ class ShardSeal {
   absl::Status Add(const SubjectWorth& worth, std::optional<Day> through);
   // What is taken back of a batch. The amounts' names live until the run is packed.
   absl::Status AddReversed(std::string_view batch, const Reversal::OfSubject& of);
-  // `refs`: where each of `lines` ended up.
-  std::string Pack(std::span<const LineRef> refs) const { return writer_.empty() ? "" : writer_.Finish(refs); }
+  // `refs`: where each of `lines` ended up. Once: what was packed is not kept beside it.
+  std::string Pack(std::span<const LineRef> refs) {
+    DifferenceRunWriter packed = std::exchange(writer_, {});
+    return packed.empty() ? "" : packed.Finish(refs);
+  }
 
   std::vector<ShardLine> lines;
   AccountNumbers accounts;
@@ -340,8 +344,7 @@ void AssertBalanced(const std::vector<JournalBatch>& batches) {
   for (const JournalBatch& batch : batches) TOLLBOOK_ASSERT(BalanceOf(batch) == 0);
 }
 
-std::vector<ShardRun> PackAll(const std::vector<ShardSeal>& shards, const std::vector<std::vector<LineRef>>& refs,
-                              int threads) {
+std::vector<ShardRun> PackAll(std::span<ShardSeal> shards, const std::vector<std::vector<LineRef>>& refs, int threads) {
   std::vector<std::string> packed(shards.size());
   WorkerArena arena(threads);
   arena.execute([&] {

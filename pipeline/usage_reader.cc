@@ -161,7 +161,7 @@ void UsageReader::Count(const InputFile& file, const BlockVerdict& verdict) {
     const UnusedLine line{file.path, exception.line, exception.reason};
     const uint64_t place = unused_++;
     if (IsHeldCorrection(exception.reason)) {
-      held_.push_back({line, place, std::string(exception.payload)});
+      held_.push_back({line, place, std::string(exception.payload), {}});
     } else {
       KeepUnused(place, line);
     }
@@ -190,36 +190,41 @@ absl::StatusOr<std::optional<uint64_t>> UsageReader::Find(const SeenEntry& entry
   return seen == seen_.end() ? std::nullopt : std::optional(seen->second);
 }
 
-void UsageReader::Remember(const StoredCorrection& applied) {
-  for (const SeenEntry& entry : {applied.measured.identity, applied.measured.claim}) {
-    const bool fresh = seen_.try_emplace(KeyOf(entry), ContentOf(entry)).second;
-    TOLLBOOK_ASSERT(fresh);
+absl::Status UsageReader::ApplyCorrections() {
+  CorrectionDecoder decoder(Measurer(catalog_, identity_, series_));
+  CorrectionJudge judge(*this);
+  Arena arena;
+  for (size_t number = 0; number < held_.size(); ++number) {
+    StoredCorrection& correction = held_[number].correction;
+    const absl::StatusOr<Reason> measured = decoder.Decode(held_[number].payload, arena, &correction);
+    if (!measured.ok()) return measured.status();
+    TOLLBOOK_RETURN_IF_ERROR(judge.Take(number, correction, *measured));
   }
+  return judge.Finish();
 }
 
-absl::Status UsageReader::ApplyCorrections() {
-  if (held_.empty()) return absl::OkStatus();
-  CorrectionJudge judge(Measurer(catalog_, identity_, series_), *this);
-  for (const HeldCorrection& held : held_) TOLLBOOK_RETURN_IF_ERROR(judge.Add(held.payload));
-  TOLLBOOK_RETURN_IF_ERROR(judge.Judge());
-  for (size_t number = 0; number < held_.size(); ++number) {
-    UnusedLine line = held_[number].line;
-    --reasons_[static_cast<size_t>(line.reason)];
-    --counts_.of(OutcomeOf(line.reason));
-    line.reason = judge.verdict(number).reason;
-    ++reasons_[static_cast<size_t>(line.reason)];
-    ++counts_.of(OutcomeOf(line.reason));
-    if (line.reason != Reason::kNone) {
-      KeepUnused(held_[number].place, line);
-      continue;
-    }
-    ++corrections_;
-    TOLLBOOK_RETURN_IF_ERROR(Apply(judge.correction(number)));
-  }
+void UsageReader::EndAs(uint64_t number, Reason reason) {
+  UnusedLine line = held_[number].line;
+  --reasons_[static_cast<size_t>(line.reason)];
+  --counts_.of(OutcomeOf(line.reason));
+  line.reason = reason;
+  ++reasons_[static_cast<size_t>(reason)];
+  ++counts_.of(OutcomeOf(reason));
+  if (reason != Reason::kNone) KeepUnused(held_[number].place, line);
+}
+
+absl::Status UsageReader::Leave(uint64_t number, const CorrectionVerdict& verdict) {
+  EndAs(number, verdict.reason);
   return absl::OkStatus();
 }
 
-absl::Status UsageReader::Apply(const StoredCorrection& correction) {
+absl::Status UsageReader::Apply(uint64_t number, const StoredCorrection& correction) {
+  for (const SeenEntry& entry : {correction.measured.identity, correction.measured.claim}) {
+    const bool fresh = seen_.try_emplace(KeyOf(entry), ContentOf(entry)).second;
+    TOLLBOOK_ASSERT(fresh);
+  }
+  EndAs(number, Reason::kNone);
+  ++corrections_;
   taken_back_.insert(KeyOf(correction.measured.original));
   --SubjectNamed(correction.before.front().subject_name()).events;
   if (!correction.after.empty()) ++SubjectNamed(correction.after.front().subject_name()).events;

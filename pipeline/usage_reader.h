@@ -82,6 +82,7 @@ class UsageReader : private AcceptedEvents {
     UnusedLine line;
     uint64_t place = 0;  // among all lines that were not accepted, as they were read
     std::string payload;
+    StoredCorrection correction;  // in Finish
   };
   struct KeyHash {
     size_t operator()(Uint128 key) const { return static_cast<size_t>(key); }  // it is a hash already
@@ -97,11 +98,13 @@ class UsageReader : private AcceptedEvents {
   const Meter& MeterOf(uint32_t series) const { return catalog_.meters[series_.at(series).meter]; }
 
   absl::StatusOr<std::optional<uint64_t>> Find(const SeenEntry& entry) const override;
-  void Remember(const StoredCorrection& applied) override;
   bool Refuses(const UsageEvent&) const override { return false; }
   CorrectionVerdict Hindrance(const StoredCorrection&) const override { return {}; }
+  absl::StatusOr<const StoredCorrection*> Again(uint64_t number) override { return &held_[number].correction; }
+  absl::Status Apply(uint64_t number, const StoredCorrection& correction) override;
+  absl::Status Leave(uint64_t number, const CorrectionVerdict& verdict) override;
   absl::Status ApplyCorrections();
-  absl::Status Apply(const StoredCorrection& correction);
+  void EndAs(uint64_t number, Reason reason);
   absl::Status Add(const Measurement& measured, Uint128 identity, Subject* subject);
   void AddKept();
   void DropEmpty();

@@ -26,10 +26,10 @@ SMALL_EPOCHS = ("--epoch-bytes", "4000000", "--block-bytes", "200000")
 
 
 def write_corrections(events, path):
-    """Voids of every 500th event, those that are none left aside, and corrections of the voids' neighbours."""
+    """Voids of every 50th event, those that are none left aside, and corrections of the voids' neighbours."""
     with open(events, "rb") as lines, open(path, "w", encoding="utf-8") as corrections:
         for number, line in enumerate(lines):
-            if number % 500 > 1:
+            if number % 50 > 1:
                 continue
             try:
                 event = json.loads(line)
@@ -38,7 +38,7 @@ def write_corrections(events, path):
             if not isinstance(event.get("id"), str) or not isinstance(event.get("time"), str):
                 continue
             named, event["id"] = event["id"], f"correction-{number}"
-            if number % 500 == 0:
+            if number % 50 == 0:
                 event["voids"] = named
             else:
                 event.update(corrects=named, original={"time": event["time"]}, time="2025-01-25T00:00:00Z")
