@@ -1,7 +1,7 @@
 #include "pipeline/app/run_flow.h"
 
 #include <chrono>
-#include <cstdio>
+#include <string>
 
 #include "pipeline/app/catalog_loaded.h"
 #include "pipeline/app/post_flow.h"
@@ -38,11 +38,9 @@ bool HasExceptions(const AbsorbReport& report) {
 }
 
 // One line and at once, so that whoever feeds a pipe can let go of what it kept for sending again.
-void PrintDurable(const AbsorbDurable& durable) {
-  std::printf("{\"durable\":{\"commits\":%llu,\"lines\":%llu,\"accepted\":%llu}}\n",
-              static_cast<unsigned long long>(durable.commits), static_cast<unsigned long long>(durable.lines),
-              static_cast<unsigned long long>(durable.accepted));
-  std::fflush(stdout);
+absl::Status TellDurable(const AbsorbDurable& durable) {
+  return WriteOutput("{\"durable\":{\"commits\":" + std::to_string(durable.commits) + ",\"lines\":" +
+                     std::to_string(durable.lines) + ",\"accepted\":" + std::to_string(durable.accepted) + "}}\n");
 }
 
 absl::StatusOr<int> Run(const RunFlow& flow) {
@@ -138,9 +136,11 @@ absl::StatusOr<AbsorbReport> AbsorbWithProgress(Book& book, const Catalog& catal
   options.between_commits = [desk](Book& between) { desk->Serve(between); };
   Progress progress(flags.quiet || flags.json || flags.acknowledge);
   options.progress = [&](const AbsorbProgress& now) { progress.Update(now.bytes_done, now.bytes_total, now.events); };
-  if (flags.acknowledge) options.durable = PrintDurable;
+  absl::Status told;  // the first that could not be; what is durable is so all the same
+  if (flags.acknowledge) options.durable = [&told](const AbsorbDurable& durable) { told.Update(TellDurable(durable)); };
   absl::StatusOr<AbsorbReport> report = Absorb(book, catalog, inputs, options);
   progress.Finish();
+  if (report.ok() && !told.ok()) return told;
   return report;
 }
 

@@ -16,28 +16,13 @@ import small
 
 
 class AccountingTools(accounting_tools.Case):
-    def read_back(self, bill):
-        """(the journal as a file, our balances by entity, account code and currency)."""
-        journal = self.scratch / "journal.ledger"
-        journal.write_bytes(bill.read("journals", "--format", "ledger"))
-        balances = collections.Counter()
-        for row in bill.postings():
-            balances[row["entity"], row["account"], row["currency"]] += (
-                decimal.Decimal(row["debit"]) - decimal.Decimal(row["credit"]))
-        return journal, {place: amount for place, amount in balances.items() if amount}
-
-    def check(self, bill):
-        journal, ours = self.read_back(bill)
-        self.compare(journal, ours)
-        book.say(f"{len(bill.postings()):,} postings, {len(ours)} balances the same")
-
     def test_made_up_usage_of_three_entities_and_currencies(self):
         events, catalog, _ = book.generate(self.scratch, "100k")
         bill = book.Book(self.scratch / "book", catalog)
         bill.run(events)
-        _, ours = self.read_back(bill)
+        ours = accounting_tools.balances_in(bill)
         self.assertEqual({currency for _, _, currency in ours}, {"USD", "EUR", "JPY"})
-        self.check(bill)
+        accounting_tools.check(self, bill)
 
     def test_negative_differences_and_names_that_look_like_syntax(self):
         catalog = small.write_catalog(self.scratch / "catalog")
@@ -53,13 +38,13 @@ class AccountingTools(accounting_tools.Case):
         (catalog / "plans.yaml").write_text(plans.replace("0.01", "0.007"))
         bill.seal()
         self.assertEqual(bill.status()["seals"], 2)
-        self.check(bill)
+        accounting_tools.check(self, bill)
 
     @unittest.skipUnless((book.SHARED / "data" / "azure-llm-2023").is_dir(), "the Azure trace is not there")
     def test_real_usage(self):
         bill = book.Book(self.scratch / "book", book.REPOSITORY / "data" / "azure-llm-2023" / "catalog")
         bill.run(book.SHARED / "data" / "azure-llm-2023" / "AzureLLMInferenceTrace_conv.csv")
-        self.check(bill)
+        accounting_tools.check(self, bill)
 
     def test_late_usage_of_a_closed_month_and_cut_batches(self):
         catalog = small.write_catalog(self.scratch / "catalog")
@@ -75,7 +60,7 @@ class AccountingTools(accounting_tools.Case):
                           f"2025-{month}", "--by", "Ann", "--why", "the month is done")
         self.assertEqual({row["accounting_period"] for row in bill.postings()}, {"2025-01", "2025-02"})
         self.assertEqual(bill.status()["batches"], 12)
-        self.check(bill)
+        accounting_tools.check(self, bill)
 
     def test_a_contract_whose_price_is_allocated(self):
         catalog = small.write_catalog(
@@ -95,11 +80,11 @@ class AccountingTools(accounting_tools.Case):
         bill.run(self.scratch / "usage.ndjson")
         bill.seal("--through", "2025-01-31")
         # 400.00 of 1200.00 on the first day, and 31 of 365 days of 800.00; billed are 210.00.
-        _, ours = self.read_back(bill)
+        ours = accounting_tools.balances_in(bill)
         self.assertEqual(ours, {("acme-us", "1200", "USD"): decimal.Decimal("210.00"),
                                 ("acme-us", "2400", "USD"): decimal.Decimal("257.95"),
                                 ("acme-us", "4000", "USD"): decimal.Decimal("-467.95")})
-        self.check(bill)
+        accounting_tools.check(self, bill)
 
     def test_functional_amounts_are_what_the_postings_cost(self):
         catalog = small.write_catalog(self.scratch / "catalog")
@@ -125,9 +110,7 @@ class AccountingTools(accounting_tools.Case):
         self.assertEqual(sum(ours.values()), 0)
         self.assertEqual({currency for _, _, currency in ours}, {"EUR"})
         balances = {place: amount for place, amount in ours.items() if amount}
-        journal = self.scratch / "journal.ledger"
-        journal.write_bytes(bill.read("journals", "--format", "ledger", "--functional"))
-        self.compare_costs(journal, balances)
+        accounting_tools.compare_costs(self, accounting_tools.written(self, bill, "--functional"), balances)
         return rows, balances
 
     def test_what_is_deferred_accrued_and_paid_ahead_is_nothing_at_the_end_in_euros_too(self):
@@ -163,8 +146,8 @@ class AccountingTools(accounting_tools.Case):
                     book.tollbook("periods", "close", "--books", bill.directory, "--entity", "acme-us", "--period",
                                   f"2025-{month:02}", "--by", "Ann", "--why", "the month is done")
         rows, balances = self.check_costs(bill)
-        self.check(bill)
-        in_dollars = self.read_back(bill)[1]
+        accounting_tools.check(self, bill)
+        in_dollars = accounting_tools.balances_in(bill)
         for account in ("1250", "2400"):
             self.assertIn(account, {row["account"] for row in rows})
             self.assertNotIn(("acme-us", account, "USD"), in_dollars)

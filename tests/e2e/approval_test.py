@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 
+import accounting_tools
 import book
 import small
 
@@ -20,6 +21,9 @@ class Approval(book.Case):
                                     "    approval: {above: {USD: 1.00}}\n")
         self.write("targets.yaml", "targets:\n  - {name: archive, kind: files, directory: out, format: csv}\n")
         self.files = 0
+
+    def tearDown(self):
+        accounting_tools.check(self, self.bill)
 
     def write(self, name, text):
         (self.catalog / name).write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ import csv
 import decimal
 import unittest
 
+import accounting_tools
 import book
 
 DATA = book.SHARED / "data" / "azure-llm-2023"
@@ -41,6 +42,7 @@ class Azure(book.Case):
         self.assertEqual(exact, decimal.Decimal("77.2361025"))
         self.assertEqual(booked, decimal.Decimal("77.24"))
         bill.verify()
+        accounting_tools.check(self, bill)
         book.say(f"{report['lines_read']:,} events, {len(expected):,} charges, {exact} USD exact, {booked} booked")
 
     @unittest.skipUnless(DATA.is_dir(), f"{DATA} is not there")

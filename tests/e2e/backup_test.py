@@ -2,10 +2,12 @@
 
 Backups of a book as it grows: each copies what is new, each comes back as the book it was, byte for byte. Killed at any
 point, or robbed of its power, a backup leaves the earlier ones as they were and the next one takes what is there; a
-restore leaves no book, or the whole. A damaged backup is refused by the name of the file. TOLLBOOK_POINTS is how many points of
-each are tried (6; 150 with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
+restore leaves no book, or the whole. So it is of a backup beside an absorb, whichever of the two processes is killed, and
+when the power goes (beside.py). A damaged backup is refused by the name of the file. TOLLBOOK_POINTS is how many points of each are tried
+(6; 150 with TOLLBOOK_LONG=1; beside an absorb half as many); TOLLBOOK_SEED repeats a run.
 """
 
+import collections
 import itertools
 import json
 import os
@@ -14,14 +16,18 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 import unittest
 
+import beside
 import book
 import disk
 import small
 
 SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 POINTS = int(os.environ.get("TOLLBOOK_POINTS", "0")) or (150 if book.LONG else 6)
+POINTS_BESIDE = -(-POINTS // 2)
+WHOLE = "after rename backup-list"  # of a backup that nobody has been told of yet
 OUTCOMES = ("nothing", "torn", "any", "all")
 SMALL_EPOCHS = ("--epoch-bytes", "300000", "--block-bytes", "100000", "--memory", "100K")
 
@@ -359,6 +365,131 @@ class Interrupted(Backups):
                     self.finish(area, command, any(kind == "told" for kind, _, _ in effects[:at]))
                     shutil.rmtree(area)
             book.say(f"{command}: the power went at {POINTS} of {len(effects)} effects")
+
+
+class BesideInterrupted(book.Case):
+    """Either process of a backup beside an absorb is killed, and the other one comes to its end; or both lose power. Then
+    both commands again do what is left."""
+
+    def setUp(self):
+        super().setUp()
+        disk.needs_shim()
+        self.chance = random.Random(SEED)
+        book.say(f"TOLLBOOK_SEED={SEED}")
+        disk.use_for_all(self, self.scratch)
+        self.life = beside.Beside(self, beside.SPILLING)
+        self.points = self.scratch / "points"
+
+    def passed(self):
+        """The points that the process that absorbs has passed so far."""
+        return self.points.read_text().splitlines()
+
+    def undisturbed(self):
+        """What it passes before it is asked; until it has answered, while the pipe gives nothing; and from then on."""
+        root, ends = self.life.begin("undisturbed"), []
+
+        def look(_):
+            ends.append(len(self.passed()))
+
+        def wait(asking):
+            asking.wait()
+            look(asking)
+        given = self.life.give(root, absorb={"points": self.points}, before=look, meanwhile=wait)
+        self.life.check_given(root, given)
+        shutil.rmtree(root)
+        passed = self.passed()
+        return passed[:ends[0]], passed[ends[0]:ends[1]], passed[ends[1]:]
+
+    def finish(self, root):
+        self.life.bill(root).verify()
+        self.life.check_given(root, self.life.give(root))
+        self.life.check_left(root)
+        self.life.check_said(root)
+
+    def test_the_one_that_absorbs_is_killed(self):
+        before, backup, rest = self.undisturbed()
+        before, after = collections.Counter(before), collections.Counter(backup + rest)
+        # By name: an effect of the backup is not rarer than the pages that the absorb writes meanwhile.
+        names = sorted(after)
+        for needed in ("before write backup-object", WHOLE, "before sync wal", "after write seen-run"):
+            self.assertIn(needed, names)
+        chosen = [names[int((number + self.chance.random()) * len(names) / POINTS_BESIDE)]
+                  for number in range(POINTS_BESIDE)] + [WHOLE]
+        met, listed = 0, 0
+        for name in chosen:
+            point = f"{name}:{before[name] + self.chance.randrange(after[name])}"
+            with self.subTest(killed=point):
+                root = self.life.begin("killed")
+                given = self.life.give(root, absorb={"kill": point})
+                self.assertIn(given.absorbed.returncode, (0, -signal.SIGKILL), given.absorbed.stderr)
+                # Who was not answered has the book then, and makes the backup himself.
+                self.assertTrue(self.life.check_told(root, given.asked), given.asked.stderr)
+                met += given.absorbed.returncode != 0
+                listed += len(self.life.lists(root)) - 2
+                self.finish(root)
+        self.assertGreater(listed, 0)
+        book.say(f"beside a backup the one that absorbs was killed {met} times of {len(chosen)}, at {len(names)} kinds of "
+                 f"points; who asked got a backup each time, {listed} times as a second one")
+
+    def killed_when(self, wanted):
+        """For `give`: the one that absorbs goes by small steps until it has passed so many points; then the one that
+        asks is killed."""
+        def stop(absorbing):
+            self.absorbing = absorbing
+            absorbing.send_signal(signal.SIGSTOP)
+
+        def kill(asking):
+            while asking.poll() is None and len(self.passed()) < wanted:
+                self.absorbing.send_signal(signal.SIGCONT)
+                time.sleep(0.0005)
+                self.absorbing.send_signal(signal.SIGSTOP)
+            asking.kill()
+            asking.wait()
+            self.absorbing.send_signal(signal.SIGCONT)
+        return {"before": stop, "meanwhile": kill}
+
+    def test_the_one_that_asks_is_killed(self):
+        before, backup, _ = self.undisturbed()
+        met, made = 0, 0
+        for number in range(POINTS_BESIDE):
+            # The first one before it is served at all; the last ones may have been answered.
+            at = int((number + self.chance.random()) * (len(backup) + 1) / POINTS_BESIDE) if number > 0 else 0
+            with self.subTest(killed_at=at):
+                root = self.life.begin("killed")
+                self.points.unlink()
+                given = self.life.give(root, absorb={"points": self.points}, **self.killed_when(len(before) + at))
+                self.assertIn(given.asked.returncode, (0, -signal.SIGKILL), given.asked.stderr)
+                self.assertEqual(given.absorbed.returncode, 0, given.absorbed.stderr)
+                self.life.check_told(root, given.asked)
+                met += given.asked.returncode != 0
+                made += len(self.life.lists(root)) - 1
+                self.finish(root)
+        self.assertGreater(met, 0)
+        book.say(f"beside an absorb the one that asks was killed {met} times of {POINTS_BESIDE}, at {len(backup)} "
+                 f"points of the other; {made} backups were made all the same")
+
+    def test_power_loss(self):
+        root, trace = self.life.begin("powerless"), self.scratch / "trace"
+        before = disk.Disk.of(root)
+        self.life.check_given(root, self.life.give(root, absorb={"trace": trace}))
+        shutil.rmtree(root)
+        effects = list(disk.effects(trace))
+        first = next(at for at, (kind, words, _) in enumerate(effects) if kind == "create" and "/backups/" in words[1])
+        for number in range(POINTS_BESIDE):
+            at = first + int((number + self.chance.random()) * (len(effects) - first) / POINTS_BESIDE) + 1
+            outcome = OUTCOMES[number % len(OUTCOMES)]
+            with self.subTest(at=at, outcome=outcome):
+                image, lines = before.copy(), 0
+                for kind, words, payload in effects[:at]:
+                    image.do(kind, words, payload)
+                    for told in payload.splitlines() if kind == "told" else ():
+                        lines = json.loads(told)["durable"]["lines"] if told.startswith(b'{"durable"') else lines
+                self.assertGreater(lines, 0)
+                image.leave(root, outcome, self.chance)
+                self.assertGreaterEqual(self.life.bill(root).status()["lines_read"], self.life.BEFORE + lines)
+                self.finish(root)
+                shutil.rmtree(root)
+        book.say(f"beside an absorb the power went at {POINTS_BESIDE} of {len(effects) - first} effects")
 
 
 if __name__ == "__main__":

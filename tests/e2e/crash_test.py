@@ -17,6 +17,7 @@ import subprocess
 import time
 import unittest
 
+import accounting_tools
 import book
 
 SEED = int(os.environ.get("TOLLBOOK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
@@ -128,6 +129,7 @@ class Killed(book.Case):
             for count in ("lines_read", *book.COUNTS, "corrections", "seals", "batches"):
                 self.assertEqual(after[count], status[count], count)
             bill.verify()
+            accounting_tools.check(self, bill)
             shutil.rmtree(bill.directory)
         book.say(f"{kills} kills in {rounds} books: {before_first} before the first commit, {in_absorb} in the middle of "
                  f"the input, {in_seal} behind all of it; the same journal each time")
@@ -191,6 +193,7 @@ class Killed(book.Case):
             for count in ("lines_read", *book.COUNTS, "seals", "batches"):
                 self.assertEqual(done[count], status[count], count)
             bill.verify()
+            accounting_tools.check(self, bill)
             shutil.rmtree(bill.directory)
         book.say(f"opening took {opening:.2f} s and {commits} commits; {kills} kills in {rounds} books, {between} of them "
                  "between these commits; the same journal each time")

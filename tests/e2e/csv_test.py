@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import unittest
 
+import accounting_tools
 import book
 import small
 
@@ -134,6 +135,7 @@ class EitherWay(book.Case):
                 self.assertEqual(exceptions_of(bill)[:1], exceptions[:1])
                 self.assertTrue(exceptions_of(bill) == exceptions, "the exceptions differ")
                 bill.verify()
+                accounting_tools.check(self, bill)
         again = write_again(self.scratch / "again", files)
         for name, decoder in (("auto", "simdjson"), ("simdjson", "auto")):
             with self.subTest(f"again, first by {name}"):

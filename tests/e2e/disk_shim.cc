@@ -279,7 +279,7 @@ ssize_t DoWrite(int fd, const void* bytes, size_t size, off_t at) {
   const Open* const open = shim.Of(fd);
   if (open == nullptr) {
     const ssize_t written = call(size);
-    // What the program has told somebody.
+    // What the program has told somebody, by write(2): what the C library writes of a FILE does not come here.
     if (fd == STDOUT_FILENO && written > 0)
       shim.After("tell", "output", "told" + Numbers({static_cast<uint64_t>(written)}),
                  {static_cast<const char*>(bytes), static_cast<size_t>(written)});

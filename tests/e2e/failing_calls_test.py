@@ -1,12 +1,12 @@
 """A call of the system fails, each in turn, once or from then on: a clear message or a right result, never less.
 
 A small job is run again and again: absorb with spills, seal and report; forget the dedup keys of an old month; approve,
-deliver to files and a ledger, close a period, back up, restore; purge the payloads of exceptions, the usage log. Each time
-the next call on a file of it fails: the disk is full (ENOSPC), broken (EIO), read-only (EROFS), or there are no more
-descriptors (EMFILE). The program ends with 0 and what the undisturbed run ends with, or with 1 and a message that names a
-file (a delivery may wait, which `post --strict` ends with 3 for); then, with the disk mended, the same command ends so.
-TOLLBOOK_POINTS is how many calls of each row and job fail (2, of deliveries and what follows 1; all of them with
-TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
+deliver to files and a ledger, close a period, back up, restore; purge the payloads of exceptions, the usage log; back up
+beside an absorb, where it is a call of either process. Each time the next call on a file of it fails: the disk is full
+(ENOSPC), broken (EIO), read-only (EROFS), or there are no more descriptors (EMFILE). The program ends with 0 and what the
+undisturbed run ends with, or with 1 and a message that names a file (a delivery may wait, which `post --strict` ends with
+3 for); then, with the disk mended, the same command ends so. TOLLBOOK_POINTS is how many calls of each row and job fail
+(2, of deliveries and what follows 1; all of them with TOLLBOOK_LONG=1); TOLLBOOK_SEED repeats a run.
 """
 
 import collections
@@ -14,8 +14,10 @@ import errno
 import os
 import random
 import shutil
+import subprocess
 import unittest
 
+import beside
 import book
 import disk
 import handed_off
@@ -33,6 +35,8 @@ class Job:
     """What is done to the book in `begun`, and what must have come of it."""
 
     ENDS = (1,)  # with which it may end when it failed
+    CALLS = 10  # with fewer of a row the test would try nothing
+    first = 0  # of the calls that are made to fail; those before are another job's
 
     def told_of(self, root, ended):
         """What a message begins the name of its file with."""
@@ -200,6 +204,43 @@ class PurgeJob(Job):
         self.case.assertEqual(self.said_of(root), self.after)
 
 
+class BesideJob(Job):
+    """An absorb, and a backup that is asked of it; the calls of one of the two processes fail, from the asking on."""
+
+    def __init__(self, case, life, fails):
+        self.case, self.life, self.fails, self.begun = case, life, fails, life.begun
+        if fails == "ask":
+            self.CALLS = 0  # it opens the book's lock, and little else
+
+    def told_of(self, root, ended):
+        return root
+
+    def give(self, root, **how):
+        def count(_):
+            if self.fails == "absorb" and "calls" in how:
+                self.first = how["calls"].stat().st_size
+        self.given = self.life.give(root, **{self.fails: how}, before=count)
+        for done in self.given:
+            self.case.assertIn(done.returncode, (0, *self.ENDS), done.stderr)
+        failed = [done for done in self.given if done.returncode != 0]
+        return subprocess.CompletedProcess((), max(done.returncode for done in self.given), b"",
+                                           b"".join(done.stderr for done in failed))
+
+    def check_failed(self, root, done):
+        if self.given.asked.returncode != 0:
+            self.case.assertEqual(self.given.asked.stdout, b"", "it reported and failed")
+        if self.given.absorbed.returncode != 0:
+            self.case.assertEqual(self.fails, "absorb", "the other one's failure is none of its")
+            self.case.assertNotIn(b"accepted ", self.given.absorbed.stdout, "it reported and failed")
+        self.life.check_told(root, self.given.asked)
+        self.life.check_left(root)
+
+    def check_done(self, root):
+        self.life.check_given(root, self.given)
+        self.life.check_left(root)
+        self.life.check_said(root)
+
+
 class FailingCalls(book.Case):
     def setUp(self):
         super().setUp()
@@ -209,13 +250,13 @@ class FailingCalls(book.Case):
         disk.use_for_all(self, self.scratch)
 
     def calls_of(self, job, letters, number):
-        """How many calls there are that can end so."""
+        """Those that can end so, as a range."""
         area, calls = self.scratch / "counted", self.scratch / "calls"
         job.begin(area)
         calls.unlink(missing_ok=True)
         job.give(area, fail=f"{letters}:{number}:{1 << 40}:once", calls=calls)
         shutil.rmtree(area)
-        return calls.stat().st_size
+        return range(job.first, calls.stat().st_size)
 
     def test_each_call_of_a_run_in_turn(self):
         self.fail_each_call(RunJob(self), "run")
@@ -242,20 +283,26 @@ class FailingCalls(book.Case):
                 self.fail_each_call(PurgeJob(self, command), f"{command} purge", -(-POINTS // 2))
                 shutil.rmtree(self.scratch / "begun")
 
+    def test_each_call_beside_a_backup_in_turn(self):
+        life = beside.Beside(self)
+        for fails, name in (("absorb", "absorb beside a backup"), ("ask", "backup beside an absorb")):
+            with self.subTest(job=name):
+                self.fail_each_call(BesideJob(self, life, fails), name, -(-POINTS // 2))
+
     def fail_each_call(self, job, what, points_of_each=POINTS):
         for name, number, letters in ROWS:
             points = self.scratch / f"points-{name}"
             calls = self.calls_of(job, letters, number)
-            self.assertGreater(calls, 10, f"{name}: the job has too few calls")
-            chosen = range(calls) if POINTS == 0 else sorted(
-                int((point + self.chance.random()) * calls / points_of_each) for point in range(points_of_each))
+            self.assertGreater(len(calls), job.CALLS, f"{name}: the job has too few calls")
+            chosen = calls if POINTS == 0 else sorted({
+                calls[int((point + self.chance.random()) * len(calls) / points_of_each)] for point in range(points_of_each)})
             ended = collections.Counter()
             for at in chosen:
                 for how in ("once", "on"):
                     with self.subTest(error=name, call=at, how=how):
                         ended[self.one(job, f"{letters}:{number}:{at}:{how}", points)] += 1
-            book.say(f"{what} {name}: {len(chosen)} of {calls} calls, once and from then on: {ended['message']} messages, "
-                     f"{ended['right']} right results, {ended['unread']} not met; the same end each time")
+            book.say(f"{what} {name}: {len(chosen)} of {len(calls)} calls, once and from then on: {ended['message']} "
+                     f"messages, {ended['right']} right results, {ended['unread']} not met; the same end each time")
 
     def one(self, job, fail, failed):
         area = self.scratch / "area"

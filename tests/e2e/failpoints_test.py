@@ -20,6 +20,7 @@ import shutil
 import signal
 import sys
 
+import accounting_tools
 import book
 import disk
 import handed_off
@@ -114,6 +115,7 @@ class Crashes(book.Case):
                 book.say(f"{done:,} pairs done, {met:,} crashes met")
             with self.subTest(crash=pair):
                 met += self.crash(*pair)
+        accounting_tools.check(self, self.life.bill(self.area))
         passed = sum(map(len, self.passes.values()))
         book.say(f"{len(names)} points, passed {passed:,} times by one life; {len(crashes)} crashes, and {met} in "
                  f"{len(pairs)} pairs; the same book, and each batch at its targets once, each time")

@@ -7,6 +7,7 @@ import csv
 import decimal
 import unittest
 
+import accounting_tools
 import book
 
 DATA = book.SHARED / "data" / "focus-1.0"
@@ -99,6 +100,7 @@ class Focus(book.Case):
                     self.assertLessEqual(abs(exact(ours["amount_exact"]) - exact(row["ListCost"])), bound)
         self.assertEqual(verdicts, {"equal": 509, "within_1e-9": 459})
         bill.verify()
+        accounting_tools.check(self, bill)
         book.say(f"{len(rows):,} rows, {verdicts['equal']} equal to the vendor's cost to the last digit, "
                  f"{verdicts['within_1e-9']} within 1e-9, none else but for another price unit")
 

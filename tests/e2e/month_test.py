@@ -16,6 +16,7 @@ import signal
 import subprocess
 import time
 
+import accounting_tools
 import book
 import small
 
@@ -156,6 +157,7 @@ class Month:
         """What finance has of it, without the times of day."""
         self.bill.verify()
         self.bill.read("reconcile")  # ends with 0
+        accounting_tools.check(self.case, self.bill)
         delivered = {path.name: path.read_bytes() for path in (self.catalog / "out").glob("*.csv")}
         audit = self.rows("audit")["rows"]
         decided = [(row["what"], row["which"], row["by"], row["before"], row["after"])

@@ -89,6 +89,14 @@ class Outputs(Fixture):
                 self.assertRegex(messages.decode(), r"(^|\n)tollbook: cannot write: standard output: ")
         self.bill.verify()
 
+    def test_what_cannot_be_acknowledged_is_in_the_book_all_the_same(self):
+        code, messages = self.into(NO_SPACE, "run", "--acknowledge", "--books", self.bill.directory, "--catalog",
+                                   self.catalog, self.usage)
+        self.assertEqual(code, 1)
+        self.assert_message(messages, "cannot write", "standard output")
+        self.assertEqual(self.bill.status()["lines_read"], 2)
+        self.bill.verify()
+
     def test_no_book_is_begun_by_seal_or_by_a_mistyped_input(self):
         for command, inputs in (("seal", []), ("run", ["usagge.ndjson"]), ("absorb", ["usagge.ndjson"]),
                                 ("run", [self.usage, self.scratch / "none*.csv"])):

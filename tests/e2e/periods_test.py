@@ -12,6 +12,7 @@ import random
 import signal
 import time
 
+import accounting_tools
 import book
 import small
 
@@ -27,6 +28,9 @@ class Periods(book.Case):
         super().setUp()
         self.bill = book.Book(self.scratch / "book", small.write_catalog(self.scratch / "catalog"))
         self.files = 0
+
+    def tearDown(self):
+        accounting_tools.check(self, self.bill)
 
     def policy(self, text):
         path = self.scratch / "catalog" / "entities.yaml"

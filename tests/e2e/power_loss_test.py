@@ -42,14 +42,18 @@ def split(events, parts):
 class Told:
     """What the program has said is durable, read from what it printed; and what it has sent to whom, by port."""
 
-    def __init__(self):
+    def __init__(self, lines=0):
         self.text = b""
-        self.lines = 0
+        self.lines = self.lines_before = lines  # in all; by earlier commands
         self.seals = 0
         self.forgotten = 0
         self.closed = False
         self.confirmed = collections.Counter()  # by target
         self.begun, self.sent, self.answered = collections.Counter(), collections.Counter(), collections.Counter()
+
+    def begin(self):
+        """A command begins, which counts its own lines."""
+        self.lines_before = self.lines
 
     def add(self, kind, words, payload):
         if kind == "told":
@@ -66,7 +70,7 @@ class Told:
 
     def hear(self, said):
         if "durable" in said:
-            self.lines = max(self.lines, said["durable"]["lines"])
+            self.lines = max(self.lines, self.lines_before + said["durable"]["lines"])
         self.seals = max(self.seals, said.get("seal", 0))
         self.forgotten = max(self.forgotten, said.get("keys", 0))
         self.closed = self.closed or said.get("after") == "closed"
@@ -268,8 +272,8 @@ class PowerLoss(book.Case):
         self.assertTrue(all(check["holds"] for check in checks), checks)
         self.assertTrue(any("from the usage log" in check["detail"] for check in checks), checks)
 
-    def lose_power_going_on(self, left, command, outcome):
-        """Goes on from `left`, loses power somewhere in that, and is what is left of it then."""
+    def lose_power_going_on(self, left, command, outcome, lines):
+        """Goes on from `left`, which has so many lines, loses power somewhere in that, and is what is left of it then."""
         image = disk.Disk.of(left)
         trace = self.scratch / "trace-again"
         trace.unlink(missing_ok=True)
@@ -277,7 +281,7 @@ class PowerLoss(book.Case):
         self.give(command, left, trace=trace)
         states = self.life.remembered()
         again = disk.with_whole_requests(disk.effects(trace))
-        told = Told()
+        told = Told(lines)
         for kind, words, payload in again[:self.chance.randrange(len(again) + 1)]:
             image.do(kind, words, payload)
             told.add(kind, words, payload)
@@ -318,6 +322,8 @@ class PowerLoss(book.Case):
         before_book, twice, outcomes = 0, 0, collections.Counter()
         left = self.scratch / "left"
         for place, (command, (kind, words, payload)) in enumerate(traced):
+            if place > 0 and traced[place - 1][0] != command:
+                told.begin()
             image.do(kind, words, payload)
             told.add(kind, words, payload)
             for outcome in wanted.get(place, ()):
@@ -330,14 +336,15 @@ class PowerLoss(book.Case):
                     before_book += not is_book
                     if self.chance.random() < 1 / 4 and not self.life.is_done(left, command):
                         twice += 1
-                        again = self.lose_power_going_on(left, command, self.chance.choice(OUTCOMES))
+                        again = self.lose_power_going_on(left, command, self.chance.choice(OUTCOMES), told.lines)
                         again.update(told)
                         self.life.check_left(left, again)
                     self.go_on(left, command)
                     self.check_end(left)
+        self.assertGreater(told.lines, 0, "nothing was acknowledged, so nothing could go")
         book.say(f"{sum(outcomes.values())} power losses ({', '.join(f'{n} {o}' for o, n in outcomes.items())}), "
-                 f"{before_book} before there was a book, {twice} with another one while it went on: nothing acknowledged "
-                 "is gone, the same journal each time")
+                 f"{before_book} before there was a book, {twice} with another one while it went on: nothing of "
+                 f"{told.lines:,} lines acknowledged is gone, the same journal each time")
 
     def test_power_loss_right_after_the_store_names_another_manifest(self):
         """CURRENT is renamed, and the directory that it is in is not synced yet: what it names is there for all that."""
@@ -370,6 +377,26 @@ class PowerLoss(book.Case):
             checked = book.tollbook("verify", "--books", left / "book", expect=1)
             self.assert_message(checked.stderr)
             book.say(f"{lie} never synced: {checked.stderr.decode().strip().replace(str(left), '')}")
+
+    def test_lines_that_are_told_of_before_they_are_synced_are_found_out(self):
+        """Likewise: had a commit been acknowledged before the log was synced, its lines would not be there."""
+        self.live(Growing(self))
+        traced, told, logs = self.trace_life(), Told(), set()
+        for place, (_, (kind, words, payload)) in enumerate(traced):
+            if kind == "create" and disk.kind_of(words[1]) == "wal":
+                logs.add(words[0])
+            if kind == "sync" and words[0] in logs:
+                before_sync = place
+            earlier = told.lines
+            told.add(kind, words, payload)
+            if 0 < earlier < told.lines:
+                break
+        image, left = self.before.copy(), self.scratch / "left"
+        for _, effect in traced[:before_sync]:
+            image.do(*effect)
+        image.leave(left, "nothing", self.chance)
+        with self.assertRaisesRegex(AssertionError, f"{earlier} not .* {told.lines} : lines that were acknowledged are gone"):
+            self.life.check_left(left, told)
 
     def test_a_mark_of_what_is_sent_that_is_not_synced_is_found_out(self):
         """Likewise: had the log not been synced before the first byte left, the book would know nothing of it."""

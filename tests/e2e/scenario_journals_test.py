@@ -33,7 +33,7 @@ class ScenarioJournals(accounting_tools.Case):
                 if journal.stat().st_size == 0:
                     self.assertEqual(ours, {})
                     continue
-                self.compare(journal, ours)
+                accounting_tools.compare(self, journal, ours)
                 balances += len(ours)
                 currencies |= {currency for _, _, currency in ours}
         book.say(f"{len(names)} scenarios, {balances} balances in {len(currencies)} currencies, the same in "
@@ -48,7 +48,7 @@ class ScenarioJournals(accounting_tools.Case):
             if b" @@ " not in path.read_bytes():
                 continue  # all is in the functional currency: what the other test reads
             with self.subTest(scenario=path.name):
-                self.compare_costs(path, self.balances_of(path.with_suffix(".balances")))
+                accounting_tools.compare_costs(self, path, self.balances_of(path.with_suffix(".balances")))
                 read += 1
         book.say(f"{read} scenarios of other currencies than the functional one")
         self.assertGreater(read, 9)

@@ -8,6 +8,7 @@ import csv
 import decimal
 import unittest
 
+import accounting_tools
 import book
 
 DATA = book.SHARED / "data" / "servegen"
@@ -46,6 +47,7 @@ class ServeGen(book.Case):
         self.assertEqual(exact, decimal.Decimal("1137397.75475198"))
         self.assertEqual(booked, decimal.Decimal("1137397.77"))
         bill.verify()
+        accounting_tools.check(self, bill)
         book.say(f"{report['lines_read']:,} events, {len(expected):,} charges, {exact} USD exact, {booked} booked; "
                  f"{report['events_per_second']:,} events/s, peak memory {report['peak_rss_bytes'] / 1e6:,.0f} MB")
 

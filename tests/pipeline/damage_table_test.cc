@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -296,6 +297,7 @@ TemporaryDirectory* DamageTable::directory_ = nullptr;
 std::string* DamageTable::contents_ = nullptr;
 
 TEST_F(DamageTable, WhateverIsDoneToAFileIsFoundOrHarmless) {
+  std::map<char, int> outcomes;
   for (const Kind& kind : kKinds) {
     const std::string file = LargestOf(At("book"), kind);
     ASSERT_FALSE(file.empty()) << kind.name;
@@ -308,6 +310,7 @@ TEST_F(DamageTable, WhateverIsDoneToAFileIsFoundOrHarmless) {
         const char outcome = After(trial, file, &said);
         SCOPED_TRACE(file + " " + trial.what + ": " + outcome + " " + said);
         EXPECT_TRUE(expected.find(outcome) != std::string_view::npos);
+        ++outcomes[outcome];
         EXPECT_EQ(said.find('\n'), std::string::npos);
         const bool is_named = said.find(fs::path(file).stem().string()) != std::string::npos;
         const bool is_gone = trial.what == "removed" && said.find("which has no log") != std::string::npos;
@@ -315,6 +318,9 @@ TEST_F(DamageTable, WhateverIsDoneToAFileIsFoundOrHarmless) {
       }
     }
   }
+  std::printf("    %zu kinds of files, %d damages: %d refused when opened, %d found by verify, %d no harm\n",
+              std::size(kKinds), outcomes['O'] + outcomes['V'] + outcomes['N'], outcomes['O'], outcomes['V'],
+              outcomes['N']);
 }
 
 // As the document has it.
