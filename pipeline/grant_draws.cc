@@ -11,7 +11,7 @@ namespace tollbook {
 namespace {
 
 bool IsOfGrant(const BookedPlace& place, const GrantLines& lines) {
-  return !IsAccrued(place.charge) && lines.contains(RatedName(place.charge));
+  return place.as != BookedAs::kAccrued && lines.contains(RatedName(place));
 }
 
 absl::Status AddParts(const StoredRun& run, const GrantLines& lines, GrantParts* parts) {
@@ -26,9 +26,8 @@ absl::Status AddParts(const StoredRun& run, const GrantLines& lines, GrantParts*
     for (uint32_t i = 0; i < count && reader.Next(&difference); ++i) {
       const BookedPlace& place = *difference.key.place;
       if (!is_of_grant[static_cast<size_t>(&place - reader.places().data())]) continue;
-      const GrantPart part{difference.line,           std::string(RatedName(place.charge)),
-                           std::string(place.entity), place.currency,
-                           difference.key.usage_date, std::string(place.debit),
+      const GrantPart part{difference.line,          std::string(RatedName(place)), std::string(place.entity),
+                           place.currency,           difference.key.usage_date,     std::string(place.debit),
                            std::string(place.credit)};
       Int128& sum = (*parts)[part];
       if (__builtin_add_overflow(sum, difference.minor, &sum)) return DamagedError("booked amounts of " + part.charge);
