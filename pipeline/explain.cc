@@ -590,8 +590,10 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       if (is_accrual) {
         explained.booked_before = BookedFor(worth, key);
         explained.why_booked_back = "an accrual and its reversal come to nothing";
-        if (explained.booked_before.minor != 0) return absl::OkStatus();
-        // What is accrued of a charge is explained by it.
+        const bool takes_back =
+            explained.booked_before.minor != 0 && explained.booked_before.minor == -difference.minor;
+        if (takes_back) return absl::OkStatus();
+        // What is accrued of a charge is explained by it, also where an earlier accrual of it is taken back beside it.
         if (const BookedPlace* const place = AccruedPlace(worth, key)) key.place = place;
       }
       explained.booked_before = BookedFor(worth, key);
