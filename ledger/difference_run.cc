@@ -1,9 +1,14 @@
 #include "ledger/difference_run.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tollbook {
 namespace {
+
+// In the place of a currency: what the line is follows, for its name begins like that of another kind. No currency is
+// written so, and a program that does not know it refuses the run.
+constexpr std::string_view kToldAs("\0\0\0", 3);
 
 // Most numbers of a difference are below 128, and always the same ones: the guess is nearly always right.
 char* PutShort(uint64_t value, char* at) {
@@ -37,6 +42,10 @@ uint32_t DifferenceRunWriter::PlaceId(const BookedPlace& place) {
     known->second = it->second;
     if (added) {
       for (const std::string_view name : {place.plan, place.charge, place.product, place.entity}) places_.Text(name);
+      if (place.as != BookedAsOf(place.charge)) {
+        places_.Raw(kToldAs);
+        places_.Fixed8(static_cast<uint8_t>(place.as));
+      }
       places_.Raw(place.currency.code());
       for (const std::string_view name : {place.debit, place.credit, place.dimensions}) places_.Text(name);
     }
@@ -107,7 +116,14 @@ void DifferenceRunReader::ReadPlaces() {
   for (uint64_t i = 0; i < places && reader_.ok(); ++i) {
     BookedPlace place;
     for (std::string_view* name : {&place.plan, &place.charge, &place.product, &place.entity}) *name = reader_.Text();
-    const std::optional<Currency> currency = Currency::FromCode(reader_.Raw(3));
+    place.as = BookedAsOf(place.charge);
+    std::string_view code = reader_.Raw(kToldAs.size());
+    if (code == kToldAs) {
+      const BookedAs by_name = std::exchange(place.as, reader_.OneOf(BookedAs::kAccrued));
+      if (place.as == by_name) reader_.Fail();  // it would not have been told
+      code = reader_.Raw(kToldAs.size());
+    }
+    const std::optional<Currency> currency = Currency::FromCode(code);
     if (!currency) {
       reader_.Fail();
       return;

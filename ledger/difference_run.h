@@ -13,25 +13,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ledger/booked_place.h"
 #include "ledger/bytes.h"
 #include "ledger/journal.h"
 
 namespace tollbook {
-
-// A charge of a plan, and where it is posted: a difference goes to the accounts of what it corrects, and a rule that
-// changes books the old amounts back there and anew here.
-struct BookedPlace {
-  std::string_view plan;
-  std::string_view charge;
-  std::string_view product;
-  std::string_view entity;
-  Currency currency;
-  std::string_view debit;
-  std::string_view credit;
-  std::string_view dimensions;
-  friend bool operator==(const BookedPlace&, const BookedPlace&) = default;
-  friend auto operator<=>(const BookedPlace&, const BookedPlace&) = default;
-};
 
 // What an amount is booked for. With the subject it names the charge's place in the book.
 //

@@ -150,8 +150,9 @@ absl::StatusOr<Decision> DecideApproval(Book& book, const Catalog& catalog, cons
   if (!approvals.ok()) return approvals.status();
   const auto approval = approvals->find(order.batch);
   if (approval == approvals->end()) {
-    return Wrong(absl::StatusCode::kFailedPrecondition, "nobody has to approve this batch", order.batch,
-                 "its seal held others; see `tollbook journals held`");
+    return Wrong(
+        absl::StatusCode::kFailedPrecondition, "nobody has to approve this batch", order.batch,
+        "no policy of its entity held it when it was sealed; `tollbook journals held` lists those that are held");
   }
   const std::string after(order.approves ? kApproved : kRejected);
   const std::string& before = approval->second.state;

@@ -1,5 +1,6 @@
 #include "pipeline/booked_places.h"
 
+#include <algorithm>
 #include <map>
 
 #include "pipeline/recognition.h"
@@ -7,10 +8,6 @@
 
 namespace tollbook {
 namespace {
-
-constexpr std::string_view kRecognised = "recognised ";
-constexpr std::string_view kDelivered = "delivered ";
-constexpr std::string_view kAccrued = "accrued ";
 
 // The rule's dimensions; which subscription and charge the line is of, where each has its own; and which entity is on
 // the other side, where one delivers what another sells.
@@ -25,39 +22,24 @@ std::string DimensionsOf(const PostingRule& rule, const RatedCharge& rated, std:
   return DimensionText(dimensions);
 }
 
-std::string_view Behind(std::string_view prefix, std::string_view name) {
-  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
-}
-
 }  // namespace
 
-std::string RecognisedName(std::string_view charge) {
-  return std::string(kRecognised).append(charge);
+StoredPlaces::StoredPlaces(const Catalog& catalog) {
+  for (const Plan& plan : catalog.plans) {
+    for (const Charge& charge : plan.charges) {
+      const BookedAs as = BookedAsOf(charge.name);
+      if (as == BookedAs::kRated) continue;
+      if (std::ranges::find(plan.charges, RatedName(as, charge.name), &Charge::name) != plan.charges.end()) continue;
+      named_like_lines_.emplace(plan.name, charge.name);
+    }
+  }
 }
 
-std::string DeliveredName(std::string_view charge) {
-  return std::string(kDelivered).append(charge);
-}
-
-std::string AccruedName(std::string_view charge) {
-  return std::string(kAccrued).append(charge);
-}
-
-bool IsRecognised(std::string_view charge) {
-  return charge.starts_with(kRecognised);
-}
-
-bool IsAccrued(std::string_view charge) {
-  return charge.starts_with(kAccrued);
-}
-
-std::string_view RatedName(std::string_view charge) {
-  for (const std::string_view prefix : {kRecognised, kDelivered, kAccrued}) charge = Behind(prefix, charge);
-  return charge;
-}
-
-std::string_view SoldName(std::string_view charge) {
-  return Behind(kDelivered, charge);
+BookedPlace StoredPlaces::Read(BookedPlace place) const {
+  const bool is_charge = place.as != BookedAs::kRated && !named_like_lines_.empty() &&
+                         named_like_lines_.contains(std::pair(std::string(place.plan), std::string(place.charge)));
+  if (is_charge) place.as = BookedAs::kRated;
+  return place;
 }
 
 BookedPlaces::Posting BookedPlaces::PostingOf(const RatedCharge& rated) {
@@ -94,15 +76,18 @@ BookedPlaces::Posting BookedPlaces::PlacedBy(const PostingRule* rule, const Rate
   place.dimensions = sold;
   Posting posting{.place = Keep(place), .rule = rule, .summary = SummaryOf(catalog_, rated, rule)};
   if (!rule->accrued.empty()) {
-    const std::string accrued = AccruedName(rated.charge->name);
+    const std::string accrued = LineName(BookedAs::kAccrued, rated.charge->name);
     BookedPlace accrual = place;
+    accrual.as = BookedAs::kAccrued;
     accrual.charge = accrued;
     accrual.debit = rule->accrued;
     accruals_[posting.place] = Keep(accrual);
   }
   const std::string other_side = is_delivered ? DimensionsOf(*rule, rated, seller) : sold;
-  const std::string delivered = DeliveredName(rated.charge->name), recognised = RecognisedName(rated.charge->name);
+  const std::string delivered = LineName(BookedAs::kDelivered, rated.charge->name),
+                    recognised = LineName(BookedAs::kRecognised, rated.charge->name);
   if (is_delivered) {
+    place.as = BookedAs::kDelivered;
     place.charge = delivered;
     place.entity = rule->delivered_by;
     place.debit = rule->due_from;
@@ -111,6 +96,7 @@ BookedPlaces::Posting BookedPlaces::PlacedBy(const PostingRule* rule, const Rate
     posting.delivered = Keep(place);
   }
   if (!is_deferred) return posting;
+  place.as = BookedAs::kRecognised;
   place.charge = recognised;
   place.debit = rule->deferred;
   place.credit = rule->credit;

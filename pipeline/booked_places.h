@@ -6,7 +6,9 @@
 #include <deque>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "ledger/difference_run.h"
 #include "rating/catalog.h"
@@ -19,30 +21,36 @@ inline bool IsMapped(const BookedPlace& place) {
   return !place.debit.empty();
 }
 
-// The charges that stand beside a rated one: what a deferred charge turns into day by day, "recognised platform"; the
-// same amounts in the books of who delivers, where another entity sells, "delivered calls"; what of it is accrued, as
-// late usage, until it is booked, "accrued calls".
-std::string RecognisedName(std::string_view charge);
-std::string DeliveredName(std::string_view charge);
-std::string AccruedName(std::string_view charge);
-bool IsRecognised(std::string_view charge);
-bool IsAccrued(std::string_view charge);
 // What a difference at the place is worth: one that moves a deferred amount to revenue adds nothing to what is owed.
 inline Int128 WorthAt(const BookedPlace& place, Int128 minor) {
-  return IsRecognised(place.charge) ? 0 : minor;
+  return place.as == BookedAs::kRecognised ? 0 : minor;
 }
-// The rated one: "calls".
-std::string_view RatedName(std::string_view charge);
-// The one that is sold: "calls" of "delivered calls".
-std::string_view SoldName(std::string_view charge);
+// The charge that is sold at the place, or delivered there. Empty: nothing is, amounts only move between accounts.
+inline std::string_view SoldName(const BookedPlace& place) {
+  return place.as == BookedAs::kRated || place.as == BookedAs::kDelivered ? RatedName(place) : std::string_view();
+}
+
+// Programs of before 2026-11-30 stored the name of a line alone. So a charge of the catalog that is called "delivered
+// messages" reads as what is delivered of "messages", and is put right here: there is no such charge.
+class StoredPlaces {
+ public:
+  explicit StoredPlaces(const Catalog& catalog);
+  // Names stay those of `place`.
+  BookedPlace Read(BookedPlace place) const;
+
+ private:
+  std::set<std::pair<std::string, std::string>, std::less<>> named_like_lines_;  // plan, charge
+};
 
 // Not thread-safe. Borrows the catalog, and the names of places that are taken in.
 class BookedPlaces {
  public:
-  explicit BookedPlaces(const Catalog& catalog) : catalog_(catalog) {}
+  explicit BookedPlaces(const Catalog& catalog) : catalog_(catalog), stored_(catalog) {}
 
   // Equal places have one address, so that comparing keys seldom compares names.
   const BookedPlace* Intern(const BookedPlace& place) { return &*places_.insert(place).first; }
+  // The same of one that a difference run has.
+  const BookedPlace* TakeIn(const BookedPlace& place) { return Intern(stored_.Read(place)); }
 
   // Where a rated charge is posted, by the catalog's rules; looked up once for each charge, entity and kind of
   // customer.
@@ -80,6 +88,7 @@ class BookedPlaces {
   const BookedPlace* Keep(BookedPlace place);
 
   const Catalog& catalog_;
+  const StoredPlaces stored_;
   std::set<BookedPlace> places_;
   std::unordered_map<ChargeOfEntity, Posting, Hash> postings_;
   std::unordered_map<const BookedPlace*, const BookedPlace*> accruals_;

@@ -11,8 +11,8 @@ namespace {
 
 bool SameCharge(const BookedKey& a, const BookedKey& b) {
   const BookedPlace &x = *a.place, &y = *b.place;
-  return std::tie(a.subscription, x.plan, x.charge, x.product, x.entity, x.currency, a.period) ==
-         std::tie(b.subscription, y.plan, y.charge, y.product, y.entity, y.currency, b.period);
+  return std::tie(a.subscription, x.plan, x.charge, x.as, x.product, x.entity, x.currency, a.period) ==
+         std::tie(b.subscription, y.plan, y.charge, y.as, y.product, y.entity, y.currency, b.period);
 }
 
 ChargeRow RowOf(const Catalog& catalog, const RatedCharge& rated) {

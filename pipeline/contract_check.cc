@@ -13,7 +13,7 @@ constexpr int32_t kMonthDaysMax = 31;
 
 using PlanCharge = std::pair<std::string_view, std::string_view>;
 PlanCharge SoldAt(const BookedPlace& place) {
-  return {place.plan, RatedName(place.charge)};
+  return {place.plan, RatedName(place)};
 }
 
 // By its day: the billing period of a fee that is due once may begin before the contract.
@@ -37,7 +37,7 @@ std::string UnevenContract(std::span<const RecognisedCharge> recognised, std::sp
       const BookedPlace& place = *amount.key.place;
       if (amount.key.subscription != subscription || !charges.contains(SoldAt(place))) continue;
       billed.currency = revenue.currency = place.currency;
-      if (IsRecognised(place.charge)) {
+      if (place.as == BookedAs::kRecognised) {
         if (amount.key.period == term) revenue.minor += amount.minor;
       } else if (IsDueIn(amount.key, term)) {
         billed.minor += amount.minor;

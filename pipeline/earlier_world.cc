@@ -17,7 +17,8 @@ namespace {
 // Of one side, where one entity delivers what another sells.
 bool IsOfCharge(const BookedKey& key, const BookedKey& other) {
   return key.subscription == other.subscription && key.period == other.period &&
-         key.place->charge == other.place->charge && key.place->currency == other.place->currency;
+         key.place->charge == other.place->charge && key.place->as == other.place->as &&
+         key.place->currency == other.place->currency;
 }
 
 // "starter from 2025-01-01 to 2025-01-16, pro from 2025-01-16": those that lie in the period.
@@ -41,7 +42,7 @@ std::map<std::string, ChargeTerms> TermsIn(const Catalog& catalog, std::string_v
   for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
     if (version.id != key.subscription) continue;
     const Plan& plan = catalog.plans[version.plan];
-    const auto charge = std::ranges::find(plan.charges, SoldName(key.place->charge), &Charge::name);
+    const auto charge = std::ranges::find(plan.charges, SoldName(*key.place), &Charge::name);
     if (charge != plan.charges.end()) terms[plan.name] = TermsOf(*charge, plan);
   }
   return terms;
@@ -193,7 +194,8 @@ absl::StatusOr<std::optional<EarlierWorld>> EarlierWorlds::Find(std::string_view
     for (size_t i = 0; i < worth.keys.size(); ++i) {
       const RatedCharge& rated = worth.rated.charges[i];
       BookedPlace sold = *key.place;
-      sold.charge = SoldName(sold.charge);
+      sold.charge = SoldName(*key.place);
+      sold.as = BookedAs::kRated;
       if (!IsOfCharge({key.subscription, &sold, key.period, {}}, worth.keys[i])) continue;
       const PostingRule* rule = then_->PostingOf(*rated.subscription, *rated.charge);
       const bool by_period = SummaryOf(*then_, rated, rule) == SummaryPolicy::kPeriod;

@@ -82,21 +82,23 @@ struct LineDifferences {
   std::deque<BookedPlace> places;
 };
 
-void TakeDifferences(DifferenceRunReader* reader, LineRef line, LineDifferences* found) {
+void TakeDifferences(DifferenceRunReader* reader, LineRef line, const StoredPlaces& places, LineDifferences* found) {
   std::string_view subject;
   uint32_t count = 0;
   while (reader->NextSubject(&subject, &count)) {
     Difference d;
     for (uint32_t i = 0; i < count && reader->Next(&d); ++i) {
       if (d.line.batch != line.batch || d.line.line != line.line) continue;
-      d.key.place = &found->places.emplace_back(*d.key.place);
+      d.key.place = &found->places.emplace_back(places.Read(*d.key.place));
       found->all.push_back({subject, d.key, d.minor});
     }
   }
 }
 
 // All differences of the line's seal that went into it.
-absl::StatusOr<LineDifferences> DifferencesOf(const Book& book, const Explanation& explanation) {
+absl::StatusOr<LineDifferences> DifferencesOf(const Book& book, const Catalog& catalog,
+                                              const Explanation& explanation) {
+  const StoredPlaces places(catalog);
   const auto& ids = explanation.seal.batches;
   const auto batch = static_cast<uint32_t>(std::find(ids.begin(), ids.end(), explanation.batch.id) - ids.begin());
   LineDifferences found;
@@ -108,7 +110,7 @@ absl::StatusOr<LineDifferences> DifferencesOf(const Book& book, const Explanatio
       const size_t before = found.all.size();
       found.runs.push_back(std::move(run));
       DifferenceRunReader reader(found.runs.back().bytes);
-      TakeDifferences(&reader, {batch, explanation.line.number}, &found);
+      TakeDifferences(&reader, {batch, explanation.line.number}, places, &found);
       if (!reader.ok()) return DamagedError("booked amounts of commit " + std::to_string(found.runs.back().sequence));
       if (found.all.size() == before) found.runs.pop_back();
     }
@@ -267,7 +269,7 @@ std::vector<PriceStep> AllocationSteps(const Catalog& catalog, std::string_view 
   for (const AllocatedContract& contract : allocated) {
     for (const AllocationStretch& stretch : contract.stretches) {
       for (const AllocatedShare& share : stretch.shares) {
-        const bool is_of_line = contract.term == key.period && share.charge->name == RatedName(key.place->charge) &&
+        const bool is_of_line = contract.term == key.period && share.charge->name == RatedName(*key.place) &&
                                 catalog.plans[share.subscription->plan].name == key.place->plan;
         Int128 minor = 0;
         if (!is_of_line || !RecognisedBy(contract, stretch, share, key.usage_date, catalog.book.rounding, &minor)) {
@@ -336,7 +338,7 @@ std::optional<RatedCharge> WithoutUsage(const Catalog& catalog, std::string_view
   for (const Subscription& version : catalog.SubscriptionsOf(subject)) {
     const Plan& plan = catalog.plans[version.plan];
     if (version.id != key.subscription || plan.name != key.place->plan) continue;
-    const auto charge = std::ranges::find(plan.charges, SoldName(key.place->charge), &Charge::name);
+    const auto charge = std::ranges::find(plan.charges, SoldName(*key.place), &Charge::name);
     if (charge == plan.charges.end() || charge->meter.empty()) continue;
     RatedCharge rated;
     rated.subscription = &version;
@@ -382,7 +384,7 @@ std::string MovedInWords(const BookedPlace& then, const BookedPlace& now) {
 const BookedPlace* MovedTo(const SubjectWorth& worth, const BookedKey& key) {
   const auto is_of_it = [&](const BookedKey& now) {
     return now.subscription == key.subscription && now.period == key.period && now.place->plan == key.place->plan &&
-           now.place->charge == key.place->charge;
+           now.place->charge == key.place->charge && now.place->as == key.place->as;
   };
   const auto delivered = std::ranges::find_if(worth.delivered, is_of_it, &DeliveredCharge::key);
   if (delivered != worth.delivered.end()) return delivered->key.place;
@@ -392,10 +394,10 @@ const BookedPlace* MovedTo(const SubjectWorth& worth, const BookedKey& key) {
 
 // Whether the charge is rated, and the line's side of it is in nobody's books any more: one entity sells and delivers.
 bool HasOneSide(const SubjectWorth& worth, const BookedKey& key) {
-  const std::string_view sold = SoldName(key.place->charge);
-  if (sold == key.place->charge) return false;
+  if (key.place->as != BookedAs::kDelivered) return false;
   return std::ranges::any_of(worth.keys, [&](const BookedKey& now) {
-    return now.subscription == key.subscription && now.period == key.period && now.place->charge == sold;
+    return now.subscription == key.subscription && now.period == key.period &&
+           now.place->charge == RatedName(*key.place);
   });
 }
 
@@ -414,7 +416,7 @@ std::string WhyBookedBack(const Catalog& catalog, const SubjectWorth& worth, con
   }
   if (!has_plan) return "by the catalog of this seal " + id + " is not on " + plan + " in that period";
   const auto of_name = std::ranges::find(catalog.plans, plan, &Plan::name);
-  if (std::ranges::find(of_name->charges, SoldName(key.place->charge), &Charge::name) != of_name->charges.end()) {
+  if (std::ranges::find(of_name->charges, SoldName(*key.place), &Charge::name) != of_name->charges.end()) {
     return "by the catalog of this seal nothing is due of it in that period";
   }
   return "the catalog of this seal charges it no more";
@@ -432,7 +434,7 @@ const BookedPlace* AccruedPlace(const SubjectWorth& worth, const BookedKey& key)
 // Of a line that takes back a line of an earlier batch, or an accrual of its own seal; empty: it does neither.
 std::string WhyTakenBack(const Explanation& explanation, const BookedKey& key, const PostingPeriods& periods) {
   if (!explanation.reverses.empty()) return explanation.reverses + " is reversed";
-  if (!IsAccrued(key.place->charge)) return "";
+  if (key.place->as != BookedAs::kAccrued) return "";
   const std::string accrued_in = periods.PlaceOf(key.place->entity, key.usage_date).period.name;
   return accrued_in == explanation.line.key.accounting_period ? "" : "this seal accrued it in " + accrued_in;
 }
@@ -539,7 +541,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
   TOLLBOOK_RETURN_IF_ERROR(FindLine(book, line, &explanation));
   absl::StatusOr<Catalog> catalog = SealedCatalog(book, explanation.seal.number);
   if (!catalog.ok()) return catalog.status();
-  absl::StatusOr<LineDifferences> found = DifferencesOf(book, explanation);
+  absl::StatusOr<LineDifferences> found = DifferencesOf(book, *catalog, explanation);
   if (!found.ok()) return found.status();
   std::vector<LineDifference>& differences = found->all;
 
@@ -566,7 +568,7 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
   if (!periods.ok()) return periods.status();
   for (const LineDifference& difference : differences) {
     BookedKey key = difference.key;
-    const bool is_accrual = IsAccrued(key.place->charge);
+    const bool is_accrual = key.place->as == BookedAs::kAccrued;
     ExplainedCharge explained;
     explained.subject = difference.subject;
     explained.subscription = key.subscription;
@@ -588,8 +590,10 @@ absl::StatusOr<Explanation> Explain(const Book& book, std::string_view line, siz
       if (is_accrual) {
         explained.booked_before = BookedFor(worth, key);
         explained.why_booked_back = "an accrual and its reversal come to nothing";
-        if (explained.booked_before.minor != 0) return absl::OkStatus();
-        // What is accrued of a charge is explained by it.
+        const bool takes_back =
+            explained.booked_before.minor != 0 && explained.booked_before.minor == -difference.minor;
+        if (takes_back) return absl::OkStatus();
+        // What is accrued of a charge is explained by it, also where an earlier accrual of it is taken back beside it.
         if (const BookedPlace* const place = AccruedPlace(worth, key)) key.place = place;
       }
       explained.booked_before = BookedFor(worth, key);

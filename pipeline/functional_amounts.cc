@@ -10,6 +10,7 @@
 #include "pipeline/charges.h"
 #include "pipeline/deferred_balance.h"
 #include "pipeline/grant_draws.h"
+#include "pipeline/line_parts.h"
 #include "rating/catalog.h"
 #include "rating/dimension_text.h"
 
@@ -22,12 +23,8 @@ Int128 Magnitude(Int128 amount) {
   return amount < 0 ? -amount : amount;
 }
 
-// How amounts are carried on an account of what is deferred, or of accruals.
-struct CarriedAs {
-  bool by_subscription = false;  // each subscription's by themselves
-  bool is_accrued = false;       // nothing else is posted there
-};
-using Carried = std::map<std::string, CarriedAs, std::less<>>;
+// By account of what is deferred: whether each subscription's is carried by itself.
+using Carried = std::map<std::string, bool, std::less<>>;
 
 // Whose lines between two accounts are of what a rule defers: all that a journal line tells of the rule.
 struct DeferringScope {
@@ -70,65 +67,61 @@ void AddDeferring(const PostingRule& rule, const Catalog& catalog, DeferringScop
   (*scopes)[{rule.deferred, rule.credit}].insert(scope);
 }
 
-void AddCarried(const PostingRule& rule, const Catalog& catalog, Carried* carried) {
-  if (!rule.deferred.empty()) {
-    const auto [known, added] = carried->try_emplace(rule.deferred, CarriedAs{rule.by_subscription});
-    known->second.by_subscription = known->second.by_subscription && rule.by_subscription;
-  }
-  // Accruals of late usage are reversed in the same seal; only where a batch is taken back by reference are they, for a
-  // while, carried. An account that other amounts are posted to as well carries none of them.
-  const auto posts_else = [&rule](const PostingRule& other) {
-    return other.debit == rule.accrued || other.credit == rule.accrued || other.due_to == rule.accrued ||
-           other.due_from == rule.accrued;
-  };
-  if (!rule.accrued.empty() && std::ranges::none_of(catalog.posting_rules, posts_else)) {
-    carried->insert_or_assign(rule.accrued, CarriedAs{.is_accrued = true});
-  }
+void AddCarried(const PostingRule& rule, Carried* carried) {
+  if (rule.deferred.empty()) return;
+  const auto [known, added] = carried->try_emplace(rule.deferred, rule.by_subscription);
+  known->second = known->second && rule.by_subscription;
 }
 
 // A line of the seal at hand.
 struct SealedLine {
   const JournalBatch* batch = nullptr;
   const JournalLine* line = nullptr;
-  // Two lines of the same seal that come to nothing: late usage that is accrued, and the line that reverses it; or a
-  // line of an accrual that is taken back by reference, and the one that books it anew.
+  Int128 accrued = 0;  // so much of it is of accruals, of the sign of its differences
+  // What is accrued in two lines of the same seal that comes to nothing: late usage, and what reverses that; or a
+  // part that is taken back by reference, and the one that books it anew.
   std::optional<size_t> undoes = {};  // of the second one: the place of the first
   bool is_undone = false;             // of the first one
   bool takes_back() const { return !batch->reverses.empty(); }
 };
 
 // Of an accrual that is taken back and booked anew all is the same but what it reverses, and the sign.
-void FindRepeatedAccruals(const std::set<std::string, std::less<>>& accrued, std::vector<SealedLine>* lines) {
+void FindRepeatedAccruals(std::vector<SealedLine>* lines) {
   std::map<LineKey, size_t> taken_back;
   for (size_t i = 0; i < lines->size(); ++i) {
     LineKey key = (*lines)[i].line->key;
-    if (key.reverses.empty() || !accrued.contains(key.debit)) continue;
+    if (key.reverses.empty() || (*lines)[i].accrued == 0) continue;
     key.reverses.clear();
     taken_back.emplace(std::move(key), i);
   }
   if (taken_back.empty()) return;
   for (SealedLine& anew : *lines) {
     const auto found = taken_back.find(anew.line->key);
-    if (found == taken_back.end() || (*lines)[found->second].line->minor != -anew.line->minor) continue;
+    if (found == taken_back.end() || (*lines)[found->second].accrued != -anew.accrued) continue;
     anew.undoes = found->second;
     (*lines)[found->second].is_undone = true;
   }
 }
 
-// Of an accrual and its reversal all is the same but the day on which they are posted, and their sign. No other late
-// usage of a seal is posted on two days.
-void FindAccruals(std::vector<SealedLine>* lines) {
+// Of an accrual and its reversal all is the same but the day on which they are posted, and their sign. Either of them
+// may be in no line, where other amounts of the same place make that zero: `of_no_line`.
+void FindAccruals(std::map<LineKey, Int128> of_no_line, std::vector<SealedLine>* lines) {
   std::map<LineKey, size_t> first;
   for (size_t i = 0; i < lines->size(); ++i) {
     SealedLine& behind = (*lines)[i];
     LineKey key = behind.line->key;
-    if (!key.usage_date || !key.reverses.empty() || behind.undoes) continue;
+    if (behind.accrued == 0 || !key.reverses.empty() || behind.undoes) continue;
     key.accounting_period.clear();
     key.posting_date = {};
+    if (const auto other = of_no_line.find(key); other != of_no_line.end() && other->second == -behind.accrued) {
+      behind.is_undone = true;
+      of_no_line.erase(other);
+      continue;
+    }
     const auto [known, added] = first.try_emplace(std::move(key), i);
     if (added) continue;
     SealedLine& accrual = (*lines)[known->second];
-    if (accrual.line->minor != -behind.line->minor) continue;
+    if (accrual.accrued != -behind.accrued) continue;
     behind.undoes = known->second;
     accrual.is_undone = true;
   }
@@ -146,7 +139,8 @@ class Reckoner {
     std::map<std::string_view, const JournalBatch*> by_id;
     for (const JournalBatch& batch : *batches) by_id.emplace(batch.id, &batch);
     TOLLBOOK_RETURN_IF_ERROR(LoadCatalogs(*seals));
-    absl::StatusOr<std::map<uint64_t, GrantParts>> parts = GrantPartsOf(book_, grant_lines_);
+    const bool accrues = std::ranges::any_of(rates_, [](const auto& of) { return !of.second.accrued.empty(); });
+    absl::StatusOr<std::map<uint64_t, LineParts>> parts = LinePartsOf(book_, grant_lines_, accrues);
     if (!parts.ok()) return parts.status();
     grant_lines_.clear();
     for (const SealRecord& seal : *seals) {
@@ -163,7 +157,7 @@ class Reckoner {
   }
 
  private:
-  // A part of a line, of the line's sign or the other one.
+  // A part of a line, as the line's differences have it: below zero where they are.
   struct Reckoned {
     Int128 functional = 0;
     std::optional<ExchangeRate> rate;
@@ -197,7 +191,7 @@ class Reckoner {
       rates.functional_currency.emplace(entity.name, entity.functional_currency);
     }
     for (const PostingRule& rule : catalog.posting_rules) {
-      AddCarried(rule, catalog, &rates.carried);
+      AddCarried(rule, &rates.carried);
       AddDeferring(rule, catalog, &rates.deferring);
       if (!rule.accrued.empty()) rates.accrued.insert(rule.accrued);
     }
@@ -207,15 +201,12 @@ class Reckoner {
     return rates;
   }
 
-  absl::Status ReckonSeal(const Rates& rates, const std::vector<const JournalBatch*>& batches,
-                          const GrantParts& parts) {
+  absl::Status ReckonSeal(const Rates& rates, const std::vector<const JournalBatch*>& batches, const LineParts& parts) {
     now_ = &rates;
-    for (const auto& [account, as] : rates.carried) {
-      const auto [it, added] = carried_.try_emplace(account, as);
-      CarriedAs& known = it->second;
-      if (known.by_subscription && !as.by_subscription) TOLLBOOK_RETURN_IF_ERROR(CarryTogether(account));
-      known.by_subscription = known.by_subscription && as.by_subscription;
-      known.is_accrued = known.is_accrued || as.is_accrued;
+    for (const auto& [account, by_subscription] : rates.carried) {
+      const auto [it, added] = carried_.try_emplace(account, by_subscription);
+      if (it->second && !by_subscription) TOLLBOOK_RETURN_IF_ERROR(CarryTogether(account));
+      it->second = it->second && by_subscription;
     }
     for (const auto& [accounts, scopes] : rates.deferring) deferring_[accounts].insert(scopes.begin(), scopes.end());
     accrued_.insert(rates.accrued.begin(), rates.accrued.end());
@@ -229,10 +220,16 @@ class Reckoner {
         lines.push_back({batches[batch], &line});
       }
     }
-    FindRepeatedAccruals(accrued_, &lines);
-    FindAccruals(&lines);
+    for (const auto& [place, minor] : parts.accruals.of_lines) {
+      const auto number = numbers.find(place);
+      if (number == numbers.end()) return DamagedError("booked amounts of accruals");
+      // An old book may have a charge that is only named like an accrual.
+      if (accrued_.contains(lines[number->second].line->key.debit)) lines[number->second].accrued = minor;
+    }
+    FindRepeatedAccruals(&lines);
+    FindAccruals(parts.accruals.of_no_line, &lines);
     std::vector<std::vector<std::pair<const GrantPart*, Int128>>> parts_of(lines.size());
-    for (const auto& [part, minor] : parts) {
+    for (const auto& [part, minor] : parts.grants) {
       if (!grant_lines_.contains(part.charge)) continue;  // a later catalog gave the name to a grant
       if (!is_liability_[part.debit] && !is_liability_[part.credit]) continue;  // a gift: nobody paid it ahead
       if (part.line.line == 0) {
@@ -255,7 +252,7 @@ class Reckoner {
     std::vector<std::tuple<Day, int, size_t>> order;
     for (size_t i = 0; i < lines.size(); ++i) {
       const SealedLine& of = lines[i];
-      const bool defers = IsCarried(of.line->key, of.line->credit_account());
+      const bool defers = IsCarried(of.line->key, of.line->credit_account()) || (of.accrued > 0 && !of.undoes);
       order.emplace_back(of.line->key.posting_date, of.takes_back() ? 0 : of.undoes ? 1 : defers ? 2 : 3, i);
     }
     std::ranges::sort(order);
@@ -285,12 +282,6 @@ class Reckoner {
     const JournalLine& line = *of.line;
     batches_.emplace(of.batch->id, of.batch);
     std::optional<FunctionalAmount>& amount = amounts_[of.batch->id][line.number - 1];
-    if (of.undoes) {
-      // Nothing stays of the two, whatever is carried meanwhile.
-      const SealedLine& undone = lines[*of.undoes];
-      amount = amounts_[undone.batch->id][undone.line->number - 1];
-      return absl::OkStatus();
-    }
     const std::optional<DayRate> own = DayRateOn(line.key.entity, line.key.currency, line.key.posting_date);
     std::optional<FunctionalAmount> before;
     if (of.takes_back()) {
@@ -298,52 +289,104 @@ class Reckoner {
       if (!taken_back.ok()) return taken_back.status();
       before = *std::move(taken_back);
     }
-    if (of.is_undone) {
-      amount = before;
-      if (!own || (of.takes_back() && !before) || (before && before->amount.currency == own->to)) {
+    std::optional<AccrualAmount> accrual;
+    if (of.accrued != 0) {
+      absl::StatusOr<std::optional<AccrualAmount>> reckoned = ReckonAccrual(lines, number, own);
+      if (!reckoned.ok()) return reckoned.status();
+      accrual = *std::move(reckoned);
+      if (accrual) accruals_.insert_or_assign({of.batch->id, line.number}, *accrual);
+      if (of.accrued == line.minor && parts_.empty()) {
+        if (accrual) amount = FunctionalAmount{{accrual->to, Magnitude(accrual->functional)}, accrual->rate};
         return absl::OkStatus();
       }
-      const absl::StatusOr<Int128> functional = own->Of(line.amount().minor);
-      if (!functional.ok()) return functional.status();
-      amount = FunctionalAmount{{own->to, *functional}, own->rate};
-      return absl::OkStatus();
     }
     amount = before;
-    if (!own || (of.takes_back() && !amount)) return PostUnrated(line);
-    if (amount && amount->amount.currency != own->to) {
+    const Int128 rest = line.minor - of.accrued;
+    if (!own || (of.takes_back() && !amount) || (of.accrued != 0 && !accrual)) return PostUnrated(line, rest);
+    const bool is_in_another = (amount && amount->amount.currency != own->to) || (accrual && accrual->to != own->to);
+    if (is_in_another) {
       // The entity has another functional currency by now: what is carried is in that one.
-      return PostRest(line, line.minor, *own, std::nullopt, 0).status();
+      return PostRest(line, rest, *own, std::nullopt, 0).status();
     }
-    const absl::StatusOr<FunctionalAmount> reckoned = ReckonParts(line, *own, amount);
+    const absl::StatusOr<FunctionalAmount> reckoned = ReckonParts(of, *own, amount, accrual);
     if (!reckoned.ok()) return reckoned.status();
     amount = *reckoned;
     return absl::OkStatus();
   }
 
-  // Of the line that one of a reversal takes back.
-  absl::StatusOr<std::optional<FunctionalAmount>> AmountBefore(const JournalBatch& batch, const JournalLine& line) {
+  // What a line has of accruals, as its differences have it.
+  struct AccrualAmount {
+    Currency to;
+    Int128 functional = 0;
+    std::optional<ExchangeRate> rate;
+    AccrualAmount Negated() const { return {to, -functional, rate}; }
+  };
+
+  // None: there was no rate.
+  absl::StatusOr<std::optional<AccrualAmount>> ReckonAccrual(const std::vector<SealedLine>& lines, size_t number,
+                                                             const std::optional<DayRate>& own) {
+    const SealedLine& of = lines[number];
+    // Nothing stays of the two, whatever is carried meanwhile.
+    if (of.undoes) return TakenBack(*lines[*of.undoes].batch, *lines[*of.undoes].line);
+    std::optional<AccrualAmount> before;
+    if (of.takes_back()) {
+      const absl::StatusOr<const JournalLine*> reversed = LineBefore(*of.batch, *of.line);
+      if (!reversed.ok()) return reversed.status();
+      before = TakenBack(*batches_.at(of.batch->reverses), **reversed);
+    }
+    const bool has_own = own && !(of.takes_back() && !before);
+    if (of.is_undone) {
+      if (!has_own || (before && before->to == own->to)) return before;
+      const absl::StatusOr<Int128> functional = own->Of(of.accrued);
+      if (!functional.ok()) return functional.status();
+      return AccrualAmount{own->to, *functional, own->rate};
+    }
+    std::vector<Side> sides = AccrualSidesOf(*of.line, of.accrued);
+    if (!has_own) {
+      TOLLBOOK_RETURN_IF_ERROR(PostUnrated(sides));
+      return before;
+    }
+    std::optional<Int128> back;
+    if (before && before->to == own->to) back = Magnitude(before->functional);
+    const absl::StatusOr<Reckoned> posted = Post(sides, of.accrued, *own, back);
+    if (!posted.ok()) return posted.status();
+    if (before && before->to != own->to) return before;
+    const bool is_as_before = back && Magnitude(posted->functional) == *back;
+    return AccrualAmount{own->to, posted->functional, is_as_before ? before->rate : posted->rate};
+  }
+
+  std::optional<AccrualAmount> TakenBack(const JournalBatch& batch, const JournalLine& line) const {
+    const auto known = accruals_.find({batch.id, line.number});
+    return known == accruals_.end() ? std::nullopt : std::optional(known->second.Negated());
+  }
+
+  // The line that one of a reversal takes back.
+  absl::StatusOr<const JournalLine*> LineBefore(const JournalBatch& batch, const JournalLine& line) const {
     const auto original = batches_.find(batch.reverses);
     if (original == batches_.end()) return DamagedError("journal batch " + batch.reverses);
     const JournalLine* const reversed = ReversedLine(*original->second, line.key);
     if (reversed == nullptr) return DamagedError("journal batch " + batch.id);
-    return amounts_[original->first][reversed->number - 1];
+    return reversed;
+  }
+  absl::StatusOr<std::optional<FunctionalAmount>> AmountBefore(const JournalBatch& batch, const JournalLine& line) {
+    const absl::StatusOr<const JournalLine*> reversed = LineBefore(batch, line);
+    if (!reversed.ok()) return reversed.status();
+    return amounts_[batch.reverses][(*reversed)->number - 1];
   }
 
-  absl::Status PostUnrated(const JournalLine& line) {
-    Int128 rest = line.minor;
+  absl::Status PostUnrated(const JournalLine& line, Int128 rest) {
     for (const auto& [part, minor] : parts_) rest -= minor;
-    for (const Side& side : CarriedSidesOf(line, rest)) {
-      TOLLBOOK_RETURN_IF_ERROR(side.balance->PostUnrated(side.credited));
-    }
-    return absl::OkStatus();
+    return PostUnrated(CarriedSidesOf(line, rest));
   }
 
-  // What its grants have, and all else of it.
-  absl::StatusOr<FunctionalAmount> ReckonParts(const JournalLine& line, const DayRate& own,
-                                               const std::optional<FunctionalAmount>& before) {
+  // What accruals and its grants have, and all else of it.
+  absl::StatusOr<FunctionalAmount> ReckonParts(const SealedLine& of_line, const DayRate& own,
+                                               const std::optional<FunctionalAmount>& before,
+                                               const std::optional<AccrualAmount>& accrual) {
+    const JournalLine& line = *of_line.line;
     const Int128 sign = line.minor < 0 ? -1 : 1;
     if (own.from == own.to) parts_.clear();  // one rate for all
-    Int128 rest = line.minor, told = 0;
+    Int128 rest = line.minor - of_line.accrued, told = accrual ? accrual->functional : 0;
     std::vector<std::pair<GrantDraws::Drawn*, Int128>> drawn;  // each with the sign of its differences where it draws
     std::set<std::pair<Day, Int128>> rates;
     for (const auto& [part, minor] : parts_) {
@@ -375,7 +418,9 @@ class Reckoner {
     if (before && functional == sign * before->amount.minor) {
       rate = before->rate;
     } else if (drawn.empty()) {
-      rate = of_rest.rate;
+      if (!accrual || accrual->rate == of_rest.rate) rate = of_rest.rate;
+    } else if (accrual) {
+      // of what was accrued, and of when it was granted
     } else if (rest == 0 && rates.size() == 1) {
       rate = drawn.front().first->rate;
     }
@@ -384,9 +429,7 @@ class Reckoner {
 
   // What rules that do not defer post to the account stands there beside what is deferred, and is not drawn on.
   bool IsCarried(const LineKey& key, std::string_view account) const {
-    const auto as = carried_.find(account);
-    if (as == carried_.end()) return false;
-    if (as->second.is_accrued) return true;
+    if (!carried_.contains(account)) return false;
     const auto scopes = deferring_.find({key.debit, key.credit});
     return scopes != deferring_.end() &&
            std::ranges::any_of(scopes->second, [&](const DeferringScope& scope) { return scope.Fits(key); });
@@ -397,28 +440,48 @@ class Reckoner {
     DeferredBalance* balance = nullptr;
     Int128 credited = 0;  // below zero: debited
   };
-  // Of so much of a line, of the sign of a difference. The one that is drawn on comes first.
-  std::vector<Side> CarriedSidesOf(const JournalLine& line, Int128 minor) {
-    std::vector<Side> sides;
-    if (minor == 0) return sides;
-    if (IsCarried(line.key, line.key.debit)) sides.push_back({&BalanceOf(line, line.key.debit), -minor});
-    if (IsCarried(line.key, line.key.credit)) sides.push_back({&BalanceOf(line, line.key.credit), minor});
+  using Sides = std::vector<Side>;
+  // The one that is drawn on comes first.
+  static Sides DrawnFirst(Sides sides) {
     std::ranges::stable_partition(sides, [](const Side& side) { return side.balance->Draws(side.credited); });
     return sides;
   }
+  // Of so much of a line, of the sign of a difference.
+  Sides CarriedSidesOf(const JournalLine& line, Int128 minor) {
+    Sides sides;
+    if (minor == 0) return sides;
+    if (IsCarried(line.key, line.key.debit)) sides.push_back({&BalanceOf(line, line.key.debit), -minor});
+    if (IsCarried(line.key, line.key.credit)) sides.push_back({&BalanceOf(line, line.key.credit), minor});
+    return DrawnFirst(std::move(sides));
+  }
+  // Likewise of an accrual: whatever else is posted to its account, that is carried by itself.
+  Sides AccrualSidesOf(const JournalLine& line, Int128 minor) {
+    Sides sides = {{&accrual_balances_[{line.key.debit, line.key.entity, line.key.currency}], -minor}};
+    if (IsCarried(line.key, line.key.credit)) sides.push_back({&BalanceOf(line, line.key.credit), minor});
+    return DrawnFirst(std::move(sides));
+  }
+
+  static absl::Status PostUnrated(const Sides& sides) {
+    for (const Side& side : sides) TOLLBOOK_RETURN_IF_ERROR(side.balance->PostUnrated(side.credited));
+    return absl::OkStatus();
+  }
 
   // So much of a line, of the sign of a difference, on the balances of deferred amounts that it is of. `before`: what
-  // the line takes back, of which its grants have so much already.
+  // the line takes back, of which its other parts have so much already.
   absl::StatusOr<Reckoned> PostRest(const JournalLine& line, Int128 minor, const DayRate& own,
-                                    const std::optional<FunctionalAmount>& before, Int128 of_grants) {
-    const Int128 sign = minor < 0 ? -1 : 1;
+                                    const std::optional<FunctionalAmount>& before, Int128 of_parts) {
     std::optional<Int128> functional;
     if (before) {
       const Int128 back = line.minor < 0 ? -before->amount.minor : before->amount.minor;
-      functional = std::max(Int128{0}, sign * (back - of_grants));
+      functional = std::max(Int128{0}, (minor < 0 ? -1 : 1) * (back - of_parts));
     }
+    return Post(CarriedSidesOf(line, minor), minor, own, functional);
+  }
+
+  // `functional`: the magnitude, where the amount takes back another one.
+  static absl::StatusOr<Reckoned> Post(const Sides& sides, Int128 minor, const DayRate& own,
+                                       std::optional<Int128> functional) {
     std::optional<ExchangeRate> rate = own.rate;
-    const std::vector<Side> sides = CarriedSidesOf(line, minor);
     if (!sides.empty()) {
       const Side& first = sides.front();
       const absl::StatusOr<DeferredBalance::Posted> posted =
@@ -436,12 +499,12 @@ class Reckoner {
       if (!converted.ok()) return converted.status();
       functional = *converted;
     }
-    return Reckoned{sign * *functional, rate};
+    return Reckoned{(minor < 0 ? -1 : 1) * *functional, rate};
   }
 
   DeferredBalance& BalanceOf(const JournalLine& line, std::string_view account) {
     std::string subscription;
-    if (carried_.find(account)->second.by_subscription) {
+    if (carried_.find(account)->second) {
       for (const auto& [name, value] : ParseDimensions(line.key.dimensions)) {
         if (name == "subscription") subscription = value;
       }
@@ -474,6 +537,9 @@ class Reckoner {
   std::map<std::string, bool, std::less<>> is_liability_;   // as the newest chart with the account has it
   // By account, entity, currency and subscription; without one: of all that are carried together.
   std::map<std::tuple<std::string, std::string, Currency, std::string>, DeferredBalance> balances_;
+  // What is accrued, by account, entity and currency.
+  std::map<std::tuple<std::string, std::string, Currency>, DeferredBalance> accrual_balances_;
+  std::map<std::pair<std::string, uint32_t>, AccrualAmount> accruals_;  // by batch and line
   AmountsByBatch amounts_;
   std::map<std::string, const JournalBatch*> batches_;  // that have amounts
 };

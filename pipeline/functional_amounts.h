@@ -9,7 +9,9 @@
 //                                order of seals, in a seal by posting date; on a day what is deferred counts before
 //                                what is drawn. Lines of other rules on the account are none of it
 //   what grants pay and lose     grant_draws.h, where it debits or credits an account of type liability
-//   an accrual that is reversed  what the accrual was, and so where it is taken back by reference and booked anew
+//   an accrual that is reversed  what the accrual was, and so where it is taken back by reference and booked anew. Where
+//                                the two are not the same amount, deferred_balance.h: of each entity, currency and
+//                                account, of what is accrued alone, whatever else is posted there
 //   a reversal by reference      what it takes back was; of what is deferred no more than is carried, and all of
 //                                it where nothing of the transaction balance is left
 // The debit and the credit of a line are the same amount, so that a batch balances in the functional currency too, and
@@ -37,7 +39,7 @@ struct FunctionalAmount {
 using LineAmounts = std::vector<std::optional<FunctionalAmount>>;
 
 // Borrows the book, which gets no seal meanwhile. The first call reckons all batches: it reads each catalog that any
-// was sealed by once, and where one has grants what all seals booked.
+// was sealed by once, and where one has grants, or accrues, what all seals booked.
 class FunctionalAmounts {
  public:
   explicit FunctionalAmounts(const Book& book) : book_(book) {}

@@ -1,43 +1,6 @@
 #include "pipeline/grant_draws.h"
 
-#include <algorithm>
-
-#include "ledger/difference_run.h"
-#include "ledger/records.h"
-#include "ledger/totals_run.h"
-#include "pipeline/booked_places.h"
-
 namespace tollbook {
-namespace {
-
-bool IsOfGrant(const BookedPlace& place, const GrantLines& lines) {
-  return !IsAccrued(place.charge) && lines.contains(RatedName(place.charge));
-}
-
-absl::Status AddParts(const StoredRun& run, const GrantLines& lines, GrantParts* parts) {
-  DifferenceRunReader reader(run.bytes);
-  std::vector<bool> is_of_grant;
-  for (const BookedPlace& place : reader.places()) is_of_grant.push_back(IsOfGrant(place, lines));
-  const bool has_any = std::ranges::find(is_of_grant, true) != is_of_grant.end();
-  std::string_view subject;
-  uint32_t count = 0;
-  while (has_any && reader.NextSubject(&subject, &count)) {
-    Difference difference;
-    for (uint32_t i = 0; i < count && reader.Next(&difference); ++i) {
-      const BookedPlace& place = *difference.key.place;
-      if (!is_of_grant[static_cast<size_t>(&place - reader.places().data())]) continue;
-      const GrantPart part{difference.line,           std::string(RatedName(place.charge)),
-                           std::string(place.entity), place.currency,
-                           difference.key.usage_date, std::string(place.debit),
-                           std::string(place.credit)};
-      Int128& sum = (*parts)[part];
-      if (__builtin_add_overflow(sum, difference.minor, &sum)) return DamagedError("booked amounts of " + part.charge);
-    }
-  }
-  return reader.ok() ? absl::OkStatus() : DamagedError("booked amounts of commit " + std::to_string(run.sequence));
-}
-
-}  // namespace
 
 Day GrantLine::GrantedOn(Day used_on) const {
   // What is lost on the day of a refill, or on the one behind the last, is of the money before.
@@ -63,16 +26,6 @@ GrantLines TakeGrantLines(const GrantLines& of, GrantLines* lines) {
     changed.emplace(charge, line);
   }
   return changed;
-}
-
-absl::StatusOr<std::map<uint64_t, GrantParts>> GrantPartsOf(const Book& book, const GrantLines& lines) {
-  std::map<uint64_t, GrantParts> parts;
-  for (int shard = 0; shard < kTotalShards && !lines.empty(); ++shard) {
-    const absl::StatusOr<std::vector<StoredRun>> runs = book.Differences(shard);
-    if (!runs.ok()) return runs.status();
-    for (const StoredRun& run : *runs) TOLLBOOK_RETURN_IF_ERROR(AddParts(run, lines, &parts[run.sequence]));
-  }
-  return parts;
 }
 
 absl::StatusOr<GrantDraws::Drawn*> GrantDraws::Draw(const GrantPart& part, Int128 minor, const GrantLine& of,

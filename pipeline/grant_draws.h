@@ -19,9 +19,8 @@
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <vector>
 
-#include "ledger/book.h"
+#include "ledger/journal.h"
 #include "pipeline/deferred_balance.h"
 #include "rating/catalog.h"
 
@@ -58,10 +57,6 @@ struct GrantPart {
   }
 };
 using GrantParts = std::map<GrantPart, Int128>;  // minor units, as the differences have them
-
-// Of each seal, by its commit; what is accrued is left aside: it is taken back at the same amounts. Reads what all
-// seals booked; an entry for each line and grant is in memory.
-[[nodiscard]] absl::StatusOr<std::map<uint64_t, GrantParts>> GrantPartsOf(const Book& book, const GrantLines& lines);
 
 // What entities have drawn of grants so far.
 class GrantDraws {

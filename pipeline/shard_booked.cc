@@ -8,7 +8,7 @@ namespace tollbook {
 absl::Status ShardBooked::Add(const StoredRun& run) {
   DifferenceRunReader reader(run.bytes);
   std::vector<const BookedPlace*> interned;
-  for (const BookedPlace& place : reader.places()) interned.push_back(places_.Intern(place));
+  for (const BookedPlace& place : reader.places()) interned.push_back(places_.TakeIn(place));
   const bool has_left_out = without_ && without_->sequence == run.sequence;
   std::string_view subject;
   uint32_t count = 0;

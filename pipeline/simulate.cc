@@ -268,7 +268,7 @@ class Sums {
     for (const BookedAmount& difference : differences_) {
       const BookedPlace& place = *difference.key.place;
       // What moves between accounts, or stands in the books of who delivers, is worth nothing more.
-      if (RatedName(place.charge) != place.charge) continue;
+      if (place.as != BookedAs::kRated) continue;
       Int128& sum = TotalOf(place.entity, place.currency).seal_would_book;
       if (__builtin_add_overflow(sum, difference.minor, &sum)) return SumOutOfRange(place.entity);
     }

@@ -404,7 +404,7 @@ void TakeUnmapped(std::vector<BookedAmount>* differences, std::vector<BookedAmou
   using ChargePeriod = std::tuple<std::string_view, std::string_view, std::string_view, BillingPeriod>;
   const auto of = [](const BookedAmount& amount) {
     // With what stands beside it.
-    return ChargePeriod{amount.key.subscription, amount.key.place->plan, RatedName(amount.key.place->charge),
+    return ChargePeriod{amount.key.subscription, amount.key.place->plan, RatedName(*amount.key.place),
                         amount.key.period};
   };
   std::set<ChargePeriod> unmapped;

@@ -171,9 +171,10 @@ LawCheck CountedOnce(const Book& book) {
 void AddWrongCharges(const SubjectWorth& worth, std::span<const BookedAmount> differences,
                      std::vector<Unlike>* charges) {
   using ChargePeriod =
-      std::tuple<std::string_view, std::string_view, std::string_view, BillingPeriod, std::string_view>;
+      std::tuple<std::string_view, std::string_view, std::string_view, BookedAs, BillingPeriod, std::string_view>;
   const auto of = [](const BookedKey& key) {
-    return ChargePeriod{key.subscription, key.place->plan, key.place->charge, key.period, key.place->currency.code()};
+    const BookedPlace& place = *key.place;
+    return ChargePeriod{key.subscription, place.plan, place.charge, place.as, key.period, place.currency.code()};
   };
   struct Sums {
     Int128 booked = 0, difference = 0;
@@ -601,6 +602,11 @@ absl::Status AddDeliveredRows(const Book& book, const Catalog& catalog, const st
   return absl::OkStatus();
 }
 
+// Of an amount that only moves from deferred to revenue.
+bool IsRecognised(const BookedKey& key) {
+  return key.place->as == BookedAs::kRecognised;
+}
+
 // What entities that sell owe those that deliver it, by the books of both.
 class DueBetween {
  public:
@@ -634,9 +640,9 @@ class DueBetween {
  private:
   using SoldCharge = std::tuple<std::string, std::string, std::string>;  // subscription, plan, charge
 
-  static bool IsDelivered(const BookedPlace& place) { return SoldName(place.charge) != place.charge; }
+  static bool IsDelivered(const BookedPlace& place) { return place.as == BookedAs::kDelivered; }
   static SoldCharge ChargeOf(const BookedKey& key) {
-    return {std::string(key.subscription), std::string(key.place->plan), std::string(SoldName(key.place->charge))};
+    return {std::string(key.subscription), std::string(key.place->plan), std::string(SoldName(*key.place))};
   }
   static std::string PartnerOf(const BookedPlace& place) {
     for (auto& [name, value] : ParseDimensions(place.dimensions)) {
@@ -711,10 +717,10 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
           return by_day[{std::string(place.entity), place.currency, amount.key.usage_date}];
         };
         for (const BookedAmount& amount : due) {
-          if (!IsRecognised(amount.key.place->charge)) sums_of(amount).due += amount.minor;
+          if (!IsRecognised(amount.key)) sums_of(amount).due += amount.minor;
         }
         for (const BookedAmount& amount : worth.booked) {
-          const bool is_recognised = IsRecognised(amount.key.place->charge);
+          const bool is_recognised = IsRecognised(amount.key);
           (is_recognised ? sums_of(amount).recognised : sums_of(amount).booked) += amount.minor;
           // The newest seal did not look behind its day: what an earlier one booked there stands.
           const bool stands = worth.status.ok() && through && *through < amount.key.usage_date;
@@ -727,7 +733,7 @@ absl::StatusOr<std::vector<ReconcileRow>> Reconcile(const Book& book, int thread
         // What waits is what TakeWaiting takes out; what only moves deferred amounts is worth nothing.
         const auto add_waiting = [&](int sign) {
           for (const BookedAmount& difference : differences) {
-            if (!IsRecognised(difference.key.place->charge)) sums_of(difference).waiting += sign * difference.minor;
+            if (!IsRecognised(difference.key)) sums_of(difference).waiting += sign * difference.minor;
             between.AddWaiting(difference, sign);
           }
         };

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <map>
+#include <tuple>
+
 #include "pipeline/app/commands.h"
 #include "pipeline/app/report.h"
 #include "pipeline/app/session.h"
@@ -8,8 +12,8 @@
 namespace tollbook {
 namespace {
 
-// The columns of the CSV are fixed; of JSON each row also says its plan.
-Table TableOf(const std::vector<ChargeRow>& rows, bool with_plan) {
+// The columns of the CSV are fixed; of JSON each row also says its plan and its entity.
+Table TableOf(const std::vector<ChargeRow>& rows, bool with_names) {
   // An exact amount has up to 36 decimals, more than a DECIMAL that warehouses read has room for: it stays text.
   std::vector<Column> columns = {{"subscription"},
                                  {"charge"},
@@ -21,7 +25,9 @@ Table TableOf(const std::vector<ChargeRow>& rows, bool with_plan) {
                                  {"quantity", true, Narrow::kCut, ParquetType::kQuantity},
                                  {"amount_exact"},
                                  {"amount_booked", true, Narrow::kCut, ParquetType::kMoney}};
-  if (with_plan) columns.push_back({"plan"});
+  if (with_names) {
+    for (const char* name : {"plan", "entity"}) columns.push_back({name});
+  }
   Table table(columns);
   for (const ChargeRow& row : rows) {
     std::vector<std::string> cells = {row.subscription,
@@ -34,27 +40,44 @@ Table TableOf(const std::vector<ChargeRow>& rows, bool with_plan) {
                                       row.is_rated ? ToString(row.quantity) : "",
                                       row.is_rated ? ToString(row.exact) : "",
                                       ToString(row.booked)};
-    if (with_plan) cells.push_back(row.plan);
+    if (with_names) {
+      for (const std::string& name : {row.plan, row.entity}) cells.push_back(name);
+    }
     table.Add(std::move(cells));
   }
   return table;
 }
 
+// Whether a charge has rows in the books of two entities for one period: who delivers it has changed, or who sells it.
+bool EntityTellsApart(const std::vector<ChargeRow>& rows) {
+  using Row = std::tuple<std::string_view, std::string_view, std::string_view, std::string_view, BillingPeriod>;
+  std::map<Row, std::string_view> entities;
+  return std::ranges::any_of(rows, [&](const ChargeRow& row) {
+    const Row of{row.subscription, row.plan, row.charge, row.dimensions, row.period};
+    return entities.try_emplace(of, row.entity).first->second != row.entity;
+  });
+}
+
 // For people: what fits a screen. The charge says the meter.
 Table ShortTableOf(const std::vector<ChargeRow>& rows) {
-  Table table({{"subscription"},
-               {"plan"},
-               {"charge"},
-               {"dimensions"},
-               {"period"},
-               {"quantity", true},
-               {"exact", true},
-               {"booked", true},
-               {"currency", false, Narrow::kKeep}});
+  const bool with_entity = EntityTellsApart(rows);
+  std::vector<Column> columns = {{"subscription"}, {"plan"},         {"charge"},
+                                 {"dimensions"},   {"period"},       {"quantity", true},
+                                 {"exact", true},  {"booked", true}, {"currency", false, Narrow::kKeep}};
+  if (with_entity) columns.insert(columns.begin() + 3, Column{"entity"});
+  Table table(columns);
   for (const ChargeRow& row : rows) {
-    table.Add({row.subscription, row.plan, row.charge, row.dimensions, ToString(row.period),
-               row.is_rated ? ToString(row.quantity) : "?", row.is_rated ? ToString(row.exact) : "?",
-               ToString(row.booked), std::string(row.currency.code())});
+    std::vector<std::string> cells = {row.subscription,
+                                      row.plan,
+                                      row.charge,
+                                      row.dimensions,
+                                      ToString(row.period),
+                                      row.is_rated ? ToString(row.quantity) : "?",
+                                      row.is_rated ? ToString(row.exact) : "?",
+                                      ToString(row.booked),
+                                      std::string(row.currency.code())};
+    if (with_entity) cells.insert(cells.begin() + 3, row.entity);
+    table.Add(std::move(cells));
   }
   return table;
 }

@@ -102,6 +102,37 @@ class Periods(book.Case):
         self.assertEqual(self.bill.status()["waiting"], [])
         self.bill.verify()
 
+    def test_charges_tell_apart_who_delivers_and_who_delivered(self):
+        (self.scratch / "catalog" / "entities.yaml").write_text(
+            "entities:\n  - {name: acme-us, functional_currency: USD}\n  - {name: acme-in, functional_currency: USD}\n"
+            "  - {name: acme-eu, functional_currency: EUR, late_usage: refuse}\n", encoding="utf-8")
+        with open(self.scratch / "catalog" / "chart.yaml", "a", encoding="utf-8") as chart:
+            chart.write('  - {code: "1500", name: Due from, type: asset}\n'
+                        '  - {code: "2500", name: Due to, type: liability}\n')
+
+        def delivered_by(entity):
+            (self.scratch / "catalog" / "posting.yaml").write_text(
+                'posting:\n  - {debit: "1200", credit: "4000", due_to: "2500", due_from: "1500", '
+                f"delivered_by: {entity}}}\n", encoding="utf-8")
+
+        delivered_by("acme-eu")
+        self.bill.run(self.use(small.event(1, 100)))
+        self.assertNotIn(b"entity", self.bill.read("charges").splitlines()[0])
+        book.tollbook("periods", "close", "--books", self.bill.directory, "--catalog", self.bill.catalog, "--entity",
+                      "acme-eu", "--period", "2025-01", "--by", "Ann", "--why", "the month is done")
+        # What acme-eu has in its closed month waits to be booked back; acme-in has all of it.
+        delivered_by("acme-in")
+        self.bill.seal()
+        rows = json.loads(self.bill.read("charges", "--format", "json"))
+        self.assertEqual([(row["charge"], row["entity"], row["quantity"], row["amount_booked"]) for row in rows],
+                         [("calls", "acme-us", "100", "1.00"), ("delivered calls", "acme-eu", "0", "1.00"),
+                          ("delivered calls", "acme-in", "100", "1.00")])
+        shown = [line.split() for line in self.bill.read("charges").decode().splitlines()[:5]]
+        self.assertEqual(shown[0][:4], ["subscription", "plan", "charge", "entity"])
+        self.assertEqual([row[2:-4] for row in shown[2:]], [["calls", "acme-us", "2025-01"],
+                                                            ["delivered", "calls", "acme-eu", "2025-01"],
+                                                            ["delivered", "calls", "acme-in", "2025-01"]])
+
     def test_a_refusal_is_one_line_for_each_thing_in_the_way(self):
         self.bill.absorb(self.use(small.event(1, 100), small.event(2, 1, subject="ghost"), small.event(3, meter="new")))
         said = self.change("close", expect=1)

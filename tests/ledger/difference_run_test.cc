@@ -109,6 +109,45 @@ TEST(DifferenceRun, EqualPlacesAndPeriodsAreStoredOnce) {
   EXPECT_EQ(Write(three).size() - Write(two).size(), Write(two).size() - Write(one).size() + 4);
 }
 
+std::string StoredAs(const char* charge, BookedAs as) {
+  DifferenceRunWriter writer;
+  BookedPlace place{"starter", charge, "api", "acme-us", *Currency::FromCode("USD"), "1200", "4000", ""};
+  place.as = as;
+  writer.BeginSubject("s1", 1);
+  writer.Add({"s1", &place, {{0}, {31}}, {5}}, 100, 0);
+  return writer.Finish(std::vector<LineRef>{{0, 1}});
+}
+
+// A charge may be called as a line beside another one is. What the line is costs bytes only there, and a run of before
+// it was told is read by the name.
+TEST(DifferenceRun, WhatALineIsComesBackWhateverItsName) {
+  constexpr std::pair<const char*, BookedAs> kByName[] = {{"calls", BookedAs::kRated},
+                                                          {"recognised calls", BookedAs::kRecognised},
+                                                          {"delivered calls", BookedAs::kDelivered},
+                                                          {"accrued calls", BookedAs::kAccrued}};
+  for (const auto& [charge, by_name] : kByName) {
+    for (const auto& [unused, as] : kByName) {
+      const std::string stored = StoredAs(charge, as);
+      const DifferenceRunReader reader(stored);
+      ASSERT_TRUE(reader.ok()) << charge;
+      EXPECT_EQ(reader.places().at(0).as, as) << charge;
+      EXPECT_EQ(reader.places().at(0).charge, charge);
+      EXPECT_EQ(stored.size(), StoredAs(charge, by_name).size() + (as == by_name ? 0 : 4)) << charge;
+    }
+  }
+}
+
+// What the name says already is told once.
+TEST(DifferenceRun, RefusesWhatIsToldAndNeedNotBe) {
+  std::string stored = StoredAs("delivered calls", BookedAs::kRated);
+  const size_t told = stored.find(std::string_view("\0\0\0\0USD", 7));
+  ASSERT_NE(told, std::string::npos);
+  for (char as = 0; as < 5; ++as) {
+    stored[told + 3] = as;
+    EXPECT_EQ(DifferenceRunReader(stored).ok(), as != static_cast<char>(BookedAs::kDelivered) && as < 4) << int{as};
+  }
+}
+
 // Names are compared only where the addresses differ, and the order is that of the names.
 TEST(BookedKey, IsOrderedByNamesWhateverTheirAddresses) {
   const BookedPlace calls{"starter", "calls", "api", "acme", *Currency::FromCode("USD"), "1", "2", ""};

@@ -11,8 +11,9 @@ Day On(const char* text) {
   return *ParseDay(text);
 }
 
-BookedPlace Place(const char* charge) {
+BookedPlace Place(const char* charge, BookedAs as = BookedAs::kRated) {
   BookedPlace place;
+  place.as = as;
   place.plan = "suite";
   place.charge = charge;
   place.currency = *Currency::FromCode("USD");
@@ -25,7 +26,8 @@ class ContractCheckTest : public testing::Test {
   std::string Check(const char* through) const { return UnevenContract(recognised_, due_, On(through)); }
 
   const BookedPlace handset_ = Place("handset"), platform_ = Place("platform"), calls_ = Place("calls"),
-                    of_handset_ = Place("recognised handset"), of_platform_ = Place("recognised platform");
+                    of_handset_ = Place("recognised handset", BookedAs::kRecognised),
+                    of_platform_ = Place("recognised platform", BookedAs::kRecognised);
   const BillingPeriod term_{On("2025-01-01"), On("2025-03-01")};
   const BillingPeriod year_{On("2024-07-01"), On("2025-07-01")};  // of the calendar, half a year off
   const BillingPeriod january_{On("2025-01-01"), On("2025-02-01")}, february_{On("2025-02-01"), On("2025-03-01")},

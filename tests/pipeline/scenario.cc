@@ -318,6 +318,7 @@ class Runner {
     CatalogTexts::Charge charge;
     charge.plan = Word(s, 1);
     charge.name = Word(s, 2);
+    std::ranges::replace(charge.name, '_', ' ');
     if (Word(s, 3) != "-") charge.meter = Word(s, 3);
     charge.model = Word(s, 4);
     for (const std::string& word : options.TakeRest("with")) charge.more += (charge.more.empty() ? "" : " ") + word;

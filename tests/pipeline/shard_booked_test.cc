@@ -102,6 +102,37 @@ TEST(ShardBooked, SumsWhatAllSealsBooked) {
   }
 }
 
+// Runs of before 2026-11-30 say what a line is by its name alone.
+TEST(ShardBooked, AChargeOfTheCatalogIsReadAsOneWhateverItsName) {
+  struct Case {
+    std::vector<std::string> charges;
+    BookedAs as;
+  };
+  for (const Case& c :
+       {Case{{"delivered messages"}, BookedAs::kRated}, Case{{"messages"}, BookedAs::kDelivered},
+        Case{{"messages", "delivered messages"}, BookedAs::kDelivered}, Case{{}, BookedAs::kDelivered}}) {
+    Catalog catalog;
+    Plan& plan = catalog.plans.emplace_back();
+    plan.name = "starter";
+    for (const std::string& name : c.charges) plan.charges.emplace_back().name = name;
+    BookedPlace place;
+    place.plan = "starter";
+    place.charge = "delivered messages";
+    place.currency = *Currency::FromCode("USD");
+    place.as = BookedAs::kDelivered;
+    DifferenceRunWriter writer;
+    writer.BeginSubject("s1", 1);
+    writer.Add({"s1", &place, {}, {}}, 100, 0);
+    const StoredRun run{1, writer.Finish(std::vector<LineRef>{{0, 1}})};
+    BookedPlaces taken(catalog);
+    ShardBooked booked(taken, std::nullopt);
+    ASSERT_TRUE(booked.Add(run).ok());
+    booked.Sum();
+    ASSERT_EQ(booked.Of("s1").size(), 1u);
+    EXPECT_EQ(booked.Of("s1")[0].key.place->as, c.as) << c.charges.size();
+  }
+}
+
 TEST(LessBooked, LeavesWhatIsDueAndNotBookedYet) {
   Dice dice(TestSeed());
   const std::deque<BookedPlace> places = SomePlaces();
