@@ -577,7 +577,10 @@ absl::Status StoredBook::RaiseFormat() {
 absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write, bool is_unsigned) {
   record.sequence = last_.sequence + 1;
   record.previous = last_.hash;
-  const bool is_decided_so = record.kind == CommitKind::kSeal || record.retires_held;
+  // Held corrections are tried again by each absorb, too, and that is nobody's decision.
+  const bool is_retry =
+      record.retires_held || (record.retires_corrections && catalog_load_ && catalog_load_->command == kRetryCommand);
+  const bool is_decided_so = record.kind == CommitKind::kSeal || is_retry;
   const bool is_signed_so = is_decided_so || is_unsigned;
   const bool keeps_load = catalog_load_ && (is_signed_so || catalog_load_->before != catalog_load_->after);
   if (keeps_load) {
