@@ -246,6 +246,7 @@ absl::Status CheckAndMark(const RestoreOptions& options, const std::string& dire
   BookOptions open;
   open.directory = directory;
   open.holder = options.holder;
+  open.now_nanos = [&options] { return options.now_nanos; };
   const absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(open);
   if (!book.ok()) return book.status();
   const absl::StatusOr<std::vector<CommitRecord>> commits = (*book)->Commits();
