@@ -434,6 +434,7 @@ class StoredBook final : public Book {
   absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
   absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
+  const std::string& directory() const { return directory_; }
   absl::Status MarkRestored(const RestoreMark& mark);
   absl::StatusOr<std::vector<RestoreMark>> RestoreMarks() const {
     return Decoded<RestoreMark>(*store_, Family::kDefault, kRestoredPrefix, DecodeRestoreMark);
@@ -1506,6 +1507,10 @@ std::map<Day, SeenKept> KeptKeys(const Book& book) {
 
 absl::StatusOr<std::vector<PurgeRecord>> Purges(const Book& book) {
   return dynamic_cast<const StoredBook&>(book).Purges();
+}
+
+std::string DirectoryOf(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).directory();
 }
 
 absl::StatusOr<std::unique_ptr<BookCut>> TakeCut(Book& book) {

@@ -39,6 +39,8 @@ class BookCut {
   std::vector<CutFile> files;  // FORMAT is the last
 };
 
+std::string DirectoryOf(const Book& book);
+
 // One at a time, and not longer than the book.
 absl::StatusOr<std::unique_ptr<BookCut>> TakeCut(Book& book);
 

@@ -105,7 +105,9 @@ class Whole(Backups):
                 (("restore", "--from", self.backups, "--books", full), ("not empty", str(full))),
                 (("restore", "--from", self.scratch / "none", "--books", self.scratch / "x"), ("none",)),
                 (("restore", "--from", full, "--books", self.scratch / "x"), ("there is no backup",)),
-                (("restore", "--from", self.backups, "--backup", 7, "--books", self.scratch / "x"), ("7.backup",))):
+                (("restore", "--from", self.backups, "--backup", 7, "--books", self.scratch / "x"), ("7.backup",)),
+                (("restore", "--from", self.backups, "--books", self.backups / "x"), ("among its backups", "--books")),
+                (("backup", "--books", self.bill.directory, "--to", self.bill.directory), ("in the book itself", "--to"))):
             self.assert_message(book.tollbook(*arguments, expect=1).stderr, *words)
         self.assertFalse((self.scratch / "x").exists())
         other = book.Book(self.scratch / "other", self.catalog)
