@@ -5,8 +5,10 @@
 namespace tollbook {
 namespace {
 
+// A case is what a mail or a spreadsheet may have changed.
 int DigitOf(char c) {
   if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 

@@ -1,6 +1,7 @@
 #include "ledger/backup.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -240,12 +241,99 @@ absl::Status LayOut(const std::string& backups, const BackupList& list, const st
   return absl::OkStatus();
 }
 
+// Whether `path`, which need not be there, is `directory` or would lie in it, by whatever names.
+bool LiesIn(const std::string& path, const std::string& directory) {
+  std::error_code ignored;  // what cannot be looked at is told when it is used
+  const fs::path inner = fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+  const fs::path outer = fs::weakly_canonical(fs::absolute(directory, ignored), ignored);
+  return !outer.empty() && std::ranges::mismatch(outer, inner).in1 == outer.end();
+}
+
+// DIR.restoring while a restore lays it out: known for one by a file of ours in it, made before all else and locked as
+// long as the restore lives. Nothing else of that name is ever touched.
+class Unfinished {
+ public:
+  // Aborted: another restore lays it out. FailedPrecondition: what is there was not left by a restore.
+  static absl::StatusOr<Unfinished> Make(const std::string& path) {
+    std::error_code error;
+    const bool is_there = fs::exists(fs::symlink_status(path, error));
+    const bool is_ours = fs::is_directory(fs::symlink_status(path, error)) &&
+                         (fs::is_empty(path, error) || fs::exists(path + kMark, error));
+    if (is_there && !is_ours) {
+      return MakeError(absl::StatusCode::kFailedPrecondition,
+                       "what stands where the restore would lay out the book was not left by a restore", path,
+                       "move it elsewhere, or name another directory with --books");
+    }
+    TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(path));
+    const std::string mark = path + kMark;
+    const int fd = open(mark.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (fd < 0) return FileError("cannot open", mark);
+    Unfinished unfinished(path, fd);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || !unfinished.IsStillThere()) {
+      unfinished.path_.clear();  // it is the other's
+      return MakeError(absl::StatusCode::kAborted, "another restore makes this book", path, "wait for it to end");
+    }
+    TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(path));
+    TOLLBOOK_RETURN_IF_ERROR(unfinished.Clear());
+    return unfinished;
+  }
+  Unfinished(Unfinished&& other) noexcept : path_(std::exchange(other.path_, "")), fd_(std::exchange(other.fd_, -1)) {}
+  Unfinished& operator=(Unfinished&&) = delete;
+  // What did not become a book is of no use, and may be large. The mark goes last, lest the rest be a stranger's.
+  ~Unfinished() {
+    if (!path_.empty() && Clear().ok() && SyncDirectory(path_).ok()) {
+      std::error_code ignored;  // the next restore removes it
+      fs::remove_all(path_, ignored);
+    }
+    if (fd_ >= 0) close(fd_);
+  }
+
+  absl::Status BecomeBook(const std::string& directory) {
+    if (std::rename(path_.c_str(), directory.c_str()) != 0) return FileError("cannot rename", path_);
+    path_.clear();
+    TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(directory + "/.."));
+    (void)unlink((directory + kMark).c_str());  // in a book it means nothing
+    return absl::OkStatus();
+  }
+
+ private:
+  static constexpr const char* kMark = "/RESTORING";
+
+  Unfinished(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+
+  // Another restore may have renamed it, or removed it, before the lock was had.
+  bool IsStillThere() const {
+    struct stat locked = {}, there = {};
+    return fstat(fd_, &locked) == 0 && stat((path_ + kMark).c_str(), &there) == 0 && locked.st_ino == there.st_ino &&
+           locked.st_dev == there.st_dev;
+  }
+
+  // But for the mark.
+  absl::Status Clear() const {
+    std::error_code error;
+    std::vector<fs::path> paths;
+    for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
+      if ("/" + entry->path().filename().string() != kMark) paths.push_back(entry->path());
+    }
+    for (const fs::path& path : paths) {
+      if (!error) fs::remove_all(path, error);
+    }
+    if (!error) return absl::OkStatus();
+    return MakeError(absl::StatusCode::kUnavailable, "cannot remove what an interrupted restore left",
+                     path_ + ": " + error.message(), "remove it, or name another directory with --books");
+  }
+
+  std::string path_;  // empty: there is nothing to be removed
+  int fd_;
+};
+
 // It is the book that was backed up, all of it is sound, and it knows where it comes from.
 absl::Status CheckAndMark(const RestoreOptions& options, const std::string& directory, const BackupList& list,
                           uint64_t number) {
   BookOptions open;
   open.directory = directory;
   open.holder = options.holder;
+  open.now_nanos = [&options] { return options.now_nanos; };
   const absl::StatusOr<std::unique_ptr<Book>> book = Book::Open(open);
   if (!book.ok()) return book.status();
   const absl::StatusOr<std::vector<CommitRecord>> commits = (*book)->Commits();
@@ -293,6 +381,10 @@ class StoredBackup : public BackupUnderWay {
 
 absl::StatusOr<std::unique_ptr<BackupUnderWay>> BackupUnderWay::Begin(Book& book, const std::string& directory,
                                                                       int64_t now_nanos) {
+  if (LiesIn(directory, DirectoryOf(book))) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the backups would lie in the book itself", directory,
+                     "name a directory elsewhere with --to, best on another disk");
+  }
   TOLLBOOK_RETURN_IF_ERROR(CheckSound(book, book.identity().name));
   TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(ObjectsIn(directory)));
   absl::StatusOr<BookLock> lock = BookLock::Take(directory, "another backup");
@@ -334,6 +426,10 @@ absl::StatusOr<BackupReport> Restore(const RestoreOptions& options) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "the directory is not empty", directory,
                      "name a new directory with --books");
   }
+  if (LiesIn(directory, options.backups)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "the book would lie among its backups", directory,
+                     "name a directory elsewhere with --books");
+  }
   const absl::StatusOr<std::vector<uint64_t>> numbers = Numbers(options.backups);
   if (!numbers.ok()) return numbers.status();
   if (numbers->empty()) {
@@ -344,13 +440,12 @@ absl::StatusOr<BackupReport> Restore(const RestoreOptions& options) {
   const absl::StatusOr<BackupList> list = ReadList(options.backups, number);
   if (!list.ok()) return list.status();
 
-  const std::string unfinished = directory + ".restoring";
-  fs::remove_all(unfinished, error);
-  TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(unfinished));
-  TOLLBOOK_RETURN_IF_ERROR(LayOut(options.backups, *list, unfinished));
-  TOLLBOOK_RETURN_IF_ERROR(CheckAndMark(options, unfinished, *list, number));
-  if (std::rename(unfinished.c_str(), directory.c_str()) != 0) return FileError("cannot rename", unfinished);
-  TOLLBOOK_RETURN_IF_ERROR(SyncDirectory(directory + "/.."));
+  const std::string path = directory + ".restoring";
+  absl::StatusOr<Unfinished> unfinished = Unfinished::Make(path);
+  if (!unfinished.ok()) return unfinished.status();
+  TOLLBOOK_RETURN_IF_ERROR(LayOut(options.backups, *list, path));
+  TOLLBOOK_RETURN_IF_ERROR(CheckAndMark(options, path, *list, number));
+  TOLLBOOK_RETURN_IF_ERROR(unfinished->BecomeBook(directory));
   return Report(number, *list);
 }
 

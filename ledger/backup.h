@@ -30,7 +30,7 @@ struct BackupReport {
 };
 
 // `directory` is made when it is missing. DataLoss: the book is damaged, and nothing was written. FailedPrecondition:
-// the backups there are of another book.
+// the backups there are of another book, or they would lie in this one.
 absl::StatusOr<BackupReport> BackUp(Book& book, const std::string& directory, int64_t now_nanos);
 
 // The same for a process that goes on with the book meanwhile: commits may be made while Copy runs.
@@ -54,7 +54,9 @@ struct RestoreOptions {
   std::string by = {};  // who restores it, for the book's mark
 };
 // DataLoss: the backup is damaged; the message names the file. What an interrupted Restore left beside `directory` is
-// removed first.
+// removed first, and nothing else: FailedPrecondition when something else is there, or the book would lie among its
+// backups. Aborted: another Restore makes the same book. The book's newest commit is that of the backup, and behind it
+// the one that says so (RestoreMark).
 absl::StatusOr<BackupReport> Restore(const RestoreOptions& options);
 
 }  // namespace tollbook

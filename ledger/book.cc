@@ -444,6 +444,7 @@ class StoredBook final : public Book, public HeldStore {
   absl::StatusOr<Anchor> AnchorOf(uint64_t sequence) const;
   absl::StatusOr<std::unique_ptr<BookCut>> TakeCut();
   absl::StatusOr<std::vector<MeterRecord>> MeterRecords() const;
+  const std::string& directory() const { return directory_; }
   absl::Status MarkRestored(const RestoreMark& mark);
   absl::StatusOr<std::vector<RestoreMark>> RestoreMarks() const {
     return Decoded<RestoreMark>(*store_, Family::kDefault, kRestoredPrefix, DecodeRestoreMark);
@@ -501,6 +502,7 @@ class StoredBook final : public Book, public HeldStore {
   absl::Status AddSeal(uint64_t sequence, const Contents& contents, Body* body) const;
   absl::Status AddPeriodChange(uint64_t sequence, Body* body) const;
   absl::Status AddDecisions(uint64_t sequence, Body* body) const;
+  absl::Status AddRestoreMark(uint64_t sequence, Body* body) const;
   absl::Status AddCutOff(uint64_t sequence, Body* body) const;
   absl::Status AddStored(Family family, const std::string& key, Body* body) const;
   absl::StatusOr<uint64_t> CheckCommits(SeenSum* seen) const;
@@ -593,7 +595,10 @@ absl::Status StoredBook::RaiseFormat() {
 absl::Status StoredBook::Commit(CommitRecord record, CommitWrite write, bool is_unsigned) {
   record.sequence = last_.sequence + 1;
   record.previous = last_.hash;
-  const bool is_decided_so = record.kind == CommitKind::kSeal || record.retires_held;
+  // Held corrections are tried again by each absorb, too, and that is nobody's decision.
+  const bool is_retry =
+      record.retires_held || (record.retires_corrections && catalog_load_ && catalog_load_->command == kRetryCommand);
+  const bool is_decided_so = record.kind == CommitKind::kSeal || is_retry;
   const bool is_signed_so = is_decided_so || is_unsigned;
   const bool keeps_load = catalog_load_ && (is_signed_so || catalog_load_->before != catalog_load_->after);
   if (keeps_load) {
@@ -1322,7 +1327,19 @@ absl::Status StoredBook::AddPeriodChange(uint64_t sequence, Body* body) const {
 absl::Status StoredBook::AddDecisions(uint64_t sequence, Body* body) const {
   TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kDecisionPrefix, sequence), body));
   TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kPurgePrefix, sequence), body));
-  return AddStored(Family::kDefault, Numbered(kUsagePurgePrefix, sequence), body);
+  TOLLBOOK_RETURN_IF_ERROR(AddStored(Family::kDefault, Numbered(kUsagePurgePrefix, sequence), body));
+  return AddRestoreMark(sequence, body);
+}
+
+// The mark of an earlier program stands beside the commit that it names, which was made long before it.
+absl::Status StoredBook::AddRestoreMark(uint64_t sequence, Body* body) const {
+  const std::string key = Numbered(kRestoredPrefix, sequence);
+  const absl::StatusOr<std::optional<std::string>> stored = store_->Get(Family::kDefault, key);
+  if (!stored.ok() || !stored->has_value()) return stored.status();
+  const absl::StatusOr<RestoreMark> mark = DecodeRestoreMark(**stored);
+  if (!mark.ok()) return mark.status();
+  if (mark->sequence < sequence) body->Add(Family::kDefault, key, **stored);
+  return absl::OkStatus();
 }
 
 absl::Status StoredBook::AddCutOff(uint64_t sequence, Body* body) const {
@@ -1530,11 +1547,16 @@ absl::StatusOr<std::unique_ptr<BookCut>> StoredBook::TakeCut() {
   return cut;
 }
 
+// A commit of its own, so that the chain vouches for it: without it nothing would hold the targets.
 absl::Status StoredBook::MarkRestored(const RestoreMark& mark) {
   TOLLBOOK_RETURN_IF_ERROR(CheckUsable());
-  std::unique_ptr<StoreWrite> write = store_->NewWrite(0);
-  write->Put(Family::kDefault, Numbered(kRestoredPrefix, mark.sequence), Encode(mark));
-  return store_->Write(std::move(write));
+  TOLLBOOK_ASSERT(mark.sequence == last_.sequence);
+  const Committing committing(&committing_);
+  CommitRecord record;
+  record.kind = CommitKind::kDecisions;
+  CommitWrite write(store_->NewWrite(4096));
+  write.PutForEver(Family::kDefault, Numbered(kRestoredPrefix, mark.sequence + 1), Encode(mark));
+  return Commit(std::move(record), std::move(write));
 }
 
 }  // namespace
@@ -1617,6 +1639,10 @@ std::map<Day, SeenKept> KeptKeys(const Book& book) {
 
 absl::StatusOr<std::vector<PurgeRecord>> Purges(const Book& book) {
   return dynamic_cast<const StoredBook&>(book).Purges();
+}
+
+std::string DirectoryOf(const Book& book) {
+  return dynamic_cast<const StoredBook&>(book).directory();
 }
 
 absl::StatusOr<std::unique_ptr<BookCut>> TakeCut(Book& book) {

@@ -39,13 +39,16 @@ class BookCut {
   std::vector<CutFile> files;  // FORMAT is the last
 };
 
+std::string DirectoryOf(const Book& book);
+
 // One at a time, and not longer than the book.
 absl::StatusOr<std::unique_ptr<BookCut>> TakeCut(Book& book);
 
 // A book that came out of a backup is marked. Commits that the book made after that backup, before it was lost, may
-// have been told to somebody, and it does not know of them: what is sent next must be looked for first.
+// have been told to somebody, and it does not know of them: what is sent next must be looked for first. The mark is a
+// commit of its own; that of an earlier program was none.
 struct RestoreMark {
-  uint64_t sequence = 0;  // the newest commit when it was restored
+  uint64_t sequence = 0;  // the newest commit of the backup: of a mark that is a commit, the one before it
   uint64_t backup = 0;    // the number of the backup
   int64_t restored_at_nanos = 0;
   std::string by = {};  // whose account of the operating system; empty: not known
@@ -53,7 +56,8 @@ struct RestoreMark {
 std::string Encode(const RestoreMark& mark);
 absl::StatusOr<RestoreMark> DecodeRestoreMark(std::string_view stored);
 
-absl::Status MarkRestored(Book& book, const RestoreMark& mark);           // synced
+// Behind the newest commit, which must be the one that the mark names. Errors: those of a commit.
+absl::Status MarkRestored(Book& book, const RestoreMark& mark);
 absl::StatusOr<std::vector<RestoreMark>> RestoreMarks(const Book& book);  // by commit; empty: never restored
 
 }  // namespace tollbook

@@ -24,6 +24,10 @@ std::string TextOf(int fd) {
 absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::string_view holder) {
   const std::string path = directory + "/BOOKLOCK";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (fd < 0 && errno == EROFS) {
+    return MakeError(absl::StatusCode::kUnavailable, "the book is where nothing can be written", directory,
+                     "copy its directory to where it can be and name the copy, or mount this one for writing");
+  }
   if (fd < 0) return FileError("cannot open", path);
   BookLock lock(fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

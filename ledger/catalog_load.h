@@ -15,6 +15,9 @@ namespace tollbook {
 
 class Book;
 
+// The command that tries again what was held: lines, and corrections, which each absorb tries again, too.
+inline constexpr std::string_view kRetryCommand = "exceptions retry";
+
 struct CatalogLoad {
   uint64_t sequence = 0;  // of the commit, which has the time
   std::string by;         // whose account of the operating system ran the command

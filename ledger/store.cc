@@ -7,6 +7,8 @@
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/transaction_log.h>
 #include <rocksdb/write_batch.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdarg>
@@ -14,6 +16,7 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "ledger/records.h"
@@ -177,17 +180,40 @@ class RocksWrite final : public StoreWrite {
   std::unique_ptr<rocksdb::WriteBatch> batch_;
 };
 
+bool IsLog(const std::filesystem::path& path) {
+  return path.extension() == ".log";
+}
+
+std::set<std::string> PathsOfLogs(const std::string& directory) {
+  std::set<std::string> paths;
+  std::error_code ignored;  // what cannot be looked at stays as it is
+  for (const auto& entry : std::filesystem::directory_iterator(PathIn(directory), ignored)) {
+    if (IsLog(entry.path())) paths.insert(entry.path().string());
+  }
+  return paths;
+}
+
+bool IsEmptyFile(const std::string& path) {
+  struct stat facts = {};
+  return stat(path.c_str(), &facts) == 0 && facts.st_size == 0;
+}
+
 class RocksStore final : public Store {
  public:
-  RocksStore(std::string directory, std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> families)
-      : directory_(std::move(directory)), db_(std::move(db)), families_(std::move(families)) {}
+  // `logs_before`: the paths of those that were there before it was opened.
+  RocksStore(std::string directory, std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> families,
+             std::set<std::string> logs_before)
+      : directory_(std::move(directory)),
+        db_(std::move(db)),
+        families_(std::move(families)),
+        logs_before_(std::move(logs_before)) {}
   RocksStore(const RocksStore&) = delete;
   RocksStore& operator=(const RocksStore&) = delete;
 
   ~RocksStore() override {
     FlushLog();
     for (rocksdb::ColumnFamilyHandle* handle : families_) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-    db_->Close().PermitUncheckedError();
+    if (db_->Close().ok()) RemoveOwnEmptyLogs();
   }
 
   absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) const override {
@@ -276,9 +302,18 @@ class RocksStore final : public Store {
     if (bytes > kLogBytesKept) db_->Flush(rocksdb::FlushOptions(), families_).PermitUncheckedError();
   }
 
+  // Each opening begins one, and RocksDB lets go of it only when a later one has something: a book that is looked at
+  // every minute would have thousands. One that was found empty is no business of ours: it may have been cut.
+  void RemoveOwnEmptyLogs() const {
+    for (const std::string& path : PathsOfLogs(directory_)) {
+      if (!logs_before_.contains(path) && IsEmptyFile(path)) (void)unlink(path.c_str());
+    }
+  }
+
   const std::string directory_;
   const std::unique_ptr<rocksdb::DB> db_;
   const std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  const std::set<std::string> logs_before_;
   mutable SpareBatch spare_;
 };
 
@@ -310,8 +345,8 @@ std::string NamesIn(const std::string& directory, const std::function<bool(const
   return text;
 }
 
-bool IsLog(const std::filesystem::path& path) {
-  return path.extension() == ".log";
+bool IsLogWithBytes(const std::filesystem::path& path) {
+  return IsLog(path) && !IsEmptyFile(path.string());
 }
 bool IsBrokenTable(const std::filesystem::path& path) {
   if (path.extension() != ".sst") return false;
@@ -324,12 +359,28 @@ absl::Status CannotOpen(const rocksdb::Status& status, const std::string& direct
   if (!status.IsCorruption()) return FromRocks(status, directory);
   const std::string told = OneLine(status.ToString());
   const auto is_named = [&](const std::filesystem::path& path) {
-    return path.extension() != "" && told.find(path.stem().string()) != std::string::npos;
+    return told.find(path.stem().string()) != std::string::npos;
   };
-  if (!NamesIn(directory, is_named).empty()) return DamagedError(directory + ": " + told);
+  const auto is_data_and_named = [&](const std::filesystem::path& path) {
+    return path.extension() != "" && is_named(path);
+  };
+  if (!NamesIn(directory, is_data_and_named).empty()) return DamagedError(directory + ": " + told);
   std::string suspects = NamesIn(directory, IsBrokenTable);
-  if (suspects.empty()) suspects = NamesIn(directory, IsLog);
+  // The MANIFEST is named when it is damaged, and when a table of its list is. A log is to blame when nothing is named.
+  if (suspects.empty() && NamesIn(directory, is_named).empty()) suspects = Store::LogsOf(directory);
   return DamagedError(directory + ": " + told + (suspects.empty() ? "" : ", in " + suspects));
+}
+
+// RocksDB makes its files for everybody to read, and they have customers, amounts and payloads in them. A book's other
+// files are for its owner and group alone; of these that is said of their directory, whoever made it.
+void KeepOthersOut(const std::string& directory, StoreAccess access) {
+  const std::string path = PathIn(directory);
+  struct stat facts = {};
+  // Where it fails, RocksDB says why; or the store is another's, whose business it is.
+  if (access == StoreAccess::kCreate) (void)mkdir(path.c_str(), 0750);
+  if (stat(path.c_str(), &facts) == 0 && (facts.st_mode & S_IRWXO) != 0) {
+    (void)chmod(path.c_str(), facts.st_mode & ~static_cast<mode_t>(S_IFMT | S_IRWXO));
+  }
 }
 
 }  // namespace
@@ -339,8 +390,10 @@ bool Store::Exists(const std::string& directory) {
   return std::filesystem::exists(PathIn(directory) + "/CURRENT", ignored);
 }
 
+// Openings that were killed left empty ones.
 std::string Store::LogsOf(const std::string& directory) {
-  return NamesIn(directory, IsLog);
+  const std::string with_bytes = NamesIn(directory, IsLogWithBytes);
+  return with_bytes.empty() ? NamesIn(directory, IsLog) : with_bytes;
 }
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory, StoreAccess access) {
@@ -349,15 +402,18 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   for (size_t family = 0; family < kFamilies; ++family) {
     descriptors.emplace_back(kFamilyNames[family], FamilyOptions(static_cast<Family>(family)));
   }
+  const bool is_read_only = access == StoreAccess::kUpToDamageReadOnly;
+  if (!is_read_only) KeepOthersOut(directory, access);
+  std::set<std::string> logs = PathsOfLogs(directory);
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   const rocksdb::DBOptions options = DatabaseOptions(access);
   const rocksdb::Status status =
-      access == StoreAccess::kUpToDamageReadOnly
-          ? rocksdb::DB::OpenForReadOnly(options, PathIn(directory), descriptors, &families, &db)
-          : rocksdb::DB::Open(options, PathIn(directory), descriptors, &families, &db);
+      is_read_only ? rocksdb::DB::OpenForReadOnly(options, PathIn(directory), descriptors, &families, &db)
+                   : rocksdb::DB::Open(options, PathIn(directory), descriptors, &families, &db);
   if (!status.ok()) return CannotOpen(status, directory);
-  return std::make_unique<RocksStore>(directory, std::unique_ptr<rocksdb::DB>(db), std::move(families));
+  return std::make_unique<RocksStore>(directory, std::unique_ptr<rocksdb::DB>(db), std::move(families),
+                                      std::move(logs));
 }
 
 }  // namespace tollbook

@@ -63,12 +63,12 @@ absl::StatusOr<std::map<uint64_t, AppliedCorrections>> CorrectionsByCommit(const
 }
 
 void AddCorrections(const CommitRecord& commit, const AppliedCorrections& applied, const std::string& run_by,
-                    std::vector<AuditRow>* rows) {
+                    const std::string& run_why, std::vector<AuditRow>* rows) {
   const auto add = [&](const std::string& what, const std::string& which, const std::string& why,
                        const std::string& before, const std::string& after) {
     rows->push_back({commit.sequence, commit.committed_at_nanos, what, which, run_by, why, before, after});
   };
-  add("corrections", "accepted usage", "", "", Counted(applied.count, "correction", "corrections") + " applied");
+  add("corrections", "accepted usage", run_why, "", Counted(applied.count, "correction", "corrections") + " applied");
   for (const AuditRow& row : applied.shown) add(row.what, row.which, row.why, row.before, row.after);
   const uint64_t more = applied.count - applied.shown.size();
   if (more > 0) add("corrections", "and " + std::to_string(more) + " more", "--format csv has all", "", "");
@@ -185,6 +185,7 @@ absl::StatusOr<AuditLog> Audit(const Book& book, size_t corrections_of_commit) {
   for (const CommitRecord& commit : *commits) {
     for (; mark != restored->end() && mark->sequence < commit.sequence; ++mark) log.rows.push_back(RowOf(*mark));
     std::string run_by, run_why;  // whose account ran what nobody signs; or who decided it, and why
+    bool is_retry = commit.retires_held;
     const auto row = [&](std::string what, std::string which, std::string before, std::string after) {
       log.rows.push_back({commit.sequence, commit.committed_at_nanos, std::move(what), std::move(which), run_by,
                           run_why, std::move(before), std::move(after)});
@@ -193,15 +194,17 @@ absl::StatusOr<AuditLog> Audit(const Book& book, size_t corrections_of_commit) {
       if (load->before != load->after) log.rows.push_back(RowOf(commit, *load));
       run_by = load->decided_by.empty() ? load->by : load->decided_by;
       run_why = load->decided_why;
+      is_retry = is_retry || (commit.retires_corrections && load->command == kRetryCommand);
       catalog = load->after;
       ++load;
     }
-    if (commit.retires_held) {
-      row("retry", "held lines", std::to_string(held) + " held", std::to_string(commit.book.held) + " held");
+    if (is_retry) {
+      row("retry", commit.retires_held ? "held lines" : "held corrections", std::to_string(held) + " held",
+          std::to_string(commit.book.held) + " held");
     }
     held = commit.book.held;
     if (const auto applied = corrections->find(commit.sequence); applied != corrections->end()) {
-      AddCorrections(commit, applied->second, run_by, &log.rows);
+      AddCorrections(commit, applied->second, run_by, run_why, &log.rows);
     }
     if (seal != seals->end() && seal->sequence == commit.sequence) {
       AddSeal(commit, *seal, catalog, run_by, run_why, &log.rows);

@@ -123,6 +123,41 @@ absl::StatusOr<std::vector<ChargeRow>> Charges(const Book& book, const Catalog& 
   return rows;
 }
 
+namespace {
+
+// Whoever sealed by the catalog did not know these definitions: they came with usage absorbed since. So nothing
+// of the catalog prices that usage, and it is told as unpriced until a seal books by a catalog that does. A meter that
+// the catalog counts otherwise, and the book had no usage of, makes room with all that is priced by it.
+absl::Status CountUsageSince(const Book& book, Catalog* sealed) {
+  const absl::StatusOr<std::vector<Meter>> counted = book.Meters();
+  if (!counted.ok()) return counted.status();
+  std::vector<Meter> missing;
+  for (const Meter& meter : *counted) {
+    const auto same = std::ranges::find(sealed->meters, meter.name, &Meter::name);
+    if (same != sealed->meters.end()) {
+      if (CountsTheSame(meter, *same)) continue;
+      std::string aside = meter.name;
+      do aside += " (as sealed)";
+      while (sealed->FindMeter(aside) != nullptr);
+      for (Plan& plan : sealed->plans) {
+        for (Charge& charge : plan.charges) {
+          if (charge.meter == meter.name) charge.meter = aside;
+        }
+      }
+      same->name = aside;
+      same->event_type.clear();  // no event is of it any more
+    }
+    missing.push_back(meter);
+  }
+  if (missing.empty()) return absl::OkStatus();
+  sealed->meters.insert(sealed->meters.end(), missing.begin(), missing.end());
+  std::ranges::sort(sealed->meters, {}, &Meter::name);
+  sealed->BuildIndex();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number) {
   absl::StatusOr<std::vector<SealRecord>> seals = book.Seals();
   if (!seals.ok()) return seals.status();
@@ -141,6 +176,7 @@ absl::StatusOr<Catalog> SealedCatalog(const Book& book, uint64_t seal_number) {
                      parsed.errors.empty() ? "?" : ToString(parsed.errors.front()),
                      "name a mended catalog with --catalog");
   }
+  TOLLBOOK_RETURN_IF_ERROR(CountUsageSince(book, &*parsed.catalog));
   return *std::move(parsed.catalog);
 }
 

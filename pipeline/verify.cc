@@ -431,14 +431,29 @@ std::optional<uint64_t> PurgedSince(const std::vector<PurgeRecord>& purges, uint
   return std::nullopt;
 }
 
+// Times are for people, so a clock that was put back breaks no law; but whoever reads the log by them should know.
+std::string WhereTheClockWentBack(std::span<const CommitRecord> commits) {
+  uint64_t first = 0, all = 0;
+  for (size_t i = 1; i < commits.size(); ++i) {
+    if (commits[i].committed_at_nanos >= commits[i - 1].committed_at_nanos) continue;
+    if (all++ == 0) first = commits[i].sequence;
+  }
+  if (all == 0) return "";
+  return "; commit " + std::to_string(first) + " is dated before the one before it" +
+         (all == 1 ? "" : ", and so are " + std::to_string(all - 1) + " more") + ": a clock was put back";
+}
+
 }  // namespace
 
 std::vector<LawCheck> VerifyAudit(const Book& book, const std::vector<Anchor>& anchors) {
   const absl::StatusOr<Anchor> newest = AnchorOf(book);
   if (!newest.ok()) return {Failed(0, "audit log", newest.status())};
-  std::vector<LawCheck> checks = {
-      {0, "audit log", true,
-       std::to_string(newest->sequence) + " commits, each with what it stored; its anchor is " + ToString(*newest)}};
+  const absl::StatusOr<std::vector<CommitRecord>> commits = book.Commits();
+  if (!commits.ok()) return {Failed(0, "audit log", commits.status())};
+  std::vector<LawCheck> checks = {{0, "audit log", true,
+                                   std::to_string(newest->sequence) +
+                                       " commits, each with what it stored; its anchor is " + ToString(*newest) +
+                                       WhereTheClockWentBack(*commits)}};
   const absl::StatusOr<std::vector<PurgeRecord>> purges = Purges(book);
   if (!purges.ok()) return {Failed(0, "audit log", purges.status())};
   for (const Anchor& anchor : anchors) {

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "ledger/catalog_load.h"
 #include "ledger/cut_off.h"
 #include "ledger/purge.h"
 #include "pipeline/app/catalog_loaded.h"
@@ -339,10 +340,10 @@ absl::StatusOr<int> Retry(const ExceptionsOptions& options) {
   }
   absl::StatusOr<LoadedCatalog> loaded = LoadCatalog(options.catalog);
   if (!loaded.ok()) return loaded.status();
-  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, "exceptions retry");
+  absl::StatusOr<std::unique_ptr<Book>> book = OpenBook(options.books, kRetryCommand);
   if (!book.ok()) return book.status();
   TOLLBOOK_RETURN_IF_ERROR(
-      CatalogLoaded(**book, loaded->catalog, "exceptions retry", options.catalog, options.by, options.why));
+      CatalogLoaded(**book, loaded->catalog, kRetryCommand, options.catalog, options.by, options.why));
   AbsorbOptions absorb;
   absorb.memory_bytes = LeftForAbsorb(DefaultMemoryBytes());
   absorb.threads = options.threads;

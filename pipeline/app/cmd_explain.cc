@@ -28,7 +28,7 @@ std::string OriginText(const UsageOrigin& origin, const std::string& unit) {
             std::to_string(stretch.last_line);
   }
   if (origin.stretches.size() > kStretchesShown)
-    text += " and " + Thousands(origin.stretches.size() - kStretchesShown) + " sources more";
+    text += " and " + Counted(origin.stretches.size() - kStretchesShown, "source", "sources") + " more";
   return text + "\n";
 }
 
@@ -239,7 +239,7 @@ std::string SourcesText(const Explanation& explanation) {
   size_t shown = 0;
   for (const auto& [path, hash] : hashes) {
     if (++shown > kStretchesShown) {
-      return text + "  and " + Thousands(hashes.size() - kStretchesShown) + " sources more\n";
+      return text + "  and " + Counted(hashes.size() - kStretchesShown, "source", "sources") + " more\n";
     }
     text += "  source " + hash + " " + (path == "-" ? "standard input" : path) + "\n";
   }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -102,8 +103,11 @@ absl::StatusOr<Checked> ChecksOf(const Book& book, const VerifyOptions& options)
   for (const std::string& text : options.anchors) {
     const std::optional<Anchor> anchor = ParseAnchor(text);
     if (!anchor) {
-      return MakeError(absl::StatusCode::kInvalidArgument, "not an anchor", "--anchor " + text,
-                       "write it as `tollbook audit --anchor` printed it");
+      std::string one_line = text;  // what was copied may have its end of line
+      std::ranges::replace_if(
+          one_line, [](unsigned char c) { return c < ' '; }, ' ');
+      return MakeError(absl::StatusCode::kInvalidArgument, "not an anchor", "--anchor \"" + one_line + "\"",
+                       "write it as `tollbook audit --anchor` printed it, one line and nothing around it");
     }
     anchors.push_back(*anchor);
   }

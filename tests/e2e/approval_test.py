@@ -129,6 +129,28 @@ class Approval(book.Case):
         self.assertEqual(self.rows("audit")["rows"][-1]["why"], "", "nobody was named")
         self.bill.verify()
 
+    def test_a_retry_of_a_correction_keeps_who_decided_it(self):
+        small.write_catalog(self.catalog, meters=small.CALLS + "  - {name: peak, aggregation: max, value: calls}\n",
+                            charges="      - {name: peak, meter: peak, product: api, " + small.PRICE + "}\n")
+        self.use(small.event("p1", 80, meter="peak"), small.event("p2", 30, meter="peak"))
+        source, aside = self.scratch / "usage-1.ndjson", self.scratch / "aside"
+        void = json.loads(small.event("v1", 80, meter="peak"))
+        void["voids"] = "p1"
+
+        def corrections():
+            return [(row["what"], row["which"], row["by"], row["why"], row["before"], row["after"])
+                    for row in self.rows("audit")["rows"] if row["what"] in ("retry", "corrections")]
+        source.rename(aside)
+        self.assertEqual(self.use(json.dumps(void).encode())["held"], 1)
+        self.assertEqual(corrections(), [], "nobody has decided anything")
+        aside.rename(source)
+        (self.catalog / "chart.yaml").write_bytes((self.catalog / "chart.yaml").read_bytes() + b"# another one\n")
+        self.tell("exceptions", "retry", "--catalog", self.catalog, "--by", "Ann", "--why", "the file is back")
+        self.assertEqual(corrections(),
+                         [("retry", "held corrections", "Ann", "the file is back", "1 held", "0 held"),
+                          ("corrections", "accepted usage", "Ann", "the file is back", "", "1 correction applied")])
+        self.bill.verify()
+
     def test_the_catalog_says_who_may(self):
         who = pwd.getpwuid(os.geteuid()).pw_name
         self.write("entities.yaml", "entities:\n  - name: acme-us\n    functional_currency: USD\n"

@@ -111,7 +111,9 @@ class Whole(Backups):
                 (("restore", "--from", self.backups, "--books", full), ("not empty", str(full))),
                 (("restore", "--from", self.scratch / "none", "--books", self.scratch / "x"), ("none",)),
                 (("restore", "--from", full, "--books", self.scratch / "x"), ("there is no backup",)),
-                (("restore", "--from", self.backups, "--backup", 7, "--books", self.scratch / "x"), ("7.backup",))):
+                (("restore", "--from", self.backups, "--backup", 7, "--books", self.scratch / "x"), ("7.backup",)),
+                (("restore", "--from", self.backups, "--books", self.backups / "x"), ("among its backups", "--books")),
+                (("backup", "--books", self.bill.directory, "--to", self.bill.directory), ("in the book itself", "--to"))):
             self.assert_message(book.tollbook(*arguments, expect=1).stderr, *words)
         self.assertFalse((self.scratch / "x").exists())
         other = book.Book(self.scratch / "other", self.catalog)
@@ -217,9 +219,13 @@ class Beside(Backups):
     def check_restored(self, number, commits):
         """It is the book at a commit; and continued, it has the same journal as the one that was never lost."""
         restored = self.restored(self.scratch / f"restored-{number}", number)
-        anchor = restored.read("audit", "--anchor").decode().strip()
-        self.assertEqual(int(anchor.split(":")[0]), commits)
-        self.bill.read("verify", "--audit", "--anchor", anchor)
+        self.assertEqual([mark["commits"] for mark in restored.status()["restored"]], [commits])
+        self.assertEqual(restored.status()["commits"], commits + 1, "the restore is one, too")
+
+        def decided(bill):
+            return [row for row in json.loads(bill.read("audit", "--format", "json"))["rows"]
+                    if int(row["commit"]) <= commits and row["what"] != "restore"]
+        self.assertEqual(decided(restored), decided(self.bill))
         restored.verify()
         again = self.scratch / "again.ndjson"
         again.write_bytes(b"".join(self.fed))

@@ -109,10 +109,14 @@ class Upgrade(book.Case):
         for version in self.versions():
             with self.subTest(version=version):
                 bill, made = self.unpack(version)
+                commits = bill.status()["commits"]
                 book.tollbook("backup", "--books", bill.directory, "--to", made / "backups")
+                kept = [path.read_bytes() for path in (made / "backups" / "objects").iterdir()]
+                self.assertIn(f"tollbook book, format {version}\n".encode(), kept)
                 shutil.rmtree(bill.directory)
                 book.tollbook("restore", "--from", made / "backups", "--books", bill.directory)
-                self.assertEqual(self.version_of(bill), version)
+                self.assertEqual(bill.status()["commits"], commits + 1)
+                self.assertEqual(self.version_of(bill), self.declared("kFormatVersion"), "the restore is a commit")
                 bill.verify()
                 self.assert_same_journal((made / "journals.csv").read_bytes(), bill.journals(), "after it was restored")
 

@@ -20,6 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::Not;
 
 BookOptions Options(const std::string& directory) {
   BookOptions options;
@@ -129,6 +130,40 @@ TEST_F(BookTest, ClosesWithLittleInItsLog) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ((*again)->Totals(5)->at(0).bytes, epoch.commit.totals[0].bytes);
   EXPECT_TRUE(Sound(**again));
+}
+
+size_t LogsIn(const std::string& directory) {
+  size_t logs = 0;
+  for (const auto& entry : fs::directory_iterator(directory + "/store")) logs += entry.path().extension() == ".log";
+  return logs;
+}
+
+// A book that is looked at every minute is no heap of empty files, and damage is not laid at their door.
+TEST_F(BookTest, LookingAtItLeavesNoLogs) {
+  ASSERT_TRUE(CommitEpochs(Make().get(), 1, 2).ok());
+  ASSERT_TRUE(Reopen(path()).ok());
+  const size_t logs = LogsIn(path());
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Reopen(path()).ok());
+  EXPECT_LE(LogsIn(path()), logs);
+  EXPECT_LE(logs, 1u);
+  const absl::StatusOr<std::unique_ptr<Book>> book = Reopen(path());
+  ASSERT_TRUE(book.ok()) << book.status();
+  EXPECT_EQ((*book)->last_sequence(), 2u);
+  EXPECT_TRUE(Sound(**book));
+}
+
+// The store has customers and amounts in it, and RocksDB's files are for everybody to read.
+TEST_F(BookTest, NobodyElseGetsIntoItsStore) {
+  const auto may = [&] { return fs::status(path() + "/store").permissions(); };
+  (void)Make();
+  EXPECT_EQ(may() & fs::perms::others_all, fs::perms::none);
+  EXPECT_NE(may() & fs::perms::owner_write, fs::perms::none);
+  // Of an earlier program.
+  fs::permissions(path() + "/store", fs::perms::group_all | fs::perms::others_read | fs::perms::others_exec,
+                  fs::perm_options::add);
+  ASSERT_TRUE(Reopen(path()).ok());
+  EXPECT_EQ(may() & fs::perms::others_all, fs::perms::none);
+  EXPECT_EQ(may() & fs::perms::group_all, fs::perms::group_all) << "whom its owner lets in, it lets in";
 }
 
 TEST_F(BookTest, KeepsEpochs) {
@@ -573,6 +608,21 @@ TEST_F(BookDamage, FlippedBytesOfTheStoresFilesAreFound) {
       });
       EXPECT_NE(found, Found::kMissed) << kind << " at " << at;
     }
+  }
+}
+
+// What is damaged is named, and no log that has nothing to do with it.
+TEST_F(BookDamage, TheFilesThatFindTheOthersAreNamed) {
+  for (const std::string name : {"CURRENT", "MANIFEST"}) {
+    EXPECT_EQ(After([&](const std::string& book) {
+                const std::string file = FileOf(book, name);
+                std::string bytes = ReadFile(file);
+                bytes[name == "CURRENT" ? bytes.size() - 1 : bytes.size() / 2] ^= 0x10;
+                WriteFile(file, bytes);
+              }),
+              Found::kByOpen);
+    EXPECT_THAT(std::string(Std(status_.message())), HasSubstr(name));
+    EXPECT_THAT(std::string(Std(status_.message())), Not(HasSubstr(".log")));
   }
 }
 

@@ -165,6 +165,34 @@ TEST_F(CatalogLoadTest, SaysWhoDecidedARetryAndItsSeal) {
   ExpectSound(*book_);
 }
 
+// Corrections that were held are tried again by an absorb, too, which nobody has decided.
+TEST_F(CatalogLoadTest, SaysWhoDecidedARetryOfCorrections) {
+  EpochCommit corrections;
+  corrections.retires_corrections = true;
+  ASSERT_TRUE(NoteCatalogLoad(*book_, Load("a", "ann")).ok());
+  Absorb(*book_);
+  ASSERT_TRUE(book_->CommitEpoch(corrections).ok());  // of the absorb
+  CatalogLoad load = Load("a", "bob");
+  load.command = kRetryCommand;
+  ASSERT_TRUE(NoteCatalogLoad(*book_, load).ok());
+  ASSERT_TRUE(book_->CommitEpoch(corrections).ok());
+  load.decided_by = "Bea";
+  load.decided_why = "the source is back";
+  ASSERT_TRUE(NoteCatalogLoad(*book_, load).ok());
+  ASSERT_TRUE(book_->CommitEpoch(corrections).ok());
+  load.after = "b";
+  ASSERT_TRUE(NoteCatalogLoad(*book_, load).ok());
+  ASSERT_TRUE(book_->CommitEpoch(corrections).ok());
+  std::vector<std::string> decided;
+  const std::vector<CatalogLoad> loads = *CatalogLoads(*book_);
+  for (const CatalogLoad& kept : loads) {
+    decided.push_back(std::to_string(kept.sequence) + " " + kept.by + ", " + kept.decided_by + ": " + kept.decided_why);
+  }
+  EXPECT_EQ(decided, (std::vector<std::string>{"1 ann, : ", "3 bob, : ", "4 bob, Bea: the source is back",
+                                               "5 bob, Bea: the source is back"}));
+  ExpectSound(*book_);
+}
+
 // Another name in it is another book.
 TEST_F(CatalogLoadTest, IsVouchedForByTheChain) {
   ScratchDirectory other;

@@ -132,6 +132,7 @@ TEST_F(DecisionTest, AnchorsCoverWhatWasStored) {
 TEST(ParseAnchor, RefusesOtherTexts) {
   const std::string hash(64, 'a');
   EXPECT_TRUE(ParseAnchor("12:" + hash).has_value());
+  EXPECT_EQ(ParseAnchor("12:" + std::string(64, 'A')), ParseAnchor("12:" + hash));
   const std::vector<std::string> others = {"",
                                            hash,
                                            ":" + hash,
@@ -139,7 +140,7 @@ TEST(ParseAnchor, RefusesOtherTexts) {
                                            "12 " + hash,
                                            "x:" + hash,
                                            "12:" + hash + "a",
-                                           "12:" + std::string(64, 'A'),
+                                           "12:" + std::string(64, 'G'),
                                            "12:" + std::string(63, 'a')};
   for (const std::string& text : others) {
     EXPECT_FALSE(ParseAnchor(text).has_value()) << text;

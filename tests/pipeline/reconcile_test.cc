@@ -159,5 +159,68 @@ TEST(Reconcile, AnAllocatedPriceCountsAsItIsBilled) {
                                            "acme-us 2025-01 booked: booked = journal: 31.00, 31.00"));
 }
 
+CatalogTexts::Charge PerUnit(const std::string& name, const std::string& meter, const std::string& price) {
+  CatalogTexts::Charge charge;
+  charge.plan = "starter";
+  charge.name = name;
+  charge.meter = meter;
+  charge.product = "api";
+  charge.model = "per_unit";
+  charge.price = price;
+  return charge;
+}
+
+// Calls are priced; of tokens the newest seal knew nothing, or another way to count them.
+CatalogTexts CallsAndTokens(const std::string& tokens_are) {
+  CatalogTexts texts = DeferredFee();
+  texts.charges.push_back(PerUnit("calls", "api.calls", "1"));
+  texts.postings.push_back({"api", "", "1200", "4000"});
+  if (tokens_are.empty()) return texts;
+  texts.meters.push_back({"tokens", "tokens", tokens_are, tokens_are == "sum" ? "value" : "", "", {}});
+  return texts;
+}
+
+void AbsorbLine(const SmallBook& book, const CatalogTexts& texts, const EventText& event) {
+  const absl::StatusOr<Catalog> catalog = Parse(texts);
+  ASSERT_TRUE(catalog.ok()) << catalog.status();
+  const std::string path = book.Write(event.id + ".ndjson", ToJson(event) + "\n");
+  const absl::StatusOr<AbsorbReport> absorbed = Absorb(*book, *catalog, Inputs({path}), {});
+  ASSERT_TRUE(absorbed.ok()) << absorbed.status();
+  ASSERT_EQ(absorbed->counts.accepted, 1);
+}
+
+std::string MeteredIn(const SmallBook& book) {
+  const absl::StatusOr<std::vector<ReconcileRow>> rows = Reconcile(*book, 1);
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  for (const ReconcileRow& row : rows.ok() ? *rows : std::vector<ReconcileRow>()) {
+    EXPECT_TRUE(row.equal) << row.step;
+    if (row.step == "metered events") return row.left + " = " + row.right;
+  }
+  return "no row";
+}
+
+// Until a seal books by a catalog that has the meter, its usage is in the book and unpriced: nobody is told that the
+// meter were gone.
+TEST(Reconcile, UsageOfAMeterThatCameAfterTheNewestSealIsUnpriced) {
+  for (const std::string before : {"", "count"}) {
+    SCOPED_TRACE(before);
+    const SmallBook book;
+    CatalogTexts sealed = CallsAndTokens(before);
+    if (!before.empty()) sealed.charges.push_back(PerUnit("tokens", "tokens", "5"));
+    AbsorbLine(book, sealed, {"a1", "gateway", "api.calls", "s1", "2025-01-20T00:00:00Z", ""});
+    SealThrough(book, sealed, "2025-01-31");
+    const CatalogTexts now = CallsAndTokens("sum");
+    AbsorbLine(book, now, {"t1", "gateway", "tokens", "s1", "2025-01-21T00:00:00Z", "3"});
+    EXPECT_EQ(MeteredIn(book), "2 = 2");
+    EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us 2025-01 worth, rounded: worth = booked: 32.00, 32.00",
+                                             "acme-us 2025-01 booked: booked = journal: 32.00, 32.00"));
+    EXPECT_THAT(WhatIsWrong(*book), IsEmpty());
+    // Nothing of it is due by the seal's catalog; a seal by the one of now books nothing either, for it has no price.
+    SealThrough(book, now, "2025-01-31");
+    EXPECT_THAT(AmountsIn(book), ElementsAre("acme-us 2025-01 worth, rounded: worth = booked: 32.00, 32.00",
+                                             "acme-us 2025-01 booked: booked = journal: 32.00, 32.00"));
+  }
+}
+
 }  // namespace
 }  // namespace tollbook

@@ -142,5 +142,28 @@ TEST_F(VerifyTest, APurgeIsToldAndAnAnchorOfBeforeItIsNotVouchedFor) {
   EXPECT_TRUE(checks[2].holds);
 }
 
+// No law is broken by it, and nothing that is booked; who reads the log by its times is told.
+TEST(VerifyAuditTest, SaysWhereAClockWasPutBack) {
+  SmallBook book;
+  const auto commit = [&](const char* day) {
+    book.SetNow("UTC", *ParseDay(day));
+    ASSERT_TRUE(book->CommitEpoch({}).ok());
+  };
+  const auto remark = [&] {
+    const std::vector<LawCheck> checks = VerifyAudit(*book, {});
+    EXPECT_TRUE(checks.at(0).holds);
+    const size_t at = checks[0].detail.find(';', checks[0].detail.find("its anchor"));
+    return at == std::string::npos ? "" : checks[0].detail.substr(at);
+  };
+  commit("2025-03-01");
+  commit("2025-03-02");
+  EXPECT_EQ(remark(), "");
+  commit("2025-02-01");
+  EXPECT_EQ(remark(), "; commit 3 is dated before the one before it: a clock was put back");
+  commit("2025-03-01");
+  commit("2025-01-01");
+  EXPECT_EQ(remark(), "; commit 3 is dated before the one before it, and so are 1 more: a clock was put back");
+}
+
 }  // namespace
 }  // namespace tollbook
