@@ -1,8 +1,8 @@
-// AbsorbAgain: the sources of a book, read once more into an empty book beside it: what that one says, compared with
-// what the book says. For `verify --deep`.
+// AbsorbAgain: the sources of a book, read once more (second_reading.h): what they come to, compared with what the book
+// says. For `verify --deep`.
 //
-// Both books hash under the same seed, so a shard of the one has the subjects of the same shard of the other. Sources
-// go in the order in which the book met them, for of two that conflict the first one stays.
+// A sound book is never called wrong. The commits are followed in their order, with what each took in, refused, held
+// or retried; where nobody can tell, nothing is compared, and the detail counts it.
 //
 // Cost      That of absorbing them, and as much disk as the book; both books' totals of one shard a thread.
 #ifndef TOLLBOOK_PIPELINE_ABSORB_AGAIN_H_
@@ -19,23 +19,20 @@
 
 namespace tollbook {
 
-// Law 1: as many events are accepted; law 2: each total of subject, meter, dimension values and bucket is the same.
-// `scratch`: a directory for the other book, empty; what is in it afterwards nobody needs.
-// Errors: those of Absorb; FailedPrecondition when the inputs are not what the book has absorbed, all of it and nothing
-// else.
+// Law 1: the same events are accepted, line by line, and they are those that the book remembers; law 2: each total of
+// subject, meter, dimension values and bucket is the same; but for those with a total that no number holds.
+// `catalog`: has how files are mapped. `scratch`: a directory for the other book, empty; what is in it afterwards
+// nobody needs.
+// Errors: the book's; FailedPrecondition when the inputs are not what the book has absorbed, all of it and nothing
+// else, or no files; Cancelled by options.stop.
 [[nodiscard]] absl::StatusOr<std::vector<LawCheck>> AbsorbAgain(const Book& book, const Catalog& catalog,
-                                                                InputList inputs, const AbsorbOptions& options,
+                                                                const InputList& inputs, const AbsorbOptions& options,
                                                                 const std::string& scratch);
 
 // The same with the sources where the book read them, as far as they were absorbed; one that is not there any more as
 // it was, from the usage log. The first row says what is there; a source that is not is no error and breaks no law.
-// When all are, the others are as above, but for lines that are held, which may count by now. Else totals are compared
-// of those subjects of which nothing can have come from what is missing: all others are counted in the detail. Not
-// compared are
-//   subjects with totals of a commit that read a missing source, or that took in what was held;
-//   subjects of lines in conflict, for the line that they are in conflict with may be in what is missing;
-//   of either case: subjects of lines that are held; meters that the book began to count after others of their event
-//   type, of whose earlier events it has no totals.
+// Then lines are compared of those that are, and totals of those subjects of which nothing came from what is missing:
+// the detail counts the others, which are subjects with totals of a commit that took in lines of a missing source.
 // No rows: the book has no source with lines.
 [[nodiscard]] absl::StatusOr<std::vector<LawCheck>> AbsorbSourcesAgain(const Book& book, const Catalog& catalog,
                                                                        const AbsorbOptions& options,
