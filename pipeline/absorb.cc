@@ -40,6 +40,7 @@ constexpr uint64_t kRoundBytesAThread = 6 << 20;
 // Blocks of any size have fixed costs; so many of them end a round.
 constexpr uint64_t kRoundBlocksMax = 256;
 // Events looked ahead in a shard: enough to hide a cache miss, few enough to stay in the first-level cache.
+// Its figure: bench/parts.cc, `DedupProbe` beside `DedupProbeUnfetched`.
 constexpr size_t kPrefetchAhead = 24;
 // Blocks whose identities are fetched ahead.
 constexpr size_t kBlocksAhead = 4;
