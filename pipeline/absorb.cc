@@ -149,7 +149,6 @@ class Absorber {
     return cells;
   }
   absl::Status Prepare();
-  const SourceCutOffs* OwnCutOff() const { return cut_off_.empty() ? nullptr : &cut_off_; }
   absl::Status CheckMeters();
   absl::Status RetryEvents();
   absl::Status ApplyCorrections(bool is_retry);
@@ -189,7 +188,7 @@ class Absorber {
   uint64_t events_before_epoch_ = 0;
   SegmentCollector usage_;  // of the epoch, where the book keeps it
   AbsorbReport report_;
-  SourceCutOffs cut_off_;         // the book's
+  Day cut_off_ = kNoUsage;        // the book's
   uint64_t sequence_before_ = 0;  // of the book's newest commit when this run began
   SideThread committer_;          // the last: it uses the others
 };
@@ -199,8 +198,7 @@ absl::Status Absorber::Prepare() {
   TOLLBOOK_RETURN_IF_ERROR(CheckMeters());
   const absl::StatusOr<Day> cut_off = CutOffOf(book_);
   if (!cut_off.ok()) return cut_off.status();
-  if (*cut_off != kNoUsage) cut_off_ = {{0, *cut_off}};
-  report_.cut_off = *cut_off;
+  report_.cut_off = cut_off_ = *cut_off;
   const auto side_by_side = [&](std::span<const int> shards, const std::function<void(int)>& load) {
     arena_.execute([&] { tbb::parallel_for_each(shards.begin(), shards.end(), load); });
   };
@@ -460,12 +458,11 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.unpack_ahead = std::min(static_cast<size_t>(arena_.threads()), kUnpackAheadMax);
   SourceFeeder feeder(inputs, *std::move(known), FingerprintOf(catalog_), reading, options_.stop);
   if (options_.keeps_usage_log) feeder.KeepContent();
-  if (options_.open_content) feeder.ReadFrom(options_.open_content);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
     if (more) {
       work->from = feeder.current();
-      work->cut_offs = options_.cut_offs_of ? options_.cut_offs_of(*work->from->file) : OwnCutOff();
+      work->cut_off = cut_off_;
     }
     const bool has_lines = more && (work->block.bytes > 0 || !work->block.long_lines.empty());
     if (has_lines && options_.keeps_usage_log) feeder.TakeContent(&work->content);
@@ -532,7 +529,7 @@ absl::Status Absorber::RetryEvents() {
   const auto next = [&](BlockWork* work) {
     Block* block = &work->block;
     if (next_chunk == chunks.size()) return false;
-    work->cut_offs = OwnCutOff();
+    work->cut_off = cut_off_;
     absl::StatusOr<std::vector<ExceptionRecord>> decoded = DecodeExceptions(chunks[next_chunk++].bytes);
     if (!decoded.ok()) {
       damaged = decoded.status();
@@ -603,8 +600,7 @@ absl::Status Absorber::ApplyCorrections(bool is_retry) {
   }));
   if (chunks.empty()) return absl::OkStatus();
   std::vector<Held> held;
-  Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_,
-                          cut_off_.empty() ? kNoUsage : cut_off_[0].before);
+  Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_, cut_off_);
   for (const StoredExceptions& chunk : chunks) {
     const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
     if (!records.ok()) return records.status();
