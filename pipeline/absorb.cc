@@ -196,7 +196,6 @@ class Absorber {
     return cells;
   }
   absl::Status Prepare();
-  const SourceCutOffs* OwnCutOff() const { return cut_off_.empty() ? nullptr : &cut_off_; }
   absl::Status CheckMeters();
   absl::Status RetryEvents();
   absl::Status ApplyCorrections(bool is_retry);
@@ -238,7 +237,7 @@ class Absorber {
   uint64_t events_before_epoch_ = 0;
   SegmentCollector usage_;  // of the epoch, where the book keeps it
   AbsorbReport report_;
-  SourceCutOffs cut_off_;         // the book's
+  Day cut_off_ = kNoUsage;        // the book's
   uint64_t sequence_before_ = 0;  // of the book's newest commit when this run began
   SideThread committer_;          // the last: it uses the others
 };
@@ -248,8 +247,7 @@ absl::Status Absorber::Prepare() {
   TOLLBOOK_RETURN_IF_ERROR(CheckMeters());
   const absl::StatusOr<Day> cut_off = CutOffOf(book_);
   if (!cut_off.ok()) return cut_off.status();
-  if (*cut_off != kNoUsage) cut_off_ = {{0, *cut_off}};
-  report_.cut_off = *cut_off;
+  report_.cut_off = cut_off_ = *cut_off;
   const auto side_by_side = [&](std::span<const int> shards, const std::function<void(int)>& load) {
     arena_.execute([&] { tbb::parallel_for_each(shards.begin(), shards.end(), load); });
   };
@@ -510,12 +508,11 @@ absl::StatusOr<AbsorbReport> Absorber::FromInputs(const InputList& inputs) {
   reading.unpack_ahead = std::min(static_cast<size_t>(arena_.threads()), kUnpackAheadMax);
   SourceFeeder feeder(inputs, *std::move(known), FingerprintOf(catalog_), reading, options_.stop);
   if (options_.keeps_usage_log) feeder.KeepContent();
-  if (options_.open_content) feeder.ReadFrom(options_.open_content);
   const auto next = [&](BlockWork* work) {
     const bool more = feeder.Next(&work->block);
     if (more) {
       work->from = feeder.current();
-      work->cut_offs = options_.cut_offs_of ? options_.cut_offs_of(*work->from->file) : OwnCutOff();
+      work->cut_off = cut_off_;
     }
     const bool has_lines = more && (work->block.bytes > 0 || !work->block.long_lines.empty());
     if (has_lines && options_.keeps_usage_log) feeder.TakeContent(&work->content);
@@ -590,7 +587,7 @@ absl::Status Absorber::RetryEvents() {
         return false;
       }
       if (lines->records.empty()) continue;
-      work->cut_offs = OwnCutOff();
+      work->cut_off = cut_off_;
       PutLines(lines->records, &work->block);
       blocks.push_back({place, *std::move(lines)});
       return true;
@@ -665,8 +662,7 @@ absl::Status Absorber::ApplyCorrections(bool is_retry) {
     if (begun.ok()) moves = *std::move(begun);
     return begun.status();
   };
-  Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_,
-                          cut_off_.empty() ? kNoUsage : cut_off_[0].before);
+  Corrections corrections(book_, catalog_, series_, options_.decoder, &seen_, cut_off_);
   const auto tell = [&](const JudgedCorrection& one) {
     const bool is_counted = one.place.sequence > sequence_before_;
     if (is_counted) {

@@ -26,7 +26,6 @@
 #include "ledger/book.h"
 #include "pipeline/decode.h"
 #include "pipeline/input.h"
-#include "pipeline/source_cut_off.h"
 #include "pipeline/source_feeder.h"
 #include "rating/catalog.h"
 
@@ -61,15 +60,12 @@ struct AbsorbOptions {
   uint64_t memory_bytes = 0;                            // for all of absorb; 0: as much as it takes
   bool keeps_usage_log = false;                         // what is read goes into the book as well, packed
   int seen_span_days = 0;                               // EpochCommit's, where keys are to be forgotten one day
-  OpenContentOf open_content;                           // where inputs come from, when not from their paths
   const std::atomic<bool>* stop = nullptr;              // turns true: end at the next epoch, cleanly
   std::function<void(const AbsorbProgress&)> progress;  // called now and then from a thread of absorb's
   std::function<void(const AbsorbDurable&)> durable;    // called after each commit, likewise
   // Called while no commit is under way, by one thread at a time: at the end of each epoch, and while a pipe has
   // nothing to give. It may read the book and take a cut of it; what it takes is added to the epoch's time.
   std::function<void(Book&)> between_commits;
-  // Of an input, in place of the book's own cut-off; null: there is none.
-  std::function<const SourceCutOffs*(const InputFile&)> cut_offs_of;
 };
 
 struct AbsorbReport {

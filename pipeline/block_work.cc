@@ -11,9 +11,8 @@ bool IsIn(const Block& block, std::string_view text) {
   return reinterpret_cast<uintptr_t>(text.data()) - reinterpret_cast<uintptr_t>(block.data) < block.bytes;
 }
 
-// `offset`: of the line in its block.
-bool IsRefused(const BlockWork& work, uint64_t offset, Day date) {
-  return work.cut_offs != nullptr && date < CutOffAt(*work.cut_offs, work.block.offset + offset);
+bool IsRefused(const BlockWork& work, Day date) {
+  return date < work.cut_off;
 }
 
 // Where a subject had to be unescaped or put together, it must be kept as long as the block.
@@ -77,7 +76,7 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   const bool matched = layout >= 0 &&
                        measurer_.MeasureSlots(plans_[static_cast<size_t>(layout)], slots_, event, line_arena_,
                                               &identity.entry, &work->measurements) &&
-                       DateIsTaken(*work, line.offset, first, &identity.date);
+                       DateIsTaken(*work, first, &identity.date);
   if (pace_.OnTried(matched) && layouts_.full()) {
     layouts_.Clear();
     plans_.clear();
@@ -99,9 +98,9 @@ size_t BlockDecoder::MatchLine(const BlockLine& line, BlockWork* work) {
   return bytes;
 }
 
-bool BlockDecoder::DateIsTaken(const BlockWork& work, uint64_t offset, size_t first, Day* date) {
+bool BlockDecoder::DateIsTaken(const BlockWork& work, size_t first, Day* date) {
   *date = measurer_.DayOf(work.measurements[first].time);
-  return !IsRefused(work, offset, *date);
+  return !IsRefused(work, *date);
 }
 
 // A row of CSV as its mapping's slots: its bytes with the line end; 0 when it must go the general way.
@@ -119,7 +118,7 @@ size_t BlockDecoder::TryRow(CsvRows& rows, const BlockLine& line, BlockWork* wor
   if (cut.bytes == 0) return 0;
   const size_t first_identity = identities_.size();
   const size_t first_measurement = work->measurements.size();
-  if (!MeasureRow(rows, line.offset, work)) {
+  if (!MeasureRow(rows, work)) {
     identities_.resize(first_identity);
     work->measurements.resize(first_measurement);
     return 0;
@@ -134,7 +133,7 @@ size_t BlockDecoder::TryRow(CsvRows& rows, const BlockLine& line, BlockWork* wor
 }
 
 // All events of the row, or false.
-bool BlockDecoder::MeasureRow(CsvRows& rows, uint64_t offset, BlockWork* work) {
+bool BlockDecoder::MeasureRow(CsvRows& rows, BlockWork* work) {
   for (size_t part = 0; part < rows.events(); ++part) {
     const auto event = static_cast<uint32_t>(work->verdicts.size() + part);
     const size_t first = work->measurements.size();
@@ -143,7 +142,7 @@ bool BlockDecoder::MeasureRow(CsvRows& rows, uint64_t offset, BlockWork* work) {
     identity.event = event;
     if (plan == nullptr ||
         !measurer_.MeasureSlots(*plan, slots_, event, line_arena_, &identity.entry, &work->measurements) ||
-        !DateIsTaken(*work, offset, first, &identity.date)) {
+        !DateIsTaken(*work, first, &identity.date)) {
       return false;
     }
     identities_.push_back(identity);
@@ -164,7 +163,7 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
     identity.event = event;
     const size_t first = work->measurements.size();
     Reason verdict = decoded.reason;
-    if (verdict == Reason::kNone) verdict = JudgeEvent(decoded.event, line.offset, work, &identity);
+    if (verdict == Reason::kNone) verdict = JudgeEvent(decoded.event, work, &identity);
     if (verdict == Reason::kNone) {
       const auto measured = std::span(work->measurements).subspan(first);
       for (Measurement& measurement : measured) measurement.event = event;
@@ -184,11 +183,11 @@ void BlockDecoder::DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork
 }
 
 // A correction of usage that is refused is refused, too.
-Reason BlockDecoder::JudgeEvent(const UsageEvent& event, uint64_t offset, BlockWork* work, Identity* identity) {
+Reason BlockDecoder::JudgeEvent(const UsageEvent& event, BlockWork* work, Identity* identity) {
   identity->date = measurer_.DayOf(event.time);
-  if (IsRefused(*work, offset, identity->date)) return Reason::kBeforeCutOff;
+  if (IsRefused(*work, identity->date)) return Reason::kBeforeCutOff;
   if (event.correction == nullptr) return measurer_.Measure(event, line_arena_, &identity->entry, &work->measurements);
-  if (IsRefused(*work, offset, measurer_.DayOf(event.correction->original.time))) return Reason::kBeforeCutOff;
+  if (IsRefused(*work, measurer_.DayOf(event.correction->original.time))) return Reason::kBeforeCutOff;
   return JudgeCorrection(event);
 }
 

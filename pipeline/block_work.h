@@ -21,7 +21,6 @@
 #include "pipeline/layout.h"
 #include "pipeline/lines.h"
 #include "pipeline/measure.h"
-#include "pipeline/source_cut_off.h"
 #include "pipeline/source_feeder.h"
 #include "pipeline/try_pace.h"
 
@@ -98,9 +97,9 @@ struct EventPlace {
 
 struct BlockWork {
   Block block;
-  const FedSource* from = nullptr;          // null: held events, which are canonical JSON
-  const SourceCutOffs* cut_offs = nullptr;  // null: usage of any date is taken
-  uint64_t line_ends = 0;                   // of the block, cut-out lines included
+  const FedSource* from = nullptr;  // null: held events, which are canonical JSON
+  Day cut_off = kNoUsage;           // usage dated before it is refused
+  uint64_t line_ends = 0;           // of the block, cut-out lines included
   std::vector<EventPlace> places;
   std::vector<Reason> verdicts;  // of each event; dedup shards write theirs without touching another's
   ByShard<Identity, kSeenShards> identities;
@@ -145,12 +144,12 @@ class BlockDecoder {
   size_t MatchLine(const BlockLine& line, BlockWork* work);
   size_t MatchRow(CsvRows& rows, const BlockLine& line, BlockWork* work);
   size_t TryRow(CsvRows& rows, const BlockLine& line, BlockWork* work);
-  bool MeasureRow(CsvRows& rows, uint64_t offset, BlockWork* work);
+  bool MeasureRow(CsvRows& rows, BlockWork* work);
   void DecodeLine(Decoder& decoder, const BlockLine& line, BlockWork* work);
-  Reason JudgeEvent(const UsageEvent& event, uint64_t offset, BlockWork* work, Identity* identity);
+  Reason JudgeEvent(const UsageEvent& event, BlockWork* work, Identity* identity);
   Reason JudgeCorrection(const UsageEvent& event);
   // Where the measurements of an event begin: its usage date; false: it is refused.
-  bool DateIsTaken(const BlockWork& work, uint64_t offset, size_t first, Day* date);
+  bool DateIsTaken(const BlockWork& work, size_t first, Day* date);
   void Learn(const BlockLine& line, const BlockWork& work, const UsageEvent& event);
 
   static constexpr size_t kLearntBytesMax = 16 << 10;

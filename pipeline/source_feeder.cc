@@ -78,7 +78,7 @@ bool SourceFeeder::OpenNext() {
   // A pipe may be silent for long: what was read before it is committed first.
   if (!file.regular && !touched_.empty()) return false;
   ++next_file_;
-  if (file.regular && !open_content_ && AlreadyAbsorbed(file)) {
+  if (file.regular && AlreadyAbsorbed(file)) {
     bytes_before_ += file.bytes;
     return true;
   }
@@ -113,9 +113,7 @@ absl::StatusOr<std::unique_ptr<BlockReader>> SourceFeeder::OpenReader(const Inpu
   OpenContent open = [path = file.path, waiting = Waiting{options.stop, options.idle_millis}] {
     return OpenSource(path, waiting);
   };
-  if (open_content_) {
-    open = open_content_(file);
-  } else if (file.regular && file.compression != Compression::kNone) {
+  if (file.regular && file.compression != Compression::kNone) {
     const std::shared_ptr<const Unpacked> unpacked = ahead_.Take(next_file_ - 1);
     if (!unpacked->status.ok()) return unpacked->status;
     open = [file, unpacked, threads = ahead_.threads_a_file()] { return OpenUnpacked(file, unpacked, threads); };
@@ -167,7 +165,7 @@ bool SourceFeeder::AlreadyAbsorbed(const InputFile& file) {
 absl::StatusOr<uint32_t> SourceFeeder::Resume(const InputFile& file) {
   const uint64_t reading = ReadingOf(file);
   std::vector<uint32_t>& of_path = by_path_[file.path];
-  for (size_t i = of_path.size(); file.regular && !open_content_ && i-- > 0;) {
+  for (size_t i = of_path.size(); file.regular && i-- > 0;) {
     SourceRecord& record = records_[of_path[i]];
     if (record.reading != reading) continue;
     if (record.counts.rejected > 0 && record.catalog != catalog_) continue;

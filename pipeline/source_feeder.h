@@ -44,9 +44,6 @@ struct ReadContent {
   std::string bytes;                          // empty: it came to more than is kept (content_tap.h)
 };
 
-// Where the content of a file comes from, other than from its path.
-using OpenContentOf = std::function<OpenContent(const InputFile&)>;
-
 // Tells two ways of reading the same bytes apart (SourceRecord::reading).
 uint64_t ReadingOf(const InputFile& file);
 
@@ -58,10 +55,8 @@ class SourceFeeder {
   SourceFeeder(const InputList& inputs, std::vector<SourceRecord> known, uint64_t catalog, const ReaderOptions& options,
                const std::atomic<bool>* stop);
 
-  // Both before the first Next. KeepContent: what is read can be taken. ReadFrom: all files are read so, each as a
-  // source of its own, and none is passed over.
+  // Before the first Next: what is read can be taken.
   void KeepContent() { keeps_content_ = true; }
-  void ReadFrom(OpenContentOf open) { open_content_ = std::move(open); }
 
   // The next block, with Block::file set to the id of its source. False at the end of all inputs or after a stop.
   bool Next(Block* block);
@@ -104,7 +99,6 @@ class SourceFeeder {
   const ReaderOptions options_;
   const std::atomic<bool>* stop_;
   bool keeps_content_ = false;
-  OpenContentOf open_content_;
   std::unique_ptr<ContentTap> tap_;  // of the reader, where content is kept
   std::vector<ReadContent> loose_content_;
   UnpackAhead ahead_;

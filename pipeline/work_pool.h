@@ -41,7 +41,7 @@ class WorkPool {
     work->block.long_lines.clear();
     work->block.arena.Clear();
     work->from = nullptr;
-    work->cut_offs = nullptr;
+    work->cut_off = kNoUsage;
     work->line_ends = 0;
     work->places.clear();
     work->verdicts.clear();
