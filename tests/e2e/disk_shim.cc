@@ -152,7 +152,7 @@ class Shim {
   }
   void Opened(int fd, const std::string& path) {
     struct stat facts = {};
-    if (fstat(fd, &facts) == 0) open_[fd] = {path, facts.st_ino, S_ISDIR(facts.st_mode)};
+    if (fstat(fd, &facts) == 0) open_[fd] = {path, facts.st_ino, S_ISDIR(facts.st_mode), {}};
   }
   void Closed(int fd) {
     open_.erase(fd);
