@@ -219,13 +219,7 @@ class Beside(Backups):
     def check_restored(self, number, commits):
         """It is the book at a commit; and continued, it has the same journal as the one that was never lost."""
         restored = self.restored(self.scratch / f"restored-{number}", number)
-        self.assertEqual([mark["commits"] for mark in restored.status()["restored"]], [commits])
-        self.assertEqual(restored.status()["commits"], commits + 1, "the restore is one, too")
-
-        def decided(bill):
-            return [row for row in json.loads(bill.read("audit", "--format", "json"))["rows"]
-                    if int(row["commit"]) <= commits and row["what"] != "restore"]
-        self.assertEqual(decided(restored), decided(self.bill))
+        self.assertEqual(beside.check_is_as_it_was(self, restored, self.bill), commits)
         restored.verify()
         again = self.scratch / "again.ndjson"
         again.write_bytes(b"".join(self.fed))
