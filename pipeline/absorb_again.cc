@@ -250,6 +250,21 @@ absl::StatusOr<std::vector<LawCheck>> CheckAgain(const Book& book, std::vector<R
   return std::vector<LawCheck>{LinesCheck(&*reading, in_book), TotalsCheck(*std::move(totals))};
 }
 
+bool AllHold(const std::vector<LawCheck>& checks) {
+  return std::ranges::all_of(checks, &LawCheck::holds);
+}
+
+// A file that has changed since it was looked at is no fault of the book.
+absl::Status CheckUnchanged(const std::vector<ReadSource>& sources, ReadAgain* now) {
+  for (const ReadSource& source : sources) {
+    const bool is_there = now->Check(source.record.id).fault == SourceFault::kNone;
+    const bool was_of_log = static_cast<bool>(source.open);
+    if (is_there && static_cast<bool>(now->ContentOf(source.record.id)) == was_of_log) continue;
+    return NotTheSources("a source has changed while it was read", source.file.path, "run it again");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<LawCheck>> AbsorbAgain(const Book& book, const Catalog& catalog, const InputList& inputs,
@@ -261,11 +276,16 @@ absl::StatusOr<std::vector<LawCheck>> AbsorbAgain(const Book& book, const Catalo
     return NotTheSources("an input cannot be read", first.path + ": " + first.why, "mend it, or leave it out");
   }
   const auto text = catalog.files().find(std::string(kSourcesFile));
-  ParsedMappings parsed = ParseMappings(text == catalog.files().end() ? std::string_view() : text->second);
-  InputsOfSources inputs_of_sources(inputs, std::move(parsed.mappings));
+  const std::string_view mappings = text == catalog.files().end() ? std::string_view() : text->second;
+  InputsOfSources inputs_of_sources(inputs, ParseMappings(mappings).mappings);
   absl::StatusOr<std::vector<ReadSource>> sources = inputs_of_sources.Find(*stored);
   if (!sources.ok()) return sources.status();
-  return CheckAgain(book, *std::move(sources), true, {}, options, scratch);
+  absl::StatusOr<std::vector<LawCheck>> checks = CheckAgain(book, *std::move(sources), true, {}, options, scratch);
+  if (checks.ok() && !AllHold(*checks)) {
+    InputsOfSources now(inputs, ParseMappings(mappings).mappings);  // what has changed meanwhile is no fault of the book
+    TOLLBOOK_RETURN_IF_ERROR(now.Find(*stored).status());
+  }
+  return checks;
 }
 
 absl::StatusOr<std::vector<LawCheck>> AbsorbSourcesAgain(const Book& book, const Catalog& catalog,
@@ -282,9 +302,14 @@ absl::StatusOr<std::vector<LawCheck>> AbsorbSourcesAgain(const Book& book, const
     const absl::StatusOr<std::set<uint64_t>> but_of = CommitsWith(book, standing.missing);
     if (!but_of.ok()) return but_of.status();
     absl::StatusOr<std::vector<LawCheck>> again =
-        CheckAgain(book, std::move(standing.sources), standing.missing.empty(), *but_of, options, scratch);
+        CheckAgain(book, standing.sources, standing.missing.empty(), *but_of, options, scratch);
     if (!again.ok()) return again.status();
     checks = *std::move(again);
+    if (!AllHold(checks)) {
+      ReadAgain now(book, catalog, options.decoder);
+      TOLLBOOK_RETURN_IF_ERROR(now.Open());
+      TOLLBOOK_RETURN_IF_ERROR(CheckUnchanged(standing.sources, &now));
+    }
   }
   checks.insert(checks.begin(), SayWhatStands(std::move(standing), there, reader));
   return checks;

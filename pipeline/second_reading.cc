@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "ledger/cut_off.h"
 #include "ledger/meter_records.h"
@@ -169,7 +171,7 @@ class Reading {
   std::vector<std::tuple<uint64_t, uint32_t, uint64_t>> places_;  // first of a range, its source and line
   std::vector<uint64_t> era_starts_;                              // commits; what is before them is an era too
   std::deque<Era> eras_;
-  std::map<Uint128, uint64_t> claims_;                           // events that corrections name: key, content
+  std::set<std::pair<Uint128, uint64_t>> claims_;                // events that corrections name: key, content
   std::map<LinePart, std::pair<SeenEntry, SeenEntry>> applied_;  // itself, and the event that it names
   std::vector<Tally> tallies_;                                   // of each of sources_
   SecondReading found_;
@@ -272,7 +274,7 @@ absl::Status Reading::AddCorrections() {
   // One may name another that comes before or behind it: first, what all of them claim.
   TOLLBOOK_RETURN_IF_ERROR(
       ForEachApplied([&](const ExceptionRecord&, uint32_t, Era&, const StoredCorrection& correction) {
-        claims_[KeyOf(correction.measured.original)] = ContentOf(correction.measured.original);
+        claims_.emplace(KeyOf(correction.measured.original), ContentOf(correction.measured.original));
       }));
   absl::Status added;
   TOLLBOOK_RETURN_IF_ERROR(ForEachApplied(
@@ -312,9 +314,7 @@ void Reading::AddApplied(const ExceptionRecord& record, Era& era, const StoredCo
 }
 
 bool Reading::IsClaimed(const SeenEntry& entry) const {
-  if (claims_.empty()) return false;
-  const auto claimed = claims_.find(KeyOf(entry));
-  return claimed != claims_.end() && claimed->second == ContentOf(entry);
+  return !claims_.empty() && claims_.contains({KeyOf(entry), ContentOf(entry)});
 }
 
 Day Reading::CutOffAt(uint64_t sequence) const {
