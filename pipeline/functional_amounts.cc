@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "ledger/records.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/deferred_balance.h"
 #include "pipeline/grant_draws.h"
@@ -42,6 +43,8 @@ using DeferringScopes = std::map<std::pair<std::string, std::string>, std::set<D
 
 // What a catalog says of it.
 struct Rates {
+  explicit Rates(const Catalog& catalog) : places(catalog) {}
+  StoredPlaces places;
   ExchangeRates rates;
   std::map<std::string, Currency, std::less<>> functional_currency;  // by entity
   Rounding rounding = Rounding::kHalfUp;
@@ -140,7 +143,9 @@ class Reckoner {
     for (const JournalBatch& batch : *batches) by_id.emplace(batch.id, &batch);
     TOLLBOOK_RETURN_IF_ERROR(LoadCatalogs(*seals));
     const bool accrues = std::ranges::any_of(rates_, [](const auto& of) { return !of.second.accrued.empty(); });
-    absl::StatusOr<std::map<uint64_t, LineParts>> parts = LinePartsOf(book_, grant_lines_, accrues);
+    PlacesOfSeals places;
+    for (const SealRecord& seal : *seals) places.emplace(seal.sequence, &rates_.at(seal.catalog_digest).places);
+    absl::StatusOr<std::map<uint64_t, LineParts>> parts = LinePartsOf(book_, grant_lines_, accrues, places);
     if (!parts.ok()) return parts.status();
     grant_lines_.clear();
     for (const SealRecord& seal : *seals) {
@@ -184,7 +189,7 @@ class Reckoner {
   }
 
   static Rates RatesOf(const Catalog& catalog) {
-    Rates rates;
+    Rates rates(catalog);
     rates.rates = ExchangeRatesOf(catalog);
     rates.rounding = catalog.book.rounding;
     for (const Entity& entity : catalog.entities) {
