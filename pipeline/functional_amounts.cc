@@ -333,12 +333,9 @@ class Reckoner {
     const SealedLine& of = lines[number];
     // Nothing stays of the two, whatever is carried meanwhile.
     if (of.undoes) return TakenBack(*lines[*of.undoes].batch, *lines[*of.undoes].line);
-    std::optional<AccrualAmount> before;
-    if (of.takes_back()) {
-      const absl::StatusOr<const JournalLine*> reversed = LineBefore(*of.batch, *of.line);
-      if (!reversed.ok()) return reversed.status();
-      before = TakenBack(*batches_.at(of.batch->reverses), **reversed);
-    }
+    const absl::StatusOr<std::optional<AccrualAmount>> taken_back = AccrualBefore(of);
+    if (!taken_back.ok()) return taken_back.status();
+    const std::optional<AccrualAmount>& before = *taken_back;
     const bool has_own = own && !(of.takes_back() && !before);
     if (of.is_undone) {
       if (!has_own || (before && before->to == own->to)) return before;
@@ -358,6 +355,14 @@ class Reckoner {
     if (before && before->to != own->to) return before;
     const bool is_as_before = back && Magnitude(posted->functional) == *back;
     return AccrualAmount{own->to, posted->functional, is_as_before ? before->rate : posted->rate};
+  }
+
+  // What a line that is taken back by reference had of them, the other way round.
+  absl::StatusOr<std::optional<AccrualAmount>> AccrualBefore(const SealedLine& of) const {
+    if (!of.takes_back()) return std::nullopt;
+    const absl::StatusOr<const JournalLine*> reversed = LineBefore(*of.batch, *of.line);
+    if (!reversed.ok()) return reversed.status();
+    return TakenBack(*batches_.at(of.batch->reverses), **reversed);
   }
 
   std::optional<AccrualAmount> TakenBack(const JournalBatch& batch, const JournalLine& line) const {
@@ -409,7 +414,11 @@ class Reckoner {
     }
     Reckoned of_rest;
     if (rest != 0) {
-      const absl::StatusOr<Reckoned> posted = PostRest(line, rest, own, before, told);
+      // What the accrual that is taken back was, which may be more than can be drawn of it by now, the rest was not.
+      const absl::StatusOr<std::optional<AccrualAmount>> accrual_before = AccrualBefore(of_line);
+      if (!accrual_before.ok()) return accrual_before.status();
+      const Int128 drawn_less = accrual && *accrual_before ? (*accrual_before)->functional - accrual->functional : 0;
+      const absl::StatusOr<Reckoned> posted = PostRest(line, rest, own, before, told + drawn_less);
       if (!posted.ok()) return posted.status();
       of_rest = *posted;
     }
