@@ -5,6 +5,7 @@
 
 #include "pipeline/recognition.h"
 #include "rating/dimension_text.h"
+#include "rating/lines_beside.h"
 
 namespace tollbook {
 namespace {
@@ -22,6 +23,12 @@ std::string DimensionsOf(const PostingRule& rule, const RatedCharge& rated, std:
   return DimensionText(dimensions);
 }
 
+// Whatever kind of customer it is for, and whichever rule comes first.
+bool MayTake(const PostingRule& rule, const Plan& plan, const Charge& line) {
+  return (rule.charge.empty() || rule.charge == line.name) && (rule.plan.empty() || rule.plan == plan.name) &&
+         (rule.product.empty() || rule.product == line.product);
+}
+
 }  // namespace
 
 StoredPlaces::StoredPlaces(const Catalog& catalog) {
@@ -29,16 +36,34 @@ StoredPlaces::StoredPlaces(const Catalog& catalog) {
     for (const Charge& charge : plan.charges) {
       const BookedAs as = BookedAsOf(charge.name);
       if (as == BookedAs::kRated) continue;
-      if (std::ranges::find(plan.charges, RatedName(as, charge.name), &Charge::name) != plan.charges.end()) continue;
-      named_like_lines_.emplace(plan.name, charge.name);
+      std::vector<LineBeside>& beside = named_like_lines_[{plan.name, charge.name}];
+      const std::string_view other = RatedName(as, charge.name);
+      const auto add = [&](const Charge& line) {
+        if (line.name != other) return;
+        for (const PostingRule& rule : catalog.posting_rules) {
+          if (!MayTake(rule, plan, line) || !CanMakeBeside(rule, as, plan, line)) continue;
+          beside.push_back({line.product, std::string(DebitBeside(rule, as))});
+        }
+      };
+      std::ranges::for_each(plan.charges, add);
+      std::ranges::for_each(plan.discount_lines, add);
+      if (!MayBeOfGrant(other)) continue;
+      for (const Grant& grant : catalog.grants) {
+        add(grant.credit);
+        if (grant.breakage) add(*grant.breakage);
+      }
     }
   }
 }
 
 BookedPlace StoredPlaces::Read(BookedPlace place) const {
-  const bool is_charge = place.as != BookedAs::kRated && !named_like_lines_.empty() &&
-                         named_like_lines_.contains(std::pair(std::string(place.plan), std::string(place.charge)));
-  if (is_charge) place.as = BookedAs::kRated;
+  if (place.as == BookedAs::kRated || named_like_lines_.empty()) return place;
+  const auto charge = named_like_lines_.find({std::string(place.plan), std::string(place.charge)});
+  if (charge == named_like_lines_.end()) return place;
+  const bool is_beside = std::ranges::any_of(charge->second, [&](const LineBeside& line) {
+    return line.product == place.product && line.debit == place.debit;
+  });
+  if (!is_beside) place.as = BookedAs::kRated;
   return place;
 }
 

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "ledger/difference_run.h"
 #include "rating/catalog.h"
@@ -31,7 +33,8 @@ inline std::string_view SoldName(const BookedPlace& place) {
 }
 
 // Programs of before 2026-11-30 stored the name of a line alone. So a charge of the catalog that is called "delivered
-// messages" reads as what is delivered of "messages", and is put right here: there is no such charge.
+// messages" reads as what is delivered of "messages", and is put right here. It is the charge, unless the plan has
+// "messages", a rule makes such a line of it, and the place has that one's product and debit account.
 class StoredPlaces {
  public:
   explicit StoredPlaces(const Catalog& catalog);
@@ -39,7 +42,12 @@ class StoredPlaces {
   BookedPlace Read(BookedPlace place) const;
 
  private:
-  std::set<std::pair<std::string, std::string>, std::less<>> named_like_lines_;  // plan, charge
+  // Where a rule posts what has the name of a charge.
+  struct LineBeside {
+    std::string product;
+    std::string debit;
+  };
+  std::map<std::pair<std::string, std::string>, std::vector<LineBeside>> named_like_lines_;  // by plan and charge
 };
 
 // Not thread-safe. Borrows the catalog, and the names of places that are taken in.

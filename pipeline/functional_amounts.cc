@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "ledger/records.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/charges.h"
 #include "pipeline/deferred_balance.h"
 #include "pipeline/grant_draws.h"
@@ -42,6 +43,8 @@ using DeferringScopes = std::map<std::pair<std::string, std::string>, std::set<D
 
 // What a catalog says of it.
 struct Rates {
+  explicit Rates(const Catalog& catalog) : places(catalog) {}
+  StoredPlaces places;
   ExchangeRates rates;
   std::map<std::string, Currency, std::less<>> functional_currency;  // by entity
   Rounding rounding = Rounding::kHalfUp;
@@ -140,7 +143,9 @@ class Reckoner {
     for (const JournalBatch& batch : *batches) by_id.emplace(batch.id, &batch);
     TOLLBOOK_RETURN_IF_ERROR(LoadCatalogs(*seals));
     const bool accrues = std::ranges::any_of(rates_, [](const auto& of) { return !of.second.accrued.empty(); });
-    absl::StatusOr<std::map<uint64_t, LineParts>> parts = LinePartsOf(book_, grant_lines_, accrues);
+    PlacesOfSeals places;
+    for (const SealRecord& seal : *seals) places.emplace(seal.sequence, &rates_.at(seal.catalog_digest).places);
+    absl::StatusOr<std::map<uint64_t, LineParts>> parts = LinePartsOf(book_, grant_lines_, accrues, places);
     if (!parts.ok()) return parts.status();
     grant_lines_.clear();
     for (const SealRecord& seal : *seals) {
@@ -184,7 +189,7 @@ class Reckoner {
   }
 
   static Rates RatesOf(const Catalog& catalog) {
-    Rates rates;
+    Rates rates(catalog);
     rates.rates = ExchangeRatesOf(catalog);
     rates.rounding = catalog.book.rounding;
     for (const Entity& entity : catalog.entities) {
@@ -294,9 +299,16 @@ class Reckoner {
       absl::StatusOr<std::optional<AccrualAmount>> reckoned = ReckonAccrual(lines, number, own);
       if (!reckoned.ok()) return reckoned.status();
       accrual = *std::move(reckoned);
-      if (accrual) accruals_.insert_or_assign({of.batch->id, line.number}, *accrual);
+      if (accrual) {
+        accrual->more = 0;
+        accruals_.insert_or_assign({of.batch->id, line.number}, *accrual);
+      }
       if (of.accrued == line.minor && parts_.empty()) {
-        if (accrual) amount = FunctionalAmount{{accrual->to, Magnitude(accrual->functional)}, accrual->rate};
+        if (!accrual) return absl::OkStatus();
+        const absl::StatusOr<Int128> functional = Told(of, accrual->to, accrual->functional);
+        if (!functional.ok()) return functional.status();
+        amount = FunctionalAmount{{accrual->to, Magnitude(*functional)}, accrual->rate};
+        if (*functional != accrual->functional) amount->rate.reset();
         return absl::OkStatus();
       }
     }
@@ -319,7 +331,8 @@ class Reckoner {
     Currency to;
     Int128 functional = 0;
     std::optional<ExchangeRate> rate;
-    AccrualAmount Negated() const { return {to, -functional, rate}; }
+    Int128 more = 0;  // of the line, beyond this and all else of it: Told
+    AccrualAmount Negated() const { return {to, -functional, rate, -more}; }
   };
 
   // None: there was no rate.
@@ -328,12 +341,9 @@ class Reckoner {
     const SealedLine& of = lines[number];
     // Nothing stays of the two, whatever is carried meanwhile.
     if (of.undoes) return TakenBack(*lines[*of.undoes].batch, *lines[*of.undoes].line);
-    std::optional<AccrualAmount> before;
-    if (of.takes_back()) {
-      const absl::StatusOr<const JournalLine*> reversed = LineBefore(*of.batch, *of.line);
-      if (!reversed.ok()) return reversed.status();
-      before = TakenBack(*batches_.at(of.batch->reverses), **reversed);
-    }
+    const absl::StatusOr<std::optional<AccrualAmount>> taken_back = AccrualBefore(of);
+    if (!taken_back.ok()) return taken_back.status();
+    const std::optional<AccrualAmount>& before = *taken_back;
     const bool has_own = own && !(of.takes_back() && !before);
     if (of.is_undone) {
       if (!has_own || (before && before->to == own->to)) return before;
@@ -353,6 +363,14 @@ class Reckoner {
     if (before && before->to != own->to) return before;
     const bool is_as_before = back && Magnitude(posted->functional) == *back;
     return AccrualAmount{own->to, posted->functional, is_as_before ? before->rate : posted->rate};
+  }
+
+  // What a line that is taken back by reference had of them, the other way round.
+  absl::StatusOr<std::optional<AccrualAmount>> AccrualBefore(const SealedLine& of) const {
+    if (!of.takes_back()) return std::nullopt;
+    const absl::StatusOr<const JournalLine*> reversed = LineBefore(*of.batch, *of.line);
+    if (!reversed.ok()) return reversed.status();
+    return TakenBack(*batches_.at(of.batch->reverses), **reversed);
   }
 
   std::optional<AccrualAmount> TakenBack(const JournalBatch& batch, const JournalLine& line) const {
@@ -377,6 +395,23 @@ class Reckoner {
   absl::Status PostUnrated(const JournalLine& line, Int128 rest) {
     for (const auto& [part, minor] : parts_) rest -= minor;
     return PostUnrated(CarriedSidesOf(line, rest));
+  }
+
+  // A line with an accrual has one sign. Where its parts come to the other one, by their several rates, it has nothing,
+  // and the next line with an accrual between its accounts has that too. `functional`: of the parts; the line's is
+  // returned. What takes back a line takes back what it had of others, and they are without it again.
+  absl::StatusOr<Int128> Told(const SealedLine& of, Currency to, Int128 functional) {
+    const absl::StatusOr<std::optional<AccrualAmount>> before = AccrualBefore(of);
+    if (!before.ok()) return before.status();
+    const LineKey& key = of.line->key;
+    Int128& untold = untold_[{key.debit, key.credit, key.entity, key.currency, to}];
+    Int128 all = functional;
+    if (!of.takes_back()) all += untold;
+    if (*before) all += (*before)->more;
+    const Int128 told = (all < 0) == (of.line->minor < 0) ? all : 0;
+    accruals_.at({of.batch->id, of.line->number}).more = told - functional;
+    untold += functional - told;
+    return told;
   }
 
   // What accruals and its grants have, and all else of it.
@@ -404,12 +439,24 @@ class Reckoner {
     }
     Reckoned of_rest;
     if (rest != 0) {
-      const absl::StatusOr<Reckoned> posted = PostRest(line, rest, own, before, told);
+      // What the accrual that is taken back was, which may be more than can be drawn of it by now, the rest was not.
+      const absl::StatusOr<std::optional<AccrualAmount>> accrual_before = AccrualBefore(of_line);
+      if (!accrual_before.ok()) return accrual_before.status();
+      Int128 of_parts = told;
+      if (accrual && *accrual_before) {
+        of_parts += (*accrual_before)->functional + (*accrual_before)->more - accrual->functional;
+      }
+      const absl::StatusOr<Reckoned> posted = PostRest(line, rest, own, before, of_parts);
       if (!posted.ok()) return posted.status();
       of_rest = *posted;
     }
     Int128 functional = told + of_rest.functional;
     if (before && !drawn.empty()) functional = sign * before->amount.minor;
+    if (accrual && drawn.empty()) {
+      const absl::StatusOr<Int128> of_line_told = Told(of_line, own.to, functional);
+      if (!of_line_told.ok()) return of_line_told.status();
+      functional = *of_line_told;
+    }
     if (functional != 0 && (functional < 0) != (sign < 0)) functional = 0;
     // What the line does not have of its grants, the next one has.
     if (!drawn.empty()) drawn.front().first->told += drawn.front().second * (functional - told - of_rest.functional);
@@ -418,7 +465,8 @@ class Reckoner {
     if (before && functional == sign * before->amount.minor) {
       rate = before->rate;
     } else if (drawn.empty()) {
-      if (!accrual || accrual->rate == of_rest.rate) rate = of_rest.rate;
+      const bool is_of_one_rate = !accrual || accrual->rate == of_rest.rate;
+      if (is_of_one_rate && functional == told + of_rest.functional) rate = of_rest.rate;
     } else if (accrual) {
       // of what was accrued, and of when it was granted
     } else if (rest == 0 && rates.size() == 1) {
@@ -540,6 +588,8 @@ class Reckoner {
   // What is accrued, by account, entity and currency.
   std::map<std::tuple<std::string, std::string, Currency>, DeferredBalance> accrual_balances_;
   std::map<std::pair<std::string, uint32_t>, AccrualAmount> accruals_;  // by batch and line
+  // Of lines with accruals, what none of them has yet: by debit, credit, entity, currency and functional currency.
+  std::map<std::tuple<std::string, std::string, std::string, Currency, Currency>, Int128> untold_;
   AmountsByBatch amounts_;
   std::map<std::string, const JournalBatch*> batches_;  // that have amounts
 };

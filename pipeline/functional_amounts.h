@@ -12,6 +12,8 @@
 //   an accrual that is reversed  what the accrual was, and so where it is taken back by reference and booked anew. Where
 //                                the two are not the same amount, deferred_balance.h: of each entity, currency and
 //                                account, of what is accrued alone, whatever else is posted there
+//                                Where it and other parts of its line come to the line's other sign, the line is zero,
+//                                and the next one with an accrual between the two accounts has that too
 //   a reversal by reference      what it takes back was; of what is deferred no more than is carried, and all of
 //                                it where nothing of the transaction balance is left
 // The debit and the credit of a line are the same amount, so that a batch balances in the functional currency too, and

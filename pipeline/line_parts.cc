@@ -39,18 +39,24 @@ Int128& AccrualSum(const Difference& difference, AccrualParts* accruals) {
   return accruals->of_no_line[std::move(key)];
 }
 
-absl::Status AddParts(const StoredRun& run, const GrantLines& lines, bool accruals, LineParts* parts) {
+absl::Status AddParts(const StoredRun& run, const GrantLines& lines, bool accruals, const StoredPlaces& stored,
+                      LineParts* parts) {
   DifferenceRunReader reader(run.bytes);
+  std::vector<BookedPlace> places;
   std::vector<PartOf> kinds;
-  for (const BookedPlace& place : reader.places()) kinds.push_back(KindOf(place, lines, accruals));
+  for (const BookedPlace& place : reader.places()) {
+    kinds.push_back(KindOf(places.emplace_back(stored.Read(place)), lines, accruals));
+  }
   const bool has_any = std::ranges::any_of(kinds, [](PartOf kind) { return kind != PartOf::kNeither; });
   std::string_view subject;
   uint32_t count = 0;
   while (has_any && reader.NextSubject(&subject, &count)) {
     Difference difference;
     for (uint32_t i = 0; i < count && reader.Next(&difference); ++i) {
-      const PartOf kind = kinds[static_cast<size_t>(difference.key.place - reader.places().data())];
+      const auto number = static_cast<size_t>(difference.key.place - reader.places().data());
+      const PartOf kind = kinds[number];
       if (kind == PartOf::kNeither) continue;
+      difference.key.place = &places[number];
       Int128& sum =
           kind == PartOf::kGrant ? GrantSum(difference, &parts->grants) : AccrualSum(difference, &parts->accruals);
       if (__builtin_add_overflow(sum, difference.minor, &sum)) {
@@ -63,13 +69,18 @@ absl::Status AddParts(const StoredRun& run, const GrantLines& lines, bool accrua
 
 }  // namespace
 
-absl::StatusOr<std::map<uint64_t, LineParts>> LinePartsOf(const Book& book, const GrantLines& lines, bool accruals) {
+absl::StatusOr<std::map<uint64_t, LineParts>> LinePartsOf(const Book& book, const GrantLines& lines, bool accruals,
+                                                          const PlacesOfSeals& seals) {
   std::map<uint64_t, LineParts> parts;
   const bool has_any = accruals || !lines.empty();
   for (int shard = 0; shard < kTotalShards && has_any; ++shard) {
     const absl::StatusOr<std::vector<StoredRun>> runs = book.Differences(shard);
     if (!runs.ok()) return runs.status();
-    for (const StoredRun& run : *runs) TOLLBOOK_RETURN_IF_ERROR(AddParts(run, lines, accruals, &parts[run.sequence]));
+    for (const StoredRun& run : *runs) {
+      const auto places = seals.find(run.sequence);
+      if (places == seals.end()) return DamagedError("booked amounts of commit " + std::to_string(run.sequence));
+      TOLLBOOK_RETURN_IF_ERROR(AddParts(run, lines, accruals, *places->second, &parts[run.sequence]));
+    }
   }
   return parts;
 }

@@ -9,6 +9,7 @@
 
 #include "ledger/book.h"
 #include "ledger/journal.h"
+#include "pipeline/booked_places.h"
 #include "pipeline/grant_draws.h"
 
 namespace tollbook {
@@ -26,10 +27,13 @@ struct LineParts {
   AccrualParts accruals;
 };
 
+// By the commit of each seal, how its catalog has what is stored.
+using PlacesOfSeals = std::map<uint64_t, const StoredPlaces*>;
+
 // Of each seal, by its commit. Reads what all seals booked; an entry for each line and grant, and for each line of an
 // accrual, is in memory. `accruals`: whether they are asked for.
 [[nodiscard]] absl::StatusOr<std::map<uint64_t, LineParts>> LinePartsOf(const Book& book, const GrantLines& lines,
-                                                                        bool accruals);
+                                                                        bool accruals, const PlacesOfSeals& seals);
 
 }  // namespace tollbook
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "rating/lines_beside.h"
 #include "rating/rounded_quotient.h"
 
 namespace tollbook {
@@ -38,15 +39,6 @@ bool RecogniseTo(Day end, std::span<const DeferredAmount> deferred, Day last, Ro
     if (last < next) break;
   }
   return true;
-}
-
-// The fee that the line is of, itself or a discount of it; null: of none.
-const Charge* FeeOf(const Plan& plan, const Charge& charge) {
-  if (charge.fee) return &charge;
-  if (!charge.is_discount || plan.charges.empty()) return nullptr;
-  const auto number = static_cast<size_t>(&charge - plan.discount_lines.data());
-  const Charge& of = plan.charges[number % plan.charges.size()];
-  return of.fee ? &of : nullptr;
 }
 
 }  // namespace

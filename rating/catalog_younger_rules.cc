@@ -1,12 +1,16 @@
 #include "rating/catalog_younger_rules.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "rating/booked_as.h"
 #include "rating/catalog_errors.h"
+#include "rating/lines_beside.h"
 
 namespace tollbook {
 namespace {
@@ -16,11 +20,6 @@ const Charge* BoundOf(const Plan& plan, bool is_maximum) {
     return charge.bound.has_value() && charge.bound->is_maximum == is_maximum;
   });
   return bound == plan.charges.end() ? nullptr : &*bound;
-}
-
-// Those of a grant begin so. There may be many grants, and few charges are named like that.
-bool MayBeOfGrant(std::string_view name) {
-  return name.starts_with("credit ") || name.starts_with("breakage ");
 }
 
 // "what is delivered of "; of kRated nothing.
@@ -37,22 +36,6 @@ std::string_view InWords(BookedAs as) {
   }
   TOLLBOOK_ASSERT(!"one of the list");
   return "";
-}
-
-// Whether a line that the rule takes has one of that kind beside it.
-bool Makes(const PostingRule& rule, BookedAs as, const Charge& line) {
-  switch (as) {
-    case BookedAs::kRated:
-      return false;
-    case BookedAs::kRecognised:
-      return rule.recognition == Recognition::kRatable && (line.is_discount || (line.fee && line.fee->in_advance));
-    case BookedAs::kDelivered:
-      return !rule.delivered_by.empty();
-    case BookedAs::kAccrued:
-      return !rule.accrued.empty();
-  }
-  TOLLBOOK_ASSERT(!"one of the list");
-  return false;
 }
 
 // Amounts are kept by the names of lines, and people tell lines by them: so in a plan each has one of its own. That of
@@ -93,20 +76,35 @@ class LineNameCheck {
     const BookedAs as = BookedAsOf(charge.name);
     if (as == BookedAs::kRated) return;
     const std::string_view other = RatedName(as, charge.name);
-    const auto is_made_of = [&](const Charge& line) {
-      return line.name == other && std::ranges::any_of(catalog_.posting_rules, [&](const PostingRule& rule) {
-               return Makes(rule, as, line) && (rule.charge.empty() || rule.charge == line.name) &&
-                      (rule.plan.empty() || rule.plan == plan.name) &&
-                      (rule.product.empty() || rule.product == line.product);
-             });
-    };
-    const auto is_made_of_grant = [&](const Grant& grant) {
-      return is_made_of(grant.credit) || (grant.breakage && is_made_of(*grant.breakage));
-    };
-    if (std::ranges::any_of(plan.charges, is_made_of) || std::ranges::any_of(plan.discount_lines, is_made_of) ||
-        (MayBeOfGrant(other) && std::ranges::any_of(catalog_.grants, is_made_of_grant))) {
-      Add(plan, charge, std::string(InWords(as)) + Quoted(other));
+    if (IsMade(plan, as, other)) Add(plan, charge, std::string(InWords(as)) + Quoted(other));
+  }
+
+  // By the rules that take the lines of the subscriptions that there are: a rule that comes after another one, or is of
+  // an entity that sells nothing of the plan, makes nothing.
+  bool IsMade(const Plan& plan, BookedAs as, std::string_view of) const {
+    std::set<std::pair<uint32_t, uint32_t>> seen;  // entity, kind of customer
+    for (const Subscription& subscription : catalog_.subscriptions) {
+      if (&catalog_.plans[subscription.plan] != &plan) continue;
+      const auto is_made = [&](const Charge& line) { return line.name == of && Makes(subscription, as, plan, line); };
+      const auto is_made_of_grant = [&](const Grant& grant) {
+        return is_made(grant.credit) || (grant.breakage && is_made(*grant.breakage));
+      };
+      if (MayBeOfGrant(of) && (std::ranges::any_of(catalog_.GrantsOf(subscription.id), is_made_of_grant) ||
+                               std::ranges::any_of(catalog_.AccountGrantsOf(subscription.account), is_made_of_grant))) {
+        return true;
+      }
+      if (!seen.emplace(subscription.entity, catalog_.subscription_terms[subscription.terms].kind).second) continue;
+      if (std::ranges::any_of(plan.charges, is_made) || std::ranges::any_of(plan.discount_lines, is_made)) return true;
     }
+    return false;
+  }
+
+  bool Makes(const Subscription& subscription, BookedAs as, const Plan& plan, const Charge& line) const {
+    const PostingRule* const rule = catalog_.PostingOf(subscription, line);
+    if (rule == nullptr || !CanMakeBeside(*rule, as, plan, line)) return false;
+    const Entity& seller = catalog_.entities[subscription.entity];
+    if (as == BookedAs::kDelivered) return rule->delivered_by != seller.name;
+    return as != BookedAs::kAccrued || seller.late_usage == LateUsage::kAccrue;
   }
 
   void Add(const Plan& plan, const Charge& charge, const std::string& line) {

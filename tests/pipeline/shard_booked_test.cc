@@ -102,34 +102,100 @@ TEST(ShardBooked, SumsWhatAllSealsBooked) {
   }
 }
 
-// Runs of before 2026-11-30 say what a line is by its name alone.
+// A plan with these charges, each under its own name as product, and the rules.
+Catalog CatalogOf(const std::vector<std::string>& charges, const std::vector<PostingRule>& rules) {
+  Catalog catalog;
+  Plan& plan = catalog.plans.emplace_back();
+  plan.name = "starter";
+  for (const std::string& name : charges) {
+    Charge& charge = plan.charges.emplace_back();
+    charge.name = charge.product = name;
+    if (name == "platform") charge.fee.emplace().in_advance = true;
+  }
+  catalog.posting_rules = rules;
+  return catalog;
+}
+
+// Runs of before 2026-11-30 say what a line is by its name alone. So these have all that such a line is stored with:
+// that of a charge of its name, which a rule posts to the usual account, and that of the line which a rule makes of
+// another.
 TEST(ShardBooked, AChargeOfTheCatalogIsReadAsOneWhateverItsName) {
+  PostingRule usual, delivering, accruing, deferring, of_others;
+  delivering.delivered_by = "acme-eu";
+  delivering.due_from = "1500";
+  accruing.accrued = "1250";
+  deferring.recognition = Recognition::kRatable;
+  deferring.deferred = "2400";
+  of_others = delivering;
+  of_others.product = "mails";
+  const std::vector<std::string> both = {"messages", "delivered messages"};
   struct Case {
+    std::string what;
     std::vector<std::string> charges;
+    std::vector<PostingRule> rules;
+    BookedPlace stored;
     BookedAs as;
   };
-  for (const Case& c :
-       {Case{{"delivered messages"}, BookedAs::kRated}, Case{{"messages"}, BookedAs::kDelivered},
-        Case{{"messages", "delivered messages"}, BookedAs::kDelivered}, Case{{}, BookedAs::kDelivered}}) {
-    Catalog catalog;
-    Plan& plan = catalog.plans.emplace_back();
-    plan.name = "starter";
-    for (const std::string& name : c.charges) plan.charges.emplace_back().name = name;
-    BookedPlace place;
-    place.plan = "starter";
-    place.charge = "delivered messages";
-    place.currency = *Currency::FromCode("USD");
-    place.as = BookedAs::kDelivered;
+  const auto place = [](BookedAs as, std::string_view charge, std::string_view product, std::string_view debit) {
+    return BookedPlace{"starter", charge, product, "acme", *Currency::FromCode("USD"), debit, "4000", "", as};
+  };
+  const BookedPlace side = place(BookedAs::kDelivered, "delivered messages", "messages", "1500"),
+                    charge = place(BookedAs::kDelivered, "delivered messages", "delivered messages", "1200");
+  const std::vector<Case> cases = {
+      {"the charge alone", {"delivered messages"}, {delivering}, charge, BookedAs::kRated},
+      {"no such charge", {"messages"}, {delivering}, side, BookedAs::kDelivered},
+      {"no charge at all", {}, {}, side, BookedAs::kDelivered},
+      {"both, and no rule makes the line", both, {usual}, charge, BookedAs::kRated},
+      {"both, and a rule for others does", both, {usual, of_others}, charge, BookedAs::kRated},
+      {"both, and the line", both, {delivering}, side, BookedAs::kDelivered},
+      {"both, and the charge", both, {delivering}, charge, BookedAs::kRated},
+      {"the charge on the same account",
+       both,
+       {delivering},
+       place(BookedAs::kDelivered, "delivered messages", "delivered messages", "1500"),
+       BookedAs::kRated},
+      {"the charge of the same product",
+       both,
+       {delivering},
+       place(BookedAs::kDelivered, "delivered messages", "messages", "1200"),
+       BookedAs::kRated},
+      {"accrued, the line",
+       {"interest", "accrued interest"},
+       {accruing},
+       place(BookedAs::kAccrued, "accrued interest", "interest", "1250"),
+       BookedAs::kAccrued},
+      {"accrued, the charge",
+       {"interest", "accrued interest"},
+       {accruing},
+       place(BookedAs::kAccrued, "accrued interest", "accrued interest", "1200"),
+       BookedAs::kRated},
+      {"recognised, the line",
+       {"platform", "recognised platform"},
+       {deferring},
+       place(BookedAs::kRecognised, "recognised platform", "platform", "2400"),
+       BookedAs::kRecognised},
+      {"recognised, the charge",
+       {"platform", "recognised platform"},
+       {deferring},
+       place(BookedAs::kRecognised, "recognised platform", "recognised platform", "1200"),
+       BookedAs::kRated},
+      {"recognised of what is no fee",
+       {"faces", "recognised faces"},
+       {deferring},
+       place(BookedAs::kRecognised, "recognised faces", "faces", "2400"),
+       BookedAs::kRated}};
+  for (const Case& c : cases) {
+    const Catalog catalog = CatalogOf(c.charges, c.rules);
     DifferenceRunWriter writer;
     writer.BeginSubject("s1", 1);
-    writer.Add({"s1", &place, {}, {}}, 100, 0);
+    writer.Add({"s1", &c.stored, {}, {}}, 100, 0);
     const StoredRun run{1, writer.Finish(std::vector<LineRef>{{0, 1}})};
     BookedPlaces taken(catalog);
     ShardBooked booked(taken, std::nullopt);
     ASSERT_TRUE(booked.Add(run).ok());
     booked.Sum();
     ASSERT_EQ(booked.Of("s1").size(), 1u);
-    EXPECT_EQ(booked.Of("s1")[0].key.place->as, c.as) << c.charges.size();
+    EXPECT_EQ(booked.Of("s1")[0].key.place->as, c.as) << c.what;
   }
 }
 
