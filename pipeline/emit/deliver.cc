@@ -374,6 +374,10 @@ class Pass {
   bool IsElsewhere(const EmitterOf& of, const Delivery& delivery) const {
     return !delivery.sent_to.empty() && InFull(of, delivery.sent_to) != PlaceFor(of, delivery);
   }
+  // Earlier versions kept of what may be there not always where. Another company is other codes, too.
+  static bool MayBeElsewhere(const Parcel& parcel, const Delivery& delivery) {
+    return delivery.may_be_there && delivery.sent_to.empty() && parcel.is_other;
+  }
   bool IsHeldNow(const EmitterOf& of, const Delivery& delivery) const {
     return IsHeld(of.target, PauseOf(of), restored_, SealOf(delivery.batch, batches_));
   }
@@ -775,7 +779,14 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
                            "`tollbook deliveries resolve`");
   }
   if (delivery->state == State::kAccepted) return emitter.Finish(*parcel);
-  if (delivery->state == State::kUncertain) return emitter.Ask(*parcel);
+  if (delivery->state == State::kUncertain) {
+    Attempt said = emitter.Ask(*parcel);
+    if (said.step.event != Event::kNotThere || !MayBeElsewhere(*parcel, *delivery)) return said;
+    return RefusedHere(DeliveryProblem::kConfiguration,
+                       "it may be where it was sent, which is not known, and targets.yaml has other codes now: put "
+                       "those of then back and `tollbook deliveries retry`, or look for it, then `tollbook deliveries "
+                       "resolve`");
+  }
   const auto batch = batches_.find(delivery->batch);
   if (batch != batches_.end()) {
     const std::string beyond = BeyondLimits(of.target, batch->second);

@@ -290,6 +290,7 @@ TEST_F(DeliverTest, AnotherBodyUnderAKeyIsNotSentToWhoCannotBeAsked) {
 
 // A target that can be asked has the last word, and is told that it is another one.
 TEST_F(DeliverTest, AnotherBodyUnderAKeyGoesOnlyWhereTheTargetHasNone) {
+  target_.http.url = "https://erp.example";
   Seal({"us-1"});
   ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
   codes_ = " 4000";
@@ -374,6 +375,38 @@ TEST_F(DeliverTest, WhatMayBeElsewhereIsNotSentAgain) {
     ByPerson(batch, Event::kSayNotPosted);
     EXPECT_THAT(Pass(), ElementsAre(batch)) << "somebody looked";
   }
+}
+
+// An earlier version forgot where, of what was accepted and never shown. Where it is looked for need not be the same.
+TEST_F(DeliverTest, WhatMayBeWhereNobodyKnowsIsNotSentInOtherCodes) {
+  target_.kind = TargetKind::kSap;
+  target_.http.url = "https://erp.example/";
+  target_.companies = {{"us", "1010"}};
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  script_ = [](const std::string&) { return Unclear(); };
+  codes_ = " 1010";
+  Seal({"us-1"});
+  EXPECT_THAT(Pass(), ElementsAre("us-1 1010"));
+  Alter("us-1", [](Delivery* delivery) {
+    delivery->state = DeliveryState::kParked;
+    delivery->problem = Problem::kAmbiguous;
+    delivery->may_be_there = false;
+    delivery->sent_to.clear();
+  });
+  script_ = [](const std::string&) { return Confirmed(); };
+  target_.companies = {{"us", "1020"}};
+  codes_ = " 1020";
+  for (int i = 0; i < 2; ++i) {
+    ByPerson("us-1", Event::kRetry);
+    EXPECT_THAT(Pass(), IsEmpty());
+    EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+    EXPECT_EQ(Of("us-1").problem, Problem::kConfiguration);
+    EXPECT_TRUE(Of("us-1").may_be_there);
+  }
+  target_.companies = {{"us", "1010"}};
+  codes_ = " 1010";
+  ByPerson("us-1", Event::kRetry);
+  EXPECT_THAT(Pass(), ElementsAre("us-1 1010")) << "the target of then has the last word";
 }
 
 // Books of earlier versions have the directory as targets.yaml had it.
