@@ -754,6 +754,12 @@ void Decide(Book& book, std::string_view after) {
   ASSERT_TRUE(CommitDecisions(book, {&decision, 1}).ok());
 }
 
+// By one who saw that it is held for these.
+void Resume(Book& book, std::string_view before) {
+  const Decision decision{DecisionKind::kTarget, "erp", "Ann", "done", std::string(before), std::string(kDelivering)};
+  ASSERT_TRUE(CommitDecisions(book, {&decision, 1}).ok());
+}
+
 // Nobody can be asked what the book sent after its backup: a person looks there.
 TEST_F(DeliverTest, ARestoredBookSendsNothingToWhoCannotBeAskedUntilSomebodySaysSo) {
   Seal({"us-1"});
@@ -779,7 +785,7 @@ TEST_F(DeliverTest, ARestoredBookSendsNothingToWhoCannotBeAskedUntilSomebodySays
   EXPECT_THAT(Pass(), IsEmpty()) << "what was said of the first restore is not said of the second";
 }
 
-// A resume of before the backup, and a pause of then, which a resume ends, too.
+// A resume of before the backup, and a pause of then.
 TEST_F(DeliverTest, ARestoreHoldsWhoWasResumedOrPausedBefore) {
   Seal({"us-1"});
   Decide(*book_, kPaused);
@@ -792,7 +798,20 @@ TEST_F(DeliverTest, ARestoreHoldsWhoWasResumedOrPausedBefore) {
   EXPECT_THAT(
       ToString(*report_.targets[0].paused),
       testing::HasSubstr("by Ann since 2025-01-01T00:00:00Z: looked there; and by the restore of backup 1 since"));
-  Decide(*book_, kDelivering);
+  Resume(*book_, "paused");  // where targets.yaml was another one, the hold was not seen
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
+  Resume(*book_, "held since a restore");
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
+// One that saw both ends both.
+TEST_F(DeliverTest, AResumeEndsARestoresHoldAndAPauseOfBefore) {
+  Seal({"us-1"});
+  Decide(*book_, kPaused);
+  BackUp();
+  Restore("restored");
+  Resume(*book_, "paused; held since a restore");
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
 }
 
@@ -803,18 +822,14 @@ TEST_F(DeliverTest, WhoResumesWhatWasPausedSinceARestoreDoesNotEndItsHold) {
   Restore("restored");
   EXPECT_THAT(Pass(), IsEmpty());
   EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
-  const auto resume = [&](const std::string& before) {
-    const Decision decision{DecisionKind::kTarget, "erp", "Ann", "done", before, std::string(kDelivering)};
-    ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
-  };
   Decide(*book_, kPaused);
   EXPECT_THAT(Pass(), IsEmpty());
   EXPECT_EQ(report_.targets[0].paused->by, "Ann");
-  resume("paused");
+  Resume(*book_, "paused");
   EXPECT_THAT(Pass(), IsEmpty());
   EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
   Decide(*book_, kPaused);
-  resume("paused; held since a restore");
+  Resume(*book_, "paused; held since a restore");
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
 }
 
