@@ -409,6 +409,52 @@ TEST_F(DeliverTest, WhatMayBeWhereNobodyKnowsIsNotSentInOtherCodes) {
   EXPECT_THAT(Pass(), ElementsAre("us-1 1010")) << "the target of then has the last word";
 }
 
+// Its goal is away for a while, and it is no other directory for that.
+TEST_F(DeliverTest, ADirectoryBehindALinkThatLeadsNowhereIsWaitedFor) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::canonical(directory_.path());
+  const fs::path goal = root / "mounted/out";
+  fs::create_directories(goal);
+  fs::create_directories(root / "catalog");
+  fs::create_directory_symlink(root / "mounted", root / "catalog/link");
+  target_.kind = TargetKind::kFiles;
+  target_.directory = "link/out";
+  catalog_directory_ = root / "catalog";
+  int asked = 0;
+  ask_ = [&](const std::string&) { return ++asked, Succeeded(Event::kNotThere, "", ""); };
+  script_ = [](const std::string&) { return Unclear(); };
+  Seal({"us-1"});
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  fs::rename(root / "mounted", root / "away");
+  asked = 0;
+  script_ = [](const std::string&) { return Confirmed(); };
+  for (int i = 0; i < 2; ++i) {
+    After(4000);
+    EXPECT_THAT(Pass(), IsEmpty());
+    EXPECT_EQ(Of("us-1").state, DeliveryState::kUncertain);
+    EXPECT_EQ(Of("us-1").problem, Problem::kAvailability);
+    EXPECT_EQ(Of("us-1").last_error, (root / "catalog/link").string() + " is a link to what cannot be reached");
+    EXPECT_EQ(Of("us-1").sent_to, goal);
+    EXPECT_TRUE(Of("us-1").may_be_there);
+  }
+  Seal({"us-2"});
+  After(4000);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(asked, 0) << "what is not seen there may be";
+  fs::rename(root / "away", root / "mounted");
+  After(4000);
+  EXPECT_THAT(Pass(), testing::UnorderedElementsAre("us-1", "us-2"));
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 2u);
+
+  fs::rename(root / "mounted", root / "away");
+  reconcile_ = ReconcileOptions{now_, false};
+  After(4000);
+  Pass();
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 2u) << "nobody says that they are gone";
+  EXPECT_EQ(report_.targets[0].not_reconciled, "") << "it goes on by itself";
+  EXPECT_EQ(report_.waiting, 2u);
+}
+
 // Books of earlier versions have the directory as targets.yaml had it.
 TEST_F(DeliverTest, ADirectoryIsOnePlaceHoweverItIsWritten) {
   namespace fs = std::filesystem;
