@@ -6,6 +6,7 @@
 
 #include "ledger/bytes.h"
 #include "ledger/store.h"
+#include "ledger/unsettled.h"
 
 namespace tollbook {
 namespace {
@@ -67,6 +68,8 @@ bool MayBeThere(const Delivery& before, const DeliveryStep& step) {
       return true;
     case DeliveryEvent::kNotThere:
       return IsNeverShown(before, step);
+    case DeliveryEvent::kRetry:  // of earlier versions, what was never shown is only unclear by why it is parked
+      return IsUnclear(before);
     case DeliveryEvent::kAccepted:
     case DeliveryEvent::kConfirmed:
     case DeliveryEvent::kSayPosted:

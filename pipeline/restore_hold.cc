@@ -22,21 +22,20 @@ Pause HoldOf(const RestoreMark& mark, const Target& target) {
   return hold;
 }
 
-// Those that somebody resumed since, but for who ended no more than a pause that was made since, too: where
-// targets.yaml was another one the hold was not seen.
+// Those that somebody resumed since, but for who ended no more than a pause, of before or since: where targets.yaml was
+// another one the hold was not seen.
 absl::StatusOr<std::set<std::string, std::less<>>> ResumedSince(const Book& book, uint64_t sequence) {
   const absl::StatusOr<std::vector<DecisionCommit>> commits = Decisions(book);
   if (!commits.ok()) return commits.status();
   std::set<std::string, std::less<>> resumed, paused;
   for (const DecisionCommit& commit : *commits) {
-    if (commit.sequence <= sequence) continue;
     for (const Decision& decision : commit.decisions) {
       if (decision.kind != DecisionKind::kTarget) continue;
       if (decision.after == kPaused) paused.insert(decision.which);
       if (decision.after != kDelivering) continue;
       const bool was_held = std::ranges::count(EndedBy(decision), kHeldByRestore) > 0;
       const bool was_paused = paused.erase(decision.which) > 0;
-      if (was_held || !was_paused) resumed.insert(decision.which);
+      if (commit.sequence > sequence && (was_held || !was_paused)) resumed.insert(decision.which);
     }
   }
   return resumed;

@@ -370,9 +370,23 @@ class Pass {
   std::string InFull(const EmitterOf& of, const std::string& place) const {
     return of.target.kind == TargetKind::kFiles ? ResolvedDirectory(options_.catalog_directory, place) : place;
   }
+  // The directory is behind a link that cannot be followed: nobody knows which it is, or what it has. None: it is not.
+  std::optional<Attempt> WhyAway(const EmitterOf& of) const {
+    if (of.target.kind != TargetKind::kFiles) return std::nullopt;
+    const std::optional<std::string> link = BrokenLink(options_.catalog_directory, of.target.directory);
+    if (!link) return std::nullopt;
+    Attempt away =
+        Failed(Event::kCannotAsk, DeliveryProblem::kAvailability, *link + " is a link to what cannot be reached");
+    away.pause_target = true;
+    return away;
+  }
   // It was sent, and may be, elsewhere than where targets.yaml has it now.
   bool IsElsewhere(const EmitterOf& of, const Delivery& delivery) const {
     return !delivery.sent_to.empty() && InFull(of, delivery.sent_to) != PlaceFor(of, delivery);
+  }
+  // Earlier versions kept of what may be there not always where. Another company is other codes, too.
+  static bool MayBeElsewhere(const Parcel& parcel, const Delivery& delivery) {
+    return delivery.may_be_there && delivery.sent_to.empty() && parcel.is_other;
   }
   bool IsHeldNow(const EmitterOf& of, const Delivery& delivery) const {
     return IsHeld(of.target, PauseOf(of), restored_, SealOf(delivery.batch, batches_));
@@ -720,6 +734,7 @@ Attempt Pass::Compare(const EmitterOf& of, Emitter& emitter, const Delivery& del
     return RefusedHere(DeliveryProblem::kConfiguration,
                        "targets.yaml says since it was sent that the target is not to be told of it");
   }
+  if (std::optional<Attempt> away = WhyAway(of)) return *std::move(away);
   if (IsElsewhere(of, delivery)) {
     return RefusedHere(DeliveryProblem::kConfiguration, "it was sent to " + delivery.sent_to +
                                                             ", and targets.yaml has " + PlaceFor(of, delivery) +
@@ -767,6 +782,7 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
         "targets.yaml says since it was planned that the target is not to get it: see `entities`, `from` "
         "and `regions`");
   }
+  if (std::optional<Attempt> away = WhyAway(of)) return away;
   if (IsElsewhere(of, *delivery)) {
     return RefusedHere(DeliveryProblem::kConfiguration,
                        "it was sent to " + delivery->sent_to + " and may be there, and targets.yaml has " +
@@ -775,7 +791,14 @@ absl::StatusOr<std::optional<Attempt>> Pass::NextOf(const EmitterOf& of, Emitter
                            "`tollbook deliveries resolve`");
   }
   if (delivery->state == State::kAccepted) return emitter.Finish(*parcel);
-  if (delivery->state == State::kUncertain) return emitter.Ask(*parcel);
+  if (delivery->state == State::kUncertain) {
+    Attempt said = emitter.Ask(*parcel);
+    if (said.step.event != Event::kNotThere || !MayBeElsewhere(*parcel, *delivery)) return said;
+    return RefusedHere(DeliveryProblem::kConfiguration,
+                       "it may be where it was sent, which is not known, and targets.yaml has other codes now: put "
+                       "those of then back and `tollbook deliveries retry`, or look for it, then `tollbook deliveries "
+                       "resolve`");
+  }
   const auto batch = batches_.find(delivery->batch);
   if (batch != batches_.end()) {
     const std::string beyond = BeyondLimits(of.target, batch->second);

@@ -131,6 +131,16 @@ std::string ResolvedDirectory(std::string_view catalog_directory, std::string_vi
   return (whole.has_filename() ? whole : whole.parent_path()).string();
 }
 
+std::optional<std::string> BrokenLink(std::string_view catalog_directory, std::string_view directory) {
+  std::error_code error;
+  std::filesystem::path way;
+  for (const std::filesystem::path& step : std::filesystem::path(catalog_directory) / directory) {
+    way /= step;
+    if (std::filesystem::is_symlink(way, error) && !std::filesystem::exists(way, error)) return way.string();
+  }
+  return std::nullopt;
+}
+
 std::unique_ptr<Emitter> MakeFilesEmitter(const Target& target, const EmitterContext& context) {
   return std::make_unique<FilesEmitter>(target, context);
 }

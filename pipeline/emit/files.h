@@ -7,6 +7,9 @@
 #define TOLLBOOK_PIPELINE_EMIT_FILES_H_
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "pipeline/emit/emitter.h"
 
@@ -15,6 +18,10 @@ namespace tollbook {
 // The directory itself, whichever way targets.yaml writes it: from the root, by whatever links lead to it, as far as it
 // is there.
 [[nodiscard]] std::string ResolvedDirectory(std::string_view catalog_directory, std::string_view directory);
+
+// The first link on the way to it that cannot be followed, as where its goal is away for a while: nobody can say which
+// directory it is, or what it has. None: each can be.
+[[nodiscard]] std::optional<std::string> BrokenLink(std::string_view catalog_directory, std::string_view directory);
 
 [[nodiscard]] std::unique_ptr<Emitter> MakeFilesEmitter(const Target& target, const EmitterContext& context);
 

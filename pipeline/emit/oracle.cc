@@ -111,6 +111,8 @@ class OracleEmitter final : public ErpEmitter {
   // What the batches of our name say: confirmed, different, not there, cannot ask.
   Attempt Look(const Parcel& parcel);
   Attempt Compare(const JsonTree& batch, const ErpJournal& ours) const;
+  // How far what was accepted is.
+  Attempt AskWhetherDone(const Parcel& parcel);
   // Nothing: `state` is known, and `word` is Oracle's for it.
   std::optional<Attempt> AskJob(const std::string& job, JobState* state, std::string* word);
 };
@@ -126,8 +128,12 @@ std::string JobOf(const std::string& request, const Parcel& parcel) {
 std::string RequestOf(const std::string& job) {
   return job.substr(0, job.find(kOfGroup));
 }
+bool NamesNoGroup(const std::string& job) {
+  return !job.empty() && RequestOf(job) == job;
+}
+// What was sent once has no request of another send.
 bool IsOfLastSend(const Parcel& parcel) {
-  return parcel.job == JobOf(RequestOf(parcel.job), parcel);
+  return NamesNoGroup(parcel.job) ? parcel.sends <= 1 : parcel.job == JobOf(RequestOf(parcel.job), parcel);
 }
 // Of what is accepted, the job is of the last send, whoever stored it.
 std::string ShownRequest(const Parcel& parcel) {
@@ -276,8 +282,10 @@ Attempt OracleEmitter::Ask(const Parcel& parcel) {
   }
   if (!parcel.unclear_for_nanos || is_over) return found;
   // Of what was sent last no request was named, or how that ended is not told: the import may wait for its turn there.
-  const std::string why =
-      IsOfLastSend(parcel) ? "which no longer knows request " + RequestOf(parcel.job) : "which named no request";
+  const std::string why = IsOfLastSend(parcel) ? "which no longer knows request " + RequestOf(parcel.job)
+                          : NamesNoGroup(parcel.job)
+                              ? "which named request " + parcel.job + " of this send or of one before"
+                              : "which named no request";
   const std::string import = "an import of group " + GroupOf(parcel) + " may be under way in Oracle, " + why;
   if (target_.resend_after_seconds == 0) {
     return RefusedHere(Problem::kAmbiguous, import + ": look for the group, and for journals of our name");
@@ -308,6 +316,12 @@ Attempt OracleEmitter::Send(const Parcel& parcel) {
 }
 
 Attempt OracleEmitter::Finish(const Parcel& parcel) {
+  Attempt said = AskWhetherDone(parcel);
+  said.step.job = JobOf(RequestOf(parcel.job), parcel);  // which an earlier version stored without its group
+  return said;
+}
+
+Attempt OracleEmitter::AskWhetherDone(const Parcel& parcel) {
   JobState state{};
   std::string word;
   if (auto failed = AskJob(parcel.job, &state, &word)) return *failed;

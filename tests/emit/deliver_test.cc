@@ -290,6 +290,7 @@ TEST_F(DeliverTest, AnotherBodyUnderAKeyIsNotSentToWhoCannotBeAsked) {
 
 // A target that can be asked has the last word, and is told that it is another one.
 TEST_F(DeliverTest, AnotherBodyUnderAKeyGoesOnlyWhereTheTargetHasNone) {
+  target_.http.url = "https://erp.example";
   Seal({"us-1"});
   ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
   codes_ = " 4000";
@@ -374,6 +375,84 @@ TEST_F(DeliverTest, WhatMayBeElsewhereIsNotSentAgain) {
     ByPerson(batch, Event::kSayNotPosted);
     EXPECT_THAT(Pass(), ElementsAre(batch)) << "somebody looked";
   }
+}
+
+// An earlier version forgot where, of what was accepted and never shown. Where it is looked for need not be the same.
+TEST_F(DeliverTest, WhatMayBeWhereNobodyKnowsIsNotSentInOtherCodes) {
+  target_.kind = TargetKind::kSap;
+  target_.http.url = "https://erp.example/";
+  target_.companies = {{"us", "1010"}};
+  ask_ = [](const std::string&) { return Succeeded(Event::kNotThere, "", ""); };
+  script_ = [](const std::string&) { return Unclear(); };
+  codes_ = " 1010";
+  Seal({"us-1"});
+  EXPECT_THAT(Pass(), ElementsAre("us-1 1010"));
+  Alter("us-1", [](Delivery* delivery) {
+    delivery->state = DeliveryState::kParked;
+    delivery->problem = Problem::kAmbiguous;
+    delivery->may_be_there = false;
+    delivery->sent_to.clear();
+  });
+  script_ = [](const std::string&) { return Confirmed(); };
+  target_.companies = {{"us", "1020"}};
+  codes_ = " 1020";
+  for (int i = 0; i < 2; ++i) {
+    ByPerson("us-1", Event::kRetry);
+    EXPECT_THAT(Pass(), IsEmpty());
+    EXPECT_EQ(Of("us-1").state, DeliveryState::kParked);
+    EXPECT_EQ(Of("us-1").problem, Problem::kConfiguration);
+    EXPECT_TRUE(Of("us-1").may_be_there);
+  }
+  target_.companies = {{"us", "1010"}};
+  codes_ = " 1010";
+  ByPerson("us-1", Event::kRetry);
+  EXPECT_THAT(Pass(), ElementsAre("us-1 1010")) << "the target of then has the last word";
+}
+
+// Its goal is away for a while, and it is no other directory for that.
+TEST_F(DeliverTest, ADirectoryBehindALinkThatLeadsNowhereIsWaitedFor) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::canonical(directory_.path());
+  const fs::path goal = root / "mounted/out";
+  fs::create_directories(goal);
+  fs::create_directories(root / "catalog");
+  fs::create_directory_symlink(root / "mounted", root / "catalog/link");
+  target_.kind = TargetKind::kFiles;
+  target_.directory = "link/out";
+  catalog_directory_ = root / "catalog";
+  int asked = 0;
+  ask_ = [&](const std::string&) { return ++asked, Succeeded(Event::kNotThere, "", ""); };
+  script_ = [](const std::string&) { return Unclear(); };
+  Seal({"us-1"});
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+  fs::rename(root / "mounted", root / "away");
+  asked = 0;
+  script_ = [](const std::string&) { return Confirmed(); };
+  for (int i = 0; i < 2; ++i) {
+    After(4000);
+    EXPECT_THAT(Pass(), IsEmpty());
+    EXPECT_EQ(Of("us-1").state, DeliveryState::kUncertain);
+    EXPECT_EQ(Of("us-1").problem, Problem::kAvailability);
+    EXPECT_EQ(Of("us-1").last_error, (root / "catalog/link").string() + " is a link to what cannot be reached");
+    EXPECT_EQ(Of("us-1").sent_to, goal);
+    EXPECT_TRUE(Of("us-1").may_be_there);
+  }
+  Seal({"us-2"});
+  After(4000);
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(asked, 0) << "what is not seen there may be";
+  fs::rename(root / "away", root / "mounted");
+  After(4000);
+  EXPECT_THAT(Pass(), testing::UnorderedElementsAre("us-1", "us-2"));
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 2u);
+
+  fs::rename(root / "mounted", root / "away");
+  reconcile_ = ReconcileOptions{now_, false};
+  After(4000);
+  Pass();
+  EXPECT_EQ(Count(DeliveryState::kConfirmed), 2u) << "nobody says that they are gone";
+  EXPECT_EQ(report_.targets[0].not_reconciled, "") << "it goes on by itself";
+  EXPECT_EQ(report_.waiting, 2u);
 }
 
 // Books of earlier versions have the directory as targets.yaml had it.
@@ -721,6 +800,12 @@ void Decide(Book& book, std::string_view after) {
   ASSERT_TRUE(CommitDecisions(book, {&decision, 1}).ok());
 }
 
+// By one who saw that it is held for these.
+void Resume(Book& book, std::string_view before) {
+  const Decision decision{DecisionKind::kTarget, "erp", "Ann", "done", std::string(before), std::string(kDelivering)};
+  ASSERT_TRUE(CommitDecisions(book, {&decision, 1}).ok());
+}
+
 // Nobody can be asked what the book sent after its backup: a person looks there.
 TEST_F(DeliverTest, ARestoredBookSendsNothingToWhoCannotBeAskedUntilSomebodySaysSo) {
   Seal({"us-1"});
@@ -746,7 +831,7 @@ TEST_F(DeliverTest, ARestoredBookSendsNothingToWhoCannotBeAskedUntilSomebodySays
   EXPECT_THAT(Pass(), IsEmpty()) << "what was said of the first restore is not said of the second";
 }
 
-// A resume of before the backup, and a pause of then, which a resume ends, too.
+// A resume of before the backup, and a pause of then.
 TEST_F(DeliverTest, ARestoreHoldsWhoWasResumedOrPausedBefore) {
   Seal({"us-1"});
   Decide(*book_, kPaused);
@@ -759,7 +844,20 @@ TEST_F(DeliverTest, ARestoreHoldsWhoWasResumedOrPausedBefore) {
   EXPECT_THAT(
       ToString(*report_.targets[0].paused),
       testing::HasSubstr("by Ann since 2025-01-01T00:00:00Z: looked there; and by the restore of backup 1 since"));
-  Decide(*book_, kDelivering);
+  Resume(*book_, "paused");  // where targets.yaml was another one, the hold was not seen
+  EXPECT_THAT(Pass(), IsEmpty());
+  EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
+  Resume(*book_, "held since a restore");
+  EXPECT_THAT(Pass(), ElementsAre("us-1"));
+}
+
+// One that saw both ends both.
+TEST_F(DeliverTest, AResumeEndsARestoresHoldAndAPauseOfBefore) {
+  Seal({"us-1"});
+  Decide(*book_, kPaused);
+  BackUp();
+  Restore("restored");
+  Resume(*book_, "paused; held since a restore");
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
 }
 
@@ -770,18 +868,14 @@ TEST_F(DeliverTest, WhoResumesWhatWasPausedSinceARestoreDoesNotEndItsHold) {
   Restore("restored");
   EXPECT_THAT(Pass(), IsEmpty());
   EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
-  const auto resume = [&](const std::string& before) {
-    const Decision decision{DecisionKind::kTarget, "erp", "Ann", "done", before, std::string(kDelivering)};
-    ASSERT_TRUE(CommitDecisions(*book_, {&decision, 1}).ok());
-  };
   Decide(*book_, kPaused);
   EXPECT_THAT(Pass(), IsEmpty());
   EXPECT_EQ(report_.targets[0].paused->by, "Ann");
-  resume("paused");
+  Resume(*book_, "paused");
   EXPECT_THAT(Pass(), IsEmpty());
   EXPECT_EQ(report_.targets[0].paused->by, "the restore of backup 1");
   Decide(*book_, kPaused);
-  resume("paused; held since a restore");
+  Resume(*book_, "paused; held since a restore");
   EXPECT_THAT(Pass(), ElementsAre("us-1"));
 }
 

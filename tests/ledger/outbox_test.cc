@@ -343,6 +343,34 @@ TEST_F(OutboxTest, WhatIsOpenStaysOpenUntilSomebodySays) {
   }
 }
 
+// Earlier versions kept of it no more than why it is parked: a retry, which clears that, keeps that it may be there.
+TEST_F(OutboxTest, ARetryOfWhatAnEarlierVersionParkedAsUnclearStaysUnclear) {
+  for (const bool is_ambiguous : {true, false}) {
+    const std::string batch = is_ambiguous ? "never shown" : "refused";
+    SCOPED_TRACE(batch);
+    ASSERT_TRUE(Plan("erp", batch, "tb-" + batch, "bytes").ok());
+    Delivery delivery = **outbox().Find("erp", batch);
+    DeliveryStep parked{is_ambiguous ? Event::kNotThere : Event::kRefused, DeliveryProblem::kValidation};
+    for (const DeliveryStep& step : {DeliveryStep{Event::kSend}, DeliveryStep{Event::kAccepted}, parked}) {
+      ASSERT_TRUE(outbox().Step(step, &delivery).ok());
+    }
+    if (is_ambiguous) delivery.problem = DeliveryProblem::kAmbiguous;  // as those versions left it
+    ASSERT_EQ(delivery.state, State::kParked);
+    ASSERT_FALSE(delivery.may_be_there);
+    ASSERT_TRUE(delivery.sent_to.empty());
+    ASSERT_TRUE(outbox().Step({Event::kRetry}, &delivery).ok());
+    EXPECT_EQ(delivery.may_be_there, is_ambiguous);
+    Open();
+    delivery = **outbox().Find("erp", batch);
+    EXPECT_EQ(delivery.state, State::kUncertain);
+    EXPECT_EQ(delivery.may_be_there, is_ambiguous);
+    ASSERT_TRUE(outbox().Step({Event::kRefused, DeliveryProblem::kConfiguration}, &delivery).ok());
+    EXPECT_EQ(delivery.may_be_there, is_ambiguous) << "of what was not asked";
+    ASSERT_TRUE(outbox().Step({Event::kSayNotPosted}, &delivery).ok());
+    EXPECT_FALSE(delivery.may_be_there);
+  }
+}
+
 TEST_F(OutboxTest, WhatWasSendingIsUncertainAfterARestart) {
   ASSERT_TRUE(Plan("erp", "b1", "tb-1", "bytes").ok());
   Delivery delivery = Only();
