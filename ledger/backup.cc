@@ -261,8 +261,11 @@ class Unfinished {
                          (fs::is_empty(path, error) || fs::exists(path + kMark, error));
     if (is_there && !is_ours) {
       return MakeError(absl::StatusCode::kFailedPrecondition,
-                       "what stands where the restore would lay out the book was not left by a restore", path,
-                       "move it elsewhere, or name another directory with --books");
+                       "what stands where the restore would lay out the book has no " + std::string(kMark + 1) +
+                           " in it, so it is not known to be left by a restore",
+                       path,
+                       "remove it if a restore by an earlier version was interrupted there, else move it elsewhere; or "
+                       "name another directory with --books");
     }
     TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(path));
     const std::string mark = path + kMark;
@@ -387,7 +390,7 @@ absl::StatusOr<std::unique_ptr<BackupUnderWay>> BackupUnderWay::Begin(Book& book
   }
   TOLLBOOK_RETURN_IF_ERROR(CheckSound(book, book.identity().name));
   TOLLBOOK_RETURN_IF_ERROR(MakeDirectorySynced(ObjectsIn(directory)));
-  absl::StatusOr<BookLock> lock = BookLock::Take(directory, "another backup");
+  absl::StatusOr<BookLock> lock = BookLock::Take(directory, "another backup", BookLock::Of::kBackups);
   if (!lock.ok()) return lock.status();
   const absl::StatusOr<std::vector<uint64_t>> numbers = Numbers(directory);
   if (!numbers.ok()) return numbers.status();

@@ -21,10 +21,14 @@ std::string TextOf(int fd) {
 
 }  // namespace
 
-absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::string_view holder) {
+absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::string_view holder, Of of) {
   const std::string path = directory + "/BOOKLOCK";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0 && errno == EROFS) {
+    if (of == Of::kBackups) {
+      return MakeError(absl::StatusCode::kUnavailable, "the backups are where nothing can be written", directory,
+                       "mount this for writing, or name another directory with --to");
+    }
     return MakeError(absl::StatusCode::kUnavailable, "the book is where nothing can be written", directory,
                      "copy its directory to where it can be and name the copy, or mount this one for writing");
   }
@@ -33,8 +37,8 @@ absl::StatusOr<BookLock> BookLock::Take(const std::string& directory, std::strin
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return FileError("cannot lock", path);
     const std::string holder = TextOf(fd);
-    return MakeError(absl::StatusCode::kAborted, "the book is in use", directory,
-                     "wait for " + (holder.empty() ? "the other process" : holder) + " to end, or end it");
+    return MakeError(absl::StatusCode::kAborted, of == Of::kBook ? "the book is in use" : "the backups are in use",
+                     directory, "wait for " + (holder.empty() ? "the other process" : holder) + " to end, or end it");
   }
   if (ftruncate(fd, 0) != 0) return FileError("cannot write", path);
   TOLLBOOK_RETURN_IF_ERROR(WriteAll(fd, holder, 0, path));

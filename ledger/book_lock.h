@@ -14,8 +14,10 @@ namespace tollbook {
 // Held until destroyed, or until the process ends however it ends (flock).
 class BookLock {
  public:
+  // What lies in the directory: the messages say so.
+  enum class Of { kBook, kBackups };
   // `holder` is for people: "pid 1234 (tollbook run)". Aborted: another process has it.
-  static absl::StatusOr<BookLock> Take(const std::string& directory, std::string_view holder);
+  static absl::StatusOr<BookLock> Take(const std::string& directory, std::string_view holder, Of of = Of::kBook);
   BookLock(BookLock&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
   BookLock& operator=(BookLock&&) = delete;
   ~BookLock();

@@ -186,9 +186,10 @@ bool IsLog(const std::filesystem::path& path) {
 
 std::set<std::string> PathsOfLogs(const std::string& directory) {
   std::set<std::string> paths;
-  std::error_code ignored;  // what cannot be looked at stays as it is
-  for (const auto& entry : std::filesystem::directory_iterator(PathIn(directory), ignored)) {
-    if (IsLog(entry.path())) paths.insert(entry.path().string());
+  std::error_code error;  // what cannot be looked at stays as it is
+  for (std::filesystem::directory_iterator entry(PathIn(directory), error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (IsLog(entry->path())) paths.insert(entry->path().string());
   }
   return paths;
 }

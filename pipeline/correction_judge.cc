@@ -54,6 +54,11 @@ absl::Status CorrectionJudge::Finish() {
   return absl::OkStatus();
 }
 
+bool CorrectionJudge::WaitsForOriginal(uint64_t number) const {
+  const auto waits = waiting_.find(number);
+  return waits != waiting_.end() && waits->second.verdict.reason == Reason::kUnknownOriginal;
+}
+
 absl::StatusOr<CorrectionVerdict> CorrectionJudge::VerdictOf(const StoredCorrection& correction) const {
   const absl::StatusOr<Reason> reason = ReasonOf(correction.measured);
   if (!reason.ok()) return reason.status();

@@ -62,6 +62,9 @@ class CorrectionJudge {
   // Why one that its catalog can measure is not right; kNone: it is.
   [[nodiscard]] absl::StatusOr<Reason> ReasonOf(const MeasuredCorrection& correction) const;
 
+  // Does it wait for what it names? Then it is asked for again when that is applied.
+  [[nodiscard]] bool WaitsForOriginal(uint64_t number) const;
+
  private:
   struct Waiting {
     MeasuredCorrection measured;

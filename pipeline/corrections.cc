@@ -28,6 +28,8 @@ absl::Status Corrections::Judge(uint64_t bytes_max, const Tell& tell, const Comm
   is_scattered_ = queue_.changes.Any(HeldKind::kCorrections);
   TOLLBOOK_RETURN_IF_ERROR(FindTotals());
   TOLLBOOK_RETURN_IF_ERROR(TakeAll());
+  kept_ = {};  // the others are told of in their order: a chunk after the other
+  kept_bytes_ = 0;
   TOLLBOOK_RETURN_IF_ERROR(judge_.Finish());
   if (is_whole_) {
     ended_.insert(ended_.end(), held_.begin(), held_.end());
@@ -101,7 +103,9 @@ absl::Status Corrections::TakeAll() {
       StoredCorrection correction;
       const absl::StatusOr<Reason> measured = Decode(taken_.lines.records[i].payload, &correction);
       if (!measured.ok()) return measured.status();
-      TOLLBOOK_RETURN_IF_ERROR(judge_.Take(firsts_.back() + taken_.lines.lines[i], correction, *measured));
+      const uint64_t number = firsts_[place] + taken_.lines.lines[i];
+      TOLLBOOK_RETURN_IF_ERROR(judge_.Take(number, correction, *measured));
+      if (judge_.WaitsForOriginal(number)) KeepTaken(i);
       // Also where all that came wait, for what they name.
       if (bytes_ >= bytes_max_) TOLLBOOK_RETURN_IF_ERROR(CommitJudged());
     }
@@ -116,19 +120,39 @@ absl::StatusOr<Reason> Corrections::Decode(std::string_view payload, StoredCorre
   return reason;
 }
 
+// The i-th that is held of the place.
+JudgedCorrection Corrections::OneOf(const AtHand& at_hand, size_t i) const {
+  const ExceptionRecord& record = at_hand.lines.records[i];
+  const uint32_t line = at_hand.lines.lines[i];
+  return {firsts_[at_hand.place] + line, queue_.places[at_hand.place], line, record, record.reason, false};
+}
+
+void Corrections::KeepTaken(size_t i) {
+  Kept kept{OneOf(taken_, i), std::string(taken_.lines.records[i].payload)};
+  kept.one.record.payload = {};
+  if (kept_bytes_ + kept.bytes() > bytes_max_ / 2) return;
+  kept_bytes_ += kept.bytes();
+  kept_.emplace(kept.one.number, std::move(kept));
+}
+
 absl::StatusOr<JudgedCorrection> Corrections::HeldOne(uint64_t number) {
+  if (due_ && due_->one.number == number) {
+    JudgedCorrection one = due_->one;
+    one.record.payload = due_->payload;
+    return one;
+  }
   const size_t place = std::ranges::upper_bound(firsts_, number) - firsts_.begin() - 1;
-  if (place != taken_.place && place != again_.place) {
+  if (place != taken_.place && place != read_again_.place) {
     absl::StatusOr<HeldLines> lines = LinesOf(place);
     if (!lines.ok()) return lines.status();
-    again_ = {place, *std::move(lines)};
+    read_again_ = {place, *std::move(lines)};
   }
-  const HeldLines& lines = (place == taken_.place ? taken_ : again_).lines;
+  const AtHand& at_hand = place == taken_.place ? taken_ : read_again_;
+  const std::vector<uint32_t>& lines = at_hand.lines.lines;
   const auto line = static_cast<uint32_t>(number - firsts_[place]);
-  const auto found = std::ranges::lower_bound(lines.lines, line);
-  TOLLBOOK_ASSERT(found != lines.lines.end() && *found == line);
-  const ExceptionRecord& record = lines.records[found - lines.lines.begin()];
-  return JudgedCorrection{number, queue_.places[place], line, record, record.reason, false};
+  const auto found = std::ranges::lower_bound(lines, line);
+  TOLLBOOK_ASSERT(found != lines.end() && *found == line);
+  return OneOf(at_hand, found - lines.begin());
 }
 
 absl::StatusOr<std::optional<uint64_t>> Corrections::Find(const SeenEntry& entry) const {
@@ -154,7 +178,12 @@ bool Corrections::IsTakenFrom(const Measurement& measured) const {
   return measured.events < 0 && !CanTakeBack(catalog_.meters[series_.at(measured.series).meter]);
 }
 
+// It waits for what it names no longer, whatever becomes of it.
 absl::StatusOr<const StoredCorrection*> Corrections::Again(uint64_t number) {
+  if (auto kept = kept_.extract(number); !kept.empty()) {
+    kept_bytes_ -= kept.mapped().bytes();
+    due_ = std::move(kept.mapped());
+  }
   const absl::StatusOr<JudgedCorrection> one = HeldOne(number);
   if (!one.ok()) return one.status();
   const absl::StatusOr<Reason> measured = Decode(one->record.payload, &waited_);

@@ -9,15 +9,19 @@
 // committed whenever they come to some bytes. The others stay where they are meanwhile, so all are always judged in the
 // same order: how they end depends neither on where the commits are cut nor on a crash between two of them.
 //
-// Memory: what has ended and is not committed yet; of each that waits 200 bytes (correction_judge.h); where a meter
-// cannot give usage up, 16 bytes of each, and what is reckoned anew (rebuild.h).
+// Memory: what has ended and is not committed yet, and half as many bytes of those that wait for what they name; of
+// each that waits 200 bytes (correction_judge.h); where a meter cannot give usage up, 16 bytes of each, and what is
+// reckoned anew (rebuild.h). Cost: each is read and decoded once, and once more where it waited. Those that wait beyond
+// these bytes have their whole chunk read when what they name is applied.
 #ifndef TOLLBOOK_PIPELINE_CORRECTIONS_H_
 #define TOLLBOOK_PIPELINE_CORRECTIONS_H_
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -82,6 +86,12 @@ class Corrections : private AcceptedEvents {
     size_t place = SIZE_MAX;  // index into the queue's
     HeldLines lines;
   };
+  // One that waits for what it names, kept: that may be applied after any other one, and its chunk is far larger.
+  struct Kept {
+    JudgedCorrection one;  // but for the payload
+    std::string payload;
+    uint64_t bytes() const { return sizeof *this + payload.size(); }
+  };
 
   absl::StatusOr<std::optional<uint64_t>> Find(const SeenEntry& entry) const override;
   bool Refuses(const UsageEvent& correction) const override;
@@ -95,6 +105,8 @@ class Corrections : private AcceptedEvents {
   absl::Status FindTotals();
   absl::Status TakeAll();
   absl::StatusOr<HeldLines> LinesOf(size_t place) const;
+  JudgedCorrection OneOf(const AtHand& at_hand, size_t i) const;
+  void KeepTaken(size_t i);
   absl::StatusOr<JudgedCorrection> HeldOne(uint64_t number);
   absl::StatusOr<Reason> Decode(std::string_view payload, StoredCorrection* correction);
   absl::Status HoldOn(JudgedCorrection one);
@@ -119,7 +131,10 @@ class Corrections : private AcceptedEvents {
   Commit commit_;
   HeldQueue queue_;
   std::vector<uint64_t> firsts_;  // number of the first line of each place that was read
-  AtHand taken_, again_;
+  AtHand taken_, read_again_;
+  std::unordered_map<uint64_t, Kept> kept_;  // by number
+  uint64_t kept_bytes_ = 0;
+  std::optional<Kept> due_;  // the last of them that was asked for again
   StoredCorrection waited_;
 
   // Since the last commit.

@@ -6,16 +6,6 @@
 namespace tollbook {
 namespace {
 
-absl::Status AddRecords(const StoredExceptions& chunk, bool is_applied, std::vector<std::vector<LineEnd>>* of_sources) {
-  const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
-  if (!records.ok()) return records.status();
-  for (const ExceptionRecord& record : *records) {
-    if (record.source >= of_sources->size()) of_sources->resize(record.source + 1);
-    (*of_sources)[record.source].push_back({record.line, chunk.sequence, record.part, record.reason, is_applied});
-  }
-  return absl::OkStatus();
-}
-
 // Several commits may tell of a line: the last one is right.
 void KeepNewest(std::vector<LineEnd>* ends) {
   std::ranges::stable_sort(*ends, {}, [](const LineEnd& end) { return std::tie(end.line, end.part, end.sequence); });
@@ -27,6 +17,42 @@ void KeepNewest(std::vector<LineEnd>* ends) {
   }
   ends->resize(kept);
 }
+
+// What the commits tell of each source, as it is added. However often its lines were tried again, there are no more
+// than twice as many of them as lines: they are gone through whenever they have doubled.
+class Told {
+ public:
+  absl::Status Add(const StoredExceptions& chunk, bool is_applied) {
+    const absl::StatusOr<std::vector<ExceptionRecord>> records = DecodeExceptions(chunk.bytes);
+    if (!records.ok()) return records.status();
+    for (const ExceptionRecord& record : *records) {
+      if (record.source >= of_sources_.size()) {
+        of_sources_.resize(record.source + 1);
+        full_at_.resize(record.source + 1, kFew);
+      }
+      std::vector<LineEnd>& ends = of_sources_[record.source];
+      ends.push_back({record.line, chunk.sequence, record.part, record.reason, is_applied});
+      if (ends.size() < full_at_[record.source]) continue;
+      KeepNewest(&ends);
+      full_at_[record.source] = std::max(kFew, 2 * ends.size());
+      ends.reserve(full_at_[record.source]);
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<std::vector<LineEnd>> Take() {
+    for (std::vector<LineEnd>& ends : of_sources_) {
+      KeepNewest(&ends);
+      ends.shrink_to_fit();
+    }
+    return std::move(of_sources_);
+  }
+
+ private:
+  static constexpr size_t kFew = 16;
+  std::vector<std::vector<LineEnd>> of_sources_;  // by id
+  std::vector<size_t> full_at_;                   // of each
+};
 
 auto PlaceOf(const LineEnd& end) {
   return std::tuple(end.line, end.part);
@@ -80,15 +106,16 @@ class Retried {
 }  // namespace
 
 absl::StatusOr<LineEnds> LineEnds::Of(const Book& book, const std::vector<CommitRecord>& commits) {
-  LineEnds ends;
+  Told told;
   // As if nothing had ever been retired: what was held is there, too, and what each retry found.
-  TOLLBOOK_RETURN_IF_ERROR(book.ForEachNotAccepted(
-      0, [&](const StoredExceptions& chunk) { return AddRecords(chunk, false, &ends.of_sources_); }));
-  TOLLBOOK_RETURN_IF_ERROR(book.ForEachHeldCorrections(
-      [&](const StoredExceptions& chunk) { return AddRecords(chunk, false, &ends.of_sources_); }));
-  TOLLBOOK_RETURN_IF_ERROR(book.ForEachCorrections(
-      [&](const StoredExceptions& chunk) { return AddRecords(chunk, true, &ends.of_sources_); }));
-  for (std::vector<LineEnd>& of_source : ends.of_sources_) KeepNewest(&of_source);
+  TOLLBOOK_RETURN_IF_ERROR(
+      book.ForEachNotAccepted(0, [&](const StoredExceptions& chunk) { return told.Add(chunk, false); }));
+  TOLLBOOK_RETURN_IF_ERROR(
+      book.ForEachHeldCorrections([&](const StoredExceptions& chunk) { return told.Add(chunk, false); }));
+  TOLLBOOK_RETURN_IF_ERROR(
+      book.ForEachCorrections([&](const StoredExceptions& chunk) { return told.Add(chunk, true); }));
+  LineEnds ends;
+  ends.of_sources_ = told.Take();
   Retried retried(book, &ends.of_sources_);
   for (const CommitRecord& commit : commits) {
     if (commit.retires_held) TOLLBOOK_RETURN_IF_ERROR(retried.Pass(commit.sequence));

@@ -4,8 +4,8 @@
 // held ends with the retry that took it in, and a correction with the commit that applied it or refused it. So the
 // commits in their order are all that happened to the book's lines, whatever catalog each was read under.
 //
-// Memory    24 bytes for each line that was not accepted at once. Cost: the exceptions are read once, and once more for
-//           each retry that took in lines.
+// Memory    24 bytes for each line that was not accepted at once, and up to 72 while they are read, however often they
+//           were tried again. Cost: the exceptions are read once, and once more for each retry that took in lines.
 #ifndef TOLLBOOK_PIPELINE_LINE_ENDS_H_
 #define TOLLBOOK_PIPELINE_LINE_ENDS_H_
 

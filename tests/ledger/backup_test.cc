@@ -151,7 +151,9 @@ TEST_F(RestoreTest, RemovesWhatAnInterruptedOneLeftAndNothingElseOfThatName) {
   WriteFile(unfinished_ + "/store/letter", "dear");
   const absl::Status refused = Restored(target_);
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
-  EXPECT_THAT(std::string(Std(refused.message())), testing::HasSubstr(unfinished_));
+  EXPECT_THAT(std::string(Std(refused.message())),
+              testing::AllOf(testing::HasSubstr(unfinished_), testing::HasSubstr("no RESTORING in it"),
+                             testing::HasSubstr("remove it if a restore by an earlier version was interrupted")));
   EXPECT_EQ(ReadFile(unfinished_ + "/store/letter"), "dear");
   EXPECT_FALSE(fs::exists(target_));
 

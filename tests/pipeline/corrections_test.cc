@@ -5,12 +5,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "ledger/held.h"
 #include "pipeline/absorb.h"
 #include "pipeline/audit.h"
 #include "pipeline/charges.h"
 #include "pipeline/seal.h"
 #include "pipeline/verify.h"
 #include "tests/pipeline/catalog_texts.h"
+#include "tests/pipeline/failing_book.h"
 #include "tests/pipeline/small_book.h"
 
 namespace tollbook {
@@ -180,6 +186,54 @@ TEST_F(CorrectionsTest, ChainsAreFollowedWhereverTheirEndsLie) {
     book_.Reopen();
     EXPECT_EQ(Read(chains, options).counts.duplicate, 250u);
     EXPECT_EQ(Read(events, options).counts.duplicate, 100u);
+  }
+}
+
+// Corrections of corrections that lie behind them in any order, in many small chunks. What waits is kept as long as it
+// is not too much: each chunk is read once. Beyond that it is read again for each one, and they end the same.
+TEST_F(CorrectionsTest, WhatWaitsIsNotReadAgain) {
+  constexpr int kChains = 300;
+  for (const bool is_kept : {true, false}) {
+    SCOPED_TRACE(is_kept);
+    const std::string run = is_kept ? "-kept" : "-read";
+    std::vector<int> order(kChains);
+    std::iota(order.begin(), order.end(), 0);
+    std::mt19937 random(7);
+    std::string corrections, events;
+    std::ranges::shuffle(order, random);
+    for (const int i : order) {
+      const std::string n = std::to_string(i) + run;
+      corrections += Correction("d" + n, 3, "c" + n, 2);
+    }
+    std::ranges::shuffle(order, random);
+    for (const int i : order) {
+      const std::string n = std::to_string(i) + run;
+      corrections += Correction("c" + n, 2, "e" + n, 1);
+      events += Event("e" + n, 1);
+    }
+    AbsorbOptions options;
+    options.epoch_bytes = options.block_bytes = 4'000;
+    ASSERT_EQ(Read(corrections, options).counts.held, 2u * kChains);
+    const absl::StatusOr<HeldQueue> held = HeldOf(*book_).Held(HeldKind::kCorrections);
+    ASSERT_TRUE(held.ok()) << held.status();
+    ASSERT_GT(held->places.size(), 10u);
+
+    // Half of an epoch's bytes are kept: all that wait, or a few.
+    if (is_kept) options.epoch_bytes = 1'000'000;
+    FailingBook counting(*book_, 0, false);
+    const absl::StatusOr<AbsorbReport> report =
+        Absorb(counting, catalog_, Inputs({book_.Write("events" + run, events)}), options);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->corrections, 2u * kChains);
+    applied_ += report->corrections;
+    if (is_kept) {
+      EXPECT_EQ(counting.chunks_read(), held->places.size());
+    } else {
+      EXPECT_GT(counting.chunks_read(), 10 * held->places.size());
+    }
+    EXPECT_EQ(Quantity(), std::to_string((is_kept ? 1 : 2) * 3 * kChains));
+    EXPECT_EQ(book_->counts().held, 0u);
+    EXPECT_THAT(BrokenLaws(*book_), IsEmpty());
   }
 }
 

@@ -1,7 +1,8 @@
-// FailingBook: a book of which one commit of an absorb fails.
+// FailingBook: a book of which one commit of an absorb fails; and it counts how often chunks of held lines are read.
 #ifndef TOLLBOOK_TESTS_PIPELINE_FAILING_BOOK_H_
 #define TOLLBOOK_TESTS_PIPELINE_FAILING_BOOK_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -27,9 +28,11 @@ class FailingBook : public Book, public HeldStore {
   }
   absl::StatusOr<HeldQueue> Held(HeldKind kind) const override { return HeldOf(book_).Held(kind); }
   absl::StatusOr<HeldLines> ReadHeld(HeldKind kind, const HeldPlace& place, const HeldChanges& changes) const override {
+    ++chunks_read_;
     return HeldOf(book_).ReadHeld(kind, place, changes);
   }
   bool failed() const { return failed_; }
+  uint64_t chunks_read() const { return chunks_read_; }
 
   const BookIdentity& identity() const override { return book_.identity(); }
   const LineCounts& counts() const override { return book_.counts(); }
@@ -84,6 +87,7 @@ class FailingBook : public Book, public HeldStore {
   const bool stores_;
   uint64_t epochs_ = 0;
   bool failed_ = false;
+  mutable std::atomic<uint64_t> chunks_read_ = 0;
 };
 
 }  // namespace tollbook
