@@ -98,6 +98,10 @@ class Life:
         """Was it done, and cannot be given again?"""
         return False
 
+    def left(self, scratch):
+        """Where what is left of it is made."""
+        return scratch / "left"
+
     def remember(self):
         """From now on what the world outside is like after each that happens to it."""
 
@@ -182,6 +186,10 @@ class HandingOff(handed_off.HandedOff, Life):
         super().__init__(case, targets=("erp", "hook"), restores=False)
         self.root = case.scratch / "life"
         self.begin(self.root)
+
+    def left(self, scratch):
+        """Where it was: a directory that batches were written to is another one at another place."""
+        return self.root
 
     def remember(self):
         self.targets.remember()
@@ -320,7 +328,7 @@ class PowerLoss(book.Case):
         image = self.before.copy()
         told = Told()
         before_book, twice, outcomes = 0, 0, collections.Counter()
-        left = self.scratch / "left"
+        left = self.life.left(self.scratch)
         for place, (command, (kind, words, payload)) in enumerate(traced):
             if place > 0 and traced[place - 1][0] != command:
                 told.begin()
